@@ -1,0 +1,19 @@
+from stretto import errors as errors
+from stretto import events as events
+from stretto.errors import StrettoError as StrettoError
+from stretto.models.providers import Provider as Provider
+from stretto.models.simulator import Fault as Fault
+from stretto.models.simulator import Simulator as Simulator
+from stretto.runs import Run as Run
+from stretto.types import Coverage as Coverage
+from stretto.types import Limits as Limits
+from stretto.types import Plan as Plan
+from stretto.types import Result as Result
+from stretto.types import Role as Role
+from stretto.types import Subtask as Subtask
+from stretto.types import Usage as Usage
+from stretto.workflow import RunStream as RunStream
+from stretto.workflow import Workflow as Workflow
+
+__all__: list[str]
+__version__: str

@@ -1,0 +1,138 @@
+"""The one seam to the world: a `Model` takes a `Call` and streams `Chunk`s.
+
+Real endpoints, the simulator and the policies around them all have this shape.
+"""
+
+import hashlib
+from collections.abc import AsyncGenerator
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from stretto.events import CallRetried, RunDegraded
+from stretto.types import Reply, Request, RoleName, Usage
+
+FINGERPRINT_VERSION = 1
+
+_NEUTRAL_OPTIONS = frozenset({"stream", "stream_options", "user", "metadata", "store", "service_tier", "timeout"})
+"""Options that steer transport or bookkeeping at the provider and never the answer."""
+
+_canonical = msgspec.json.Encoder(order="deterministic")
+
+
+def fingerprint(request: Request) -> str:
+    """The identity of a request: a hash of its canonical form, stable across processes and key order.
+
+    Canonical form: version, model as written, messages, the options that change the answer, schema, sample number.
+    Never a URL, a key, or how the provider happens to take a schema.
+    """
+    options = {k: _plain(v) for k, v in request.options.items() if k not in _NEUTRAL_OPTIONS}
+    form = (FINGERPRINT_VERSION, request.model, request.messages, options, request.schema, request.sample)
+    return hashlib.sha256(_canonical.encode(form)).hexdigest()[:32]
+
+
+def _plain(value: Any) -> Any:
+    """1.0 and 1 ask for the same thing."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class Call(Struct, frozen=True):
+    """One request to a model, with what the policies need to know beside it.
+
+    Only `request` is part of the fingerprint. Lower `priority` goes first. `described`: the prompt itself says what
+    form the reply must have, so it need not be told again where the provider takes no schema.
+    """
+
+    id: str
+    run: str
+    role: RoleName
+    subtask: str | None
+    request: Request
+    fingerprint: str
+    stream: bool
+    priority: int
+    described: bool = False
+
+
+class Sent(Struct, frozen=True):
+    """The request left."""
+
+
+class Text(Struct, frozen=True):
+    """A piece of the reply."""
+
+    text: str
+
+
+class Reasoning(Struct, frozen=True):
+    """A piece of what the model thought before it replied; never part of the reply."""
+
+    text: str
+
+
+class Restarted(Struct, frozen=True):
+    """Forget what this call said so far: it is asked again."""
+
+
+class Notice(Struct, frozen=True):
+    """Something a policy did that belongs into the log."""
+
+    event: CallRetried | RunDegraded
+
+
+class Done(Struct, frozen=True):
+    """The reply is complete, as far as its `finish` reason goes (`stop`, `length`, `content_filter`, …)."""
+
+    finish: str
+    usage: Usage | None = None
+    model: str | None = None
+    request_id: str | None = None
+    reused: bool = False
+    simulated: bool = False
+
+
+KEPT = frozenset({"stop", "length"})
+"""Finish reasons of replies worth remembering: the provider was done with them, whole or at the limit we set."""
+
+Chunk = Sent | Text | Reasoning | Restarted | Notice | Done
+
+
+class Transcript:
+    """What a stream of chunks amounts to so far."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._thoughts: list[str] = []
+
+    def take(self, chunk: Chunk) -> None:
+        """One chunk further."""
+        match chunk:
+            case Text(text):
+                self._pieces.append(text)
+            case Reasoning(text):
+                self._thoughts.append(text)
+            case Restarted():
+                self._pieces.clear()
+                self._thoughts.clear()
+
+    @property
+    def text(self) -> str:
+        """The reply so far."""
+        return "".join(self._pieces)
+
+    def reply(self, done: Done) -> Reply:
+        """The whole reply, as it is remembered."""
+        return Reply(self.text, done.finish, done.usage, done.model, "".join(self._thoughts), done.simulated)
+
+
+class Model(Protocol):
+    """Whatever answers calls.
+
+    The stream ends with exactly one `Done`, or raises a `CallError`. Closing the generator early, or cancelling the
+    task that reads it, cancels the request at the provider.
+    """
+
+    def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
+        """The reply to one call, as it arrives."""
+        ...

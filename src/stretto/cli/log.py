@@ -1,0 +1,121 @@
+"""`stretto runs` and `stretto show`."""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from stretto import events as e
+from stretto.cli.options import store_option, store_path
+from stretto.cli.resume import find_run
+from stretto.runs import CallRecord, Run, fold
+from stretto.store.sqlite import Record, Store
+
+
+@click.command()
+@click.option("-n", "--limit", type=int, default=20, show_default=True, help="How many, the newest first.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@store_option
+def runs(limit: int, as_json: bool, store: Path | None) -> None:
+    """List recorded runs, the newest first."""
+    import msgspec
+
+    for run in Store(store_path(store)).recent(limit):
+        if as_json:
+            summary = {
+                "run": run.id,
+                "status": run.status,
+                "started_at": run.started_at,
+                "simulated": run.simulated,
+                "task": run.task,
+                "subtasks": len(run.plan.subtasks),
+                "missing": len(run.coverage.missing),
+                "usage": run.usage,
+            }
+            click.echo(msgspec.json.encode(summary))
+        else:
+            task = " ".join(run.task.split())
+            done = f"{run.coverage.counts.get('done', 0)}/{len(run.plan.subtasks)}"
+            flag = " (simulated)" if run.simulated else ""
+            click.echo(f"{run.id}  {run.started_at[:16]}  {run.status:<11} {done:>7}  {task[:60]}{flag}")
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--last", is_flag=True, help="The newest run.")
+@click.option("--brief", is_flag=True, help="Without prompts and replies.")
+@click.option("--json", "as_json", is_flag=True, help="The run's events as JSON lines.")
+@store_option
+def show(run: str | None, last: bool, brief: bool, as_json: bool, store: Path | None) -> None:
+    """Show RUN: its plan, every call with what was asked and answered, and the answer."""
+    kept = Store(store_path(store))
+    run_id = find_run(kept, run, last=last)
+    events = kept.events(run_id)
+    if as_json:
+        for event in events:
+            sys.stdout.write(e.encode(event).decode() + "\n")
+        return
+    told = fold(events)
+    for line in [*_head(told), *_plan(told)]:
+        click.echo(line)
+    records = {} if brief else kept.records(run_id)
+    for call in told.calls:
+        for line in _call(call, records.get(call.fingerprint)):
+            click.echo(line)
+    if told.answer is not None:
+        click.echo(f"\n## Answer{_mark(told.simulated)}\n\n{told.answer}")
+
+
+def _head(run: Run) -> list[str]:
+    lines = [f"# Run {run.id}{_mark(run.simulated)}", ""]
+    lines += [f"{run.status}, started {run.started_at}, last event {run.last_at}, executions {run.executions}"]
+    lines += [f"paid {run.usage.input_tokens:,} input and {run.usage.output_tokens:,} output tokens"]
+    if run.saved.output_tokens:
+        lines += [f"reused {run.saved.input_tokens:,} input and {run.saved.output_tokens:,} output tokens"]
+    if run.error:
+        lines += [f"{run.error_type or 'stopped'}: {run.error}"]
+    return [*lines, "", "## Task", "", run.task.strip(), ""]
+
+
+def _plan(run: Run) -> list[str]:
+    lines = [f"## Plan ({run.plan.state or 'unfinished'})", ""]
+    lines += [run.plan.analysis, ""] if run.plan.analysis else []
+    for subtask in run.plan.subtasks:
+        result = run.results.get(subtask.id)
+        needs = f", needs {', '.join(subtask.needs)}" if subtask.needs else ""
+        lines.append(f"- {subtask.id} ({subtask.type}{needs}): {subtask.description}")
+        if result is None:
+            lines.append("  unfinished")
+        else:
+            lines.append(f"  {result.outcome}{f': {result.error}' if result.error else ''}")
+    return [*lines, *(f"  remark: {remark}" for remark in run.plan.remarks), ""]
+
+
+def _call(call: CallRecord, record: Record | None) -> list[str]:
+    done = call.finished
+    whose = call.subtask or call.role
+    facts = [call.model + (f" (answered by {done.answered_by})" if done and done.answered_by else "")]
+    facts.append("under way" if done is None else done.error or f"finish {done.finish}")
+    if done and done.usage:
+        facts.append(f"{done.usage.input_tokens:,} + {done.usage.output_tokens:,} tokens")
+    if call.started_at and call.finished_at:
+        facts.append(f"{_seconds(call.started_at, call.finished_at):.2f} s from {call.started_at}")
+    facts += ["reused"] if done and done.reused else []
+    facts += [f"{done.attempts} attempts"] if done and done.attempts > 1 else []
+    lines = [f"## Call {call.id}: {whose}{_mark(bool(done and done.simulated))}", "", ", ".join(facts)]
+    lines += [f"retried after {retry.wait:.1f} s: {retry.reason}" for retry in call.retries]
+    for message in record.request.messages if record and record.request else ():
+        lines += ["", f"### {message.role}", "", message.content.strip()]
+    if record and record.reply:
+        lines += ["", "### reasoning", "", record.reply.reasoning.strip()] if record.reply.reasoning else []
+        lines += ["", "### reply", "", record.reply.text.strip()]
+    return [*lines, ""]
+
+
+def _mark(simulated: bool) -> str:
+    return " (simulated)" if simulated else ""
+
+
+def _seconds(start: str, end: str) -> float:
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

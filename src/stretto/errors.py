@@ -1,0 +1,124 @@
+"""Everything Stretto raises.
+
+    StrettoError
+    ├── ConfigError            a workflow, file, prompt or environment that cannot work
+    │   └── MissingKey         the environment variable that should hold a key is empty
+    ├── TaskError              a task or input that cannot be used
+    ├── PlanError              the orchestrator's reply held no plan
+    ├── WorkError              every subtask failed, so there is nothing to answer from
+    ├── StoreError             the run store cannot be read or written
+    │   ├── RunNotFound
+    │   └── RunBusy            another process is carrying this run
+    └── CallError              a request to a model failed
+        ├── AuthError          401, 403: the key is refused
+        ├── QuotaError         out of credit or quota; waiting does not help
+        ├── RequestError       400, 404, 413, 422, …: the request itself is refused
+        ├── ReplyError         an answer that is no chat completion (a proxy's page, say)
+        ├── RateLimited        429: wait and ask again
+        └── TransientError     may pass if asked again
+            ├── ServerError    408, 409, 5xx
+            ├── ConnectError   no connection, or it broke before the reply began
+            ├── CutError       the reply ended without a finish reason
+            ├── CallTimeout    nothing arrived in time
+            └── EmptyReply     a finished reply without text
+
+A message says what went wrong, where, and what to do about it. No message contains a key.
+"""
+
+
+class StrettoError(Exception):
+    """Anything Stretto raises on purpose."""
+
+
+class ConfigError(StrettoError):
+    """A workflow, file, prompt or environment that cannot work."""
+
+
+class MissingKey(ConfigError):
+    """The environment variable that should hold a provider's key is empty."""
+
+
+class TaskError(StrettoError):
+    """A task or input that cannot be used."""
+
+
+class PlanError(StrettoError):
+    """The orchestrator's reply held no plan, and neither did the repair."""
+
+
+class WorkError(StrettoError):
+    """Every subtask failed, so there is nothing to answer from."""
+
+
+class StoreError(StrettoError):
+    """The run store cannot be read or written."""
+
+
+class RunNotFound(StoreError):
+    """No run with this id is in the store."""
+
+
+class RunBusy(StoreError):
+    """Another process is carrying this run."""
+
+
+class CallError(StrettoError):
+    """A request to a model failed; `status` is the HTTP status, `request_id` the provider's name for the request."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.request_id = request_id
+        self.retry_after = retry_after
+        """Seconds the provider asked to wait, if it said."""
+
+
+class AuthError(CallError):
+    """The key is refused (401, 403)."""
+
+
+class QuotaError(CallError):
+    """Out of credit or quota: waiting does not help (402, or a 429 that says so)."""
+
+
+class RequestError(CallError):
+    """The provider refuses the request itself (400, 404, 413, 422, …)."""
+
+
+class ReplyError(CallError):
+    """What answered is no chat-completions endpoint (a proxy's HTML page, say)."""
+
+
+class RateLimited(CallError):
+    """The provider asks to slow down (429)."""
+
+
+class TransientError(CallError):
+    """May pass if it is asked again."""
+
+
+class ServerError(TransientError):
+    """The provider failed (408, 409, 5xx)."""
+
+
+class ConnectError(TransientError):
+    """No connection, or it broke before the reply began."""
+
+
+class CutError(TransientError):
+    """The reply ended without a finish reason."""
+
+
+class CallTimeout(TransientError):
+    """Nothing arrived in time."""
+
+
+class EmptyReply(TransientError):
+    """A finished reply without any text."""

@@ -1,0 +1,205 @@
+"""The facts of a run: a closed, tagged union of events, and its codec.
+
+A run is its events. They are written to the run's log, shown as JSON lines, and folded into a `Run`
+(`stretto.runs`). `answer_delta` is shown but never stored.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Struct
+
+from stretto.types import Coverage, Outcome, PlanState, RoleName, Usage
+
+
+def _kind(name: str) -> str:
+    """`SubtaskPlanned` -> `subtask_planned`."""
+    return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
+
+
+class Event(Struct, frozen=True, kw_only=True, tag_field="kind", tag=_kind):
+    """What every event carries; the log sets these three when it takes the event in.
+
+    `run`: the run's id. `at`: RFC 3339, UTC. `seq`: position in the run's log, from 1; None if never stored.
+    """
+
+    stored: ClassVar[bool] = True
+
+    run: str = ""
+    at: str = ""
+    seq: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """The event's tag, `subtask_planned` for example."""
+        return str(self.__struct_config__.tag)
+
+
+class RunStarted(Event, frozen=True, kw_only=True):
+    """A task was accepted; `workflow` is the definition it runs with (no secrets)."""
+
+    task: str
+    workflow: dict[str, Any]
+    simulated: bool = False
+
+
+class RunResumed(Event, frozen=True, kw_only=True):
+    """A run goes on from its log; `workflow` is the definition from here on."""
+
+    workflow: dict[str, Any]
+
+
+class SubtaskPlanned(Event, frozen=True, kw_only=True):
+    """A line of the plan was closed and taken in; `remark` says what had to be changed about it."""
+
+    subtask: str
+    type: str
+    description: str
+    needs: tuple[str, ...] = ()
+    remark: str | None = None
+
+
+class PlanFinished(Event, frozen=True, kw_only=True):
+    """Nothing will be added to the plan; `remarks` say what was wrong with it."""
+
+    state: PlanState
+    subtasks: int
+    analysis: str = ""
+    remarks: tuple[str, ...] = ()
+
+
+class SubtaskStarted(Event, frozen=True, kw_only=True):
+    """Everything a subtask needs is there; its worker was asked, or waits for admission."""
+
+    subtask: str
+
+
+class SubtaskFinished(Event, frozen=True, kw_only=True):
+    """A subtask's outcome, with its text, or why there is none."""
+
+    subtask: str
+    outcome: Outcome
+    text: str = ""
+    error: str | None = None
+
+
+class CallStarted(Event, frozen=True, kw_only=True):
+    """A request left for the model."""
+
+    call: str
+    role: RoleName
+    subtask: str | None
+    fingerprint: str
+    model: str
+
+
+class CallFinished(Event, frozen=True, kw_only=True):
+    """A call ended: with a finish reason, or with an error.
+
+    `usage` is None where the provider did not say. `reused`: the reply came from the run's records and cost nothing.
+    """
+
+    call: str
+    role: RoleName
+    subtask: str | None
+    fingerprint: str
+    model: str
+    answered_by: str | None = None
+    finish: str | None = None
+    usage: Usage | None = None
+    cost: Decimal | None = None
+    attempts: int = 1
+    reused: bool = False
+    error: str | None = None
+    request_id: str | None = None
+    simulated: bool = False
+
+
+class CallRetried(Event, frozen=True, kw_only=True):
+    """A request failed and is asked again after `wait` seconds; a rate-limited one does not count as an attempt."""
+
+    reason: str
+    wait: float
+    attempt: int
+    rate_limited: bool = False
+    call: str = ""
+    role: RoleName = "worker"
+    subtask: str | None = None
+    model: str = ""
+
+
+class RunDegraded(Event, frozen=True, kw_only=True):
+    """The run goes on with less than was asked for, by the named policy."""
+
+    policy: str
+    reason: str
+
+
+class AnswerDelta(Event, frozen=True, kw_only=True):
+    """A piece of the answer, as it is written; with `restart` the answer begins anew."""
+
+    stored: ClassVar[bool] = False
+
+    text: str
+    restart: bool = False
+
+
+class RunFinished(Event, frozen=True, kw_only=True):
+    """The answer is there. `usage` and `cost` are what the run paid over all its executions, `saved` what it reused."""
+
+    answer: str
+    usage: Usage
+    coverage: Coverage
+    cost: Decimal | None = None
+    saved: Usage = Usage()
+
+
+class RunFailed(Event, frozen=True, kw_only=True):
+    """There is no answer; `error` says why, `error_type` is the class in `stretto.errors`."""
+
+    error: str
+    error_type: str
+
+
+class RunInterrupted(Event, frozen=True, kw_only=True):
+    """The run was stopped from outside and can be resumed."""
+
+    reason: str = "interrupted"
+
+
+AnyEvent = (
+    RunStarted
+    | RunResumed
+    | SubtaskPlanned
+    | PlanFinished
+    | SubtaskStarted
+    | SubtaskFinished
+    | CallStarted
+    | CallFinished
+    | CallRetried
+    | RunDegraded
+    | AnswerDelta
+    | RunFinished
+    | RunFailed
+    | RunInterrupted
+)
+
+_encoder = msgspec.json.Encoder(decimal_format="string")
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+def now() -> str:
+    """The wall clock as events write it: RFC 3339, UTC, milliseconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def encode(event: AnyEvent) -> bytes:
+    """One event as one line of JSON, without the newline."""
+    return _encoder.encode(event)
+
+
+def decode(line: bytes | str) -> AnyEvent:
+    """The event a line of JSON holds; raises `msgspec.ValidationError` for anything else."""
+    return _decoder.decode(line)

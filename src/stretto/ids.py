@@ -1,0 +1,12 @@
+"""Run ids: ULIDs, so that they sort by the time they were made (https://github.com/ulid/spec)."""
+
+import os
+import time
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_ulid() -> str:
+    """A new ULID: 48 bits of milliseconds, 80 random bits, in Crockford's base 32."""
+    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))

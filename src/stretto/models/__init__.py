@@ -1,0 +1,1 @@
+"""What answers calls: chat-completions endpoints and the simulator."""

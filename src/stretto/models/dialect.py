@@ -1,0 +1,105 @@
+"""How a model wants to be asked, learned from what it refuses."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stretto.calls import Call
+from stretto.models.providers import SchemaMode
+
+_NEXT_MODE: Mapping[SchemaMode, SchemaMode] = {"strict": "schema", "schema": "json", "json": "prompt"}
+_SCHEMA_WORDS = re.compile(
+    r"response_?format|json_?.?schema|json_?.?(mode|object)|structured.?output|schema|grammar", re.IGNORECASE
+)
+_SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
+# JSON mode is refused by some providers unless the prompt contains the word itself.
+_JSON = re.compile(r"json", re.IGNORECASE)
+
+
+class Dialect(Struct, frozen=True):
+    """The form of request one model takes.
+
+    `schema`: the way it takes a JSON schema. `token_key`: its name for the limit of output tokens. `without`: options
+    it refuses. `stream_usage`: whether it knows `stream_options.include_usage`.
+    """
+
+    schema: SchemaMode
+    token_key: str = "max_tokens"  # noqa: S105 - a token of text
+    without: frozenset[str] = frozenset()
+    stream_usage: bool = True
+
+    def body(self, model: str, call: Call) -> dict[str, Any]:
+        """The JSON body of the request for a call."""
+        request = call.request
+        messages = [{"role": m.role, "content": m.content} for m in request.messages]
+        options = {k: v for k, v in request.options.items() if k not in self.without}
+        if "max_tokens" in options:
+            options[self.token_key] = options.pop("max_tokens")
+        body: dict[str, Any] = {"model": model, "messages": messages, **options, "stream": call.stream}
+        if call.stream and self.stream_usage:
+            body["stream_options"] = {"include_usage": True}
+        if request.schema is not None:
+            self._ask_for_schema(body, messages, request.schema, described=call.described)
+        return body
+
+    def _ask_for_schema(
+        self, body: dict[str, Any], messages: list[dict[str, str]], schema: dict[str, Any], *, described: bool
+    ) -> None:
+        match self.schema:
+            case "strict":
+                form = {"name": "reply", "strict": True, "schema": strict(schema)}
+                body["response_format"] = {"type": "json_schema", "json_schema": form}
+                return
+            case "schema":
+                body["response_format"] = {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}}
+            case "json":
+                body["response_format"] = {"type": "json_object"}
+        if not described or not any(_JSON.search(message["content"]) for message in messages):
+            text = msgspec.json.encode(schema).decode()
+            messages[-1]["content"] += (
+                f"\n\nReply with one JSON object that fits this JSON schema, and nothing else:\n{text}"
+            )
+
+    def adapted(self, refusal: str, call: Call) -> tuple["Dialect", str] | None:
+        """The dialect to try after a refusal with this message, and what it gives up; None if nothing would help."""
+        options = call.request.options
+        if "max_completion_tokens" in refusal and "max_tokens" in options and self.token_key == "max_tokens":  # noqa: S105
+            return replace(self, token_key="max_completion_tokens"), ""  # noqa: S106
+        if "stream_options" in refusal and call.stream and self.stream_usage:
+            return replace(self, stream_usage=False), "usage of streamed calls is not reported"
+        for option in _SAMPLING:
+            if option in options and option not in self.without and option in refusal:
+                return replace(self, without=self.without | {option}), f"option {option} is refused and left out"
+        if call.request.schema is not None and self.schema in _NEXT_MODE and _SCHEMA_WORDS.search(refusal):
+            return replace(self, schema=_NEXT_MODE[self.schema]), ""
+        return None
+
+
+def strict(schema: Any) -> Any:
+    """The schema in OpenAI's strict form: every property required, the optional ones nullable.
+
+    Source: https://platform.openai.com/docs/guides/structured-outputs (supported schemas).
+    """
+    if isinstance(schema, list):
+        return [strict(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    form = {key: strict(value) for key, value in schema.items()}
+    if schema.get("type") == "object" and isinstance(schema.get("properties"), dict):
+        required = set(schema.get("required", ()))
+        form["properties"] = {
+            name: part if name in required else _nullable(part) for name, part in form["properties"].items()
+        }
+        form["required"] = list(form["properties"])
+        form["additionalProperties"] = False
+    return form
+
+
+def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(schema.get("type"), str):
+        return {**schema, "type": [schema["type"], "null"]}
+    return {"anyOf": [schema, {"type": "null"}]}

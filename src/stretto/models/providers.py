@@ -1,0 +1,112 @@
+"""The providers known by name, and what a provider is."""
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stretto.errors import ConfigError, MissingKey
+
+SchemaMode = Literal["strict", "schema", "json", "prompt"]
+"""How a JSON schema is taken, from the most to the least binding: `response_format` of type `json_schema` in OpenAI's
+strict form; the same without `strict`, which other providers take, and with the schema in the prompt, which they ask
+for; JSON mode with the schema in the prompt; the prompt alone."""
+
+
+class Provider(Struct, frozen=True):
+    """An endpoint for chat completions.
+
+    `base_url` is what comes before `/chat/completions`. `key_env` names the environment variable that holds the key;
+    without it a key is used if `<NAME>_API_KEY` is set. `schema` is the way it takes a JSON schema; `stream_usage`,
+    whether it knows `stream_options.include_usage`. `parallel` and `rpm` (requests a minute) hold for everything behind
+    its key. `model` is the one to take if none is named; `local` servers are asked which they have. `connect`,
+    `first_byte` and `silence` are seconds to wait: for the connection, for the first byte of a streamed reply, and
+    between two.
+    """
+
+    base_url: str
+    key_env: str | None = None
+    headers: dict[str, str] = {}
+    schema: SchemaMode = "schema"
+    stream_usage: bool = True
+    parallel: int | None = None
+    rpm: float | None = None
+    model: str | None = None
+    local: bool = False
+    connect: float = 10.0
+    first_byte: float = 300.0
+    silence: float = 120.0
+
+
+# Order matters where no model is named: the first whose key is set is taken.
+KNOWN: dict[str, Provider] = {
+    "together": Provider("https://api.together.ai/v1", "TOGETHER_API_KEY", model="openai/gpt-oss-120b"),
+    "openai": Provider("https://api.openai.com/v1", "OPENAI_API_KEY", schema="strict", model="gpt-6-luna"),
+    "anthropic": Provider(
+        "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", schema="prompt", model="claude-haiku-5-5"
+    ),
+    "gemini": Provider(
+        "https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY", model="gemini-3.8-flash"
+    ),
+    "groq": Provider("https://api.groq.com/openai/v1", "GROQ_API_KEY", model="openai/gpt-oss-120b"),
+    "mistral": Provider(
+        "https://api.mistral.ai/v1", "MISTRAL_API_KEY", stream_usage=False, model="mistral-small-latest"
+    ),
+    "openrouter": Provider("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", model="openai/gpt-6-luna"),
+    "deepseek": Provider("https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", schema="json", model="deepseek-flash"),
+    "fireworks": Provider(
+        "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY", model="accounts/fireworks/models/gpt-oss-120b"
+    ),
+    "ollama": Provider("http://localhost:11434/v1", parallel=4, local=True),
+    "lmstudio": Provider("http://localhost:1234/v1", parallel=4, local=True),
+    "vllm": Provider("http://localhost:8000/v1", local=True),
+    "llamacpp": Provider("http://localhost:8080/v1", parallel=4, local=True),
+}
+"""Base URLs, schema forms and default models as the providers' documentation had them in November 2026."""
+
+
+def split_model(written: str, place: str) -> tuple[str, str]:
+    """`provider:model` taken apart; raises `ConfigError` that names the place."""
+    provider, colon, model = written.partition(":")
+    if not colon or not provider or not model:
+        raise ConfigError(
+            f"{place}: {written!r} is no model; write provider:model, for example together:{written or 'NAME'}"
+        )
+    return provider, model
+
+
+def variable(name: str, what: str) -> str:
+    """The environment variable for a provider: `variable("my-box", "BASE_URL")` is `MY_BOX_BASE_URL`."""
+    return re.sub(r"\W", "_", name).upper() + "_" + what
+
+
+def from_environment(name: str, provider: Provider, environ: Mapping[str, str]) -> Provider:
+    """The provider with `<NAME>_BASE_URL` obeyed, its base URL checked."""
+    url = environ.get(variable(name, "BASE_URL")) or provider.base_url
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigError(f"providers.{name}.base_url: {url!r} is no http(s) URL, for example http://localhost:8000/v1")
+    if parts.username or parts.password:
+        raise ConfigError(
+            f"providers.{name}.base_url: no user or password in the URL; put the key into an environment variable and "
+            "name that as key_env"
+        )
+    return replace(provider, base_url=url.rstrip("/"))
+
+
+def key_of(name: str, provider: Provider, environ: Mapping[str, str]) -> str | None:
+    """The provider's key from the environment; raises `MissingKey` if it wants one that is not there."""
+    key = environ.get(provider.key_env or variable(name, "API_KEY"), "").strip()
+    if not key and provider.key_env:
+        raise MissingKey(
+            f"{name}: no key; set the environment variable {provider.key_env}, or choose another model with -m "
+            "(`stretto demo` needs no key at all)"
+        )
+    if key and not key.isascii():
+        raise ConfigError(
+            f"{name}: the key in {provider.key_env or variable(name, 'API_KEY')} has non-ASCII characters"
+        )
+    return key or None

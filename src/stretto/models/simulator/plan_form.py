@@ -1,0 +1,70 @@
+"""The form a plan must have, as the request says."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from stretto.models.simulator.reading import text_of
+from stretto.types import Request
+
+_AT_MOST = re.compile(r"\b(?:at most|never more than|no more than|up to|maximum of)\s+(\d+)", re.IGNORECASE)
+_WORKER_LINES = re.compile(r"^workers?\b[^\n]*:[ \t]*\n((?:[ \t]*- [^\n]*\n?)+)", re.IGNORECASE | re.MULTILINE)
+_WORKER_NAME = re.compile(r"^[ \t]*- `?([^\s:`]+)`?(?:[ \t]*:|[ \t]*$)", re.MULTILINE)
+_ENUM = re.compile(r'"enum"\s*:\s*\[([^\]]*)\]')
+
+
+class PlanForm(Struct, frozen=True):
+    """The worker types, how many subtasks at most, and which keys a subtask may or must have."""
+
+    types: tuple[str, ...]
+    at_most: int | None
+    keys: frozenset[str]
+    required: frozenset[str]
+    analysis: bool
+
+
+def plan_form(request: Request) -> PlanForm:
+    """Read the form from the schema, or else from the prompt."""
+    text = text_of(request)
+    if request.schema is None:
+        every = frozenset({"id", "type", "description", "needs"})
+        return PlanForm(_types_in(text), _at_most(text), every, frozenset(), analysis=True)
+    root = request.schema
+    tasks = _resolve(root, root["properties"]["tasks"])
+    item = _resolve(root, tasks.get("items", {}))
+    properties = item.get("properties", {})
+    type_ = _resolve(root, properties.get("type", {}))
+    types = type_.get("enum") or ([type_["const"]] if "const" in type_ else [])
+    return PlanForm(
+        tuple(str(name) for name in types) or _types_in(text),
+        tasks.get("maxItems") or _at_most(str(tasks.get("description", ""))) or _at_most(text),
+        frozenset(properties) or frozenset({"id", "type", "description", "needs"}),
+        frozenset(item.get("required", ())),
+        analysis="analysis" in root["properties"],
+    )
+
+
+def _resolve(root: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A part of a schema with its `$ref` followed (`#/$defs/Task`, as pydantic writes it)."""
+    reference = part.get("$ref", "")
+    if not reference.startswith("#/"):
+        return part
+    found: Any = root
+    for name in reference[2:].split("/"):
+        found = found.get(name, {}) if isinstance(found, Mapping) else {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def _types_in(text: str) -> tuple[str, ...]:
+    if enum := _ENUM.search(text):
+        return tuple(re.findall(r'"([^"]*)"', enum[1])) or ("general",)
+    if lines := _WORKER_LINES.search(text):
+        return tuple(_WORKER_NAME.findall(lines[1])) or ("general",)
+    return ("general",)
+
+
+def _at_most(text: str) -> int | None:
+    found = _AT_MOST.search(text)
+    return int(found[1]) if found else None

@@ -1,0 +1,137 @@
+"""The plans a simulated orchestrator writes, and the ways in which they can be spoilt."""
+
+import random
+import re
+
+import msgspec
+from msgspec import Struct
+
+from stretto.models.simulator import leap_years
+from stretto.models.simulator.dice import dice
+from stretto.models.simulator.parts import part_of
+from stretto.models.simulator.plan_form import PlanForm, plan_form
+from stretto.models.simulator.reading import is_repair, same, task_of, under_way
+from stretto.types import Request
+
+_EXACTLY = re.compile(r"(?<!at most )(?<!more than )(?<!up to )\b(\d{1,6}) (?:\w+ )?subtasks\b", re.IGNORECASE)
+_FEWEST, _MOST = 3, 6
+_LONGEST_SUBJECT = 90
+
+_VERBS = {"plan": "Plan", "solve": "Work out", "test": "Check", None: "Cover"}
+_ASPECTS = (
+    "the aim and the terms", "the main line of argument", "the facts that matter most", "the practical steps",
+    "the risks and limits", "a concrete example", "the alternatives and how they compare", "the costs and the effort",
+    "the people concerned", "the order of work", "the open questions", "the history behind it",
+    "the measures of success", "the common mistakes", "the details that are easily missed", "the likely objections",
+    "the tools and materials", "a summary for newcomers", "what can wait", "the wider consequences",
+)  # fmt: skip
+
+
+class Planned(Struct, frozen=True, omit_defaults=True):
+    """A subtask as it is written into a plan."""
+
+    id: str
+    type: str
+    description: str
+    needs: tuple[str, ...] = ()
+
+
+class WrittenPlan(Struct, frozen=True):
+    """A plan before it is turned into text."""
+
+    analysis: str
+    tasks: tuple[Planned, ...]
+    form: PlanForm
+
+    def text(self, *, spoilt: bool = False) -> str:
+        """The plan as JSON, a subtask a line; if spoilt, every second one has unescaped quotes in its description."""
+        lines = [self._line(task, spoilt=spoilt and index % 2 == 0) for index, task in enumerate(self.tasks)]
+        analysis = f'  "analysis": {_json(self.analysis)},\n' if self.form.analysis else ""
+        tasks = "[\n    " + ",\n    ".join(lines) + "\n  ]" if lines else "[]"
+        return f'{{\n{analysis}  "tasks": {tasks}\n}}\n'
+
+    def _line(self, task: Planned, *, spoilt: bool) -> str:
+        keys = self.form.keys
+        pairs: list[tuple[str, object]] = [(k, getattr(task, k)) for k in ("id", "type", "description") if k in keys]
+        if "needs" in keys and (task.needs or "needs" in self.form.required):
+            pairs.append(("needs", task.needs))
+        line = "{" + ", ".join(f'"{key}": {_json(value)}' for key, value in pairs) + "}"
+        return _unescaped(line, task.description) if spoilt else line
+
+
+def write_plan(seed: int, request: Request) -> WrittenPlan:
+    """The plan for a request; a request for the rest of a plan gets what the same plan has beyond what is listed."""
+    task, form = task_of(request), plan_form(request)
+    # Not the fingerprint: the request for the rest is another one, and it must find the same plan.
+    chance = dice(seed, request.model, task, form.types, request.sample, "plan")
+    exactly = _EXACTLY.search(task)
+    if leap_years.about_leap_years(task) and not exactly:
+        analysis, pairs = leap_years.ANALYSIS, leap_years.subtasks(form.types)
+    else:
+        count = int(exactly[1]) if exactly else min(chance.randint(_FEWEST, _MOST), form.at_most or _MOST)
+        analysis, pairs = _analysis(task, count), _pairs(task, form.types, count, chance)
+    tasks = _numbered(pairs, chance, with_needs="with needs" in task.casefold())
+    if is_repair(request):
+        known = under_way(request)
+        tasks = tuple(planned for planned in tasks if same(planned.type, planned.description) not in known)
+    return WrittenPlan(analysis, tasks, form)
+
+
+def fenced(text: str) -> str:
+    """The plan in a code fence, with the words around it that chatty models write."""
+    return f"Sure! Here is how I would divide the work:\n\n```json\n{text}```\n\nTell me if you would like it finer.\n"
+
+
+def prose(task: str) -> str:
+    """Good advice, but no plan."""
+    return (
+        f"I would begin with the main question ({subject_of(task)}), settle what is meant by it, collect what is "
+        "known, and write the parts one after another. A second pair of eyes at the end never hurts.\n"
+    )
+
+
+def subject_of(task: str) -> str:
+    """A task in few words: its first line, shortened at a word."""
+    line = " ".join(task.strip().split("\n")[0].split()).rstrip(".:;!? ") or "the task"
+    if len(line) <= _LONGEST_SUBJECT:
+        return line
+    cut = line[:_LONGEST_SUBJECT]
+    return cut.rsplit(" ", 1)[0] + " …" if " " in cut else cut + "…"
+
+
+def _analysis(task: str, count: int) -> str:
+    parts = "one part" if count == 1 else f"{count} parts that can be worked on at the same time"
+    return f"The task is to answer: {subject_of(task)}. It divides into {parts}."
+
+
+def _pairs(task: str, types: tuple[str, ...], count: int, chance: random.Random) -> list[tuple[str, str]]:
+    aspects, subject = list(_ASPECTS), subject_of(task)
+    chance.shuffle(aspects)
+    pairs = []
+    for index in range(count):
+        type_ = types[index % len(types)]
+        turn, place = divmod(index, len(aspects))
+        again = f", part {turn + 1}" if turn else ""
+        pairs.append((type_, f"{_VERBS[part_of(type_)]} {aspects[place]}{again} for this task: {subject}."))
+    return pairs
+
+
+def _numbered(pairs: list[tuple[str, str]], chance: random.Random, *, with_needs: bool) -> tuple[Planned, ...]:
+    tasks = []
+    for index, (type_, description) in enumerate(pairs):
+        wanted = chance.randint(0, 2) if with_needs else 0
+        earlier = range(max(0, index - 8), index)
+        needs = sorted(chance.sample(earlier, min(wanted, len(earlier))))
+        tasks.append(Planned(f"t{index + 1}", type_, description, tuple(f"t{need + 1}" for need in needs)))
+    return tuple(tasks)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _unescaped(line: str, description: str) -> str:
+    """Quotes round a word of the description that should have been escaped."""
+    written = _json(description)
+    first, _, rest = written[1:-1].partition(" ")
+    return line.replace(written, f'"{first} "{rest}"', 1)

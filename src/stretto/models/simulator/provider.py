@@ -1,0 +1,133 @@
+"""A simulated provider: the one place that remembers, and the models it offers."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager
+
+from stretto.calls import Call, Chunk, Done, Sent, Text
+from stretto.errors import CallError, ConnectError, CutError, EmptyReply, ReplyError
+from stretto.models.simulator.rates import Rates
+from stretto.models.simulator.refusals import Refusal
+from stretto.models.simulator.script import Script, write_script
+from stretto.models.simulator.settings import Simulator
+from stretto.types import Request
+
+
+class SimulatedProvider:
+    """What all models of one simulated provider share: how often each request was asked, and the limits.
+
+    `asked` counts by fingerprint what was let in; `refused` what the limits kept out. `cancelled` counts the calls that
+    their caller gave up.
+    """
+
+    def __init__(self, simulator: Simulator | None = None) -> None:
+        self.simulator = simulator or Simulator()
+        self.asked: Counter[str] = Counter()
+        self.refused = 0
+        self.in_flight = 0
+        self.max_in_flight = 0
+        self.cancelled = 0
+        self._rates = Rates(self.simulator)
+
+    def connect(self, model: str) -> "SimulatedModel":
+        """The model of this name; every name works, see `PROFILES` for those that mean something."""
+        return SimulatedModel(self, model)
+
+    def ask(self, model: str, request: Request, fingerprint: str, now: float) -> Script | Refusal:
+        """Take a request in at loop time `now`: what will be said to it, or why the limits keep it out."""
+        prompt_tokens = sum(len(message.content) for message in request.messages) // 4
+        if refusal := self._rates.admit(prompt_tokens, now):
+            self.refused += 1
+            return refusal
+        script = write_script(self.simulator, model, request, fingerprint, self.asked[fingerprint])
+        self.asked[fingerprint] += 1
+        self._rates.charge(script.usage.output_tokens)
+        return script
+
+    def rate_headers(self, now: float) -> Mapping[str, str]:
+        """The limits as HTTP headers; empty without limits."""
+        return self._rates.headers(now)
+
+    @contextmanager
+    def flight(self) -> Iterator[None]:
+        """Count a call as in flight for as long as this is open, and as cancelled if its caller ends or loses it."""
+        self.in_flight += 1
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
+        try:
+            yield
+        except (asyncio.CancelledError, GeneratorExit, ConnectionError):
+            self.cancelled += 1
+            raise
+        finally:
+            self.in_flight -= 1
+
+
+class SimulatedModel:
+    """A `Model` in the process: same seam, same errors, no network."""
+
+    def __init__(self, provider: SimulatedProvider, name: str) -> None:
+        self._provider = provider
+        self._name = name
+
+    async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
+        """The reply to one call, at its simulated pace."""
+        now = asyncio.get_running_loop().time()
+        with self._provider.flight():
+            yield Sent()
+            script = self._provider.ask(self._name, call.request, call.fingerprint, now)
+            if isinstance(script, Refusal):
+                raise script.error(self._name)
+            await _sleep_until(now + script.ttft)
+            if error := self._refused(script):
+                raise error
+            async for text in _spoken(script, now, streamed=call.stream):
+                yield Text(text)
+        # Only after the call has left the count: who stops reading at `Done` has not cancelled anything.
+        yield Done(script.finish, script.usage, f"sim:{self._name}", script.request_id, simulated=True)
+
+    def _refused(self, script: Script) -> CallError | None:
+        """The error that takes the place of the whole reply, if a fault says so."""
+        if script.fault is None:
+            return None
+        if refusal := script.fault.refusal():
+            return refusal.error(self._name, script.request_id)
+        where = f"sim:{self._name}"
+        match script.fault.kind:
+            case "reset":
+                return ConnectError(f"{where}: the connection was reset before the reply began")
+            case "html":
+                return ReplyError(f"{where}: the answer is an HTML page, no chat completion", status=200)
+            case "empty":
+                return EmptyReply(f"{where}: finished without any text", request_id=script.request_id)
+            case _:
+                return None
+
+
+async def _spoken(script: Script, start: float, *, streamed: bool) -> AsyncGenerator[str, None]:
+    """The pieces when they are due, or all of them when the last one is; raises `CutError` where the reply breaks."""
+    loop = asyncio.get_running_loop()
+    said = 0
+    while streamed and said < script.stops_at:
+        await _sleep_until(start + script.due(said))
+        # Behind time, the pieces that are due go out as one: the schedule holds, and a busy loop gets air.
+        upto = script.upto(said, loop.time() - start)
+        yield "".join(script.pieces[said:upto])
+        said = upto
+    if not streamed:
+        await _sleep_until(start + script.due(script.stops_at))
+    if script.fault is not None and script.breaks:
+        if script.fault.kind == "silence":
+            await asyncio.sleep(script.fault.seconds)
+        raise CutError(
+            f"the connection ended after {script.stops_at} tokens, without a finish reason",
+            request_id=script.request_id,
+        )
+    if not streamed:
+        yield "".join(script.pieces)
+
+
+async def _sleep_until(moment: float) -> None:
+    delay = moment - asyncio.get_running_loop().time()
+    if delay > 0:
+        await asyncio.sleep(delay)

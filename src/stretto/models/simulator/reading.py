@@ -1,0 +1,149 @@
+"""What a request asks for, read from its content alone, so that in the process and over HTTP it is the same."""
+
+import json
+import re
+
+import msgspec
+from msgspec import Struct
+
+from stretto.types import Request, RoleName
+
+UNDER_WAY = "already under way"
+"""How a request for the rest of a plan speaks of the subtasks that it need not contain."""
+
+_RESULT = re.compile(r"^[ \t]*=== (?:PARTIAL )?WORKER RESULT\b[ \t]*(?:\(([^\n]*)\))?[^\n]*(?:\n|\Z)", re.MULTILINE)
+_MISSING = re.compile(r"^[ \t]*=== MISSING\b[^\n]*(?:\n|\Z)", re.MULTILINE)
+_NAMES_TASKS = re.compile(r"""["'`]tasks["'`]""")
+
+_TASK_LABELS = (
+    re.compile(r"<(?:original_)?task>\n?", re.IGNORECASE),
+    re.compile(r"^[#= \t]*(?:the |your |original |main |whole )?task[ \t=]*(?::|\n)\s*", re.IGNORECASE | re.MULTILINE),
+    re.compile(r"\btask\b[^\n:]{0,40}:\s*", re.IGNORECASE),
+)
+# A task ends where the prompt takes over again: at a closing tag, a section, a label on a line of its own.
+_TASK_END = re.compile(
+    r"</(?:original_)?task>|\n[ \t]*\n(?=[#=]|[^\n]{1,120}:[ \t]*\n)|\n[ \t]*(?=(?:Style|Type|Guidelines|Description):)"
+    r"|\sand the following\b",
+    re.IGNORECASE,
+)
+_YOUR_PART = re.compile(r"^your part[^\n(]*\(([^\n)]*)\)[^\n]*:\s*\n([^\n]+)", re.IGNORECASE | re.MULTILINE)
+_TYPE = re.compile(r"^(?:style|type|subtask type|worker type):[ \t]*(\S[^\n]*)", re.IGNORECASE | re.MULTILINE)
+_DESCRIPTION = re.compile(
+    r"^(?:guidelines|description|subtask|your subtask|instructions?):\s*(\S[^\n]*)", re.IGNORECASE | re.MULTILINE
+)
+
+
+class Assignment(Struct, frozen=True):
+    """What a worker is asked to do; without type and description it is the task itself."""
+
+    task: str
+    type: str = ""
+    description: str = ""
+
+
+class _Listed(Struct):
+    """A subtask as a request for the rest of a plan lists it."""
+
+    type: str = ""
+    description: str = ""
+
+
+class Section(Struct, frozen=True):
+    """A worker's result as the synthesizer reads it."""
+
+    type: str
+    text: str
+
+
+def text_of(request: Request) -> str:
+    """Everything the messages say."""
+    return "\n\n".join(message.content for message in request.messages)
+
+
+def role_of(request: Request) -> RoleName:
+    """Who is meant to answer this request."""
+    if request.schema is not None and "tasks" in request.schema.get("properties", {}):
+        return "orchestrator"
+    text = text_of(request)
+    if _RESULT.search(text) or _MISSING.search(text):
+        return "synthesizer"
+    if request.schema is None and _asks_for_plan(request, text):
+        return "orchestrator"
+    return "worker"
+
+
+def _asks_for_plan(request: Request, text: str) -> bool:
+    json_mode = "response_format" in request.options
+    return json_mode or ("json" in text.casefold() and _NAMES_TASKS.search(text) is not None)
+
+
+def task_of(request: Request) -> str:
+    """The task as far as the prompt shows where it stands; otherwise all that the first user message says."""
+    prompt = next((message.content for message in request.messages if message.role == "user"), text_of(request))
+    for label in _TASK_LABELS:
+        if found := label.search(prompt):
+            rest = prompt[found.end() :]
+            end = _TASK_END.search(rest)
+            if task := rest[: end.start() if end else None].strip():
+                return task
+    return prompt.strip()
+
+
+def assignment_of(request: Request) -> Assignment:
+    """What a worker's prompt asks of it."""
+    text, task = text_of(request), task_of(request)
+    if part := _YOUR_PART.search(text):
+        return Assignment(task, part[1].strip(), part[2].strip())
+    type_, description = _TYPE.search(text), _DESCRIPTION.search(text)
+    return Assignment(task, type_[1].strip() if type_ else "", description[1].strip() if description else "")
+
+
+def sections_of(request: Request) -> list[Section]:
+    """The results in a synthesizer's prompt, in its order."""
+    text = text_of(request)
+    if missing := _MISSING.search(text):
+        text = text[: missing.start()]
+    found = list(_RESULT.finditer(text))
+    ends = [match.start() for match in found[1:]] + [len(text)]
+    return [
+        Section(match[1] or "result", text[match.end() : end].strip()) for match, end in zip(found, ends, strict=True)
+    ]
+
+
+def missing_of(request: Request) -> list[str]:
+    """The lines under `=== MISSING` in a synthesizer's prompt."""
+    text = text_of(request)
+    found = _MISSING.search(text)
+    if not found:
+        return []
+    block = text[found.end() :].split("\n===")[0].strip().split("\n\n")[0]
+    lines = [line.strip() for line in block.splitlines() if line.strip()]
+    return [line for line in lines if line.startswith("- ")] or lines
+
+
+def is_repair(request: Request) -> bool:
+    """Whether this asks for the rest of a plan."""
+    return UNDER_WAY in _last_user_message(request)
+
+
+def under_way(request: Request) -> set[tuple[str, str]]:
+    """Type and description of the subtasks that a request for the rest of a plan says are there."""
+    text = _last_user_message(request)
+    decoder = json.JSONDecoder()  # msgspec cannot stop where the value ends
+    for start in (match.start() for match in re.finditer(r"\[\s*[\]{]", text)):
+        try:
+            listed = decoder.raw_decode(text, start)[0]
+            subtasks = msgspec.convert(listed, list[_Listed])
+        except (ValueError, RecursionError, msgspec.ValidationError):
+            continue
+        return {same(subtask.type, subtask.description) for subtask in subtasks}
+    return set()
+
+
+def same(type_: str, description: str) -> tuple[str, str]:
+    """Two subtasks alike in this are the same one."""
+    return type_.strip().casefold(), " ".join(description.split()).casefold()
+
+
+def _last_user_message(request: Request) -> str:
+    return next((message.content for message in reversed(request.messages) if message.role == "user"), "")

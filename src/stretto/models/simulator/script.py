@@ -1,0 +1,116 @@
+"""What a simulated model will say to a request, how fast, and where it breaks off: decided before it begins."""
+
+import math
+
+from msgspec import Struct
+
+from stretto.models.simulator import plans
+from stretto.models.simulator.dice import dice
+from stretto.models.simulator.faults import Fault, pick_fault
+from stretto.models.simulator.prose import answer_text, worker_text
+from stretto.models.simulator.reading import (
+    assignment_of,
+    is_repair,
+    missing_of,
+    role_of,
+    sections_of,
+    task_of,
+    text_of,
+)
+from stretto.models.simulator.settings import Simulator
+from stretto.models.simulator.tokens import estimate, pieces
+from stretto.types import Request, RoleName, Usage
+
+_PIECES_AT_ONCE = 64
+"""How much an instant model says in one chunk."""
+_HAIR = 1e-6
+
+
+class Script(Struct, frozen=True):
+    """A reply before it is given; piece i is due `ttft + i / rate` seconds after the request.
+
+    A fault that is a refusal takes the place of all pieces; one that `breaks` the reply, of the second half.
+    """
+
+    pieces: tuple[str, ...]
+    finish: str
+    usage: Usage
+    ttft: float
+    rate: float
+    fault: Fault | None
+    request_id: str
+
+    @property
+    def breaks(self) -> bool:
+        """Whether the reply ends in the middle, without a finish reason."""
+        return self.fault is not None and self.fault.kind in ("disconnect", "silence")
+
+    @property
+    def stops_at(self) -> int:
+        """How many pieces are said."""
+        return (len(self.pieces) + 1) // 2 if self.breaks else len(self.pieces)
+
+    def due(self, said: int) -> float:
+        """Seconds after the request at which the piece comes that follows so many."""
+        return self.ttft + said / self.rate
+
+    def upto(self, said: int, elapsed: float) -> int:
+        """How many pieces may have been said by now, at least one more than were; never more than `stops_at`."""
+        if math.isinf(self.rate):
+            return min(said + _PIECES_AT_ONCE, self.stops_at)
+        due = math.floor((elapsed - self.ttft) * self.rate + _HAIR) + 1
+        return min(max(due, said + 1), self.stops_at)
+
+
+def write_script(simulator: Simulator, model: str, request: Request, fingerprint: str, nth: int) -> Script:
+    """Decide everything about the nth reply (from 0) to a request."""
+    role = role_of(request)
+    # A request for the rest of a plan is a further asking of that plan: what is to fail once has failed already.
+    asked = nth + 1 if role == "orchestrator" and is_repair(request) else nth
+    prompt = text_of(request)
+    fault = pick_fault(simulator.faults, role, prompt, seed=simulator.seed, fingerprint=fingerprint, nth=asked)
+    said = pieces(_text(simulator, role, request, fingerprint, fault))
+    allowed = _allowed(said, role, request, fault)
+    profile = simulator.profile(model)
+    chance = dice(simulator.seed, fingerprint, nth, "latency")
+    return Script(
+        pieces=said[:allowed],
+        finish="length" if allowed < len(said) else "stop",
+        usage=Usage(input_tokens=estimate(len(prompt)), output_tokens=min(allowed, len(said))),
+        ttft=profile.ttft * chance.lognormvariate(0.0, simulator.ttft_spread),
+        rate=profile.tokens_per_second,
+        fault=fault,
+        request_id=f"sim-{fingerprint[:12]}-{nth + 1}",
+    )
+
+
+def _text(simulator: Simulator, role: RoleName, request: Request, fingerprint: str, fault: Fault | None) -> str:
+    """The whole text, before any limit."""
+    if fault is not None and fault.kind == "empty":
+        return ""
+    if role == "orchestrator":
+        return _plan_text(simulator, request, fault.kind if fault else "")
+    if role == "synthesizer":
+        return answer_text(task_of(request), sections_of(request), missing_of(request))
+    chance = dice(simulator.seed, fingerprint, request.sample, "text")
+    return worker_text(assignment_of(request), chance, simulator.length, simulator.length_spread)
+
+
+def _plan_text(simulator: Simulator, request: Request, spoilt: str) -> str:
+    if spoilt == "prose":
+        return plans.prose(task_of(request))
+    text = plans.write_plan(simulator.seed, request).text(spoilt=spoilt == "malformed")
+    return plans.fenced(text) if spoilt == "fenced" else text
+
+
+def _allowed(said: tuple[str, ...], role: RoleName, request: Request, fault: Fault | None) -> int:
+    """How many tokens the request's limit and a truncating fault leave."""
+    options = request.options
+    allowed = int(options.get("max_completion_tokens") or options.get("max_tokens") or len(said))
+    if fault is None or fault.kind != "truncated":
+        return allowed
+    # Two thirds of a plan: some subtasks are closed. It ends in a word, so in the middle of an object.
+    cut = len(said) * 2 // 3 if role == "orchestrator" else len(said) // 2
+    while cut > 1 and not said[cut - 1].strip().isalnum():
+        cut -= 1
+    return min(allowed, cut)

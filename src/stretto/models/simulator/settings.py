@@ -1,0 +1,67 @@
+"""What a simulated provider is like: its speed, its faults, its limits."""
+
+import math
+
+from msgspec import Struct
+
+from stretto.errors import ConfigError
+from stretto.models.simulator.faults import Fault
+
+
+class Profile(Struct, frozen=True):
+    """How fast a model answers: median seconds to the first token, then tokens per second."""
+
+    ttft: float
+    tokens_per_second: float
+
+    @property
+    def instant(self) -> bool:
+        """Everything is there at once."""
+        return not self.ttft and math.isinf(self.tokens_per_second)
+
+
+PROFILES = {
+    "default": Profile(0.4, 80.0),
+    "fast": Profile(0.04, 800.0),
+    "instant": Profile(0.0, math.inf),
+}
+
+
+class Simulator(Struct, frozen=True):
+    """The settings of a simulated provider.
+
+    `faults` are looked at in order. `rpm`, `tpm`: requests and tokens (of prompt and reply) a minute, more get a 429.
+    `burst`: seconds' worth of those limits that may come at once; the default is more than a careful client takes, so
+    that one which keeps the rate is not refused for a few milliseconds of jitter. `ttft` (median seconds) and
+    `tokens_per_second` override every profile; `ttft_spread` is the sigma of a lognormal. `length`: median tokens of a
+    worker's text, lognormal with sigma `length_spread`: a heavy tail.
+    """
+
+    seed: int = 0
+    faults: tuple[Fault, ...] = ()
+    rpm: float | None = None
+    tpm: float | None = None
+    burst: float = 2.0
+    ttft: float | None = None
+    ttft_spread: float = 0.35
+    tokens_per_second: float | None = None
+    length: float = 150.0
+    length_spread: float = 0.8
+
+    def __post_init__(self) -> None:
+        for name in ("rpm", "tpm", "tokens_per_second", "length"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"simulator: {name} must be more than 0, not {value}")
+        for name in ("burst", "ttft", "ttft_spread", "length_spread"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise ConfigError(f"simulator: {name} must be 0 or more, not {value}")
+
+    def profile(self, model: str) -> Profile:
+        """The speed of a model; any name that is no profile's is as `default`."""
+        known = PROFILES.get(model, PROFILES["default"])
+        return Profile(
+            known.ttft if self.ttft is None else self.ttft,
+            self.tokens_per_second or known.tokens_per_second,
+        )

@@ -1,0 +1,76 @@
+"""`<think>` blocks: what open models say to themselves before they reply, taken out of the reply."""
+
+import re
+
+from stretto.calls import Chunk, Reasoning, Restarted, Text
+
+_OPENING = ("<think>", "<thinking>")
+_CLOSING = re.compile(r"</think(?:ing)?>\s*")
+# Some chat templates open the block in the prompt, so that a reply has only its end, on the end of a line.
+_ORPHAN = re.compile(r"</think(?:ing)?>[ \t]*\r?\n\s*")
+_TAIL = 16  # longer than any tag
+
+
+class ThinkFilter:
+    """Sorts the pieces of one reply into thought and text.
+
+    Only a block at the very beginning is thought; later, `<think>` is text like any other. An end without a beginning
+    turns everything before it into thought, which is taken back by `Restarted`.
+    """
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._state = "start"
+        self._thought = False
+
+    def feed(self, piece: str) -> list[Chunk]:
+        """What can be told apart so far."""
+        if self._state == "start":
+            return self._begin(piece)
+        if self._state == "inside":
+            return self._inside(piece)
+        if self._state == "open":
+            return self._watch(piece)
+        return [Text(piece)] if piece else []
+
+    def end(self) -> list[Chunk]:
+        """What was held back to the last."""
+        held, self._held = self._held, ""
+        if not held or self._state == "open":
+            return []
+        return [Reasoning(held)] if self._state == "inside" else [Text(held)]
+
+    def _begin(self, piece: str) -> list[Chunk]:
+        self._held += piece
+        held = self._held
+        text = held.lstrip()
+        for tag in _OPENING:
+            if text.startswith(tag):
+                self._state, self._held = "inside", ""
+                return self._inside(text[len(tag) :])
+            if tag.startswith(text):
+                return []  # it may still become the tag
+        self._state, self._held = "open", ""
+        return self._watch(text if self._thought else held)
+
+    def _inside(self, piece: str) -> list[Chunk]:
+        self._held += piece
+        if match := _CLOSING.search(self._held):
+            thought, rest = self._held[: match.start()], self._held[match.end() :]
+            self._held, self._state, self._thought = "", "start", True  # another block may follow
+            return [*([Reasoning(thought)] if thought else []), *(self._begin(rest) if rest else [])]
+        keep = min(len(self._held), _TAIL)
+        thought, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        return [Reasoning(thought)] if thought else []
+
+    def _watch(self, piece: str) -> list[Chunk]:
+        """Pass text on, and look for an end without a beginning; `_held` is what was passed on last."""
+        if not piece:
+            return []
+        seen = self._held + piece
+        if match := _ORPHAN.search(seen):
+            self._held, self._state = "", "through"
+            rest = seen[match.end() :]
+            return [Restarted(), *([Text(rest)] if rest else [])]
+        self._held = seen[-_TAIL:]
+        return [Text(piece)]

@@ -1,0 +1,1 @@
+"""HTTP servers, each a thin door."""

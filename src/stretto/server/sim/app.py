@@ -1,0 +1,182 @@
+"""The simulator's routes, and running them."""
+
+import asyncio
+import math
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from stretto.calls import fingerprint
+from stretto.errors import ConfigError
+from stretto.models.simulator.provider import SimulatedProvider
+from stretto.models.simulator.refusals import Refusal
+from stretto.models.simulator.script import Script
+from stretto.models.simulator.settings import PROFILES, Simulator
+from stretto.server.sim.body import BadBodyError, ChatBody, read_body
+from stretto.server.sim.completion import CompletionStream, error_body, models_body, whole
+from stretto.server.sim.ticker import Ticker
+
+PROVIDER = web.AppKey("provider", SimulatedProvider)
+"""Where an application keeps its provider, with its counts."""
+
+_TICKER = web.AppKey("ticker", Ticker)
+
+_LARGEST_BODY = 256 * 2**20
+_BACKLOG = 4096
+"""Connections that may wait to be accepted: a fan-out opens a thousand at once."""
+_PARTING_SECONDS = 0.5
+_PAGE = b"<!doctype html><html><head><title>Welcome</title></head><body><h1>It works!</h1></body></html>"
+
+
+def simulator_app(simulator: Simulator) -> web.Application:
+    """An application that answers `/v1/chat/completions` and `/v1/models`; its counts are in `app[PROVIDER]`."""
+    app = web.Application(client_max_size=_LARGEST_BODY)
+    app[PROVIDER] = SimulatedProvider(simulator)
+    app[_TICKER] = Ticker()
+    app.router.add_post("/v1/chat/completions", _chat_completions)
+    app.router.add_get("/v1/models", _models)
+    return app
+
+
+@asynccontextmanager
+async def listening(app: web.Application, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+    """Serve an application for as long as this is open; its base URL. Port 0 is any that is free."""
+    # Without handler_cancellation aiohttp would talk on to a caller who has left.
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=_PARTING_SECONDS)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, backlog=_BACKLOG)
+        try:
+            await site.start()
+        except OSError as error:
+            raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}; choose another port") from error
+        bound = runner.addresses[0][1]
+        yield f"http://{f'[{host}]' if ':' in host else host}:{bound}/v1"
+    finally:
+        await runner.cleanup()
+
+
+async def serve(simulator: Simulator, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Run the simulator until this is cancelled; `ready` is told its base URL once it accepts connections."""
+    async with listening(simulator_app(simulator), host, port) as base_url:
+        ready(base_url)
+        await asyncio.Event().wait()
+
+
+async def _models(_: web.Request) -> web.Response:
+    return web.Response(body=models_body(PROFILES), content_type="application/json")
+
+
+async def _chat_completions(request: web.Request) -> web.StreamResponse:
+    provider = request.app[PROVIDER]
+    start = asyncio.get_running_loop().time()
+    with provider.flight():
+        try:
+            chat = read_body(await request.read())
+        except BadBodyError as error:
+            return _refused(error.refusal, {})
+        asked = chat.request
+        script = provider.ask(asked.model, asked, fingerprint(asked), start)
+        headers = {**provider.rate_headers(start), "x-stretto-simulated": "true"}
+        if isinstance(script, Refusal):
+            return _refused(script, headers)
+        headers["x-request-id"] = script.request_id
+        await _sleep_until(start + script.ttft)
+        if script.fault is not None and (failed := _failed(request, script, headers)):
+            return failed
+        say = _say if chat.stream else _say_at_once
+        return await say(request, chat, script, start, headers)
+
+
+def _failed(request: web.Request, script: Script, headers: Mapping[str, str]) -> web.Response | None:
+    """The answer of a fault that takes the place of the whole reply, if it is one."""
+    assert script.fault is not None  # noqa: S101 - asked only if there is one
+    if refusal := script.fault.refusal():
+        return _refused(refusal, headers)
+    if script.fault.kind == "html":
+        return web.Response(body=_PAGE, content_type="text/html", headers=headers)
+    if script.fault.kind == "reset":
+        _reset(request)
+        return web.Response()
+    return None
+
+
+def _refused(refusal: Refusal, headers: Mapping[str, str]) -> web.Response:
+    lines = dict(headers)
+    if refusal.retry_after is not None:
+        lines["retry-after"] = str(math.ceil(refusal.retry_after))
+        lines["retry-after-ms"] = str(math.ceil(refusal.retry_after * 1000))
+    return web.Response(status=refusal.status, body=error_body(refusal), content_type="application/json", headers=lines)
+
+
+async def _say(
+    request: web.Request, chat: ChatBody, script: Script, start: float, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """The reply as server-sent events, each piece when it is due."""
+    events = CompletionStream(script, chat.request.model)
+    response = web.StreamResponse(headers={**headers, "cache-control": "no-cache"})
+    response.content_type = "text/event-stream"
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    await response.write(events.opening())
+    # The first write sent the headers; from here on the ticker frames and writes by itself, because a coroutine and a
+    # task's wake-up for each piece would cost several times what the piece costs.
+    if not await request.app[_TICKER].say(script, start, lambda texts: _write(request, events.pieces(texts))):
+        raise ConnectionResetError("the caller has left")
+    if script.breaks:
+        await _break_off(request, script)
+        return response
+    await response.write(events.closing(usage_wanted=chat.usage_wanted))
+    await response.write_eof()
+    return response
+
+
+async def _say_at_once(
+    request: web.Request, chat: ChatBody, script: Script, start: float, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """The reply as one JSON object, when the last piece is due."""
+    await _sleep_until(start + script.due(script.stops_at))
+    body = whole(script, chat.request.model)
+    if not script.breaks:
+        return web.Response(body=body, content_type="application/json", headers=headers)
+    response = web.StreamResponse(headers={**headers, "content-length": str(len(body))})
+    response.content_type = "application/json"
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    await _break_off(request, script)
+    return response
+
+
+def _write(request: web.Request, events: bytes) -> bool:
+    transport = request.transport
+    if transport is None or transport.is_closing():
+        return False
+    transport.write(b"%x\r\n%b\r\n" % (len(events), events))
+    return True
+
+
+async def _break_off(request: web.Request, script: Script) -> None:
+    """End the connection in the middle of a reply: at once, or after the silence the fault asks for."""
+    if script.fault is not None and script.fault.kind == "silence":
+        await asyncio.sleep(script.fault.seconds)
+    if request.transport is not None:
+        request.transport.close()
+
+
+def _reset(request: web.Request) -> None:
+    """End the connection with a reset instead of a proper end: what a crashed server looks like."""
+    if request.transport is None:
+        return
+    connection = request.transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    request.transport.abort()
+
+
+async def _sleep_until(moment: float) -> None:
+    delay = moment - asyncio.get_running_loop().time()
+    if delay > 0:
+        await asyncio.sleep(delay)

@@ -1,0 +1,110 @@
+"""Reading the body of a chat-completions request, at the door."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from stretto.models.simulator.refusals import Refusal, bad_request
+from stretto.types import Message, Request
+
+_ROLES: dict[str, Literal["system", "user", "assistant"]] = {
+    "system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "user",
+    "function": "user",
+}  # fmt: skip
+
+
+class BadBodyError(Exception):
+    """The body is no chat-completions request; `refusal` is the answer to it."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.refusal: Refusal = bad_request(message, param)
+
+
+class ChatBody(Struct, frozen=True):
+    """A chat-completions request, and how its sender wants the reply."""
+
+    request: Request
+    stream: bool
+    usage_wanted: bool
+
+
+def read_body(data: bytes) -> ChatBody:
+    """The request a body holds; raises `BadBodyError` with what is wrong and where."""
+    body = _object(data)
+    model = body.pop("model", None)
+    if not isinstance(model, str) or not model:
+        raise BadBodyError("you must provide a model parameter: the name of a model", "model")
+    messages = tuple(_messages(body.pop("messages", None)))
+    stream = body.pop("stream", None) or False
+    if not isinstance(stream, bool):
+        raise BadBodyError("'stream' must be true or false", "stream")
+    if body.get("n", 1) != 1:
+        raise BadBodyError("'n' must be 1: ask again for another reply", "n")
+    _check_token_limits(body)
+    schema = _take_schema(body)
+    stream_options = body.pop("stream_options", None)
+    usage_wanted = isinstance(stream_options, dict) and stream_options.get("include_usage") is True
+    return ChatBody(Request(model, messages, body, schema), stream, usage_wanted)
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        body = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadBodyError(f"the body is not valid JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise BadBodyError("the body must be a JSON object")
+    return body
+
+
+def _messages(given: Any) -> list[Message]:
+    if not isinstance(given, list) or not given:
+        raise BadBodyError("'messages' must be a list with at least one message", "messages")
+    return [_message(message, f"messages[{index}]") for index, message in enumerate(given)]
+
+
+def _message(given: Any, place: str) -> Message:
+    if not isinstance(given, dict):
+        raise BadBodyError(f"'{place}' must be an object", place)
+    role = given.get("role")
+    if not isinstance(role, str) or role not in _ROLES:
+        raise BadBodyError(f"'{place}.role' must be one of {', '.join(_ROLES)}, not {role!r}", f"{place}.role")
+    return Message(_ROLES[role], _content(given.get("content"), role, f"{place}.content"))
+
+
+def _content(given: Any, role: str, place: str) -> str:
+    """Plain text, or the text parts of a list; only an assistant may have said nothing."""
+    if isinstance(given, str):
+        return given
+    if given is None and role == "assistant":
+        return ""
+    if isinstance(given, list) and all(isinstance(part, dict) for part in given):
+        return "".join(str(part.get("text", "")) for part in given)
+    raise BadBodyError(f"'{place}' must be a string or a list of parts", place)
+
+
+def _check_token_limits(body: Mapping[str, Any]) -> None:
+    for name in ("max_tokens", "max_completion_tokens"):
+        value = body.get(name)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise BadBodyError(f"'{name}' must be a whole number from 1, not {value!r}", name)
+
+
+def _take_schema(body: dict[str, Any]) -> dict[str, Any] | None:
+    """The JSON schema of the reply, taken out of `response_format` in whichever form it comes."""
+    form = body.get("response_format")
+    if form is None:
+        body.pop("response_format", None)
+        return None
+    if not isinstance(form, dict) or form.get("type") not in ("text", "json_object", "json_schema"):
+        raise BadBodyError("'response_format.type' must be text, json_object or json_schema", "response_format")
+    wrapped = form.get("json_schema")
+    schema = wrapped.get("schema") if isinstance(wrapped, dict) else form.get("schema")
+    if form["type"] == "json_schema" and not isinstance(schema, dict):
+        raise BadBodyError("'response_format' of type json_schema needs a schema", "response_format.json_schema")
+    if form["type"] == "text" or isinstance(schema, dict):
+        del body["response_format"]
+    return schema if isinstance(schema, dict) and form["type"] != "text" else None

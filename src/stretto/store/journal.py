@@ -1,0 +1,138 @@
+"""The log of one run while it runs: events go in, and are shown once they are on the disk."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+from msgspec.structs import replace
+
+from stretto.errors import StoreError
+from stretto.events import AnyEvent, CallFinished, CallStarted, encode, now
+from stretto.runs import Fold, Run
+from stretto.store.writer import Statement, Writer
+from stretto.types import Reply, Request
+
+_EVENT = "INSERT INTO events (run, seq, kind, body) VALUES (?, ?, ?, ?)"
+_REQUEST = "INSERT INTO records (run, fingerprint, request) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_REPLY = (
+    "INSERT INTO records (run, fingerprint, reply) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET reply = excluded.reply"
+)
+
+
+class Journal:
+    """Takes the events of one run in, gives each its place and time, and shows it when it is stored.
+
+    `path` None: nothing is stored and everything is shown at once. `show` is called in the event loop, in order.
+    `history` is what the log holds already. Used as `async with`: leaving it ends the writer's thread.
+    """
+
+    def __init__(
+        self, run: str, *, path: Path | None, show: Callable[[AnyEvent], None], history: Sequence[AnyEvent] = ()
+    ) -> None:
+        self.run_id = run
+        self._show = show
+        self._fold = Fold()
+        for event in history:
+            self._fold.take(event)
+        self._seq = max((event.seq or 0 for event in history), default=0)
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[AnyEvent] = deque()
+        self._settled: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._error: StoreError | None = None
+        self._writer = Writer(path, self._from_writer) if path else None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._writer is not None:
+            try:
+                if self._error is None:
+                    await self.settled()
+            finally:
+                self._writer.close()
+
+    @property
+    def run(self) -> Run:
+        """What all events taken in so far amount to."""
+        return self._fold.run
+
+    @property
+    def fold(self) -> Fold:
+        """The running totals."""
+        return self._fold
+
+    def append(self, event: AnyEvent, *, request: Request | None = None, reply: Reply | None = None) -> None:
+        """Take an event in, in one transaction with the record of what a call asked or was answered."""
+        if self._error:
+            raise self._error
+        if not event.stored:
+            self._pass_on(replace(event, run=self.run_id, at=now()))
+            return
+        self._seq += 1
+        event = replace(event, run=self.run_id, at=now(), seq=self._seq)
+        self._fold.take(event)
+        if self._writer is None:
+            self._show(event)
+            return
+        self._waiting.append(event)
+        self._writer.submit(self._statements(event, request, reply))
+
+    async def settled(self) -> None:
+        """Everything taken in so far is on the disk and was shown; raises `StoreError` if it cannot be."""
+        if self._error:
+            raise self._error
+        if self._waiting:
+            future = self._loop.create_future()
+            self._settled.append((self._seq, future))
+            await future
+
+    def _pass_on(self, event: AnyEvent) -> None:
+        # What is never stored still waits behind what is, so that everyone sees one order.
+        if self._waiting:
+            self._waiting.append(event)
+        else:
+            self._show(event)
+
+    def _statements(self, event: AnyEvent, request: Request | None, reply: Reply | None) -> list[Statement]:
+        statements: list[Statement] = [(_EVENT, (self.run_id, event.seq, event.kind, encode(event)))]
+        if isinstance(event, CallStarted) and request is not None:
+            statements.append((_REQUEST, (self.run_id, event.fingerprint, _json(request))))
+        if isinstance(event, CallFinished) and reply is not None:
+            statements.append((_REPLY, (self.run_id, event.fingerprint, _json(reply))))
+        return statements
+
+    def _from_writer(self, count: int, error: Exception | None) -> None:
+        self._loop.call_soon_threadsafe(self._committed, count, error)
+
+    def _committed(self, count: int, error: Exception | None) -> None:
+        """The next `count` events are on the disk: show them, and what is not stored between them."""
+        if error:
+            self._fail(error)
+            return
+        seq = 0
+        while count or (self._waiting and not self._waiting[0].stored):
+            event = self._waiting.popleft()
+            if event.stored:
+                count -= 1
+                seq = event.seq or seq
+            self._show(event)
+        while self._settled and self._settled[0][0] <= seq:
+            _, future = self._settled.popleft()
+            if not future.done():
+                future.set_result(None)
+
+    def _fail(self, error: Exception) -> None:
+        self._error = error if isinstance(error, StoreError) else StoreError(str(error))
+        self._waiting.clear()
+        while self._settled:
+            _, future = self._settled.popleft()
+            if not future.done():
+                future.set_exception(self._error)
+
+
+def _json(value: Any) -> bytes:
+    return msgspec.json.encode(value)

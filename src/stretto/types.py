@@ -1,0 +1,159 @@
+"""The nouns of a run: frozen, and without knowledge of events, models or storage."""
+
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+RoleName = Literal["orchestrator", "worker", "synthesizer"]
+Outcome = Literal["done", "truncated", "cut", "failed", "skipped"]
+PlanState = Literal["complete", "incomplete", "bounded"]
+
+OUTCOMES: tuple[Outcome, ...] = ("done", "truncated", "cut", "failed", "skipped")
+
+
+class Usage(Struct, frozen=True):
+    """Tokens of one call, or the sum of several."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+        )
+
+
+class Role(Struct, frozen=True):
+    """Which model does a part of the work, and how it is asked.
+
+    `model` is written `provider:model`. `prompt` is a template with the placeholders of its role (`docs/design.md`,
+    Formats); without one the default of that role is used. `options` go into the request as they are
+    (`temperature`, `max_tokens`, …). `about` tells the orchestrator in one line what a worker is good for. `stream`
+    streams a worker's call too, for gateways that cut silent connections.
+    """
+
+    model: str
+    prompt: str | None = None
+    system: str | None = None
+    options: dict[str, Any] = {}
+    about: str = ""
+    stream: bool = False
+
+
+class Limits(Struct, frozen=True):
+    """What one workflow may use.
+
+    `parallel`: calls in flight. `rpm`: requests a minute. `attempts`: how often a call is asked before its error
+    counts. `timeout`: seconds of one whole call. `max_wait`: seconds a call may be held back by rate limits.
+    """
+
+    parallel: int = 64
+    max_subtasks: int = 64
+    rpm: float | None = None
+    attempts: int = 4
+    timeout: float = 600.0
+    max_wait: float = 900.0
+
+
+class Definition(Struct, frozen=True):
+    """A workflow as data: who does what, within which limits. Without a `synthesizer` the results are the answer."""
+
+    orchestrator: Role
+    workers: dict[str, Role]
+    synthesizer: Role | None = None
+    limits: Limits = Limits()
+
+
+class Subtask(Struct, frozen=True):
+    """One line of the plan; `needs` are ids of subtasks listed before it."""
+
+    id: str
+    type: str
+    description: str
+    needs: tuple[str, ...] = ()
+
+
+class Result(Struct, frozen=True):
+    """What a worker returned, or why it did not.
+
+    `text` is complete only if the outcome is `done`; a `truncated` result keeps what arrived. `error` says why for
+    every other outcome.
+    """
+
+    subtask: str
+    outcome: Outcome
+    text: str = ""
+    error: str | None = None
+
+
+class Missing(Struct, frozen=True):
+    """A subtask the answer could not rest on, and why."""
+
+    subtask: str
+    type: str
+    outcome: Outcome
+    reason: str
+
+
+class Coverage(Struct, frozen=True):
+    """How much of the plan the answer rests on: counts by outcome, and what is missing.
+
+    `plan` is `incomplete` if the plan itself could not be had whole, `bounded` if it was longer than `max_subtasks`.
+    `answer` is `truncated` if the answer met its token limit.
+    """
+
+    counts: dict[Outcome, int] = {}
+    missing: tuple[Missing, ...] = ()
+    plan: PlanState = "complete"
+    answer: Literal["complete", "truncated"] = "complete"
+
+    @property
+    def complete(self) -> bool:
+        """Nothing at all is missing."""
+        return not self.missing and self.plan == "complete" and self.answer == "complete"
+
+
+class Reply(Struct, frozen=True):
+    """What a model answered to one call, as the memo keeps it."""
+
+    text: str
+    finish: str
+    usage: Usage | None = None
+    model: str | None = None
+    reasoning: str = ""
+    simulated: bool = False
+
+
+class Message(Struct, frozen=True):
+    """One message of a request."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Request(Struct, frozen=True):
+    """What is asked of a model, above the wire; its canonical form is a call's identity.
+
+    `model` as written (`provider:model`). `schema` is the JSON schema the reply must fit, if any. `sample` tells wanted
+    repetitions of one request apart.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    options: dict[str, Any] = {}
+    schema: dict[str, Any] | None = None
+    sample: int = 0
+
+
+class Plan(Struct, frozen=True):
+    """The subtasks in the order they were planned, and whether that is all of them (None: still being written)."""
+
+    subtasks: tuple[Subtask, ...] = ()
+    state: PlanState | None = None
+    analysis: str = ""
+    remarks: tuple[str, ...] = field(default=())
