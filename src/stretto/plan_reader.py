@@ -29,7 +29,7 @@ _BETWEEN = re.compile(r"[\s,:}]*+")
 _RUN = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _STRUCTURE = re.compile(r'[{}\[\]":,]')
 
-_ANALYSIS = re.compile(r'"analysis"\s*:\s*"((?:[^"\\]++|\\.|"(?!\s*(?:,\s*"|,?\s*(?:\}|\Z))))*+)"', re.DOTALL)
+_ANALYSIS = re.compile(r'"analysis"\s*:\s*"((?:[^"\\]++|\\.|"(?!\s*(?:,\s*"|,?\s*(?:\}|\Z))))*+)("?)', re.DOTALL)
 _KEY = re.compile(r'[{,"\]]\s*"(\w+)"\s*:\s*')
 _COMMENT = re.compile(r"([,{\[])\s*//[^\n/]*+\n")
 _QUOTED = re.compile(r'"(.*(?<!\\)(?:\\\\)*)"', re.DOTALL)
@@ -113,7 +113,7 @@ class PlanReader:
         after = "" if self.state == "open" else "".join(self._pieces) + self._window[self._start :]
         # Prose that quotes the form comes before the plan, so the last one before the list is meant.
         found = [*reversed(_ANALYSIS.findall("".join(self._before))), *_ANALYSIS.findall(after)]
-        return _clean(_text(found[0])) if found else ""
+        return next((_clean(_text(body)) for body, closed in found if closed), "")
 
     def _take(self, end: int) -> str:
         """Return the section that ends here and begin the next."""

@@ -186,6 +186,11 @@ def worker_text(type_: str, description: str) -> str:
     return _WORKER[part_of(type_) or part_of(" ".join(description.split()[:3])) or "solve"]
 
 
+def scripted(prompt: str) -> str | None:
+    """The worker's text for a prompt that holds one of the script's own descriptions, whatever else it says."""
+    return next((_WORKER[part] for part, description in DESCRIPTIONS.items() if description in prompt), None)
+
+
 def answer(parts: Sequence[Part]) -> str:
     """The final answer, as far as the parts are there."""
     lead = _LEAD + (", and how it is tested. " if "test" in parts else ". ")

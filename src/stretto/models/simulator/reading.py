@@ -29,7 +29,8 @@ _TASK_END = re.compile(
 _YOUR_PART = re.compile(r"^your part[^\n(]*\(([^\n)]*)\)[^\n]*:\s*\n([^\n]+)", re.IGNORECASE | re.MULTILINE)
 _TYPE = re.compile(r"^(?:style|type|subtask type|worker type):[ \t]*(\S[^\n]*)", re.IGNORECASE | re.MULTILINE)
 _DESCRIPTION = re.compile(
-    r"^(?:guidelines|description|subtask|your subtask|instructions?):\s*(\S[^\n]*)", re.IGNORECASE | re.MULTILINE
+    r"^(?:guidelines|description|subtask|your subtask|instructions?|in particular|what is wanted of you):\s*(\S[^\n]*)",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 

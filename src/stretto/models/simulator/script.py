@@ -4,7 +4,7 @@ import math
 
 from msgspec import Struct
 
-from stretto.models.simulator import plans
+from stretto.models.simulator import leap_years, plans
 from stretto.models.simulator.dice import dice
 from stretto.models.simulator.faults import Fault, pick_fault
 from stretto.models.simulator.prose import answer_text, worker_text
@@ -92,6 +92,8 @@ def _text(simulator: Simulator, role: RoleName, request: Request, fingerprint: s
         return _plan_text(simulator, request, fault.kind if fault else "")
     if role == "synthesizer":
         return answer_text(task_of(request), sections_of(request), missing_of(request))
+    if scripted := leap_years.scripted(text_of(request)):
+        return scripted
     chance = dice(simulator.seed, fingerprint, request.sample, "text")
     return worker_text(assignment_of(request), chance, simulator.length, simulator.length_spread)
 
