@@ -10,12 +10,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stretto.plan_reader import Broken, Draft, PlanReader
+from stretto.plan.item import Broken, Draft
+from stretto.plan.reader import PlanReader
 
 GOOD = '{"type": "g", "description": "good"}'
 DIRTY = r"""Sure, here's the "plan {as JSON: ```json
 {"analysis": "Say \"tasks\": [ \\ and \"}\" \u00e9\ud83d\ude00", "tasks"  : [
-  {"id": "a", "type": "plan", "description": "Braces } ] { [ and \"quotes\" \\", "needs": []},
+  {"id": "a", "type": "plan", "description": "Braces } ] { [ and \"quotes\"}, \"x\": {\"\\", "needs": []},
   {"type": "code/solve", "description": "\ud83d\ude00 \\\"x\\\" \ud800", "needs": ["a"],},
   {"type": "test", "description": "A 5" disk", "x": {"type": "n", "y": [{"id": 1}, "{"]}},
   {"type": "test", "description": "open, {
@@ -183,6 +184,29 @@ def test_lists_after_the_plan_are_ignored() -> None:
     assert (told, left, reader.state) == ([Draft("g", "good")], [], "closed")
 
 
+@pytest.mark.parametrize("behind", [GOOD, "\n" + GOOD, ' "analysis": ' + GOOD, "```, and {that} is that."])
+def test_braces_behind_the_plan_are_ignored(behind: str) -> None:
+    told, left, reader = read(*(plan(GOOD) + behind))
+    assert (told, left, reader.state) == ([Draft("g", "good")], [], "closed")
+
+
+def test_a_list_of_one_broken_object_counts() -> None:
+    told, left, _ = read('{"tasks": [1, {"type": "a"}]}' + plan(GOOD))
+    assert ([type(item) for item in told], left) == ([Broken, Broken], [])
+
+
+def test_places_are_counted_in_the_list_that_counts() -> None:
+    told, _, _ = read('{"tasks": [..., ...]}' + plan(GOOD, "1"))
+    assert [item.place for item in told if isinstance(item, Broken)] == [2]
+
+
+def test_indentation_may_be_deep() -> None:
+    text = plan(GOOD, '{"type": "a", "description": "b', GOOD).replace('{"type"', "{\n" + " " * 30 + '"type"')
+    text = text.replace('"tasks": ', '"tasks"' + " " * 30 + ":" + "\n" * 30)
+    assert [draft.description for draft in drafts(text)] == ["good", "b", "good"]
+    assert read(*text)[0] == read(text)[0]
+
+
 def test_a_list_of_strings_is_told_at_the_end() -> None:
     told, left, reader = read('{"tasks": ["one", "two"]}')
     assert (told, [item.place for item in left], reader.state) == ([], [1, 2], "closed")
@@ -198,6 +222,8 @@ def test_a_list_of_strings_is_told_at_the_end() -> None:
         ('{"type": "a", "description": "a "quoted" word"}', 'a "quoted" word'),
         ('{"type": "a", "description": "say "hi", then "go""}', 'say "hi", then "go"'),
         ('{"type": "a", "description": "say "hi", "ho" and "go\\"", "needs": []}', 'say "hi", "ho" and "go"'),
+        ('{"type": "a", "description": "Note "this": now"}', 'Note "this": now'),
+        ('{"x": {"type": "n", "description": "m"}, "y": NaN, "type": "a", "description": "b"}', "b"),
         ('{"type": "a", "description": "b"', "b"),
         ('{"type": "a", "description": "b', "b"),
         ('{"type": "a, "description": "b"}', "b"),
@@ -207,7 +233,7 @@ def test_a_list_of_strings_is_told_at_the_end() -> None:
         ('{"type": "a", "description": "b", "needs": ["x"}', "b"),
         ('{"type": "a", "description": "b", "needs": "x"]}', "b"),
         ('{"type": "a", "description": "b", "x": NaN}', "b"),
-        ('{"type": "a", // the kind\n"description": "b" // the rest\n}', "b"),
+        ('{"type": "a", // the kind\n"description": "b", // the rest\n}', "b"),
         ('{{"type": "a", "description": "b"}}', "b"),
         ('{"type": "a", "description": "it\\\'s \\d+ \\$x\\$"}', "it's \\d+ \\$x\\$"),
         ('{"type": "a", "description": "one\n\ttwo\x00"}', "one\n\ttwo\x00"),
@@ -219,6 +245,8 @@ def test_a_damaged_subtask_is_mended(element: str, description: str) -> None:
     item = only(element)
     assert isinstance(item, Draft)
     assert (item.type, item.description) == ("a", description)
+    if element.endswith("}"):
+        assert PlanReader().feed(plan(GOOD, element)[:-2])[1:] == [item], "its own brace closes it"
 
 
 @pytest.mark.parametrize(
@@ -353,5 +381,6 @@ def test_a_run_of_characters_is_one_step() -> None:
 def test_a_long_description_in_small_pieces_is_no_trouble() -> None:
     """Quadratic work would take minutes here: each piece would copy or scan up to a megabyte."""
     text = plan(json.dumps({"type": "a", "description": "x" * 1_000_000}))
-    told, _, _ = read(*(text[place : place + 10] for place in range(0, len(text), 10)))
+    told, _, reader = read(*(text[place : place + 10] for place in range(0, len(text), 10)))
+    assert len(reader._window) < 2_000
     assert told == [Draft("a", "x" * 1_000_000)]

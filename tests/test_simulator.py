@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stretto import plan, prompts
+from stretto import prompts
 from stretto.calls import Call, Done, Sent, Text, fingerprint
 from stretto.errors import (
     AuthError,
@@ -33,6 +33,7 @@ from stretto.errors import (
 from stretto.models.simulator import KINDS, Fault, SimulatedModel, SimulatedProvider, Simulator, parse_fault, role_of
 from stretto.models.simulator.rates import duration
 from stretto.models.simulator.tokens import pieces
+from stretto.plan.book import plan_schema, rest_request
 from stretto.types import Message, Request, Result, Role, RoleName, Subtask
 
 LEAP = "Write a program that prints the next 20 leap years."
@@ -71,7 +72,7 @@ def orchestrator(
     task: str, *, workers: dict[str, Role] = WORKERS, schema: bool = True, model: str = "sim:x"
 ) -> Request:
     values = {"task": task, "workers": prompts.worker_lines(workers), "max_subtasks": "64"}
-    form = plan.plan_schema(workers, 64)
+    form = plan_schema(workers, 64)
     text = prompts.fill(prompts.ORCHESTRATOR, values)
     if schema:
         return Request(model, (Message("user", text),), schema=form)
@@ -93,7 +94,7 @@ def synthesizer(task: str, outcomes: list[tuple[Subtask, Result]]) -> Request:
 
 
 def repair(request: Request, known: list[Subtask]) -> Request:
-    asked = (*request.messages, Message("assistant", "{"), Message("user", plan.rest_request(known)))
+    asked = (*request.messages, Message("assistant", "{"), Message("user", rest_request(known)))
     return msgspec.structs.replace(request, messages=asked)
 
 

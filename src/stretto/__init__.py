@@ -22,7 +22,7 @@ _HOMES = {
     "Fault": "models.simulator",
     "Simulator": "models.simulator",
     "Run": "runs",
-    "RunStream": "workflow",
+    "RunStream": "run_stream",
     "Workflow": "workflow",
     "StrettoError": "errors",
     "errors": "errors",

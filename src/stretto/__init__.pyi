@@ -4,6 +4,7 @@ from stretto.errors import StrettoError as StrettoError
 from stretto.models.providers import Provider as Provider
 from stretto.models.simulator import Fault as Fault
 from stretto.models.simulator import Simulator as Simulator
+from stretto.run_stream import RunStream as RunStream
 from stretto.runs import Run as Run
 from stretto.types import Coverage as Coverage
 from stretto.types import Limits as Limits
@@ -12,7 +13,6 @@ from stretto.types import Result as Result
 from stretto.types import Role as Role
 from stretto.types import Subtask as Subtask
 from stretto.types import Usage as Usage
-from stretto.workflow import RunStream as RunStream
 from stretto.workflow import Workflow as Workflow
 
 __all__: list[str]

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
+from stretto.text import clean
 from stretto.types import Coverage, Outcome, PlanState, RoleName, Usage
 
 
@@ -192,14 +193,26 @@ _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 def now() -> str:
     """The wall clock as events write it: RFC 3339, UTC, milliseconds."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def encode(event: AnyEvent) -> bytes:
     """One event as one line of JSON, without the newline."""
-    return _encoder.encode(event)
+    try:
+        return _encoder.encode(event)
+    except UnicodeEncodeError:  # a lone surrogate, from a file's name in an error for example
+        return _encoder.encode(_cleaned(msgspec.to_builtins(event)))
 
 
 def decode(line: bytes | str) -> AnyEvent:
     """The event a line of JSON holds; raises `msgspec.ValidationError` for anything else."""
     return _decoder.decode(line)
+
+
+def _cleaned(value: Any) -> Any:
+    """The same data with every text fit for JSON."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {_cleaned(key): _cleaned(one) for key, one in value.items()}
+    return [_cleaned(one) for one in value] if isinstance(value, list | tuple) else value

@@ -73,4 +73,5 @@ class Pool:
         return self._limited(self._endpoints.model(f"{name}:{model}", model, provider, key), lane)
 
     def _limited(self, model: Model, lane: Lane) -> Model:
-        return Retry(Limit(model, self._admission, lane, self._limits.max_wait), self._limits.attempts)
+        most = self._limits.max_wait
+        return Retry(Limit(model, self._admission, lane, most), self._limits.attempts, most)

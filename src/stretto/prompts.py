@@ -58,6 +58,8 @@ DEFAULTS: dict[RoleName, str] = {"orchestrator": ORCHESTRATOR, "worker": WORKER,
 # `{word}` is a placeholder and `{{word}}` the literal `{word}`; every other brace is just a brace (JSON examples).
 _WORD = re.compile(r"\{\{([A-Za-z_]\w*)\}\}|\{([A-Za-z_]\w*)\}")
 
+_LONGEST_LINE = 500
+
 
 def template(role: RoleName, prompt: str | None) -> str:
     """The prompt of a role, or its default."""
@@ -76,6 +78,11 @@ def check(role: RoleName, prompt: str | None, place: str) -> None:
             )
 
 
+def uses(prompt: str, placeholder: str) -> bool:
+    """Whether a prompt has this placeholder; doubled braces are none."""
+    return any(word == placeholder for _, word in _WORD.findall(prompt))
+
+
 def fill(prompt: str, values: Mapping[str, str]) -> str:
     """The prompt with every known placeholder replaced, once: what is filled in is never read again."""
     return _WORD.sub(lambda match: f"{{{match[1]}}}" if match[1] else values.get(match[2], match[0]), prompt)
@@ -91,10 +98,14 @@ def worker_lines(workers: Mapping[str, Role]) -> str:
     return "\n".join(f"- {name}: {role.about}" if role.about else f"- {name}" for name, role in workers.items())
 
 
-def needs_text(needed: Sequence[tuple[Subtask, Result]]) -> str:
-    """The results a subtask builds on, for its worker."""
-    blocks = [f"=== RESULT OF {subtask.id} ({subtask.type}) ===\n{result.text}\n" for subtask, result in needed]
-    return "\n" + "\n".join(blocks) if blocks else ""
+def worker_prompt(role: Role, task: str, subtask: Subtask, needed: Sequence[tuple[Subtask, Result]]) -> str:
+    """What a worker is asked, with the results its subtask builds on."""
+    prompt = template("worker", role.prompt)
+    blocks = [f"=== RESULT OF {need.id} ({need.type}) ===\n{result.text}\n" for need, result in needed]
+    needs = "\n" + "\n".join(blocks) if blocks else ""
+    values = {"original_task": task, "task_type": subtask.type, "task_description": subtask.description, "needs": needs}
+    # A prompt without the placeholder loses nothing.
+    return fill(prompt, values) + ("" if uses(prompt, "needs") else needs)
 
 
 def results_text(subtasks: Sequence[Subtask], results: Mapping[str, Result], plan: PlanState) -> str:
@@ -107,7 +118,7 @@ def results_text(subtasks: Sequence[Subtask], results: Mapping[str, Result], pla
             continue
         if result.text:
             blocks.append(f"\n=== PARTIAL WORKER RESULT ({subtask.type}; {result.outcome}) ===\n{result.text}\n")
-        missing.append(f"- {subtask.type}: {subtask.description} ({result.outcome}: {result.error})")
+        missing.append(f"- {subtask.type}: {_line(subtask.description)} ({result.outcome}: {result.error})")
     if plan == "incomplete":
         missing.append("- the end of the plan: it could not be read, so there may be parts that nobody worked on")
     if plan == "bounded":
@@ -115,3 +126,9 @@ def results_text(subtasks: Sequence[Subtask], results: Mapping[str, Result], pla
     if missing:
         blocks.append("\n=== MISSING ===\nThese parts have no complete result:\n" + "\n".join(missing) + "\n")
     return " ".join(blocks)
+
+
+def _line(description: str) -> str:
+    """Enough of a description to know which one it is."""
+    line = " ".join(description.split())
+    return line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "…"

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from stretto import events as e
 from stretto.types import OUTCOMES, Coverage, Missing, Outcome, Plan, PlanState, Result, RoleName, Subtask, Usage
 
-Status = Literal["running", "finished", "failed", "interrupted"]
+Status = Literal["running", "finished", "failed", "interrupted", "unreadable"]
 
 
 class CallRecord(Struct, frozen=True):
@@ -31,7 +31,8 @@ class Run(Struct, frozen=True, kw_only=True):
     """One execution of a workflow, complete or not, as its events tell it.
 
     `results` maps subtask ids to results, in the plan's order. `usage` and `cost` are what the run paid over all its
-    executions, `saved` is the usage of reused calls. `cost` is None where a price is unknown.
+    executions, `saved` is the usage of reused calls. `cost` is None where a price is unknown. `unreadable` is a run, in
+    a list of runs, whose log is damaged; `error` says how.
     """
 
     id: str
@@ -95,6 +96,7 @@ class Fold:
                 self._set(workflow=event.workflow)
             case e.RunResumed():
                 self._executions += 1
+                self._run.pop("coverage", None)  # of an earlier answer
                 self._set(status="running", workflow=event.workflow, error=None, error_type=None, answer=None)
             case e.SubtaskPlanned():
                 self._subtasks[event.subtask] = Subtask(event.subtask, event.type, event.description, event.needs)
@@ -138,6 +140,8 @@ class Fold:
             event.call, event.role, event.subtask, event.fingerprint, event.model
         )
         self._calls[event.call] = replace(record, finished=event, finished_at=event.at, fingerprint=event.fingerprint)
+        if event.simulated:
+            self._set(simulated=True)
         if event.reused:
             self._saved += event.usage or Usage()
         else:
@@ -158,7 +162,7 @@ class Fold:
     def cost(self) -> Decimal | None:
         """What was paid so far in money; None as soon as one part of it is unknown."""
         known = [cost for cost in self._costs if cost is not None]
-        return sum(known, Decimal(0)) if known and len(known) == len(self._costs) else None
+        return sum(known, Decimal(0)) if len(known) == len(self._costs) else None
 
     @property
     def run(self) -> Run:

@@ -1,6 +1,8 @@
 """The command line: `stretto COMMAND`. A command's module is loaded when it is called."""
 
+import contextlib
 import importlib
+import os
 import sys
 
 import click
@@ -16,6 +18,20 @@ _COMMANDS = {
     "resume": ("resume", "resume", "Go on with a run that was stopped; nothing complete is asked again."),
     "sim": ("sim", "sim", "Serve the simulator as an OpenAI-compatible endpoint."),
 }
+_EXAMPLES = (
+    "stretto demo",
+    'stretto run "Compare Postgres and SQLite for a job queue"',
+    "git log -20 | stretto run -m workers=groq:openai/gpt-oss-20b -",
+    "stretto resume --last",
+)
+_EXIT_CODES = [
+    ("0", "answered"),
+    ("1", "failed"),
+    ("2", "usage: an argument or a task that cannot be used"),
+    ("3", "configuration or key"),
+    ("4", "answered, but something is missing"),
+    ("130", "interrupted; `stretto resume` goes on"),
+]
 
 ANSWERED, FAILED, USAGE, CONFIG, PARTIAL, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 3, 4, 130, 141
 
@@ -24,59 +40,114 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
-            return None
-        module, attribute, _ = _COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(f"stretto.cli.{module}"), attribute)
-        return command
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _COMMANDS:
+            module, attribute, _ = _COMMANDS[cmd_name]
+            command: click.Command = getattr(importlib.import_module(f"stretto.cli.{module}"), attribute)
+            return command
+        if cmd_name.startswith("-"):
+            return None  # click says which option it does not know
+        raise click.UsageError(_unknown(cmd_name), ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, _, line) in _COMMANDS.items()])
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Examples"):
+            for example in _EXAMPLES:
+                formatter.write(f"  {example}\n")
+        with formatter.section("Exit codes"):
+            formatter.write_dl(_EXIT_CODES)
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message="stretto %(version)s")
 def cli() -> None:
-    r"""Answer one task with many language-model calls that overlap.
+    """Answer one task with many language-model calls that overlap.
 
-    \b
-    Exit codes: 0 answered; 1 failed; 2 usage; 3 configuration or key;
-    4 answered, but something is missing; 130 interrupted.
+    An orchestrator plans the task, workers do its parts in parallel, a synthesizer writes one answer. What a command
+    takes: stretto COMMAND --help.
     """
 
 
 def main() -> None:
     """The entry point: every error of ours is one message and an exit code, never a traceback."""
+    _open_streams()
     try:
-        code = cli.main(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except click.Abort:
-        code = INTERRUPTED
-    except errors.StrettoError as error:
-        click.echo(f"stretto: {error}", err=True)
-        code = exit_code(error)
-    except KeyboardInterrupt:
-        code = INTERRUPTED
-    except BrokenPipeError:
-        code = BROKEN_PIPE
-    sys.stderr.flush()
-    try:
+        code = _run()
         sys.stdout.flush()
     except BrokenPipeError:
         code = BROKEN_PIPE
-    if code == BROKEN_PIPE:
-        sys.stdout = None  # nobody reads it, and Python would complain at exit
-    sys.exit(code if isinstance(code, int) else ANSWERED)
+    except OSError as error:
+        say(f"cannot write the output: {error.strerror or error}")
+        code = FAILED
+    _drop_unwritable()
+    sys.exit(code)
 
 
-def exit_code(error: errors.StrettoError) -> int:
-    """What an error means to a shell."""
+def _run() -> int:
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        code = USAGE
+    except click.ClickException as error:
+        code = _refused(error)
+    except errors.StrettoError as error:
+        code = report(error)
+    except (click.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    return code if isinstance(code, int) else ANSWERED
+
+
+def say(line: str) -> None:
+    """One line to stderr, if anyone is there to read it."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"stretto: {line}\n")
+        sys.stderr.flush()
+
+
+def report(error: errors.StrettoError) -> int:
+    """Say what went wrong; the exit code that means it to a shell."""
+    say(str(error))
     if isinstance(error, errors.TaskError):
         return USAGE
     if isinstance(error, errors.ConfigError | errors.AuthError) or isinstance(error.__cause__, errors.AuthError):
         return CONFIG
     return FAILED
+
+
+def _refused(error: click.ClickException) -> int:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    message = error.format_message()
+    hint = f"\n(`{context.command_path} --help` says what it takes)" if context else ""
+    say(f"{message[:1].lower()}{message[1:].rstrip('.')}{hint}")
+    return error.exit_code
+
+
+def _unknown(command: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(command, _COMMANDS, n=1, cutoff=0.5)
+    if near:
+        return f"no command {command!r}; did you mean {near[0]!r}?"
+    return f"no command {command!r}; there are {', '.join(_COMMANDS)}; a task goes to `stretto run TASK`"
+
+
+def _open_streams() -> None:
+    """Give every standard stream that was closed an empty one, so that no file of ours takes its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - open until the end
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # an answer must not fail at a terminal that is not UTF-8
+
+
+def _drop_unwritable() -> None:
+    """What cannot be written any more is dropped, or Python would complain about it at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -7,105 +7,143 @@ import signal
 import sys
 from pathlib import Path
 
-import click
 from msgspec import Struct
 
 from stretto import events as e
-from stretto.cli import ANSWERED, BROKEN_PIPE, INTERRUPTED, PARTIAL
+from stretto.cli import ANSWERED, BROKEN_PIPE, INTERRUPTED, PARTIAL, report, say
 from stretto.cli.progress import Progress
-from stretto.errors import StoreError
-from stretto.workflow import RunStream
-
-_SIGTERM = 143
+from stretto.errors import PlanError, StrettoError
+from stretto.run_stream import RunStream
 
 
 class Output(Struct, frozen=True):
-    """Where the answer goes: a file, stdout as it is written (a terminal), or stdout once it is whole."""
+    """Where the answer goes: a file, stdout as it is written (a terminal), or stdout once it is whole.
+
+    `flags` is what `stretto resume` needs beside the run's id to find it.
+    """
 
     file: Path | None = None
     as_json: bool = False
-    quiet: bool = False
+    flags: str = ""
 
 
-def carry(stream: RunStream, output: Output) -> int:
-    """Carry a run to its end and return the exit code; raises what made an answer impossible."""
-    return asyncio.run(_Carrier(stream, output).carry())
+def carry(stream: RunStream, output: Output, progress: Progress) -> int:
+    """Carry a run to its end and return the exit code; every error has been reported then."""
+    return asyncio.run(_Carrier(stream, output, progress).carry())
 
 
 class _Carrier:
-    def __init__(self, stream: RunStream, output: Output) -> None:
+    def __init__(self, stream: RunStream, output: Output, progress: Progress) -> None:
         self._stream = stream
         self._output = output
-        self._progress = Progress(quiet=output.quiet)
+        self._progress = progress
         self._live = sys.stdout.isatty() and not output.as_json and output.file is None
-        self._stopped_by: int | None = None
-        self._task: asyncio.Task[int] | None = None
+        self._open_line = False
+        self._stopped = False
 
     async def carry(self) -> int:
-        self._task = asyncio.create_task(self._carry())
         self._obey_signals()
         try:
-            return await self._task
+            async with self._stream as events:
+                async for event in events:
+                    self._take(event)
         except asyncio.CancelledError:
-            if self._stopped_by is None:
+            if not self._stopped:
                 raise
-            self._say_how_to_go_on()
-            return _SIGTERM if self._stopped_by == signal.SIGTERM else INTERRUPTED
+            await self._rest()
+            self._end_line()
+            self._say_how_to_go_on("stopped")
+            return INTERRUPTED
         except BrokenPipeError:
+            self._say_how_to_go_on("nobody reads the output any more")
             return BROKEN_PIPE
-        except StoreError:
-            raise
-        except Exception:
-            self._say_how_to_go_on()
-            raise
-
-    async def _carry(self) -> int:
-        async with self._stream as events:
-            async for event in events:
-                self._progress.show(event)
-                self._write(event)
+        except StrettoError as error:
+            self._end_line()
+            code = report(error)
+            # The same orchestrator has said already what it says.
+            other = " -m orchestrator=MODEL" if isinstance(error, PlanError) else ""
+            self._say_how_to_go_on("what is complete is kept", other)
+            return code
         run = self._stream.run
         self._progress.summary(run)
         return ANSWERED if run.coverage.complete else PARTIAL
 
+    def _take(self, event: e.AnyEvent) -> None:
+        if isinstance(event, e.RunResumed):
+            self._progress.resumed(self._stream.run)
+        self._progress.show(event)
+        self._write(event)
+
+    async def _rest(self) -> None:
+        """What the run still said when it was stopped, up to its last event."""
+        with contextlib.suppress(asyncio.CancelledError):
+            async for event in self._stream:
+                self._write(event)
+
     def _write(self, event: e.AnyEvent) -> None:
         """What belongs on stdout, or into the file."""
         if self._output.as_json:
-            sys.stdout.write(e.encode(event).decode() + "\n")
-            sys.stdout.flush()
+            self._put(e.encode(event).decode() + "\n")
         match event:
+            case e.AnswerDelta() if self._live and event.restart:
+                self._end_line()
             case e.AnswerDelta() if self._live:
-                sys.stdout.write("\n\n" if event.restart else event.text)
-                sys.stdout.flush()
+                self._put(event.text)
             case e.RunFinished():
                 self._answer(event.answer)
 
     def _answer(self, answer: str) -> None:
-        end = "" if answer.endswith("\n") else "\n"
-        if self._output.file is not None:
-            self._output.file.write_text(answer + end, encoding="utf-8")
-            self._progress.say(f"answer    written to {self._output.file}")
+        text = answer if answer.endswith("\n") else answer + "\n"
+        if (file := self._output.file) is not None:
+            try:
+                file.write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise self._lost(f"{file}: cannot be written: {error.strerror}") from error
+            self._progress.written(file)
         elif self._live:
-            sys.stdout.write(end)
+            self._end_line()
         elif not self._output.as_json:
-            sys.stdout.write(answer + end)
-        sys.stdout.flush()
+            self._put(text)
+
+    def _put(self, text: str) -> None:
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise self._lost(f"cannot write the output: {error.strerror}") from error
+        if text:
+            self._open_line = self._live and not text.endswith("\n")
+
+    def _lost(self, why: str) -> StrettoError:
+        kept = f"; the run is kept: stretto show {self._run}" if self._stream.recorded else ""
+        return StrettoError(why + kept)
+
+    def _end_line(self) -> None:
+        """On a terminal, what comes next begins on a line of its own."""
+        if self._open_line:
+            self._put("\n")
+
+    @property
+    def _run(self) -> str:
+        return self._stream.run_id + self._output.flags
 
     def _obey_signals(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine that runs has a task
         for number in (signal.SIGINT, signal.SIGTERM):
             # Where the loop takes no signal handlers (Windows), Ctrl-C raises KeyboardInterrupt as everywhere.
             with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(number, self._stop, number)
+                loop.add_signal_handler(number, self._stop, task)
 
-    def _stop(self, number: int) -> None:
-        if self._stopped_by is not None:
+    def _stop(self, task: asyncio.Task[int]) -> None:
+        if self._stopped:
             os._exit(INTERRUPTED)  # twice means now; what was shown is on the disk
-        self._stopped_by = number
-        if self._task is not None:
-            self._task.cancel()
-        self._progress.say("stopping; calls in flight are cancelled (Ctrl-C again stops at once)")
+        self._stopped = True
+        task.cancel()
+        self._progress.stopping()
 
-    def _say_how_to_go_on(self) -> None:
-        if self._stream.recorded:
-            click.echo(f"stretto: go on with: stretto resume {self._stream.run_id}", err=True)
+    def _say_how_to_go_on(self, why: str, with_flags: str = "") -> None:
+        if self._stream.recorded and self._stream.run.status != "finished":
+            say(f"{why}; go on with: stretto resume {self._run}{with_flags}")

@@ -7,15 +7,17 @@ from pathlib import Path
 import click
 
 from stretto import events as e
+from stretto.cli.help import Command, option
 from stretto.cli.options import store_option, store_path
+from stretto.cli.progress import short
 from stretto.cli.resume import find_run
 from stretto.runs import CallRecord, Run, fold
 from stretto.store.sqlite import Record, Store
 
 
-@click.command()
-@click.option("-n", "--limit", type=int, default=20, show_default=True, help="How many, the newest first.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.command(cls=Command, examples=("stretto runs", "stretto runs -n 5 --json | jq -r .run"))
+@option("-n", "--limit", type=click.IntRange(min=1), metavar="N", default=20, show_default=True, help="How many.")
+@option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @store_option
 def runs(limit: int, as_json: bool, store: Path | None) -> None:
     """List recorded runs, the newest first."""
@@ -35,20 +37,25 @@ def runs(limit: int, as_json: bool, store: Path | None) -> None:
             }
             click.echo(msgspec.json.encode(summary))
         else:
-            task = " ".join(run.task.split())
+            task = short(run.task, 60)
             done = f"{run.coverage.counts.get('done', 0)}/{len(run.plan.subtasks)}"
             flag = " (simulated)" if run.simulated else ""
-            click.echo(f"{run.id}  {run.started_at[:16]}  {run.status:<11} {done:>7}  {task[:60]}{flag}")
+            click.echo(f"{run.id}  {run.started_at[:16]}  {run.status:<11} {done:>7}  {task}{flag}")
 
 
-@click.command()
+@click.command(
+    cls=Command, examples=("stretto show --last", "stretto show 01K9ZQ4T --brief", "stretto show --last | less")
+)
 @click.argument("run", required=False)
-@click.option("--last", is_flag=True, help="The newest run.")
-@click.option("--brief", is_flag=True, help="Without prompts and replies.")
-@click.option("--json", "as_json", is_flag=True, help="The run's events as JSON lines.")
+@option("--last", is_flag=True, help="The newest run.")
+@option("--brief", is_flag=True, help="Without prompts and replies.")
+@option("--json", "as_json", is_flag=True, help="The run's events as JSON lines.")
 @store_option
 def show(run: str | None, last: bool, brief: bool, as_json: bool, store: Path | None) -> None:
-    """Show RUN: its plan, every call with what was asked and answered, and the answer."""
+    """Show RUN: its plan, every call with what was asked and answered, and the answer.
+
+    RUN is a run's id, or the beginning or end of it.
+    """
     kept = Store(store_path(store))
     run_id = find_run(kept, run, last=last)
     events = kept.events(run_id)
@@ -69,12 +76,15 @@ def show(run: str | None, last: bool, brief: bool, as_json: bool, store: Path | 
 
 def _head(run: Run) -> list[str]:
     lines = [f"# Run {run.id}{_mark(run.simulated)}", ""]
-    lines += [f"{run.status}, started {run.started_at}, last event {run.last_at}, executions {run.executions}"]
+    status = "running, or killed" if run.status == "running" else run.status
+    lines += [f"{status}, started {run.started_at}, last event {run.last_at}, executions {run.executions}"]
     lines += [f"paid {run.usage.input_tokens:,} input and {run.usage.output_tokens:,} output tokens"]
     if run.saved.output_tokens:
         lines += [f"reused {run.saved.input_tokens:,} input and {run.saved.output_tokens:,} output tokens"]
     if run.error:
         lines += [f"{run.error_type or 'stopped'}: {run.error}"]
+    if run.status != "finished":
+        lines += [f"go on with: stretto resume {run.id}"]
     return [*lines, "", "## Task", "", run.task.strip(), ""]
 
 

@@ -2,81 +2,135 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 from platformdirs import user_config_path, user_state_path
 
-from stretto.config import Configuration, Source, read_file, read_preset, read_workflow
+from stretto.cli.help import option
+from stretto.config import Choice, Configuration, Source, read_file, read_preset, read_workflow, seconds
 from stretto.errors import ConfigError
 from stretto.models import discovery
-from stretto.models.providers import KNOWN, Provider
+from stretto.models.providers import KNOWN, Provider, from_environment, variable
+from stretto.types import Limits
 from stretto.workflow import Workflow
 
 F = TypeVar("F", bound=Callable[..., Any])
-LIMITS = ("parallel", "max_subtasks", "rpm", "attempts", "timeout", "max_wait")
+_DEFAULT = Limits()
 
 
 def workflow_options(command: F) -> F:
     """-w, -m, --store and a flag for every limit."""
-    for option in reversed(
-        (
-            click.option(
-                "-w", "--workflow", "named", metavar="FILE|PRESET", help="Workflow: a TOML file, or a preset."
-            ),
-            click.option(
-                "-m",
-                "--model",
-                "models",
-                multiple=True,
-                metavar="[ROLE=]PROVIDER:MODEL",
-                help="Model of all roles, or of one (orchestrator, workers, a worker's name, synthesizer). Repeatable.",
-            ),
-            store_option,
-            click.option("--parallel", type=int, metavar="N", help="Calls in flight at most.  [64]"),
-            click.option("--max-subtasks", type=int, metavar="N", help="Subtasks at most.  [64]"),
-            click.option("--rpm", type=float, metavar="N", help="Requests a minute at most."),
-            click.option("--attempts", type=int, metavar="N", help="Times a failing call is asked.  [4]"),
-            click.option("--timeout", metavar="TIME", help="Longest time of one call: 90s, 10m.  [10m]"),
-            click.option("--max-wait", metavar="TIME", help="Longest wait of one call for rate limits.  [15m]"),
-        )
-    ):
-        command = option(command)
-    return command
+    return _with(command, (_workflow, _model, store_option, *_limits()))
 
 
 def store_option(command: F) -> F:
     """--store."""
-    return click.option(
+    return option(
         "--store",
         type=click.Path(dir_okay=False, path_type=Path),
         envvar="STRETTO_STORE",
         metavar="FILE",
-        help="Where runs are kept.  [STRETTO_STORE, else the user's state folder]",
+        help="Where runs are kept.  [default: $STRETTO_STORE, else the user's state folder]",
     )(command)
 
 
 def output_options(command: F) -> F:
     """-o, -q and --json."""
-    for option in reversed(
-        (
-            click.option(
-                "-o",
-                "--output",
-                type=click.Path(dir_okay=False, path_type=Path),
-                metavar="FILE",
-                help="Write the answer to a file.",
-            ),
-            click.option("-q", "--quiet", is_flag=True, help="No progress on stderr."),
-            click.option(
-                "--json", "as_json", is_flag=True, help="Events as JSON lines on stdout, in place of the answer."
-            ),
-        )
-    ):
-        command = option(command)
+    output = option(
+        "-o",
+        "--output",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        section="Output",
+        callback=_writable,
+        help="Write the answer to a file, not to stdout.",
+    )
+    quiet = option("-q", "--quiet", is_flag=True, section="Output", help="No progress on stderr, only errors.")
+    as_json = option(
+        "--json", "as_json", is_flag=True, section="Output", help="Events as JSON lines on stdout, not the answer."
+    )
+    return _with(command, (output, quiet, as_json))
+
+
+def _workflow(command: F) -> F:
+    return option(
+        "-w",
+        "--workflow",
+        "named",
+        metavar="WORKFLOW",
+        help="Who does what: a TOML file (a name with / or .toml), or a preset: general, solve.  "
+        "[default: ./stretto.toml, else general]",
+    )(command)
+
+
+def _model(command: F) -> F:
+    return option(
+        "-m",
+        "--model",
+        "models",
+        multiple=True,
+        metavar="[ROLE=]MODEL",
+        help="PROVIDER:MODEL for all roles, or for one: orchestrator, workers, a worker's name, synthesizer. "
+        "Repeatable.  [default: $STRETTO_MODEL, else the workflow's, else the first provider with a key, else a "
+        "local server]",
+    )(command)
+
+
+def _limits() -> list[Callable[[F], F]]:
+    """A flag for every limit."""
+    whole, number = click.IntRange(min=1), click.FloatRange(min=0, min_open=True)
+
+    def limit(name: str, text: str, **kind: Any) -> Callable[[F], F]:
+        return option(f"--{name}", section="Limits", help=text, **kind)
+
+    count, rate, length = (
+        {"type": whole, "metavar": "N"},
+        {"type": number, "metavar": "N"},
+        {"callback": _time, "metavar": "TIME"},
+    )
+    return [
+        limit("parallel", f"Calls in flight at most.  [default: {_DEFAULT.parallel}]", **count),
+        limit("max-subtasks", f"Subtasks at most.  [default: {_DEFAULT.max_subtasks}]", **count),
+        limit("rpm", "Requests a minute at most.  [default: no limit]", **rate),
+        limit("attempts", f"Times a failing call is asked.  [default: {_DEFAULT.attempts}]", **count),
+        limit("timeout", f"Longest time of one call: 90s, 10m.  [default: {_DEFAULT.timeout / 60:g}m]", **length),
+        limit("max-wait", f"Longest a call waits for rate limits.  [default: {_DEFAULT.max_wait / 60:g}m]", **length),
+    ]
+
+
+def _time(ctx: click.Context, param: click.Parameter, written: str | None) -> float | None:
+    try:
+        length = None if written is None else seconds(written, "")
+    except ConfigError as error:
+        raise click.BadParameter(str(error).removeprefix(": "), ctx, param) from error
+    if length == 0:
+        raise click.BadParameter("must be more than 0", ctx, param)
+    return length
+
+
+def _with(command: F, options: Sequence[Callable[[F], F]]) -> F:
+    for decorate in reversed(options):
+        command = decorate(command)
     return command
+
+
+def _writable(ctx: click.Context, param: click.Parameter, output: Path | None) -> Path | None:
+    """An answer that was paid for must not be lost to a folder that is not there."""
+    if output is not None:
+        try:
+            new = not output.exists()
+            if new or output.is_file():
+                output.open("ab").close()
+            if new:
+                output.unlink()
+        except OSError as error:
+            raise click.BadParameter(f"{output}: cannot be written: {error.strerror}", ctx, param) from error
+    return output
 
 
 def store_path(store: Path | None) -> Path:
@@ -84,59 +138,70 @@ def store_path(store: Path | None) -> Path:
     return store or user_state_path("stretto") / "runs.db"
 
 
-def layers(named: str | None) -> list[Source]:
-    """The configuration files there are, the most specific first."""
-    found = [read_workflow(named)] if named else []
+def same_store() -> str:
+    """What a further command needs to look into the store of this one."""
+    context = click.get_current_context()
+    if context.get_parameter_source("store") is not ParameterSource.COMMANDLINE:
+        return ""
+    return f" --store {shlex.quote(str(context.params['store']))}"
+
+
+def layers(named: str | None) -> tuple[list[Source], list[Source]]:
+    """The configuration files there are, the most specific first: what -w names, and the usual ones."""
     usual = (Path("stretto.toml"), user_config_path("stretto") / "stretto.toml")
-    return found + [read_file(path) for path in usual if path.is_file()]
+    return [read_workflow(named)] if named else [], [read_file(path) for path in usual if path.is_file()]
 
 
-def models_by_role(models: tuple[str, ...]) -> dict[str | None, str]:
+def chosen_models(models: Sequence[str], *, environment: bool = True) -> dict[str | None, Choice]:
     """`-m MODEL` under None, `-m ROLE=MODEL` under the role; STRETTO_MODEL is the least of them."""
-    by_role: dict[str | None, str] = {}
-    if default := os.environ.get("STRETTO_MODEL"):
-        by_role[None] = default
+    chosen: dict[str | None, Choice] = {}
+    if environment and (default := os.environ.get("STRETTO_MODEL")):
+        chosen[None] = Choice(default, "STRETTO_MODEL")
     for model in models:
         role, equals, name = model.partition("=")
         # A model's name may contain = as well, but then a colon comes first.
         if equals and ":" not in role:
-            by_role[role] = name
+            chosen[role] = Choice(name, f"-m {model}")
         else:
-            by_role[None] = model
-    return by_role
+            chosen[None] = Choice(model, f"-m {model}")
+    return chosen
 
 
 def limit_flags(flags: dict[str, Any]) -> dict[str, Any]:
-    """The limits among a command's parameters, times in seconds."""
-    from stretto.config import seconds
-
-    given = {key: flags[key] for key in LIMITS if flags.get(key) is not None}
-    return {
-        key: seconds(value, f"--{key.replace('_', '-')}") if isinstance(value, str) else value
-        for key, value in given.items()
-    }
+    """The limits that were given as flags."""
+    return {key: flags[key] for key in Limits.__struct_fields__ if flags.get(key) is not None}
 
 
-def build_workflow(named: str | None, models: tuple[str, ...], flags: dict[str, Any], store: Path) -> Workflow:
-    """The workflow that files, environment and flags describe."""
-    configuration = Configuration([*layers(named), read_preset("general")])
-    by_role = models_by_role(models)
+def build(
+    configuration: Configuration,
+    models: dict[str | None, Choice],
+    flags: dict[str, Any],
+    store: Path,
+    say: Callable[[str], None],
+) -> Workflow:
+    """The workflow that files, environment and flags describe; `say` is told about a model that nobody named."""
     default = None
-    if configuration.models_missing(by_role):
+    if configuration.models_missing(models):
         default = _default_model(configuration)
-    return configuration.workflow(models=by_role, default_model=default, limits=limit_flags(flags), store=store)
+        say(f"{default.model}, because {default.by}; -m names another")
+    return configuration.workflow(models=models, default=default, limits=limit_flags(flags), store=store)
 
 
-def _default_model(configuration: Configuration) -> str:
-    configured = {n: p for n, p in configuration.providers().items() if isinstance(p, Provider)}
-    providers = {**KNOWN, **configured}
-    model = discovery.with_key(providers, os.environ) or asyncio.run(discovery.local(providers, os.environ))
-    if model is None:
-        raise discovery.none_found()
-    return model
+def configured(named: str | None) -> Configuration:
+    """The configuration for a new run."""
+    explicit, usual = layers(named)
+    return Configuration([*explicit, *usual, read_preset("general")])
 
 
-def check_writable(output: Path | None) -> None:
-    """An answer that was paid for must not be lost to a folder that is not there."""
-    if output is not None and not os.access(output if output.exists() else output.parent, os.W_OK):
-        raise ConfigError(f"{output}: cannot be written; name another file with -o")
+def _default_model(configuration: Configuration) -> Choice:
+    ours = {name: p for name, p in configuration.providers().items() if isinstance(p, Provider)}
+    providers = {**KNOWN, **ours}
+    if model := discovery.with_key(providers, os.environ):
+        name = model.partition(":")[0]
+        variables = (providers[name].key_env, variable(name, "API_KEY"))
+        held = next(v for v in variables if v and os.environ.get(v, "").strip())
+        return Choice(model, f"{held} is set")
+    if model := asyncio.run(discovery.local(providers, os.environ)):
+        name = model.partition(":")[0]
+        return Choice(model, f"{name} answers at {from_environment(name, providers[name], os.environ).base_url}")
+    raise discovery.none_found()

@@ -1,101 +1,188 @@
 """What a run is doing, as plain lines on stderr."""
 
+import contextlib
+import sys
 import time
-
-import click
+from pathlib import Path
 
 from stretto import events as e
 from stretto.runs import Run
+from stretto.types import Missing, Outcome
+
+_EACH = 20
+"""Subtasks that have lines of their own; of more there is only a count, every few seconds."""
+
+_GAP = 2.0  # seconds between two counts, or two remarks of one kind
+_LISTED = 10  # missing parts that are listed one by one
 
 
 class Progress:
-    """Prints one line for everything a person who waits would want to know; nothing at all if `quiet`."""
+    """Prints what a person who waits would want to know, a line at a time; nothing at all if `quiet`."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._began = time.monotonic()
         self._types: dict[str, str] = {}
         self._started: dict[str, float] = {}
-        self._tokens: dict[str, int] = {}
+        self._replies: dict[str, e.CallFinished] = {}
+        self._outcomes: dict[Outcome, int] = {}
+        self._spoken: dict[str, list[float]] = {}
+        self._unspoken: dict[str, int] = {}
 
-    def show(self, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912 - one arm for each kind of event, by design
+    def show(self, event: e.AnyEvent) -> None:  # noqa: C901 - one arm for each kind of event, by design
         """One event."""
         match event:
-            case e.RunStarted() if event.simulated:
-                self.say("simulated: no language model is asked, every text is made up by the simulator")
-            case e.RunResumed():
-                self.say("resumed")
+            case e.RunStarted():
+                self._say("run", event.run)
+                if event.simulated:
+                    self._simulated()
             case e.SubtaskPlanned():
-                self._types[event.subtask] = event.type
-                needs = f", needs {', '.join(event.needs)}" if event.needs else ""
-                self.say(f"planned   {event.subtask} ({event.type}{needs}): {_short(event.description)}")
-                if event.remark:
-                    self.say(f"          {event.remark}")
+                self._planned(event)
             case e.PlanFinished():
                 self._plan(event)
             case e.SubtaskStarted():
                 self._started[event.subtask] = time.monotonic()
             case e.SubtaskFinished():
-                self._subtask(event)
+                self._finished(event)
             case e.CallRetried():
-                whose = event.subtask or event.role
-                how = "held back" if event.rate_limited else f"attempt {event.attempt} failed"
-                self.say(f"{how:<9} {whose}: {_short(event.reason)}; again in {event.wait:.1f} s")
+                self._retried(event)
             case e.CallFinished():
-                self._call(event)
+                self._replies[event.subtask or event.role] = event
             case e.RunDegraded():
-                self.say(f"degraded  {event.policy}: {event.reason}")
+                self._say("degraded", f"{event.policy}: {short(event.reason, 300)}")
             case e.AnswerDelta() if event.restart:
-                self.say("the answer was cut off and begins anew")
+                self._say("answer", "was cut off and begins anew")
             case e.CallStarted() if event.role == "synthesizer":
-                self.say("answer    is being written")
+                self._say("answer", "is being written")
             case _:
                 pass
 
+    def model(self, why: str) -> None:
+        """The model that is taken because none is named, and why."""
+        self._say("model", why)
+
+    def resumed(self, run: Run) -> None:
+        """A run goes on: what it has already."""
+        self._types = {subtask.id: subtask.type for subtask in run.plan.subtasks}
+        done = sum(result.outcome == "done" for result in run.results.values())
+        self._say("resume", f"{run.id}, with {done} of {len(self._types)} planned subtasks done before")
+        if run.simulated:
+            self._simulated()
+
+    def written(self, file: Path) -> None:
+        """The answer is in a file."""
+        self._say("answer", f"written to {file}")
+
+    def stopping(self) -> None:
+        """Ctrl-C was heard."""
+        self._say("stopping", "calls in flight are cancelled (Ctrl-C again stops at once)")
+
     def summary(self, run: Run) -> None:
         """The last lines: what is missing, and what it took."""
-        for missing in run.coverage.missing:
-            self.say(f"missing   {missing.subtask} ({missing.type}), {missing.outcome}: {_short(missing.reason, 300)}")
+        for missing in run.coverage.missing[:_LISTED]:
+            self._missing(missing)
+        if (more := len(run.coverage.missing) - _LISTED) > 0:
+            self._say("missing", f"and {more} more; `stretto show {run.id} --brief` lists them")
         if run.coverage.plan != "complete":
-            self.say(f"missing   the end of the plan ({run.coverage.plan}): {'; '.join(map(_short, run.plan.remarks))}")
+            why = short(run.plan.remarks[-1] if run.plan.remarks else "it could not be read", 300)
+            self._say("missing", f"the end of the plan ({run.coverage.plan}): {why}")
         if run.coverage.answer != "complete":
-            self.say("missing   the end of the answer: it met its token limit; raise max_tokens of the synthesizer")
+            self._say("missing", "the end of the answer: it met its token limit; raise max_tokens of the synthesizer")
         done = run.coverage.counts.get("done", 0)
-        reused = sum(1 for call in run.calls if call.finished and call.finished.reused)
-        parts = [
-            f"{done} of {len(run.plan.subtasks)} subtasks",
-            f"{len(run.calls)} calls" + (f" ({reused} reused)" if reused else ""),
-            f"{run.usage.input_tokens:,} + {run.usage.output_tokens:,} tokens",
-            f"{time.monotonic() - self._began:.1f} s",
-            f"run {run.id}",
-        ]
-        self.say(("simulated: " if run.simulated else "") + ", ".join(parts))
+        parts = [f"{done} of {len(run.plan.subtasks)} subtasks", _calls(run)]
+        parts.append(f"{run.usage.input_tokens:,} tokens in, {run.usage.output_tokens:,} out")
+        self._say("finished", ", ".join(parts) + (" (simulated)" if run.simulated else ""))
 
-    def say(self, line: str) -> None:
-        """One line, if anyone listens."""
-        if not self._quiet:
-            click.echo(f"stretto: {line}", err=True)
+    def _simulated(self) -> None:
+        self._say("simulated", "no language model is asked, every text is made up by the simulator")
+
+    def _planned(self, event: e.SubtaskPlanned) -> None:
+        self._types[event.subtask] = event.type
+        if len(self._types) <= _EACH:
+            needs = f", needs {', '.join(event.needs)}" if event.needs else ""
+            self._say("planned", f"{self._name(event.subtask)}{needs}: {short(event.description)}")
+        else:
+            self._count()
+        if event.remark:
+            self._now_and_then("remark", f"{event.subtask}: {short(event.remark, 300)}")
 
     def _plan(self, event: e.PlanFinished) -> None:
-        for remark in event.remarks:
-            self.say(f"plan      {_short(remark, 300)}")
-        if not event.subtasks:
-            self.say("plan      no subtasks: the task is answered directly")
+        for remark in event.remarks[:_LISTED]:
+            self._say("plan", short(remark, 300))
+        if event.subtasks:
+            self._say("plan", f"{event.state}: {event.subtasks} subtask{'s' if event.subtasks > 1 else ''}")
+        else:
+            self._say("plan", "no subtasks: the task is answered directly")
 
-    def _subtask(self, event: e.SubtaskFinished) -> None:
-        started = self._started.get(event.subtask)
-        facts = [] if started is None else [f"{time.monotonic() - started:.1f} s"]
-        if tokens := self._tokens.get(event.subtask):
-            facts.append(f"{tokens:,} tokens")
-        why = f": {_short(event.error, 300)}" if event.error else ""
-        name = f"{event.subtask} ({self._types.get(event.subtask, '?')})"
-        self.say(f"{event.outcome:<9} {name}{', ' if facts else ''}{', '.join(facts)}{why}")
+    def _finished(self, event: e.SubtaskFinished) -> None:
+        self._outcomes[event.outcome] = self._outcomes.get(event.outcome, 0) + 1
+        name = self._name(event.subtask)
+        if event.outcome != "done":
+            self._now_and_then(event.outcome, f"{name}: {short(event.error, 300)}", freely=_LISTED)
+        elif len(self._types) <= _EACH:
+            self._say("done", f"{name}{self._effort(event.subtask)}")
+        else:
+            self._count()
 
-    def _call(self, event: e.CallFinished) -> None:
-        if event.subtask and event.usage and not event.reused:
-            self._tokens[event.subtask] = event.usage.output_tokens
+    def _effort(self, subtask: str) -> str:
+        reply, started = self._replies.get(subtask), self._started.get(subtask)
+        if reply and reply.reused:
+            return ", taken from the records"
+        facts = [f"{reply.usage.output_tokens:,} tokens"] if reply and reply.usage else []
+        facts += [f"{time.monotonic() - started:.1f} s"] if started is not None else []
+        return "".join(f", {fact}" for fact in facts)
+
+    def _retried(self, event: e.CallRetried) -> None:
+        whose = self._name(event.subtask) if event.subtask else event.role
+        again = f"again in {event.wait:.1f} s"
+        if event.rate_limited:
+            self._now_and_then("held back", f"{whose}, {again}: {short(event.reason, 200)}")
+        else:
+            self._now_and_then("retry", f"{whose}, attempt {event.attempt}, {again}: {short(event.reason, 200)}", 3)
+
+    def _count(self) -> None:
+        """How far it is, every few seconds."""
+        others = "".join(f", {number} {outcome}" for outcome, number in self._outcomes.items() if outcome != "done")
+        self._now_and_then("working", f"{self._outcomes.get('done', 0)} done{others} of {len(self._types)} planned")
+        self._unspoken["working"] = 0
+
+    def _missing(self, missing: Missing) -> None:
+        name = f"{missing.subtask} ({missing.type})"
+        self._say("missing", f"{name}, {missing.outcome}: {short(missing.reason, 300)}")
+
+    def _name(self, subtask: str) -> str:
+        return f"{subtask} ({self._types.get(subtask, '?')})"
+
+    def _now_and_then(self, word: str, text: str, freely: int = 1) -> None:
+        """A line of a kind that may come in hundreds: the first few at once, then one every few seconds."""
+        now, spoken = time.monotonic(), self._spoken.setdefault(word, [])
+        if len(spoken) >= freely and now - spoken[-1] < _GAP:
+            self._unspoken[word] = self._unspoken.get(word, 0) + 1
+            return
+        spoken.append(now)
+        unspoken = self._unspoken.pop(word, 0)
+        self._say(word, text + (f" (and {unspoken} more like it)" if unspoken else ""))
+
+    def _say(self, word: str, text: str) -> None:
+        """One line, if anyone listens."""
+        if not self._quiet:
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"{time.monotonic() - self._began:6.1f}s  {word:<9}  {text}\n")
+                sys.stderr.flush()
 
 
-def _short(text: str | None, most: int = 100) -> str:
-    line = " ".join((text or "").split())
-    return line if len(line) <= most else line[: most - 1] + "…"
+def _calls(run: Run) -> str:
+    """How many calls it took, and what happened to them."""
+    reused = sum(1 for call in run.calls if call.finished and call.finished.reused)
+    held = sum(retry.rate_limited for call in run.calls for retry in call.retries)
+    again = sum(len(call.retries) for call in run.calls) - held
+    facts = {"reused": reused, "retried": again, "held back": held}
+    remarks = ", ".join(f"{number} {word}" for word, number in facts.items() if number)
+    return f"{len(run.calls)} call{'s' if len(run.calls) != 1 else ''}" + (f" ({remarks})" if remarks else "")
+
+
+def short(text: str | None, most: int = 100) -> str:
+    """A text on one line, short, and without anything that a terminal would obey."""
+    start = (text or "")[: 8 * most]
+    line = "".join(letter for letter in " ".join(start.split()) if letter.isprintable())
+    return line if len(line) <= most and len(start) == len(text or "") else line[: most - 1] + "…"

@@ -6,23 +6,32 @@ from typing import Any
 import click
 
 from stretto.cli.carry import Output, carry
+from stretto.cli.help import Command, option
 from stretto.cli.options import (
-    build_workflow,
-    check_writable,
+    build,
+    chosen_models,
     layers,
-    limit_flags,
     output_options,
+    same_store,
     store_path,
     workflow_options,
 )
-from stretto.config import Configuration, from_record
+from stretto.cli.progress import Progress
+from stretto.config import Configuration, recorded_providers, recorded_roles
 from stretto.errors import RunNotFound, TaskError
 from stretto.store.sqlite import Store
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "stretto resume --last",
+        "stretto resume 01K9ZQ4T",
+        "stretto resume --last -m workers=groq:openai/gpt-oss-20b --parallel 4",
+    ),
+)
 @click.argument("run", required=False)
-@click.option("--last", is_flag=True, help="The newest run.")
+@option("--last", is_flag=True, help="The newest run.")
 @workflow_options
 @output_options
 def resume(
@@ -38,18 +47,20 @@ def resume(
 ) -> int:
     """Go on with RUN where it stopped: what is complete is taken from its records, only the rest is asked.
 
-    RUN is a run's id or the beginning or end of it. The workflow is the one the run was started with, unless -w or -m
-    names another.
+    RUN is a run's id, or the beginning or end of it. Workflow, models and limits are those the run was started with; -w
+    names another workflow, -m other models, and flags other limits. What they change is asked again.
     """
-    check_writable(output)
     path = store_path(store)
     run_id = find_run(Store(path), run, last=last)
-    if named or models:
-        workflow = build_workflow(named, models, flags, path)
-    else:
-        before = Store(path).run(run_id)
-        workflow = from_record(before.workflow, Configuration(layers(None)), limit_flags(flags), path)
-    return carry(workflow.resume(run_id), Output(output, as_json, quiet))
+    progress = Progress(quiet=quiet)
+    before = Store(path).run(run_id).workflow
+    explicit, usual = layers(named)
+    known = [*explicit, recorded_roles(run_id, before), *usual]
+    configuration = Configuration([*known, recorded_providers(run_id, before, Configuration(known).providers())])
+    # STRETTO_MODEL is for new work; a run keeps its models unless a flag says otherwise.
+    chosen = chosen_models(models, environment=bool(named))
+    workflow = build(configuration, chosen, flags, path, progress.model)
+    return carry(workflow.resume(run_id), Output(output, as_json, same_store()), progress)
 
 
 def find_run(store: Store, run: str | None, *, last: bool) -> str:

@@ -4,25 +4,66 @@ import asyncio
 
 import click
 
-from stretto.models.simulator import Simulator, parse_fault
+from stretto.cli import say
+from stretto.cli.help import Command, option
+from stretto.errors import ConfigError
+from stretto.models.simulator import PROFILES, Fault, Simulator, parse_fault
+
+_NUMBER = click.FloatRange(min=0, min_open=True)
 
 
-@click.command()
-@click.option("--port", type=int, default=8765, show_default=True, help="Port; 0 takes any that is free.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Another seed gives other texts and times.")
-@click.option(
-    "--fault", "faults", multiple=True, metavar="FAULT", help='For example "429 once", "500 rate=0.1 role=worker".'
+def _faults(ctx: click.Context, param: click.Parameter, written: tuple[str, ...]) -> tuple[Fault, ...]:
+    try:
+        return tuple(parse_fault(fault) for fault in written)
+    except ConfigError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        "stretto sim --port 0",
+        'stretto sim --fault "429 rate=0.1" --fault "500 always role=worker match=budget" --rpm 600',
+        "TOGETHER_BASE_URL=http://127.0.0.1:8765/v1 TOGETHER_API_KEY=x stretto run -m together:fast TASK",
+    ),
 )
-@click.option("--rpm", type=float, metavar="N", help="Requests a minute it permits.")
-@click.option("--tpm", type=float, metavar="N", help="Tokens a minute it permits.")
-@click.option("--ttft", type=float, metavar="SECONDS", help="Median time to the first token.  [0.4]")
-@click.option("--tokens-per-second", type=float, metavar="N", help="Speed of one reply.  [80]")
+@option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    default=8765,
+    show_default=True,
+    help="Port; 0 takes any free one.",
+)
+@option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@option("--seed", type=int, metavar="N", default=0, show_default=True, help="Another seed, other texts and times.")
+@option(
+    "--fault",
+    "faults",
+    callback=_faults,
+    multiple=True,
+    metavar="FAULT",
+    help='What goes wrong, for example "429 once" or "500 rate=0.1 role=worker". Repeatable.  [default: nothing]',
+)
+@option("--rpm", type=_NUMBER, metavar="N", help="Requests a minute it permits.  [default: no limit]")
+@option("--tpm", type=_NUMBER, metavar="N", help="Tokens a minute it permits.  [default: no limit]")
+@option(
+    "--ttft",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help=f"Median time to the first token.  [default: {PROFILES['default'].ttft:g}]",
+)
+@option(
+    "--tokens-per-second",
+    type=_NUMBER,
+    metavar="N",
+    help=f"Speed of one reply.  [default: {PROFILES['default'].tokens_per_second:g}]",
+)
 def sim(
     port: int,
     host: str,
     seed: int,
-    faults: tuple[str, ...],
+    faults: tuple[Fault, ...],
     rpm: float | None,
     tpm: float | None,
     ttft: float | None,
@@ -30,21 +71,15 @@ def sim(
 ) -> None:
     """Serve the simulator as an OpenAI-compatible endpoint, until Ctrl-C.
 
-    The models default, fast and instant differ in speed; every other name works as default does.
+    Its base URL goes to stdout once it listens. The models default, fast and instant differ in speed; every other name
+    works as default does. It takes any key.
     """
     from stretto.server.sim import serve  # the HTTP server is loaded when one is wanted
 
-    simulator = Simulator(
-        seed=seed,
-        faults=tuple(parse_fault(fault) for fault in faults),
-        rpm=rpm,
-        tpm=tpm,
-        ttft=ttft,
-        tokens_per_second=tokens_per_second,
-    )
+    simulator = Simulator(seed=seed, faults=faults, rpm=rpm, tpm=tpm, ttft=ttft, tokens_per_second=tokens_per_second)
 
     def ready(url: str) -> None:
-        click.echo(f"stretto: simulated endpoint at {url} (no language model); Ctrl-C stops it", err=True)
+        say(f"simulated endpoint at {url} (no language model); Ctrl-C stops it")
         click.echo(url)
 
     asyncio.run(serve(simulator, host, port, ready))

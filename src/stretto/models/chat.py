@@ -7,23 +7,28 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
+from urllib.parse import urljoin
 
 import aiohttp
 import msgspec
 
 from stretto import errors
-from stretto.calls import Call, Chunk, Done, Notice, Sent, Text
+from stretto.calls import Call, Chunk, Notice, Reasoning, Sent, Text
 from stretto.events import RunDegraded
 from stretto.models.dialect import Dialect
-from stretto.models.http import Http, explained
-from stretto.models.providers import Provider
-from stretto.models.refusals import refusal, request_id
-from stretto.models.thinking import ThinkFilter
+from stretto.models.http import FAILURES, Http, Reader, failure, proxy_for
+from stretto.models.providers import PATH, Provider, address
+from stretto.models.refusals import error_inside, refusal, request_id, status_inside
+from stretto.models.reply import DONE, Events, Reply, is_streamed
+from stretto.models.secrets import Secrets
 from stretto.models.wire import Body, read
-from stretto.types import Usage
+from stretto.text import clean
 
 _ERROR_BODY = 65536  # bytes of an error's body that we read
-_EPILOGUE = 2.0  # seconds to wait for usage and the end of the body after the finish reason
+_ERROR_PATIENCE = 10.0  # seconds we wait for it
+_EPILOGUE = 1.0  # seconds from the finish reason for usage to follow
+_LAST = 0.25  # seconds from the last event to the end of the body; then the connection can serve again
+_ADAPTABLE = frozenset({400, 404, 415, 422})
 
 
 class Endpoints:
@@ -52,26 +57,31 @@ class ChatModel:
         self._provider = provider
         self._name = name
         self._label = label
-        self._key = key
         self._http = endpoints.http
         self._timeout = endpoints.timeout
-        self._url = provider.base_url + "/chat/completions"
+        self._url = address(provider.base_url, PATH)
+        self._where = f"{label} at {self._url.partition('?')[0]}"  # a query may hold a key
+        self._proxy = proxy_for(self._url)
+        self._connect = aiohttp.ClientTimeout(total=None, connect=provider.connect)
         self._dialect = Dialect(provider.schema, stream_usage=provider.stream_usage)
         self._headers = {"Content-Type": "application/json", "User-Agent": "stretto", **provider.headers}
-        if key:
-            self._headers.setdefault("Authorization", f"Bearer {key}")
+        if key and not any(name.lower() == "authorization" for name in provider.headers):
+            self._headers["Authorization"] = f"Bearer {key}"
+        self._secrets = Secrets(key, provider.headers, self._url)
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply, as the endpoint sends it."""
         while True:
-            dialect = self._dialect
+            dialect, spoken = self._dialect, False
             try:
                 async with aclosing(self._ask(call, dialect.body(self._name, call))) as chunks:
                     async for chunk in chunks:
+                        spoken = spoken or isinstance(chunk, Text | Reasoning)
                         yield chunk
                 return  # noqa: TRY300 - the loop ends here in the usual case
             except errors.RequestError as error:
-                adapted = dialect.adapted(str(error), call) if error.status in {400, 404, 415, 422, 501} else None
+                said = str(error).removeprefix(self._where)  # the model's name may contain any word
+                adapted = dialect.adapted(said, call) if error.status in _ADAPTABLE and not spoken else None
                 if adapted is None:
                     raise
                 if self._dialect == dialect:  # else another call has learned it meanwhile
@@ -86,151 +96,147 @@ class ChatModel:
         yield Sent()
         # The headers of a plain reply come with its end, so only the whole call's time binds it.
         first = min(until, loop.time() + self._provider.first_byte) if call.stream else until
-        response = await self._post(data, first)
+        response = await self._post(data, first, until)
         try:
             if response.status != 200:
                 raise await self._refused(response, until)
-            chunks = self._streamed(response, until) if _is_stream(response) else self._whole(response, until)
+            streamed = response.content_type == "text/event-stream"
+            chunks = self._streamed(response, first, until) if streamed else self._whole(response, until)
             async with aclosing(chunks):
                 async for chunk in chunks:
                     yield chunk
         finally:
             response.release()  # closes the connection unless the body was read to its end
 
-    async def _post(self, data: bytes, until: float) -> aiohttp.ClientResponse:
-        with explained(self._label, began=False):
-            async with asyncio.timeout_at(until):
+    async def _post(self, data: bytes, first: float, until: float) -> aiohttp.ClientResponse:
+        try:
+            async with asyncio.timeout_at(first):
                 return await self._http.session.post(
                     self._url,
                     data=data,
                     headers=self._headers,
                     allow_redirects=False,
+                    proxy=self._proxy,
                     ssl=self._http.tls if self._url.startswith("https:") else True,
-                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._provider.connect),
+                    timeout=self._connect,
                 )
+        except FAILURES as error:
+            late = self._late(until, f"no reply within {self._provider.first_byte:g} s")
+            # aiohttp's error for a response carries the request with its headers, and a chain may be printed whole.
+            cause = None if isinstance(error, aiohttp.ClientResponseError) else error
+            raise failure(error, self._where, began=False, late=late) from cause
 
     async def _refused(self, response: aiohttp.ClientResponse, until: float) -> errors.CallError:
-        where = f"{self._label} at {self._url.partition('?')[0]}"
         if 300 <= response.status < 400:
-            target = response.headers.get("location", "elsewhere").partition("?")[0]
+            target = urljoin(self._url, response.headers.get("location", "")).partition("?")[0].removesuffix(PATH)
             return errors.RequestError(
-                f"{where}: redirects to {target}; set the base URL to that", status=response.status
+                self._told(f"{self._where}: redirects elsewhere; if that is right, set the base URL to {target}"),
+                status=response.status,
             )
-        with explained(self._label, began=False):
-            async with asyncio.timeout_at(until):
-                body = await response.content.read(_ERROR_BODY)
-        if self._key:  # some providers repeat it
-            body = body.replace(self._key.encode(), b"[key]")
-        return refusal(response.status, response.headers, body, where)
+        text = self._told((await _beginning(response, until)).decode("utf-8", "replace"))
+        return refusal(response.status, response.headers, text, self._where, self._id(response))
 
     async def _whole(self, response: aiohttp.ClientResponse, until: float) -> AsyncGenerator[Chunk, None]:
         """A reply that came in one piece."""
-        with explained(self._label, began=True):
+        try:
             async with asyncio.timeout_at(until):
                 data = await response.read()
-        body = self._read(data, response)
-        reply = _Reply(self._label, request_id(response.headers))
-        for chunk in reply.take(body):
-            yield chunk
+        except FAILURES as error:
+            raise failure(error, self._label, began=True, late=self._late(until, "")) from error
+        reply = Reply(self._label, self._id(response))
+        streamed = is_streamed(data)
+        for event in Events().feed(data + b"\n") if streamed else [data]:
+            for chunk in reply.take(self._read(event, response, whole=not streamed)) if event != DONE else ():
+                yield chunk
         for chunk in reply.end():
             yield chunk
 
-    async def _streamed(self, response: aiohttp.ClientResponse, until: float) -> AsyncGenerator[Chunk, None]:
+    async def _streamed(
+        self, response: aiohttp.ClientResponse, first: float, until: float
+    ) -> AsyncGenerator[Chunk, None]:
         """A reply that comes as server-sent events."""
         loop = asyncio.get_running_loop()
-        reply = _Reply(self._label, request_id(response.headers))
-        patience, rest, open_ = self._provider.first_byte, b"", True
+        reply, events, reader = Reply(self._label, self._id(response)), Events(), Reader(response.content)
+        patience, limit, ending, data = self._provider.first_byte, first, until, b"\n"
         try:
-            while open_:
-                data = await self._some(response, min(until, loop.time() + patience))
-                open_ = bool(data)
-                *lines, rest = (rest + (data or b"\n")).split(b"\n")
-                for line in lines:
-                    event = _data(line)
-                    if event == b"[DONE]":
-                        open_ = False
-                    elif event:
-                        for chunk in reply.take(self._read(event, response)):
-                            yield chunk
+            while data:
+                data = await self._some(reader, limit, until, patience)
+                for event in events.feed(data or b"\n"):
+                    if event == DONE:
+                        ending = min(ending, loop.time() + _LAST)
+                        continue
+                    for chunk in reply.take(self._read(event, response)):
+                        yield chunk
                 # Once the text is complete, usage and the end of the body should follow, but need not.
-                patience = _EPILOGUE if reply.finish else self._provider.silence
+                if reply.finish:
+                    ending = min(ending, loop.time() + _EPILOGUE)
+                patience = self._provider.silence
+                limit = min(ending, loop.time() + patience)
         except errors.TransientError:
             if not reply.finish:
                 raise
+        finally:
+            reader.close()
         for chunk in reply.end():
             yield chunk
 
-    async def _some(self, response: aiohttp.ClientResponse, until: float) -> bytes:
-        """What has arrived, or what comes next; empty at the end."""
-        with explained(self._label, began=True):
-            async with asyncio.timeout_at(until):
-                return await response.content.readany()
+    async def _some(self, reader: Reader, limit: float, until: float, patience: float) -> bytes:
+        try:
+            return await reader.some(limit)
+        except FAILURES as error:
+            late = self._late(until, f"nothing came for {patience:g} s")
+            raise failure(error, self._label, began=True, late=late) from error
 
-    def _read(self, data: bytes, response: aiohttp.ClientResponse) -> Body:
+    def _late(self, until: float, otherwise: str) -> str:
+        """What took too long: the whole call, or something in it."""
+        whole = asyncio.get_running_loop().time() >= until - 0.01  # timers may be a hair early
+        return f"not finished within {self._timeout:g} s" if whole else otherwise
+
+    def _read(self, data: bytes, response: aiohttp.ClientResponse, *, whole: bool = False) -> Body:
         """The body in `data`, or the error it holds; raises `ReplyError` if it is something else altogether."""
         try:
             body = read(data)
         except (msgspec.MsgspecError, ValueError) as error:
-            kind = response.content_type
-            if kind in {"application/json", "text/event-stream"}:
-                raise errors.CutError(f"{self._label}: a reply that cannot be read: {data[:200]!r}") from error
-            raise errors.ReplyError(
-                f"{self._label}: {self._url.partition('?')[0]} answers with {kind}, not with a chat completion; check "
-                "the base URL (it ends where /chat/completions begins), and proxies in between",
-                status=response.status,
-            ) from error
-        if body.error is not None:
-            raise self._error_inside(body.error, response)
+            raise self._unreadable(data, response) from error
+        if not body.error and body.choices is not None:  # the usual case
+            return body
+        if inside := error_inside(data):
+            text = self._told(msgspec.json.encode({"error": inside}).decode())
+            raise refusal(status_inside(inside), response.headers, text, self._label, self._id(response))
+        if whole:
+            shown = self._told(data.decode("utf-8", "replace"))[:200]
+            raise errors.ReplyError(f"{self._where}: no chat completion: {shown}", status=response.status)
         return body
 
-    def _error_inside(self, error: Any, response: aiohttp.ClientResponse) -> errors.CallError:
-        """The error that came in a body although the status was 200."""
-        code = str(error.get("code")) if isinstance(error, dict) else ""
-        status = int(code) if code.isdigit() and 400 <= int(code) < 600 else 500
-        text = msgspec.json.encode({"error": error})
-        if self._key:
-            text = text.replace(self._key.encode(), b"[key]")
-        return refusal(status, response.headers, text, self._label)
+    def _unreadable(self, data: bytes, response: aiohttp.ClientResponse) -> errors.CallError:
+        kind = response.content_type
+        if not data.strip():
+            return errors.CutError(f"{self._label}: an empty body instead of a reply")
+        if kind in {"application/json", "text/event-stream"} and not data.lstrip().startswith(b"<"):
+            shown = self._told(data.decode("utf-8", "replace"))[:200]
+            return errors.CutError(f"{self._label}: a reply that cannot be read: {shown}")
+        return errors.ReplyError(
+            self._told(f"{self._where}: answers with {kind}, not with a chat completion; check ")
+            + "the base URL (it ends where /chat/completions begins), and proxies in between",
+            status=response.status,
+        )
+
+    def _id(self, response: aiohttp.ClientResponse) -> str | None:
+        name = request_id(response.headers)
+        return name and self._told(name)
+
+    def _told(self, text: str) -> str:
+        """What an endpoint said, fit to be repeated."""
+        return self._secrets.hidden(clean(text))
 
 
-class _Reply:
-    """One reply while it is read: thoughts sorted out, finish reason and usage kept."""
-
-    def __init__(self, label: str, request: str | None) -> None:
-        self._label = label
-        self._request = request
-        self._think = ThinkFilter()
-        self._usage: Usage | None = None
-        self._model: str | None = None
-        self._spoke = False
-        self.finish: str | None = None
-
-    def take(self, body: Body) -> list[Chunk]:
-        """What a body says."""
-        self.finish = body.finish or self.finish
-        self._usage = body.tokens or self._usage
-        self._model = body.model or self._model
-        chunks: list[Chunk] = []
-        for piece in body.pieces():
-            chunks.extend(self._think.feed(piece.text) if isinstance(piece, Text) else [piece])
-        self._spoke = self._spoke or any(isinstance(chunk, Text) for chunk in chunks)
-        return chunks
-
-    def end(self) -> list[Chunk]:
-        """The last chunks; raises `CutError` if there was no finish reason, `EmptyReply` if there was no text."""
-        if not self.finish:
-            raise errors.CutError(f"{self._label}: the reply ended without a finish reason", request_id=self._request)
-        chunks = self._think.end()
-        self._spoke = self._spoke or any(isinstance(chunk, Text) and chunk.text.strip() for chunk in chunks)
-        if self.finish == "stop" and not self._spoke:
-            raise errors.EmptyReply(f"{self._label}: an empty reply", request_id=self._request)
-        return [*chunks, Done(self.finish, self._usage, self._model, self._request)]
-
-
-def _is_stream(response: aiohttp.ClientResponse) -> bool:
-    return response.content_type == "text/event-stream"
-
-
-def _data(line: bytes) -> bytes:
-    """The data of a line of server-sent events; empty for comments, blank lines and other fields."""
-    return line[5:].strip() if line.startswith(b"data:") else b""
+async def _beginning(response: aiohttp.ClientResponse, until: float) -> bytes:
+    """The body of an error, or as much of it as comes before the patience ends or the connection breaks."""
+    body = b""
+    try:
+        async with asyncio.timeout_at(min(until, asyncio.get_running_loop().time() + _ERROR_PATIENCE)):
+            while len(body) < _ERROR_BODY and (data := await response.content.read(_ERROR_BODY)):
+                body += data
+    except FAILURES:
+        pass  # the status says enough
+    return body

@@ -13,7 +13,13 @@ from stretto.models.providers import SchemaMode
 
 _NEXT_MODE: Mapping[SchemaMode, SchemaMode] = {"strict": "schema", "schema": "json", "json": "prompt"}
 _SCHEMA_WORDS = re.compile(
-    r"response_?format|json_?.?schema|json_?.?(mode|object)|structured.?output|schema|grammar", re.IGNORECASE
+    r"response_?format|json_?.?schema|json_?.?(mode|object)|structured.?output|schema|grammar"
+    r"|requested parameters",
+    re.IGNORECASE,
+)
+# A value out of range is a mistake to be told, not a model that takes none.
+_RANGE = re.compile(
+    r"between|range|(?:less|greater|more|higher|lower) than|above|below|[<>≤≥]|at (?:most|least)", re.IGNORECASE
 )
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 # JSON mode is refused by some providers unless the prompt contains the word itself.
@@ -71,7 +77,7 @@ class Dialect(Struct, frozen=True):
             return replace(self, token_key="max_completion_tokens"), ""  # noqa: S106
         if "stream_options" in refusal and call.stream and self.stream_usage:
             return replace(self, stream_usage=False), "usage of streamed calls is not reported"
-        for option in _SAMPLING:
+        for option in _SAMPLING if not _RANGE.search(refusal) else ():
             if option in options and option not in self.without and option in refusal:
                 return replace(self, without=self.without | {option}), f"option {option} is refused and left out"
         if call.request.schema is not None and self.schema in _NEXT_MODE and _SCHEMA_WORDS.search(refusal):
@@ -79,8 +85,16 @@ class Dialect(Struct, frozen=True):
         return None
 
 
+_SCHEMAS = frozenset({"properties", "$defs", "definitions"})  # names to schemas
+_VALUES = frozenset({"enum", "const", "required"})
+_REFUSED = frozenset(
+    {"default", "examples", "title", "minLength", "maxLength", "uniqueItems", "minProperties", "maxProperties"}
+    | {"patternProperties", "propertyNames", "contains", "minContains", "maxContains", "unevaluatedProperties"}
+)
+
+
 def strict(schema: Any) -> Any:
-    """The schema in OpenAI's strict form: every property required, the optional ones nullable.
+    """The schema in OpenAI's strict form: every property required, the optional ones nullable, no refused keywords.
 
     Source: https://platform.openai.com/docs/guides/structured-outputs (supported schemas).
     """
@@ -88,8 +102,13 @@ def strict(schema: Any) -> Any:
         return [strict(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    form = {key: strict(value) for key, value in schema.items()}
-    if schema.get("type") == "object" and isinstance(schema.get("properties"), dict):
+    form: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _SCHEMAS:
+            form[key] = {name: strict(part) for name, part in value.items()}
+        elif key not in _REFUSED:
+            form["anyOf" if key == "oneOf" else key] = value if key in _VALUES else strict(value)
+    if "properties" in form:
         required = set(schema.get("required", ()))
         form["properties"] = {
             name: part if name in required else _nullable(part) for name, part in form["properties"].items()
@@ -100,6 +119,6 @@ def strict(schema: Any) -> Any:
 
 
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
-    if isinstance(schema.get("type"), str):
+    if isinstance(schema.get("type"), str) and "enum" not in schema and "const" not in schema:
         return {**schema, "type": [schema["type"], "null"]}
     return {"anyOf": [schema, {"type": "null"}]}

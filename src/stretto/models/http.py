@@ -1,20 +1,21 @@
 """One HTTP session for all endpoints of an event loop, and what its failures mean."""
 
-import contextlib
+import asyncio
 import ssl
-from collections.abc import Iterator
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import truststore
 
 from stretto import errors
 
+FAILURES = (TimeoutError, aiohttp.ClientError, OSError)
+"""What the network may raise; `failure` says what each means."""
+
 
 class Http:
-    """An `aiohttp` session made on first use: no cap on connections, proxies from the environment, system certificates.
-
-    Time is kept by the callers; the only limit of the session itself is on making a connection.
-    """
+    """An `aiohttp` session made on first use: no cap on connections, system certificates, time kept by the callers."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
@@ -34,7 +35,6 @@ class Http:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),
                 timeout=aiohttp.ClientTimeout(total=None),
-                trust_env=True,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # A reply can have long lines and large bodies; the default buffer would stall them for nothing.
                 read_bufsize=2**18,
@@ -48,20 +48,76 @@ class Http:
             self._session = None
 
 
-@contextlib.contextmanager
-def explained(where: str, *, began: bool) -> Iterator[None]:
-    """Turn failures of the network into our errors; `began`: a part of the reply was here already."""
+class Reader:
+    """Reads a body as it comes, each piece within its own time.
+
+    One timer serves the whole body and is only looked at when it rings: `asyncio.timeout` for every piece would take a
+    tenth of all the time a streamed piece costs.
+    """
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+        self._loop = asyncio.get_running_loop()
+        self._limit: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def some(self, limit: float) -> bytes:
+        """What has arrived, or what comes next; empty at the end. Raises `TimeoutError` at the loop time `limit`."""
+        self._limit = limit
+        if self._timer is None or limit < self._timer.when():
+            self._set(limit)
+        try:
+            return await self._content.readany()
+        finally:
+            self._limit = None  # a reader that pauses is not one that waits
+
+    def close(self) -> None:
+        """Put the timer away."""
+        if self._timer:
+            self._timer.cancel()
+
+    def _set(self, when: float) -> None:
+        self.close()
+        self._timer = self._loop.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._limit is None:
+            return
+        if self._limit > self._loop.time() + 0.001:
+            self._set(self._limit)
+        else:
+            self._content.set_exception(TimeoutError())
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy the environment (or the system) names for a URL, if any.
+
+    Asked once a model: aiohttp's `trust_env` would ask in a thread at every request, look for a netrc in another (four
+    times the cost of a call), and fail on a netrc that knows the host while we send a key.
+    """
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
+
+
+def failure(error: Exception, where: str, *, began: bool, late: str) -> errors.CallError:
+    """Our error for one of the network's; `began`: a part of the reply was here already; `late`: what took too long."""
     broke = errors.CutError if began else errors.ConnectError
-    try:
-        yield
-    except TimeoutError as error:
-        raise errors.CallTimeout(f"{where}: nothing arrived in time") from error
-    except aiohttp.ClientConnectorCertificateError as error:
-        raise errors.RequestError(f"{where}: the certificate is refused: {error.certificate_error}") from error
-    except aiohttp.InvalidURL as error:
-        raise errors.RequestError(f"{where}: no usable URL") from error
-    except aiohttp.ClientConnectorError as error:
-        raise errors.ConnectError(f"{where}: cannot connect to {error.host}:{error.port} ({error.strerror})") from error
-    except (aiohttp.ClientError, OSError) as error:
-        text = str(error) or type(error).__name__
-        raise broke(f"{where}: the connection broke: {text}") from error
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return errors.CallTimeout(f"{where}: no connection in time")
+        case TimeoutError():
+            return errors.CallTimeout(f"{where}: {late}")
+        case aiohttp.ClientConnectorCertificateError():
+            return errors.RequestError(f"{where}: the certificate is refused: {error.certificate_error}")
+        case aiohttp.InvalidURL():
+            return errors.RequestError(f"{where}: no usable URL")
+        case aiohttp.ClientConnectorError():
+            proxy = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
+            reason = error.strerror or error.os_error
+            return errors.ConnectError(f"{where}: cannot connect to {proxy}{error.host}:{error.port} ({reason})")
+        case aiohttp.ClientHttpProxyError():
+            return errors.ConnectError(f"{where}: the proxy answers {error.status} {error.message}")
+        case aiohttp.ClientResponseError() if not began:
+            return errors.ReplyError(f"{where}: what answers there does not speak HTTP; check the base URL")
+    return broke(f"{where}: the connection broke: {str(error) or type(error).__name__}")

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Mapping
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto.errors import ConfigError, MissingKey
+
+PATH = "/chat/completions"
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~\w-]+", re.ASCII)  # a header's name: RFC 9110, 5.6.2
 
 SchemaMode = Literal["strict", "schema", "json", "prompt"]
 """How a JSON schema is taken, from the most to the least binding: `response_format` of type `json_schema` in OpenAI's
@@ -83,30 +86,49 @@ def variable(name: str, what: str) -> str:
     return re.sub(r"\W", "_", name).upper() + "_" + what
 
 
+def address(base_url: str, path: str) -> str:
+    """The URL of a path below a base URL, whose query, if it has one, stays behind it."""
+    parts = urlsplit(base_url)
+    return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path, fragment=""))
+
+
 def from_environment(name: str, provider: Provider, environ: Mapping[str, str]) -> Provider:
-    """The provider with `<NAME>_BASE_URL` obeyed, its base URL checked."""
-    url = environ.get(variable(name, "BASE_URL")) or provider.base_url
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigError(f"providers.{name}.base_url: {url!r} is no http(s) URL, for example http://localhost:8000/v1")
-    if parts.username or parts.password:
+    """The provider with `<NAME>_BASE_URL` obeyed, its base URL and headers checked."""
+    place, url = f"providers.{name}.base_url", provider.base_url
+    if set_here := environ.get(variable(name, "BASE_URL"), "").strip():
+        place, url = variable(name, "BASE_URL"), set_here
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets or a port that make no sense
+        usable = False
+    if "@" in url.partition("://")[2].partition("/")[0]:
         raise ConfigError(
-            f"providers.{name}.base_url: no user or password in the URL; put the key into an environment variable and "
+            f"{place}: no user or password in the URL; put the key into an environment variable and "
             "name that as key_env"
         )
-    return replace(provider, base_url=url.rstrip("/"))
+    if not usable or any(c.isspace() or not c.isprintable() for c in url):
+        shown = url.partition("?")[0]  # a query may hold a key
+        raise ConfigError(f"{place}: {shown!r} is no http(s) URL, for example http://localhost:8000/v1")
+    for header, value in provider.headers.items():
+        if not _TOKEN.fullmatch(header) or not value.replace("\t", " ").isprintable():
+            raise ConfigError(f"providers.{name}.headers: {header!r} cannot be sent; no newlines or control characters")
+    parts = urlsplit(url)  # people paste the whole address
+    return replace(provider, base_url=urlunsplit(parts._replace(path=parts.path.rstrip("/").removesuffix(PATH))))
 
 
 def key_of(name: str, provider: Provider, environ: Mapping[str, str]) -> str | None:
-    """The provider's key from the environment; raises `MissingKey` if it wants one that is not there."""
-    key = environ.get(provider.key_env or variable(name, "API_KEY"), "").strip()
-    if not key and provider.key_env:
+    """The provider's key: from `key_env`, else from `<NAME>_API_KEY`; raises `MissingKey` if it wants one."""
+    variables = [v for v in (provider.key_env, variable(name, "API_KEY")) if v]
+    held = next((v for v in variables if environ.get(v, "").strip()), None)
+    if held is None:
+        if not provider.key_env:
+            return None
         raise MissingKey(
             f"{name}: no key; set the environment variable {provider.key_env}, or choose another model with -m "
             "(`stretto demo` needs no key at all)"
         )
-    if key and not key.isascii():
-        raise ConfigError(
-            f"{name}: the key in {provider.key_env or variable(name, 'API_KEY')} has non-ASCII characters"
-        )
-    return key or None
+    key = environ[held].strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError(f"{name}: the key in {held} has spaces, newlines or non-ASCII characters in it")
+    return key

@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from stretto import errors
+from stretto.models.wire import loose
+from stretto.text import clean
 
 # Waiting does not help: no money, or a limit that people set.
 _QUOTA = re.compile(
@@ -19,63 +21,102 @@ _QUOTA = re.compile(
 )
 # Said of both; a rate limit also says how long to wait.
 _AMBIGUOUS = re.compile(r"exceeded your current quota|check your plan and billing", re.IGNORECASE)
-_HINT = re.compile(r"(?:retry in|try again in|retryDelay\W+)\s*((?:\d+(?:\.\d+)?(?:ms|[dhms]))+)", re.IGNORECASE)
+# Also ambiguous, but these do not pass within a run: no access at all, or not before tomorrow.
+_TERMINAL = re.compile(r"limit: 0\b|PerDay", re.IGNORECASE)
+_HINT = re.compile(
+    r"(?:(?:retry|try again) (?:in|after)|retryDelay\W+|retry_after(?:_seconds)?\W+)\s*"
+    r"((?:\d+(?:\.\d+)?(?:ms|[dhms])(?![a-z]))+|\d+(?:\.\d+)?(?=\s*(?:s\b|sec|[,}\n]|$)))",
+    re.IGNORECASE,
+)
+# Together answers 403 where others answer 400 or 413.
+_TOO_LONG = re.compile(r"max_(?:new_)?tokens|context.?(?:length|window)|too long", re.IGNORECASE)
 _TRANSIENT = frozenset({408, 409, 425})
 _DURATION = re.compile(
     r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?$"
 )
 _SCALE = (86400.0, 3600.0, 60.0, 1.0, 0.001)
+_SAYS = frozenset({"message", "detail", "msg"})
+_WORDS = (
+    (re.compile(r"quota|billing|balance|credit"), 402),
+    (re.compile(r"rate.?limit|too.?many|RESOURCE_EXHAUSTED"), 429),
+    (re.compile(r"api.?key|authent|permission|unauthorized"), 401),
+    (re.compile(r"overloaded|unavailable|timeout"), 503),
+    (re.compile(r"invalid|not.?found|unsupported|bad.?request"), 400),
+)
 _EPOCH = 1e9  # a reset this large is a point in time, not a wait
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes, where: str) -> errors.CallError:
-    """The typed error for an answer with an error status; `where` names provider, model and URL."""
-    message, code = _message(body)
+def refusal(
+    status: int, headers: Mapping[str, str], body: str, where: str, request: str | None = None
+) -> errors.CallError:
+    """The typed error for an answer with an error status; `where` names provider, model and URL, `request` its id."""
+    message, code = _message(body.strip())
     text = f"{where}: {status} {message}" if message else f"{where}: {status}"
-    wait = retry_after(headers)
-    if wait is None and (hint := _HINT.search(body.decode("utf-8", "replace"))):
-        wait = duration(hint[1])
-    kind = _kind(status, f"{code} {message}", wait)
+    asked, wait = _retry_after(headers), retry_after(headers)
+    if wait is None and (hint := _HINT.search(body)):
+        asked = wait = duration(hint[1])
+    kind = _kind(status, f"{code} {message}", body, asked)
     if kind is errors.AuthError:
         text += " (the key is refused; check the environment variable that holds it)"
     if status == 404:
         text += " (is the model's name right, and does the base URL end where /chat/completions begins?)"
-    return kind(text, status=status, request_id=request_id(headers), retry_after=wait)
+    return kind(text, status=status, request_id=request, retry_after=wait)
 
 
-def _kind(status: int, text: str, wait: float | None) -> type[errors.CallError]:
+def _kind(status: int, text: str, body: str, asked: float | None) -> type[errors.CallError]:
+    """The error's class; `asked`: seconds to wait, if the provider said so in as many words."""
     if status in {400, 403, 429} and _QUOTA.search(text):
         return errors.QuotaError
     if status in {402, 412}:
-        return errors.QuotaError if wait is None else errors.RateLimited
+        return errors.QuotaError if asked is None else errors.RateLimited
     if status == 429:
-        return errors.QuotaError if wait is None and _AMBIGUOUS.search(text) else errors.RateLimited
+        terminal = _AMBIGUOUS.search(text) and (asked is None or _TERMINAL.search(body))
+        return errors.QuotaError if terminal else errors.RateLimited
     if status in {401, 403}:
-        return errors.AuthError
+        return errors.RequestError if status == 403 and _TOO_LONG.search(text) else errors.AuthError
     if status >= 500 or status in _TRANSIENT:
         return errors.ServerError
     return errors.RequestError
 
 
-def _message(body: bytes) -> tuple[str, str]:
+def error_inside(data: bytes) -> Any:
+    """The error in a body that came with status 200, in whatever form; None if it holds none."""
+    form = loose(data)
+    form = form[0] if isinstance(form, list) and form else form
+    if not isinstance(form, dict):
+        return None
+    return form.get("error") or (form if _SAYS.intersection(form) else None)
+
+
+def status_inside(error: Any) -> int:
+    """The HTTP status that an error which came with status 200 would have had."""
+    if not isinstance(error, dict):
+        return 500
+    names = [str(error.get(name)) for name in ("code", "status", "status_code", "type")]
+    for name in names:
+        if name.isdigit() and 400 <= int(name) < 600:
+            return int(name)
+    return next((status for words, status in _WORDS if words.search(" ".join(names))), 500)
+
+
+def _message(text: str) -> tuple[str, str]:
     """The message and code of an error body, whatever its form; of a page, that it is one."""
-    text = body.decode("utf-8", "replace").strip()
     try:
-        data = msgspec.json.decode(text.encode())
-    except (msgspec.MsgspecError, UnicodeEncodeError):
-        if text[:200].lstrip().lower().startswith(("<!doctype", "<html")):
+        data = loose(text.encode())
+    except ValueError:
+        if text[:200].lower().startswith(("<!doctype", "<html")):
             title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
             return f"an HTML page{f' ({title[1].strip()[:100]})' if title else ''}", ""
         return text[:500], ""
     if isinstance(data, list) and data:  # Gemini wraps its error into a list
         data = data[0]
-    if isinstance(data, dict):
-        inner = data.get("error", data)
-        if isinstance(inner, dict):
-            message = inner.get("message") or inner.get("detail") or inner.get("msg") or inner
-            return _short(message), f"{inner.get('code') or ''} {inner.get('type') or ''}"
-        return _short(inner), str(data.get("code") or "")
-    return _short(data), ""
+    inner = (data.get("error") or data) if isinstance(data, dict) else data
+    if not isinstance(inner, dict):
+        return _short(inner), str(data.get("code") or "") if isinstance(data, dict) else ""
+    message = inner.get("message") or inner.get("detail") or inner.get("msg") or inner
+    details = inner.get("details")
+    codes = [inner.get("code"), inner.get("type"), details.get("error_code") if isinstance(details, dict) else None]
+    return _short(message), " ".join(str(code) for code in codes if code)
 
 
 def _short(value: Any) -> str:
@@ -86,7 +127,7 @@ def request_id(headers: Mapping[str, str]) -> str | None:
     """The provider's own name for the request."""
     for name in ("x-request-id", "request-id", "x-api-request-id", "cf-ray"):
         if value := headers.get(name):
-            return value
+            return clean(value)[:200]
     return None
 
 
@@ -95,11 +136,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
     Sources: RFC 9110, 10.2.3; https://platform.openai.com/docs/guides/rate-limits.
     """
-    if (value := headers.get("retry-after-ms")) and (milliseconds := _number(value)) is not None:
-        return max(0.0, milliseconds / 1000)
-    if value := headers.get("retry-after"):
-        seconds = _number(value)
-        return max(0.0, seconds) if seconds is not None else _until_date(value)
+    if (asked := _retry_after(headers)) is not None:
+        return asked
     waits = [
         wait
         for what in ("requests", "tokens")
@@ -109,6 +147,14 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     if waits:
         return max(waits)
     return duration(headers.get("x-ratelimit-reset", ""))
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    if (milliseconds := _number(headers.get("retry-after-ms", ""))) is not None:
+        return max(0.0, milliseconds / 1000)
+    value = headers.get("retry-after", "")
+    seconds = _number(value)
+    return max(0.0, seconds) if seconds is not None else _until_date(value)
 
 
 def duration(text: str) -> float | None:

@@ -7,15 +7,15 @@ from stretto.calls import Chunk, Reasoning, Restarted, Text
 _OPENING = ("<think>", "<thinking>")
 _CLOSING = re.compile(r"</think(?:ing)?>\s*")
 # Some chat templates open the block in the prompt, so that a reply has only its end, on the end of a line.
-_ORPHAN = re.compile(r"</think(?:ing)?>[ \t]*\r?\n\s*")
-_TAIL = 16  # longer than any tag
+_TAG = re.compile(r"(<think(?:ing)?>)|</think(?:ing)?>[ \t]{0,4}\r?\n")
+_TAIL = 18  # longer than any tag with the end of its line
 
 
 class ThinkFilter:
     """Sorts the pieces of one reply into thought and text.
 
-    Only a block at the very beginning is thought; later, `<think>` is text like any other. An end without a beginning
-    turns everything before it into thought, which is taken back by `Restarted`.
+    Only a block at the very beginning is thought; later, `<think>` is text like any other, and so is the end that
+    belongs to it. An end without a beginning turns everything before it into thought, taken back by `Restarted`.
     """
 
     def __init__(self) -> None:
@@ -36,6 +36,8 @@ class ThinkFilter:
     def end(self) -> list[Chunk]:
         """What was held back to the last."""
         held, self._held = self._held, ""
+        if self._state == "start" and self._thought:
+            held = held.lstrip()
         if not held or self._state == "open":
             return []
         return [Reasoning(held)] if self._state == "inside" else [Text(held)]
@@ -50,8 +52,12 @@ class ThinkFilter:
                 return self._inside(text[len(tag) :])
             if tag.startswith(text):
                 return []  # it may still become the tag
-        self._state, self._held = "open", ""
-        return self._watch(text if self._thought else held)
+        self._held = ""
+        if self._thought:  # only one end can be without a beginning
+            self._state = "through"
+            return [Text(text)]
+        self._state = "open"
+        return self._watch(held)
 
     def _inside(self, piece: str) -> list[Chunk]:
         self._held += piece
@@ -68,9 +74,14 @@ class ThinkFilter:
         if not piece:
             return []
         seen = self._held + piece
-        if match := _ORPHAN.search(seen):
-            self._held, self._state = "", "through"
-            rest = seen[match.end() :]
-            return [Restarted(), *([Text(rest)] if rest else [])]
-        self._held = seen[-_TAIL:]
-        return [Text(piece)]
+        match = _TAG.search(seen)
+        if match is None:
+            self._held = seen[-_TAIL:]
+            return [Text(piece)]
+        self._held = ""
+        if match[1]:
+            self._state = "through"
+            return [Text(piece)]
+        self._state, self._thought = "start", True  # what follows begins as after any block
+        rest = seen[match.end() :]
+        return [Restarted(), *(self._begin(rest) if rest else [])]

@@ -2,12 +2,14 @@
 
 import asyncio
 import heapq
+import math
 from itertools import count
 
 from stretto.errors import RateLimited
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
+_QUICKER = 0.97  # a learned pace gets this much closer with each answer
 
 
 class Gate:
@@ -42,6 +44,10 @@ class Gate:
         """One request has come back."""
         self._in_flight -= 1
 
+    def pause(self, until: float) -> None:
+        """Let nobody in before this loop time."""
+        self.paused_until = max(self.paused_until, until)
+
     def _until_token(self, now: float) -> float:
         if not self._rate:
             return 0.0
@@ -61,8 +67,16 @@ class Lane:
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
         self.waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self.refusals = 0
-        """Rate-limited answers in a row."""
+        self.refused_since: float | None = None
+        """The loop time since which every request was refused; None if the last one was not."""
+        self._spacing = 0.0  # seconds between two requests, learned from refusals
+        self._probing = False  # nothing got through before, so the spacing is a guess
+        self._next_at = -math.inf
+        self._round_began = 0.0  # when the first request after a pause went out
+        self._sent = 0  # since then
+        self._refused = 0  # of these
+        self._refusals = 0  # rounds with refused requests, one after another
+        self._refused_at = -math.inf  # when the first of the last round was refused
 
     def front(self) -> asyncio.Future[None] | None:
         """The next in line; whoever has given up is taken out."""
@@ -70,9 +84,55 @@ class Lane:
             heapq.heappop(self.waiting)
         return self.waiting[0][2] if self.waiting else None
 
-    def pop(self) -> None:
-        """The next in line goes in."""
-        heapq.heappop(self.waiting)
+    def opens_at(self, now: float) -> float | None:
+        """As the gate says, but after a refusal at the pace that was let through before it."""
+        opens = self.gate.opens_at(now)
+        return None if opens is None else max(opens, self._next_at)
+
+    def enter(self, now: float) -> None:
+        """One request goes out."""
+        if self._refused:  # the pause is over
+            self._learn(now - self._round_began)
+        if self._refused or not self._sent:
+            self._round_began, self._sent, self._refused = now, 0, 0
+        self.gate.enter(now)
+        self._sent += 1
+        self._next_at = now + self._spacing
+
+    def _learn(self, seconds: float) -> None:
+        """What got through in the last round, its pause included, would have been the right pace."""
+        if through := max(0, self._sent - self._refused):
+            self._spacing, self._probing = seconds / through, False
+        elif not self._spacing or self._probing:
+            self._spacing, self._probing = seconds, True
+
+    def refuse(self, error: RateLimited, entered: float, now: float) -> float:
+        """Take note of a refused request that went out at `entered`; the loop time until which to wait.
+
+        That is as long as the provider asked, else twice as long as after the round before. Requests that went out
+        together are one round, however many of them come back.
+        """
+        self._refused += entered >= self._round_began
+        if entered > self._refused_at:
+            self._refusals += 1
+            self._refused_at = now
+        if self.refused_since is None:
+            self.refused_since = now
+        if error.retry_after is not None:
+            return now + error.retry_after
+        return self._refused_at + min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (self._refusals - 1))
+
+    def open(self) -> None:
+        """Forget the pace."""
+        self._spacing, self._next_at, self._probing = 0.0, -math.inf, False
+
+    def accept(self, entered: float) -> None:
+        """Take note of a request that went out at `entered` and was answered."""
+        if entered > self._refused_at:  # one that went out before says nothing about now
+            self._spacing *= _QUICKER
+            if self._probing:
+                self.open()
+            self._refusals, self.refused_since = 0, None
 
 
 class Admission:
@@ -94,8 +154,7 @@ class Admission:
 
     async def enter(self, lane: Lane, priority: int, ticket: int) -> None:
         """Wait until a request may go out; who entered must leave."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(lane.waiting, (priority, ticket, future))
         self._admit()
         try:
@@ -111,40 +170,27 @@ class Admission:
         self._gate.leave()
         self._admit()
 
-    def pause(self, lane: Lane, error: RateLimited) -> float:
-        """Nobody in the lane goes out for as long as the provider asked, or for twice as long as last time; seconds."""
-        lane.refusals += 1
-        wait = error.retry_after
-        if wait is None:
-            wait = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (lane.refusals - 1))
-        now = asyncio.get_running_loop().time()
-        lane.gate.paused_until = max(lane.gate.paused_until, now + wait)
-        return lane.gate.paused_until - now
-
     def _admit(self) -> None:
         """Let in everyone who may go now, and come back when the next one may."""
         loop = asyncio.get_running_loop()
-        now = loop.time()
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        later: list[float] = []
-        for lane in self._busy_lanes():
-            while (front := lane.front()) is not None:
-                times = (self._gate.opens_at(now), lane.gate.opens_at(now))
-                if None in times:
-                    break  # whoever leaves calls again
-                opens = max(t for t in times if t is not None)
-                if opens > now:
-                    later.append(opens)
-                    break
-                lane.gate.enter(now)
-                self._gate.enter(now)
-                lane.pop()
-                front.set_result(None)
-        if later:
-            self._timer = loop.call_at(min(later), self._admit)
+        now = loop.time()
+        while opening := self._next(now):
+            opens, _, lane = opening
+            if opens > now:
+                self._timer = loop.call_at(opens, self._admit)
+                return
+            lane.enter(now)
+            self._gate.enter(now)
+            heapq.heappop(lane.waiting)[2].set_result(None)
 
-    def _busy_lanes(self) -> list[Lane]:
-        """The lanes in which someone waits, the most urgent first."""
-        return sorted((lane for lane in self._lanes.values() if lane.front()), key=lambda lane: lane.waiting[0][:2])
+    def _next(self, now: float) -> tuple[float, tuple[int, int], Lane] | None:
+        """Whoever may go first, from when, and in which lane; the most urgent of those who may go at the same time."""
+        fronts = []
+        for lane in self._lanes.values():
+            times = (self._gate.opens_at(now), lane.opens_at(now)) if lane.front() else (None,)
+            if None not in times:  # else somebody has to leave first, which calls `_admit` again
+                fronts.append((max(now, *(t for t in times if t is not None)), lane.waiting[0][:2], lane))
+        return min(fronts, key=lambda front: front[:2], default=None)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from stretto.errors import StoreError
 from stretto.events import AnyEvent, CallFinished, CallStarted, encode, now
 from stretto.runs import Fold, Run
+from stretto.store.schema import PATIENCE
 from stretto.store.writer import Statement, Writer
 from stretto.types import Reply, Request
 
@@ -26,11 +27,18 @@ class Journal:
     """Takes the events of one run in, gives each its place and time, and shows it when it is stored.
 
     `path` None: nothing is stored and everything is shown at once. `show` is called in the event loop, in order.
-    `history` is what the log holds already. Used as `async with`: leaving it ends the writer's thread.
+    `history` is what the log holds already. `patience`: seconds to wait while another process writes. Used as
+    `async with`: leaving it ends the writer's thread.
     """
 
     def __init__(
-        self, run: str, *, path: Path | None, show: Callable[[AnyEvent], None], history: Sequence[AnyEvent] = ()
+        self,
+        run: str,
+        *,
+        path: Path | None,
+        show: Callable[[AnyEvent], None],
+        history: Sequence[AnyEvent] = (),
+        patience: float = PATIENCE,
     ) -> None:
         self.run_id = run
         self._show = show
@@ -42,7 +50,7 @@ class Journal:
         self._waiting: deque[AnyEvent] = deque()
         self._settled: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._error: StoreError | None = None
-        self._writer = Writer(path, self._from_writer) if path else None
+        self._writer = Writer(path, self._from_writer, patience) if path else None
 
     async def __aenter__(self) -> Self:
         return self
@@ -72,14 +80,16 @@ class Journal:
         if not event.stored:
             self._pass_on(replace(event, run=self.run_id, at=now()))
             return
-        self._seq += 1
-        event = replace(event, run=self.run_id, at=now(), seq=self._seq)
+        event = replace(event, run=self.run_id, at=now(), seq=self._seq + 1)
+        # First what can fail: an event that cannot be written must not be waited for.
+        entry = self._statements(event, request, reply) if self._writer else []
         self._fold.take(event)
+        self._seq += 1
         if self._writer is None:
             self._show(event)
             return
         self._waiting.append(event)
-        self._writer.submit(self._statements(event, request, reply))
+        self._writer.submit(entry)
 
     async def settled(self) -> None:
         """Everything taken in so far is on the disk and was shown; raises `StoreError` if it cannot be."""
@@ -105,10 +115,10 @@ class Journal:
             statements.append((_REPLY, (self.run_id, event.fingerprint, _json(reply))))
         return statements
 
-    def _from_writer(self, count: int, error: Exception | None) -> None:
+    def _from_writer(self, count: int, error: StoreError | None) -> None:
         self._loop.call_soon_threadsafe(self._committed, count, error)
 
-    def _committed(self, count: int, error: Exception | None) -> None:
+    def _committed(self, count: int, error: StoreError | None) -> None:
         """The next `count` events are on the disk: show them, and what is not stored between them."""
         if error:
             self._fail(error)
@@ -125,8 +135,8 @@ class Journal:
             if not future.done():
                 future.set_result(None)
 
-    def _fail(self, error: Exception) -> None:
-        self._error = error if isinstance(error, StoreError) else StoreError(str(error))
+    def _fail(self, error: StoreError) -> None:
+        self._error = error
         self._waiting.clear()
         while self._settled:
             _, future = self._settled.popleft()

@@ -9,14 +9,12 @@ against dirty JSON are three facts about clean JSON:
 - In an object `{` follows only `:`. Anywhere else an object was not closed, and a new element begins.
 """
 
-import json
 import re
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, Literal
+from typing import Literal
 
-import msgspec
-from msgspec import Struct
+from stretto.plan.item import LOOSE, Broken, Draft, decode_text, read_item, says_something
+from stretto.text import clean
 
 # Nothing looks further back, and no pattern that does is longer: so it never matters how the text was cut.
 _REACH = 128
@@ -30,31 +28,6 @@ _RUN = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _STRUCTURE = re.compile(r'[{}\[\]":,]')
 
 _ANALYSIS = re.compile(r'"analysis"\s*:\s*"((?:[^"\\]++|\\.|"(?!\s*(?:,\s*"|,?\s*(?:\}|\Z))))*+)("?)', re.DOTALL)
-_KEY = re.compile(r'[{,"\]]\s*"(\w+)"\s*:\s*')
-_COMMENT = re.compile(r"([,{\[])\s*//[^\n/]*+\n")
-_QUOTED = re.compile(r'"(.*(?<!\\)(?:\\\\)*)"', re.DOTALL)
-_NAMES = re.compile(r'"((?:[^"\\]|\\.)*)"|([\w.+-]+)', re.DOTALL)
-_LOOSE = " \t\r\n,"
-_ESCAPE = re.compile(r'(\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt]))|\\(\')|([\\"])')
-_SAYS = re.compile(r"[^\s.…]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-class Draft(Struct, frozen=True):
-    """A subtask as the orchestrator wrote it, unchecked."""
-
-    type: str
-    description: str
-    id: str | None = None
-    needs: tuple[str, ...] = ()
-
-
-class Broken(Struct, frozen=True):
-    """An element of `tasks` that is no subtask: its place from 1, its first 200 characters, and why."""
-
-    place: int
-    excerpt: str
-    why: str
 
 
 class PlanReader:
@@ -93,16 +66,14 @@ class PlanReader:
             self._pieces.append(self._window[self._start : excess])
             self._start = max(0, self._start - excess)
             self._window = self._window[excess:]
-        if not (self._held and self._counts):
-            return []
-        told, self._held = self._held, []
+        told, self._held = (self._held, []) if self._counts else ([], self._held)
         return told
 
     def end(self) -> list[Broken]:
         """Take note that the reply is over and return what is broken and was not told yet."""
         told = [item for item in self._held if isinstance(item, Broken)]
         if self._nest:
-            excerpt = _clean(self._take(len(self._window))[:200])
+            excerpt = clean(self._take(len(self._window))[:200])
             told.append(Broken(self._place + 1, excerpt, "the reply ended inside it"))
         self._held, self._nest = [], []
         return told
@@ -113,7 +84,7 @@ class PlanReader:
         after = "" if self.state == "open" else "".join(self._pieces) + self._window[self._start :]
         # Prose that quotes the form comes before the plan, so the last one before the list is meant.
         found = [*reversed(_ANALYSIS.findall("".join(self._before))), *_ANALYSIS.findall(after)]
-        return next((_clean(_text(body)) for body, closed in found if closed), "")
+        return next((clean(decode_text(body)) for body, closed in found if closed), "")
 
     def _take(self, end: int) -> str:
         """Return the section that ends here and begin the next."""
@@ -135,19 +106,16 @@ class PlanReader:
     def _between(self, at: int) -> int:
         """Look for the next element, or the end of the list."""
         at = _skip(_BETWEEN, self._window, at)
-        mark = self._window[at : at + 1]
+        mark, before = self._window[at : at + 1], self._window[max(0, at - _REACH) : at].rstrip()
+        # A comma and a brace behind the list's bracket prove that it was astray, and that the list goes on.
         if mark == "]":
             self._take(at + 1)
             self.state, self._scan = "closed", self._between if self._counts else self._beside
-        elif self.state == "closed" and mark and not (mark == "{" and self._after_comma(at)):
+        elif self.state == "closed" and mark and not (mark == "{" and before.endswith(",")):
             self._scan = self._beside
         elif mark:
             self._begin(at)
         return at + 1
-
-    def _after_comma(self, at: int) -> bool:
-        """Tell if a comma leads here: then the list goes on, for all that a bracket astray seemed to close it."""
-        return self._window[max(0, at - _REACH) : at].rstrip().endswith(",")
 
     def _begin(self, at: int) -> None:
         self._take(at)
@@ -158,13 +126,13 @@ class PlanReader:
 
     def _finish(self, end: int) -> None:
         self._nest, self._scan = [], self._between
-        text = self._take(end).strip(_LOOSE)
+        text = self._take(end).strip(LOOSE)
         if text == "{" or text.startswith("//"):  # doubled braces, copied from a template; a comment
             return
         self._place += 1
-        item = _item(text, self._place)
+        item = read_item(text, self._place)
         self._held.append(item)
-        self._counts = self._counts or isinstance(item, Draft) or any(map(_says, _salvaged(text).values()))
+        self._counts = self._counts or isinstance(item, Draft) or says_something(text)
 
     def _structure(self, at: int) -> int:
         """Follow the brackets of an element to its next string or its end."""
@@ -230,67 +198,3 @@ class PlanReader:
 def _skip(pattern: re.Pattern[str], text: str, at: int) -> int:
     match = pattern.match(text, at)
     return match.end() if match else at
-
-
-def _item(text: str, place: int) -> Draft | Broken:
-    """Decode an element, mending it if need be."""
-    said = _draft(_fields(text)) if text[0] == "{" else "it is not an object"
-    return said if isinstance(said, Draft) else Broken(place, _clean(text[:200]), said)
-
-
-def _draft(fields: dict[str, Any]) -> Draft | str:
-    """Return the subtask, or why it is none."""
-    for name in ("type", "description"):
-        if not _says(fields.get(name)):
-            return f"`{name}` is {'missing' if fields.get(name) is None else 'not a text that says something'}"
-    needs = fields.get("needs")
-    names = [fields.get("id"), *(needs if isinstance(needs, list) else [needs])]
-    if any(isinstance(name, bool | list | dict) for name in names):
-        return "`id` or `needs` holds something that is no id"
-    own, *others = ["" if name is None else _clean(str(name)) for name in names]
-    return Draft(_clean(fields["type"]), _clean(fields["description"]), own or None, tuple(filter(None, others)))
-
-
-def _says(value: Any) -> bool:
-    """Tell a text from nothing, from other things and from the dots of a quoted form."""
-    return isinstance(value, str) and _SAYS.search(value) is not None
-
-
-def _fields(text: str) -> dict[str, Any]:
-    """Decode an object: strictly, else with what the standard library forgives, else field by field."""
-    with suppress(ValueError, RecursionError):
-        return msgspec.json.decode(text, type=dict[str, Any])
-    with suppress(ValueError, RecursionError):
-        return dict(json.loads(text, strict=False))
-    return _salvaged(text)
-
-
-def _salvaged(text: str) -> dict[str, Any]:
-    """Cut an object that is no JSON at its keys and read what lies between them; the first of a name counts."""
-    text = _COMMENT.sub(r"\1", text)
-    fields, end = {}, len(text)
-    for key in reversed(list(_KEY.finditer(text))):
-        fields[key[1]] = _value(text[key.end() : end].strip())
-        end = key.start(1) - 1
-    return fields
-
-
-def _value(raw: str) -> Any:
-    """Read a field as far as it is certain what was meant; with a bare word it is not."""
-    if raw.startswith('"'):
-        quoted = _QUOTED.match(raw)
-        return _text(quoted[1] if quoted else raw[1:].rstrip(_LOOSE + "}"))
-    if raw.startswith("["):
-        return [_text(quoted) if quoted else bare for quoted, bare in _NAMES.findall(raw)]
-    bare = raw.rstrip(_LOOSE + "}")
-    return bare if bare.isdecimal() else None
-
-
-def _text(body: str) -> str:
-    """Decode what stands between the quotes of a string, whatever its escapes."""
-    return str(json.loads('"' + _ESCAPE.sub(lambda m: m[1] or m[2] or "\\" + m[3], body) + '"', strict=False))
-
-
-def _clean(text: str) -> str:
-    """Replace lone surrogates, which can be neither stored nor sent."""
-    return _SURROGATE.sub("\ufffd", text)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from stretto.plan_reader import Draft
+from stretto.plan.item import Draft
 from stretto.types import Role, Subtask
 
 
@@ -83,13 +83,13 @@ class PlanBook:
 
     def expect_again(self) -> None:
         """A new reply begins, in which everything that is here may be listed once more."""
-        self._known = Counter((s.type, s.description) for s in self._subtasks.values())
+        self._known = Counter(_same(s) for s in self._subtasks.values())
 
     def knows(self, draft: Draft) -> bool:
         """Whether this draft is one that is here already, listed once more."""
-        known = self._known[draft.type, draft.description] > 0
+        known = self._known[_same(draft)] > 0
         if known:
-            self._known[draft.type, draft.description] -= 1
+            self._known[_same(draft)] -= 1
         return known
 
     def take(self, draft: Draft) -> tuple[Subtask, str | None]:
@@ -100,7 +100,8 @@ class PlanBook:
         while id_ in self._subtasks:
             copies += 1
             id_ = f"{asked}-{copies}"
-        subtask = Subtask(id_, draft.type, draft.description, tuple(dict.fromkeys(draft.needs)))
+        needs = dict.fromkeys(need.strip() for need in draft.needs)
+        subtask = Subtask(id_, draft.type, draft.description, tuple(needs))
         self._places[id_] = len(self._subtasks)
         self._subtasks[id_] = subtask
         return subtask, None if id_ == asked else f"id {asked!r} stands twice in the plan; this one is now {id_!r}"
@@ -114,6 +115,11 @@ class PlanBook:
             if self._places.get(need, place) >= place:
                 return f"it needs {need!r}, which is not listed before it"
         return None
+
+
+def _same(subtask: Subtask | Draft) -> tuple[str, str]:
+    """What two subtasks have in common that are the same one; spaces are easily written differently."""
+    return subtask.type.strip().casefold(), " ".join(subtask.description.split())
 
 
 def rest_request(planned: Sequence[Subtask]) -> str:

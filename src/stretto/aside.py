@@ -1,0 +1,56 @@
+"""Running a coroutine beside a loop that is running already, as in a notebook."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+
+_T = TypeVar("_T")
+
+
+class Aside(Generic[_T]):
+    """A coroutine in a thread and event loop of its own."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, _T]) -> None:
+        self._coroutine = coroutine
+        self._outcome: Future[_T] = Future()
+        self._begun = threading.Event()
+        self._stop: Callable[[], object] = self._begun.is_set
+
+    def result(self) -> _T:
+        """Wait for it; Ctrl-C stops it first."""
+        thread = threading.Thread(target=self._work, name="stretto-aside", daemon=True)
+        thread.start()
+        # Not `thread.join` alone: interrupted once, that takes the thread for ended (CPython 3.11).
+        try:
+            return self._outcome.result()
+        except BaseException:
+            if not self._outcome.done():
+                self._begun.wait()
+                self._stop()
+                wait([self._outcome])
+            raise
+        finally:
+            thread.join()
+
+    def _work(self) -> None:
+        try:
+            self._outcome.set_result(asyncio.run(self._watched()))
+        except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
+            self._outcome.set_exception(error)
+        finally:
+            self._begun.set()
+
+    async def _watched(self) -> _T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None  # noqa: S101 - this runs in one
+
+        def stop() -> None:
+            with suppress(RuntimeError):  # the loop is closed: there is nothing left to stop
+                loop.call_soon_threadsafe(task.cancel)
+
+        self._stop = stop
+        self._begun.set()
+        return await self._coroutine

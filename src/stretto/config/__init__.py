@@ -1,0 +1,19 @@
+"""TOML, environment and flags become a `Workflow`."""
+
+from stretto.config.building import Choice, Configuration
+from stretto.config.reading import Source, presets, read_file, read_preset, read_workflow
+from stretto.config.record import recorded_providers, recorded_roles
+from stretto.config.values import seconds
+
+__all__ = [
+    "Choice",
+    "Configuration",
+    "Source",
+    "presets",
+    "read_file",
+    "read_preset",
+    "read_workflow",
+    "recorded_providers",
+    "recorded_roles",
+    "seconds",
+]

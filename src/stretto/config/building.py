@@ -1,0 +1,146 @@
+"""Layers of configuration, and the workflow they amount to."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from stretto.config.reading import Source
+from stretto.config.values import limits_of, nearest, prompt_path, provider_of, role_of
+from stretto.errors import ConfigError
+from stretto.pool import AnyProvider
+from stretto.types import Limits, Role
+from stretto.workflow import Workflow
+
+
+class Choice(Struct, frozen=True):
+    """A model that was chosen outside of the files, and by what: `-m`, a variable, a key that is there."""
+
+    model: str
+    by: str
+
+
+class _Part(Struct, frozen=True):
+    """A role in a file: its place, what `-m` may call it, and its table."""
+
+    place: str
+    names: tuple[str, ...]
+    table: dict[str, Any]
+
+
+class Configuration:
+    """Layers of configuration, the most specific first.
+
+    `[providers]` and `[limits]` merge key by key; orchestrator, workers and synthesizer come whole from the most
+    specific layer that has any of them.
+    """
+
+    def __init__(self, layers: Sequence[Source]) -> None:
+        self._layers = layers
+
+    def providers(self) -> dict[str, AnyProvider]:
+        """Every provider a layer mentions, over what is known."""
+        tables: dict[str, dict[str, Any]] = {}
+        places: dict[str, str] = {}
+        for layer in reversed(self._layers):
+            for name, table in layer.table.get("providers", {}).items():
+                tables[name] = {**tables.get(name, {}), **table}
+                places[name] = f"{layer.name}: providers.{name}"
+        return {name: provider_of(name, table, places[name]) for name, table in tables.items()}
+
+    def models_missing(self, models: Mapping[str | None, Choice]) -> bool:
+        """Whether some role has no model yet."""
+        return any(not part.table.get("model") and _chosen(part, models) is None for part in self._parts())
+
+    def workflow(
+        self,
+        *,
+        models: Mapping[str | None, Choice],
+        default: Choice | None = None,
+        limits: Mapping[str, Any] | None = None,
+        store: Path | None = None,
+    ) -> Workflow:
+        """The workflow.
+
+        `models` is what `-m` says by role (None: all of them), `default` serves roles without any model, `limits` are
+        flags. Raises `ConfigError` naming the file or flag that cannot work.
+        """
+        layer, parts = self._role_layer(), list(self._parts())
+        _check_names(models, parts)
+        origins = dict.fromkeys(("workers", *(part.place for part in parts)), layer.name)
+        roles: dict[str, Role] = {}
+        for part in parts:
+            table = part.table
+            choice = _chosen(part, models) or (None if table.get("model") else default)
+            if choice is not None:
+                table = {**table, "model": choice.model}
+                origins[f"{part.place}.model"] = choice.by
+            if file := table.get("prompt_file"):
+                path = prompt_path(file, part.place, layer.folder)
+                origins[f"{part.place}.prompt"] = f"{path} (prompt_file of {layer.name})"
+            roles[part.place] = role_of(table, f"{layer.name}: {part.place}", layer.folder)
+        origins |= self._limit_origins()
+        try:
+            return Workflow(
+                roles["orchestrator"],
+                {name: roles[_worker(name)] for name in layer.table["workers"]},
+                roles.get("synthesizer"),
+                limits=self._limits(limits or {}),
+                providers=self.providers(),
+                store=store,
+            )
+        except ConfigError as error:
+            raise _located(error, origins) from error
+
+    def _limits(self, flags: Mapping[str, Any]) -> Limits:
+        """Flags over the layers over the defaults."""
+        merged: dict[str, Any] = {}
+        for layer in reversed(self._layers):
+            merged |= layer.table.get("limits", {})
+        return limits_of({**merged, **flags}, "limits")
+
+    def _limit_origins(self) -> dict[str, str]:
+        return {
+            f"limits.{key}": layer.name for layer in reversed(self._layers) for key in layer.table.get("limits", {})
+        }
+
+    def _role_layer(self) -> Source:
+        """The most specific layer that says who does what."""
+        sections = ("orchestrator", "workers", "synthesizer")
+        layer = next(layer for layer in self._layers if any(section in layer.table for section in sections))
+        for section, example in (("orchestrator", "[orchestrator]"), ("workers", "[workers.general]")):
+            if section not in layer.table:
+                raise ConfigError(f"{layer.name}: {section} is missing beside the other roles; add {example}")
+        return layer
+
+    def _parts(self) -> Iterator[_Part]:
+        table = self._role_layer().table
+        yield _Part("orchestrator", ("orchestrator",), table["orchestrator"])
+        for name, worker in table["workers"].items():
+            yield _Part(_worker(name), (name, "workers"), worker)
+        if "synthesizer" in table:
+            yield _Part("synthesizer", ("synthesizer",), table["synthesizer"])
+
+
+def _worker(name: str) -> str:
+    return f'workers."{name}"'
+
+
+def _chosen(part: _Part, models: Mapping[str | None, Choice]) -> Choice | None:
+    """The model that a flag or the environment says for a role; who names the role goes before who means all."""
+    return next((models[name] for name in (*part.names, None) if name in models), None)
+
+
+def _check_names(models: Mapping[str | None, Choice], parts: Sequence[_Part]) -> None:
+    names = list(dict.fromkeys(name for part in parts for name in part.names))
+    for role in models:
+        if role is not None and role not in names:
+            raise ConfigError(f"-m {role}=…: no role {role!r}{nearest(role, names)}; there are {', '.join(names)}")
+
+
+def _located(error: ConfigError, origins: Mapping[str, str]) -> ConfigError:
+    """The error with the file or flag its place came from."""
+    text = str(error)
+    places = [place for place in origins if text.startswith((f"{place}:", f"{place}."))]
+    return type(error)(f"{origins[max(places, key=len)]}: {text}") if places else error

@@ -1,0 +1,116 @@
+"""Configuration files: found, read, and checked key by key at the door."""
+
+import tomllib
+from collections.abc import Collection
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from stretto.config.values import convert, limits_of, nearest, prompt_path, provider_of, role_of
+from stretto.errors import ConfigError
+from stretto.models.providers import KNOWN, Provider
+from stretto.models.simulator import Simulator
+from stretto.types import Limits, Role
+
+_SECTIONS = ("orchestrator", "workers", "synthesizer", "limits", "providers")
+_ROLE_KEYS = (*Role.__struct_fields__, "prompt_file")
+
+
+class Source(Struct, frozen=True):
+    """One layer of configuration: where it came from, for error messages and relative paths, and what it says."""
+
+    name: str
+    folder: Path | None
+    table: dict[str, Any]
+
+
+def read_file(path: Path) -> Source:
+    """A configuration file; raises `ConfigError` naming the file and the place."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); a workflow is a TOML file") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    return _checked(Source(str(path), path.parent, table))
+
+
+def presets() -> list[str]:
+    """The names of the workflows that come with the package."""
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in (resources.files("stretto") / "presets").iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def read_preset(name: str) -> Source:
+    """A workflow that comes with the package."""
+    if name not in presets():
+        raise ConfigError(
+            f"no preset {name!r}{nearest(name, presets())}; there are {', '.join(presets())} (a file is named with "
+            f"a / or .toml: ./{name}.toml)"
+        )
+    text = (resources.files("stretto") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
+    return _checked(Source(f"preset {name}", None, tomllib.loads(text)))
+
+
+def read_workflow(named: str) -> Source:
+    """What `-w` names: a file if it looks like one, else a preset."""
+    return read_file(Path(named)) if "/" in named or named.endswith(".toml") else read_preset(named)
+
+
+def _checked(source: Source) -> Source:
+    """The source, if every key in it is known and every value of its type."""
+    table = source.table
+    _check_keys(table, _SECTIONS, f"{source.name}: ")
+    for section in ("orchestrator", "synthesizer"):
+        if section in table:
+            _check_role(table[section], f"{source.name}: {section}", source.folder)
+    for name, worker in _section(source, "workers"):
+        _check_role(worker, f'{source.name}: workers."{name}"', source.folder)
+    limits = _table(table.get("limits", {}), f"{source.name}: limits")
+    _check_keys(limits, Limits.__struct_fields__, f"{source.name}: limits.")
+    limits_of(limits, f"{source.name}: limits")
+    for name, provider in _section(source, "providers"):
+        _check_provider(name, provider, f"{source.name}: providers.{name}")
+    return source
+
+
+def _section(source: Source, section: str) -> list[tuple[str, Any]]:
+    return list(_table(source.table.get(section, {}), f"{source.name}: {section}").items())
+
+
+def _check_role(table: Any, place: str, folder: Path | None) -> None:
+    _check_keys(_table(table, place), _ROLE_KEYS, f"{place}.")
+    if "prompt_file" in table:
+        if "prompt" in table:
+            raise ConfigError(f"{place}: prompt and prompt_file exclude each other; keep one")
+        prompt_path(table["prompt_file"], place, folder)
+    # The file itself is read when the role is used: a layer that another one covers may lack it.
+    role_of({key: value for key, value in table.items() if key != "prompt_file"}, place, folder)
+
+
+def _check_provider(name: str, table: Any, place: str) -> None:
+    known = Simulator.__struct_fields__ if name == "sim" else Provider.__struct_fields__
+    _check_keys(_table(table, place), known, f"{place}.")
+    if "base_url" in table:
+        convert(table["base_url"], str, f"{place}.base_url")
+    missing = {} if name == "sim" or name in KNOWN else {"base_url": ""}  # another layer may have it
+    provider_of(name, {**missing, **table}, place)
+
+
+def _table(value: Any, place: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{place}: expected a table, got {value!r}"[:200])
+    return value
+
+
+def _check_keys(table: dict[str, Any], known: Collection[str], place: str) -> None:
+    for key in table:
+        if key not in known:
+            raise ConfigError(f"{place}{key}: unknown key{nearest(key, known) or '; known are ' + ', '.join(known)}")

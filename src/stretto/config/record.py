@@ -1,0 +1,25 @@
+"""What a run was started with, as layers of configuration: so that it goes on as it began."""
+
+from collections.abc import Container, Mapping
+from typing import Any
+
+from stretto.config.reading import Source
+from stretto.errors import ConfigError
+
+
+def recorded_roles(run: str, record: Mapping[str, Any]) -> Source:
+    """Roles and limits of a run, from its log."""
+    definition = record["definition"]
+    return Source(f"run {run}", None, {name: value for name, value in definition.items() if value is not None})
+
+
+def recorded_providers(run: str, record: Mapping[str, Any], configured: Container[str]) -> Source:
+    """The providers of a run that no file configures now."""
+    missing = {name: table for name, table in record["providers"].items() if name not in configured}
+    for name, table in missing.items():
+        if headers := table.get("headers"):
+            raise ConfigError(
+                f"provider {name!r} of this run has headers ({', '.join(headers)}), which are not kept with a run; "
+                "resume where its stretto.toml is, or name that with -w"
+            )
+    return Source(f"run {run}", None, {"providers": missing})

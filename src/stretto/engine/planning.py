@@ -1,0 +1,144 @@
+"""Reading the plan while it is written, and asking once for the rest of one that did not arrive whole."""
+
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing
+
+from msgspec.structs import replace
+
+from stretto import events as e
+from stretto import prompts
+from stretto.calls import Done, Restarted, Text, Transcript, fingerprint
+from stretto.engine.caller import Caller, request_for
+from stretto.errors import CallError, PlanError
+from stretto.plan.book import PlanBook, plan_schema, rest_request
+from stretto.plan.item import Broken, Draft
+from stretto.plan.reader import PlanReader
+from stretto.store.journal import Journal
+from stretto.types import Definition, Message, PlanState, Reply, Request, Subtask
+
+
+class Planning:
+    """The plan of one run: `subtasks()` yields each one at the moment its line is complete.
+
+    `book` holds those taken in. `state` is None until nothing will be added any more. What the journal says was planned
+    in an earlier execution is taken as given.
+    """
+
+    def __init__(self, definition: Definition, journal: Journal, caller: Caller, replies: Mapping[str, Reply]) -> None:
+        before = journal.run
+        self._definition = definition
+        self._task = before.task
+        self._journal = journal
+        self._caller = caller
+        self._replies = replies
+        self._analysis = ""
+        self._remarks: list[str] = []
+        self.book = PlanBook(definition.workers, definition.limits.max_subtasks, before.plan.subtasks)
+        self.state: PlanState | None = before.plan.state
+
+    async def subtasks(self) -> AsyncGenerator[Subtask, None]:
+        """Every subtask; raises `PlanError` if there is no plan to be had."""
+        for subtask in self.book.subtasks:
+            yield subtask
+        if self.state is not None:
+            return
+        for request in self._requests():
+            async with aclosing(self._read(request)) as subtasks:
+                async for subtask in subtasks:
+                    yield subtask
+        if self.state is None and not self.book.subtasks:
+            raise PlanError("the orchestrator wrote no plan that can be read: " + "; ".join(self._remarks[-2:]))
+        self.state = self.state or "incomplete"
+        self._journal.append(
+            e.PlanFinished(
+                state=self.state,
+                subtasks=len(self.book.subtasks),
+                analysis=self._analysis,
+                remarks=tuple(self._remarks),
+            )
+        )
+
+    def _requests(self) -> Iterator[Request]:
+        """What the orchestrator is asked: for its plan, then once for the rest of it, if it is not whole by then."""
+        request = self._request()
+        if not self.book.subtasks or fingerprint(request) in self._replies:
+            yield request
+        if self.state is None:
+            rest = Message("user", rest_request(self.book.subtasks))
+            yield replace(request, messages=(*request.messages, rest))
+
+    def _request(self) -> Request:
+        role, workers = self._definition.orchestrator, self._definition.workers
+        most = self._definition.limits.max_subtasks
+        values = {"task": self._task, "workers": prompts.worker_lines(workers), "max_subtasks": str(most)}
+        prompt = prompts.fill(prompts.template("orchestrator", role.prompt), values)
+        return replace(request_for(role, prompt), schema=plan_schema(workers, most))
+
+    async def _read(  # noqa: C901 - whatever can happen to a plan while it is read stands here in its order
+        self, request: Request
+    ) -> AsyncGenerator[Subtask, None]:
+        """The subtasks of one reply of the orchestrator; sets the plan's state if the plan is whole then."""
+        reader, transcript, finish = PlanReader(), Transcript(), ""
+        remarks = len(self._remarks)
+        self.book.expect_again()
+        try:
+            async with aclosing(self._caller.ask("orchestrator", self._definition.orchestrator, request)) as chunks:
+                async for chunk in chunks:
+                    transcript.take(chunk)
+                    if isinstance(chunk, Done):
+                        finish = chunk.finish
+                    elif isinstance(chunk, Restarted):
+                        reader = PlanReader()
+                        self.book.expect_again()
+                        del self._remarks[remarks:]
+                    for item in reader.feed(chunk.text) if isinstance(chunk, Text) else ():
+                        if subtask := self._take(item):
+                            yield subtask
+                        if self.state == "bounded":
+                            return
+        except CallError as error:
+            if not self.book.subtasks and not transcript.text:
+                raise
+            self._remarks.append(f"the plan broke off: {error}")
+        finally:
+            self._analysis = self._analysis or reader.analysis
+        faults = [_remark(broken) for broken in reader.end()]
+        if reader.state != "closed":
+            faults.append(_unclosed(reader.state, transcript.text, finish))
+        self._remarks.extend(faults)
+        if len(self._remarks) == remarks:
+            self.state = "complete"
+
+    def _take(self, item: Draft | Broken) -> Subtask | None:
+        """Take what the reader found into the plan; None if it is nothing new."""
+        if isinstance(item, Broken):
+            self._remarks.append(_remark(item))
+            return None
+        if self.book.knows(item):
+            return None
+        if self.book.full:
+            self.state = "bounded"
+            self._remarks.append(f"the plan is longer than max_subtasks = {self._definition.limits.max_subtasks}")
+            return None
+        subtask, remark = self.book.take(item)
+        self._journal.append(
+            e.SubtaskPlanned(
+                subtask=subtask.id,
+                type=subtask.type,
+                description=subtask.description,
+                needs=subtask.needs,
+                remark=remark,
+            )
+        )
+        return subtask
+
+
+def _remark(broken: Broken) -> str:
+    return f"entry {broken.place} of the plan is no subtask ({broken.why}): {broken.excerpt}"
+
+
+def _unclosed(state: str, text: str, finish: str) -> str:
+    why = "" if finish in {"", "stop"} else f" (finish reason {finish!r})"
+    if state == "open":
+        return f"the plan's list of tasks was cut off{why}"
+    return f"the reply has no list of tasks{why}: {text[:200]!r}"

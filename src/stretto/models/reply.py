@@ -1,0 +1,88 @@
+"""Reading one reply: server-sent events taken apart, thought and text told apart, finish reason and usage kept."""
+
+from stretto import errors
+from stretto.calls import Chunk, Done, Restarted, Text
+from stretto.models.thinking import ThinkFilter
+from stretto.models.wire import Body
+from stretto.types import Usage
+
+DONE = b"[DONE]"
+
+_BOM = b"\xef\xbb\xbf"
+_BROKEN_OFF = frozenset({"error", "abort"})
+
+
+class Reply:
+    """One reply while it is read; `request` is the provider's name for the request."""
+
+    def __init__(self, label: str, request: str | None) -> None:
+        self._label = label
+        self._request = request
+        self._think = ThinkFilter()
+        self._usage: Usage | None = None
+        self._model: str | None = None
+        self._spoke = False
+        self.finish: str | None = None
+
+    def take(self, body: Body) -> list[Chunk]:
+        """What a body says."""
+        self.finish = body.finish or self.finish
+        self._usage = body.tokens or self._usage
+        self._model = body.model or self._model
+        chunks: list[Chunk] = []
+        for piece in body.pieces():
+            chunks.extend(self._think.feed(piece.text) if isinstance(piece, Text) else [piece])
+        self._listen(chunks)
+        return chunks
+
+    def end(self) -> list[Chunk]:
+        """The last chunks; raises `CutError` if there was no finish reason, `EmptyReply` if there was no text."""
+        if not self.finish or self.finish in _BROKEN_OFF:
+            how = f"with finish reason {self.finish!r}" if self.finish else "without a finish reason"
+            raise errors.CutError(f"{self._label}: the reply ended {how}", request_id=self._request)
+        chunks = self._think.end()
+        self._listen(chunks)
+        if self.finish == "stop" and not self._spoke:
+            raise errors.EmptyReply(f"{self._label}: an empty reply", request_id=self._request)
+        return [*chunks, Done(self.finish, self._usage, self._model, self._request)]
+
+    def _listen(self, chunks: list[Chunk]) -> None:
+        for chunk in chunks:
+            if isinstance(chunk, Restarted):
+                self._spoke = False
+            elif not self._spoke and isinstance(chunk, Text):
+                self._spoke = bool(chunk.text.strip())
+
+
+class Events:
+    """The data of server-sent events, from bytes as they come.
+
+    Lines that hold bare JSON count too: that is what a server sends that was asked for a stream and does not know how.
+    """
+
+    def __init__(self) -> None:
+        self._rest: list[bytes] = []
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The data of every line that is closed by now."""
+        head, newline, tail = data.rpartition(b"\n")
+        if not newline:  # pieces of a long line are joined once, when it ends
+            self._rest.append(data)
+            return []
+        lines = b"".join([*self._rest, head]).split(b"\n")
+        self._rest = [tail]
+        return [event for line in lines if (event := _data(line))]
+
+
+def is_streamed(data: bytes) -> bool:
+    """Whether a whole body consists of server-sent events, whatever its content type says."""
+    return data.removeprefix(_BOM).lstrip().startswith((b"data:", b"event:", b"id:", b"retry:", b": "))
+
+
+def _data(line: bytes) -> bytes:
+    """The data of one line; empty for comments, blank lines and other fields."""
+    if line.startswith(b"data:"):
+        return line[5:].strip()
+    if line.startswith(b"{"):
+        return line.strip()
+    return _data(line[3:]) if line.startswith(_BOM) else b""

@@ -1,0 +1,1 @@
+"""The plan: what is asked for, how its text is read, and which subtasks it amounts to."""

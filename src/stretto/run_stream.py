@@ -1,0 +1,158 @@
+"""Carrying one execution of a run, and showing its events to whoever reads them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from msgspec import Struct
+
+from stretto.engine import Execution
+from stretto.errors import StrettoError
+from stretto.events import AnyEvent, RunFailed, RunInterrupted, RunResumed, RunStarted
+from stretto.policies.memo import Memo
+from stretto.pool import Pool
+from stretto.runs import Run
+from stretto.store.journal import Journal
+from stretto.store.sqlite import Store
+from stretto.types import Definition, Reply
+
+
+class Setting(Struct, frozen=True):
+    """What a run is carried with.
+
+    `record` is the workflow as data, as it goes into the log; `models`, every model it may ask, as written; `pool`
+    gives the models of the running loop; `store`, the file the run is kept in, if any.
+    """
+
+    definition: Definition
+    record: dict[str, Any]
+    simulated: bool
+    models: list[str]
+    pool: Callable[[], Pool]
+    store: Path | None
+
+
+class RunStream:
+    """One execution of a run: an asynchronous context manager, and inside it the iterator over the run's events.
+
+    Leaving it early, or cancelling whoever is inside, stops the run and every call in flight. After `run_failed` the
+    iterator raises the error itself.
+    """
+
+    def __init__(self, setting: Setting, run: str, task: str | None) -> None:
+        self.run_id = run
+        self._setting = setting
+        self._new_task = task
+        self._events: asyncio.Queue[AnyEvent | None] = asyncio.Queue()
+        self._carrier: asyncio.Task[None] | None = None
+        self._journal: Journal | None = None
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the run is in a store, so that it can be resumed."""
+        return self._setting.store is not None and self._journal is not None
+
+    @property
+    def run(self) -> Run:
+        """The run so far."""
+        if self._journal is None:
+            raise StrettoError("the run has not begun; enter the stream with `async with` first")
+        return self._journal.run
+
+    async def __aenter__(self) -> Self:
+        if self._carrier is not None:
+            raise StrettoError("this stream was entered before; `workflow.stream(task)` makes a new one for every run")
+        self._carrier = asyncio.create_task(self._carry(), name=f"stretto-{self.run_id}")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        carrier, again = self._carrier, None
+        assert carrier is not None  # noqa: S101 - it was entered
+        carrier.cancel()
+        while not carrier.done():  # no call outlives this, even if whoever waits here is cancelled meanwhile
+            try:
+                await asyncio.wait([carrier])
+            except asyncio.CancelledError as error:
+                again = error
+        # Its outcome was told to whoever read the events to their end; who left before does not want it.
+        if not carrier.cancelled():
+            carrier.exception()
+        if again is not None:
+            raise again
+
+    def __aiter__(self) -> AsyncIterator[AnyEvent]:
+        return self
+
+    async def __anext__(self) -> AnyEvent:
+        if self._carrier is None:
+            raise StrettoError("the run has not begun; enter the stream with `async with` before reading its events")
+        event = await self._events.get()
+        if event is None:
+            self._events.put_nowait(None)  # asked again, the answer is the same
+            if not self._carrier.cancelled():
+                await self._carrier
+            raise StopAsyncIteration
+        return event
+
+    async def finished(self) -> Run:
+        """Read all events and give the finished run; raises what made an answer impossible."""
+        async for _ in self:
+            pass
+        return self.run
+
+    async def _carry(self) -> None:
+        try:
+            async with AsyncExitStack() as stack:
+                await self._open(stack)
+        finally:
+            self._events.put_nowait(None)
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        setting, resuming = self._setting, self._new_task is None
+        pool = await stack.enter_async_context(setting.pool())
+        for model in setting.models:
+            pool.model(model)  # a missing key is an error before anything is asked or written
+        history: list[AnyEvent] = []
+        replies: dict[str, Reply] = {}
+        if setting.store is not None:
+            store = Store(setting.store)
+            if resuming:
+                store.check(self.run_id)
+            stack.enter_context(store.carrying(self.run_id))
+            if resuming:
+                history, replies = store.events(self.run_id), store.replies(self.run_id)
+        self._journal = journal = await stack.enter_async_context(
+            Journal(self.run_id, path=setting.store, show=self._events.put_nowait, history=history)
+        )
+        if self._new_task is None:
+            journal.append(RunResumed(workflow=setting.record))
+        else:
+            journal.append(RunStarted(task=self._new_task, workflow=setting.record, simulated=setting.simulated))
+        asking: dict[str, asyncio.Event] = {}
+        await self._execute(
+            Execution(setting.definition, journal, lambda name: Memo(pool.model(name), replies, asking), replies),
+            journal,
+        )
+
+    async def _execute(self, execution: Execution, journal: Journal) -> None:
+        """Run it; however it ends, the log says so."""
+        try:
+            await journal.settled()  # nothing is asked for a run that cannot be recorded
+            await execution.execute()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the log says so, and it is raised again
+            cause = _cause(error)
+            journal.append(RunFailed(error=str(cause) or repr(cause), error_type=type(cause).__name__))
+            raise cause from cause.__cause__
+        except BaseException:  # cancelled, Ctrl-C, exit
+            if journal.run.status == "running":  # else it was stopped after its end
+                journal.append(RunInterrupted())
+            raise
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The first real error inside the groups that task groups raise."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

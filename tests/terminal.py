@@ -1,0 +1,104 @@
+"""A terminal for tests: the installed `stretto` as a child, in a world of its own, and real endpoints for it."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stretto.models.simulator import SimulatedProvider, Simulator
+from stretto.server.sim import PROVIDER, listening, simulator_app
+
+STRETTO = str(Path(sys.executable).with_name("stretto"))
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Terminal:
+    """Runs `stretto` in `folder`, with a home and a store there, without keys or servers from outside."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = folder / "runs.db"
+        self.environ = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG", "LC_ALL"}}
+        self.environ |= {"HOME": str(folder / "home"), "STRETTO_STORE": str(self.store), "COLUMNS": "100"}
+        # No local server of the machine may be found.
+        for name in ("OLLAMA", "LMSTUDIO", "VLLM", "LLAMACPP"):
+            self.environ[f"{name}_BASE_URL"] = "http://127.0.0.1:9/v1"
+
+    def __call__(self, *args: str | bytes | Path, **environ: str) -> Done:
+        return self.fed(b"", *args, **environ)
+
+    def fed(self, stdin: bytes, /, *args: str | bytes | Path, **environ: str) -> Done:
+        """With something on standard input."""
+        done = subprocess.run(
+            [STRETTO, *args],
+            cwd=self.folder,
+            env=self.environ | environ,
+            input=stdin,
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+        out, err = done.stdout.decode(), done.stderr.decode()
+        assert "Traceback" not in err, err
+        return Done(done.returncode, out, err)
+
+    def start(self, *args: str | Path, **streams: Any) -> subprocess.Popen[bytes]:
+        settings: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen([STRETTO, *args], cwd=self.folder, env=self.environ, **{**settings, **streams})
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def run_id(self) -> str:
+        """The newest run."""
+        return str(self("runs", "--json").events[0]["run"])
+
+
+@contextmanager
+def served(simulator: Simulator | None = None) -> Iterator[tuple[str, SimulatedProvider]]:
+    """The simulator on a loopback port for as long as this is open: its base URL, and its counts."""
+    app = simulator_app(simulator or Simulator(ttft=0.0, tokens_per_second=1e6))
+    loop = asyncio.new_event_loop()
+    ready, url, stop = threading.Event(), [""], asyncio.Event()
+
+    async def serve() -> None:
+        async with listening(app) as base_url:
+            url[0] = base_url
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    try:
+        assert ready.wait(5)
+        yield url[0], app[PROVIDER]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+def kinds(events: Sequence[dict[str, Any]]) -> list[str]:
+    return [str(event["kind"]) for event in events]

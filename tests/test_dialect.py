@@ -1,0 +1,148 @@
+"""How a request is put, and what a refusal changes about it."""
+
+from typing import Any
+
+import pytest
+
+from endpoint import SCHEMA, call
+from stretto.models.dialect import Dialect, strict
+from stretto.models.providers import SchemaMode
+from stretto.plan.book import plan_schema
+from stretto.types import Message, Role
+
+# Refusals as providers word them, with the form that was asked for.
+SCHEMA_REFUSALS: list[tuple[SchemaMode, str]] = [
+    ("strict", "Invalid schema for response_format 'x': In context=(), 'additionalProperties' is required."),
+    ("strict", "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model."),
+    ("schema", "This model does not support response format `json_schema`."),
+    ("schema", "This response_format type is unavailable now"),
+    ("schema", "Failed to deserialize: response_format: response_format.type `json_schema` is unavailable now"),
+    ("json", "Prompt must contain the word 'json' in some form to use 'response_format' of type 'json_object'"),
+    ("json", "'response_format.type' must be 'json_schema' or 'text'"),
+    ("schema", 'response_format type must be one of "text" or "json_object", but got: json_schema'),
+    ("schema", 'Either "json_schema" or "grammar" can be specified, but not both'),
+    ("schema", "Input validation error: grammar is not valid: unknown"),
+    ("schema", "No endpoints found that can handle the requested parameters."),
+    ("schema", "invalid value: `json_schema`, supported values are: `json_object` and `text`"),
+    ("json", "The response_format parameter is unsupported at the moment. Leave it unset."),
+]  # fmt: skip
+NEXT = {"strict": "schema", "schema": "json", "json": "prompt"}
+SAMPLING = [
+    "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is supported.",
+    "Unsupported parameter: 'temperature' is not supported with this model.",
+    "`temperature` is deprecated for this model.",
+    "invalid temperature: only 1 is allowed for this model",
+]
+
+
+@pytest.mark.parametrize(("mode", "refusal"), SCHEMA_REFUSALS)
+def test_a_refused_schema_is_asked_for_in_the_next_way(mode: SchemaMode, refusal: str) -> None:
+    assert Dialect(mode).adapted(refusal, call(schema=SCHEMA)) == (Dialect(NEXT[mode]), "")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("refusal", SAMPLING)
+def test_a_refused_temperature_is_given_up(refusal: str) -> None:
+    adapted = Dialect("strict").adapted(refusal, call(temperature=0.2, schema=SCHEMA))
+    assert adapted is not None
+    dialect, given_up = adapted
+    assert "temperature" in given_up
+    assert "temperature" not in dialect.body("tea", call(temperature=0.2))
+    assert dialect.schema == "strict"
+
+
+@pytest.mark.parametrize(
+    "refusal", ["temperature must be between 0 and 2", "This model's maximum context length is 8192 tokens", "no"]
+)
+def test_other_refusals_change_nothing(refusal: str) -> None:
+    assert Dialect("strict").adapted(refusal, call(temperature=9, schema=SCHEMA)) is None
+
+
+def test_every_chain_of_refusals_ends() -> None:
+    asked, dialect = call(schema=SCHEMA, temperature=1, top_p=1, max_tokens=3), Dialect("strict")
+    refusal, rounds = "max_completion_tokens stream_options temperature top_p json_schema", 0
+    while adapted := dialect.adapted(refusal, asked):
+        dialect, rounds = adapted[0], rounds + 1
+    assert rounds == 7
+    body = dialect.body("tea", asked)
+    assert body["max_completion_tokens"] == 3
+    assert not {"max_tokens", "temperature", "top_p", "stream_options", "response_format"} & set(body)
+
+
+def texts(mode: SchemaMode, prompt: str, *, described: bool) -> str:
+    asked = call(schema=SCHEMA, described=described, messages=(Message("system", "Be brief."), Message("user", prompt)))
+    body = Dialect(mode).body("tea", asked)
+    return "".join(message["content"] for message in body["messages"])
+
+
+@pytest.mark.parametrize("mode", ["schema", "json", "prompt"])
+def test_the_prompt_gets_the_schema_unless_it_says_the_form_itself(mode: SchemaMode) -> None:
+    assert '"properties"' in texts(mode, "Name teas.", described=False)
+    assert texts(mode, "Name teas as JSON.", described=True) == "Be brief.Name teas as JSON."
+
+
+@pytest.mark.parametrize("described", [True, False])
+@pytest.mark.parametrize("prompt", ["Name teas.", "Name teas as json."])
+def test_json_mode_never_goes_without_the_word(prompt: str, described: bool) -> None:
+    assert "json" in texts("json", prompt, described=described).lower()
+
+
+def test_the_strict_form_needs_no_words() -> None:
+    assert texts("strict", "Name teas.", described=False) == "Be brief.Name teas."
+
+
+def test_a_request_is_not_changed_by_asking_it() -> None:
+    asked, dialect = call(schema=SCHEMA, max_tokens=3), Dialect("prompt")
+    assert dialect.body("tea", asked) == dialect.body("tea", asked)
+    assert asked.request.options == {"max_tokens": 3}
+
+
+def test_usage_is_asked_for_only_in_streams() -> None:
+    assert Dialect("json").body("tea", call(stream=True))["stream_options"] == {"include_usage": True}
+    assert "stream_options" not in Dialect("json").body("tea", call(stream=False))
+
+
+def check_strict(schema: Any) -> None:
+    """OpenAI's rules for strict schemas."""
+    if isinstance(schema, list):
+        for part in schema:
+            check_strict(part)
+    if not isinstance(schema, dict):
+        return
+    assert not {"minLength", "maxLength", "default", "oneOf", "patternProperties"} & set(schema)
+    if "object" in (schema.get("type") or ()):
+        assert set(schema["required"]) == set(schema["properties"])
+        assert schema["additionalProperties"] is False
+    for key, value in schema.items():
+        check_strict(list(value.values()) if key in {"properties", "$defs"} else value)
+
+
+def test_the_schema_of_a_plan_obeys_the_strict_rules() -> None:
+    form = strict(plan_schema({"draft": Role("x:tea"), "proof": Role("x:tea")}, 9))
+    assert form["type"] == "object"
+    check_strict(form)
+    subtask = form["properties"]["tasks"]["items"]["properties"]
+    assert subtask["id"]["type"] == ["string", "null"]
+    assert subtask["needs"]["type"] == ["array", "null"]
+    assert subtask["type"]["enum"] == ["draft", "proof"]
+
+
+def test_optional_keys_become_nullable_whatever_they_are() -> None:
+    kind = {"type": "string", "enum": ["green", "black"]}
+    schema = {
+        "type": "object",
+        "properties": {
+            "default": {"type": "string", "minLength": 1, "default": "x"},
+            "kind": kind,
+            "more": {"$ref": "#/$defs/more"},
+            "one": {"oneOf": [{"type": "string"}, {"type": "integer"}]},
+        },
+        "required": ["default"],
+        "$defs": {"more": {"type": "object", "properties": {"title": {"type": "string", "title": "T"}}}},
+    }
+    form = strict(schema)
+    check_strict(form)
+    assert form["properties"]["default"] == {"type": "string"}
+    assert form["properties"]["kind"] == {"anyOf": [kind, {"type": "null"}]}
+    assert form["properties"]["more"] == {"anyOf": [{"$ref": "#/$defs/more"}, {"type": "null"}]}
+    assert form["$defs"]["more"]["properties"] == {"title": {"type": ["string", "null"]}}
+    assert schema["required"] == ["default"]

@@ -1,0 +1,113 @@
+"""The house: imports go down, nobody imports in a circle, and nothing happens at import."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import stretto
+
+HOUSE = Path(stretto.__file__).parent
+FLOORS: dict[str, int] = {
+    **dict.fromkeys(("types", "errors", "ids", "text", "aside"), 0),
+    **dict.fromkeys(("events", "calls", "runs", "plan", "prompts"), 1),
+    **dict.fromkeys(("models", "policies", "store"), 2),
+    **dict.fromkeys(("engine", "pool", "run_stream"), 3),
+    "workflow": 4,
+    "config": 5,
+    **dict.fromkeys(("cli", "server", "__main__"), 6),
+}
+FILES = {
+    ".".join(("stretto", *path.relative_to(HOUSE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(HOUSE.rglob("*.py"))
+}
+MODULES = {name: ast.parse(path.read_text()) for name, path in FILES.items() if name != "stretto"}
+
+
+def room(module: str) -> str:
+    return module.split(".")[1]
+
+
+def imported(module: str) -> Iterator[str]:
+    """The modules of the house that a module imports, anywhere in it."""
+    for node in ast.walk(MODULES[module]):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module}: a relative import hides where it goes"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            found = name if name in MODULES else name.rpartition(".")[0]
+            if found in MODULES:
+                yield found
+
+
+def test_every_room_has_its_floor() -> None:
+    assert {room(module) for module in MODULES} == set(FLOORS)
+
+
+def test_imports_go_to_the_same_floor_or_down() -> None:
+    upwards = [
+        f"{module} -> {other}"
+        for module in MODULES
+        for other in imported(module)
+        if FLOORS[room(other)] > FLOORS[room(module)]
+    ]
+    assert not upwards
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {module: {other for other in imported(module) if other != module} for module in MODULES}
+    tuple(TopologicalSorter(graph).static_order())  # raises CycleError with the circle
+
+
+def test_there_are_no_type_checking_escapes() -> None:
+    assert [name for name, path in FILES.items() if "TYPE_CHECKING" in path.read_text()] == []
+
+
+def run(code: str, *arguments: str) -> str:
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def test_import_stretto_loads_neither_aiohttp_nor_sqlite3_nor_asyncio() -> None:
+    code = "import sys, stretto; print(*({'aiohttp', 'sqlite3', 'asyncio', 'msgspec'} & sys.modules.keys()))"
+    assert run(code).split() == []
+
+
+WATCH = """
+import aiohttp.web, asyncio, click, filelock, importlib, msgspec, os, platformdirs, sqlite3, sys, threading, truststore
+deeds = {"socket.connect", "socket.bind", "subprocess.Popen", "os.mkdir", "os.remove", "os.rename", "sqlite3.connect"}
+installed = tuple(os.path.realpath(path) for path in (*sys.path, sys.base_prefix) if path)
+sys.dont_write_bytecode = True
+
+def watch(event, args):
+    if event == "open" and not os.path.realpath(str(args[0])).startswith(installed) or event in deeds:
+        print(event, args)
+
+class Watched(dict):
+    def __getitem__(self, name):
+        self.asked(name)
+        return super().__getitem__(name)
+
+    def get(self, name, default=None):
+        self.asked(name)
+        return super().get(name, default)
+
+    def asked(self, name):
+        if not name.startswith(("LANG", "LC_")):  # gettext's, for whoever derives from click
+            print("environment", name)
+
+os.environ = Watched(os.environ)
+sys.addaudithook(watch)
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+print(*(thread for thread in threading.enumerate() if thread is not threading.main_thread()), end="")
+"""
+
+
+def test_importing_any_module_does_no_io_starts_no_thread_and_reads_no_environment() -> None:
+    assert run(WATCH, *(name for name in MODULES if name != "stretto.__main__")) == ""

@@ -1,0 +1,343 @@
+"""The log of a run while it runs: shown means stored, in order, in few transactions."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stretto import events as e
+from stretto.errors import StoreError
+from stretto.store.journal import Journal
+from stretto.store.sqlite import Store
+from stretto.types import Message, Reply, Request
+
+REQUEST = Request("sim:x", (Message("user", "tea?"),))
+REPLY = Reply("tea", "stop")
+
+
+def stored(path: Path) -> list[int]:
+    with closing(sqlite3.connect(path)) as db:
+        return [seq for (seq,) in db.execute("SELECT seq FROM events ORDER BY run, seq")]
+
+
+def transactions(path: Path) -> int:
+    """Commits in the write-ahead log: its frames that end one carry the size of the file (sqlite.org/fileformat)."""
+    log = path.with_name(path.name + "-wal").read_bytes()
+    size = 24 + int.from_bytes(log[8:12], "big")
+    salt = log[16:24]
+    frames = [log[at : at + 24] for at in range(32, len(log), size)]
+    return sum(1 for frame in frames if frame[8:16] == salt and any(frame[4:8]))
+
+
+def begin(journal: Journal) -> None:
+    journal.append(e.RunStarted(task="tea", workflow={}))
+
+
+def call_started(n: int) -> e.CallStarted:
+    return e.CallStarted(call=f"c{n}", role="worker", subtask=f"t{n}", fingerprint=f"f{n}", model="sim:x")
+
+
+def call_finished(n: int) -> e.CallFinished:
+    return e.CallFinished(
+        call=f"c{n}", role="worker", subtask=f"t{n}", fingerprint=f"f{n}", model="sim:x", finish="stop"
+    )
+
+
+def subtask_finished(n: int) -> e.SubtaskFinished:
+    return e.SubtaskFinished(subtask=f"t{n}", outcome="done", text="tea")
+
+
+def test_an_event_is_on_disk_when_it_is_shown(tmp_path: Path) -> None:
+    async def main() -> None:
+        path = tmp_path / "s.db"
+        seen: list[bool] = []
+
+        def show(event: e.AnyEvent) -> None:
+            seen.append(event.seq in stored(path))
+
+        async with Journal("R", path=path, show=show) as journal:
+            begin(journal)
+            for n in range(30):
+                journal.append(e.SubtaskStarted(subtask=f"t{n}"))
+                if n % 7 == 0:
+                    await asyncio.sleep(0.001)
+            await journal.settled()
+            assert len(seen) == 31
+        assert all(seen)
+
+    asyncio.run(main())
+
+
+def test_settled_means_stored_and_shown(tmp_path: Path) -> None:
+    async def main() -> None:
+        shown: list[e.AnyEvent] = []
+        async with Journal("R", path=tmp_path / "s.db", show=shown.append) as journal:
+            begin(journal)
+            await journal.settled()
+            assert stored(tmp_path / "s.db") == [1]
+            assert [event.seq for event in shown] == [1]
+
+    asyncio.run(main())
+
+
+def test_pieces_of_the_answer_are_shown_in_their_place_and_never_stored(tmp_path: Path) -> None:
+    async def main() -> None:
+        shown: list[e.AnyEvent] = []
+        async with Journal("R", path=tmp_path / "s.db", show=shown.append) as journal:
+            begin(journal)
+            journal.append(e.AnswerDelta(text="a"))
+            journal.append(e.AnswerDelta(text="b"))
+            journal.append(e.SubtaskStarted(subtask="t1"))
+            journal.append(e.AnswerDelta(text="c"))
+            await journal.settled()
+            journal.append(e.AnswerDelta(text="d"))
+            assert isinstance(shown[-1], e.AnswerDelta)
+
+        told = [event.text if isinstance(event, e.AnswerDelta) else event.seq for event in shown]
+        assert told == [1, "a", "b", 2, "c", "d"]
+        assert all(event.run == "R" and event.at for event in shown)
+        assert [event.kind for event in Store(tmp_path / "s.db").events("R")] == ["run_started", "subtask_started"]
+
+    asyncio.run(main())
+
+
+def test_leaving_the_journal_stores_and_shows_the_rest_and_ends_its_thread(tmp_path: Path) -> None:
+    async def main() -> None:
+        shown: list[e.AnyEvent] = []
+        async with Journal("R", path=tmp_path / "s.db", show=shown.append) as journal:
+            begin(journal)
+            for n in range(99):
+                journal.append(e.SubtaskStarted(subtask=f"t{n}"))
+
+        assert len(shown) == 100
+        assert stored(tmp_path / "s.db") == list(range(1, 101))
+        assert "stretto-store" not in [thread.name for thread in threading.enumerate()]
+
+    asyncio.run(main())
+
+
+def test_without_a_store_everything_is_shown_at_once_and_no_thread_is_there() -> None:
+    async def main() -> None:
+        shown: list[e.AnyEvent] = []
+        threads = threading.active_count()
+        async with Journal("R", path=None, show=shown.append) as journal:
+            begin(journal)
+            assert [event.seq for event in shown] == [1]
+            await journal.settled()
+            assert threading.active_count() == threads
+
+    asyncio.run(main())
+
+
+def test_a_log_goes_on_where_its_history_ends(tmp_path: Path) -> None:
+    async def main() -> None:
+        path = tmp_path / "s.db"
+        async with Journal("R", path=path, show=lambda _: None) as journal:
+            begin(journal)
+        history = Store(path).events("R")
+        async with Journal("R", path=path, show=lambda _: None, history=history) as journal:
+            journal.append(e.RunResumed(workflow={}))
+            assert journal.run.executions == 2
+        assert stored(path) == [1, 2]
+
+    asyncio.run(main())
+
+
+def test_three_hundred_workers_that_finish_at_once_share_a_few_transactions(tmp_path: Path) -> None:
+    async def main() -> None:
+        path = tmp_path / "s.db"
+
+        async def worker(journal: Journal, n: int) -> None:
+            journal.append(e.SubtaskStarted(subtask=f"t{n}"))
+            journal.append(call_started(n), request=REQUEST)
+            journal.append(call_finished(n), reply=REPLY)
+            journal.append(subtask_finished(n))
+            await journal.settled()
+
+        async with Journal("R", path=path, show=lambda _: None) as journal:
+            begin(journal)
+            await journal.settled()
+            before = transactions(path)
+            await asyncio.gather(*(worker(journal, n) for n in range(300)))
+            commits = transactions(path) - before
+
+        assert len(stored(path)) == 1201
+        assert 1 <= commits <= 30
+
+    asyncio.run(main())
+
+
+def test_what_was_asked_and_answered_is_recorded_with_its_event(tmp_path: Path) -> None:
+    async def main() -> None:
+        path = tmp_path / "s.db"
+        async with Journal("R", path=path, show=lambda _: None) as journal:
+            begin(journal)
+            journal.append(call_started(1), request=REQUEST)
+            await journal.settled()
+            assert Store(path).records("R")["f1"].request == REQUEST
+            assert Store(path).replies("R") == {}
+            journal.append(call_finished(1), reply=REPLY)
+        assert Store(path).replies("R") == {"f1": REPLY}
+        assert Store(path).records("R")["f1"].request == REQUEST
+
+    asyncio.run(main())
+
+
+def test_an_event_that_cannot_be_written_is_an_error_and_stops_no_other(tmp_path: Path) -> None:
+    async def main() -> None:
+        shown: list[e.AnyEvent] = []
+        async with Journal("R", path=tmp_path / "s.db", show=shown.append) as journal:
+            begin(journal)
+            with pytest.raises(TypeError):
+                journal.append(e.RunResumed(workflow={"a set of objects": object()}))
+            journal.append(e.SubtaskStarted(subtask="t1"))
+            async with asyncio.timeout(5):
+                await journal.settled()
+        assert [event.seq for event in shown] == [1, 2]
+
+    asyncio.run(main())
+
+
+CHILD = """
+import asyncio, sys
+from pathlib import Path
+from stretto import events as e
+from stretto.store.journal import Journal
+from stretto.types import Message, Reply, Request
+
+def show(event):
+    sys.stdout.write(f"{event.seq} {event.kind} {getattr(event, 'fingerprint', '')}\\n")
+    sys.stdout.flush()
+
+async def worker(journal, w):
+    for n in range(w, 10**6, 8):
+        call = dict(call=f"c{n}", role="worker", subtask=f"t{n}", fingerprint=f"f{n}", model="sim:x")
+        journal.append(e.CallStarted(**call), request=Request("sim:x", (Message("user", "x" * 500),)))
+        journal.append(e.CallFinished(**call, finish="stop"), reply=Reply("y" * 3000, "stop"))
+        await journal.settled()
+        journal.append(e.AnswerDelta(text="z"))
+
+async def main():
+    async with Journal("R", path=Path(sys.argv[1]), show=show) as journal:
+        journal.append(e.RunStarted(task="tea", workflow={}))
+        await asyncio.gather(*(worker(journal, w) for w in range(8)))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("moment", [0.01, 0.08, 0.21, 0.4])
+def test_what_a_killed_process_has_shown_is_in_the_store_and_no_reply_is_without_its_event(
+    tmp_path: Path, moment: float
+) -> None:
+    path = tmp_path / "s.db"
+    with subprocess.Popen([sys.executable, "-c", CHILD, str(path)], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        first = child.stdout.readline()
+        time.sleep(moment)
+        child.kill()
+        lines = [first, *child.stdout.read().split("\n")]
+    shown = [line.split(" ") for line in lines if line.count(" ") == 2 and not line.startswith("None")]
+
+    log = Store(path).events("R")
+    told = {event.seq: event for event in log}
+    assert [event.seq for event in log] == list(range(1, len(log) + 1))
+    assert [int(seq) for seq, *_ in shown] == list(range(1, len(shown) + 1))
+    assert all(told[int(seq)].kind == kind for seq, kind, _ in shown[:-1])
+    finished = {event.fingerprint for event in log if isinstance(event, e.CallFinished)}
+    assert set(Store(path).replies("R")) == finished
+    assert set(Store(path).records("R")) == {ev.fingerprint for ev in log if isinstance(ev, e.CallStarted)}
+
+
+def _broken_while_running(path: Path, spoil: Callable[[], Any], patience: float = 0.2) -> StoreError:
+    """What a journal says when its store is spoilt under it; it says the same to everyone, at once, and ends."""
+
+    async def main() -> StoreError:
+        journal = Journal("R", path=path, show=lambda _: None, patience=patience)
+        async with asyncio.timeout(10):
+            async with journal:
+                begin(journal)
+                await journal.settled()
+                spoil()
+                waiting = [asyncio.create_task(_append_and_settle(journal, n)) for n in range(5)]
+                said = await asyncio.gather(*waiting, return_exceptions=True)
+                with pytest.raises(StoreError) as refused:
+                    journal.append(e.SubtaskStarted(subtask="late"))
+        assert said == [refused.value] * 5
+        return refused.value
+
+    error = asyncio.run(main())
+    assert "stretto-store" not in [thread.name for thread in threading.enumerate()]
+    assert str(path) in str(error)
+    return error
+
+
+async def _append_and_settle(journal: Journal, n: int) -> None:
+    journal.append(subtask_finished(n))
+    await journal.settled()
+
+
+def test_a_store_that_another_program_locks_for_too_long_is_an_error_that_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    others = []
+
+    def lock() -> None:
+        others.append(sqlite3.connect(path, isolation_level=None))
+        others[0].execute("BEGIN EXCLUSIVE")
+
+    error = _broken_while_running(path, lock)
+    others[0].close()
+
+    assert "locked" in str(error)
+    assert "resume" in str(error)
+    assert stored(path) == [1]
+
+
+def test_a_store_that_another_program_locks_for_a_moment_is_waited_for(tmp_path: Path) -> None:
+    async def main() -> None:
+        path = tmp_path / "s.db"
+        async with Journal("R", path=path, show=lambda _: None) as journal:
+            begin(journal)
+            await journal.settled()
+            with closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("BEGIN EXCLUSIVE")
+                journal.append(e.SubtaskStarted(subtask="t1"))
+                await asyncio.sleep(0.1)
+                other.execute("COMMIT")
+            await journal.settled()
+        assert stored(path) == [1, 2]
+
+    asyncio.run(main())
+
+
+def test_a_store_that_is_removed_while_it_is_written_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+
+    assert "removed or replaced" in str(_broken_while_running(path, path.unlink))
+
+
+def test_a_second_run_in_the_process_does_not_drop_the_locks_of_the_first(tmp_path: Path) -> None:
+    """Opening and closing the file would: then another process takes the write-ahead log away, and commits are lost."""
+    path = tmp_path / "s.db"
+    other = "import sqlite3,sys; db = sqlite3.connect(sys.argv[1]); db.execute('SELECT * FROM events').fetchall()"
+
+    async def main() -> None:
+        async with Journal("A", path=path, show=lambda _: None) as first:
+            begin(first)
+            await first.settled()
+            async with Journal("B", path=path, show=lambda _: None) as second:
+                begin(second)
+            await asyncio.to_thread(subprocess.run, [sys.executable, "-c", other, str(path)], check=True)
+            first.append(e.SubtaskStarted(subtask="t1"))
+            await first.settled()
+            assert [event.seq for event in Store(path).events("A")] == [1, 2]
+
+    asyncio.run(main())

@@ -1,0 +1,167 @@
+"""What a provider's refusal means, from the texts providers really send."""
+
+import json
+import time
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stretto import errors
+from stretto.models.refusals import duration, refusal, request_id, retry_after
+
+
+def refused(status: int, body: Any, **headers: str) -> errors.CallError:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return refusal(status, named, body if isinstance(body, str) else json.dumps(body), "x:tea")
+
+
+def said(message: str, **more: Any) -> dict[str, Any]:
+    return {"error": {"message": message, **more}}
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        *[(status, errors.AuthError) for status in (401, 403)],
+        *[(status, errors.RequestError) for status in (400, 404, 405, 413, 415, 422)],
+        *[(status, errors.ServerError) for status in (408, 409, 425, 500, 502, 503, 504, 529)],
+        *[(status, errors.QuotaError) for status in (402, 412)],
+        (429, errors.RateLimited),
+    ],
+)
+def test_the_status_decides_the_error(status: int, kind: type[errors.CallError]) -> None:
+    error = refused(status, said("no tea"))
+    assert type(error) is kind
+    assert error.status == status
+    assert f"x:tea: {status} no tea" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (said("no tea"), "no tea"),
+        ({"error": "no tea"}, "no tea"),
+        ([said("no tea")], "no tea"),
+        ({"type": "error", "error": {"type": "x", "message": "no tea"}}, "no tea"),
+        ({"object": "error", "message": "no tea", "code": 3001}, "no tea"),
+        ({"detail": "no tea"}, "no tea"),
+        ({"object": "error", "message": {"detail": [{"msg": "no tea"}]}}, '{"detail":[{"msg":"no tea"}]}'),
+        ({"detail": [{"loc": ["body", "stream_options"]}]}, '[{"loc":["body","stream_options"]}]'),
+        (said("no tea", code=400), "no tea"),
+        ({"error": {"code": "x"}}, '{"code":"x"}'),
+        ("no tea", "no tea"),
+        ('{"error": {"mess', '{"error": {"mess'),
+        ("<!DOCTYPE html><TITLE>Oops</TITLE>", "an HTML page (Oops)"),
+        ('{"error": {"message": "no \\ud800 tea"}}', "no \ufffd tea"),
+        ("", ""),
+        ([], "[]"),
+        ("null", "null"),
+    ],
+)
+def test_the_message_is_found_in_every_form_of_body(body: Any, message: str) -> None:
+    assert str(refused(400, body)) == f"x:tea: 400 {message}".strip()
+
+
+QUOTA = [
+    (429, said("You exceeded your current quota, please check your plan", type="insufficient_quota")),
+    (429, said("Stop.", code="credit_balance_exhausted")),
+    (429, said("Stop.", code="organization_usage_limit_exceeded")),
+    (429, said("Stop.", code="project_spend_limit_exceeded")),
+    (429, said("Stop.", type="rate_limit_error", details={"error_code": "enforced_spend_limit_reached"})),
+    (400, said("Your credit balance is too low to access the Claude API")),
+    (400, said("You have reached your specified workspace API usage limits")),
+    (402, said("Stop.", type="billing_error")),
+    (402, said("Your prepayment credits are depleted.", status="RESOURCE_EXHAUSTED")),
+    (429, [said("You exceeded your current quota, please check your plan. limit: 0. Please retry in 20.04s.")]),
+    (400, said("Stop.", code="blocked_api_access")),
+    (403, said("Budget limit exceeded", code=403)),
+    (402, said("Insufficient Balance", type="unknown_error")),
+    (412, said("Account suspended")),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), QUOTA)
+def test_what_waiting_does_not_help_is_a_quota_error(status: int, body: Any) -> None:
+    assert type(refused(status, body)) is errors.QuotaError
+
+
+@pytest.mark.parametrize(
+    ("error", "wait"),
+    [
+        (refused(429, said("Rate limit reached for tea. Please try again in 7m54.3s.")), 474.3),
+        (refused(429, said("Please try again in 20ms. Visit")), 0.02),
+        (refused(429, said("You exceeded your current quota, please check your plan. Please retry in 20.04s.")), 20.04),
+        (refused(429, said("Slow", details=[{"retryDelay": "36s"}])), 36.0),
+        (refused(429, said("Please retry after 12 seconds.")), 12.0),
+        (refused(429, {"error": {"message": "Slow", "metadata": {"retry_after_seconds": 5}}}), 5.0),
+        (refused(402, said("in flight", metadata={"limit_source": "x"}), retry_after="2"), 2.0),
+        (refused(429, said("Slow")), None),
+    ],
+)
+def test_a_wait_in_the_body_is_obeyed(error: errors.CallError, wait: float | None) -> None:
+    assert type(error) is errors.RateLimited
+    assert error.retry_after == pytest.approx(wait)
+
+
+def test_a_reset_header_makes_no_rate_limit_of_an_empty_account() -> None:
+    assert type(refused(402, said("Stop."), x_ratelimit_reset="3")) is errors.QuotaError
+
+
+def test_too_long_an_input_is_no_refused_key() -> None:
+    error = refused(403, said("`inputs` tokens + `max_new_tokens` must be <= 8193"))
+    assert type(error) is errors.RequestError
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after": "-3"}, 0.0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "2m59.56s"}, 179.56),
+        ({"x-ratelimit-remaining-requests": "5", "x-ratelimit-reset-requests": "24h"}, None),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1s",
+          "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}, 360.0),
+        ({"x-ratelimit-reset": "4"}, 4.0),
+        ({}, None),
+    ],
+)  # fmt: skip
+def test_the_headers_say_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == pytest.approx(seconds)
+
+
+def test_dates_and_epochs_count_from_now() -> None:
+    in_a_minute = time.time() + 60
+    assert retry_after({"retry-after": formatdate(in_a_minute, usegmt=True)}) == pytest.approx(60, abs=2)
+    assert retry_after({"x-ratelimit-reset": str(in_a_minute)}) == pytest.approx(60, abs=2)
+    assert retry_after({"x-ratelimit-reset": str(int(in_a_minute * 1000))}) == pytest.approx(60, abs=2)
+
+
+@given(*[st.integers(0, top) for top in (9, 23, 59, 59, 999)])
+def test_a_duration_comes_back_as_its_seconds(days: int, hours: int, minutes: int, seconds: int, ms: int) -> None:
+    parts = ((days, "d"), (hours, "h"), (minutes, "m"), (seconds, "s"), (ms, "ms"))
+    text = "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
+    wanted = days * 86400 + hours * 3600 + minutes * 60 + seconds + ms / 1000
+    assert duration(text) == pytest.approx(wanted)
+    assert duration(str(wanted)) == pytest.approx(wanted)
+
+
+@given(st.text(max_size=20))
+def test_no_header_breaks_the_reader(text: str) -> None:
+    for wait in (duration(text), retry_after({"retry-after": text}), retry_after({"retry-after-ms": text})):
+        assert wait is None or 0 <= wait < float("inf")
+    refusal(429, {"x-ratelimit-reset": text}, text, "x:tea")
+
+
+def test_the_providers_name_for_a_request_is_kept() -> None:
+    assert request_id({"x-request-id": "r-1", "cf-ray": "c"}) == "r-1"
+    assert request_id({"request-id": "r-2"}) == "r-2"
+    assert request_id({}) is None
+    assert refusal(500, {}, "", "x:tea", "r-3").request_id == "r-3"
