@@ -14,6 +14,7 @@ from typing import Any
 
 from stretto.models.simulator import SimulatedProvider, Simulator
 from stretto.server.sim import PROVIDER, listening, simulator_app
+from stretto.store.sqlite import Store
 
 STRETTO = str(Path(sys.executable).with_name("stretto"))
 
@@ -73,7 +74,7 @@ class Terminal:
 
     def run_id(self) -> str:
         """The newest run."""
-        return str(self("runs", "--json").events[0]["run"])
+        return Store(self.store).recent(1)[0].id
 
 
 @contextmanager

@@ -1,8 +1,6 @@
 """Bad input at the terminal: one clear message, the right exit code, and nothing lost."""
 
-import os
 import sqlite3
-import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from stretto.models.simulator import Fault, Simulator
+from stretto.store.sqlite import Store
 from terminal import Terminal, served
 
 TASK = "Name uses of a brick in 3 subtasks"
@@ -30,7 +29,6 @@ def terminal(tmp_path: Path) -> Terminal:
         (["-"], b"abc\xff", "standard input: not UTF-8 text (byte 3)"),
         ([b"abc\xff"], b"", "TASK: not UTF-8 text"),
         (["-f", "nowhere.md"], b"", "nowhere.md: cannot be read: No such file"),
-        (["-f", "."], b"", "is a directory"),
         (["-f", "binary"], b"", "binary: not UTF-8 text (byte 0)"),
         (["-f", "binary", "a task"], b"", "exclude each other"),
     ],
@@ -52,10 +50,7 @@ def test_a_task_that_cannot_be_used(terminal: Terminal, args: list[str | bytes],
             [],
             "stretto.toml: orchestrator.prompt: unknown placeholder",
         ),
-        ("not toml", [], "stretto.toml: not TOML"),
         ("", ["-w", "no.toml"], "no.toml: cannot be read"),
-        ("", ["-w", "slove"], 'did you mean "solve"?'),
-        ("", ["-m", "nobody:x"], "unknown provider 'nobody'"),
         ("", ["-m", "gpt-5"], "-m gpt-5: orchestrator.model: 'gpt-5' is no model"),
         ("", ["-m", "openai:x"], "OPENAI_API_KEY"),
         ("[providers.x]\nbase_url = 'localhost:80'", ["-m", "x:y"], "providers.x.base_url"),
@@ -145,15 +140,6 @@ def test_a_store_that_is_none_is_left_alone(
     assert terminal.store.read_bytes() == before
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_a_store_in_a_folder_that_cannot_be_written(terminal: Terminal) -> None:
-    folder = terminal.folder / "locked"
-    folder.mkdir(mode=stat.S_IRUSR | stat.S_IXUSR)
-    done = terminal("run", "-m", "sim:instant", "--store", folder / "runs.db", TASK)
-    assert done.code == 1
-    assert "cannot be written" in done.err
-
-
 def test_a_store_where_nothing_can_be_made(terminal: Terminal) -> None:
     done = terminal("run", "-m", "sim:instant", "--store", "/proc/none/runs.db", TASK)
     assert done.code == 1
@@ -178,7 +164,7 @@ def test_a_run_that_another_process_carries_is_not_taken_away_from_it(terminal: 
 
 def wait_for_run(terminal: Terminal) -> None:
     until = time.monotonic() + 10
-    while '"running"' not in terminal("runs", "--json").out:
+    while not terminal.store.exists() or not Store(terminal.store).recent(1):
         assert time.monotonic() < until
         time.sleep(0.05)
 

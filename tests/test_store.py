@@ -224,7 +224,7 @@ def test_a_disk_that_is_full_stops_the_run_and_what_was_recorded_goes_on_when_th
     full = f"""
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 {RUN}
 print(__import__("threading").active_count())
 """

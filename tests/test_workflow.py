@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from stretto.errors import ConfigError, MissingKey, StrettoError, TaskError, WorkError
+from stretto.errors import ConfigError, MissingKey, PlanError, StrettoError, TaskError, WorkError
 from stretto.events import AnyEvent
 from stretto.models.providers import Provider
 from stretto.models.simulator import Fault, SimulatedProvider, Simulator
@@ -374,3 +374,21 @@ def test_ctrl_c_stops_run_sync_cleanly_and_the_log_says_so(where: str, tmp_path:
     assert (done.stdout, done.stderr, done.returncode) == ("interrupted, alone\n", "", 0)
     (run,) = Store(path).recent()
     assert run.status == "interrupted"
+
+
+def test_resuming_a_run_whose_plan_could_not_be_read_asks_for_a_new_plan(tmp_path: Path) -> None:
+    # To read the recorded replies once more would fail in the same way, for ever.
+    babbling = flow(Simulator(ttft=0, faults=(Fault("prose", role="orchestrator"),)), store=tmp_path / "s.db")
+    sober = flow(INSTANT, store=tmp_path / "s.db")
+
+    async def main() -> None:
+        async with babbling.stream("Describe tea in 3 subtasks") as events:
+            with pytest.raises(PlanError):
+                await events.finished()
+        async with sober.resume(events.run_id) as again:
+            run = await again.finished()
+        assert len(run.results) == 3
+        assert run.coverage.complete
+        assert provider(sober).asked.total() == 5  # a new plan, three workers, the answer
+
+    asyncio.run(main())

@@ -107,14 +107,13 @@ class Transcript:
 
     def take(self, chunk: Chunk) -> None:
         """One chunk further."""
-        match chunk:
-            case Text(text):
-                self._pieces.append(text)
-            case Reasoning(text):
-                self._thoughts.append(text)
-            case Restarted():
-                self._pieces.clear()
-                self._thoughts.clear()
+        if isinstance(chunk, Text):
+            self._pieces.append(chunk.text)
+        elif isinstance(chunk, Reasoning):
+            self._thoughts.append(chunk.text)
+        elif isinstance(chunk, Restarted):
+            self._pieces.clear()
+            self._thoughts.clear()
 
     @property
     def text(self) -> str:

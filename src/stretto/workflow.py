@@ -143,10 +143,11 @@ def _check(definition: Definition, providers: Mapping[str, AnyProvider]) -> None
                 "base_url adds one"
             )
         prompts.check(kind, role.prompt, f"{place}.prompt")
-        try:
-            msgspec.json.encode(role.options)
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"{place}.options: not JSON: {error}") from error
+        for key in Role.__struct_fields__:
+            try:
+                msgspec.json.encode(getattr(role, key))
+            except (TypeError, ValueError) as error:
+                raise ConfigError(f"{place}.{key}: cannot be written as JSON: {error}") from error
     limits = definition.limits
     for name in ("parallel", "max_subtasks", "attempts"):
         if getattr(limits, name) < 1:

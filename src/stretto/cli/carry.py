@@ -38,6 +38,7 @@ class _Carrier:
         self._output = output
         self._progress = progress
         self._live = sys.stdout.isatty() and not output.as_json and output.file is None
+        self._began = False
         self._open_line = False
         self._stopped = False
 
@@ -69,6 +70,7 @@ class _Carrier:
         return ANSWERED if run.coverage.complete else PARTIAL
 
     def _take(self, event: e.AnyEvent) -> None:
+        self._began = True  # what is shown is on the disk
         if isinstance(event, e.RunResumed):
             self._progress.resumed(self._stream.run)
         self._progress.show(event)
@@ -145,5 +147,5 @@ class _Carrier:
         self._progress.stopping()
 
     def _say_how_to_go_on(self, why: str, with_flags: str = "") -> None:
-        if self._stream.recorded and self._stream.run.status != "finished":
+        if self._began and self._stream.recorded and self._stream.run.status != "finished":
             say(f"{why}; go on with: stretto resume {self._run}{with_flags}")

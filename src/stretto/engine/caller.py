@@ -34,9 +34,8 @@ class Caller:
     ) -> tuple[str, str]:
         """The whole text of a reply and its finish reason; with `show` the text is the answer and shown as it comes."""
         transcript, finish = Transcript(), ""
-        async with aclosing(self.ask(role_name, role, request, subtask=subtask)) as chunks:
+        async with aclosing(self.ask(role_name, role, request, transcript, subtask=subtask)) as chunks:
             async for chunk in chunks:
-                transcript.take(chunk)
                 if isinstance(chunk, Done):
                     finish = chunk.finish
                 elif show and isinstance(chunk, Text | Restarted):
@@ -45,11 +44,11 @@ class Caller:
         return transcript.text, finish
 
     async def ask(
-        self, role_name: RoleName, role: Role, request: Request, *, subtask: str | None = None
+        self, role_name: RoleName, role: Role, request: Request, transcript: Transcript, *, subtask: str | None = None
     ) -> AsyncGenerator[Chunk, None]:
-        """One call, with its events; raises `CallError` and nothing else on the model's behalf."""
+        """One call, with its events and its transcript; raises `CallError` and nothing else on the model's behalf."""
         call = self._call(role_name, role, request, subtask)
-        ledger = Ledger(call, self._journal)
+        ledger = Ledger(call, self._journal, transcript)
         try:
             async with aclosing(self._model(request.model).stream(call)) as chunks:
                 async for chunk in chunks:

@@ -5,26 +5,28 @@ from typing import Any
 from msgspec.structs import replace
 
 from stretto import events as e
-from stretto.calls import KEPT, Call, Chunk, Done, Notice, Sent, Transcript
+from stretto.calls import KEPT, Call, Chunk, Done, Notice, Sent, Text, Transcript
 from stretto.store.journal import Journal
 from stretto.types import Reply
 
 
 class Ledger:
-    """Writes the events of one call."""
+    """Writes the events of one call, and keeps its `transcript`."""
 
-    def __init__(self, call: Call, journal: Journal) -> None:
+    def __init__(self, call: Call, journal: Journal, transcript: Transcript) -> None:
         self._call = call
         self._journal = journal
-        self._transcript = Transcript()
+        self._transcript = transcript
         self._started = False
         self._finished = False
         self._attempts = 1
 
     def note(self, chunk: Chunk) -> None:
         """Log what a chunk says about its call."""
-        call = self._call
         self._transcript.take(chunk)
+        if isinstance(chunk, Text):  # nearly always
+            return
+        call = self._call
         match chunk:
             case Sent() if not self._started:
                 self._started = True

@@ -59,13 +59,18 @@ class Planning:
         )
 
     def _requests(self) -> Iterator[Request]:
-        """What the orchestrator is asked: for its plan, then once for the rest of it, if it is not whole by then."""
+        """What the orchestrator is asked: for its plan; then, if it is not whole, once for the rest of it."""
         request = self._request()
         if not self.book.subtasks or fingerprint(request) in self._replies:
             yield request
         if self.state is None:
             rest = Message("user", rest_request(self.book.subtasks))
-            yield replace(request, messages=(*request.messages, rest))
+            request = replace(request, messages=(*request.messages, rest))
+            again = fingerprint(request) in self._replies
+            yield request
+            if again and self.state is None and not self.book.subtasks:
+                # An earlier execution ended on just these replies; to read them once more would change nothing.
+                yield replace(self._request(), sample=self._journal.run.executions)
 
     def _request(self) -> Request:
         role, workers = self._definition.orchestrator, self._definition.workers
@@ -82,9 +87,9 @@ class Planning:
         remarks = len(self._remarks)
         self.book.expect_again()
         try:
-            async with aclosing(self._caller.ask("orchestrator", self._definition.orchestrator, request)) as chunks:
+            role = self._definition.orchestrator
+            async with aclosing(self._caller.ask("orchestrator", role, request, transcript)) as chunks:
                 async for chunk in chunks:
-                    transcript.take(chunk)
                     if isinstance(chunk, Done):
                         finish = chunk.finish
                     elif isinstance(chunk, Restarted):

@@ -52,24 +52,51 @@ class Reader:
     """Reads a body as it comes, each piece within its own time.
 
     One timer serves the whole body and is only looked at when it rings: `asyncio.timeout` for every piece would take a
-    tenth of all the time a streamed piece costs.
+    tenth of all the time a streamed piece costs. `gather`: seconds in which pieces may gather before they are read, for
+    a body that nobody watches; its end is read at once.
     """
 
-    def __init__(self, content: aiohttp.StreamReader) -> None:
+    def __init__(self, content: aiohttp.StreamReader, gather: float = 0.0) -> None:
         self._content = content
+        self._gather = gather
         self._loop = asyncio.get_running_loop()
         self._limit: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._gathered: asyncio.Future[None] | None = None
+        if gather:
+            content.on_eof(self._wake)
 
     async def some(self, limit: float) -> bytes:
         """What has arrived, or what comes next; empty at the end. Raises `TimeoutError` at the loop time `limit`."""
+        if self._gather and not self._content.is_eof():
+            self._gathered = self._loop.create_future()
+            alarm = self._loop.call_later(min(self._gather, max(0.0, limit - self._loop.time())), self._wake)
+            try:
+                await self._gathered
+            finally:
+                alarm.cancel()
         self._limit = limit
         if self._timer is None or limit < self._timer.when():
             self._set(limit)
         try:
             return await self._content.readany()
+        except FAILURES:
+            if held := self._held():
+                return held
+            raise
         finally:
             self._limit = None  # a reader that pauses is not one that waits
+
+    def _held(self) -> bytes:
+        """What came before the connection broke. aiohttp raises first, but it may be all that was still missing."""
+        buffer = self._content._buffer  # noqa: SLF001 - there is no public way to it
+        held = b"".join(buffer)
+        buffer.clear()
+        return held
+
+    def _wake(self) -> None:
+        if self._gathered and not self._gathered.done():
+            self._gathered.set_result(None)
 
     def close(self) -> None:
         """Put the timer away."""

@@ -23,6 +23,8 @@ class Reply:
         self._model: str | None = None
         self._spoke = False
         self.finish: str | None = None
+        self.over = False
+        """The end of the stream was announced."""
 
     def take(self, body: Body) -> list[Chunk]:
         """What a body says."""
@@ -52,6 +54,21 @@ class Reply:
                 self._spoke = False
             elif not self._spoke and isinstance(chunk, Text):
                 self._spoke = bool(chunk.text.strip())
+
+
+def joined(chunks: list[Chunk]) -> list[Chunk]:
+    """The same chunks with neighbouring texts in one: what came together need not travel apart."""
+    together: list[Chunk] = []
+    texts: list[str] = []
+    for chunk in chunks:
+        if isinstance(chunk, Text):
+            texts.append(chunk.text)
+            continue
+        if texts:
+            together.append(Text("".join(texts)))
+            texts.clear()
+        together.append(chunk)
+    return [*together, Text("".join(texts))] if texts else together
 
 
 class Events:

@@ -73,10 +73,12 @@ class ThinkFilter:
         """Pass text on, and look for an end without a beginning; `_held` is what was passed on last."""
         if not piece:
             return []
+        if not self._held and "<" not in piece:  # nearly always
+            return [Text(piece)]
         seen = self._held + piece
         match = _TAG.search(seen)
         if match is None:
-            self._held = seen[-_TAIL:]
+            self._held = _tail(seen)
             return [Text(piece)]
         self._held = ""
         if match[1]:
@@ -85,3 +87,9 @@ class ThinkFilter:
         self._state, self._thought = "start", True  # what follows begins as after any block
         rest = seen[match.end() :]
         return [Restarted(), *(self._begin(rest) if rest else [])]
+
+
+def _tail(text: str) -> str:
+    """The end of a text from where a tag may have begun."""
+    at = text.rfind("<")
+    return text[at:] if at >= 0 and len(text) - at <= _TAIL else ""

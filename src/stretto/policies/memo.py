@@ -30,21 +30,16 @@ class Memo:
                 yield chunk
             return
         self._asking[key] = asyncio.Event()
+        transcript = Transcript()
         try:
-            async with aclosing(self._remembering(call)) as chunks:
+            async with aclosing(self._model.stream(call)) as chunks:
                 async for chunk in chunks:
+                    transcript.take(chunk)
+                    if isinstance(chunk, Done) and chunk.finish in KEPT:
+                        self._replies[key] = transcript.reply(chunk)
                     yield chunk
         finally:
             self._asking.pop(key).set()
-
-    async def _remembering(self, call: Call) -> AsyncGenerator[Chunk, None]:
-        transcript = Transcript()
-        async with aclosing(self._model.stream(call)) as chunks:
-            async for chunk in chunks:
-                transcript.take(chunk)
-                if isinstance(chunk, Done) and chunk.finish in KEPT:
-                    self._replies[call.fingerprint] = transcript.reply(chunk)
-                yield chunk
 
 
 def _from_memory(reply: Reply) -> list[Chunk]:

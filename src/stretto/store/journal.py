@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 from msgspec.structs import replace
@@ -13,14 +13,8 @@ from stretto.errors import StoreError
 from stretto.events import AnyEvent, CallFinished, CallStarted, encode, now
 from stretto.runs import Fold, Run
 from stretto.store.schema import PATIENCE
-from stretto.store.writer import Statement, Writer
+from stretto.store.writer import Row, Writer
 from stretto.types import Reply, Request
-
-_EVENT = "INSERT INTO events (run, seq, kind, body) VALUES (?, ?, ?, ?)"
-_REQUEST = "INSERT INTO records (run, fingerprint, request) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-_REPLY = (
-    "INSERT INTO records (run, fingerprint, reply) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET reply = excluded.reply"
-)
 
 
 class Journal:
@@ -74,7 +68,7 @@ class Journal:
         return self._fold
 
     def append(self, event: AnyEvent, *, request: Request | None = None, reply: Reply | None = None) -> None:
-        """Take an event in, in one transaction with the record of what a call asked or was answered."""
+        """Take an event in, in one row with the record of what a call asked or was answered."""
         if self._error:
             raise self._error
         if not event.stored:
@@ -82,14 +76,14 @@ class Journal:
             return
         event = replace(event, run=self.run_id, at=now(), seq=self._seq + 1)
         # First what can fail: an event that cannot be written must not be waited for.
-        entry = self._statements(event, request, reply) if self._writer else []
+        row = self._row(event, request, reply) if self._writer else None
         self._fold.take(event)
         self._seq += 1
-        if self._writer is None:
+        if self._writer is None or row is None:
             self._show(event)
             return
         self._waiting.append(event)
-        self._writer.submit(entry)
+        self._writer.submit(row)
 
     async def settled(self) -> None:
         """Everything taken in so far is on the disk and was shown; raises `StoreError` if it cannot be."""
@@ -107,20 +101,23 @@ class Journal:
         else:
             self._show(event)
 
-    def _statements(self, event: AnyEvent, request: Request | None, reply: Reply | None) -> list[Statement]:
-        statements: list[Statement] = [(_EVENT, (self.run_id, event.seq, event.kind, encode(event)))]
-        if isinstance(event, CallStarted) and request is not None:
-            statements.append((_REQUEST, (self.run_id, event.fingerprint, _json(request))))
-        if isinstance(event, CallFinished) and reply is not None:
-            statements.append((_REPLY, (self.run_id, event.fingerprint, _json(reply))))
-        return statements
+    def _row(self, event: AnyEvent, request: Request | None, reply: Reply | None) -> Row:
+        return (
+            self.run_id,
+            event.seq,
+            event.kind,
+            encode(event),
+            event.fingerprint if isinstance(event, CallStarted | CallFinished) and (request or reply) else None,
+            msgspec.json.encode(request) if request else None,
+            msgspec.json.encode(reply) if reply else None,
+        )
 
     def _from_writer(self, count: int, error: StoreError | None) -> None:
         self._loop.call_soon_threadsafe(self._committed, count, error)
 
     def _committed(self, count: int, error: StoreError | None) -> None:
         """The next `count` events are on the disk: show them, and what is not stored between them."""
-        if error:
+        if self._writer is not None and (error := error or self._writer.displaced()):
             self._fail(error)
             return
         seq = 0
@@ -142,7 +139,3 @@ class Journal:
             _, future = self._settled.popleft()
             if not future.done():
                 future.set_exception(self._error)
-
-
-def _json(value: Any) -> bytes:
-    return msgspec.json.encode(value)

@@ -18,21 +18,19 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 _TABLES = """
 CREATE TABLE events (
-    run  TEXT NOT NULL,
-    seq  INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    body BLOB NOT NULL,
+    run         TEXT NOT NULL,
+    seq         INTEGER NOT NULL,
+    kind        TEXT NOT NULL,
+    body        BLOB NOT NULL,
+    fingerprint TEXT,
+    request     BLOB,
+    reply       BLOB,
     PRIMARY KEY (run, seq)
 );
 CREATE INDEX run_starts ON events (run) WHERE kind = 'run_started';
-CREATE TABLE records (
-    run         TEXT NOT NULL,
-    fingerprint TEXT NOT NULL,
-    request     BLOB,
-    reply       BLOB,
-    PRIMARY KEY (run, fingerprint)
-);
 """
+# What a call asked stands in the row of its `call_started`, what it was answered in that of its `call_finished`: so a
+# reply and its event are one row, and a batch of events is one statement (see `stretto.store.writer`).
 
 
 def connect(path: Path, *, create: bool = True, patience: float = PATIENCE) -> sqlite3.Connection:

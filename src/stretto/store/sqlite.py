@@ -69,7 +69,11 @@ class Store:
     def records(self, run: str) -> dict[str, Record]:
         """Requests and replies of a run by fingerprint."""
         with self._reading() as db:
-            rows = db.execute("SELECT fingerprint, request, reply FROM records WHERE run = ?", (run,))
+            rows = db.execute(
+                "SELECT fingerprint, max(request), max(reply) FROM events"
+                " WHERE run = ? AND fingerprint IS NOT NULL GROUP BY fingerprint",
+                (run,),
+            )
             return {
                 key: Record(_request.decode(request) if request else None, _reply.decode(reply) if reply else None)
                 for key, request, reply in rows
@@ -78,7 +82,7 @@ class Store:
     def replies(self, run: str) -> dict[str, Reply]:
         """The complete replies of a run by fingerprint."""
         with self._reading() as db:
-            rows = db.execute("SELECT fingerprint, reply FROM records WHERE run = ? AND reply IS NOT NULL", (run,))
+            rows = db.execute("SELECT fingerprint, reply FROM events WHERE run = ? AND reply IS NOT NULL", (run,))
             return {key: _reply.decode(reply) for key, reply in rows}
 
     @contextmanager
