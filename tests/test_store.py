@@ -183,11 +183,11 @@ def as_nobody(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 RUN = """
-from stretto import Limits, Workflow
+from stretto import Limits, Simulator, Workflow
 from stretto.errors import StoreError
-two = Limits(parallel=2)
+two = {"limits": Limits(parallel=2), "providers": {"sim": Simulator(ttft=0.01, tokens_per_second=1e6)}}
 try:
-    flow = Workflow("sim:instant", {"a": "sim:instant"}, "sim:instant", store=sys.argv[1], limits=two)
+    flow = Workflow("sim:x", {"a": "sim:x"}, "sim:x", store=sys.argv[1], **two)
     run = flow.run_sync(sys.argv[2])
     print("answered", run.id)
 except StoreError as error:
@@ -224,11 +224,11 @@ def test_a_disk_that_is_full_stops_the_run_and_what_was_recorded_goes_on_when_th
     full = f"""
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (250_000, 250_000))
 {RUN}
 print(__import__("threading").active_count())
 """
-    task = "Describe tea in 12 subtasks"
+    task = "Describe tea in 60 subtasks"
     stopped = subprocess.run(
         [sys.executable, "-c", full, str(path), task], check=False, capture_output=True, text=True, timeout=30
     )
@@ -245,7 +245,7 @@ print(__import__("threading").active_count())
 
     run = asyncio.run(resume())
     assert run.status == "finished"
-    assert len(run.results) == 12
+    assert len(run.results) == 60
     kept = {call.fingerprint for call in before.calls if call.finished and call.finished.finish == "stop"}
     paid = {call.fingerprint for call in run.calls[len(before.calls) :] if call.finished and not call.finished.reused}
     assert len(kept) > 2
