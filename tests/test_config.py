@@ -304,8 +304,8 @@ def test_a_run_goes_on_with_what_it_was_started_with(tmp_path: Path) -> None:
 
 
 def test_headers_are_not_kept_so_their_provider_must_be_configured() -> None:
-    record = {"providers": {"mine": {"base_url": "http://x/v1", "headers": {"X-Key": ""}, "kind": "endpoint"}}}
-    with pytest.raises(ConfigError, match="provider 'mine' of this run has headers"):
+    record = {"providers": {"mine": {"base_url": "http://x/v1?…", "headers": {"X-Key": ""}, "kind": "endpoint"}}}
+    with pytest.raises(ConfigError, match="provider 'mine' of this run has header X-Key, a query in its base URL"):
         recorded_providers("R", record, ())
     assert recorded_providers("R", record, {"mine"}).table == {"providers": {}}
 

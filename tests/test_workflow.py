@@ -330,8 +330,8 @@ def test_a_missing_key_is_an_error_before_anything_is_asked_or_written(tmp_path:
     assert not (tmp_path / "runs.db").exists()
 
 
-def test_the_record_of_a_workflow_holds_no_value_of_a_header() -> None:
-    secret = Provider("http://localhost:1/v1", headers={"X-Team": "s3cret"})
+def test_the_record_of_a_workflow_holds_no_value_of_a_header_and_no_query() -> None:
+    secret = Provider("http://localhost:1/v1?key=s3cret", headers={"X-Team": "s3cret"})
     workflow = Workflow("mine:x", {"a": "mine:x"}, None, providers={"mine": secret})
     assert "s3cret" not in str(workflow.record())
     assert "X-Team" in str(workflow.record())

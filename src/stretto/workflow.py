@@ -13,7 +13,7 @@ from stretto import prompts
 from stretto.aside import Aside
 from stretto.errors import ConfigError, TaskError
 from stretto.ids import new_ulid
-from stretto.models.providers import KNOWN, Provider, split_model
+from stretto.models.providers import KNOWN, UNTOLD, Provider, split_model
 from stretto.models.simulator import Simulator
 from stretto.pool import AnyProvider, Pool
 from stretto.run_stream import RunStream, Setting
@@ -92,7 +92,7 @@ class Workflow:
         return any(isinstance(provider, Simulator) for provider in self._used().values())
 
     def record(self) -> dict[str, Any]:
-        """The definition as data, as it is kept with a run; without the values of headers, which may be secret."""
+        """The definition as data, as it is kept with a run; without what may be secret in headers and URLs."""
         providers = {name: _recorded(provider) for name, provider in self._used().items()}
         return {"definition": msgspec.to_builtins(self.definition), "providers": providers}
 
@@ -126,7 +126,9 @@ def _roles(definition: Definition) -> Iterator[tuple[str, RoleName, Role]]:
 def _recorded(provider: AnyProvider) -> dict[str, Any]:
     kind = {"kind": "simulator"} if isinstance(provider, Simulator) else {"kind": "endpoint"}
     if isinstance(provider, Provider):
-        provider = replace(provider, headers=dict.fromkeys(provider.headers, ""))
+        url, query, _ = provider.base_url.partition("?")
+        headers = dict.fromkeys(provider.headers, "")
+        provider = replace(provider, headers=headers, base_url=url + UNTOLD if query else url)
     return {**kind, **msgspec.to_builtins(provider)}
 
 

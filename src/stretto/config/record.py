@@ -5,6 +5,7 @@ from typing import Any
 
 from stretto.config.reading import Source
 from stretto.errors import ConfigError
+from stretto.models.providers import UNTOLD
 
 
 def recorded_roles(run: str, record: Mapping[str, Any]) -> Source:
@@ -17,9 +18,11 @@ def recorded_providers(run: str, record: Mapping[str, Any], configured: Containe
     """The providers of a run that no file configures now."""
     missing = {name: table for name, table in record["providers"].items() if name not in configured}
     for name, table in missing.items():
-        if headers := table.get("headers"):
+        untold = [f"header {header}" for header in table.get("headers", ())]
+        untold += ["a query in its base URL"] if str(table.get("base_url")).endswith(UNTOLD) else []
+        if untold:
             raise ConfigError(
-                f"provider {name!r} of this run has headers ({', '.join(headers)}), which are not kept with a run; "
-                "resume where its stretto.toml is, or name that with -w"
+                f"provider {name!r} of this run has {', '.join(untold)}, which may be secret and is not kept with a "
+                "run; resume where its stretto.toml is, or name that with -w"
             )
     return Source(f"run {run}", None, {"providers": missing})

@@ -71,6 +71,10 @@ KNOWN: dict[str, Provider] = {
 """Base URLs, schema forms and default models as the providers' documentation had them in November 2026."""
 
 
+UNTOLD = "?…"
+"""Stands for the query of a base URL where that is written down: it may hold a key."""
+
+
 def split_model(written: str, place: str) -> tuple[str, str]:
     """`provider:model` taken apart; raises `ConfigError` that names the place."""
     provider, colon, model = written.partition(":")
