@@ -626,3 +626,23 @@ def test_the_schema_names_the_workers_and_prompts_that_show_the_form_are_known_t
     assert '["draw", "Text/Long"]' in schema
     assert "at most 64" in schema
     assert not model.calls[0].described
+
+
+def test_a_repair_that_does_not_bring_what_could_not_be_read_leaves_the_plan_incomplete() -> None:
+    cut = plan_of("one", "two")
+    told = carry(first_then([cut[: cut.rindex("two")]], ['{"tasks": []}']))
+    assert told.run.coverage.plan == "incomplete"
+    assert [subtask.description for subtask in told.run.plan.subtasks] == ["one"]
+
+
+def test_a_plan_of_nothing_but_unreadable_entries_is_not_read_for_ever() -> None:
+    endless = Scripted(by_role(orchestrator=lambda _, __: ['{"tasks": [', *['{"type": "a"},'] * 5000]))
+    told = carry(endless)
+    assert isinstance(told.error, PlanError)
+    assert endless.cancelled == 2  # the plan and its repair
+
+
+def test_an_answer_without_text_is_no_answer() -> None:
+    told = carry(by_role(orchestrator=plan_of("one"), worker="text", synthesizer=lambda _, __: ["  ", Done("length")]))
+    assert isinstance(told.error, CallError)
+    assert "no text before its token limit" in str(told.error)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from stretto.errors import ConfigError, MissingKey, PlanError, StrettoError, TaskError, WorkError
@@ -17,7 +19,8 @@ from stretto.events import AnyEvent
 from stretto.models.providers import Provider
 from stretto.models.simulator import Fault, SimulatedProvider, Simulator
 from stretto.run_stream import RunStream
-from stretto.runs import fold
+from stretto.runs import Run, fold
+from stretto.server.sim import listening, simulator_app
 from stretto.store.sqlite import Store
 from stretto.types import Limits, Role
 from stretto.workflow import Workflow
@@ -390,5 +393,53 @@ def test_resuming_a_run_whose_plan_could_not_be_read_asks_for_a_new_plan(tmp_pat
         assert len(run.results) == 3
         assert run.coverage.complete
         assert provider(sober).asked.total() == 5  # a new plan, three workers, the answer
+
+    asyncio.run(main())
+
+
+def test_a_store_that_another_program_holds_does_not_hold_up_the_loop(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    flow(store=path).run_sync(TEA)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+
+    async def main() -> Run:
+        async with flow(store=path).stream(TEA) as events:
+            loop = asyncio.get_running_loop()
+            late = []
+            for _ in range(10):
+                due = loop.time() + 0.05
+                await asyncio.sleep(0.05)
+                late.append(loop.time() - due)
+            assert max(late) < 1
+            other.close()  # and now it is free
+            return await events.finished()
+
+    assert asyncio.run(main()).coverage.complete
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("parallel", 0), ("rpm", -5), ("rpm", float("nan")), ("silence", -1), ("connect", 0)]
+)
+def test_a_provider_with_a_limit_that_lets_nothing_through_is_refused(key: str, value: float) -> None:
+    broken = msgspec.convert({"base_url": "http://localhost:1/v1", key: value}, Provider)
+    with pytest.raises(ConfigError, match=rf"providers\.mine\.{key}: must be"):
+        Workflow("mine:x", {"a": "mine:x"}, None, providers={"mine": broken})
+
+
+def test_runs_that_begin_while_others_end_share_one_session_and_none_is_lost() -> None:
+    async def main() -> None:
+        app = simulator_app(Simulator(ttft=0.002, tokens_per_second=1e6))
+        async with listening(app) as url:
+            workflow = Workflow("mine:x", {"a": "mine:x"}, None, providers={"mine": Provider(url)})
+
+            async def later(number: int) -> Run:
+                await asyncio.sleep(0.003 * number)
+                return await workflow.run(f"Describe tea in 2 subtasks, {number}")
+
+            runs = await asyncio.gather(*(later(number) for number in range(60)))
+        assert all(run.coverage.complete for run in runs)
+        assert all(run.simulated for run in runs)  # the endpoint says so
 
     asyncio.run(main())

@@ -7,6 +7,7 @@
     ├── PlanError              the orchestrator's reply held no plan
     ├── WorkError              every subtask failed, so there is nothing to answer from
     ├── StoreError             the run store cannot be read or written
+    │   ├── StoreLocked        another program holds it
     │   ├── RunNotFound
     │   └── RunBusy            another process is carrying this run
     └── CallError              a request to a model failed
@@ -52,6 +53,10 @@ class WorkError(StrettoError):
 
 class StoreError(StrettoError):
     """The run store cannot be read or written."""
+
+
+class StoreLocked(StoreError):
+    """Another program holds the store locked."""
 
 
 class RunNotFound(StoreError):

@@ -62,10 +62,11 @@ class Pool:
         provider = self._providers[name]
         if isinstance(provider, Simulator):
             simulated = self._simulated.setdefault(name, SimulatedProvider(provider))
-            return self._limited(simulated.connect(model), self._admission.lane(name, Gate()))
+            return self._limited(simulated.connect(model, self._limits.timeout), self._admission.lane(name, Gate()))
         provider = from_environment(name, provider, os.environ)
         key = key_of(name, provider, os.environ)
-        lane = self._admission.lane(name, Gate(provider.parallel, provider.rpm))
+        # Two names for one key at one address are one lane.
+        lane = self._admission.lane(f"{provider.base_url} {key}", Gate(provider.parallel, provider.rpm))
         if self._endpoints is None:
             from stretto.models import chat  # aiohttp is half of the start-up, and the simulator needs none of it
 

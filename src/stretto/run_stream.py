@@ -4,19 +4,22 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from msgspec import Struct
 
 from stretto.engine import Execution
-from stretto.errors import StrettoError
+from stretto.errors import StoreLocked, StrettoError
 from stretto.events import AnyEvent, RunFailed, RunInterrupted, RunResumed, RunStarted
 from stretto.policies.memo import Memo
 from stretto.pool import Pool
 from stretto.runs import Run
 from stretto.store.journal import Journal
+from stretto.store.schema import GLANCE, PATIENCE
 from stretto.store.sqlite import Store
 from stretto.types import Definition, Reply
+
+_T = TypeVar("_T")
 
 
 class Setting(Struct, frozen=True):
@@ -117,15 +120,17 @@ class RunStream:
         history: list[AnyEvent] = []
         replies: dict[str, Reply] = {}
         if setting.store is not None:
-            store = Store(setting.store)
+            store = Store(setting.store, GLANCE)
             if resuming:
-                store.check(self.run_id)
-            stack.enter_context(store.carrying(self.run_id))
+                await _patiently(lambda: store.check(self.run_id))
+            await _patiently(lambda: stack.enter_context(store.carrying(self.run_id)))
             if resuming:
-                history, replies = store.events(self.run_id), store.replies(self.run_id)
-        self._journal = journal = await stack.enter_async_context(
-            Journal(self.run_id, path=setting.store, show=self._events.put_nowait, history=history)
+                history = await _patiently(lambda: store.events(self.run_id))
+                replies = await _patiently(lambda: store.replies(self.run_id))
+        self._journal = journal = await _patiently(
+            lambda: Journal(self.run_id, path=setting.store, show=self._events.put_nowait, history=history)
         )
+        await stack.enter_async_context(journal)
         if self._new_task is None:
             journal.append(RunResumed(workflow=setting.record))
         else:
@@ -149,6 +154,19 @@ class RunStream:
             if journal.run.status == "running":  # else it was stopped after its end
                 journal.append(RunInterrupted())
             raise
+
+
+async def _patiently(attempt: Callable[[], _T]) -> _T:
+    """What an attempt at the store gives, made again while another program holds it; the loop goes on meanwhile."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + PATIENCE
+    while True:
+        try:
+            return attempt()
+        except StoreLocked:
+            if loop.time() > until:
+                raise
+            await asyncio.sleep(GLANCE)
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -1,12 +1,13 @@
 """The public face: a `Workflow`, and the one door into it, `stream`."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto import prompts
@@ -150,11 +151,18 @@ def _check(definition: Definition, providers: Mapping[str, AnyProvider]) -> None
                 msgspec.json.encode(getattr(role, key))
             except (TypeError, ValueError) as error:
                 raise ConfigError(f"{place}.{key}: cannot be written as JSON: {error}") from error
-    limits = definition.limits
-    for name in ("parallel", "max_subtasks", "attempts"):
-        if getattr(limits, name) < 1:
-            raise ConfigError(f"limits.{name}: must be 1 or more, not {getattr(limits, name)}")
-    for name in ("rpm", "timeout", "max_wait"):
-        value = getattr(limits, name)
-        if value is not None and not value > 0:
-            raise ConfigError(f"limits.{name}: must be more than 0, not {value}")
+    _check_numbers(
+        "limits", definition.limits, ("parallel", "max_subtasks", "attempts"), ("rpm", "timeout", "max_wait")
+    )
+    for name, known in providers.items():
+        if isinstance(known, Provider):
+            _check_numbers(f"providers.{name}", known, ("parallel",), ("rpm", "connect", "first_byte", "silence"))
+
+
+def _check_numbers(place: str, holder: Struct, counts: Sequence[str], amounts: Sequence[str]) -> None:
+    """Raise `ConfigError` for a count below 1, or an amount that is not above 0; None is no limit."""
+    for name in (*counts, *amounts):
+        value = getattr(holder, name)
+        least = "1 or more" if name in counts else "more than 0"
+        if value is not None and not (value >= 1 if name in counts else value > 0):
+            raise ConfigError(f"{place}.{name}: must be {least}, not {value}")

@@ -109,6 +109,8 @@ class Execution:
         text, finish = await self._caller.collect("synthesizer", role, request, show=True)
         if finish not in KEPT:
             raise CallError(f"{request.model}: the answer stopped with finish reason {finish!r}")
+        if not text.strip():
+            raise CallError(f"{request.model}: the answer has no text before its token limit; raise its max_tokens")
         return text, "truncated" if finish == "length" else "complete"
 
 

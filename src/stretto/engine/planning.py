@@ -16,6 +16,8 @@ from stretto.plan.reader import PlanReader
 from stretto.store.journal import Journal
 from stretto.types import Definition, Message, PlanState, Reply, Request, Subtask
 
+_REMARKED = 20  # unreadable entries that get a remark each
+
 
 class Planning:
     """The plan of one run: `subtasks()` yields each one at the moment its line is complete.
@@ -33,6 +35,7 @@ class Planning:
         self._replies = replies
         self._analysis = ""
         self._remarks: list[str] = []
+        self._unread = 0  # entries of the plan that are no subtasks
         self.book = PlanBook(definition.workers, definition.limits.max_subtasks, before.plan.subtasks)
         self.state: PlanState | None = before.plan.state
 
@@ -67,7 +70,11 @@ class Planning:
             rest = Message("user", rest_request(self.book.subtasks))
             request = replace(request, messages=(*request.messages, rest))
             again = fingerprint(request) in self._replies
+            unread, known = self._unread, len(self.book.subtasks)
             yield request
+            if self.state == "complete" and len(self.book.subtasks) - known < unread:
+                self.state = "incomplete"
+                self._remarks.append(f"{unread} entries could not be read, and the repair did not bring them all")
             if again and self.state is None and not self.book.subtasks:
                 # An earlier execution ended on just these replies; to read them once more would change nothing.
                 yield replace(self._request(), sample=self._journal.run.executions)
@@ -84,7 +91,8 @@ class Planning:
     ) -> AsyncGenerator[Subtask, None]:
         """The subtasks of one reply of the orchestrator; sets the plan's state if the plan is whole then."""
         reader, transcript, finish = PlanReader(), Transcript(), ""
-        remarks = len(self._remarks)
+        most = self._definition.limits.max_subtasks
+        remarks, unread, whole = len(self._remarks), self._unread, True
         self.book.expect_again()
         try:
             role = self._definition.orchestrator
@@ -96,28 +104,32 @@ class Planning:
                         reader = PlanReader()
                         self.book.expect_again()
                         del self._remarks[remarks:]
+                        self._unread = unread
                     for item in reader.feed(chunk.text) if isinstance(chunk, Text) else ():
                         if subtask := self._take(item):
                             yield subtask
-                        if self.state == "bounded":
+                        if self.state == "bounded" or self._unread - unread > most:
                             return
         except CallError as error:
             if not self.book.subtasks and not transcript.text:
                 raise
+            whole = False
             self._remarks.append(f"the plan broke off: {error}")
         finally:
             self._analysis = self._analysis or reader.analysis
-        faults = [_remark(broken) for broken in reader.end()]
+        for broken in reader.end():
+            self._take(broken)
         if reader.state != "closed":
-            faults.append(_unclosed(reader.state, transcript.text, finish))
-        self._remarks.extend(faults)
-        if len(self._remarks) == remarks:
+            self._remarks.append(_unclosed(reader.state, transcript.text, finish))
+        elif whole and self._unread == unread:
             self.state = "complete"
 
     def _take(self, item: Draft | Broken) -> Subtask | None:
         """Take what the reader found into the plan; None if it is nothing new."""
         if isinstance(item, Broken):
-            self._remarks.append(_remark(item))
+            self._unread += 1
+            if self._unread <= _REMARKED:
+                self._remarks.append(_remark(item))
             return None
         if self.book.knows(item):
             return None

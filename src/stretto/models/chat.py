@@ -24,6 +24,9 @@ from stretto.models.secrets import Secrets
 from stretto.models.wire import Body, read
 from stretto.text import clean
 
+SIMULATED = "x-stretto-simulated"
+"""The header with which our simulator says that no language model answers."""
+
 _ERROR_BODY = 65536  # bytes of an error's body that we read
 _ERROR_PATIENCE = 10.0  # seconds we wait for it
 _EPILOGUE = 1.0  # seconds from the finish reason for usage to follow
@@ -144,7 +147,7 @@ class ChatModel:
                 data = await response.read()
         except FAILURES as error:
             raise failure(error, self._label, began=True, late=self._late(until, "")) from error
-        reply = Reply(self._label, self._id(response))
+        reply = self._reply(response)
         streamed = is_streamed(data)
         for event in Events().feed(data + b"\n") if streamed else [data]:
             for chunk in reply.take(self._read(event, response, whole=not streamed)) if event != DONE else ():
@@ -157,7 +160,7 @@ class ChatModel:
     ) -> AsyncGenerator[Chunk, None]:
         """A reply that comes as server-sent events."""
         loop = asyncio.get_running_loop()
-        reply, events = Reply(self._label, self._id(response)), Events()
+        reply, events = self._reply(response), Events()
         # A plan is dispatched and an answer shown as it comes; of a worker only the whole is wanted.
         reader = Reader(response.content, _GATHER if call.role == "worker" else 0.0)
         patience, limit, ending, data = self._provider.first_byte, first, until, b"\n"
@@ -240,6 +243,10 @@ class ChatModel:
             + "the base URL (it ends where /chat/completions begins), and proxies in between",
             status=response.status,
         )
+
+    def _reply(self, response: aiohttp.ClientResponse) -> Reply:
+        simulated = response.headers.get(SIMULATED) == "true"
+        return Reply(self._label, self._id(response), told=self._told, simulated=simulated)
 
     def _id(self, response: aiohttp.ClientResponse) -> str | None:
         name = request_id(response.headers)

@@ -42,10 +42,10 @@ class Http:
         return self._session
 
     async def close(self) -> None:
-        """Close the session and every connection."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Close the session and every connection; whoever asks meanwhile gets a new one."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
 
 class Reader:

@@ -1,5 +1,7 @@
 """Reading one reply: server-sent events taken apart, thought and text told apart, finish reason and usage kept."""
 
+from collections.abc import Callable
+
 from stretto import errors
 from stretto.calls import Chunk, Done, Restarted, Text
 from stretto.models.thinking import ThinkFilter
@@ -9,15 +11,23 @@ from stretto.types import Usage
 DONE = b"[DONE]"
 
 _BOM = b"\xef\xbb\xbf"
+_LONGEST_NAME = 200
 _BROKEN_OFF = frozenset({"error", "abort"})
 
 
 class Reply:
-    """One reply while it is read; `request` is the provider's name for the request."""
+    """One reply while it is read.
 
-    def __init__(self, label: str, request: str | None) -> None:
+    `request` is the provider's name for the request; `told` makes what an endpoint says of itself fit to be repeated.
+    """
+
+    def __init__(
+        self, label: str, request: str | None = None, *, told: Callable[[str], str] = str, simulated: bool = False
+    ) -> None:
         self._label = label
         self._request = request
+        self._told = told
+        self._simulated = simulated
         self._think = ThinkFilter()
         self._usage: Usage | None = None
         self._model: str | None = None
@@ -40,13 +50,18 @@ class Reply:
     def end(self) -> list[Chunk]:
         """The last chunks; raises `CutError` if there was no finish reason, `EmptyReply` if there was no text."""
         if not self.finish or self.finish in _BROKEN_OFF:
-            how = f"with finish reason {self.finish!r}" if self.finish else "without a finish reason"
+            how = f"with finish reason {self._said(self.finish)!r}" if self.finish else "without a finish reason"
             raise errors.CutError(f"{self._label}: the reply ended {how}", request_id=self._request)
         chunks = self._think.end()
         self._listen(chunks)
         if self.finish == "stop" and not self._spoke:
             raise errors.EmptyReply(f"{self._label}: an empty reply", request_id=self._request)
-        return [*chunks, Done(self.finish, self._usage, self._model, self._request)]
+        model = self._model and self._said(self._model)
+        done = Done(self._said(self.finish), self._usage, model, self._request, simulated=self._simulated)
+        return [*chunks, done]
+
+    def _said(self, name: str) -> str:
+        return self._told(name)[:_LONGEST_NAME]
 
     def _listen(self, chunks: list[Chunk]) -> None:
         for chunk in chunks:

@@ -7,11 +7,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from stretto.errors import StoreError
+from stretto.errors import StoreError, StoreLocked
 
 VERSION = 1
 PATIENCE = 30.0
 """Seconds to wait while another process writes."""
+GLANCE = 0.1
+"""Seconds to wait where an event loop is held up meanwhile."""
 
 _APPLICATION_ID = 0x53545254  # "STRT", so that `file` and we know our own
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -135,7 +137,7 @@ def explain(path: Path, error: Exception) -> StoreError:
     elif "not a database" in text or "malformed" in text:
         remedy = "this is not an intact SQLite file; move it away, or name another file with --store"
     elif "locked" in text:
-        remedy = "another program holds it locked; close that, then `stretto resume` the run"
+        return StoreLocked(f"{path}: {text}: another program holds it locked; close that, then try again")
     else:
         remedy = "name another file with --store"
     return StoreError(f"{path}: {text}: {remedy}")

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from stretto.errors import RunBusy, RunNotFound, StoreError
 from stretto.events import AnyEvent, RunStarted, decode
 from stretto.runs import Run, fold
-from stretto.store.schema import connect, explain
+from stretto.store.schema import PATIENCE, connect, explain
 from stretto.text import clean
 from stretto.types import Reply, Request
 
@@ -27,10 +27,14 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Store:
-    """Everything there is to read in one store file; each question opens and closes its own connection."""
+    """Everything there is to read in one store file; each question opens and closes its own connection.
 
-    def __init__(self, path: Path) -> None:
+    `patience`: seconds to wait while another program holds the file, before `StoreLocked` is raised.
+    """
+
+    def __init__(self, path: Path, patience: float = PATIENCE) -> None:
         self.path = path
+        self._patience = patience
 
     def check(self, run: str) -> None:
         """The store can be read and holds this run; raises `RunNotFound` or `StoreError` if not."""
@@ -88,7 +92,7 @@ class Store:
     @contextmanager
     def carrying(self, run: str) -> Iterator[None]:
         """Only one carrier at a time is inside, for one run; a dead one is not inside. Raises `RunBusy`."""
-        connect(self.path).close()  # a lock beside something that is no store helps nobody
+        connect(self.path, patience=self._patience).close()  # a lock beside something that is no store helps nobody
         locks = self.path.with_name(self.path.name + ".locks")
         lock = FileLock(locks / run, mode=0o600)
         try:
@@ -111,7 +115,7 @@ class Store:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """A connection for one question; what goes wrong names the file."""
-        with closing(connect(self.path, create=False)) as db:
+        with closing(connect(self.path, create=False, patience=self._patience)) as db:
             try:
                 yield db
             except sqlite3.Error as error:

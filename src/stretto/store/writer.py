@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 
 from stretto.errors import StoreError
-from stretto.store.schema import PATIENCE, connect, explain
+from stretto.store.schema import GLANCE, PATIENCE, connect, explain
 
 Row = tuple[str, int | None, str, bytes, str | None, bytes | None, bytes | None]
 """Run, seq, kind and body of an event, and the fingerprint, request and reply of its call."""
@@ -37,7 +37,8 @@ class Writer:
     ) -> None:
         self._path = path
         self._committed = committed
-        self._db = connect(path, patience=patience)
+        self._db = connect(path, patience=min(GLANCE, patience))  # here in the event loop, later in a thread
+        self._db.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
         self._file = _identity(path)
         self._queue: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="stretto-store", daemon=True)

@@ -46,10 +46,12 @@ def plan_form(request: Request) -> PlanForm:
     )
 
 
-def _resolve(root: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A part of a schema with its `$ref` followed (`#/$defs/Task`, as pydantic writes it)."""
-    reference = part.get("$ref", "")
-    if not reference.startswith("#/"):
+def _resolve(root: Mapping[str, Any], part: Any) -> Mapping[str, Any]:
+    """A part of a schema with its `$ref` followed (`#/$defs/Task`, as pydantic writes it); empty for what is none."""
+    if not isinstance(part, Mapping):
+        return {}
+    reference = part.get("$ref")
+    if not isinstance(reference, str) or not reference.startswith("#/"):
         return part
     found: Any = root
     for name in reference[2:].split("/"):

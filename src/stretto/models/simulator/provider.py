@@ -1,12 +1,13 @@
 """A simulated provider: the one place that remembers, and the models it offers."""
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 
 from stretto.calls import Call, Chunk, Done, Sent, Text
-from stretto.errors import CallError, ConnectError, CutError, EmptyReply, ReplyError
+from stretto.errors import CallError, CallTimeout, ConnectError, CutError, EmptyReply, ReplyError
 from stretto.models.simulator.rates import Rates
 from stretto.models.simulator.refusals import Refusal
 from stretto.models.simulator.script import Script, write_script
@@ -30,9 +31,12 @@ class SimulatedProvider:
         self.cancelled = 0
         self._rates = Rates(self.simulator)
 
-    def connect(self, model: str) -> "SimulatedModel":
-        """The model of this name; every name works, see `PROFILES` for those that mean something."""
-        return SimulatedModel(self, model)
+    def connect(self, model: str, timeout: float = math.inf) -> "SimulatedModel":
+        """The model of this name; every name works, see `PROFILES` for those that mean something.
+
+        `timeout`: seconds that a call may take.
+        """
+        return SimulatedModel(self, model, timeout)
 
     def ask(self, model: str, request: Request, fingerprint: str, now: float) -> Script | Refusal:
         """Take a request in at loop time `now`: what will be said to it, or why the limits keep it out."""
@@ -66,9 +70,10 @@ class SimulatedProvider:
 class SimulatedModel:
     """A `Model` in the process: same seam, same errors, no network."""
 
-    def __init__(self, provider: SimulatedProvider, name: str) -> None:
+    def __init__(self, provider: SimulatedProvider, name: str, timeout: float = math.inf) -> None:
         self._provider = provider
         self._name = name
+        self._timeout = timeout
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply to one call, at its simulated pace."""
@@ -78,10 +83,11 @@ class SimulatedModel:
             script = self._provider.ask(self._name, call.request, call.fingerprint, now)
             if isinstance(script, Refusal):
                 raise script.error(self._name)
-            await _sleep_until(now + script.ttft)
+            until = now + self._timeout
+            await _sleep_until(now + script.ttft, until)
             if error := self._refused(script):
                 raise error
-            async for text in _spoken(script, now, streamed=call.stream):
+            async for text in _spoken(script, now, until, streamed=call.stream):
                 yield Text(text)
         # Only after the call has left the count: who stops reading at `Done` has not cancelled anything.
         yield Done(script.finish, script.usage, f"sim:{self._name}", script.request_id, simulated=True)
@@ -104,21 +110,21 @@ class SimulatedModel:
                 return None
 
 
-async def _spoken(script: Script, start: float, *, streamed: bool) -> AsyncGenerator[str, None]:
+async def _spoken(script: Script, start: float, until: float, *, streamed: bool) -> AsyncGenerator[str, None]:
     """The pieces when they are due, or all of them when the last one is; raises `CutError` where the reply breaks."""
     loop = asyncio.get_running_loop()
     said = 0
     while streamed and said < script.stops_at:
-        await _sleep_until(start + script.due(said))
+        await _sleep_until(start + script.due(said), until)
         # Behind time, the pieces that are due go out as one: the schedule holds, and a busy loop gets air.
         upto = script.upto(said, loop.time() - start)
         yield "".join(script.pieces[said:upto])
         said = upto
     if not streamed:
-        await _sleep_until(start + script.due(script.stops_at))
+        await _sleep_until(start + script.due(script.stops_at), until)
     if script.fault is not None and script.breaks:
         if script.fault.kind == "silence":
-            await asyncio.sleep(script.fault.seconds)
+            await _sleep_until(loop.time() + script.fault.seconds, until)
         raise CutError(
             f"the connection ended after {script.stops_at} tokens, without a finish reason",
             request_id=script.request_id,
@@ -127,7 +133,10 @@ async def _spoken(script: Script, start: float, *, streamed: bool) -> AsyncGener
         yield "".join(script.pieces)
 
 
-async def _sleep_until(moment: float) -> None:
-    delay = moment - asyncio.get_running_loop().time()
-    if delay > 0:
-        await asyncio.sleep(delay)
+async def _sleep_until(moment: float, until: float) -> None:
+    """Sleep until it is `moment`; raises `CallTimeout` if `until` comes first."""
+    now = asyncio.get_running_loop().time()
+    if moment > now:
+        await asyncio.sleep(min(moment, until) - now)
+    if moment > until:
+        raise CallTimeout("not finished in time")

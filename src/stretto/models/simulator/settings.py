@@ -51,8 +51,8 @@ class Simulator(Struct, frozen=True):
     def __post_init__(self) -> None:
         for name in ("rpm", "tpm", "tokens_per_second", "length"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigError(f"simulator: {name} must be more than 0, not {value}")
+            if value is not None and not (value > 0 and (name == "tokens_per_second" or value < math.inf)):
+                raise ConfigError(f"simulator: {name} must be more than 0 and finite, not {value}")
         for name in ("burst", "ttft", "ttft_spread", "length_spread"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
