@@ -297,7 +297,7 @@ def test_a_store_that_another_program_locks_for_too_long_is_an_error_that_says_s
     others[0].close()
 
     assert "locked" in str(error)
-    assert "resume" in str(error)
+    assert "close that" in str(error)
     assert stored(path) == [1]
 
 
