@@ -162,6 +162,20 @@ def test_a_run_that_another_process_carries_is_not_taken_away_from_it(terminal: 
     assert terminal("resume", "--last", "-m", "sim:instant").code == 0
 
 
+def test_a_run_that_was_killed_is_listed_as_such_until_it_is_resumed(terminal: Terminal) -> None:
+    terminal.write("stretto.toml", "[providers.sim]\nttft = 30\n")
+    carrier = terminal.start("run", "-m", "sim:slow", TASK)
+    wait_for_run(terminal)
+    assert "running" in terminal("runs").out
+    carrier.kill()
+    carrier.wait()
+    assert "killed" in terminal("runs").out
+    assert "killed" in terminal("show", "--last").out
+    terminal.write("stretto.toml", "[providers.sim]\nttft = 0\n")
+    assert terminal("resume", "--last").code == 0
+    assert "finished" in terminal("runs").out
+
+
 def wait_for_run(terminal: Terminal) -> None:
     until = time.monotonic() + 10
     while not terminal.store.exists() or not Store(terminal.store).recent(1):

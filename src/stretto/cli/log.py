@@ -23,11 +23,12 @@ def runs(limit: int, as_json: bool, store: Path | None) -> None:
     """List recorded runs, the newest first."""
     import msgspec
 
-    for run in Store(store_path(store)).recent(limit):
+    kept = Store(store_path(store))
+    for run in kept.recent(limit):
         if as_json:
             summary = {
                 "run": run.id,
-                "status": run.status,
+                "status": _status(run, kept),
                 "started_at": run.started_at,
                 "simulated": run.simulated,
                 "task": run.task,
@@ -40,7 +41,7 @@ def runs(limit: int, as_json: bool, store: Path | None) -> None:
             task = short(run.task, 60)
             done = f"{run.coverage.counts.get('done', 0)}/{len(run.plan.subtasks)}"
             flag = " (simulated)" if run.simulated else ""
-            click.echo(f"{run.id}  {run.started_at[:16]}  {run.status:<11} {done:>7}  {task}{flag}")
+            click.echo(f"{run.id}  {run.started_at[:16]}  {_status(run, kept):<11} {done:>7}  {task}{flag}")
 
 
 @click.command(
@@ -64,7 +65,7 @@ def show(run: str | None, last: bool, brief: bool, as_json: bool, store: Path | 
             sys.stdout.write(e.encode(event).decode() + "\n")
         return
     told = fold(events)
-    for line in [*_head(told), *_plan(told)]:
+    for line in [*_head(told, _status(told, kept)), *_plan(told)]:
         click.echo(line)
     records = {} if brief else kept.records(run_id)
     for call in told.calls:
@@ -74,9 +75,8 @@ def show(run: str | None, last: bool, brief: bool, as_json: bool, store: Path | 
         click.echo(f"\n## Answer{_mark(told.simulated)}\n\n{told.answer}")
 
 
-def _head(run: Run) -> list[str]:
+def _head(run: Run, status: str) -> list[str]:
     lines = [f"# Run {run.id}{_mark(run.simulated)}", ""]
-    status = "running, or killed" if run.status == "running" else run.status
     lines += [f"{status}, started {run.started_at}, last event {run.last_at}, executions {run.executions}"]
     lines += [f"paid {run.usage.input_tokens:,} input and {run.usage.output_tokens:,} output tokens"]
     if run.saved.output_tokens:
@@ -121,6 +121,11 @@ def _call(call: CallRecord, record: Record | None) -> list[str]:
         lines += ["", "### reasoning", "", record.reply.reasoning.strip()] if record.reply.reasoning else []
         lines += ["", "### reply", "", record.reply.text.strip()]
     return [*lines, ""]
+
+
+def _status(run: Run, kept: Store) -> str:
+    """The run's status; one that began, did not end and is carried by nobody was killed."""
+    return "killed" if run.status == "running" and not kept.is_carried(run.id) else run.status
 
 
 def _mark(simulated: bool) -> str:

@@ -112,6 +112,16 @@ class Store:
             (locks / run).unlink(missing_ok=True)
             lock.release()
 
+    def is_carried(self, run: str) -> bool:
+        """Whether somebody is carrying this run right now; what a dead carrier left is cleared away."""
+        if not (self.path.with_name(self.path.name + ".locks") / run).exists():
+            return False
+        try:
+            with self.carrying(run):
+                return False
+        except RunBusy:
+            return True
+
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """A connection for one question; what goes wrong names the file."""
