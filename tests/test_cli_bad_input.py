@@ -168,7 +168,7 @@ def test_a_run_that_was_killed_is_listed_as_such_until_it_is_resumed(terminal: T
     wait_for_run(terminal)
     assert "running" in terminal("runs").out
     carrier.kill()
-    carrier.wait()
+    carrier.communicate()
     assert "killed" in terminal("runs").out
     assert "killed" in terminal("show", "--last").out
     terminal.write("stretto.toml", "[providers.sim]\nttft = 0\n")

@@ -54,6 +54,8 @@ class Workflow:
 
     def stream(self, task: str) -> RunStream:
         """A new run of this task: `async with workflow.stream(task) as events: async for event in events: …`."""
+        if not isinstance(task, str):
+            raise TaskError(f"a task is a text, not {type(task).__name__}")
         if not task.strip():
             raise TaskError("the task is empty; say what is to be done")
         return RunStream(self._setting(), new_ulid(), clean(task))

@@ -78,6 +78,8 @@ UNTOLD = "?…"
 def split_model(written: str, place: str) -> tuple[str, str]:
     """`provider:model` taken apart; raises `ConfigError` that names the place."""
     provider, colon, model = written.partition(":")
+    if not colon and written in KNOWN:
+        raise ConfigError(f"{place}: {written!r} is a provider; name a model of it too: {written}:MODEL")
     if not colon or not provider or not model:
         raise ConfigError(
             f"{place}: {written!r} is no model; write provider:model, for example together:{written or 'NAME'}"
@@ -123,6 +125,11 @@ def from_environment(name: str, provider: Provider, environ: Mapping[str, str]) 
 
 def key_of(name: str, provider: Provider, environ: Mapping[str, str]) -> str | None:
     """The provider's key: from `key_env`, else from `<NAME>_API_KEY`; raises `MissingKey` if it wants one."""
+    if provider.key_env and not provider.key_env.isidentifier():  # not repeated: it may be the key itself
+        raise ConfigError(
+            f"providers.{name}.key_env: this is no variable's name; put the key into an environment variable and the "
+            "variable's name here"
+        )
     variables = [v for v in (provider.key_env, variable(name, "API_KEY")) if v]
     held = next((v for v in variables if environ.get(v, "").strip()), None)
     if held is None:

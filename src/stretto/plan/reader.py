@@ -27,7 +27,8 @@ _BETWEEN = re.compile(r"[\s,:}]*+")
 _RUN = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _STRUCTURE = re.compile(r'[{}\[\]":,]')
 
-_ANALYSIS = re.compile(r'"analysis"\s*:\s*"((?:[^"\\]++|\\.|"(?!\s*(?:,\s*"|,?\s*(?:\}|\Z))))*+)("?)', re.DOTALL)
+# An atomic group, not a possessive repeat: that captures wrongly on CPython 3.11.2, which is Debian 12's own.
+_ANALYSIS = re.compile(r'"analysis"\s*:\s*"((?>(?:[^"\\]+|\\.|"(?!\s*(?:,\s*"|,?\s*(?:\}|\Z))))*))("?)', re.DOTALL)
 
 
 class PlanReader:

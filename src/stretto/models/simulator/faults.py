@@ -36,7 +36,7 @@ class Fault(Struct, frozen=True):
     rate: float = 1.0
     role: RoleName | None = None
     match: str | None = None
-    retry_after: float = 1.0
+    retry_after: float | None = None
     seconds: float = 3600.0
 
     def __post_init__(self) -> None:
@@ -61,7 +61,8 @@ class Fault(Struct, frozen=True):
             return out_of_quota()
         if self.status is None:
             return None
-        return refusal(self.status, retry_after=self.retry_after if self.status == 429 else None)
+        usual = 1.0 if self.status == 429 else None
+        return refusal(self.status, retry_after=usual if self.retry_after is None else self.retry_after)
 
     def concerns(self, role: RoleName, text: str) -> bool:
         """Whether a request of this role, with this text in its messages, can be hit."""

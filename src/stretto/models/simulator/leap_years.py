@@ -145,8 +145,8 @@ results, so there is nothing to optimise.
 ## The program
 
 {_CODE}
-Save it as `leap_years.py` and start it with `python leap_years.py`. In 2025 the output begins 2028, 2032, 2036 and \
-ends 2096, 2104, 2108.
+Save it as `leap_years.py` and start it with `python leap_years.py`. Run in 2026, it begins with 2028, 2032, \
+2036 and ends with 2096, 2104, 2108.
 """,
     "test": """\
 ## How it is tested
