@@ -65,11 +65,12 @@ def show(run: str | None, last: bool, brief: bool, as_json: bool, store: Path | 
             sys.stdout.write(e.encode(event).decode() + "\n")
         return
     told = fold(events)
-    for line in [*_head(told, _status(told, kept)), *_plan(told)]:
+    status = _status(told, kept)
+    for line in [*_head(told, status), *_plan(told)]:
         click.echo(line)
     records = {} if brief else kept.records(run_id)
     for call in told.calls:
-        for line in _call(call, records.get(call.fingerprint)):
+        for line in _call(call, records.get(call.fingerprint), status):
             click.echo(line)
     if told.answer is not None:
         click.echo(f"\n## Answer{_mark(told.simulated)}\n\n{told.answer}")
@@ -102,11 +103,14 @@ def _plan(run: Run) -> list[str]:
     return [*lines, *(f"  remark: {remark}" for remark in run.plan.remarks), ""]
 
 
-def _call(call: CallRecord, record: Record | None) -> list[str]:
+def _call(call: CallRecord, record: Record | None, status: str) -> list[str]:
     done = call.finished
     whose = call.subtask or call.role
     facts = [call.model + (f" (answered by {done.answered_by})" if done and done.answered_by else "")]
-    facts.append("under way" if done is None else done.error or f"finish {done.finish}")
+    if done is None:
+        facts.append("under way" if status == "running" else "cut off with its run")
+    else:
+        facts.append(done.error or f"finish {done.finish}")
     if done and done.usage:
         facts.append(f"{done.usage.input_tokens:,} + {done.usage.output_tokens:,} tokens")
     if call.started_at and call.finished_at:

@@ -178,7 +178,9 @@ def _calls(run: Run) -> str:
     again = sum(len(call.retries) for call in run.calls) - held
     facts = {"reused": reused, "retried": again, "held back": held}
     remarks = ", ".join(f"{number} {word}" for word, number in facts.items() if number)
-    return f"{len(run.calls)} call{'s' if len(run.calls) != 1 else ''}" + (f" ({remarks})" if remarks else "")
+    asked = len(run.calls) - reused
+    over = f" over {run.executions} executions" if run.executions > 1 else ""
+    return f"{asked} call{'s' if asked != 1 else ''}{over}" + (f" ({remarks})" if remarks else "")
 
 
 def short(text: str | None, most: int = 100) -> str:
