@@ -29,12 +29,14 @@ from stretto.errors import (
     ReplyError,
     RequestError,
     ServerError,
+    WorkError,
 )
 from stretto.models.simulator import KINDS, Fault, SimulatedModel, SimulatedProvider, Simulator, parse_fault, role_of
 from stretto.models.simulator.rates import duration
 from stretto.models.simulator.tokens import pieces
 from stretto.plan.book import plan_schema, rest_request
-from stretto.types import Message, Request, Result, Role, RoleName, Subtask
+from stretto.types import Limits, Message, Request, Result, Role, RoleName, Subtask
+from stretto.workflow import Workflow
 
 LEAP = "Write a program that prints the next 20 leap years."
 TEA = "Write an overview of how tea came to Europe."
@@ -621,3 +623,10 @@ def test_the_simulator_in_the_process_does_not_load_aiohttp() -> None:
     code = "import sys, stretto.models.simulator; print('aiohttp' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
+
+
+def test_silence_lasts_no_longer_than_a_call_may() -> None:
+    silent = Simulator(ttft=0, tokens_per_second=1e6, faults=(Fault("silence", role="worker"),))
+    flow = Workflow("sim:x", {"a": "sim:x"}, "sim:x", limits=Limits(timeout=0.2, attempts=1), providers={"sim": silent})
+    with pytest.raises(WorkError, match="did not finish within the time of one call"):
+        flow.run_sync("Describe tea in 3 subtasks")

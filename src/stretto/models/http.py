@@ -141,7 +141,8 @@ def failure(error: Exception, where: str, *, began: bool, late: str) -> errors.C
             return errors.RequestError(f"{where}: no usable URL")
         case aiohttp.ClientConnectorError():
             proxy = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
-            reason = error.strerror or error.os_error
+            refused = isinstance(error.os_error, ConnectionRefusedError)
+            reason = "nothing listens there; is the server running?" if refused else error.strerror or error.os_error
             return errors.ConnectError(f"{where}: cannot connect to {proxy}{error.host}:{error.port} ({reason})")
         case aiohttp.ClientHttpProxyError():
             return errors.ConnectError(f"{where}: the proxy answers {error.status} {error.message}")

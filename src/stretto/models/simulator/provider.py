@@ -139,4 +139,4 @@ async def _sleep_until(moment: float, until: float) -> None:
     if moment > now:
         await asyncio.sleep(min(moment, until) - now)
     if moment > until:
-        raise CallTimeout("not finished in time")
+        raise CallTimeout("the simulated model did not finish within the time of one call (timeout)")
