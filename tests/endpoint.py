@@ -9,7 +9,7 @@ import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any, ParamSpec, Self
 
-from stretto.calls import Call, Chunk, Done, Reasoning, Text, Transcript, fingerprint
+from stretto.calls import Call, Chunk, Done, Reasoning, Text, Transcript, Urgency, fingerprint
 from stretto.models.chat import ChatModel, Endpoints
 from stretto.models.providers import Provider
 from stretto.types import Message, Request
@@ -200,7 +200,7 @@ def call(
     *, stream: bool = True, schema: Any = None, described: bool = False, messages: Any = PROMPT, **options: Any
 ) -> Call:
     request = Request("x:tea", messages, options, schema)
-    return Call("c1", "r1", "worker", "t1", request, fingerprint(request), stream, 0, described)
+    return Call("c1", "r1", "worker", "t1", request, fingerprint(request), stream, Urgency(0), described)
 
 
 class Heard:

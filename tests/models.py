@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from stretto.calls import Call, Chunk, Done, Model, Sent, Text, fingerprint
+from stretto.calls import Call, Chunk, Done, Model, Sent, Text, Urgency, fingerprint
 from stretto.engine import Execution
 from stretto.errors import CallError
 from stretto.events import AnyEvent, RunStarted
@@ -155,10 +155,10 @@ def policies(model: Model, limits: Limits) -> Model:
     return Retry(Limit(model, admission, lane, limits.max_wait), limits.attempts, limits.max_wait)
 
 
-def call(text: str = "Hello", *, role: RoleName = "worker", priority: int = 2, stream: bool = True) -> Call:
+def call(text: str = "Hello", *, role: RoleName = "worker", urgency: int = 2, stream: bool = True) -> Call:
     """A call as the engine makes it."""
     request = Request("sim:x", (Message("user", text),))
-    return Call("c1", "r1", role, None, request, fingerprint(request), stream, priority)
+    return Call("c1", "r1", role, None, request, fingerprint(request), stream, Urgency(urgency))
 
 
 async def listen(model: Model, asked: Call) -> list[Chunk]:

@@ -246,10 +246,10 @@ def test_the_urgent_go_first_then_those_who_came_first_whatever_lane_they_wait_i
     async def main() -> None:
         desk, order = Desk(parallel=1), list[str]()
         other = desk.admission.lane("other", Gate())
-        await desk.admission.enter(desk.lane, 0, desk.admission.ticket())
+        await desk.admission.enter(desk.lane, (0,), desk.admission.ticket())
 
         async def one(name: str, lane: Lane, priority: int) -> None:
-            await desk.admission.enter(lane, priority, desk.admission.ticket())
+            await desk.admission.enter(lane, (priority,), desk.admission.ticket())
             order.append(name)
             desk.admission.leave(lane)
 
@@ -284,15 +284,15 @@ def test_who_is_cancelled_at_the_very_moment_of_admission_takes_no_slot_along() 
     async def main() -> None:
         desk = Desk(parallel=1)
         enter = desk.admission.enter
-        await enter(desk.lane, 0, 0)
-        waiting = asyncio.create_task(enter(desk.lane, 0, 1))
+        await enter(desk.lane, (0,), 0)
+        waiting = asyncio.create_task(enter(desk.lane, (0,), 1))
         await asyncio.sleep(0)
         desk.admission.leave(desk.lane)  # lets the waiting one in, which does not know it yet
         waiting.cancel()
         await asyncio.wait([waiting])
         assert waiting.cancelled()
         assert in_use(desk) == 0
-        await enter(desk.lane, 0, 2)
+        await enter(desk.lane, (0,), 2)
 
     virtually(main())
 
@@ -332,7 +332,7 @@ def test_whatever_comes_goes_and_gives_up_no_slot_is_ever_lost_or_given_twice(
 
         async def one(lane: Lane, until: asyncio.Event) -> None:
             nonlocal inside
-            await admission.enter(lane, 0, admission.ticket())
+            await admission.enter(lane, (0,), admission.ticket())
             inside += 1
             assert inside <= parallel
             try:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 import pytest
 from msgspec.structs import replace
 
-from stretto.calls import Call, Chunk, Done, Reasoning, Restarted, Sent, Text, fingerprint
+from stretto.calls import Call, Chunk, Done, Reasoning, Restarted, Sent, Text, Urgency, fingerprint
 from stretto.errors import ServerError
 from stretto.models.simulator import Simulator, parse_fault
 from stretto.models.simulator.provider import SimulatedProvider
@@ -18,7 +18,7 @@ REQUEST = Request("sim:default", (Message("user", "Describe tea."),))
 
 
 def call(request: Request = REQUEST, name: str = "c1") -> Call:
-    return Call(name, "R", "worker", None, request, fingerprint(request), stream=True, priority=2)
+    return Call(name, "R", "worker", None, request, fingerprint(request), True, Urgency(2))
 
 
 class Asked:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stretto import prompts
-from stretto.calls import Call, Done, Sent, Text, fingerprint
+from stretto.calls import Call, Done, Sent, Text, Urgency, fingerprint
 from stretto.errors import (
     AuthError,
     CallError,
@@ -101,7 +101,7 @@ def repair(request: Request, known: list[Subtask]) -> Request:
 
 
 def call(request: Request, *, stream: bool = True) -> Call:
-    return Call("c1", "r1", "worker", None, request, fingerprint(request), stream, 0)
+    return Call("c1", "r1", "worker", None, request, fingerprint(request), stream, Urgency(0))
 
 
 async def listen(model: SimulatedModel, request: Request, *, stream: bool = True) -> tuple[list[str], Done]:

@@ -4,14 +4,15 @@ Real endpoints, the simulator and the policies around them all have this shape.
 """
 
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from decimal import Decimal
 from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
 
 from stretto.events import CallRetried, RunDegraded
-from stretto.types import Reply, Request, RoleName, Usage
+from stretto.types import Allowance, Reply, Request, RoleName, Usage
 
 FINGERPRINT_VERSION = 1
 
@@ -37,11 +38,33 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+class Urgency:
+    """How much a call holds its run back: the lower its `key`, the sooner it is served.
+
+    It may grow while the call waits: `hasten` tells whoever is in `hastened`. `critical` says whether nothing else
+    would hold the run back for longer.
+    """
+
+    __slots__ = ("critical", "hastened", "key")
+
+    def __init__(self, *key: float, critical: Callable[[], bool] = lambda: True) -> None:
+        self.key = key
+        self.critical = critical
+        self.hastened: list[Callable[[], None]] = []
+
+    def hasten(self, *key: float) -> None:
+        """Serve the call as `key` says, if that is sooner."""
+        if key < self.key:
+            self.key = key
+            for tell in self.hastened:
+                tell()
+
+
 class Call(Struct, frozen=True):
     """One request to a model, with what the policies need to know beside it.
 
-    Only `request` is part of the fingerprint. Lower `priority` goes first. `described`: the prompt itself says what
-    form the reply must have, so it need not be told again where the provider takes no schema.
+    Only `request` is part of the fingerprint. `described`: the prompt itself says what form the reply must have, so it
+    need not be told again where the provider takes no schema.
     """
 
     id: str
@@ -51,12 +74,15 @@ class Call(Struct, frozen=True):
     request: Request
     fingerprint: str
     stream: bool
-    priority: int
+    urgency: Urgency
     described: bool = False
 
 
 class Sent(Struct, frozen=True):
-    """The request left."""
+    """The request left. `reserved`, `reserved_cost`: what was set aside for it at most, if anything was."""
+
+    reserved: Usage | None = None
+    reserved_cost: Decimal | None = None
 
 
 class Text(Struct, frozen=True):
@@ -95,7 +121,7 @@ class Done(Struct, frozen=True):
 KEPT = frozenset({"stop", "length"})
 """Finish reasons of replies worth remembering: the provider was done with them, whole or at the limit we set."""
 
-Chunk = Sent | Text | Reasoning | Restarted | Notice | Done
+Chunk = Sent | Allowance | Text | Reasoning | Restarted | Notice | Done
 
 
 class Transcript:

@@ -6,12 +6,15 @@
     ├── TaskError              a task or input that cannot be used
     ├── PlanError              the orchestrator's reply held no plan
     ├── WorkError              every subtask failed, so there is nothing to answer from
+    ├── DeadlineError          the deadline came before there was anything to answer from
     ├── StoreError             the run store cannot be read or written
     │   ├── StoreLocked        another program holds it
     │   ├── RunNotFound
     │   └── RunBusy            another process is carrying this run
     └── CallError              a request to a model failed
         ├── AuthError          401, 403: the key is refused
+        ├── BudgetError        the run's budget does not allow the call
+        ├── CircuitOpen        the model failed too often and is left alone for a while
         ├── QuotaError         out of credit or quota; waiting does not help
         ├── RequestError       400, 404, 413, 422, …: the request itself is refused
         ├── ReplyError         an answer that is no chat completion (a proxy's page, say)
@@ -51,6 +54,10 @@ class WorkError(StrettoError):
     """Every subtask failed, so there is nothing to answer from."""
 
 
+class DeadlineError(StrettoError):
+    """The deadline came before there was anything to answer from."""
+
+
 class StoreError(StrettoError):
     """The run store cannot be read or written."""
 
@@ -77,16 +84,27 @@ class CallError(StrettoError):
         status: int | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
+        allowance: object = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.request_id = request_id
         self.retry_after = retry_after
         """Seconds the provider asked to wait, if it said."""
+        self.allowance = allowance
+        """What the answer said of the provider's limits: a `stretto.types.Allowance`, or None."""
 
 
 class AuthError(CallError):
     """The key is refused (401, 403)."""
+
+
+class BudgetError(CallError):
+    """The run's budget does not allow the call; nothing was sent."""
+
+
+class CircuitOpen(CallError):
+    """The model failed too often and is left alone for a while; nothing was sent."""
 
 
 class QuotaError(CallError):

@@ -28,6 +28,21 @@ class Usage(Struct, frozen=True):
         )
 
 
+class Quota(Struct, frozen=True):
+    """What a provider says of one limit: how much it is, what is left of it, and seconds until all of it is back."""
+
+    limit: float
+    remaining: float
+    reset: float | None = None
+
+
+class Allowance(Struct, frozen=True):
+    """What a provider says of its limits with an answer."""
+
+    requests: Quota | None = None
+    tokens: Quota | None = None
+
+
 class Role(Struct, frozen=True):
     """Which model does a part of the work, and how it is asked.
 

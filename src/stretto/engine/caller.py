@@ -6,13 +6,13 @@ from itertools import count
 
 from stretto import events as e
 from stretto import prompts
-from stretto.calls import Call, Chunk, Done, Model, Restarted, Text, Transcript, fingerprint
+from stretto.calls import Call, Chunk, Done, Model, Restarted, Text, Transcript, Urgency, fingerprint
 from stretto.engine.ledger import Ledger
 from stretto.errors import CallError, StrettoError
 from stretto.store.journal import Journal
 from stretto.types import Message, Request, Role, RoleName
 
-_PRIORITY: Mapping[RoleName, int] = {"orchestrator": 0, "synthesizer": 1, "worker": 2}
+_URGENCY: Mapping[RoleName, int] = {"orchestrator": 0, "synthesizer": 1, "worker": 2}
 
 
 def request_for(role: Role, prompt: str) -> Request:
@@ -76,6 +76,6 @@ class Caller:
             request=request,
             fingerprint=fingerprint(request),
             stream=role.stream or role_name != "worker",
-            priority=_PRIORITY[role_name],
+            urgency=Urgency(_URGENCY[role_name]),
             described=role_name == "orchestrator" and prompts.describes_plan(role.prompt or ""),
         )

@@ -62,11 +62,11 @@ class Gate:
 
 
 class Lane:
-    """Everyone behind one key: a gate of its own, and those who wait before it, by priority, then by arrival."""
+    """Everyone behind one key: a gate of its own, and those who wait before it, by urgency, then by arrival."""
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
-        self.waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self.waiting: list[tuple[tuple[float, ...], int, asyncio.Future[None]]] = []
         self.refused_since: float | None = None
         """The loop time since which every request was refused; None if the last one was not."""
         self._spacing = 0.0  # seconds between two requests, learned from refusals
@@ -152,10 +152,10 @@ class Admission:
         """A place in the order of arrival; a call that is sent back keeps it."""
         return next(self._tickets)
 
-    async def enter(self, lane: Lane, priority: int, ticket: int) -> None:
+    async def enter(self, lane: Lane, urgency: tuple[float, ...], ticket: int) -> None:
         """Wait until a request may go out; who entered must leave."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(lane.waiting, (priority, ticket, future))
+        heapq.heappush(lane.waiting, (urgency, ticket, future))
         self._admit()
         try:
             await future
@@ -186,7 +186,7 @@ class Admission:
             self._gate.enter(now)
             heapq.heappop(lane.waiting)[2].set_result(None)
 
-    def _next(self, now: float) -> tuple[float, tuple[int, int], Lane] | None:
+    def _next(self, now: float) -> tuple[float, tuple[tuple[float, ...], int], Lane] | None:
         """Whoever may go first, from when, and in which lane; the most urgent of those who may go at the same time."""
         fronts = []
         for lane in self._lanes.values():

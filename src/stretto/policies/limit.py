@@ -30,7 +30,7 @@ class Limit:
         arrived, ticket = loop.time(), self._admission.ticket()
         held_since: float | None = None
         while True:
-            await self._admission.enter(self._lane, call.priority, ticket)
+            await self._admission.enter(self._lane, call.urgency.key, ticket)
             entered, spoken = loop.time(), False
             try:
                 async with aclosing(self._model.stream(call)) as chunks:
