@@ -11,9 +11,11 @@ from stretto.calls import Call, Chunk, Done, Model, Sent, Text, Urgency, fingerp
 from stretto.engine import Execution
 from stretto.errors import CallError
 from stretto.events import AnyEvent, RunStarted
+from stretto.policies.account import Account
 from stretto.policies.admission import Admission, Gate
+from stretto.policies.composition import Composition, Opened
 from stretto.policies.limit import Limit
-from stretto.policies.memo import Memo
+from stretto.policies.prices import FREE, Prices
 from stretto.policies.retry import Retry
 from stretto.runs import Run
 from stretto.store.journal import Journal
@@ -134,11 +136,13 @@ def carry(
         async with Journal("r1", path=None, show=show, history=history) as journal:
             if not history:
                 journal.append(RunStarted(task=task, workflow={}))
-            polite = policies(asked, definition.limits)
-            replies: dict[str, Any] = {}
-            asking: dict[str, asyncio.Event] = {}
+            limits, replies = definition.limits, dict[str, Any]()
+            account, prices = Account(limits), Prices()
+            prices.known |= dict.fromkeys(all_models(definition), FREE)
+            polite = limited(asked, limits)
+            composition = Composition(lambda name: Opened(name, polite), limits, account, prices, replies)
             try:
-                await Execution(definition, journal, lambda _: Memo(polite, replies, asking), replies).execute()
+                await Execution(definition, journal, composition.model, account, replies).execute()
             except Exception as group:  # noqa: BLE001 - the test looks at it
                 error = group
                 while isinstance(error, BaseExceptionGroup):
@@ -148,11 +152,21 @@ def carry(
     return virtually(main())
 
 
-def policies(model: Model, limits: Limits) -> Model:
+def all_models(definition: Definition) -> list[str]:
+    """Every model of a definition, as written."""
+    roles = [definition.orchestrator, *definition.workers.values(), definition.synthesizer]
+    return [model for role in roles if role for model in role.models]
+
+
+def limited(model: Model, limits: Limits) -> Model:
     """A model as a pool opens it."""
     admission = Admission(Gate(limits.parallel, limits.rpm))
-    lane = admission.lane("sim", Gate())
-    return Retry(Limit(model, admission, lane, limits.max_wait), limits.attempts, limits.max_wait)
+    return Limit(model, admission, admission.lane("sim", Gate()), limits.max_wait)
+
+
+def policies(model: Model, limits: Limits) -> Model:
+    """A model that waits for admission and is asked again."""
+    return Retry(limited(model, limits), limits.attempts, limits.max_wait)
 
 
 def call(text: str = "Hello", *, role: RoleName = "worker", urgency: int = 2, stream: bool = True) -> Call:
