@@ -179,7 +179,7 @@ class Account:
             shorten, _, _, wish, future = self._waiting[0]
             if future.done():
                 heapq.heappop(self._waiting)
-            elif self._fits(wish, wish.output):
+            elif not shorten and self._fits(wish, wish.output):
                 self._grant(wish, wish.output, future)
             elif self._outstanding:
                 return
@@ -196,7 +196,7 @@ class Account:
         while self._waiting:
             _, _, _, wish, future = self._waiting[0]
             least = _least(wish.output)
-            fair = self._most(wish) // left
+            fair = self._most(wish, wish.output * left) // left
             left -= 1
             if future.done():
                 heapq.heappop(self._waiting)
@@ -212,9 +212,9 @@ class Account:
         self._outstanding += 1
         future.set_result(output)
 
-    def _most(self, wish: Wish) -> int:
-        """The longest reply that would fit, in tokens, up to what was wanted."""
-        least, most = 0, wish.output
+    def _most(self, wish: Wish, most: int) -> int:
+        """The longest reply that would fit, in tokens, up to `most`."""
+        least = 0
         while least < most:
             middle = (least + most + 1) // 2
             least, most = (middle, most) if self._fits(wish, middle) else (least, middle - 1)
