@@ -64,7 +64,8 @@ class Call(Struct, frozen=True):
     """One request to a model, with what the policies need to know beside it.
 
     Only `request` is part of the fingerprint. `described`: the prompt itself says what form the reply must have, so it
-    need not be told again where the provider takes no schema.
+    need not be told again where the provider takes no schema. `shorten`: rather a shorter reply than none, if the
+    budget does not allow for the whole. `duplicate`: the same call is under way already, and this one races it.
     """
 
     id: str
@@ -76,6 +77,8 @@ class Call(Struct, frozen=True):
     stream: bool
     urgency: Urgency
     described: bool = False
+    shorten: bool = False
+    duplicate: bool = False
 
 
 class Sent(Struct, frozen=True):
@@ -108,7 +111,10 @@ class Notice(Struct, frozen=True):
 
 
 class Done(Struct, frozen=True):
-    """The reply is complete, as far as its `finish` reason goes (`stop`, `length`, `content_filter`, …)."""
+    """The reply is complete, as far as its `finish` reason goes (`stop`, `length`, `content_filter`, …).
+
+    `asked`: the model that was asked, as written, if it was not the first choice.
+    """
 
     finish: str
     usage: Usage | None = None
@@ -116,6 +122,7 @@ class Done(Struct, frozen=True):
     request_id: str | None = None
     reused: bool = False
     simulated: bool = False
+    asked: str | None = None
 
 
 KEPT = frozenset({"stop", "length"})

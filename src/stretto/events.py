@@ -119,12 +119,16 @@ class CallFinished(Event, frozen=True, kw_only=True):
 
 
 class CallRetried(Event, frozen=True, kw_only=True):
-    """A request failed and is asked again after `wait` seconds; a rate-limited one does not count as an attempt."""
+    """A request failed and is asked again after `wait` seconds; a rate-limited one does not count as an attempt.
+
+    Nor does one with `duplicate`: that is asked beside a request that takes its time.
+    """
 
     reason: str
     wait: float
     attempt: int
     rate_limited: bool = False
+    duplicate: bool = False
     call: str = ""
     role: RoleName = "worker"
     subtask: str | None = None

@@ -32,7 +32,7 @@ class Ledger:
                 self._started = True
                 self._journal.append(e.CallStarted(**self._whose(), fingerprint=call.fingerprint), request=call.request)
             case Notice(e.CallRetried() as event):
-                self._attempts += not event.rate_limited
+                self._attempts += not (event.rate_limited or event.duplicate)
                 self._journal.append(replace(event, **self._whose()))
             case Notice(event):
                 self._journal.append(event)
