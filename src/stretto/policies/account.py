@@ -7,6 +7,7 @@ from itertools import count
 
 from msgspec import Struct
 
+from stretto.calls import Call
 from stretto.errors import BudgetError
 from stretto.policies.estimate import tokens_in, usual_output
 from stretto.types import Limits, Price, RoleName, Usage
@@ -135,9 +136,9 @@ class Account:
         """What a call came to that is over."""
         return self._bills.pop(call, Bill())
 
-    def may_duplicate(self, role: RoleName) -> bool:
+    def may_hedge(self, call: Call) -> bool:
         """Whether a second asking of a call would stay within the share of the run's cost that duplicates may have."""
-        known, total = self._usual.get(role, (0, Amount()))
+        known, total = self._usual.get(call.role, (0, Amount()))
         if not known:
             return False
         paid = self._duplicates
