@@ -11,7 +11,9 @@ from stretto.calls import Call, Chunk, Done, Model, Sent, Text, Urgency, fingerp
 from stretto.engine import Execution
 from stretto.errors import CallError
 from stretto.events import AnyEvent, RunStarted
-from stretto.policies.admission import Admission, Gate
+from stretto.policies.governor.gate import Gate
+from stretto.policies.governor.lane import Lane
+from stretto.policies.governor.line import Governor, Line
 from stretto.policies.limit import Limit
 from stretto.policies.memo import Memo
 from stretto.policies.retry import Retry
@@ -150,9 +152,8 @@ def carry(
 
 def policies(model: Model, limits: Limits) -> Model:
     """A model as a pool opens it."""
-    admission = Admission(Gate(limits.parallel, limits.rpm))
-    lane = admission.lane("sim", Gate())
-    return Retry(Limit(model, admission, lane, limits.max_wait), limits.attempts, limits.max_wait)
+    line = Line(Governor(), Gate(limits.parallel, limits.rpm, limits.tpm), Lane(Gate()))
+    return Retry(Limit(model, line, limits.max_wait), limits.attempts, limits.max_wait)
 
 
 def call(text: str = "Hello", *, role: RoleName = "worker", urgency: int = 2, stream: bool = True) -> Call:

@@ -7,7 +7,9 @@ from typing import Protocol, Self
 from stretto.calls import Model
 from stretto.models.providers import Provider, from_environment, key_of, split_model
 from stretto.models.simulator import SimulatedProvider, Simulator
-from stretto.policies.admission import Admission, Gate, Lane
+from stretto.policies.governor.gate import Configured, Gate
+from stretto.policies.governor.lane import Lane
+from stretto.policies.governor.line import Line, governor
 from stretto.policies.limit import Limit
 from stretto.policies.retry import Retry
 from stretto.types import Limits
@@ -36,9 +38,11 @@ class Pool:
     def __init__(self, providers: Mapping[str, AnyProvider], limits: Limits) -> None:
         self._providers = providers
         self._limits = limits
-        self._admission = Admission(Gate(limits.parallel, limits.rpm))
+        self._gate = Gate(limits.parallel, limits.rpm, limits.tpm)
+        self._lines: dict[Lane, Line] = {}
         self._endpoints: Endpoints | None = None
         self._simulated: dict[str, SimulatedProvider] = {}
+        self._lanes: dict[str, Lane] = {}
         self._models: dict[str, Model] = {}
         self._users = 0
 
@@ -62,11 +66,16 @@ class Pool:
         provider = self._providers[name]
         if isinstance(provider, Simulator):
             simulated = self._simulated.setdefault(name, SimulatedProvider(provider))
-            return self._limited(simulated.connect(model, self._limits.timeout), self._admission.lane(name, Gate()))
+            # One simulated provider is one pool's, and its limits are those of all its models.
+            lane = self._lanes.setdefault(name, Lane(Gate(), slow_start=simulated.limited))
+            return self._limited(simulated.connect(model, self._limits.timeout), lane)
         provider = from_environment(name, provider, os.environ)
         key = key_of(name, provider, os.environ)
-        # Two names for one key at one address are one lane.
-        lane = self._admission.lane(f"{provider.base_url} {key}", Gate(provider.parallel, provider.rpm))
+        configured = Configured(provider.parallel, provider.rpm, provider.tpm)
+        # Two names for one key at one address are one lane, in whatever workflow of this process.
+        lane = governor().lane(
+            f"{provider.base_url} {key}", model, configured, slow_start=configured == Configured() and not provider.local
+        )
         if self._endpoints is None:
             from stretto.models import chat  # aiohttp is half of the start-up, and the simulator needs none of it
 
@@ -75,4 +84,5 @@ class Pool:
 
     def _limited(self, model: Model, lane: Lane) -> Model:
         most = self._limits.max_wait
-        return Retry(Limit(model, self._admission, lane, most), self._limits.attempts, most)
+        line = self._lines.setdefault(lane, Line(governor(), self._gate, lane))
+        return Retry(Limit(model, line, most), self._limits.attempts, most)

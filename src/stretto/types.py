@@ -63,13 +63,14 @@ class Role(Struct, frozen=True):
 class Limits(Struct, frozen=True):
     """What one workflow may use.
 
-    `parallel`: calls in flight. `rpm`: requests a minute. `attempts`: how often a call is asked before its error
+    `parallel`: calls in flight. `rpm`, `tpm`: requests and tokens a minute. `attempts`: how often a call is asked before its error
     counts. `timeout`: seconds of one whole call. `max_wait`: seconds a call may be held back by rate limits.
     """
 
     parallel: int = 64
     max_subtasks: int = 64
     rpm: float | None = None
+    tpm: float | None = None
     attempts: int = 4
     timeout: float = 600.0
     max_wait: float = 900.0

@@ -154,11 +154,11 @@ def _check(definition: Definition, providers: Mapping[str, AnyProvider]) -> None
             except (TypeError, ValueError) as error:
                 raise ConfigError(f"{place}.{key}: cannot be written as JSON: {error}") from error
     _check_numbers(
-        "limits", definition.limits, ("parallel", "max_subtasks", "attempts"), ("rpm", "timeout", "max_wait")
+        "limits", definition.limits, ("parallel", "max_subtasks", "attempts"), ("rpm", "tpm", "timeout", "max_wait")
     )
     for name, known in providers.items():
         if isinstance(known, Provider):
-            _check_numbers(f"providers.{name}", known, ("parallel",), ("rpm", "connect", "first_byte", "silence"))
+            _check_numbers(f"providers.{name}", known, ("parallel",), ("rpm", "tpm", "connect", "first_byte", "silence"))
 
 
 def _check_numbers(place: str, holder: Struct, counts: Sequence[str], amounts: Sequence[str]) -> None:

@@ -49,6 +49,11 @@ class SimulatedProvider:
         self._rates.charge(script.usage.output_tokens)
         return script
 
+    @property
+    def limited(self) -> bool:
+        """Whether it has limits."""
+        return self._rates.limited
+
     def allowance(self, now: float) -> Allowance | None:
         """What an answer says of the limits; None without limits, or if nothing is told of them."""
         return self._rates.allowance(now)

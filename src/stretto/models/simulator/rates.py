@@ -69,6 +69,11 @@ class Rates:
         if bucket := self._buckets.get("tokens"):
             bucket.take(reply_tokens)
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is one at all."""
+        return bool(self._buckets)
+
     def _told(self, wait: float) -> float | None:
         return {"headers": wait, "retry_after": float(math.ceil(wait)), "nothing": None}[self._tells]
 
