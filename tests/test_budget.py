@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from models import Line, Scripted, call, listen, outcome
+from models import Beat, Scripted, call, listen, outcome
 from stretto.calls import Done, Notice, Sent
 from stretto.errors import BudgetError, CutError, RequestError
 from stretto.policies.account import Account, Amount, Wish
@@ -199,7 +199,7 @@ def test_an_unknown_price_is_unknown_and_not_nothing() -> None:
 def test_a_failed_attempt_settles_at_its_estimate(stream: bool, error: Exception, lost: Usage) -> None:
     async def main() -> None:
         account = Account(limits(tokens=10_000))
-        said: list[Line] = ["a" * 12, error] if lost.output_tokens else [error]
+        said: list[Beat] = ["a" * 12, error] if lost.output_tokens else [error]
         await outcome(paid(Scripted(lambda _c, _n: said), account), call("x" * 300, stream=stream))
         assert account.bill("c1").lost == lost
         assert account.spent.tokens == lost.input_tokens + lost.output_tokens
