@@ -58,7 +58,8 @@ class SimulatedProvider:
 
     def complete(self, fingerprint: str, script: Script) -> None:
         """Take note that a reply was sent to its finish."""
-        self.completed[fingerprint] += bool(script.pieces)
+        if script.pieces:
+            self.completed[fingerprint] += 1
 
     def rate_headers(self, now: float) -> Mapping[str, str]:
         """The limits as HTTP headers; empty without limits."""

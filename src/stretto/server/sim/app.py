@@ -36,7 +36,7 @@ def simulator_app(simulator: Simulator) -> web.Application:
     app = web.Application(client_max_size=_LARGEST_BODY)
     app[PROVIDER] = SimulatedProvider(simulator)
     app[_TICKER] = Ticker()
-    app.router.add_post("/v1/chat/completions", _chat_completions)
+    app.router.add_post("/v1/chat/completions", _listened_to)
     app.router.add_get("/v1/models", _models)
     return app
 
@@ -68,6 +68,14 @@ async def serve(simulator: Simulator, host: str, port: int, ready: Callable[[str
 
 async def _models(_: web.Request) -> web.Response:
     return web.Response(body=models_body(PROFILES), content_type="application/json")
+
+
+async def _listened_to(request: web.Request) -> web.StreamResponse:
+    """The reply; a caller who leaves in the middle of it is no error to be reported."""
+    try:
+        return await _chat_completions(request)
+    except ConnectionError:
+        return web.Response()
 
 
 async def _chat_completions(request: web.Request) -> web.StreamResponse:
