@@ -153,28 +153,40 @@ def test_an_orchestrator_that_fails_for_ever_is_asked_four_times_and_nobody_else
     assert [call.finished.attempts for call in told.run.calls if call.finished] == [4]
 
 
-@pytest.mark.parametrize("fault", ["500", "reset", "html", "empty"])
-def test_after_a_synthesizer_that_failed_resume_asks_for_the_answer_alone(fault: str, tmp_path: Path) -> None:
-    def flow(*faults: Fault) -> Workflow:
-        simulator = Simulator(ttft=0, tokens_per_second=1e6, faults=faults)
-        limits = Limits(attempts=1)
-        providers = {"sim": simulator}
-        return Workflow(
-            "sim:x", {"part": "sim:x"}, "sim:x", limits=limits, providers=providers, store=tmp_path / "s.db"
-        )
+# After a run without an answer, what `resume` asks at a provider that is well again; the rest was paid and is kept.
+RESUMED = {
+    "500 always role=orchestrator": 8,
+    "schema always role=orchestrator": 8,
+    "500 always role=worker": 7,
+    "html once role=worker": 7,
+    "500 always role=synthesizer": 1,
+    "reset always role=synthesizer": 1,
+    "html once role=synthesizer": 1,
+    "empty always role=synthesizer": 1,
+    "disconnect always role=synthesizer": 1,
+}
 
-    failing, sound = flow(parse_fault(f"{fault} always role=synthesizer")), flow()
+
+@pytest.mark.parametrize(("fault", "more"), RESUMED.items())
+def test_resume_asks_only_what_was_not_completed(fault: str, more: int, tmp_path: Path) -> None:
+    def flow(*faults: Fault) -> Workflow:
+        providers = {"sim": Simulator(ttft=0, tokens_per_second=1e6, faults=faults)}
+        once = Limits(attempts=1)
+        return Workflow("sim:x", {"part": "sim:x"}, "sim:x", limits=once, providers=providers, store=tmp_path / "s.db")
+
+    failing, sound = flow(parse_fault(fault)), flow()
 
     async def main() -> None:
         async with failing.stream(TASK) as events:
             with pytest.raises(StrettoError):
                 await events.finished()
-            assert failing.pool._simulated["sim"].completed.total() == 7
+            before = failing.pool._simulated["sim"].completed
         async with sound.resume(events.run_id) as again:
             run = await again.finished()
-            asked = dict(sound.pool._simulated["sim"].asked)
+            asked = sound.pool._simulated["sim"].asked
         assert run.coverage.complete
-        assert asked == {run.calls[-1].fingerprint: 1}
-        assert run.calls[-1].role == "synthesizer"
+        assert list(asked.values()) == [1] * more
+        assert not before.keys() & asked.keys()
+        assert run.calls[-1].fingerprint in asked
 
     asyncio.run(main())

@@ -56,11 +56,6 @@ class SimulatedProvider:
         self._rates.charge(script.usage.output_tokens)
         return script
 
-    def complete(self, fingerprint: str, script: Script) -> None:
-        """Take note that a reply was sent to its finish."""
-        if script.pieces:
-            self.completed[fingerprint] += 1
-
     def rate_headers(self, now: float) -> Mapping[str, str]:
         """The limits as HTTP headers; empty without limits."""
         return self._rates.headers(now)
@@ -77,6 +72,11 @@ class SimulatedProvider:
             raise
         finally:
             self.in_flight -= 1
+
+    def complete(self, fingerprint: str, script: Script) -> None:
+        """Take note that a reply was sent to its finish."""
+        if script.pieces:
+            self.completed[fingerprint] += 1
 
 
 class SimulatedModel:
