@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from stretto.calls import Call, Chunk, Done, Sent, Text
 from stretto.errors import CallError, CallTimeout, ConnectError, CutError, EmptyReply, ReplyError
+from stretto.models.simulator.faults import Outages
 from stretto.models.simulator.rates import Rates
 from stretto.models.simulator.refusals import Refusal
 from stretto.models.simulator.script import Script, write_script
@@ -18,18 +19,21 @@ from stretto.types import Allowance, Request
 class SimulatedProvider:
     """What all models of one simulated provider share: how often each request was asked, and the limits.
 
-    `asked` counts by fingerprint what was let in; `refused` what the limits kept out. `cancelled` counts the calls that
+    `asked` counts by fingerprint what was let in; `completed`, the replies with a text that were sent to their finish,
+    which are what a caller has paid for and got; `refused` counts what the limits kept out, `cancelled` the calls that
     their caller gave up.
     """
 
     def __init__(self, simulator: Simulator | None = None) -> None:
         self.simulator = simulator or Simulator()
         self.asked: Counter[str] = Counter()
+        self.completed: Counter[str] = Counter()
         self.refused = 0
         self.in_flight = 0
         self.max_in_flight = 0
         self.cancelled = 0
         self._rates = Rates(self.simulator)
+        self._outages = Outages()
 
     def connect(self, model: str, timeout: float = math.inf) -> "SimulatedModel":
         """The model of this name; every name works, see `PROFILES` for those that mean something.
@@ -44,7 +48,10 @@ class SimulatedProvider:
         if refusal := self._rates.admit(prompt_tokens, now):
             self.refused += 1
             return refusal
-        script = write_script(self.simulator, model, request, fingerprint, self.asked[fingerprint])
+        nth = self.asked[fingerprint]
+        script = write_script(
+            self.simulator, model, request, fingerprint, nth, lambda fault: self._outages.last(fault, now)
+        )
         self.asked[fingerprint] += 1
         self._rates.charge(script.usage.output_tokens)
         return script
@@ -75,6 +82,11 @@ class SimulatedProvider:
         finally:
             self.in_flight -= 1
 
+    def complete(self, fingerprint: str, script: Script) -> None:
+        """Take note that a reply was sent to its finish."""
+        if script.pieces:
+            self.completed[fingerprint] += 1
+
 
 class SimulatedModel:
     """A `Model` in the process: same seam, same errors, no network."""
@@ -101,6 +113,7 @@ class SimulatedModel:
                 raise error
             async for text in _spoken(script, now, until, streamed=call.stream):
                 yield Text(text)
+        self._provider.complete(call.fingerprint, script)
         # Only after the call has left the count: who stops reading at `Done` has not cancelled anything.
         yield Done(script.finish, script.usage, f"sim:{self._name}", script.request_id, simulated=True)
 
