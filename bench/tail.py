@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from statistics import median, quantiles
 
@@ -48,9 +48,9 @@ class Purse:
         self._share = share
         self.requests = self.duplicates = self.tokens = self.doubled = 0
 
-    def may_hedge(self, call: Call) -> bool:
-        """Whether a duplicate fits, at its worst, into the share of what was spent up to now."""
-        return self.doubled + _worst(call) <= self._share * self.tokens
+    def may_hedge(self, calls: Sequence[Call]) -> bool:
+        """Whether duplicates of these fit, at their worst, into the share of what was spent up to now."""
+        return self.doubled + sum(map(_worst, calls)) <= self._share * self.tokens
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The model's reply, noted down."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 
 import pytest
@@ -35,16 +35,17 @@ class Track:
         """`runs`: what is said to a request asked for the first time, for the second, and so on."""
         self.model = Scripted(lambda asked, nth: [2.0, "So."] if words(asked).startswith("learn") else runs[nth])
         self.latencies = Latencies()
-        self.allowed = 1_000
+        self.allowed = 1_000  # duplicates in all
+        self.asked = 0
         self.spare: Callable[[], bool] = lambda: True
         self._learned = learned
 
     def _spare(self) -> bool:
         return self.spare()
 
-    def may_hedge(self, _: Call) -> bool:
-        self.allowed -= 1
-        return self.allowed >= 0
+    def may_hedge(self, calls: Sequence[Call]) -> bool:
+        self.asked += 1
+        return len(calls) <= self.allowed - sum(asked.duplicate for asked in self.model.calls)
 
     def around(self, model: Model) -> Hedge:
         return Hedge(model, self.latencies, self._spare, self)
@@ -182,11 +183,11 @@ def test_only_a_critical_call_with_room_and_money_is_asked_twice_and_as_soon_as_
     virtually(main())
 
 
-def test_the_account_is_asked_last() -> None:
+def test_without_room_the_account_is_not_asked() -> None:
     track = Track([100.0, "slow"], ["quick"])
     track.spare = lambda: False
     track.told(call())
-    assert track.allowed == 1_000
+    assert track.asked == 0
 
 
 @BOTH
@@ -307,6 +308,33 @@ def test_duplicates_leave_one_after_another_so_that_room_and_money_are_what_they
         assert duplicates == ["0", "1"]  # the oldest first
         await asyncio.gather(*stragglers)
         await track.at_rest()
+
+    virtually(main())
+
+
+def test_where_the_money_is_not_for_all_that_are_late_it_is_kept_for_the_last_of_them() -> None:
+    async def main() -> None:
+        def script(asked: Call, nth: int) -> Iterable[Line]:
+            return [0.5, "quick"] if nth else [10.0 + int(words(asked)), "Hello"]
+
+        track = Track(learned=300)
+        await track.learn()
+        track.model._script, track.allowed = script, 2
+        await asyncio.gather(*(listen(track.around(track.model), call(str(n))) for n in range(5)))
+        assert [words(asked) for asked in track.model.calls if asked.duplicate] == ["3", "4"]
+        assert track.model.sent_at[5:] == [14.0, 14.0]  # as soon as the other three have answered
+        await track.at_rest()
+
+    virtually(main())
+
+
+def test_what_could_not_be_paid_for_alone_does_not_count() -> None:
+    async def main() -> None:
+        track = Track([100.0, "slow"], [0.5, "quick"], learned=300)
+        await track.learn()
+        track.may_hedge = lambda calls: all(words(asked) != "dear" for asked in calls)  # type: ignore[method-assign]
+        await asyncio.gather(*(listen(track.around(track.model), call(text)) for text in ("dear", "cheap")))
+        assert [words(asked) for asked in track.model.calls if asked.duplicate] == ["cheap"]
 
     virtually(main())
 

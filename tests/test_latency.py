@@ -2,11 +2,14 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models import call
+from stretto.calls import Call
 from stretto.policies.latency import ENOUGH, REMEMBERED, SHORTEST, Flight, Flights, percentile
 from virtual import clock, virtually
 
@@ -50,7 +53,7 @@ def test_given_up_ones_do_not_bias_it() -> None:
 
 
 async def answered(flights: Flights, count: int, seconds: float) -> None:
-    sent = [flights.send(None) for _ in range(count)]
+    sent = [flights.send(call()) for _ in range(count)]
     await asyncio.sleep(seconds)
     for flight in sent:
         flights.answer(flight)
@@ -80,10 +83,11 @@ class Watch:
         self.yes = yes
 
     def send(self, number: int) -> Flight:
-        return self.flights.send(lambda most: self._late(number, most))
+        return self.flights.send(call(str(number)), lambda most, late: self._late(number, most, late))
 
-    def _late(self, number: int, most: float) -> bool:
+    def _late(self, number: int, most: float, late: Sequence[Call]) -> bool:
         assert most == 2.0
+        assert str(number) in [asked.request.messages[-1].content for asked in late]
         self.told.append((clock(), number))
         if self.yes:
             asyncio.get_running_loop().call_later(0.25, self.flights.departed)
