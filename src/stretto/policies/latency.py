@@ -2,9 +2,10 @@
 
 import asyncio
 import math
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 
+from stretto.calls import Call
 from stretto.types import RoleName
 
 REMEMBERED = 400
@@ -37,19 +38,20 @@ def percentile(times: Iterable[tuple[float, bool]], share: float = SHARE) -> flo
     return None
 
 
+Late = Callable[[float, Sequence[Call]], bool]
+"""What is called when a request is late: with the seconds most take, and the calls of its run that are late, itself
+among them. It says whether something was done about it; if not, it is called again later."""
+
+
 class Flight:
-    """One request on its way; `took`: the seconds until it was answered, or (not `answered`) given up.
+    """One request on its way; `took`: the seconds until it was answered, or (not `answered`) given up."""
 
-    `late` is called once it takes longer than most, with the seconds most take, and says whether something is done
-    about it; if not, it is called again later.
-    """
+    __slots__ = ("answered", "call", "late", "sent_at", "took")
 
-    __slots__ = ("answered", "late", "look_at", "sent_at", "took")
-
-    def __init__(self, sent_at: float, late: Callable[[float], bool] | None) -> None:
+    def __init__(self, call: Call, sent_at: float, late: Late | None) -> None:
+        self.call = call
         self.sent_at = sent_at
         self.late = late
-        self.look_at = -math.inf
         self.took: float | None = None
         self.answered = False
 
@@ -71,11 +73,12 @@ class Flights:
         self._most: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._departing = False
+        self._let_be = False  # somebody who is late
 
-    def send(self, late: Callable[[float], bool] | None) -> Flight:
+    def send(self, call: Call, late: Late | None = None) -> Flight:
         """A request left; without `late` nobody is told of it. Whoever sent must answer or lose it."""
         loop = asyncio.get_running_loop()
-        flight = Flight(loop.time(), late)
+        flight = Flight(call, loop.time(), late)
         self._last.append(flight)
         if late is not None:
             self._watched[flight] = None
@@ -88,7 +91,7 @@ class Flights:
         flight.answered = True
         self.lose(flight)
         self._answers += 1
-        if self._answers * _RECKONINGS >= len(self._last):
+        if self._let_be or self._answers * _RECKONINGS >= len(self._last):
             self._look()
 
     def lose(self, flight: Flight) -> None:
@@ -122,19 +125,21 @@ class Flights:
 
     def _tell(self, most: float, now: float) -> float:
         """Tell the oldest that is late and has use for it; the loop time at which to look again."""
-        again = math.inf
+        again, late, calls = math.inf, list[Flight](), defaultdict[str, list[Call]](list)
         for flight in self._watched:
-            due = max(flight.sent_at + most, flight.look_at)
-            if due <= now + _HAIR:
-                assert flight.late is not None  # noqa: S101 - else it is not watched
-                if flight.late(most):
-                    del self._watched[flight]
-                    self._departing = True
-                    return math.inf
-                due = flight.look_at = now + _LATER * (now - flight.sent_at)
-            again = min(again, due)
-            if flight.look_at == -math.inf:
+            if flight.sent_at + most > now + _HAIR:
+                again = flight.sent_at + most
                 break  # whoever was sent later is not late either
+            late.append(flight)
+            calls[flight.call.run].append(flight.call)
+        self._let_be = bool(late)
+        for flight in late:
+            assert flight.late is not None  # noqa: S101 - else it is not watched
+            if flight.late(most, calls[flight.call.run]):
+                del self._watched[flight]
+                self._departing = True
+                return math.inf
+            again = min(again, now + _LATER * (now - flight.sent_at))
         return again
 
     def _rest(self) -> None:

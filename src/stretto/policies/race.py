@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from stretto.calls import KEPT, Call, Chunk, Done, Model, Notice, Reasoning, Restarted, Sent, Text
 from stretto.errors import CallError
 from stretto.events import CallRetried
-from stretto.policies.latency import Flight, Flights
+from stretto.policies.latency import Flight, Flights, Late
 
 Said = Chunk | CallError | None
 """A chunk, the error a stream ends with, or None after its last chunk."""
@@ -18,10 +18,10 @@ class Runner:
     """One of the requests for a call. `chunks` is its stream, `held` what it said that was not passed on.
 
     Its next chunk is awaited in place, or in the task `reading` if somebody else may be quicker; the stream belongs to
-    one of them at a time. `late`: see `Flight`.
+    one of them at a time. `late`: see there.
     """
 
-    def __init__(self, model: Model, call: Call, flights: Flights, late: Callable[[float], bool] | None = None) -> None:
+    def __init__(self, model: Model, call: Call, flights: Flights, late: Late | None = None) -> None:
         self.call = call
         self.chunks = model.stream(call)
         self.held: list[Chunk] = []
@@ -49,7 +49,7 @@ class Runner:
         """Start the clock when a request leaves, stop it when that is answered or has failed."""
         if isinstance(said, Sent):
             self._land(answered=False)
-            self.flight = self._flights.send(self.late)
+            self.flight = self._flights.send(self.call, self.late)
             self._depart()
         elif isinstance(said, Text | Reasoning | Done):
             self._land(answered=True)
@@ -94,10 +94,11 @@ class Runner:
 class Race:
     """The requests for one call: the first one, and from when it is late and `may` allows it, a second.
 
-    Until there is a `winner`, `hear` what comes next and let `judge` say what of it is passed on. Must be closed.
+    `may` is asked with all calls of the run that are late. Until there is a `winner`, `hear` what comes next and let
+    `judge` say what of it is passed on. Must be closed.
     """
 
-    def __init__(self, model: Model, call: Call, flights: Flights, may: Callable[[Call], bool]) -> None:
+    def __init__(self, model: Model, call: Call, flights: Flights, may: Callable[[Call, Sequence[Call]], bool]) -> None:
         self.winner: Runner | None = None
         self._model = model
         self._call = call
@@ -157,9 +158,9 @@ class Race:
         finally:
             await self._first.close()
 
-    def _late(self, most: float) -> bool:
+    def _late(self, most: float, late: Sequence[Call]) -> bool:
         """The first request takes longer than most: send the second, if that may be."""
-        if not self._may(self._call):
+        if not self._may(self._call, late):
             return False
         self._most, self._first.late = most, None
         self._second = Runner(self._model, replace(self._call, duplicate=True), self._flights)
