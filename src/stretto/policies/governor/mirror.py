@@ -9,18 +9,31 @@ from stretto.types import Quota
 _MINUTE = 60.0
 _RESERVE = 0.05  # of the bucket stays in it, so that jitter on the way does not overdraw it
 _MOST_RESERVE = 2.0  # requests; in tokens, those of so many requests
+_JITTER = 0.05  # seconds within which requests may overtake one another
 _LOW = 0.1  # of the bucket: then it is as good as empty
 _FOREIGN = 0.2  # of the rate used by others: then we share
 _SPAN = 5.0  # seconds over which the use of others is averaged
 _LESS, _MORE, _MUCH_MORE = 0.7, 0.02, 0.1  # our share, at congestion; a second later; a second later at a good level
 
 
+class Burst:
+    """Requests that went out at about the same time: they may arrive in any order."""
+
+    __slots__ = ("count", "since")
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.count = 0
+
+
 class Mark(NamedTuple):
     """What was known when a request went out: sent in all, level afterwards, corrections so far."""
 
+    amount: float
     spent: float
     level: float
     corrected: float
+    burst: Burst
 
 
 class Mirror:
@@ -39,6 +52,7 @@ class Mirror:
         self._foreign, self._foreign_at = 0.0, 0.0
         self._share, self._cut_at, self._grown_at = 1.0, -math.inf, 0.0
         self._next_at = -math.inf
+        self._burst = Burst(-math.inf)
 
     @property
     def known(self) -> bool:
@@ -61,23 +75,34 @@ class Mirror:
     def take(self, amount: float, now: float) -> Mark:
         """Use so much."""
         self._spent += amount
+        if now > self._burst.since + _JITTER:
+            self._burst = Burst(now)
+        self._burst.count += 1
         bucket = self._bucket
         if bucket is None:
-            return Mark(self._spent, math.nan, 0.0)
+            return Mark(amount, self._spent, math.nan, 0.0, self._burst)
         bucket.take(amount, now)
         if self._share < 1:
             spacing = amount / (self._share * bucket.rate)
             self._next_at = max(self._next_at, now - spacing) + spacing
-        return Mark(self._spent, bucket.level(now), self._corrected)
+        return Mark(amount, self._spent, bucket.level(now), self._corrected, self._burst)
 
-    def tell(self, quota: Quota, mark: Mark, sent_at: float, now: float, *, crowded: bool | None = None) -> None:
-        """Take note of a header that came with the answer to the request of this mark.
+    def give_back(self, mark: Mark, now: float) -> None:
+        """A request was refused, so it used nothing."""
+        self._spent -= mark.amount
+        if self._bucket is not None:
+            self._bucket.take(-mark.amount, now)
+
+    def tell(
+        self, quota: Quota, mark: Mark, sent_at: float, now: float, *, refused: bool, crowded: bool | None = None
+    ) -> None:
+        """Take note of a header that came with the answer to the request of this mark, or with its refusal.
 
         `crowded`: whether others use the key, if that is known better elsewhere.
         """
-        if sent_at < self._heard:
+        if sent_at < self._heard - _JITTER:
             return
-        self._heard = sent_at
+        self._heard = max(self._heard, sent_at)
         rate, size = _shape(quota)
         bucket = self._bucket
         if bucket is None or quota.limit != self._limit or math.isnan(mark.level):
@@ -90,6 +115,10 @@ class Mirror:
         bucket.rate, bucket.size = rate, max(size, bucket.size)
         level = _level(quota, bucket)
         surprise = mark.level - level - (self._corrected - mark.corrected)
+        if refused:
+            surprise = max(0.0, surprise + mark.amount)
+        else:  # each of a burst may have arrived in another's place; in the mean they are right
+            surprise /= mark.burst.count
         bucket.take(surprise, now)
         self._corrected += surprise
         self._note(surprise, now)
