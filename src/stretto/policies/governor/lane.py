@@ -55,7 +55,7 @@ class Lane:
         self.gate = gate
         self.refused_since: float | None = None
         """The loop time since which every request was refused; None if the last one was not."""
-        self._requests, self._tokens = Mirror(), Mirror()
+        self._requests, self._tokens = Mirror(), Mirror(vague=True)
         self._learned = Learned(slow_start=slow_start)
         self._told = False
         self._paused_until = -math.inf

@@ -6,6 +6,8 @@ Slow start, additive increase, multiplicative decrease, as in TCP: V. Jacobson, 
 import math
 from typing import Literal
 
+from stretto.policies.governor.gate import TICK
+
 _START = 16.0
 _QUICKEST, _SLOWEST, _UNKNOWN = 0.05, 0.3, 0.15  # seconds in which a refusal comes back
 _FIRST = 1.0  # seconds; the shortest pause a pace is guessed from
@@ -112,7 +114,7 @@ class Pace:
             return False
         spacing = 1.0 / self.rate(now)
         waited = now - self._next_at < spacing / 2
-        self._next_at = max(self._next_at, now - spacing) + spacing
+        self._next_at = max(self._next_at, now - max(spacing, TICK)) + spacing
         return waited
 
     def guess(self, rate: float, begin: float) -> None:
@@ -152,7 +154,7 @@ class Learned:
     def opens_at(self, now: float) -> float:
         """From when one more may go out."""
         paced = self._pace.opens_at(now)
-        return paced if self._means == "pace" else max(paced, self.window.opens_at(now))
+        return paced if self._means == "pace" and self._pace.known else max(paced, self.window.opens_at(now))
 
     def enter(self, now: float) -> tuple[int, bool]:
         """One request goes out: its number, and whether it had to wait for the pace."""
@@ -160,8 +162,8 @@ class Learned:
             self._refused_at = now
         self._sent += 1
         self.window.enter(now)
-        if self._means == "unknown" and self.window.size > 1.1 * self._crowd + 2:
-            self._means = "pace"  # as many in flight as were refused before, and more, are none too many
+        if self._means in ("unknown", "crowd") and self.window.size > 1.1 * self._crowd + 2:
+            self._means, self.window.careful = "pace", False  # more than were refused before are none too many
         return self._sent, self._pace.enter(now)
 
     def leave(self) -> None:
