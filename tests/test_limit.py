@@ -173,8 +173,9 @@ def test_an_answer_to_an_older_request_does_not_end_the_doubling() -> None:
             return passage
 
         error = RateLimited("429")
-        assert lane.refuse(sent(5.0), error, now=6.0) == 7.0
-        lane.accept(sent(5.5), now=6.5)
+        earlier = sent(5.0)
+        assert lane.refuse(sent(5.5), error, now=6.0) == 7.0
+        lane.accept(earlier, now=6.5)
         assert lane.refuse(sent(7.0), error, now=7.5) == 9.5
         lane.accept(sent(9.5), now=9.6)
         assert lane.refuse(sent(9.6), error, now=10.0) == 11.0

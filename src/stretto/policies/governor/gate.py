@@ -7,6 +7,9 @@ from msgspec import Struct
 HAIR = 1e-5
 """Timers and floats do not meet exactly: what lacks no more than this is there."""
 
+TICK = 0.01
+"""Seconds by which a timer may be late without a loss: what was not sent in time may be sent at once."""
+
 
 class Bucket:
     """A token bucket: fills at `rate` a second up to `size`, full at first. What is taken may leave a debt."""

@@ -11,7 +11,7 @@ from stretto.types import Allowance, RoleName, Usage
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
-_UNKNOWN_REPLY = 500.0  # tokens expected of a model that has not answered yet
+_UNKNOWN_REPLY = 300.0  # tokens expected of a model that has not answered yet
 _PER_CHARACTER = 0.25  # tokens, before the first answer
 _LEAST_WEIGHT = 0.02  # of the newest answer in a mean
 
@@ -55,7 +55,7 @@ class Lane:
         self.gate = gate
         self.refused_since: float | None = None
         """The loop time since which every request was refused; None if the last one was not."""
-        self._requests, self._tokens = Mirror(), Mirror()
+        self._requests, self._tokens = Mirror(), Mirror(vague=True)
         self._learned = Learned(slow_start=slow_start)
         self._told = False
         self._paused_until = -math.inf
@@ -96,17 +96,17 @@ class Lane:
         self._learned.leave()
         self.gate.leave(0.0 if passage.used is None else passage.tokens - passage.used, now)
 
-    def tell(self, passage: Passage, told: Allowance, now: float) -> None:
+    def tell(self, passage: Passage, told: Allowance, now: float, *, refused: bool = False) -> None:
         """The answer to a request said this of the limits."""
         if not self._told:
             self._told = True
             self._learned.lift()
         requests, tokens = passage.marks
         if told.requests:
-            self._requests.tell(told.requests, requests, passage.sent_at, now)
+            self._requests.tell(told.requests, requests, passage.sent_at, now, refused=refused)
         if told.tokens:
             crowded = self._requests.crowded if self._requests.known else None
-            self._tokens.tell(told.tokens, tokens, passage.sent_at, now, crowded=crowded)
+            self._tokens.tell(told.tokens, tokens, passage.sent_at, now, refused=refused, crowded=crowded)
 
     def accept(self, passage: Passage, now: float) -> None:
         """A request was not refused: something of its answer is here."""
@@ -132,23 +132,31 @@ class Lane:
         """
         passage.used = 0.0
         self._learned.window.hear(now - passage.sent_at)
+        until = self._until(passage, error, now)
+        told = error.allowance if isinstance(error.allowance, Allowance) else None
+        for mirror, mark in zip((self._requests, self._tokens), passage.marks, strict=True):
+            mirror.give_back(mark, now)
+        if told:
+            self.tell(passage, told, now, refused=True)
+        if not (told and _explains(told, passage)):
+            begin = max(until, self._paused_until)
+            if self._learned.refuse(passage.number, passage.sent_at, now, begin, paced=passage.paced):
+                self._refusals, self.refused_since = 1, now  # some got through, though nothing may be heard of them yet
+                until = self._until(passage, error, now)
+        return until
+
+    def _until(self, passage: Passage, error: CallError, now: float) -> float:
         if passage.sent_at > self._refused_at or self._refusals == 0:
             self._refusals += 1
             self._refused_at = now
         if self.refused_since is None:
             self.refused_since = now
         wait = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (self._refusals - 1))
-        until = self._refused_at + wait if error.retry_after is None else now + error.retry_after
-        told = error.allowance if isinstance(error.allowance, Allowance) else None
-        if told:
-            self.tell(passage, told, now)
-        if not (told and _explains(told, passage)):
-            self._learned.refuse(passage.number, passage.sent_at, now, max(0.0, until - now), paced=passage.paced)
-        return until
+        return self._refused_at + wait if error.retry_after is None else now + error.retry_after
 
     def crowd(self, passage: Passage, now: float) -> None:
         """The provider is overloaded."""
-        self._learned.crowd(passage.sent_at, now)
+        self._learned.overloaded(passage.sent_at, now)
 
     def pause(self, until: float) -> float:
         """Let nobody out before this loop time, or longer if that was said before; until when."""

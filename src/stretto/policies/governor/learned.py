@@ -7,11 +7,16 @@ Slow start, additive increase, multiplicative decrease, as in TCP (V. Jacobson, 
 import math
 from typing import Literal
 
+from stretto.policies.governor.gate import TICK
+
 _START = 16.0
 _QUICKEST, _SLOWEST, _UNKNOWN = 0.05, 0.3, 0.15  # seconds in which a refusal comes back
+_FIRST = 1.0  # seconds; the shortest pause a pace is guessed from
 _PATIENCE, _LONGEST_PATIENCE = 0.5, 16.0  # seconds before a refused window is tried at more again
 _DECREASE = 0.9
-_INCREASE = 0.03  # requests a second, a second, at a pace of one a second; grows with the root of the pace
+_LEAST, _LEAST_OF_GUESS = 0.7, 0.5
+_GUESSED_GROWTH = 1.7  # a second
+_INCREASE = 0.08  # requests a second, a second, at a pace of one a second; grows with the root of the pace
 
 
 class Window:
@@ -22,6 +27,8 @@ class Window:
         self.in_flight = 0
         self.proof = _UNKNOWN
         """Seconds after which a request that was not refused can be taken for accepted."""
+        self.careful = False
+        """Whether the size is about right, so that it grows by one at a time."""
         self._batch = size / 2
         self._full_since: float | None = None
         self._hold, self._patience = -math.inf, _PATIENCE
@@ -36,25 +43,37 @@ class Window:
     def enter(self, now: float) -> None:
         """One request goes out."""
         if self.in_flight >= self.size:
-            self.size += max(1.0, self._batch)
-            self._batch = min(2 * self._batch, self.size / 2)
-            self._patience = max(_PATIENCE, self._patience / 2)
-            self._full_since = None
+            self._grow(now)
         self.in_flight += 1
         if self._full_since is None and self.in_flight >= self.size:
             self._full_since = now
 
+    def _grow(self, now: float) -> None:
+        self._full_since = None
+        if self.careful:
+            self.size += 1.0
+            self._hold = now + self._patience
+            self._patience = max(_PATIENCE, self._patience / 2)
+        else:
+            self.size += max(1.0, self._batch)
+            self._batch = min(2 * self._batch, self.size / 2)
+
     def shrink(self, size: float, now: float) -> None:
-        """Be this small, and wait before growing again; longer each time."""
-        self.size, self._batch, self._full_since = max(1.0, size), 1.0, None
-        if size <= 0:  # nothing gets through, so this is not about how many there are
-            return
-        self._hold = now + self._patience
-        self._patience = min(_LONGEST_PATIENCE, 2 * self._patience)
+        """Be this small; if it is careful, wait before growing again, longer each time."""
+        self.size, self._batch, self._full_since, self._hold = max(1.0, size), 1.0, None, now
+        if self.careful:
+            self._hold += self._patience
+            self._patience = min(_LONGEST_PATIENCE, 2 * self._patience)
+
+    def close(self) -> None:
+        """One after another, until one gets through."""
+        self.size, self._batch, self._full_since, self.careful = 1.0, 1.0, None, False
 
     def open(self, size: float = _START) -> None:
         """Grow from this size as at first."""
-        self.size, self._batch, self._full_since, self._hold = max(self.size, size), size / 2, None, -math.inf
+        self.size = max(self.size, size)
+        self._batch, self._full_since, self._hold = self.size / 2, None, -math.inf
+        self._patience, self.careful = _PATIENCE, False
 
     def hear(self, seconds: float) -> None:
         """An answer, good or bad, came after so many seconds: so soon a refusal comes, too."""
@@ -79,11 +98,12 @@ class Pace:
     def rate(self, now: float) -> float:
         """Requests a second."""
         assert self._rate is not None  # noqa: S101 - asked only if there is one
-        seconds = now - self._since
+        seconds = max(0.0, now - self._since)
         if self._guessed:
-            return self._rate * 2.0 ** min(seconds, 64.0)
+            return self._rate * _GUESSED_GROWTH ** min(seconds, 64.0)
         # Slowly at first, then faster: others may have left, or a limit been raised.
-        return self._rate + min(0.05 * self._rate, _INCREASE * math.sqrt(self._rate)) * (seconds + seconds**3 / 300)
+        growth = min(0.05 * self._rate, _INCREASE * math.sqrt(self._rate))
+        return self._rate + growth * (seconds + seconds**3 / 300)
 
     def opens_at(self, now: float) -> float:
         """From when the next one may go out."""
@@ -95,18 +115,20 @@ class Pace:
             return False
         spacing = 1.0 / self.rate(now)
         waited = now - self._next_at < spacing / 2
-        self._next_at = max(self._next_at, now - spacing) + spacing
+        self._next_at = max(self._next_at, now - max(spacing, TICK)) + spacing
         return waited
 
-    def guess(self, rate: float, now: float) -> None:
-        """Begin at this pace, and double it every second."""
-        self._rate, self._guessed, self._since, self._next_at = rate, True, now, now
+    def guess(self, rate: float, begin: float) -> None:
+        """Begin at this pace, and quicken it soon."""
+        self._rate, self._guessed, self._since, self._next_at = rate, True, begin, begin
 
-    def learn(self, rate: float, now: float) -> None:
-        """So much was let through between two refusals: that is what is permitted."""
+    def learn(self, rate: float, refused: float, begin: float) -> None:
+        """So much was let through between two refusals, the second of a request that went out at `refused`."""
+        least = 0.0
         if self._rate is not None:
-            rate = max(rate, self.rate(now) / 2)  # there may have been less to send
-        self._rate, self._guessed, self._since, self._next_at = _DECREASE * rate, False, now, now
+            # There may have been less to send, or a bucket so small that what was not sent in time was lost.
+            least = self.rate(refused) * (_LEAST_OF_GUESS if self._guessed else _LEAST)
+        self._rate, self._guessed, self._since, self._next_at = max(_DECREASE * rate, least), False, begin, begin
 
     def lift(self) -> None:
         """Forget the pace."""
@@ -117,73 +139,84 @@ class Learned:
     """Window and pace of one model.
 
     A refusal may mean too many in flight or too many a second. It means the former if requests are refused whenever
-    about as many are in flight, and the latter if they are refused at fewer.
+    about as many are in flight, and the latter if they are refused at fewer, or let through at more.
     """
 
     def __init__(self, *, slow_start: bool) -> None:
         self.window = Window() if slow_start else Window(math.inf)
         self._pace = Pace()
         self._means: Literal["unrefused", "unknown", "crowd", "pace"] = "unrefused"
-        self._crowd = 0.0  # in flight at the last refusal, besides the refused
+        self._crowd = 0.0  # in flight when requests were refused, besides these
         self._sent = 0
-        self._cut_at = -math.inf  # when the first refusal of the last round came
-        self._cut_sent, self._cut_number, self._refused = 0.0, 0, 0  # that one: sent at, number; refused since
-        self._began: float | None = None
+        self._round_at = -math.inf  # when the first refusal of the last round came
+        self._refused_at, self._refused_number = -math.inf, 0  # when that one went out, and its number
+        self._refused = 0  # refused since, of those that went out after it
 
     def opens_at(self, now: float) -> float:
         """From when one more may go out."""
-        return max(self.window.opens_at(now), self._pace.opens_at(now))
+        paced = self._pace.opens_at(now)
+        return paced if self._means == "pace" and self._pace.known else max(paced, self.window.opens_at(now))
 
     def enter(self, now: float) -> tuple[int, bool]:
         """One request goes out: its number, and whether it had to wait for the pace."""
-        if self._began is None:
-            self._began = self._cut_sent = now
+        if not self._sent:
+            self._refused_at = now
         self._sent += 1
         self.window.enter(now)
-        if self._means == "unknown" and self.window.size > 1.1 * self._crowd + 2:
-            self._means = "pace"  # as many in flight as were refused before, and more, are none too many
+        if self._means in ("unknown", "crowd") and self.window.size > 1.1 * self._crowd + 2:
+            self._means, self.window.careful = "pace", False  # more than were refused before are none too many
         return self._sent, self._pace.enter(now)
 
     def leave(self) -> None:
         """One request has come back."""
         self.window.in_flight -= 1
 
-    def refuse(self, number: int, sent_at: float, now: float, pause: float, *, paced: bool) -> None:
-        """A request was refused; nobody goes out for `pause` seconds."""
+    def refuse(self, number: int, sent_at: float, now: float, begin: float, *, paced: bool) -> bool:
+        """A request was refused; nobody goes out before `begin`. Whether any got through since the last refusal."""
         others = self.window.in_flight - 1.0
-        if sent_at <= self._cut_at:  # it went out together with one that was refused before it
-            self._refused += number > self._cut_number
-            self._crowd = min(self._crowd, others)
-            self.window.size = max(1.0, min(self.window.size, _DECREASE * others))
-            return
-        through, seconds = number - self._cut_number - 1 - self._refused, sent_at - self._cut_sent
-        self._cut_at, self._cut_sent, self._cut_number, self._refused = now, sent_at, number, 0
-        self._interpret(others, through, seconds, now, pause, paced=paced)
-        self._crowd = others
-        self.window.shrink(_DECREASE * others, now + pause)
+        if sent_at <= self._round_at:  # it went out together with one that was refused before it
+            self._refused += number > self._refused_number
+            if self._means == "unknown":
+                self._crowd = min(self._crowd, others)
+                self.window.size = max(1.0, min(self.window.size, _DECREASE * others))
+            return False
+        through, seconds = number - self._refused_number - 1 - self._refused, sent_at - self._refused_at
+        self._round_at, self._refused_at, self._refused_number, self._refused = now, sent_at, number, 0
+        if others < 1 and through < 1:  # nothing gets through at all
+            self._means = "unrefused"
+            self.window.close()
+            return False
+        self._interpret(others, paced=paced)
+        if self._means == "unknown":
+            pause = max(_FIRST, begin - now)
+            self._pace.guess(max(through / (seconds + pause), 1.0 / pause), begin)
+        elif self._means == "pace":
+            self._pace.learn(through / max(seconds, 0.01), sent_at, begin)
+        if self._means in ("unknown", "crowd"):
+            self.window.shrink(_DECREASE * others, begin)
+        return through > 0
 
-    def _interpret(self, others: float, through: int, seconds: float, now: float, pause: float, *, paced: bool) -> None:
-        """What the first refusal of a round means for the pace."""
-        same = others >= 0.9 * self._crowd
-        if self._means == "unrefused":
-            self._means = "unknown"
-            if through > 1:
-                self._pace.guess(through / (seconds + pause), now + pause)
-        elif self._means == "unknown" and same and not paced:
-            self._means = "crowd"
-            self._pace.lift()
-        elif self._means == "crowd" and others >= 0.75 * self._crowd:
-            pass  # a little less than before: the window alone sees to it
-        else:
+    def _interpret(self, others: float, *, paced: bool) -> None:
+        """What the first refusal of a round means."""
+        if self._means == "unrefused" or (self._means == "pace" and not paced):
+            self._means, self._crowd, self.window.careful = "unknown", others, False
+        elif self._means == "unknown" and not paced and others >= 0.9 * self._crowd:
+            self.means_crowd(others)
+        elif self._means != "crowd" or others < 0.75 * self._crowd:
             self._means = "pace"
-            if through > 1 and seconds > 0:
-                self._pace.learn(through / seconds, now + pause)
+            self.window.open()
 
-    def crowd(self, sent_at: float, now: float) -> None:
-        """The provider is overloaded (503)."""
-        others = max(1.0, self.window.in_flight - 1.0)
-        if sent_at > self._cut_at:
-            self._means, self._cut_at, self._crowd = "crowd", now, others
+    def means_crowd(self, others: float) -> None:
+        """Too many were in flight."""
+        self._means, self._crowd, self.window.careful = "crowd", others, True
+        self._pace.lift()
+
+    def overloaded(self, sent_at: float, now: float) -> None:
+        """A request met an overloaded provider (503)."""
+        others = self.window.in_flight - 1.0
+        if sent_at > self._round_at:
+            self._round_at = now
+            self.means_crowd(others)
             self.window.shrink(_DECREASE * others, now)
 
     def open(self) -> None:
@@ -194,5 +227,6 @@ class Learned:
 
     def lift(self) -> None:
         """The provider tells its limits itself."""
-        self.window.open(math.inf)
         self._pace.lift()
+        self.window.open(math.inf)
+        self._means = "unrefused"
