@@ -20,7 +20,7 @@ from virtual import clock, virtually
 
 
 class Distant:
-    """A model so many seconds away, there and back. `whole`: headers come with the end of a reply, as usual for workers.
+    """A model so many seconds away, there and back. `whole`: headers come with the end of a reply, as they often do.
 
     A provider that has no room for more than `most` in flight refuses with 429 and tells nothing else.
     """
@@ -67,7 +67,13 @@ def limited(model: Model, gate: Gate | None = None, key: Gate | None = None, *, 
 
 
 def pressed(
-    count: int = 300, *, trip: float = 0.05, first: bool = True, gate: Gate | None = None, key: Gate | None = None, **settings: Any
+    count: int = 300,
+    *,
+    trip: float = 0.05,
+    first: bool = True,
+    gate: Gate | None = None,
+    key: Gate | None = None,
+    **settings: Any,
 ) -> Seen:
     """So many calls at once, after a first one that is through."""
     settings = {"tokens_per_second": float("inf"), "ttft": 1.0, "ttft_spread": 0.0, **settings}

@@ -7,7 +7,7 @@ from contextlib import aclosing
 import pytest
 from msgspec.structs import replace
 
-from models import Line, Scripted, call, listen, outcome
+from models import Beat, Scripted, call, listen, outcome
 from stretto.calls import Chunk, Done, Model, Sent
 from stretto.errors import (
     AuthError,
@@ -32,13 +32,13 @@ DOWN = (ServerError, ConnectError, CallTimeout)
 def down_until(moment: float, takes: float = 0.0) -> Scripted:
     """A model that fails what is sent before this time."""
 
-    def script(*_: object) -> Iterable[Line]:
+    def script(*_: object) -> Iterable[Beat]:
         return [takes, ServerError("500") if clock() < moment else "Hello"]
 
     return Scripted(script)
 
 
-def following(said: dict[str, list[Line]]) -> Scripted:
+def following(said: dict[str, list[Beat]]) -> Scripted:
     """A model that does as the prompt's first word says."""
     return Scripted(lambda asked, _: said[asked.request.messages[-1].content.split()[0]])
 

@@ -7,13 +7,15 @@ from contextlib import aclosing
 
 import pytest
 
-from models import Line, Scripted, call, listen, outcome
+from models import Beat, Scripted, call, listen, outcome
 from stretto.calls import Call, Chunk, Done, Model, Notice, Reasoning, Restarted, Sent, Text
 from stretto.errors import BudgetError, CallError, CutError, ServerError, StoreError
 from stretto.events import CallRetried
-from stretto.policies.admission import Admission, Gate
 from stretto.policies.breaker import Breaker, Circuit
 from stretto.policies.fallback import Fallback
+from stretto.policies.governor.gate import Gate
+from stretto.policies.governor.lane import Lane
+from stretto.policies.governor.line import Governor, Line
 from stretto.policies.hedge import Hedge
 from stretto.policies.latency import Latencies
 from stretto.policies.limit import Limit
@@ -31,7 +33,7 @@ def words(asked: Call) -> str:
 class Track:
     """A model that follows a script, and around it a hedge that has learned that most replies take 2 s."""
 
-    def __init__(self, *runs: Iterable[Line], learned: int = 40) -> None:
+    def __init__(self, *runs: Iterable[Beat], learned: int = 40) -> None:
         """`runs`: what is said to a request asked for the first time, for the second, and so on."""
         self.model = Scripted(lambda asked, nth: [2.0, "So."] if words(asked).startswith("learn") else runs[nth])
         self.latencies = Latencies()
@@ -213,7 +215,7 @@ def test_if_both_fail_the_error_of_the_first_goes_up(times: tuple[float, float])
 @BOTH
 @pytest.mark.parametrize("swap", [False, True])
 def test_a_reply_that_is_of_no_use_loses_as_long_as_the_other_is_under_way(stream: bool, swap: bool) -> None:
-    runs: list[list[Line]] = [[5.0, "good"], [1.0, Done("content_filter")]]
+    runs: list[list[Beat]] = [[5.0, "good"], [1.0, Done("content_filter")]]
     if swap:
         runs = [[3.0, Done("content_filter")], [5.0, "good"]]
     track = Track(*runs)
@@ -314,7 +316,7 @@ def test_duplicates_leave_one_after_another_so_that_room_and_money_are_what_they
 
 def test_where_the_money_is_not_for_all_that_are_late_it_is_kept_for_the_last_of_them() -> None:
     async def main() -> None:
-        def script(asked: Call, nth: int) -> Iterable[Line]:
+        def script(asked: Call, nth: int) -> Iterable[Beat]:
             return [0.5, "quick"] if nth else [10.0 + int(words(asked)), "Hello"]
 
         track = Track(learned=300)
@@ -357,7 +359,7 @@ def test_what_is_still_under_way_counts_as_long() -> None:
 
 def test_the_stragglers_of_a_first_burst_are_asked_again_as_soon_as_most_have_answered() -> None:
     async def main() -> None:
-        def script(asked: Call, nth: int) -> Iterable[Line]:
+        def script(asked: Call, nth: int) -> Iterable[Beat]:
             number = int(words(asked))
             return ["quick"] if nth else [100.0 if number >= 95 else 1 + number / 95, "Hello"]
 
@@ -374,19 +376,18 @@ def test_the_stragglers_of_a_first_burst_are_asked_again_as_soon_as_most_have_an
 def test_cancelled_at_any_moment_it_leaves_nothing_behind(stream: bool, again: int) -> None:
     chance = random.Random(7)
 
-    def script(asked: Call, nth: int) -> Iterable[Line]:
+    def script(asked: Call, nth: int) -> Iterable[Beat]:
         lot = random.Random(f"{words(asked)} {nth}")
-        ends: list[Line] = [ServerError("500"), CutError("cut"), "lo", Done("content_filter")]
-        begins: list[Line] = ["Hel", Reasoning("Hm"), 0.1]
+        ends: list[Beat] = [ServerError("500"), CutError("cut"), "lo", Done("content_filter")]
+        begins: list[Beat] = ["Hel", Reasoning("Hm"), 0.1]
         return [lot.lognormvariate(0.5, 1.5), lot.choice(begins), lot.random(), lot.choice(ends)]
 
     async def main(moment: float) -> int:
         track = Track(learned=360)
         await track.learn()
         track.model._script = script
-        admission = Admission(Gate(30))
-        lane = admission.lane("key", Gate())
-        inner = Retry(Limit(track.model, admission, lane, 900), 3)
+        gate, key = Gate(30), Gate()
+        inner = Retry(Limit(track.model, Line(Governor(), gate, Lane(key)), 900), 3)
         hedge = track.around(Fallback([("sim:x", inner), ("sim:y", inner)]))
         tasks = [asyncio.create_task(outcome(hedge, call(str(n), stream=stream))) for n in range(40)]
         await asyncio.sleep(moment)
@@ -396,7 +397,7 @@ def test_cancelled_at_any_moment_it_leaves_nothing_behind(stream: bool, again: i
             await asyncio.sleep(0)
         await asyncio.wait(tasks)
         await track.at_rest()
-        assert (lane.gate._in_flight, admission._gate._in_flight) == (0, 0)
+        assert (gate.in_flight, key.in_flight) == (0, 0)
         return sum(asked.duplicate for asked in track.model.calls)
 
     duplicates = [virtually(main(chance.uniform(0, 15))) for _ in range(20)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+from collections.abc import Sequence
 from decimal import Decimal
 from itertools import count
 
@@ -83,8 +84,8 @@ class Account:
         self._tickets = count()
         self._serving: asyncio.Handle | None = None
         self._bills: dict[str, Bill] = {}
-        self._duplicates = Amount()
-        self._usual: dict[RoleName, tuple[int, Amount]] = {}
+        self._duplicates = Amount()  # settled ones, and those under way at what they will usually come to
+        self._usual: dict[RoleName, tuple[int, Usage, Price | None]] = {}
 
     def set_aside(self, prompt: str, output: int | None, price: Price | None) -> None:
         """What the synthesis needs at least: the part of its prompt that is known now, and its reply."""
@@ -116,7 +117,7 @@ class Account:
         self._outstanding -= 1
         self._serve_soon()
 
-    def settle(self, call: str, usage: Usage, price: Price | None, *, lost: bool, duplicate: bool = False) -> None:
+    def settle(self, call: str, usage: Usage, price: Price | None, *, lost: bool) -> None:
         """An attempt of a call is over and has used this much; `lost` if it brought no reply."""
         paid = amount(usage, price)
         self.spent += paid
@@ -124,27 +125,38 @@ class Account:
         bill.cost = None if price is None or bill.cost is None else bill.cost + paid.money
         if lost:
             bill.lost += usage
-        if duplicate:
-            self._duplicates += paid
 
     def note(self, role: RoleName, usage: Usage, price: Price | None) -> None:
-        """Remember what calls of a role usually take."""
-        known, total = self._usual.get(role, (0, Amount()))
-        self._usual[role] = known + 1, total + amount(usage, price)
+        """Remember what a reply in this role took."""
+        known, total, _ = self._usual.get(role, (0, Usage(), None))
+        self._usual[role] = known + 1, total + usage, price
+
+    def usual(self, role: RoleName) -> tuple[Usage, Price | None] | None:
+        """What a call in this role has taken so far, on the average, and its price."""
+        if role not in self._usual:
+            return None
+        known, total, price = self._usual[role]
+        return Usage(-(-total.input_tokens // known), -(-total.output_tokens // known)), price
+
+    def race(self, paid: Amount) -> None:
+        """A duplicate is expected to cost so much, or did cost so much more than was expected."""
+        self._duplicates += paid
 
     def bill(self, call: str) -> Bill:
         """What a call came to that is over."""
         return self._bills.pop(call, Bill())
 
-    def may_hedge(self, call: Call) -> bool:
-        """Whether a second asking of a call would stay within the share of the run's cost that duplicates may have."""
-        known, total = self._usual.get(call.role, (0, Amount()))
-        if not known:
-            return False
-        paid = self._duplicates
-        if total.money:
-            return paid.money + total.money / known <= Decimal(str(self._limits.hedge)) * self.spent.money
-        return paid.tokens + total.tokens / known <= self._limits.hedge * self.spent.tokens
+    def may_hedge(self, calls: Sequence[Call]) -> bool:
+        """Whether duplicates of all these calls stay within the share of the run's cost that they may have."""
+        total = self._duplicates
+        for call in calls:
+            usual = self.usual(call.role)
+            if usual is None:
+                return False
+            total += amount(*usual)
+        if self.spent.money:
+            return total.money <= Decimal(str(self._limits.hedge)) * self.spent.money
+        return total.tokens <= self._limits.hedge * self.spent.tokens
 
     def told(self) -> str:
         """The limits and where they stand, for people."""

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from stretto.calls import Call, Chunk, Done, Model, Notice, Reasoning, Sent, Text
 from stretto.errors import AuthError, QuotaError, RequestError
 from stretto.events import RunDegraded
-from stretto.policies.account import Account, Wish, rank_of
+from stretto.policies.account import Account, Amount, Wish, amount, rank_of
 from stretto.policies.estimate import most_output, tokens_asked, tokens_in, usual_output
 from stretto.policies.prices import Prices
 from stretto.types import Price, Usage
@@ -81,6 +81,7 @@ class _Attempt:
         self._reserved: Usage | None = None
         self._cost: Decimal | None = None
         self._heard = 0  # tokens of the reply so far, estimated
+        self._racing = Amount()
 
     def reserve(self, most: Usage, price: Price | None) -> None:
         """So much was set aside."""
@@ -92,6 +93,7 @@ class _Attempt:
             self._heard += tokens_in(chunk.text)
         elif isinstance(chunk, Sent):
             self.sent = True
+            self._race()
             if self._reserved:
                 return Sent(self._reserved, self._cost)
         return chunk
@@ -101,13 +103,28 @@ class _Attempt:
         self.sent = False
         call = self._call
         usage = (done and done.usage) or self._estimate()
-        self._account.settle(call.id, usage, price, lost=done is None, duplicate=call.duplicate)
+        self._account.settle(call.id, usage, price, lost=done is None)
+        if call.duplicate:
+            self._account.race(amount(usage, price) - self._racing)
         if done:
             self._account.note(call.role, usage, price)
 
+    def _race(self) -> None:
+        """Count a duplicate as long as it runs at what such calls usually take."""
+        usual = self._account.usual(self._call.role)
+        if self._call.duplicate and usual:
+            self._racing = amount(*usual)
+            self._account.race(self._racing)
+
     def _estimate(self) -> Usage:
-        most = self._reserved or Usage(tokens_asked(self._call.request), most_output(self._call.request.options) or 0)
-        return most if not self._call.stream else Usage(most.input_tokens, self._heard)
+        """What an attempt used that did not say it: of a reply that is not streamed, all that it might have been."""
+        call = self._call
+        asked = self._reserved.input_tokens if self._reserved else tokens_asked(call.request)
+        if call.stream:
+            return Usage(asked, self._heard)
+        usual = self._account.usual(call.role)
+        output = most_output(call.request.options) or (usual[0].output_tokens if usual else 0)
+        return Usage(asked, self._reserved.output_tokens if self._reserved else output)
 
 
 def _within(call: Call, output: int) -> Call:

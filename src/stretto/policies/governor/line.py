@@ -76,16 +76,17 @@ class Line:
         place.call.urgency.hastened.append(place.hastened)
         self.push(place)
         try:
-            return await future
+            passage: Passage = await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled():
                 self.leave(future.result())  # it was let out and taken away in the same moment
-            else:
+            elif place.future is not None:
                 self._remove(place)
                 self._governor.admit()
             raise
         finally:
             place.call.urgency.hastened.remove(place.hastened)
+        return passage
 
     def push(self, place: Place) -> None:
         """Put a place where its urgency belongs."""
@@ -123,9 +124,10 @@ class Line:
         """Let one out."""
         future = place.future
         assert future is not None  # noqa: S101 - it waits
-        self._turn = (self._turn + 1) % _TURN
         self._remove(place)
-        future.set_result(self._go(place, now))
+        if not future.done():  # else its caller was cancelled in this same moment, and has yet to hear of it
+            self._turn = (self._turn + 1) % _TURN
+            future.set_result(self._go(place, now))
 
     def _go(self, place: Place, now: float) -> Passage:
         passage = Passage(place.call, place.tokens, place.characters, now)
