@@ -13,7 +13,7 @@ from stretto.errors import CallError
 from stretto.events import AnyEvent, RunStarted
 from stretto.policies.governor.gate import Gate
 from stretto.policies.governor.lane import Lane
-from stretto.policies.governor.line import Governor, Line
+from stretto.policies.governor.queue import Governor, Queue
 from stretto.policies.limit import Limit
 from stretto.policies.memo import Memo
 from stretto.policies.retry import Retry
@@ -152,8 +152,8 @@ def carry(
 
 def policies(model: Model, limits: Limits) -> Model:
     """A model as a pool opens it."""
-    line = Line(Governor(), Gate(limits.parallel, limits.rpm, limits.tpm), Lane(Gate()))
-    return Retry(Limit(model, line, limits.max_wait), limits.attempts, limits.max_wait)
+    queue = Queue(Governor(), Gate(limits.parallel, limits.rpm, limits.tpm), Lane(Gate()))
+    return Retry(Limit(model, queue, limits.max_wait), limits.attempts, limits.max_wait)
 
 
 def call(text: str = "Hello", *, role: RoleName = "worker", urgency: int = 2, stream: bool = True) -> Call:

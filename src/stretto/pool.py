@@ -9,7 +9,7 @@ from stretto.models.providers import Provider, from_environment, key_of, split_m
 from stretto.models.simulator import SimulatedProvider, Simulator
 from stretto.policies.governor.gate import Configured, Gate
 from stretto.policies.governor.lane import Lane
-from stretto.policies.governor.line import Line, governor
+from stretto.policies.governor.queue import Queue, governor
 from stretto.policies.limit import Limit
 from stretto.policies.retry import Retry
 from stretto.types import Limits
@@ -39,7 +39,7 @@ class Pool:
         self._providers = providers
         self._limits = limits
         self._gate = Gate(limits.parallel, limits.rpm, limits.tpm)
-        self._lines: dict[Lane, Line] = {}
+        self._queues: dict[Lane, Queue] = {}
         self._endpoints: Endpoints | None = None
         self._simulated: dict[str, SimulatedProvider] = {}
         self._lanes: dict[str, Lane] = {}
@@ -74,7 +74,10 @@ class Pool:
         configured = Configured(provider.parallel, provider.rpm, provider.tpm)
         # Two names for one key at one address are one lane, in whatever workflow of this process.
         lane = governor().lane(
-            f"{provider.base_url} {key}", model, configured, slow_start=configured == Configured() and not provider.local
+            f"{provider.base_url} {key}",
+            model,
+            configured,
+            slow_start=configured == Configured() and not provider.local,
         )
         if self._endpoints is None:
             from stretto.models import chat  # aiohttp is half of the start-up, and the simulator needs none of it
@@ -84,5 +87,5 @@ class Pool:
 
     def _limited(self, model: Model, lane: Lane) -> Model:
         most = self._limits.max_wait
-        line = self._lines.setdefault(lane, Line(governor(), self._gate, lane))
-        return Retry(Limit(model, line, most), self._limits.attempts, most)
+        queue = self._queues.setdefault(lane, Queue(governor(), self._gate, lane))
+        return Retry(Limit(model, queue, most), self._limits.attempts, most)

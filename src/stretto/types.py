@@ -63,8 +63,9 @@ class Role(Struct, frozen=True):
 class Limits(Struct, frozen=True):
     """What one workflow may use.
 
-    `parallel`: calls in flight. `rpm`, `tpm`: requests and tokens a minute. `attempts`: how often a call is asked before its error
-    counts. `timeout`: seconds of one whole call. `max_wait`: seconds a call may be held back by rate limits.
+    `parallel`: calls in flight. `rpm`, `tpm`: requests and tokens a minute. `attempts`: how often a call is asked
+    before its error counts. `timeout`: seconds of one whole call. `max_wait`: seconds a call may be held back by rate
+    limits.
     """
 
     parallel: int = 64

@@ -158,7 +158,9 @@ def _check(definition: Definition, providers: Mapping[str, AnyProvider]) -> None
     )
     for name, known in providers.items():
         if isinstance(known, Provider):
-            _check_numbers(f"providers.{name}", known, ("parallel",), ("rpm", "tpm", "connect", "first_byte", "silence"))
+            _check_numbers(
+                f"providers.{name}", known, ("parallel",), ("rpm", "tpm", "connect", "first_byte", "silence")
+            )
 
 
 def _check_numbers(place: str, holder: Struct, counts: Sequence[str], amounts: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""One model behind one key: what its provider tells of its limits, what its refusals taught, and how long it is left."""
+"""One model behind one key: what its provider tells of its limits, what refusals taught, and how long to wait."""
 
 import math
 

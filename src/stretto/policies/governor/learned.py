@@ -1,6 +1,6 @@
 """What refusals teach where nothing is told: how many requests may be in flight, and how many a second may go out.
 
-Slow start, additive increase, multiplicative decrease, as in TCP: V. Jacobson, "Congestion avoidance and control", 1988.
+Slow start, additive increase, multiplicative decrease, as in TCP: Jacobson, "Congestion avoidance and control", 1988.
 """
 
 import math
@@ -14,7 +14,7 @@ _FIRST = 1.0  # seconds; the shortest pause a pace is guessed from
 _PATIENCE, _LONGEST_PATIENCE = 0.5, 16.0  # seconds before a refused window is tried at more again
 _DECREASE = 0.9
 _LEAST, _LEAST_OF_GUESS = 0.7, 0.5
-_GUESSED_GROWTH = 1.7  # a second
+_GUESSED_GROWTH = 0.5  # a second, of its logarithm
 _INCREASE = 0.08  # requests a second, a second, at a pace of one a second; grows with the root of the pace
 
 
@@ -99,7 +99,7 @@ class Pace:
         assert self._rate is not None  # noqa: S101 - asked only if there is one
         seconds = max(0.0, now - self._since)
         if self._guessed:
-            return self._rate * _GUESSED_GROWTH ** min(seconds, 64.0)
+            return self._rate * math.exp(_GUESSED_GROWTH * min(seconds, 64.0))
         # Slowly at first, then faster: others may have left, or a limit been raised.
         growth = min(0.05 * self._rate, _INCREASE * math.sqrt(self._rate))
         return self._rate + growth * (seconds + seconds**3 / 300)
