@@ -151,6 +151,11 @@ class Learned:
         self._refused_at, self._refused_number = -math.inf, 0  # when that one went out, and its number
         self._refused = 0  # refused since, of those that went out after it
 
+    @property
+    def crowded(self) -> bool:
+        """Whether refusals mean that too many are in flight: then the others need not pause."""
+        return self._means == "crowd"
+
     def opens_at(self, now: float) -> float:
         """From when one more may go out."""
         paced = self._pace.opens_at(now)
@@ -162,7 +167,7 @@ class Learned:
             self._refused_at = now
         self._sent += 1
         self.window.enter(now)
-        if self._means in ("unknown", "crowd") and self.window.size > 1.1 * self._crowd + 2:
+        if self._means in ("unknown", "crowd") and self.window.size > 1.25 * self._crowd + 3:
             self._means, self.window.careful = "pace", False  # more than were refused before are none too many
         return self._sent, self._pace.enter(now)
 
@@ -190,7 +195,7 @@ class Learned:
             pause = max(_FIRST, begin - now)
             self._pace.guess(max(through / (seconds + pause), 1.0 / pause), begin)
         elif self._means == "pace":
-            self._pace.learn(through / max(seconds, 0.01), sent_at, begin)
+            self._pace.learn(max(1, through) / max(seconds, 0.01), sent_at, begin)
         if self._means in ("unknown", "crowd"):
             self.window.shrink(_DECREASE * others, begin)
         return through > 0
@@ -199,7 +204,7 @@ class Learned:
         """What the first refusal of a round means."""
         if self._means == "unrefused" or (self._means == "pace" and not paced):
             self._means, self._crowd, self.window.careful = "unknown", others, False
-        elif self._means == "unknown" and not paced and others >= 0.9 * self._crowd:
+        elif self._means == "unknown" and others >= (1.0 if paced else 0.9) * self._crowd:
             self.means_crowd(others)
         elif self._means != "crowd" or others < 0.75 * self._crowd:
             self._means = "pace"
