@@ -17,7 +17,7 @@ from stretto.policies.breaker import Circuit
 from stretto.policies.composition import Composition, Opened
 from stretto.policies.governor.gate import Gate
 from stretto.policies.governor.lane import Lane
-from stretto.policies.governor.line import Governor, Line
+from stretto.policies.governor.queue import Governor, Queue
 from stretto.policies.latency import Latencies
 from stretto.policies.limit import Limit
 from stretto.policies.prices import FREE, Prices
@@ -144,12 +144,12 @@ def carry(
             limits, replies = definition.limits, dict[str, Any]()
             account, prices = Account(limits), Prices()
             prices.known |= dict.fromkeys(all_models(definition), FREE)
-            line = Line(Governor(), Gate(limits.parallel, limits.rpm, limits.tpm), Lane(Gate()))
-            polite = Limit(asked, line, limits.max_wait)
+            queue = Queue(Governor(), Gate(limits.parallel, limits.rpm, limits.tpm), Lane(Gate()))
+            polite = Limit(asked, queue, limits.max_wait)
 
             @cache
             def opened(name: str) -> Opened:
-                return Opened(name, polite, lambda: line.spare, Circuit(name), Latencies())
+                return Opened(name, polite, lambda: queue.spare, Circuit(name), Latencies())
 
             composition = Composition(opened, limits, account, prices, replies)
             try:
@@ -171,8 +171,8 @@ def all_models(definition: Definition) -> list[str]:
 
 def limited(model: Model, limits: Limits) -> Model:
     """A model as a pool opens it."""
-    line = Line(Governor(), Gate(limits.parallel, limits.rpm, limits.tpm), Lane(Gate()))
-    return Limit(model, line, limits.max_wait)
+    queue = Queue(Governor(), Gate(limits.parallel, limits.rpm, limits.tpm), Lane(Gate()))
+    return Limit(model, queue, limits.max_wait)
 
 
 def policies(model: Model, limits: Limits) -> Model:

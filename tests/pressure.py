@@ -13,17 +13,14 @@ from stretto.errors import CallError
 from stretto.models.simulator import SimulatedProvider, Simulator
 from stretto.policies.governor.gate import Gate
 from stretto.policies.governor.lane import Lane
-from stretto.policies.governor.line import Governor, Line
+from stretto.policies.governor.queue import Governor, Queue
 from stretto.policies.limit import Limit
 from stretto.types import Allowance
 from virtual import clock, virtually
 
 
 class Distant:
-    """A model so many seconds away, there and back. `whole`: headers come with the end of a reply, as they often do.
-
-    A provider that has no room for more than `most` in flight refuses with 429 and tells nothing else.
-    """
+    """A model so many seconds away, there and back; with `whole`, headers come with the end of a reply."""
 
     def __init__(self, model: Model, trip: float = 0.05, *, whole: bool = True) -> None:
         self._model = model
@@ -63,7 +60,7 @@ class Seen(Struct):
 
 def limited(model: Model, gate: Gate | None = None, key: Gate | None = None, *, slow_start: bool = True) -> Limit:
     """A model with a governor of its own, as if in a process of its own."""
-    return Limit(model, Line(Governor(), gate or Gate(), Lane(key or Gate(), slow_start=slow_start)), 900)
+    return Limit(model, Queue(Governor(), gate or Gate(), Lane(key or Gate(), slow_start=slow_start)), 900)
 
 
 def pressed(

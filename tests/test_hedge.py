@@ -15,7 +15,7 @@ from stretto.policies.breaker import Breaker, Circuit
 from stretto.policies.fallback import Fallback
 from stretto.policies.governor.gate import Gate
 from stretto.policies.governor.lane import Lane
-from stretto.policies.governor.line import Governor, Line
+from stretto.policies.governor.queue import Governor, Queue
 from stretto.policies.hedge import Hedge
 from stretto.policies.latency import Latencies
 from stretto.policies.limit import Limit
@@ -387,7 +387,7 @@ def test_cancelled_at_any_moment_it_leaves_nothing_behind(stream: bool, again: i
         await track.learn()
         track.model._script = script
         gate, key = Gate(30), Gate()
-        inner = Retry(Limit(track.model, Line(Governor(), gate, Lane(key)), 900), 3)
+        inner = Retry(Limit(track.model, Queue(Governor(), gate, Lane(key)), 900), 3)
         hedge = track.around(Fallback([("sim:x", inner), ("sim:y", inner)]))
         tasks = [asyncio.create_task(outcome(hedge, call(str(n), stream=stream))) for n in range(40)]
         await asyncio.sleep(moment)

@@ -15,7 +15,7 @@ from stretto.events import CallRetried, SubtaskFinished
 from stretto.models.simulator import Simulator
 from stretto.policies.governor.gate import Gate
 from stretto.policies.governor.lane import Lane, Passage
-from stretto.policies.governor.line import Governor, Line
+from stretto.policies.governor.queue import Governor, Queue
 from stretto.policies.limit import Limit
 from stretto.types import Limits, Role
 from stretto.workflow import Workflow
@@ -28,13 +28,13 @@ class Desk:
     def __init__(self, parallel: int | None = None, rpm: float | None = None, *, key: Gate | None = None) -> None:
         self.governor = Governor()
         self.gate = Gate(parallel, rpm)
-        self.line = self.another(key)
+        self.queue = self.another(key)
 
-    def another(self, key: Gate | None = None) -> Line:
-        return Line(self.governor, self.gate, Lane(key or Gate()))
+    def another(self, key: Gate | None = None) -> Queue:
+        return Queue(self.governor, self.gate, Lane(key or Gate()))
 
-    def limited(self, model: Model, *, max_wait: float = 900, line: Line | None = None) -> Limit:
-        return Limit(model, line or self.line, max_wait)
+    def limited(self, model: Model, *, max_wait: float = 900, queue: Queue | None = None) -> Limit:
+        return Limit(model, queue or self.queue, max_wait)
 
     async def all(self, model: Model, count: int) -> list[list[Chunk]]:
         limited = self.limited(model)
@@ -42,12 +42,12 @@ class Desk:
 
 
 def in_use(desk: Desk) -> int:
-    lane = desk.line.lane
+    lane = desk.queue.lane
     return desk.gate.in_flight + lane.gate.in_flight + lane._learned.window.in_flight
 
 
-async def enter(line: Line, urgency: int = 2) -> Passage:
-    return await line.enter(line.place(call(urgency=urgency)))
+async def enter(queue: Queue, urgency: int = 2) -> Passage:
+    return await queue.enter(queue.place(call(urgency=urgency)))
 
 
 def refusing(until: float, retry_after: float | None = 1.0, takes: float = 1.0) -> Scripted:
@@ -144,7 +144,7 @@ def test_other_keys_go_on_while_one_waits() -> None:
     async def main() -> None:
         desk = Desk(parallel=2)
         stuck, free = refusing(until=100, retry_after=100.0), Scripted(lambda *_: [1.0, "Hello"])
-        other = desk.limited(free, line=desk.another())
+        other = desk.limited(free, queue=desk.another())
         first = asyncio.gather(*(listen(desk.limited(stuck), call(f"number {n}")) for n in range(5)))
         await asyncio.gather(*(listen(other, call(f"number {n}")) for n in range(10)))
         assert clock() == pytest.approx(5.0)
@@ -242,21 +242,21 @@ def test_the_urgent_go_first_then_those_who_came_first_whatever_lane_they_wait_i
     async def main() -> None:
         desk, order = Desk(parallel=1), list[str]()
         other = desk.another()
-        first = await enter(desk.line)
+        first = await enter(desk.queue)
 
-        async def one(name: str, line: Line, urgency: int) -> None:
-            passage = await enter(line, urgency)
+        async def one(name: str, queue: Queue, urgency: int) -> None:
+            passage = await enter(queue, urgency)
             order.append(name)
-            line.leave(passage)
+            queue.leave(passage)
 
         async with asyncio.TaskGroup() as group:
-            for name, line, urgency in [
-                ("worker 1", desk.line, 2), ("worker 2", other, 2), ("worker 3", desk.line, 2),
-                ("answer", other, 1), ("plan", desk.line, 0), ("worker 4", other, 2),
+            for name, queue, urgency in [
+                ("worker 1", desk.queue, 2), ("worker 2", other, 2), ("worker 3", desk.queue, 2),
+                ("answer", other, 1), ("plan", desk.queue, 0), ("worker 4", other, 2),
             ]:  # fmt: skip
-                group.create_task(one(name, line, urgency))
+                group.create_task(one(name, queue, urgency))
             await asyncio.sleep(1)
-            desk.line.leave(first)
+            desk.queue.leave(first)
         assert order == ["plan", "answer", "worker 1", "worker 2", "worker 3", "worker 4"]
 
     virtually(main())
@@ -279,15 +279,15 @@ def test_who_gives_up_while_waiting_does_not_stop_those_behind() -> None:
 def test_who_is_cancelled_at_the_very_moment_of_admission_takes_no_slot_along() -> None:
     async def main() -> None:
         desk = Desk(parallel=1)
-        first = await enter(desk.line)
-        waiting = asyncio.create_task(enter(desk.line))
+        first = await enter(desk.queue)
+        waiting = asyncio.create_task(enter(desk.queue))
         await asyncio.sleep(0)
-        desk.line.leave(first)  # lets the waiting one in, which does not know it yet
+        desk.queue.leave(first)  # lets the waiting one in, which does not know it yet
         waiting.cancel()
         await asyncio.wait([waiting])
         assert waiting.cancelled()
         assert in_use(desk) == 0
-        await enter(desk.line)
+        await enter(desk.queue)
 
     virtually(main())
 
@@ -322,29 +322,29 @@ def test_whatever_comes_goes_and_gives_up_no_slot_is_ever_lost_or_given_twice(
 ) -> None:
     async def main() -> None:
         desk = Desk(parallel, rpm)
-        lines = [desk.another(Gate(2)) for _ in range(3)]
+        queues = [desk.another(Gate(2)) for _ in range(3)]
         inside = 0
 
-        async def one(line: Line, until: asyncio.Event) -> None:
+        async def one(queue: Queue, until: asyncio.Event) -> None:
             nonlocal inside
-            passage = await enter(line)
+            passage = await enter(queue)
             inside += 1
             assert inside <= parallel
             try:
                 await until.wait()
             finally:
                 inside -= 1
-                line.leave(passage)
+                queue.leave(passage)
 
         people: list[tuple[asyncio.Task[None], asyncio.Event]] = []
         for deed, who, where in deeds:
             if deed == "come":
                 until = asyncio.Event()
-                people.append((asyncio.create_task(one(lines[where], until)), until))
+                people.append((asyncio.create_task(one(queues[where], until)), until))
             elif deed == "wait":
                 await asyncio.sleep(who * where / 10)
             elif deed == "refuse":
-                lines[where].lane.pause(clock() + who / 10)
+                queues[where].lane.pause(clock() + who / 10)
             elif people:
                 task, until = people[who % len(people)]
                 task.cancel() if deed == "cancel" else until.set()
@@ -353,8 +353,8 @@ def test_whatever_comes_goes_and_gives_up_no_slot_is_ever_lost_or_given_twice(
         if people:
             await asyncio.wait([task for task, _ in people])
         assert all(task.cancelled() or task.exception() is None for task, _ in people)
-        assert inside == desk.gate.in_flight == sum(line.lane.gate.in_flight for line in lines) == 0
-        assert not desk.governor.lines
-        assert sum(line.lane._learned.window.in_flight for line in lines) == 0
+        assert inside == desk.gate.in_flight == sum(queue.lane.gate.in_flight for queue in queues) == 0
+        assert not desk.governor.queues
+        assert sum(queue.lane._learned.window.in_flight for queue in queues) == 0
 
     virtually(main())

@@ -11,7 +11,7 @@ from stretto.policies.breaker import Circuit
 from stretto.policies.composition import Opened
 from stretto.policies.governor.gate import Configured, Gate
 from stretto.policies.governor.lane import Lane
-from stretto.policies.governor.line import Line, governor
+from stretto.policies.governor.queue import Queue, governor
 from stretto.policies.latency import Latencies
 from stretto.policies.limit import Limit
 from stretto.policies.prices import FREE, LISTED, Prices
@@ -46,7 +46,7 @@ class Pool:
         self.prices = Prices()
         self.prices.known |= prices or {}
         self._gate = Gate(limits.parallel, limits.rpm, limits.tpm)
-        self._lines: dict[Lane, Line] = {}
+        self._queues: dict[Lane, Queue] = {}
         self._lanes: dict[str, Lane] = {}
         self._endpoints: Endpoints | None = None
         self._simulated: dict[str, SimulatedProvider] = {}
@@ -67,9 +67,9 @@ class Pool:
         if written not in self._models:
             name, model = split_model(written, "model")
             asked, lane = self._open(name, model)
-            line = self._lines.setdefault(lane, Line(governor(), self._gate, lane))
-            polite = Limit(asked, line, self._limits.max_wait)
-            self._models[written] = Opened(written, polite, lambda: line.spare, Circuit(written), Latencies())
+            queue = self._queues.setdefault(lane, Queue(governor(), self._gate, lane))
+            polite = Limit(asked, queue, self._limits.max_wait)
+            self._models[written] = Opened(written, polite, lambda: queue.spare, Circuit(written), Latencies())
         return self._models[written]
 
     def look_up_prices(self, models: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""Limit: a call goes out when it is admitted, and a rate-limited one goes back into the line."""
+"""Limit: a call goes out when it is admitted, and a rate-limited one goes back into the queue."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -8,29 +8,29 @@ from stretto.calls import Call, Chunk, Done, Model, Notice, Reasoning, Restarted
 from stretto.errors import CallError, RateLimited, ServerError
 from stretto.events import CallRetried
 from stretto.policies.governor.lane import Passage
-from stretto.policies.governor.line import Line
+from stretto.policies.governor.queue import Queue
 from stretto.types import Allowance
 
 
 class Limit:
-    """Sends a call to `model` when its line lets it out, and tells the line's lane what became of it.
+    """Sends a call to `model` when its queue lets it out, and tells the lane what became of it.
 
     A `RateLimited` answer is back-pressure: everyone in the lane waits as long as the provider asked and then goes on
     at the pace that was let through, the call keeps its place, and no attempt is counted. It becomes an error only if
     refusals, its own or those of everyone in its lane, would hold the call back for more than `max_wait` seconds.
     """
 
-    def __init__(self, model: Model, line: Line, max_wait: float) -> None:
-        self.line = line
+    def __init__(self, model: Model, queue: Queue, max_wait: float) -> None:
+        self.queue = queue
         self._model = model
         self._max_wait = max_wait
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply, once the call was admitted and not refused."""
-        arrived, place = asyncio.get_running_loop().time(), self.line.place(call)
+        arrived, place = asyncio.get_running_loop().time(), self.queue.place(call)
         held_since: float | None = None
         while True:
-            passage = await self.line.enter(place)
+            passage = await self.queue.enter(place)
             spoken = False
             try:
                 async with aclosing(self._model.stream(call)) as chunks:
@@ -45,14 +45,14 @@ class Limit:
                 return  # noqa: TRY300 - the loop ends here in the usual case
             except RateLimited as error:
                 if held_since is None:
-                    held_since = max(arrived, self.line.lane.refused_since or 0.0)
+                    held_since = max(arrived, self.queue.lane.refused_since or 0.0)
                 wait = self._wait(error, passage, held_since)
                 notice = Notice(CallRetried(reason=str(error), wait=wait, attempt=0, rate_limited=True))
             except CallError as error:
                 self._fail(passage, error)
                 raise
             finally:
-                self.line.leave(passage)
+                self.queue.leave(passage)
             yield notice
             if spoken:
                 yield Restarted()
@@ -64,18 +64,18 @@ class Limit:
         if not passage.heard:
             self._accept(passage)
         if isinstance(chunk, Allowance):
-            self.line.lane.tell(passage, chunk, asyncio.get_running_loop().time())
+            self.queue.lane.tell(passage, chunk, asyncio.get_running_loop().time())
             return True
         if isinstance(chunk, Done) and chunk.usage:
-            self.line.lane.settle(passage, chunk.usage)
+            self.queue.lane.settle(passage, chunk.usage)
         return False
 
     def _accept(self, passage: Passage) -> None:
-        self.line.lane.accept(passage, asyncio.get_running_loop().time())
+        self.queue.lane.accept(passage, asyncio.get_running_loop().time())
 
     def _fail(self, passage: Passage, error: CallError) -> None:
         """Learn from an error that is no rate limit."""
-        now, lane = asyncio.get_running_loop().time(), self.line.lane
+        now, lane = asyncio.get_running_loop().time(), self.queue.lane
         if isinstance(error.allowance, Allowance):
             lane.tell(passage, error.allowance, now)
         if isinstance(error, ServerError) and error.status == 503:
@@ -85,7 +85,7 @@ class Limit:
 
     def _wait(self, error: RateLimited, passage: Passage, held_since: float) -> float:
         """Close the lane for as long as it takes; raises the error if that is too long."""
-        lane, now = self.line.lane, asyncio.get_running_loop().time()
+        lane, now = self.queue.lane, asyncio.get_running_loop().time()
         until = lane.refuse(passage, error, now)
         if until - held_since > self._max_wait:
             lane.open()  # who has waited as long behind it shall know it now

@@ -13,7 +13,7 @@ from stretto.models.simulator.rates import Rates
 from stretto.models.simulator.refusals import Refusal
 from stretto.models.simulator.script import Script, write_script
 from stretto.models.simulator.settings import Simulator
-from stretto.types import Allowance, Request
+from stretto.types import Allowance, Request, Usage
 
 
 class SimulatedProvider:
@@ -21,7 +21,7 @@ class SimulatedProvider:
 
     `asked` counts by fingerprint what was let in; `completed`, the replies with a text that were sent to their finish,
     which are what a caller has paid for and got; `refused` counts what the limits kept out, `cancelled` the calls that
-    their caller gave up.
+    their caller gave up. `billed` is the usage by model, with what was said of replies that broke off.
     """
 
     def __init__(self, simulator: Simulator | None = None) -> None:
@@ -32,6 +32,7 @@ class SimulatedProvider:
         self.in_flight = 0
         self.max_in_flight = 0
         self.cancelled = 0
+        self.billed: dict[str, Usage] = {}
         self._rates = Rates(self.simulator)
         self._outages = Outages()
 
@@ -81,6 +82,12 @@ class SimulatedProvider:
             raise
         finally:
             self.in_flight -= 1
+
+    def bill(self, model: str, script: Script, elapsed: float) -> None:
+        """Charge for a reply as far as it came within so many seconds."""
+        said = max(0.0, elapsed - script.ttft) * script.rate if elapsed < script.due(len(script.pieces)) else math.inf
+        usage = Usage(script.usage.input_tokens, math.ceil(min(said, script.usage.output_tokens)))
+        self.billed[model] = self.billed.get(model, Usage()) + usage
 
     def complete(self, fingerprint: str, script: Script) -> None:
         """Take note that a reply was sent to its finish."""

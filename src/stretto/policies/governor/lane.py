@@ -1,4 +1,4 @@
-"""One model behind one key: what its provider tells of its limits, and what its refusals taught."""
+"""One model behind one key: what its provider tells of its limits, what refusals taught, and how long to wait."""
 
 import math
 
@@ -143,6 +143,8 @@ class Lane:
             if self._learned.refuse(passage.number, passage.sent_at, now, begin, paced=passage.paced):
                 self._refusals, self.refused_since = 1, now  # some got through, though nothing may be heard of them yet
                 until = self._until(passage, error, now)
+            if self._learned.crowded and error.retry_after is None:
+                until = now  # when one has come back there is room again
         return until
 
     def _until(self, passage: Passage, error: CallError, now: float) -> float:

@@ -1,7 +1,6 @@
 """What refusals teach where nothing is told: how many requests may be in flight, and how many a second may go out.
 
-Slow start, additive increase, multiplicative decrease, as in TCP (V. Jacobson, "Congestion avoidance and control",
-1988).
+Slow start, additive increase, multiplicative decrease, as in TCP: Jacobson, "Congestion avoidance and control", 1988.
 """
 
 import math
@@ -15,7 +14,7 @@ _FIRST = 1.0  # seconds; the shortest pause a pace is guessed from
 _PATIENCE, _LONGEST_PATIENCE = 0.5, 16.0  # seconds before a refused window is tried at more again
 _DECREASE = 0.9
 _LEAST, _LEAST_OF_GUESS = 0.7, 0.5
-_GUESSED_GROWTH = 1.7  # a second
+_GUESSED_GROWTH = 0.5  # a second, of its logarithm
 _INCREASE = 0.08  # requests a second, a second, at a pace of one a second; grows with the root of the pace
 
 
@@ -100,7 +99,7 @@ class Pace:
         assert self._rate is not None  # noqa: S101 - asked only if there is one
         seconds = max(0.0, now - self._since)
         if self._guessed:
-            return self._rate * _GUESSED_GROWTH ** min(seconds, 64.0)
+            return self._rate * math.exp(_GUESSED_GROWTH * min(seconds, 64.0))
         # Slowly at first, then faster: others may have left, or a limit been raised.
         growth = min(0.05 * self._rate, _INCREASE * math.sqrt(self._rate))
         return self._rate + growth * (seconds + seconds**3 / 300)
@@ -152,6 +151,11 @@ class Learned:
         self._refused_at, self._refused_number = -math.inf, 0  # when that one went out, and its number
         self._refused = 0  # refused since, of those that went out after it
 
+    @property
+    def crowded(self) -> bool:
+        """Whether refusals mean that too many are in flight: then the others need not pause."""
+        return self._means == "crowd"
+
     def opens_at(self, now: float) -> float:
         """From when one more may go out."""
         paced = self._pace.opens_at(now)
@@ -163,7 +167,7 @@ class Learned:
             self._refused_at = now
         self._sent += 1
         self.window.enter(now)
-        if self._means in ("unknown", "crowd") and self.window.size > 1.1 * self._crowd + 2:
+        if self._means in ("unknown", "crowd") and self.window.size > 1.25 * self._crowd + 3:
             self._means, self.window.careful = "pace", False  # more than were refused before are none too many
         return self._sent, self._pace.enter(now)
 
@@ -191,7 +195,7 @@ class Learned:
             pause = max(_FIRST, begin - now)
             self._pace.guess(max(through / (seconds + pause), 1.0 / pause), begin)
         elif self._means == "pace":
-            self._pace.learn(through / max(seconds, 0.01), sent_at, begin)
+            self._pace.learn(max(1, through) / max(seconds, 0.01), sent_at, begin)
         if self._means in ("unknown", "crowd"):
             self.window.shrink(_DECREASE * others, begin)
         return through > 0
@@ -200,7 +204,7 @@ class Learned:
         """What the first refusal of a round means."""
         if self._means == "unrefused" or (self._means == "pace" and not paced):
             self._means, self._crowd, self.window.careful = "unknown", others, False
-        elif self._means == "unknown" and not paced and others >= 0.9 * self._crowd:
+        elif self._means == "unknown" and others >= (1.0 if paced else 0.9) * self._crowd:
             self.means_crowd(others)
         elif self._means != "crowd" or others < 0.75 * self._crowd:
             self._means = "pace"

@@ -10,13 +10,14 @@ _MINUTE = 60.0
 _RESERVE = 0.05  # of the bucket stays in it, so that jitter on the way does not overdraw it
 _MOST_RESERVE = 2.0  # requests; in tokens, those of so many requests
 _JITTER = 0.05  # seconds within which requests may overtake one another
-_LOW = 0.1  # of the bucket: then it is as good as empty
+_LOW = 0.2  # of the bucket: then it is as good as empty
 _DRAIN = 2.0  # times a second what is in the bucket may go out: at once, two on one key would overdraw it together
 _FOREIGN, _FEW = 0.03, 3.0  # of the rate, and of the amount of a request, used by others: then we share
 _VAGUE = 0.2  # of the rate, where requests differ: estimates may be wrong by less
 _SPAN = 5.0  # seconds over which the use of others is averaged
 _LEAST = 0.05  # of the rate is always ours
-_LESS, _MORE, _MUCH_MORE = 0.7, 0.02, 0.1  # our share, at congestion; a second later; a second later at a good level
+_LESS, _LITTLE_LESS = 0.6, 0.9  # our share at congestion, if we use more than all others, and if not
+_MORE, _MUCH_MORE = 0.04, 0.1  # our share a second later, and if the bucket is half full
 
 
 class Burst:
@@ -53,7 +54,7 @@ class Mirror:
         self._limit = 0.0
         self._spent = self._corrected = 0.0
         self._heard = -math.inf  # when the request of the newest header went out
-        self._foreign, self._foreign_at = 0.0, 0.0
+        self._foreign = self._own = self._noted_at = self._noted = 0.0
         self._share, self._cut_at, self._grown_at = 1.0, -math.inf, 0.0
         self._next_at = -math.inf
         self._burst = Burst(-math.inf)
@@ -114,7 +115,7 @@ class Mirror:
             self._bucket = bucket = Bucket(rate, size)
             level = _level(quota, bucket)
             bucket.take(size - level - rate * (now - sent_at) + (self._spent - mark.spent), now)
-            self._foreign_at = self._grown_at = now
+            self._noted_at, self._noted, self._grown_at = now, self._spent, now
             return
         bucket.rate, bucket.size = rate, max(size, bucket.size)
         level = _level(quota, bucket)
@@ -135,8 +136,10 @@ class Mirror:
         return max(_SPAN, 30.0 / self._bucket.rate)
 
     def _note(self, surprise: float, now: float) -> None:
-        self._foreign = self._foreign * math.exp((self._foreign_at - now) / self._span) + surprise
-        self._foreign_at = now
+        fading = math.exp((self._noted_at - now) / self._span)
+        self._foreign = self._foreign * fading + surprise
+        self._own = self._own * fading + self._spent - self._noted
+        self._noted_at, self._noted = now, self._spent
 
     def _adapt(self, level: float, sent_at: float, now: float, *, crowded: bool) -> None:
         """Our share after a header that tells of this level."""
@@ -144,7 +147,10 @@ class Mirror:
         size = self._bucket.size
         if crowded and level <= max(1.0, _LOW * size):
             if sent_at > self._cut_at:  # what went out before the last cut says nothing of it
-                self._share, self._cut_at = max(_LEAST, self._share * _LESS), now
+                self._share, self._cut_at = (
+                    max(_LEAST, self._share * (_LESS if self._own > self._foreign else _LITTLE_LESS)),
+                    now,
+                )
         elif self._share < 1:
             growth = _MUCH_MORE if level > size / 2 else _MORE
             self._share = min(1.0, self._share + growth * (now - self._grown_at))

@@ -1,4 +1,4 @@
-"""Waiting in line: who is served next, and when."""
+"""Waiting: who is served next, and when."""
 
 import asyncio
 import heapq
@@ -14,16 +14,16 @@ _TURN = 8
 
 
 class Place:
-    """A call's place in line. It is kept by one that is sent back."""
+    """A call's place in a queue. It is kept by one that is sent back."""
 
-    __slots__ = ("_line", "_told", "call", "characters", "future", "key", "ticket", "tokens")
+    __slots__ = ("_queue", "_told", "call", "characters", "future", "key", "ticket", "tokens")
 
-    def __init__(self, line: "Line", call: Call, ticket: int) -> None:
-        self._line = line
+    def __init__(self, queue: "Queue", call: Call, ticket: int) -> None:
+        self._queue = queue
         self.call = call
         self.ticket = ticket
         self.characters = sum(len(message.content) for message in call.request.messages)
-        self.tokens = line.lane.estimate(call, self.characters)
+        self.tokens = queue.lane.estimate(call, self.characters)
         self.key = call.urgency.key
         self.future: asyncio.Future[Passage] | None = None
 
@@ -35,10 +35,10 @@ class Place:
         """The call has become more urgent."""
         self.key = self.call.urgency.key
         if self.future is not None:
-            self._line.push(self)
+            self._queue.push(self)
 
 
-class Line:
+class Queue:
     """The calls that wait for the same gates: their workflow's `gate`, and the `lane` of their model."""
 
     def __init__(self, governor: "Governor", gate: Gate, lane: Lane) -> None:
@@ -58,7 +58,7 @@ class Line:
         return not self._waiting and self._opens_at(self._tokens, now) <= now + HAIR
 
     def place(self, call: Call) -> Place:
-        """A place at the end of the line, as far as the call is no more urgent than others."""
+        """A place at the end of the queue, as far as the call is no more urgent than others."""
         return Place(self, call, self._governor.ticket())
 
     async def enter(self, place: Place) -> Passage:
@@ -68,9 +68,10 @@ class Line:
         if not self._waiting and self._opens_at(place.tokens, now) <= now + HAIR:
             return self._go(place, now)
         place.key = place.call.urgency.key
-        place.future = future = loop.create_future()
+        future: asyncio.Future[Passage] = loop.create_future()
+        place.future = future
         if not self._waiting:
-            self._governor.lines[self] = None
+            self._governor.queues[self] = None
         self._waiting += 1
         heapq.heappush(self._oldest, (place.ticket, place))
         place.call.urgency.hastened.append(place.hastened)
@@ -145,14 +146,14 @@ class Line:
         if not self._waiting:
             self._urgent.clear()
             self._oldest.clear()
-            del self._governor.lines[self]
+            del self._governor.queues[self]
 
 
 class Governor:
-    """All lines of an event loop, and the lanes of its providers' models."""
+    """All queues of an event loop, and the lanes of its providers' models."""
 
     def __init__(self) -> None:
-        self.lines: dict[Line, None] = {}
+        self.queues: dict[Queue, None] = {}
         """Those in which somebody waits."""
         self._gates: dict[str, Gate] = {}
         self._lanes: dict[tuple[str, str], Lane] = {}
@@ -176,27 +177,27 @@ class Governor:
 
     def admit(self) -> None:
         """Let out everyone who may go now, and come back when the next one may."""
-        if not self.lines:
+        if not self.queues:
             self._wake_at(None)
             return
         now = asyncio.get_running_loop().time()
         while True:
             opens, soonest = [], float("inf")
-            for line in self.lines:
-                at = line.opens_at(now)
+            for queue in self.queues:
+                at = queue.opens_at(now)
                 soonest = min(soonest, at)
                 if at <= now + HAIR:
-                    opens.append(line)
+                    opens.append(queue)
             if not opens:
                 self._wake_at(soonest)
                 return
             self._turn = (self._turn + 1) % _TURN
-            line = opens[0]
+            queue = opens[0]
             if len(opens) > 1 and not self._turn:
-                line = min(opens, key=lambda line: line.oldest().ticket)
+                queue = min(opens, key=lambda queue: queue.oldest().ticket)
             elif len(opens) > 1:
-                line = min(opens, key=lambda line: (line.next().key, line.next().ticket))
-            line.admit(line.next(), now)
+                queue = min(opens, key=lambda queue: (queue.next().key, queue.next().ticket))
+            queue.admit(queue.next(), now)
 
     def _wake_at(self, soonest: float | None) -> None:
         timer = self._timer
@@ -213,8 +214,8 @@ class Governor:
         self.admit()
 
 
-# What is learned about a key's limits belongs to the process, not to a workflow; but those who wait for it are futures
-# of one loop, and a loop that is gone is not to be kept. So this is the one thing that a module of ours remembers.
+# What is learned of a key's limits belongs to the process, not to a workflow; but those who wait for it are futures of
+# one loop, and a loop that is gone is not to be kept. So this is the one thing that a module of ours remembers.
 _governors: WeakKeyDictionary[asyncio.AbstractEventLoop, Governor] = WeakKeyDictionary()
 
 
