@@ -76,19 +76,19 @@ def rows(setting: Setting) -> Part:
     runs, workers = setting.rounds(40, 200), 100
     without = [virtually(_run(seed, workers, 0.0)) for seed in range(runs)]
     hedged = [virtually(_run(seed, workers, _SHARE)) for seed in range(runs)]
-    name = f"makespan, {runs} runs of {workers} workers, lognormal latency of sigma 1, hedge 5 %"
+    name = f"makespan, {runs} runs of {workers}, heavy tail, hedge 5 %"
     before, after = (quantiles([run.makespan for run in each], n=20)[-1] for each in (without, hedged))
-    yield Row(f"{name}: p95 (bare: no hedge)", sec(after), sec(before), after / before, 0.75)
+    yield Row(f"{name}: p95 (bare: none)", sec(after), sec(before), after / before, 0.75)
     before, after = (median(run.makespan for run in each) for each in (without, hedged))
     yield Row("  median", sec(after), sec(before), after / before)
-    yield _share("  requests that were duplicates", [run.duplicates / run.requests for run in hedged], None)
-    yield _share("  tokens spent on duplicates, losers at their worst", [run.doubled / run.tokens for run in hedged], 5)
+    yield _share("  duplicates among the requests", [run.duplicates / run.requests for run in hedged], None)
+    yield _share("  of its tokens, at worst", [run.doubled / run.tokens for run in hedged], 5)
 
 
 def _share(what: str, shares: list[float], target: float | None) -> Row:
     """Its mean, and the most of any run as the ratio."""
     mean = 100 * sum(shares) / len(shares)
-    return Row(f"{what}, mean (ratio: most of any run, in %)", f"{mean:.1f} %", "", 100 * max(shares), target)
+    return Row(f"{what} (ratio: of any run at most, %)", f"{mean:.1f} %", "", 100 * max(shares), target)
 
 
 async def _run(seed: int, workers: int, share: float) -> Figures:
