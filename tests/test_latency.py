@@ -97,11 +97,16 @@ class Watch:
 def test_late_ones_are_told_on_time_the_oldest_first_and_the_next_when_the_double_of_one_has_left() -> None:
     async def main() -> None:
         watch = Watch()
-        await answered(watch.flights, 100, 2.0)
+        await answered(watch.flights, REMEMBERED, 2.0)
         flights = [watch.send(n) for n in range(3)]
+        # Enough answers to look again, when the double of one has not left yet.
+        others = [watch.flights.send(call()) for _ in range(10)]
         await asyncio.sleep(1.0)
         flights.append(watch.send(3))
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(1.1)
+        for other in others:
+            watch.flights.answer(other)
+        await asyncio.sleep(1.9)
         assert watch.told == [(4.0, 0), (4.25, 1), (4.5, 2), (5.0, 3)]
         for flight in flights:
             watch.flights.lose(flight)
