@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import cpu, faults, makespan, memory, startup, streaming
+from bench import cpu, faults, makespan, memory, startup, streaming, tail
 from bench.table import Part, Row, Setting, heading, show
 
 _PARTS: dict[str, Callable[[Setting], Part]] = {
@@ -18,6 +18,7 @@ _PARTS: dict[str, Callable[[Setting], Part]] = {
     "limited": makespan.limited,
     "even": makespan.even,
     "long": makespan.long_limited,
+    "tail": tail.rows,
     "streaming": streaming.rows,
     "startup": startup.rows,
     "memory": memory.rows,

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from msgspec import Struct
@@ -11,19 +12,25 @@ from stretto.calls import Call, Chunk, Done, Model, Sent, Text, Urgency, fingerp
 from stretto.engine import Execution
 from stretto.errors import CallError
 from stretto.events import AnyEvent, RunStarted
-from stretto.policies.admission import Admission, Gate
+from stretto.policies.account import Account
+from stretto.policies.breaker import Circuit
+from stretto.policies.composition import Composition, Opened
+from stretto.policies.governor.gate import Gate
+from stretto.policies.governor.lane import Lane
+from stretto.policies.governor.line import Governor, Line
+from stretto.policies.latency import Latencies
 from stretto.policies.limit import Limit
-from stretto.policies.memo import Memo
+from stretto.policies.prices import FREE, Prices
 from stretto.policies.retry import Retry
 from stretto.runs import Run
 from stretto.store.journal import Journal
 from stretto.types import Definition, Limits, Message, Request, Role, RoleName, Usage
 from virtual import clock, virtually
 
-Line = str | float | Chunk | Exception
+Beat = str | float | Chunk | Exception
 """A text to say, seconds to wait, any other chunk, or an error to end with."""
 
-Script = Callable[[Call, int], Iterable[Line]]
+Script = Callable[[Call, int], Iterable[Beat]]
 """What is said to a call, when the same request is asked for the nth time (from 0)."""
 
 
@@ -78,7 +85,7 @@ class Scripted:
 def by_role(**scripts: Script | str) -> Script:
     """A script for each role; a text is what it always says."""
 
-    def script(call: Call, nth: int) -> Iterable[Line]:
+    def script(call: Call, nth: int) -> Iterable[Beat]:
         said = scripts[call.role]
         return [said] if isinstance(said, str) else said(call, nth)
 
@@ -134,11 +141,19 @@ def carry(
         async with Journal("r1", path=None, show=show, history=history) as journal:
             if not history:
                 journal.append(RunStarted(task=task, workflow={}))
-            polite = policies(asked, definition.limits)
-            replies: dict[str, Any] = {}
-            asking: dict[str, asyncio.Event] = {}
+            limits, replies = definition.limits, dict[str, Any]()
+            account, prices = Account(limits), Prices()
+            prices.known |= dict.fromkeys(all_models(definition), FREE)
+            line = Line(Governor(), Gate(limits.parallel, limits.rpm, limits.tpm), Lane(Gate()))
+            polite = Limit(asked, line, limits.max_wait)
+
+            @cache
+            def opened(name: str) -> Opened:
+                return Opened(name, polite, lambda: line.spare, Circuit(name), Latencies())
+
+            composition = Composition(opened, limits, account, prices, replies)
             try:
-                await Execution(definition, journal, lambda _: Memo(polite, replies, asking), replies).execute()
+                await Execution(definition, journal, composition.model, account, replies).execute()
             except Exception as group:  # noqa: BLE001 - the test looks at it
                 error = group
                 while isinstance(error, BaseExceptionGroup):
@@ -148,11 +163,21 @@ def carry(
     return virtually(main())
 
 
-def policies(model: Model, limits: Limits) -> Model:
+def all_models(definition: Definition) -> list[str]:
+    """Every model of a definition, as written."""
+    roles = [definition.orchestrator, *definition.workers.values(), definition.synthesizer]
+    return [model for role in roles if role for model in role.models]
+
+
+def limited(model: Model, limits: Limits) -> Model:
     """A model as a pool opens it."""
-    admission = Admission(Gate(limits.parallel, limits.rpm))
-    lane = admission.lane("sim", Gate())
-    return Retry(Limit(model, admission, lane, limits.max_wait), limits.attempts, limits.max_wait)
+    line = Line(Governor(), Gate(limits.parallel, limits.rpm, limits.tpm), Lane(Gate()))
+    return Limit(model, line, limits.max_wait)
+
+
+def policies(model: Model, limits: Limits) -> Model:
+    """A model that waits for admission and is asked again."""
+    return Retry(limited(model, limits), limits.attempts, limits.max_wait)
 
 
 def call(text: str = "Hello", *, role: RoleName = "worker", urgency: int = 2, stream: bool = True) -> Call:

@@ -270,7 +270,7 @@ def test_help_says_the_presets_and_every_default(terminal: Terminal) -> None:
         (["Say hello"], "stretto run TASK"),
         (["run", "--modle", "x"], "--model"),
         (["run", "--rpm", "many", "x"], "--rpm"),
-        (["run", "--timeout", "soon", "x"], "250ms, 20s, 10m"),
+        (["run", "--timeout", "soon", "x"], "250ms, 20s, 2m30s"),
         (["run", "--max-wait", "0", "x"], "--max-wait"),
         (["sim", "--port", "70000"], "--port"),
         (["sim", "--fault", "flood"], "no such kind"),

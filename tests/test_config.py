@@ -51,7 +51,7 @@ def models(workflow: Workflow) -> dict[str, str]:
     named = {"orchestrator": definition.orchestrator, **definition.workers}
     if definition.synthesizer:
         named["synthesizer"] = definition.synthesizer
-    return {name: role.model for name, role in named.items()}
+    return {name: " or ".join(role.models) for name, role in named.items()}
 
 
 # -- layers
@@ -129,11 +129,19 @@ def test_the_store_is_a_flag_or_the_environment_or_the_users_state_folder(termin
 
 
 def test_every_limit_reaches_the_run_from_its_flag(terminal: Terminal) -> None:
-    given = {"parallel": 3, "max_subtasks": 4, "rpm": 60000.0, "attempts": 2, "timeout": 90.0, "max_wait": 0.25}
-    flags = [
-        f"--{name.replace('_', '-')}={value}" for name, value in given.items() if name not in {"timeout", "max_wait"}
-    ]
-    flags += ["--timeout=90s", "--max-wait=250ms"]
+    given: dict[str, object] = {
+        "parallel": 3,
+        "max_subtasks": 4,
+        "rpm": 60000.0,
+        "attempts": 2,
+        "timeout": 90.0,
+        "max_wait": 0.25,
+    }
+    given |= {"tpm": 2_000_000.0, "budget": "0.5", "tokens": 250_000, "deadline": 150.0, "hedge": 0.05}
+    given |= {"unpriced": "allow"}
+    written = {"timeout": "90s", "max_wait": "250ms", "tpm": "2M", "budget": "50ct", "tokens": "250k"}
+    written |= {"deadline": "2m30s", "hedge": "5%"}
+    flags = [f"--{name.replace('_', '-')}={written.get(name, value)}" for name, value in given.items()]
     done = terminal("run", "--json", "-m", "sim:instant", *flags, "Say hello")
     used = done.events[0]["workflow"]["definition"]["limits"]
     assert {name: used[name] for name in given} == given
@@ -156,8 +164,19 @@ WRONG = [
     ("[limits]\nparallel = 'many'", "limits.parallel: expected a whole number, got a text"),
     ("[limits]\nrpm = true", "limits.rpm: expected a number, got true or false"),
     ("[limits]\ntimeout = 'soon'", "limits.timeout: 'soon' is no time"),
-    ("[orchestrator]\nmodel = 3", "orchestrator.model: expected a text, got a whole number"),
-    ("[orchestrator]\nmodel = ['sim:a', 'sim:b']", "orchestrator.model: one model"),
+    ("[orchestrator]\nmodel = 3", "orchestrator.model: expected a text or a list, got a whole number"),
+    ("[orchestrator]\nmodel = []", "orchestrator.model: an empty list; name a model"),
+    ("[limits]\nbudget = '1 €'", "limits.budget: '1 €' is no amount of US dollars; write 0.5, $0.50 or 50ct"),
+    ("[limits]\nbudget = true", "limits.budget: True is no amount of US dollars"),
+    ("[limits]\nbudget = -1", "limits.budget: -1 is no amount of US dollars"),
+    ("[limits]\ndeadline = 'soon'", "limits.deadline: 'soon' is no time; write seconds, or 250ms, 20s, 2m30s, 1h"),
+    ("[limits]\ntokens = 'lots'", "limits.tokens: 'lots' is no number; write 250000, 250k or 1.5M"),
+    ("[limits]\nhedge = 'some'", "limits.hedge: 'some' is no share; write 0.05 or 5%"),
+    ("[limits]\nunpriced = 'maybe'", "limits.unpriced: invalid enum value 'maybe'; there are refuse, allow"),
+    ("[prices]\nx = 3", 'prices."x": expected a table'),
+    ("[prices.gpt]\ninput = 1", "prices.\"gpt\": 'gpt' is no model; write provider:model"),
+    ("[prices.'a:b']\ninput = 'cheap'", "prices.\"a:b\".input: 'cheap' is no amount of US dollars"),
+    ("[prices.'a:b']\noutptu = 1", 'prices."a:b".outptu: unknown key; did you mean "output"?'),
     ("[orchestrator]\noptions = 3", "orchestrator.options: expected a table, got a whole number"),
     ("[orchestrator]\nprompt_file = 3", "orchestrator.prompt_file: expected a text"),
     ("[orchestrator]\nprompt = 'a'\nprompt_file = 'b'", "orchestrator: prompt and prompt_file exclude each other"),
@@ -271,13 +290,23 @@ def test_every_preset_works_and_describes_its_workers(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "length"),
-    [("90s", 90), ("10m", 600), ("1.5h", 5400), ("250ms", 0.25), ("7", 7), (" 2 s ", 2), (".5m", 30)],
+    [
+        ("90s", 90),
+        ("10m", 600),
+        ("1.5h", 5400),
+        ("250ms", 0.25),
+        ("7", 7),
+        (" 2 s ", 2),
+        (".5m", 30),
+        ("1h30m", 5400),
+        ("2m30s", 150),
+    ],
 )
 def test_times_are_read(text: str, length: float) -> None:
     assert seconds(text, "") == pytest.approx(length)
 
 
-@pytest.mark.parametrize("text", ["", "s", "soon", "-1s", "nan", "inf", "1h30m", "1_0"])
+@pytest.mark.parametrize("text", ["", "s", "soon", "-1s", "nan", "inf", "30m 1x", "1_0"])
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"here: .* is no time"):
         seconds(text, "here")
@@ -307,7 +336,7 @@ def test_headers_are_not_kept_so_their_provider_must_be_configured() -> None:
     record = {"providers": {"mine": {"base_url": "http://x/v1?…", "headers": {"X-Key": ""}, "kind": "endpoint"}}}
     with pytest.raises(ConfigError, match="provider 'mine' of this run has header X-Key, a query in its base URL"):
         recorded_providers("R", record, ())
-    assert recorded_providers("R", record, {"mine"}).table == {"providers": {}}
+    assert recorded_providers("R", record, {"mine"}).table == {"providers": {}, "prices": {}}
 
 
 # -- no model named

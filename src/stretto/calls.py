@@ -64,7 +64,9 @@ class Call(Struct, frozen=True):
     """One request to a model, with what the policies need to know beside it.
 
     Only `request` is part of the fingerprint. `described`: the prompt itself says what form the reply must have, so it
-    need not be told again where the provider takes no schema.
+    need not be told again where the provider takes no schema. `value`: what it is worth, if the plan says so.
+    `shorten`: rather a shorter reply than none, if the budget does not allow for the whole. `duplicate`: the same call
+    is under way already, and this one races it.
     """
 
     id: str
@@ -76,6 +78,9 @@ class Call(Struct, frozen=True):
     stream: bool
     urgency: Urgency
     described: bool = False
+    value: float | None = None
+    shorten: bool = False
+    duplicate: bool = False
 
 
 class Sent(Struct, frozen=True):
@@ -108,7 +113,10 @@ class Notice(Struct, frozen=True):
 
 
 class Done(Struct, frozen=True):
-    """The reply is complete, as far as its `finish` reason goes (`stop`, `length`, `content_filter`, …)."""
+    """The reply is complete, as far as its `finish` reason goes (`stop`, `length`, `content_filter`, …).
+
+    `asked`: the model that was asked, as written, if it was not the first choice.
+    """
 
     finish: str
     usage: Usage | None = None
@@ -116,6 +124,7 @@ class Done(Struct, frozen=True):
     request_id: str | None = None
     reused: bool = False
     simulated: bool = False
+    asked: str | None = None
 
 
 KEPT = frozenset({"stop", "length"})
@@ -125,9 +134,10 @@ Chunk = Sent | Allowance | Text | Reasoning | Restarted | Notice | Done
 
 
 class Transcript:
-    """What a stream of chunks amounts to so far."""
+    """What a stream of chunks amounts to so far; `sent_at` is the loop time at which its request left, if it did."""
 
     def __init__(self) -> None:
+        self.sent_at: float | None = None
         self._pieces: list[str] = []
         self._thoughts: list[str] = []
 

@@ -59,6 +59,7 @@ class SubtaskPlanned(Event, frozen=True, kw_only=True):
     type: str
     description: str
     needs: tuple[str, ...] = ()
+    value: float | None = None
     remark: str | None = None
 
 
@@ -87,19 +88,24 @@ class SubtaskFinished(Event, frozen=True, kw_only=True):
 
 
 class CallStarted(Event, frozen=True, kw_only=True):
-    """A request left for the model."""
+    """A request left for the model; `reserved`, `reserved_cost` is what it may take, if the run has a budget."""
 
     call: str
     role: RoleName
     subtask: str | None
     fingerprint: str
     model: str
+    reserved: Usage | None = None
+    reserved_cost: Decimal | None = None
 
 
 class CallFinished(Event, frozen=True, kw_only=True):
     """A call ended: with a finish reason, or with an error.
 
-    `usage` is None where the provider did not say. `reused`: the reply came from the run's records and cost nothing.
+    `usage` is that of the reply, None where the provider did not say; `lost` that of attempts and duplicates that
+    brought none, estimated where nobody said. `cost` is that of both in US dollars, None where a price is unknown.
+    `asked`: the fallback that was asked, if it was one. `reused`: the reply came from the run's records and cost
+    nothing.
     """
 
     call: str
@@ -110,7 +116,9 @@ class CallFinished(Event, frozen=True, kw_only=True):
     answered_by: str | None = None
     finish: str | None = None
     usage: Usage | None = None
+    lost: Usage = Usage()
     cost: Decimal | None = None
+    asked: str | None = None
     attempts: int = 1
     reused: bool = False
     error: str | None = None
@@ -119,12 +127,16 @@ class CallFinished(Event, frozen=True, kw_only=True):
 
 
 class CallRetried(Event, frozen=True, kw_only=True):
-    """A request failed and is asked again after `wait` seconds; a rate-limited one does not count as an attempt."""
+    """A request failed and is asked again after `wait` seconds; a rate-limited one does not count as an attempt.
+
+    Nor does one with `duplicate`: that is asked beside a request that takes its time.
+    """
 
     reason: str
     wait: float
     attempt: int
     rate_limited: bool = False
+    duplicate: bool = False
     call: str = ""
     role: RoleName = "worker"
     subtask: str | None = None
@@ -148,7 +160,10 @@ class AnswerDelta(Event, frozen=True, kw_only=True):
 
 
 class RunFinished(Event, frozen=True, kw_only=True):
-    """The answer is there. `usage` and `cost` are what the run paid over all its executions, `saved` what it reused."""
+    """The answer is there. `usage` and `cost` are what the run paid over all its executions, `saved` what it reused.
+
+    `cost` is in US dollars, estimated where a provider did not say what it counted, and None where a price is unknown.
+    """
 
     answer: str
     usage: Usage

@@ -1,16 +1,21 @@
 """The models of one event loop: opened by name, each with its policies, all behind one admission."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol, Self
 
 from stretto.calls import Model
-from stretto.models.providers import Provider, from_environment, key_of, split_model
+from stretto.models.providers import KNOWN, Provider, from_environment, key_of, split_model
 from stretto.models.simulator import SimulatedProvider, Simulator
-from stretto.policies.admission import Admission, Gate, Lane
+from stretto.policies.breaker import Circuit
+from stretto.policies.composition import Opened
+from stretto.policies.governor.gate import Configured, Gate
+from stretto.policies.governor.lane import Lane
+from stretto.policies.governor.line import Line, governor
+from stretto.policies.latency import Latencies
 from stretto.policies.limit import Limit
-from stretto.policies.retry import Retry
-from stretto.types import Limits
+from stretto.policies.prices import FREE, LISTED, Prices
+from stretto.types import Limits, Price
 
 AnyProvider = Provider | Simulator
 
@@ -28,18 +33,24 @@ class Endpoints(Protocol):
 
 
 class Pool:
-    """Opens models as `Retry(Limit(model))`; what is learned about a model or a key is kept for all runs that share it.
+    """Opens models as `Limit(model)`; what is learned about a model or a key is kept for all runs that share it.
 
     Used as `async with`, by several runs at once if need be: connections are closed when the last one leaves.
     """
 
-    def __init__(self, providers: Mapping[str, AnyProvider], limits: Limits) -> None:
+    def __init__(
+        self, providers: Mapping[str, AnyProvider], limits: Limits, prices: Mapping[str, Price] | None = None
+    ) -> None:
         self._providers = providers
         self._limits = limits
-        self._admission = Admission(Gate(limits.parallel, limits.rpm))
+        self.prices = Prices()
+        self.prices.known |= prices or {}
+        self._gate = Gate(limits.parallel, limits.rpm, limits.tpm)
+        self._lines: dict[Lane, Line] = {}
+        self._lanes: dict[str, Lane] = {}
         self._endpoints: Endpoints | None = None
         self._simulated: dict[str, SimulatedProvider] = {}
-        self._models: dict[str, Model] = {}
+        self._models: dict[str, Opened] = {}
         self._users = 0
 
     async def __aenter__(self) -> Self:
@@ -51,28 +62,59 @@ class Pool:
         if not self._users and self._endpoints is not None:
             await self._endpoints.close()
 
-    def model(self, written: str) -> Model:
+    def model(self, written: str) -> Opened:
         """The model written `provider:model`; raises `ConfigError` if it cannot be asked (its key is missing, say)."""
         if written not in self._models:
             name, model = split_model(written, "model")
-            self._models[written] = self._open(name, model)
+            asked, lane = self._open(name, model)
+            line = self._lines.setdefault(lane, Line(governor(), self._gate, lane))
+            polite = Limit(asked, line, self._limits.max_wait)
+            self._models[written] = Opened(written, polite, lambda: line.spare, Circuit(written), Latencies())
         return self._models[written]
 
-    def _open(self, name: str, model: str) -> Model:
+    def look_up_prices(self, models: Iterable[str]) -> None:
+        """Begin to find out what models cost that nobody told the price of."""
+        wanted = {}
+        for written in models:
+            name, model = split_model(written, "model")
+            if written in self.prices.known:
+                continue
+            if nobody_is_paid(self._providers[name]):
+                self.prices.known[written] = FREE
+            elif name in LISTED and self._is_the_known_one(name):
+                wanted[written] = LISTED[name], model
+            else:
+                self.prices.known[written] = None
+        self.prices.look_up(wanted)
+
+    def _is_the_known_one(self, name: str) -> bool:
+        """Whether a name stands for the provider everyone knows by it, and not for something else at another URL."""
+        provider = self._providers[name]
+        return isinstance(provider, Provider) and (
+            from_environment(name, provider, os.environ).base_url == KNOWN[name].base_url
+        )
+
+    def _open(self, name: str, model: str) -> tuple[Model, Lane]:
+        """A model as it is asked, and the lane of those who ask it."""
         provider = self._providers[name]
         if isinstance(provider, Simulator):
             simulated = self._simulated.setdefault(name, SimulatedProvider(provider))
-            return self._limited(simulated.connect(model, self._limits.timeout), self._admission.lane(name, Gate()))
+            # One simulated provider is one pool's, and its limits are those of all its models.
+            lane = self._lanes.setdefault(name, Lane(Gate(), slow_start=simulated.limited))
+            return simulated.connect(model, self._limits.timeout), lane
         provider = from_environment(name, provider, os.environ)
         key = key_of(name, provider, os.environ)
-        # Two names for one key at one address are one lane.
-        lane = self._admission.lane(f"{provider.base_url} {key}", Gate(provider.parallel, provider.rpm))
+        configured = Configured(provider.parallel, provider.rpm, provider.tpm)
+        untold = configured == Configured() and not provider.local
+        # Two names for one key at one address are one lane, in whatever workflow of this process.
+        lane = governor().lane(f"{provider.base_url} {key}", model, configured, slow_start=untold)
         if self._endpoints is None:
             from stretto.models import chat  # aiohttp is half of the start-up, and the simulator needs none of it
 
             self._endpoints = chat.Endpoints(self._limits.timeout)
-        return self._limited(self._endpoints.model(f"{name}:{model}", model, provider, key), lane)
+        return self._endpoints.model(f"{name}:{model}", model, provider, key), lane
 
-    def _limited(self, model: Model, lane: Lane) -> Model:
-        most = self._limits.max_wait
-        return Retry(Limit(model, self._admission, lane, most), self._limits.attempts, most)
+
+def nobody_is_paid(provider: AnyProvider) -> bool:
+    """Whether a provider takes no money: the simulator, or a server on this machine."""
+    return isinstance(provider, Simulator) or provider.local

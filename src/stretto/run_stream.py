@@ -8,10 +8,13 @@ from typing import Any, Self, TypeVar
 
 from msgspec import Struct
 
+from stretto import prompts
 from stretto.engine import Execution
-from stretto.errors import StoreLocked, StrettoError
+from stretto.errors import ConfigError, StoreLocked, StrettoError
 from stretto.events import AnyEvent, RunFailed, RunInterrupted, RunResumed, RunStarted
-from stretto.policies.memo import Memo
+from stretto.policies.account import Account, Amount
+from stretto.policies.composition import Composition
+from stretto.policies.estimate import most_output
 from stretto.pool import Pool
 from stretto.runs import Run
 from stretto.store.journal import Journal
@@ -117,6 +120,9 @@ class RunStream:
         pool = await stack.enter_async_context(setting.pool())
         for model in setting.models:
             pool.model(model)  # a missing key is an error before anything is asked or written
+        pool.look_up_prices(setting.models)
+        if setting.definition.limits.budget is not None:
+            await _all_priced(pool, setting)
         history: list[AnyEvent] = []
         replies: dict[str, Reply] = {}
         if setting.store is not None:
@@ -135,11 +141,10 @@ class RunStream:
             journal.append(RunResumed(workflow=setting.record))
         else:
             journal.append(RunStarted(task=self._new_task, workflow=setting.record, simulated=setting.simulated))
-        asking: dict[str, asyncio.Event] = {}
-        await self._execute(
-            Execution(setting.definition, journal, lambda name: Memo(pool.model(name), replies, asking), replies),
-            journal,
-        )
+        definition = setting.definition
+        account = await _account(definition, journal, pool)
+        composition = Composition(pool.model, definition.limits, account, pool.prices, replies)
+        await self._execute(Execution(definition, journal, composition.model, account, replies), journal)
 
     async def _execute(self, execution: Execution, journal: Journal) -> None:
         """Run it; however it ends, the log says so."""
@@ -154,6 +159,27 @@ class RunStream:
             if journal.run.status == "running":  # else it was stopped after its end
                 journal.append(RunInterrupted())
             raise
+
+
+async def _all_priced(pool: Pool, setting: Setting) -> None:
+    """Raise `ConfigError` if a budget of money cannot be kept because nobody knows what a model costs."""
+    unknown = [model for model in setting.models if await pool.prices.of(model) is None]
+    if unknown and setting.definition.limits.unpriced == "refuse":
+        raise ConfigError(
+            f"limits.budget: the price of {', '.join(unknown)} is unknown, so a budget cannot be kept; say it "
+            f'([prices."{unknown[0]}"] with input and output in dollars for a million tokens), install the list of '
+            "known prices (pip install 'stretto[prices]'), or ask it uncounted (unpriced = \"allow\")"
+        )
+
+
+async def _account(definition: Definition, journal: Journal, pool: Pool) -> Account:
+    """The account of a run, from where it stands."""
+    paid = journal.fold.usage
+    account = Account(definition.limits, Amount(journal.fold.paid, paid.input_tokens + paid.output_tokens))
+    if account.limited and (role := definition.synthesizer):
+        prompt = prompts.fill(prompts.template("synthesizer", role.prompt), {"task": journal.run.task})
+        account.set_aside(prompt, most_output(role.options), await pool.prices.of(role.models[0]))
+    return account
 
 
 async def _patiently(attempt: Callable[[], _T]) -> _T:

@@ -8,7 +8,19 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from stretto import events as e
-from stretto.types import OUTCOMES, Coverage, Missing, Outcome, Plan, PlanState, Result, RoleName, Subtask, Usage
+from stretto.types import (
+    OUTCOMES,
+    AnswerState,
+    Coverage,
+    Missing,
+    Outcome,
+    Plan,
+    PlanState,
+    Result,
+    RoleName,
+    Subtask,
+    Usage,
+)
 
 Status = Literal["running", "finished", "failed", "interrupted", "unreadable"]
 
@@ -23,6 +35,7 @@ class CallRecord(Struct, frozen=True):
     model: str
     started_at: str | None = None
     finished_at: str | None = None
+    started: e.CallStarted | None = None
     finished: e.CallFinished | None = None
     retries: tuple[e.CallRetried, ...] = ()
 
@@ -59,7 +72,8 @@ def coverage_of(
     subtasks: Iterable[Subtask],
     results: dict[str, Result],
     plan: PlanState = "complete",
-    answer: Literal["complete", "truncated"] = "complete",
+    answer: AnswerState = "complete",
+    degraded: tuple[str, ...] = (),
 ) -> Coverage:
     """What an answer written from these results rests on."""
     counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
@@ -71,7 +85,7 @@ def coverage_of(
         counts[result.outcome] += 1
         if result.outcome != "done":
             missing.append(Missing(subtask.id, subtask.type, result.outcome, result.error or result.outcome))
-    return Coverage(counts, tuple(missing), plan, answer)
+    return Coverage(counts, tuple(missing), plan, answer, degraded)
 
 
 class Fold:
@@ -85,7 +99,9 @@ class Fold:
         self._calls: dict[str, CallRecord] = {}
         self._usage = Usage()
         self._saved = Usage()
-        self._costs: list[Decimal | None] = []
+        self._paid = Decimal(0)
+        self._unpriced = False
+        self._degraded: dict[str, None] = {}
         self._executions = 1
 
     def take(self, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912 - one arm for each kind of event, by design
@@ -97,9 +113,13 @@ class Fold:
             case e.RunResumed():
                 self._executions += 1
                 self._run.pop("coverage", None)  # of an earlier answer
+                self._degraded.clear()
+                self._abandon()
                 self._set(status="running", workflow=event.workflow, error=None, error_type=None, answer=None)
             case e.SubtaskPlanned():
-                self._subtasks[event.subtask] = Subtask(event.subtask, event.type, event.description, event.needs)
+                self._subtasks[event.subtask] = Subtask(
+                    event.subtask, event.type, event.description, event.needs, event.value
+                )
             case e.PlanFinished():
                 self._plan = Plan((), event.state, event.analysis, event.remarks)
             case e.SubtaskStarted():
@@ -108,7 +128,7 @@ class Fold:
                 self._results[event.subtask] = Result(event.subtask, event.outcome, event.text, event.error)
             case e.CallStarted():
                 self._calls[event.call] = CallRecord(
-                    event.call, event.role, event.subtask, event.fingerprint, event.model, started_at=event.at
+                    event.call, event.role, event.subtask, event.fingerprint, event.model, event.at, started=event
                 )
             case e.CallRetried():
                 self._retried(event)
@@ -120,7 +140,9 @@ class Fold:
                 self._set(status="failed", error=event.error, error_type=event.error_type)
             case e.RunInterrupted():
                 self._set(status="interrupted", error=event.reason)
-            case e.AnswerDelta() | e.RunDegraded():
+            case e.RunDegraded():
+                self._degraded[f"{event.policy}: {event.reason}"] = None
+            case e.AnswerDelta():
                 pass
             case _:
                 assert_never(event)
@@ -145,8 +167,20 @@ class Fold:
         if event.reused:
             self._saved += event.usage or Usage()
         else:
-            self._usage += event.usage or Usage()
-            self._costs.append(event.cost)
+            self._usage += (event.usage or Usage()) + event.lost
+            self._pay(event.cost)
+
+    def _abandon(self) -> None:
+        """Calls that were under way when a run was killed cost what was set aside for them: nobody knows better."""
+        for record in list(self._calls.values()):
+            if record.finished is None and record.started and record.started.reserved:
+                self._usage += record.started.reserved
+                self._pay(record.started.reserved_cost)
+                self._calls[record.id] = replace(record, started=None)  # once
+
+    def _pay(self, cost: Decimal | None) -> None:
+        self._paid += cost or 0
+        self._unpriced = self._unpriced or cost is None
 
     @property
     def usage(self) -> Usage:
@@ -161,8 +195,17 @@ class Fold:
     @property
     def cost(self) -> Decimal | None:
         """What was paid so far in money; None as soon as one part of it is unknown."""
-        known = [cost for cost in self._costs if cost is not None]
-        return sum(known, Decimal(0)) if len(known) == len(self._costs) else None
+        return None if self._unpriced else self._paid
+
+    @property
+    def paid(self) -> Decimal:
+        """What was paid so far as far as prices are known."""
+        return self._paid
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """What this execution gave up, and by which policy."""
+        return tuple(self._degraded)
 
     @property
     def run(self) -> Run:
@@ -170,7 +213,9 @@ class Fold:
         subtasks = tuple(self._subtasks.values())
         results = {s.id: self._results[s.id] for s in subtasks if s.id in self._results}
         facts = dict(self._run)
-        facts.setdefault("coverage", coverage_of(subtasks, results, self._plan.state or "complete"))
+        facts.setdefault(
+            "coverage", coverage_of(subtasks, results, self._plan.state or "complete", degraded=self.degraded)
+        )
         return Run(
             **facts,
             plan=replace(self._plan, subtasks=subtasks),

@@ -1,11 +1,14 @@
 """The nouns of a run: frozen, and without knowledge of events, models or storage."""
 
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, Literal
 
 from msgspec import Struct, field
 
 RoleName = Literal["orchestrator", "worker", "synthesizer"]
 Outcome = Literal["done", "truncated", "cut", "failed", "skipped"]
+AnswerState = Literal["complete", "truncated", "cut", "unmerged"]
 PlanState = Literal["complete", "incomplete", "bounded"]
 
 OUTCOMES: tuple[Outcome, ...] = ("done", "truncated", "cut", "failed", "skipped")
@@ -43,33 +46,66 @@ class Allowance(Struct, frozen=True):
     tokens: Quota | None = None
 
 
+class Price(Struct, frozen=True):
+    """US dollars for a million tokens; `cached` for those of the input that came from the provider's cache.
+
+    `above` names prices of long calls: from so many input tokens on, the whole call costs that instead.
+    """
+
+    input: Decimal
+    output: Decimal
+    cached: Decimal | None = None
+    above: tuple[tuple[int, "Price"], ...] = ()
+
+    def of(self, usage: Usage) -> Decimal:
+        """What a call with this usage costs."""
+        price = next((price for least, price in reversed(self.above) if usage.input_tokens >= least), self)
+        cached = min(usage.cached_tokens, usage.input_tokens) if price.cached is not None else 0
+        fresh = (usage.input_tokens - cached) * price.input + usage.output_tokens * price.output
+        return (fresh + cached * (price.cached or 0)) / 1_000_000
+
+
 class Role(Struct, frozen=True):
     """Which model does a part of the work, and how it is asked.
 
-    `model` is written `provider:model`. `prompt` is a template with the placeholders of its role (`docs/design.md`,
-    Formats); without one the default of that role is used. `options` go into the request as they are
-    (`temperature`, `max_tokens`, …). `about` tells the orchestrator in one line what a worker is good for. `stream`
-    streams a worker's call too, for gateways that cut silent connections.
+    `model` is written `provider:model`; of several, each is a fallback for those before it. `prompt` is a template with
+    the placeholders of its role (`docs/design.md`, Formats); without one the default of that role is used. `options` go
+    into the request as they are (`temperature`, `max_tokens`, …). `about` tells the orchestrator in one line what a
+    worker is good for. `stream` streams a worker's call too, for gateways that cut silent connections.
     """
 
-    model: str
+    model: str | Sequence[str]
     prompt: str | None = None
     system: str | None = None
     options: dict[str, Any] = {}
     about: str = ""
     stream: bool = False
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The model and its fallbacks."""
+        return (self.model,) if isinstance(self.model, str) else tuple(self.model)
+
 
 class Limits(Struct, frozen=True):
     """What one workflow may use.
 
-    `parallel`: calls in flight. `rpm`: requests a minute. `attempts`: how often a call is asked before its error
+    `parallel`: calls in flight. `rpm`, `tpm`: requests and tokens a minute. Of one run: `budget`, US dollars; `tokens`,
+    of input and output together; `deadline`, seconds from its start (or its resumption) to the answer. `hedge`: the
+    share of a run's cost that may go into asking stragglers a second time. `unpriced`: whether a run with a budget
+    refuses a model whose price is unknown, or asks it uncounted. `attempts`: how often a call is asked before its error
     counts. `timeout`: seconds of one whole call. `max_wait`: seconds a call may be held back by rate limits.
     """
 
     parallel: int = 64
     max_subtasks: int = 64
     rpm: float | None = None
+    tpm: float | None = None
+    budget: Decimal | None = None
+    tokens: int | None = None
+    deadline: float | None = None
+    hedge: float = 0.0
+    unpriced: Literal["refuse", "allow"] = "refuse"
     attempts: int = 4
     timeout: float = 600.0
     max_wait: float = 900.0
@@ -85,12 +121,16 @@ class Definition(Struct, frozen=True):
 
 
 class Subtask(Struct, frozen=True):
-    """One line of the plan; `needs` are ids of subtasks listed before it."""
+    """One line of the plan; `needs` are ids of subtasks listed before it.
+
+    `value` ranks it, if the plan does: what is worth least is given up first when the budget gets short.
+    """
 
     id: str
     type: str
     description: str
     needs: tuple[str, ...] = ()
+    value: float | None = None
 
 
 class Result(Struct, frozen=True):
@@ -119,13 +159,16 @@ class Coverage(Struct, frozen=True):
     """How much of the plan the answer rests on: counts by outcome, and what is missing.
 
     `plan` is `incomplete` if the plan itself could not be had whole, `bounded` if it was longer than `max_subtasks`.
-    `answer` is `truncated` if the answer met its token limit.
+    `answer` is `truncated` if the answer met its token limit, `cut` if the deadline came while it was written, and
+    `unmerged` if nothing was left to merge the results with: then they are the answer. `degraded` says by which policy
+    the run gave up what.
     """
 
     counts: dict[Outcome, int] = {}
     missing: tuple[Missing, ...] = ()
     plan: PlanState = "complete"
-    answer: Literal["complete", "truncated"] = "complete"
+    answer: AnswerState = "complete"
+    degraded: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:

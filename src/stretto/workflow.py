@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -11,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto import prompts
+from stretto.amounts import money
 from stretto.aside import Aside
 from stretto.errors import ConfigError, TaskError
 from stretto.ids import new_ulid
@@ -20,14 +22,15 @@ from stretto.pool import AnyProvider, Pool
 from stretto.run_stream import RunStream, Setting
 from stretto.runs import Run
 from stretto.text import clean
-from stretto.types import Definition, Limits, Role, RoleName
+from stretto.types import Definition, Limits, Price, Role, RoleName
 
 
 class Workflow:
     """Who does what: an orchestrator that plans, workers by the type of subtask, and a synthesizer that merges.
 
     `workers` maps subtask types to roles. Without a `synthesizer` the results themselves are the answer. `providers`
-    adds providers by name, or replaces known ones. `store` is the file in which runs are kept, so that they can be
+    adds providers by name, or replaces known ones; `prices` says what models cost (known ones are looked up with the
+    extra `stretto[prices]`). `store` is the file in which runs are kept, so that they can be
     resumed; without one nothing is written. Raises `ConfigError` for whatever cannot work, before anything is asked.
     """
 
@@ -39,15 +42,17 @@ class Workflow:
         *,
         limits: Limits | None = None,
         providers: Mapping[str, AnyProvider] | None = None,
+        prices: Mapping[str, Price] | None = None,
         store: str | Path | None = None,
     ) -> None:
         self.definition = Definition(
             _role(orchestrator),
             {name: _role(worker) for name, worker in workers.items()},
             None if synthesizer is None else _role(synthesizer),
-            limits or Limits(),
+            _settled(limits or Limits()),
         )
         self.providers: dict[str, AnyProvider] = {**KNOWN, "sim": Simulator(), **(providers or {})}
+        self.prices = dict(prices or {})
         self.store = None if store is None else Path(store)
         _check(self.definition, self.providers)
         self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
@@ -82,12 +87,14 @@ class Workflow:
     @property
     def models(self) -> list[str]:
         """Every model this workflow may ask, as written, each once."""
-        return list(dict.fromkeys(role.model for _, _, role in _roles(self.definition)))
+        return list(dict.fromkeys(model for _, _, role in _roles(self.definition) for model in role.models))
 
     @property
     def pool(self) -> Pool:
         """The models of the running loop, shared by all runs in it."""
-        return self._pools.setdefault(asyncio.get_running_loop(), Pool(self.providers, self.definition.limits))
+        return self._pools.setdefault(
+            asyncio.get_running_loop(), Pool(self.providers, self.definition.limits, self.prices)
+        )
 
     @property
     def simulated(self) -> bool:
@@ -97,7 +104,8 @@ class Workflow:
     def record(self) -> dict[str, Any]:
         """The definition as data, as it is kept with a run; without what may be secret in headers and URLs."""
         providers = {name: _recorded(provider) for name, provider in self._used().items()}
-        return {"definition": msgspec.to_builtins(self.definition), "providers": providers}
+        prices = {model: msgspec.to_builtins(price) for model, price in self.prices.items() if model in self.models}
+        return {"definition": msgspec.to_builtins(self.definition), "providers": providers, "prices": prices}
 
     def _used(self) -> dict[str, AnyProvider]:
         return {name: self.providers[name] for name in dict.fromkeys(m.partition(":")[0] for m in self.models)}
@@ -140,25 +148,54 @@ def _check(definition: Definition, providers: Mapping[str, AnyProvider]) -> None
     if not definition.workers:
         raise ConfigError("workers: a workflow needs one worker at least")
     for place, kind, role in _roles(definition):
-        provider, _ = split_model(role.model, f"{place}.model")
-        if provider not in providers:
-            names = ", ".join(sorted(providers))
-            raise ConfigError(
-                f"{place}.model: unknown provider {provider!r}; known are {names}; [providers.{provider}] with a "
-                "base_url adds one"
-            )
+        _check_models(role, f"{place}.model", providers)
         prompts.check(kind, role.prompt, f"{place}.prompt")
         for key in Role.__struct_fields__:
             try:
                 msgspec.json.encode(getattr(role, key))
             except (TypeError, ValueError) as error:
                 raise ConfigError(f"{place}.{key}: cannot be written as JSON: {error}") from error
-    _check_numbers(
-        "limits", definition.limits, ("parallel", "max_subtasks", "attempts"), ("rpm", "timeout", "max_wait")
-    )
+    _check_limits(definition.limits)
     for name, known in providers.items():
         if isinstance(known, Provider):
-            _check_numbers(f"providers.{name}", known, ("parallel",), ("rpm", "connect", "first_byte", "silence"))
+            _check_numbers(
+                f"providers.{name}", known, ("parallel",), ("rpm", "tpm", "connect", "first_byte", "silence")
+            )
+
+
+def _check_models(role: Role, place: str, providers: Mapping[str, AnyProvider]) -> None:
+    if not role.models:
+        raise ConfigError(f"{place}: no model at all; name one as provider:model")
+    for model in role.models:
+        provider, _ = split_model(model, place)
+        if provider not in providers:
+            names = ", ".join(sorted(providers))
+            raise ConfigError(
+                f"{place}: unknown provider {provider!r}; known are {names}; [providers.{provider}] with a base_url "
+                "adds one"
+            )
+
+
+def _settled(limits: Limits) -> Limits:
+    """Limits with money as `Decimal`, from a number or a text as well."""
+    if limits.budget is None or isinstance(limits.budget, Decimal):
+        return limits
+    budget = money(str(limits.budget))
+    if budget is None:
+        raise ConfigError(f"limits.budget: {limits.budget!r} is no amount of US dollars; write Decimal('0.50')")
+    return replace(limits, budget=budget)
+
+
+def _check_limits(limits: Limits) -> None:
+    """Raise `ConfigError` for limits within which nothing could run, and for those that contradict each other."""
+    counts = ("parallel", "max_subtasks", "tokens", "attempts")
+    _check_numbers("limits", limits, counts, ("rpm", "tpm", "budget", "deadline", "timeout", "max_wait"))
+    if not 0 <= limits.hedge <= 1:
+        raise ConfigError(f"limits.hedge: must be a share from 0 to 1, not {limits.hedge}")
+    if limits.hedge and limits.parallel == 1:
+        raise ConfigError("limits.hedge: asking twice needs a second place; raise parallel, or leave hedge out")
+    if limits.unpriced not in {"refuse", "allow"}:
+        raise ConfigError(f"limits.unpriced: must be refuse or allow, not {limits.unpriced!r}")
 
 
 def _check_numbers(place: str, holder: Struct, counts: Sequence[str], amounts: Sequence[str]) -> None:

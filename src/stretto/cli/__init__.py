@@ -30,10 +30,11 @@ _EXIT_CODES = [
     ("2", "usage: an argument or a task that cannot be used"),
     ("3", "configuration or key"),
     ("4", "answered, but something is missing"),
+    ("5", "the budget or the deadline left no answer"),
     ("130", "interrupted; `stretto resume` goes on"),
 ]
 
-ANSWERED, FAILED, USAGE, CONFIG, PARTIAL, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 3, 4, 130, 141
+ANSWERED, FAILED, USAGE, CONFIG, PARTIAL, SHORT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 3, 4, 5, 130, 141
 
 
 class _Commands(click.Group):
@@ -115,7 +116,7 @@ def report(error: errors.StrettoError) -> int:
         return USAGE
     if isinstance(error, errors.ConfigError | errors.AuthError) or isinstance(error.__cause__, errors.AuthError):
         return CONFIG
-    return FAILED
+    return SHORT if isinstance(error, errors.BudgetError | errors.DeadlineError) else FAILED
 
 
 def _refused(error: click.ClickException) -> int:

@@ -9,7 +9,7 @@ import click
 from stretto import events as e
 from stretto.cli.help import Command, option
 from stretto.cli.options import store_option, store_path
-from stretto.cli.progress import short
+from stretto.cli.progress import dollars, short
 from stretto.cli.resume import find_run
 from stretto.runs import CallRecord, Run, fold
 from stretto.store.sqlite import Record, Store
@@ -35,6 +35,7 @@ def runs(limit: int, as_json: bool, store: Path | None) -> None:
                 "subtasks": len(run.plan.subtasks),
                 "missing": len(run.coverage.missing),
                 "usage": run.usage,
+                "cost": run.cost,
             }
             click.echo(msgspec.json.encode(summary))
         else:
@@ -80,6 +81,7 @@ def _head(run: Run, status: str) -> list[str]:
     lines = [f"# Run {run.id}{_mark(run.simulated)}", ""]
     lines += [f"{status}, started {run.started_at}, last event {run.last_at}, executions {run.executions}"]
     lines += [f"paid {run.usage.input_tokens:,} input and {run.usage.output_tokens:,} output tokens"]
+    lines[-1] += f", {dollars(run.cost)}" if run.cost else ""
     if run.saved.output_tokens:
         lines += [f"reused {run.saved.input_tokens:,} input and {run.saved.output_tokens:,} output tokens"]
     if run.error:
@@ -115,6 +117,8 @@ def _call(call: CallRecord, record: Record | None, status: str) -> list[str]:
         facts.append(f"{done.usage.input_tokens:,} + {done.usage.output_tokens:,} tokens")
     if call.started_at and call.finished_at:
         facts.append(f"{_seconds(call.started_at, call.finished_at):.2f} s from {call.started_at}")
+    facts += [dollars(done.cost)] if done and done.cost else []
+    facts += [f"asked {done.asked}"] if done and done.asked else []
     facts += ["reused"] if done and done.reused else []
     facts += [f"{done.attempts} attempts"] if done and done.attempts > 1 else []
     lines = [f"## Call {call.id}: {whose}{_mark(bool(done and done.simulated))}", "", ", ".join(facts)]

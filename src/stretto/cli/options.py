@@ -12,7 +12,18 @@ from click.core import ParameterSource
 from platformdirs import user_config_path, user_state_path
 
 from stretto.cli.help import option
-from stretto.config import Choice, Configuration, Source, read_file, read_preset, read_workflow, seconds
+from stretto.config import (
+    Choice,
+    Configuration,
+    Source,
+    dollars,
+    number,
+    read_file,
+    read_preset,
+    read_workflow,
+    seconds,
+    share,
+)
 from stretto.errors import ConfigError
 from stretto.models import discovery
 from stretto.models.providers import KNOWN, Provider, from_environment, variable
@@ -76,41 +87,68 @@ def _model(command: F) -> F:
         multiple=True,
         metavar="[ROLE=]MODEL",
         help="PROVIDER:MODEL for all roles, or for one: orchestrator, workers, a worker's name, synthesizer. "
-        "Repeatable.  [default: $STRETTO_MODEL, else the workflow's, else the first provider with a key, else a "
-        "local server]",
+        "Repeatable; a second one for the same role is its fallback.  [default: $STRETTO_MODEL, else the workflow's, "
+        "else the first provider with a key, else a local server]",
     )(command)
 
 
 def _limits() -> list[Callable[[F], F]]:
     """A flag for every limit."""
-    whole, number = click.IntRange(min=1), click.FloatRange(min=0, min_open=True)
+    whole = click.IntRange(min=1)
 
     def limit(name: str, text: str, **kind: Any) -> Callable[[F], F]:
         return option(f"--{name}", section="Limits", help=text, **kind)
 
     count, rate, length = (
         {"type": whole, "metavar": "N"},
-        {"type": number, "metavar": "N"},
-        {"callback": _time, "metavar": "TIME"},
+        {"callback": _amount(number), "metavar": "N"},
+        {"callback": _amount(seconds), "metavar": "TIME"},
     )
     return [
         limit("parallel", f"Calls in flight at most.  [default: {_DEFAULT.parallel}]", **count),
         limit("max-subtasks", f"Subtasks at most.  [default: {_DEFAULT.max_subtasks}]", **count),
         limit("rpm", "Requests a minute at most.  [default: no limit]", **rate),
+        limit("tpm", "Tokens a minute at most: 200k.  [default: no limit]", **rate),
+        limit(
+            "budget",
+            "What a run may cost at most, in US dollars: 0.5, 50ct.  [default: no limit]",
+            callback=_amount(dollars),
+            metavar="MONEY",
+        ),
+        limit("tokens", "Tokens a run may use at most: 250k.  [default: no limit]", **rate),
+        limit("deadline", "When the answer must be there, from now: 20s, 2m30s.  [default: none]", **length),
+        limit(
+            "hedge",
+            "Share of a run's cost that may go into asking stragglers a second time: 5%.  [default: none]",
+            callback=_amount(share),
+            metavar="SHARE",
+        ),
+        limit(
+            "unpriced",
+            "Under a budget, models whose price is unknown.  [default: refuse]",
+            type=click.Choice(["refuse", "allow"]),
+        ),
         limit("attempts", f"Times a failing call is asked.  [default: {_DEFAULT.attempts}]", **count),
         limit("timeout", f"Longest time of one call: 90s, 10m.  [default: {_DEFAULT.timeout / 60:g}m]", **length),
         limit("max-wait", f"Longest a call waits for rate limits.  [default: {_DEFAULT.max_wait / 60:g}m]", **length),
     ]
 
 
-def _time(ctx: click.Context, param: click.Parameter, written: str | None) -> float | None:
-    try:
-        length = None if written is None else seconds(written, "")
-    except ConfigError as error:
-        raise click.BadParameter(str(error).removeprefix(": "), ctx, param) from error
-    if length == 0:
-        raise click.BadParameter("must be more than 0", ctx, param)
-    return length
+def _amount(read: Callable[[str, str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
+    """Reads a flag's value; nothing of something is an error."""
+
+    def callback(ctx: click.Context, param: click.Parameter, written: str | None) -> Any:
+        if written is None:
+            return None
+        try:
+            amount = read(written, "")
+        except ConfigError as error:
+            raise click.BadParameter(str(error).removeprefix(": "), ctx, param) from error
+        if amount == 0 and read is not share:
+            raise click.BadParameter("must be more than 0", ctx, param)
+        return amount
+
+    return callback
 
 
 def _with(command: F, options: Sequence[Callable[[F], F]]) -> F:
@@ -153,17 +191,22 @@ def layers(named: str | None) -> tuple[list[Source], list[Source]]:
 
 
 def chosen_models(models: Sequence[str], *, environment: bool = True) -> dict[str | None, Choice]:
-    """`-m MODEL` under None, `-m ROLE=MODEL` under the role; STRETTO_MODEL is the least of them."""
+    """`-m MODEL` under None, `-m ROLE=MODEL` under the role, said again a fallback; STRETTO_MODEL is the least."""
     chosen: dict[str | None, Choice] = {}
     if environment and (default := os.environ.get("STRETTO_MODEL")):
         chosen[None] = Choice(default, "STRETTO_MODEL")
     for model in models:
         role, equals, name = model.partition("=")
         # A model's name may contain = as well, but then a colon comes first.
-        if equals and ":" not in role:
-            chosen[role] = Choice(name, f"-m {model}")
-        else:
-            chosen[None] = Choice(model, f"-m {model}")
+        named = role if equals and ":" not in role else None
+        name = model if named is None else name
+        first = chosen.get(named)
+        again = first is not None and first.by != "STRETTO_MODEL"
+        chosen[named] = (
+            Choice(first.model, f"{first.by} -m {model}", (*first.fallbacks, name))
+            if first is not None and again
+            else Choice(name, f"-m {model}")
+        )
     return chosen
 
 

@@ -3,16 +3,23 @@
 import contextlib
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
 
 from stretto import events as e
 from stretto.runs import Run
-from stretto.types import Missing, Outcome
+from stretto.types import AnswerState, Missing, Outcome
 
 _EACH = 20
 """Subtasks that have lines of their own; of more there is only a count, every few seconds."""
 
 _GAP = 2.0  # seconds between two counts, or two remarks of one kind
+_UNFINISHED: dict[AnswerState, str] = {
+    "truncated": "the end of the answer: it met its token limit; raise max_tokens of the synthesizer",
+    "cut": "the end of the answer: the deadline came while it was written",
+    "unmerged": "one answer: the results stand as they are, because nothing was left to merge them with",
+}
+
 _LISTED = 10  # missing parts that are listed one by one
 
 
@@ -87,10 +94,12 @@ class Progress:
             why = short(run.plan.remarks[-1] if run.plan.remarks else "it could not be read", 300)
             self._say("missing", f"the end of the plan ({run.coverage.plan}): {why}")
         if run.coverage.answer != "complete":
-            self._say("missing", "the end of the answer: it met its token limit; raise max_tokens of the synthesizer")
+            self._say("missing", _UNFINISHED[run.coverage.answer])
         done = run.coverage.counts.get("done", 0)
         parts = [f"{done} of {len(run.plan.subtasks)} subtasks", _calls(run)]
         parts.append(f"{run.usage.input_tokens:,} tokens in, {run.usage.output_tokens:,} out")
+        if run.cost:
+            parts.append(dollars(run.cost))
         self._say("finished", ", ".join(parts) + (" (simulated)" if run.simulated else ""))
 
     def _simulated(self) -> None:
@@ -181,6 +190,11 @@ def _calls(run: Run) -> str:
     asked = len(run.calls) - reused
     over = f" over {run.executions} executions" if run.executions > 1 else ""
     return f"{asked} call{'s' if asked != 1 else ''}{over}" + (f" ({remarks})" if remarks else "")
+
+
+def dollars(cost: Decimal) -> str:
+    """Money for people: cents if it comes to some, else as many digits as it takes."""
+    return f"${cost:.2f}" if cost >= 1 else f"${float(cost):.2g}" if cost < Decimal("0.01") else f"${cost:.3f}"
 
 
 def short(text: str | None, most: int = 100) -> str:

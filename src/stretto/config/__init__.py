@@ -3,12 +3,14 @@
 from stretto.config.building import Choice, Configuration
 from stretto.config.reading import Source, presets, read_file, read_preset, read_workflow
 from stretto.config.record import recorded_providers, recorded_roles
-from stretto.config.values import seconds
+from stretto.config.values import dollars, number, seconds, share
 
 __all__ = [
     "Choice",
     "Configuration",
     "Source",
+    "dollars",
+    "number",
     "presets",
     "read_file",
     "read_preset",
@@ -16,4 +18,5 @@ __all__ = [
     "recorded_providers",
     "recorded_roles",
     "seconds",
+    "share",
 ]

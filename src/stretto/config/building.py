@@ -7,18 +7,22 @@ from typing import Any
 from msgspec import Struct
 
 from stretto.config.reading import Source
-from stretto.config.values import limits_of, nearest, prompt_path, provider_of, role_of
+from stretto.config.values import limits_of, nearest, price_of, prompt_path, provider_of, role_of
 from stretto.errors import ConfigError
 from stretto.pool import AnyProvider
-from stretto.types import Limits, Role
+from stretto.types import Limits, Price, Role
 from stretto.workflow import Workflow
 
 
 class Choice(Struct, frozen=True):
-    """A model that was chosen outside of the files, and by what: `-m`, a variable, a key that is there."""
+    """A model that was chosen outside of the files, and by what: `-m`, a variable, a key that is there.
+
+    `fallbacks` are the models to ask when that one fails.
+    """
 
     model: str
     by: str
+    fallbacks: tuple[str, ...] = ()
 
 
 class _Part(Struct, frozen=True):
@@ -32,8 +36,8 @@ class _Part(Struct, frozen=True):
 class Configuration:
     """Layers of configuration, the most specific first.
 
-    `[providers]` and `[limits]` merge key by key; orchestrator, workers and synthesizer come whole from the most
-    specific layer that has any of them.
+    `[providers]`, `[prices]` and `[limits]` merge key by key; orchestrator, workers and synthesizer come whole from the
+    most specific layer that has any of them.
     """
 
     def __init__(self, layers: Sequence[Source]) -> None:
@@ -48,6 +52,16 @@ class Configuration:
                 tables[name] = {**tables.get(name, {}), **table}
                 places[name] = f"{layer.name}: providers.{name}"
         return {name: provider_of(name, table, places[name]) for name, table in tables.items()}
+
+    def prices(self) -> dict[str, Price]:
+        """What the layers say that models cost, merged key by key."""
+        tables: dict[str, dict[str, Any]] = {}
+        places: dict[str, str] = {}
+        for layer in reversed(self._layers):
+            for model, table in layer.table.get("prices", {}).items():
+                tables[model] = {**tables.get(model, {}), **table}
+                places[model] = f'{layer.name}: prices."{model}"'
+        return {model: price_of(model, table, places[model]) for model, table in tables.items()}
 
     def models_missing(self, models: Mapping[str | None, Choice]) -> bool:
         """Whether some role has no model yet."""
@@ -74,7 +88,7 @@ class Configuration:
             table = part.table
             choice = _chosen(part, models) or (None if table.get("model") else default)
             if choice is not None:
-                table = {**table, "model": choice.model}
+                table = {**table, "model": [choice.model, *choice.fallbacks] if choice.fallbacks else choice.model}
                 origins[f"{part.place}.model"] = choice.by
             if file := table.get("prompt_file"):
                 path = prompt_path(file, part.place, layer.folder)
@@ -88,6 +102,7 @@ class Configuration:
                 roles.get("synthesizer"),
                 limits=self._limits(limits or {}),
                 providers=self.providers(),
+                prices=self.prices(),
                 store=store,
             )
         except ConfigError as error:

@@ -8,13 +8,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from stretto.config.values import convert, limits_of, nearest, prompt_path, provider_of, role_of
+from stretto.config.values import convert, limits_of, nearest, price_of, prompt_path, provider_of, role_of
 from stretto.errors import ConfigError
 from stretto.models.providers import KNOWN, Provider
 from stretto.models.simulator import Simulator
-from stretto.types import Limits, Role
+from stretto.types import Limits, Price, Role
 
-_SECTIONS = ("orchestrator", "workers", "synthesizer", "limits", "providers")
+_SECTIONS = ("orchestrator", "workers", "synthesizer", "limits", "providers", "prices")
+_PRICE_KEYS = tuple(key for key in Price.__struct_fields__ if key != "above")
 _ROLE_KEYS = (*Role.__struct_fields__, "prompt_file")
 
 
@@ -76,6 +77,10 @@ def _checked(source: Source) -> Source:
     limits = _table(table.get("limits", {}), f"{source.name}: limits")
     _check_keys(limits, Limits.__struct_fields__, f"{source.name}: limits.")
     limits_of(limits, f"{source.name}: limits")
+    for model, price in _section(source, "prices"):
+        place = f'{source.name}: prices."{model}"'
+        _check_keys(_table(price, place), _PRICE_KEYS, f"{place}.")
+        price_of(model, {"input": 0, "output": 0, **price}, place)  # another layer may have the rest
     for name, provider in _section(source, "providers"):
         _check_provider(name, provider, f"{source.name}: providers.{name}")
     return source

@@ -15,7 +15,7 @@ def recorded_roles(run: str, record: Mapping[str, Any]) -> Source:
 
 
 def recorded_providers(run: str, record: Mapping[str, Any], configured: Container[str]) -> Source:
-    """The providers of a run that no file configures now."""
+    """The providers of a run that no file configures now, and its prices."""
     missing = {name: table for name, table in record["providers"].items() if name not in configured}
     for name, table in missing.items():
         untold = [f"header {header}" for header in table.get("headers", ())]
@@ -25,4 +25,4 @@ def recorded_providers(run: str, record: Mapping[str, Any], configured: Containe
                 f"provider {name!r} of this run has {', '.join(untold)}, which may be secret and is not kept with a "
                 "run; resume where its stretto.toml is, or name that with -w"
             )
-    return Source(f"run {run}", None, {"providers": missing})
+    return Source(f"run {run}", None, {"providers": missing, "prices": record.get("prices", {})})

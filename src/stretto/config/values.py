@@ -3,22 +3,23 @@
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
+from stretto import amounts
 from stretto.errors import ConfigError
-from stretto.models.providers import KNOWN, Provider, SchemaMode
+from stretto.models.providers import KNOWN, Provider, split_model
 from stretto.models.simulator import Simulator, parse_fault
 from stretto.pool import AnyProvider
-from stretto.types import Limits, Role
+from stretto.types import Limits, Price, Role
 
 _T = TypeVar("_T")
 
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
-_TIME = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*(ms|s|m|h|)\s*")
-_DURATIONS = frozenset({"timeout", "max_wait", "connect", "first_byte", "silence", "ttft"})
+_DURATIONS = frozenset({"timeout", "max_wait", "deadline", "connect", "first_byte", "silence", "ttft"})
+_COUNTS = frozenset({"tokens", "rpm", "tpm"})
 _IN_WORDS = {
     "int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "object": "a table",
     "array": "a list", "null": "nothing",
@@ -28,8 +29,8 @@ _IN_WORDS = {
 def role_of(table: Mapping[str, Any], place: str, folder: Path | None) -> Role:
     """A role; its `prompt_file` is looked for beside the file that names it."""
     facts = dict(table)
-    if isinstance(facts.get("model"), list):
-        raise ConfigError(f"{place}.model: one model as provider:model, not a list")
+    if facts.get("model") == []:
+        raise ConfigError(f"{place}.model: an empty list; name a model, and then its fallbacks if it has any")
     if "prompt_file" in facts:
         path = prompt_path(facts.pop("prompt_file"), place, folder)
         try:
@@ -48,12 +49,19 @@ def prompt_path(file: Any, place: str, folder: Path | None) -> Path:
 
 def limits_of(table: Mapping[str, Any], place: str) -> Limits:
     """Limits; what a table does not say has its default."""
-    return convert(_durations(table, place), Limits, place)
+    return convert(_amounts(table, place), Limits, place)
+
+
+def price_of(model: str, table: Mapping[str, Any], place: str) -> Price:
+    """What a model costs; a price that is below nothing is refused."""
+    split_model(model, place)
+    facts = {key: str(dollars(value, f"{place}.{key}")) for key, value in table.items()}
+    return convert(facts, Price, place)
 
 
 def provider_of(name: str, table: Mapping[str, Any], place: str) -> AnyProvider:
     """A provider, on top of what is known about one of this name. A record of a run also says its `kind`."""
-    facts = _durations(table, place)
+    facts = _amounts(table, place)
     kind = facts.pop("kind", "simulator" if name == "sim" else "endpoint")
     if kind == "simulator":
         if isinstance(faults := facts.get("faults"), list):
@@ -78,19 +86,55 @@ def _fault(written: Any, place: str) -> Any:
         raise ConfigError(f"{place}: {error}") from error
 
 
-def _durations(table: Mapping[str, Any], place: str) -> dict[str, Any]:
-    return {
-        key: seconds(value, f"{place}.{key}") if key in _DURATIONS and isinstance(value, str) else value
-        for key, value in table.items()
-    }
+def _amounts(table: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """The table with its times, money and counts read, however they are written."""
+    return {key: _amount(key, value, f"{place}.{key}") for key, value in table.items()}
+
+
+def _amount(key: str, value: Any, place: str) -> Any:
+    if key == "budget" and value is not None:
+        return str(dollars(value, place))
+    if not isinstance(value, str):
+        return value
+    if key in _DURATIONS:
+        return seconds(value, place)
+    if key in _COUNTS:
+        return number(value, place)
+    return share(value, place) if key == "hedge" else value
 
 
 def seconds(text: str, place: str) -> float:
-    """`90s`, `10m`, `1.5h`, `250ms` or a number of seconds."""
-    found = _TIME.fullmatch(text)
+    """A time, or an error that says how one is written."""
+    found = amounts.seconds(text)
     if found is None:
-        raise ConfigError(f"{place}: {text!r} is no time; write seconds, or 250ms, 20s, 10m, 1h")
-    return float(found[1]) * _SECONDS[found[2]]
+        raise ConfigError(f"{place}: {text!r} is no time; write seconds, or 250ms, 20s, 2m30s, 1h")
+    return found
+
+
+def dollars(value: Any, place: str) -> Decimal:
+    """An amount of US dollars, or an error that says how one is written."""
+    plain = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    # A float's own digits, not those of its binary fraction; an exponent is fine in a number.
+    found = amounts.money(f"{Decimal(str(value)):f}" if plain else value) if plain or isinstance(value, str) else None
+    if found is None:
+        raise ConfigError(f"{place}: {value!r} is no amount of US dollars; write 0.5, $0.50 or 50ct")
+    return found
+
+
+def number(text: str, place: str) -> float:
+    """A count, or an error that says how one is written."""
+    found = amounts.count(text)
+    if found is None:
+        raise ConfigError(f"{place}: {text!r} is no number; write 250000, 250k or 1.5M")
+    return int(found) if found.is_integer() else found
+
+
+def share(text: str, place: str) -> float:
+    """A share, or an error that says how one is written."""
+    found = amounts.share(text)
+    if found is None:
+        raise ConfigError(f"{place}: {text!r} is no share; write 0.05 or 5%")
+    return found
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -107,8 +151,14 @@ def convert(facts: Any, kind: type[_T], place: str) -> _T:
         what, _, where = str(error).partition(" - at `$")
         what = re.sub(r"`([\w| ]+)`", lambda found: _in_words(found[1]), what)
         if "enum" in what:
-            what += f"; there are {', '.join(get_args(SchemaMode))}"
+            what += f"; there are {', '.join(_choices(kind, where))}"
         raise ConfigError(f"{place}{where.rstrip('`').replace('[...]', '')}: {what[:1].lower()}{what[1:]}") from error
+
+
+def _choices(kind: Any, where: str) -> tuple[str, ...]:
+    """What a key that takes one of a few words may be."""
+    hints = get_type_hints(kind)
+    return get_args(hints[where.strip("`.").partition(".")[0]])
 
 
 def _in_words(types: str) -> str:

@@ -1,58 +1,80 @@
 """Making calls: a role and a prompt become a request, the request becomes a call, and the call leaves its events."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from itertools import count
+
+from msgspec import Struct
 
 from stretto import events as e
 from stretto import prompts
 from stretto.calls import Call, Chunk, Done, Model, Restarted, Text, Transcript, Urgency, fingerprint
+from stretto.engine.deadline import Deadline
 from stretto.engine.ledger import Ledger
 from stretto.errors import CallError, StrettoError
+from stretto.policies.account import Account
 from stretto.store.journal import Journal
 from stretto.types import Message, Request, Role, RoleName
-
-_URGENCY: Mapping[RoleName, int] = {"orchestrator": 0, "synthesizer": 1, "worker": 2}
 
 
 def request_for(role: Role, prompt: str) -> Request:
     """What a role's model is asked with this prompt."""
     system = (Message("system", role.system),) if role.system else ()
-    return Request(role.model, (*system, Message("user", prompt)), role.options)
+    return Request(role.models[0], (*system, Message("user", prompt)), role.options)
+
+
+class Errand(Struct, frozen=True):
+    """What a call is made for: its role, and whose subtask it does, with the value the plan gives that."""
+
+    role: RoleName
+    urgency: Urgency
+    subtask: str | None = None
+    value: float | None = None
 
 
 class Caller:
-    """Asks the models of one run; `model` gives a model by name, policies included."""
+    """Asks the models of one run; `model` gives the model of a role, policies included.
 
-    def __init__(self, journal: Journal, model: Callable[[str], Model]) -> None:
+    With a `deadline` workers are streamed, too: what they have said when they are cut is kept.
+    """
+
+    def __init__(
+        self, journal: Journal, model: Callable[[Role], Model], account: Account, deadline: Deadline | None = None
+    ) -> None:
         self._journal = journal
         self._model = model
+        self._account = account
+        self._deadline = deadline
         self._numbers = count(1 + max((int(call.id[1:]) for call in journal.run.calls), default=0))
 
     async def collect(
-        self, role_name: RoleName, role: Role, request: Request, *, subtask: str | None = None, show: bool = False
-    ) -> tuple[str, str]:
-        """The whole text of a reply and its finish reason; with `show` the text is the answer and shown as it comes."""
-        transcript, finish = Transcript(), ""
-        async with aclosing(self.ask(role_name, role, request, transcript, subtask=subtask)) as chunks:
+        self, errand: Errand, role: Role, request: Request, transcript: Transcript, *, show: bool = False
+    ) -> str:
+        """Read a whole reply; its finish reason. With `show` its text is the answer, and shown as it comes."""
+        finish = ""
+        async with aclosing(self.ask(errand, role, request, transcript)) as chunks:
             async for chunk in chunks:
                 if isinstance(chunk, Done):
                     finish = chunk.finish
                 elif show and isinstance(chunk, Text | Restarted):
                     text = chunk.text if isinstance(chunk, Text) else ""
                     self._journal.append(e.AnswerDelta(text=text, restart=isinstance(chunk, Restarted)))
-        return transcript.text, finish
+        return finish
 
     async def ask(
-        self, role_name: RoleName, role: Role, request: Request, transcript: Transcript, *, subtask: str | None = None
+        self, errand: Errand, role: Role, request: Request, transcript: Transcript
     ) -> AsyncGenerator[Chunk, None]:
         """One call, with its events and its transcript; raises `CallError` and nothing else on the model's behalf."""
-        call = self._call(role_name, role, request, subtask)
-        ledger = Ledger(call, self._journal, transcript)
+        call = self._call(errand, role, request)
+        ledger = Ledger(call, self._journal, transcript, self._account)
+        watch = self._deadline.watch() if self._deadline else None
         try:
-            async with aclosing(self._model(request.model).stream(call)) as chunks:
+            async with aclosing(self._model(role).stream(call)) as chunks:
                 async for chunk in chunks:
                     ledger.note(chunk)
+                    if watch:
+                        watch.take(chunk)
                     yield chunk
         except CallError as error:
             ledger.finish(error=str(error), request_id=error.request_id)
@@ -63,19 +85,20 @@ class Caller:
             failure = CallError(f"{request.model}: unexpected {type(error).__name__}: {error}")
             ledger.finish(error=str(failure))
             raise failure from error
-        except GeneratorExit:
-            ledger.finish(finish="stopped")
+        except (GeneratorExit, asyncio.CancelledError):
+            ledger.stop()
             raise
 
-    def _call(self, role_name: RoleName, role: Role, request: Request, subtask: str | None) -> Call:
+    def _call(self, errand: Errand, role: Role, request: Request) -> Call:
         return Call(
             id=f"c{next(self._numbers)}",
             run=self._journal.run_id,
-            role=role_name,
-            subtask=subtask,
+            role=errand.role,
+            subtask=errand.subtask,
             request=request,
             fingerprint=fingerprint(request),
-            stream=role.stream or role_name != "worker",
-            urgency=Urgency(_URGENCY[role_name]),
-            described=role_name == "orchestrator" and prompts.describes_plan(role.prompt or ""),
+            stream=role.stream or errand.role != "worker" or self._deadline is not None,
+            urgency=errand.urgency,
+            described=errand.role == "orchestrator" and prompts.describes_plan(role.prompt or ""),
+            value=errand.value,
         )

@@ -2,70 +2,104 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
-from typing import Literal
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 
 from stretto import events as e
 from stretto import prompts
-from stretto.calls import KEPT, Model
-from stretto.engine.caller import Caller, request_for
+from stretto.calls import KEPT, Model, Transcript
+from stretto.engine.caller import Caller, Errand, request_for
+from stretto.engine.deadline import Deadline
 from stretto.engine.planning import Planning
-from stretto.errors import CallError, WorkError
+from stretto.engine.urgencies import Urgencies
+from stretto.errors import BudgetError, CallError, DeadlineError, StrettoError, WorkError
 from stretto.plan.book import worker_for
+from stretto.policies.account import Account
+from stretto.policies.estimate import most_output
 from stretto.runs import coverage_of
 from stretto.store.journal import Journal
-from stretto.types import Definition, Reply, Request, Result, Role, Subtask
+from stretto.types import AnswerState, Definition, Reply, Request, Result, Role, Subtask
 
-Answer = tuple[str, Literal["complete", "truncated"]]
+Answer = tuple[str, AnswerState]
 """A text, and whether it is whole."""
 
 
 class Execution:
     """One execution of a run: `execute` carries it from wherever its journal stands to the answer.
 
-    `model` gives the model of a role, policies included; `replies` holds the complete replies this run has already, by
-    fingerprint. Every fact goes through `journal`.
+    `model` gives the model of a role, policies included, which pay from `account`; `replies` holds the complete replies
+    this run has already, by fingerprint. Every fact goes through `journal`.
     """
 
     def __init__(
-        self, definition: Definition, journal: Journal, model: Callable[[str], Model], replies: Mapping[str, Reply]
+        self,
+        definition: Definition,
+        journal: Journal,
+        model: Callable[[Role], Model],
+        account: Account,
+        replies: Mapping[str, Reply],
     ) -> None:
         self._definition = definition
         self._task = journal.run.task
         self._journal = journal
-        self._caller = Caller(journal, model)
-        self._plan = Planning(definition, journal, self._caller, replies)
+        self._account = account
+        self._deadline = _deadline(definition)
+        self._urgencies = Urgencies()
+        self._caller = Caller(journal, model, account, self._deadline)
+        self._plan = Planning(definition, journal, self._caller, self._urgencies, replies)
         self._performing: dict[str, asyncio.Task[Result]] = {}
         self._errors: list[CallError] = []
+        self._degraded: set[str] = set()
 
     async def execute(self) -> None:
         """From the task to the answer; raises what makes an answer impossible."""
-        async with asyncio.TaskGroup() as workers, aclosing(self._plan.subtasks()) as plan:
-            async for subtask in plan:
-                self._performing[subtask.id] = workers.create_task(self._perform(subtask))
-        results = {subtask: task.result() for subtask, task in self._performing.items()}
-        answer, finish = await self._answer(results)
+        try:
+            async with asyncio.TaskGroup() as workers:
+                await self._dispatch(workers)
+            results = {subtask: task.result() for subtask, task in self._performing.items()}
+            answer, state = await self._answer(results)
+        finally:
+            if self._deadline:
+                self._deadline.close()
+        fold, plan = self._journal.fold, self._plan.state or "complete"
+        coverage = coverage_of(self._plan.book.subtasks, results, plan, state, fold.degraded)
         self._journal.append(
-            e.RunFinished(
-                answer=answer,
-                usage=self._journal.fold.usage,
-                cost=self._journal.fold.cost,
-                saved=self._journal.fold.saved,
-                coverage=coverage_of(self._plan.book.subtasks, results, self._plan.state or "complete", finish),
-            )
+            e.RunFinished(answer=answer, usage=fold.usage, cost=fold.cost, saved=fold.saved, coverage=coverage)
         )
         await self._journal.settled()
 
+    async def _dispatch(self, workers: asyncio.TaskGroup) -> None:
+        """Start each subtask at the moment it is planned."""
+        try:
+            async with self._working(), aclosing(self._plan.subtasks()) as plan:
+                async for subtask in plan:
+                    self._urgencies.plan(subtask)
+                    self._performing[subtask.id] = workers.create_task(self._perform(subtask))
+        except TimeoutError:
+            if not self._plan.book.subtasks:
+                raise DeadlineError(self._late("before there was a plan")) from None
+            self._plan.stop("the deadline came before the plan was whole")
+            self._degrade("deadline", "the plan is taken as far as it was written")
+
     async def _perform(self, subtask: Subtask) -> Result:
         """Do one subtask as soon as what it needs is there; whatever happens is its result."""
-        result = await self._result(subtask)
+        transcript = Transcript()
+        try:
+            async with self._working():
+                result = await self._result(subtask, transcript)
+        except TimeoutError:
+            result = self._cut(subtask, transcript)
+        if transcript.sent_at is not None:
+            self._urgencies.finish(subtask, asyncio.get_running_loop().time() - transcript.sent_at)
+        else:
+            self._urgencies.finish(subtask, 0.0)
+        self._account.keep(result.text)
         self._journal.append(
             e.SubtaskFinished(subtask=subtask.id, outcome=result.outcome, text=result.text, error=result.error)
         )
         await self._journal.settled()  # what others build on is on the disk
         return result
 
-    async def _result(self, subtask: Subtask) -> Result:
+    async def _result(self, subtask: Subtask, transcript: Transcript) -> Result:
         if refusal := self._plan.book.refusal(subtask):
             return Result(subtask.id, "failed", error=refusal)
         needed = [(self._plan.book[need], await asyncio.shield(self._performing[need])) for need in subtask.needs]
@@ -75,17 +109,30 @@ class Execution:
         self._journal.append(e.SubtaskStarted(subtask=subtask.id))
         role = self._definition.workers[worker_for(subtask.type, self._definition.workers) or subtask.type]
         request = request_for(role, prompts.worker_prompt(role, self._task, subtask, needed))
+        errand = Errand("worker", self._urgencies.of(subtask.id), subtask.id, subtask.value)
         try:
-            text, finish = await self._caller.collect("worker", role, request, subtask=subtask.id)
+            finish = await self._caller.collect(errand, role, request, transcript)
+        except BudgetError as error:
+            self._errors.append(error)
+            self._degrade("budget", "subtasks are skipped, those of the least value first")
+            return Result(subtask.id, "skipped", error=str(error))
         except CallError as error:
             self._errors.append(error)
             return Result(subtask.id, "failed", error=str(error))
         if finish == "length":
             why = "the reply met its token limit; raise max_tokens of this worker"
-            return Result(subtask.id, "truncated", text, why)
+            return Result(subtask.id, "truncated", transcript.text, why)
         if finish not in KEPT:
             return Result(subtask.id, "failed", error=f"the model stopped with finish reason {finish!r}")
-        return Result(subtask.id, "done", text)
+        return Result(subtask.id, "done", transcript.text)
+
+    def _cut(self, subtask: Subtask, transcript: Transcript) -> Result:
+        """What there is of a subtask when the deadline comes."""
+        self._degrade("deadline", "who is still at work is cut, so that the answer can be written in time")
+        if transcript.sent_at is None:
+            return Result(subtask.id, "skipped", error="the deadline came before it was asked")
+        said = "after it had said this much" if transcript.text else "before it had said anything"
+        return Result(subtask.id, "cut", transcript.text, f"the deadline came {said}")
 
     async def _answer(self, results: Mapping[str, Result]) -> Answer:
         """The answer, shown while it is written."""
@@ -95,29 +142,72 @@ class Execution:
             role = role or self._definition.orchestrator
             return await self._speak(role, request_for(role, self._task))
         if not any(result.outcome == "done" or result.text for result in results.values()):
-            raise _no_results(results, self._errors)
+            raise self._no_results(results)
         text = prompts.results_text(subtasks, results, self._plan.state or "complete")
         if role is None:
             self._journal.append(e.AnswerDelta(text=text.strip()))
             return text.strip(), "complete"
         values = {"task": self._task, "worker_responses": text}
-        return await self._speak(
-            role, request_for(role, prompts.fill(prompts.template("synthesizer", role.prompt), values))
-        )
+        request = request_for(role, prompts.fill(prompts.template("synthesizer", role.prompt), values))
+        try:
+            return await self._speak(role, request)
+        except BudgetError as error:
+            self._degrade("budget", f"the results themselves are the answer: {error}")
+        except DeadlineError:
+            self._degrade("deadline", "the results themselves are the answer: there was no time to merge them")
+        self._journal.append(e.AnswerDelta(text=text.strip(), restart=True))
+        return text.strip(), "unmerged"
 
     async def _speak(self, role: Role, request: Request) -> Answer:
-        text, finish = await self._caller.collect("synthesizer", role, request, show=True)
+        """Ask for the answer; what was said of it by the deadline is kept, and `DeadlineError` if that is nothing."""
+        errand, transcript = Errand("synthesizer", self._urgencies.of_role("synthesizer")), Transcript()
+        try:
+            async with asyncio.timeout_at(self._deadline.ends_at if self._deadline else None):
+                finish = await self._caller.collect(errand, role, request, transcript, show=True)
+        except TimeoutError:
+            if not transcript.text.strip():
+                raise DeadlineError(self._late("before the answer had begun")) from None
+            self._degrade("deadline", "the answer is kept as far as it was written")
+            return transcript.text, "cut"
+        text = transcript.text
         if finish not in KEPT:
             raise CallError(f"{request.model}: the answer stopped with finish reason {finish!r}")
         if not text.strip():
             raise CallError(f"{request.model}: the answer has no text before its token limit; raise its max_tokens")
         return text, "truncated" if finish == "length" else "complete"
 
+    def _no_results(self, results: Mapping[str, Result]) -> StrettoError:
+        """Nothing has a result: say why, each reason once."""
+        reasons = list(dict.fromkeys(result.error or result.outcome for result in results.values()))
+        more = f" (and {len(reasons) - 3} other reasons)" if len(reasons) > 3 else ""
+        told = f"none of {len(results)} subtasks has a result: {'; '.join(reasons[:3])}{more}"
+        if self._errors and all(isinstance(error, BudgetError) for error in self._errors):
+            return BudgetError(told)
+        if self._deadline and self._deadline.passed and not self._errors:
+            return DeadlineError(f"{self._late('before any subtask was done')}; {told}")
+        error = WorkError(told)
+        error.__cause__ = self._errors[0] if self._errors else None
+        return error
 
-def _no_results(results: Mapping[str, Result], errors: list[CallError]) -> WorkError:
-    """Every subtask failed: say why, each reason once."""
-    reasons = list(dict.fromkeys(result.error or result.outcome for result in results.values()))
-    more = f" (and {len(reasons) - 3} other reasons)" if len(reasons) > 3 else ""
-    error = WorkError(f"none of {len(results)} subtasks has a result: {'; '.join(reasons[:3])}{more}")
-    error.__cause__ = errors[0] if errors else None
-    return error
+    def _working(self) -> AbstractAsyncContextManager[None]:
+        """The time in which workers may work."""
+        return self._deadline.work() if self._deadline else nullcontext()
+
+    def _late(self, when: str) -> str:
+        seconds = self._deadline.seconds if self._deadline else 0.0
+        return f"the deadline of {seconds:g} s came {when}; raise it, or take quicker models"
+
+    def _degrade(self, policy: str, reason: str) -> None:
+        """Say once what the run gives up."""
+        if policy + reason not in self._degraded:
+            self._degraded.add(policy + reason)
+            self._journal.append(e.RunDegraded(policy=policy, reason=reason))
+
+
+def _deadline(definition: Definition) -> Deadline | None:
+    """The deadline of an execution that begins now, if it has one."""
+    limits, role = definition.limits, definition.synthesizer
+    if limits.deadline is None:
+        return None
+    tokens = most_output(role.options) if role else None
+    return Deadline(limits.deadline, merges=role is not None, answer_tokens=tokens)

@@ -1,11 +1,13 @@
 """The events of one call, written from the chunks of its stream."""
 
+import asyncio
 from typing import Any
 
 from msgspec.structs import replace
 
 from stretto import events as e
 from stretto.calls import KEPT, Call, Chunk, Done, Notice, Sent, Text, Transcript
+from stretto.policies.account import Account
 from stretto.store.journal import Journal
 from stretto.types import Reply
 
@@ -13,10 +15,11 @@ from stretto.types import Reply
 class Ledger:
     """Writes the events of one call, and keeps its `transcript`."""
 
-    def __init__(self, call: Call, journal: Journal, transcript: Transcript) -> None:
+    def __init__(self, call: Call, journal: Journal, transcript: Transcript, account: Account) -> None:
         self._call = call
         self._journal = journal
         self._transcript = transcript
+        self._account = account
         self._started = False
         self._finished = False
         self._attempts = 1
@@ -26,13 +29,13 @@ class Ledger:
         self._transcript.take(chunk)
         if isinstance(chunk, Text):  # nearly always
             return
-        call = self._call
         match chunk:
-            case Sent() if not self._started:
-                self._started = True
-                self._journal.append(e.CallStarted(**self._whose(), fingerprint=call.fingerprint), request=call.request)
+            case Sent():
+                self._transcript.sent_at = asyncio.get_running_loop().time()
+                if not self._started:
+                    self._start(chunk)
             case Notice(e.CallRetried() as event):
-                self._attempts += not event.rate_limited
+                self._attempts += not (event.rate_limited or event.duplicate)
                 self._journal.append(replace(event, **self._whose()))
             case Notice(event):
                 self._journal.append(event)
@@ -46,16 +49,38 @@ class Ledger:
                     request_id=chunk.request_id,
                     reused=chunk.reused,
                     simulated=chunk.simulated,
+                    asked=chunk.asked,
                 )
+
+    def _start(self, sent: Sent) -> None:
+        self._started = True
+        event = e.CallStarted(
+            **self._whose(),
+            fingerprint=self._call.fingerprint,
+            reserved=sent.reserved,
+            reserved_cost=sent.reserved_cost,
+        )
+        self._journal.append(event, request=self._call.request)
 
     def finish(self, reply: Reply | None = None, **facts: Any) -> None:
         """Log the end of the call, once."""
         if not self._finished:
             self._finished = True
+            bill = self._account.bill(self._call.id)
             event = e.CallFinished(
-                **self._whose(), fingerprint=self._call.fingerprint, attempts=self._attempts, **facts
+                **self._whose(),
+                fingerprint=self._call.fingerprint,
+                attempts=self._attempts,
+                cost=bill.cost,
+                lost=bill.lost,
+                **facts,
             )
             self._journal.append(event, reply=reply)
+
+    def stop(self) -> None:
+        """Log that the call was given up, if it was ever sent."""
+        if self._started:
+            self.finish(finish="stopped")
 
     def _whose(self) -> dict[str, Any]:
         call = self._call

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from stretto import events as e
 from stretto import prompts
 from stretto.calls import Done, Restarted, Text, Transcript, fingerprint
-from stretto.engine.caller import Caller, request_for
+from stretto.engine.caller import Caller, Errand, request_for
+from stretto.engine.urgencies import Urgencies
 from stretto.errors import CallError, PlanError
 from stretto.plan.book import PlanBook, plan_schema, rest_request
 from stretto.plan.item import Broken, Draft
@@ -26,8 +27,16 @@ class Planning:
     in an earlier execution is taken as given.
     """
 
-    def __init__(self, definition: Definition, journal: Journal, caller: Caller, replies: Mapping[str, Reply]) -> None:
+    def __init__(
+        self,
+        definition: Definition,
+        journal: Journal,
+        caller: Caller,
+        urgencies: Urgencies,
+        replies: Mapping[str, Reply],
+    ) -> None:
         before = journal.run
+        self._errand = Errand("orchestrator", urgencies.of_role("orchestrator"))
         self._definition = definition
         self._task = before.task
         self._journal = journal
@@ -51,6 +60,15 @@ class Planning:
                     yield subtask
         if self.state is None and not self.book.subtasks:
             raise PlanError("the orchestrator wrote no plan that can be read: " + "; ".join(self._remarks[-2:]))
+        self._finish()
+
+    def stop(self, why: str) -> None:
+        """Take the plan as it is, because nothing more of it is waited for."""
+        if self.state is None:
+            self._remarks.append(why)
+            self._finish()
+
+    def _finish(self) -> None:
         self.state = self.state or "incomplete"
         self._journal.append(
             e.PlanFinished(
@@ -84,7 +102,9 @@ class Planning:
         most = self._definition.limits.max_subtasks
         values = {"task": self._task, "workers": prompts.worker_lines(workers), "max_subtasks": str(most)}
         prompt = prompts.fill(prompts.template("orchestrator", role.prompt), values)
-        return replace(request_for(role, prompt), schema=plan_schema(workers, most))
+        return replace(
+            request_for(role, prompt), schema=plan_schema(workers, most, ranked=_is_limited(self._definition))
+        )
 
     async def _read(  # noqa: C901 - whatever can happen to a plan while it is read stands here in its order
         self, request: Request
@@ -96,7 +116,7 @@ class Planning:
         self.book.expect_again()
         try:
             role = self._definition.orchestrator
-            async with aclosing(self._caller.ask("orchestrator", role, request, transcript)) as chunks:
+            async with aclosing(self._caller.ask(self._errand, role, request, transcript)) as chunks:
                 async for chunk in chunks:
                     if isinstance(chunk, Done):
                         finish = chunk.finish
@@ -144,10 +164,16 @@ class Planning:
                 type=subtask.type,
                 description=subtask.description,
                 needs=subtask.needs,
+                value=subtask.value,
                 remark=remark,
             )
         )
         return subtask
+
+
+def _is_limited(definition: Definition) -> bool:
+    """Whether subtasks may have to be given up, so that it matters what each is worth."""
+    return definition.limits.budget is not None or definition.limits.tokens is not None
 
 
 def _remark(broken: Broken) -> str:

@@ -16,6 +16,7 @@ import msgspec
 from stretto import errors
 from stretto.calls import Call, Chunk, Notice, Reasoning, Sent, Text
 from stretto.events import RunDegraded
+from stretto.models.allowance import allowance
 from stretto.models.dialect import Dialect
 from stretto.models.http import FAILURES, Http, Reader, failure, proxy_for
 from stretto.models.providers import PATH, Provider, address
@@ -106,6 +107,8 @@ class ChatModel:
         try:
             if response.status != 200:
                 raise await self._refused(response, until)
+            if told := allowance(response.headers):
+                yield told
             streamed = response.content_type == "text/event-stream"
             chunks = self._streamed(call, response, first, until) if streamed else self._whole(response, until)
             async with aclosing(chunks):

@@ -10,9 +10,10 @@ from stretto.plan.item import Draft
 from stretto.types import Role, Subtask
 
 
-def plan_schema(workers: Mapping[str, Role], max_subtasks: int) -> dict[str, Any]:
-    """The JSON schema of a plan for these workers."""
+def plan_schema(workers: Mapping[str, Role], max_subtasks: int, *, ranked: bool = False) -> dict[str, Any]:
+    """The JSON schema of a plan for these workers; `ranked`: it says what each subtask is worth."""
     about = "; ".join(f"{name}: {role.about}" for name, role in workers.items() if role.about)
+    value = {"type": "number", "description": "what the answer loses without it, from 1 to 5"}
     subtask = {
         "type": "object",
         "properties": {
@@ -24,6 +25,7 @@ def plan_schema(workers: Mapping[str, Role], max_subtasks: int) -> dict[str, Any
                 "items": {"type": "string"},
                 "description": "ids of earlier subtasks whose results this one uses; usually none",
             },
+            **({"value": value} if ranked else {}),
         },
         "required": ["type", "description"],
         "additionalProperties": False,
@@ -101,7 +103,7 @@ class PlanBook:
             copies += 1
             id_ = f"{asked}-{copies}"
         needs = dict.fromkeys(need.strip() for need in draft.needs)
-        subtask = Subtask(id_, draft.type, draft.description, tuple(needs))
+        subtask = Subtask(id_, draft.type, draft.description, tuple(needs), draft.value)
         self._places[id_] = len(self._subtasks)
         self._subtasks[id_] = subtask
         return subtask, None if id_ == asked else f"id {asked!r} stands twice in the plan; this one is now {id_!r}"

@@ -26,6 +26,7 @@ class Draft(Struct, frozen=True):
     description: str
     id: str | None = None
     needs: tuple[str, ...] = ()
+    value: float | None = None
 
 
 class Broken(Struct, frozen=True):
@@ -52,7 +53,18 @@ def _draft(fields: dict[str, Any]) -> Draft | str:
     if any(isinstance(name, bool | list | dict) for name in names):
         return "`id` or `needs` holds something that is no id"
     own, *others = ["" if name is None else clean(str(name)) for name in names]
-    return Draft(clean(fields["type"]), clean(fields["description"]), own or None, tuple(filter(None, others)))
+    return Draft(
+        clean(fields["type"]),
+        clean(fields["description"]),
+        own or None,
+        tuple(filter(None, others)),
+        _number(fields.get("value")),
+    )
+
+
+def _number(value: Any) -> float | None:
+    """What a subtask is worth, if that is said at all and is a number."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def says_something(text: str) -> bool:

@@ -13,7 +13,7 @@ from stretto.models.simulator.rates import Rates
 from stretto.models.simulator.refusals import Refusal
 from stretto.models.simulator.script import Script, write_script
 from stretto.models.simulator.settings import Simulator
-from stretto.types import Request
+from stretto.types import Allowance, Request
 
 
 class SimulatedProvider:
@@ -56,6 +56,15 @@ class SimulatedProvider:
         self._rates.charge(script.usage.output_tokens)
         return script
 
+    @property
+    def limited(self) -> bool:
+        """Whether it has limits."""
+        return self._rates.limited
+
+    def allowance(self, now: float) -> Allowance | None:
+        """What an answer says of the limits; None without limits, or if nothing is told of them."""
+        return self._rates.allowance(now)
+
     def rate_headers(self, now: float) -> Mapping[str, str]:
         """The limits as HTTP headers; empty without limits."""
         return self._rates.headers(now)
@@ -93,8 +102,11 @@ class SimulatedModel:
         with self._provider.flight():
             yield Sent()
             script = self._provider.ask(self._name, call.request, call.fingerprint, now)
+            told = self._provider.allowance(now)
             if isinstance(script, Refusal):
-                raise script.error(self._name)
+                raise script.error(self._name, allowance=told)
+            if told:
+                yield told
             until = now + self._timeout
             await _sleep_until(now + script.ttft, until)
             if error := self._refused(script):

@@ -119,7 +119,8 @@ def _refused(refusal: Refusal, headers: Mapping[str, str]) -> web.Response:
     lines = dict(headers)
     if refusal.retry_after is not None:
         lines["retry-after"] = str(math.ceil(refusal.retry_after))
-        lines["retry-after-ms"] = str(math.ceil(refusal.retry_after * 1000))
+        if not refusal.retry_after.is_integer():
+            lines["retry-after-ms"] = str(math.ceil(refusal.retry_after * 1000))
     return web.Response(status=refusal.status, body=error_body(refusal), content_type="application/json", headers=lines)
 
 

@@ -1,0 +1,45 @@
+"""Times, money and counts as people write them."""
+
+import re
+from decimal import Decimal
+
+_NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
+_SCALE = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(rf"\s*({_NUMBER})\s*(ms|sec|s|min|m|h|d)(?![a-z])\s*")
+_DOLLARS = re.compile(rf"(?:\$|usd)?\s*({_NUMBER})\s*(\$|usd|ct|cts|cents?|c|¢)?", re.IGNORECASE)
+_COUNT = re.compile(rf"(\d+(?:_\d+)+|{_NUMBER})\s*([kKmM]?)")
+_TIMES = {"": 1, "k": 1_000, "m": 1_000_000}
+
+
+def seconds(text: str) -> float | None:
+    """Seconds in `250ms`, `20s`, `2m30s`, `1.5h`, or a plain number of them; None if it is no time."""
+    if re.fullmatch(_NUMBER, text.strip()):
+        return float(text)
+    total, at = 0.0, 0
+    while part := _PART.match(text, at):
+        total += float(part[1]) * _SCALE[part[2]]
+        at = part.end()
+    return total if at and at == len(text) else None
+
+
+def money(text: str) -> Decimal | None:
+    """US dollars in `0.5`, `$0.50`, `0.50 USD` or `50ct`; None if it is no amount of them."""
+    found = _DOLLARS.fullmatch(text.strip())
+    if found is None:
+        return None
+    cents = (found[2] or "").lower() not in {"", "$", "usd"}
+    return Decimal(found[1]) / (100 if cents else 1)
+
+
+def count(text: str) -> float | None:
+    """A number with thousands and millions in short: `200k`, `1.5M`, `250_000`; None if it is none."""
+    found = _COUNT.fullmatch(text.strip())
+    return None if found is None else float(found[1]) * _TIMES[found[2].lower()]
+
+
+def share(text: str) -> float | None:
+    """A share: `0.05` or `5%`; None if it is none."""
+    number = text.strip()
+    if not re.fullmatch(rf"{_NUMBER}\s*%?", number):
+        return None
+    return float(number.rstrip("% ")) / (100 if number.endswith("%") else 1)

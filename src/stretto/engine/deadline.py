@@ -1,0 +1,107 @@
+"""The deadline of a run: when workers are cut so that the answer can still be written."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from stretto.calls import Chunk, Done, Reasoning, Restarted, Sent, Text
+
+_ANSWER = 2000  # characters of an answer, if nothing limits it
+_UNSEEN = 0.25  # share of the time that the answer is given before any model was seen at work
+_LONGEST = 0.5  # share of the time that it is given at most
+_PER_TOKEN = 4  # characters
+
+
+class Deadline:
+    """`seconds` from now on, of which the end belongs to the synthesis, as far as one is to be expected.
+
+    How long that takes is expected from what the streamed calls of the run showed: seconds to the first token, and
+    characters a second. `answer_tokens` is the limit of the answer's length, if it has one.
+    """
+
+    def __init__(self, seconds: float, *, merges: bool, answer_tokens: int | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.seconds = seconds
+        self.ends_at = self._loop.time() + seconds
+        self.passed = False
+        """Whether workers are cut."""
+        self._merges = merges
+        self._answer = min(_ANSWER, _PER_TOKEN * answer_tokens) if answer_tokens else _ANSWER
+        self._scopes: set[asyncio.Timeout] = set()
+        self._waits: list[float] = []
+        self._characters = 0
+        self._speaking = 0.0
+        self._timer = self._loop.call_at(self._cut_at(), self._ring)
+
+    def close(self) -> None:
+        """Put the timer away."""
+        self._timer.cancel()
+
+    @asynccontextmanager
+    async def work(self) -> AsyncIterator[None]:
+        """For as long as workers may work: raises `TimeoutError` when they are cut."""
+        async with asyncio.timeout_at(self._loop.time() if self.passed else None) as scope:
+            self._scopes.add(scope)
+            try:
+                yield
+            finally:
+                self._scopes.discard(scope)
+
+    def watch(self) -> "Watch":
+        """For one call: how fast its model is."""
+        return Watch(self)
+
+    def learn(self, wait: float, characters: int, speaking: float) -> None:
+        """A streamed call took so many seconds to its first token, and so many for the rest."""
+        self._waits.append(wait)
+        self._characters += characters
+        self._speaking += speaking
+        if not self.passed:
+            self._timer.cancel()
+            self._timer = self._loop.call_at(self._cut_at(), self._ring)
+
+    @property
+    def expected(self) -> float:
+        """Seconds that the synthesis is expected to take."""
+        if not self._merges:
+            return 0.0
+        if not self._waits:
+            return _UNSEEN * self.seconds
+        wait = sum(self._waits) / len(self._waits)
+        return min(_LONGEST * self.seconds, wait + self._answer * self._speaking / max(1, self._characters))
+
+    def _cut_at(self) -> float:
+        return self.ends_at - self.expected
+
+    def _ring(self) -> None:
+        self.passed = True
+        now = self._loop.time()
+        for scope in self._scopes:
+            scope.reschedule(now)
+
+
+class Watch:
+    """Tells a deadline how fast one call is, from its chunks."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._loop = asyncio.get_running_loop()
+        self._sent_at: float | None = None
+        self._first_at: float | None = None
+        self._characters = 0
+
+    def take(self, chunk: Chunk) -> None:
+        """One chunk further."""
+        match chunk:
+            case Sent():
+                self._sent_at, self._first_at, self._characters = self._loop.time(), None, 0
+            case Restarted():
+                self._first_at, self._characters = None, 0
+            case Text() | Reasoning():
+                self._first_at = self._first_at or self._loop.time()
+                self._characters += len(chunk.text)
+            case Done() if self._sent_at is not None and self._first_at is not None:
+                speaking = self._loop.time() - self._first_at
+                self._deadline.learn(self._first_at - self._sent_at, self._characters, speaking)
+            case _:
+                pass

@@ -1,0 +1,237 @@
+"""What a run has spent, what it has set aside, and what it may still spend."""
+
+import asyncio
+import heapq
+from decimal import Decimal
+from itertools import count
+
+from msgspec import Struct
+
+from stretto.calls import Call
+from stretto.errors import BudgetError
+from stretto.policies.estimate import tokens_in, usual_output
+from stretto.types import Limits, Price, RoleName, Usage
+
+_FLOOR = 4  # a reply is not kept shorter than the fourth part of what was wanted
+_SHORTEST = 64  # tokens, unless less was wanted
+_RETOLD = 1.5  # tokens of a reply, counted again as a part of the synthesizer's prompt by our estimate, at most
+_ZERO = Decimal(0)
+
+
+class Amount(Struct, frozen=True):
+    """Money and tokens; what has no known price is counted in tokens only."""
+
+    money: Decimal = _ZERO
+    tokens: int = 0
+
+    def __add__(self, other: "Amount") -> "Amount":
+        return Amount(self.money + other.money, self.tokens + other.tokens)
+
+    def __sub__(self, other: "Amount") -> "Amount":
+        return Amount(self.money - other.money, self.tokens - other.tokens)
+
+
+def amount(usage: Usage, price: Price | None) -> Amount:
+    """What a usage amounts to."""
+    return Amount(price.of(usage) if price else _ZERO, usage.input_tokens + usage.output_tokens)
+
+
+class Bill(Struct):
+    """What one call came to over all its attempts: its cost (None if a price is unknown), and usage without a reply."""
+
+    cost: Decimal | None = _ZERO
+    lost: Usage = Usage()
+
+
+class Wish(Struct, frozen=True):
+    """What a call wants to set aside: its request's tokens, those of its reply at most, and what they cost.
+
+    `rank` orders those who wait, the lowest first. `shorten`: fewer tokens for the reply are better than none.
+    """
+
+    role: RoleName
+    input: int
+    output: int
+    price: Price | None
+    rank: tuple[float, ...] = ()
+    shorten: bool = False
+
+    def at(self, output: int) -> Amount:
+        """What it amounts to with a reply of so many tokens."""
+        return amount(Usage(self.input, output), self.price)
+
+
+class Account:
+    """The account of one run: nothing goes out that has not been reserved, so the limits hold for any number of calls.
+
+    A wish that does not fit waits until others have settled; it is short, and a `BudgetError`, once nothing is
+    outstanding. What the synthesis may need is set aside first: its own reply and its prompt, which grows with every
+    reply of a worker. `spent` is what earlier executions of the run have paid.
+    """
+
+    def __init__(self, limits: Limits, spent: Amount = Amount()) -> None:  # noqa: B008 - frozen
+        self.limited = limits.budget is not None or limits.tokens is not None
+        self.spent = spent
+        self._limits = limits
+        self._reserved = Amount()
+        self._outstanding = 0
+        self._aside = Amount()
+        self._answer = Amount()  # the part of it that is the reply, and may be shorter
+        self._merging: Price | None = None
+        self._merges = False
+        self._waiting: list[tuple[bool, tuple[float, ...], int, Wish, asyncio.Future[int]]] = []
+        self._tickets = count()
+        self._serving: asyncio.Handle | None = None
+        self._bills: dict[str, Bill] = {}
+        self._duplicates = Amount()
+        self._usual: dict[RoleName, tuple[int, Amount]] = {}
+
+    def set_aside(self, prompt: str, output: int | None, price: Price | None) -> None:
+        """What the synthesis needs at least: the part of its prompt that is known now, and its reply."""
+        self._merges, self._merging = True, price
+        output = output or usual_output("synthesizer", 0)
+        self._answer = amount(Usage(0, output - _least(output)), price)
+        self._aside = amount(Usage(tokens_in(prompt), output), price)
+
+    def keep(self, text: str) -> None:
+        """A result is there, and will be a part of the synthesizer's prompt."""
+        if self.limited and self._merges:
+            self._aside += amount(Usage(tokens_in(text)), self._merging)
+
+    async def reserve(self, wish: Wish) -> int:
+        """Set aside what a call may take; the tokens its reply may have. Raises `BudgetError` if that cannot be."""
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (wish.shorten, wish.rank, next(self._tickets), wish, future))
+        self._serve_soon()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and not future.exception():
+                self.release(wish, future.result())  # it was granted and taken away in the same moment
+            raise
+
+    def release(self, wish: Wish, output: int) -> None:
+        """Take back what was reserved."""
+        self._reserved -= self._whole(wish, output)
+        self._outstanding -= 1
+        self._serve_soon()
+
+    def settle(self, call: str, usage: Usage, price: Price | None, *, lost: bool, duplicate: bool = False) -> None:
+        """An attempt of a call is over and has used this much; `lost` if it brought no reply."""
+        paid = amount(usage, price)
+        self.spent += paid
+        bill = self._bills.setdefault(call, Bill())
+        bill.cost = None if price is None or bill.cost is None else bill.cost + paid.money
+        if lost:
+            bill.lost += usage
+        if duplicate:
+            self._duplicates += paid
+
+    def note(self, role: RoleName, usage: Usage, price: Price | None) -> None:
+        """Remember what calls of a role usually take."""
+        known, total = self._usual.get(role, (0, Amount()))
+        self._usual[role] = known + 1, total + amount(usage, price)
+
+    def bill(self, call: str) -> Bill:
+        """What a call came to that is over."""
+        return self._bills.pop(call, Bill())
+
+    def may_hedge(self, call: Call) -> bool:
+        """Whether a second asking of a call would stay within the share of the run's cost that duplicates may have."""
+        known, total = self._usual.get(call.role, (0, Amount()))
+        if not known:
+            return False
+        paid = self._duplicates
+        if total.money:
+            return paid.money + total.money / known <= Decimal(str(self._limits.hedge)) * self.spent.money
+        return paid.tokens + total.tokens / known <= self._limits.hedge * self.spent.tokens
+
+    def told(self) -> str:
+        """The limits and where they stand, for people."""
+        parts = []
+        if self._limits.budget is not None:
+            parts.append(f"${self.spent.money:.6f} of the budget of ${self._limits.budget} are spent")
+        if self._limits.tokens is not None:
+            parts.append(f"{self.spent.tokens:,} of {self._limits.tokens:,} tokens are used")
+        aside = f", ${self._aside.money:.6f} ({self._aside.tokens:,} tokens) are set aside for the answer"
+        return " and ".join(parts) + (aside if self._aside.tokens else "")
+
+    def _whole(self, wish: Wish, output: int) -> Amount:
+        """A call with a reply of so many tokens, and what the reply will cost again as a part of a prompt."""
+        if wish.role != "worker" or not self._merges:
+            return wish.at(output)
+        return wish.at(output) + amount(Usage(int(output * _RETOLD)), self._merging)
+
+    def _fits(self, wish: Wish, output: int) -> bool:
+        total = self.spent + self._reserved + self._whole(wish, output)
+        if wish.role != "synthesizer":  # for that it was set aside
+            total += self._aside - self._answer if wish.shorten else self._aside
+        budget, tokens = self._limits.budget, self._limits.tokens
+        return (budget is None or total.money <= budget) and (tokens is None or total.tokens <= tokens)
+
+    def _serve_soon(self) -> None:
+        """Look at those who wait once all of this moment have come: who comes together shares what is left."""
+        if self._waiting and self._serving is None:
+            self._serving = asyncio.get_running_loop().call_soon(self._serve)
+
+    def _serve(self) -> None:
+        self._serving = None
+        while self._waiting:
+            shorten, _, _, wish, future = self._waiting[0]
+            if future.done():
+                heapq.heappop(self._waiting)
+            elif not shorten and self._fits(wish, wish.output):
+                self._grant(wish, wish.output, future)
+            elif self._outstanding:
+                return
+            elif shorten:
+                self._share()
+                return
+            else:
+                heapq.heappop(self._waiting)
+                future.set_exception(BudgetError(self._short(wish)))
+
+    def _share(self) -> None:
+        """Nothing is outstanding and all who wait would take less: give each what is fair, as long as it lasts."""
+        left = len(self._waiting)
+        while self._waiting:
+            _, _, _, wish, future = self._waiting[0]
+            least = _least(wish.output)
+            fair = self._most(wish, wish.output * left) // left
+            left -= 1
+            if future.done():
+                heapq.heappop(self._waiting)
+            elif self._fits(wish, least):
+                self._grant(wish, max(least, min(wish.output, fair)), future)
+            else:
+                heapq.heappop(self._waiting)
+                future.set_exception(BudgetError(self._short(wish)))
+
+    def _grant(self, wish: Wish, output: int, future: "asyncio.Future[int]") -> None:
+        heapq.heappop(self._waiting)
+        self._reserved += self._whole(wish, output)
+        self._outstanding += 1
+        future.set_result(output)
+
+    def _most(self, wish: Wish, most: int) -> int:
+        """The longest reply that would fit, in tokens, up to `most`."""
+        least = 0
+        while least < most:
+            middle = (least + most + 1) // 2
+            least, most = (middle, most) if self._fits(wish, middle) else (least, middle - 1)
+        return least
+
+    def _short(self, wish: Wish) -> str:
+        need = self._whole(wish, wish.output)
+        costs = f"up to ${need.money:.6f} and " if self._limits.budget is not None else "up to "
+        return f"the budget is too small for this call, which may take {costs}{need.tokens:,} tokens: {self.told()}"
+
+
+def _least(output: int) -> int:
+    """The shortest reply that is still worth paying for, where one of `output` tokens was wanted."""
+    return min(output, max(_SHORTEST, output // _FLOOR))
+
+
+def rank_of(value: float | None, urgency: tuple[float, ...]) -> tuple[float, ...]:
+    """The order in which calls get what is left: what is worth most first, then what holds the run back most."""
+    return (-(value or 0.0), *urgency)

@@ -1,0 +1,119 @@
+"""Budget: every attempt reserves what it may take before it goes out, and settles what it took."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from stretto.calls import Call, Chunk, Done, Model, Notice, Reasoning, Sent, Text
+from stretto.errors import AuthError, QuotaError, RequestError
+from stretto.events import RunDegraded
+from stretto.policies.account import Account, Wish, rank_of
+from stretto.policies.estimate import most_output, tokens_asked, tokens_in, usual_output
+from stretto.policies.prices import Prices
+from stretto.types import Price, Usage
+
+_UNBILLED = (RequestError, AuthError, QuotaError)
+"""A request that was refused cost nothing."""
+
+
+class Budget:
+    """Asks `model`, which is written `name`, on the account of a run.
+
+    Under a limit a request that sets none gets a limit for its reply. An attempt that ends without its usage being
+    told settles at its estimate: the request, and what was heard of the reply or, if it was not streamed, all of it.
+    """
+
+    def __init__(self, model: Model, name: str, account: Account, prices: Prices, max_subtasks: int) -> None:
+        self._model = model
+        self._name = name
+        self._account = account
+        self._prices = prices
+        self._max_subtasks = max_subtasks
+
+    async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
+        """The reply, once there is enough for it."""
+        attempt = _Attempt(call, self._account)
+        if not self._account.limited:
+            async with aclosing(self._asked(call, attempt)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            return
+        price = await self._prices.of(self._name)
+        wanted = most_output(call.request.options) or usual_output(call.role, self._max_subtasks)
+        wish = Wish(
+            call.role, tokens_asked(call.request), wanted, price, rank_of(call.value, call.urgency.key), call.shorten
+        )
+        granted = await self._account.reserve(wish)
+        attempt.reserve(Usage(wish.input, granted), price)
+        try:
+            if granted < wanted:
+                yield Notice(RunDegraded(policy="budget", reason="replies are kept shorter than they might be"))
+            async with aclosing(self._asked(_within(call, granted), attempt)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        finally:
+            self._account.release(wish, granted)
+
+    async def _asked(self, call: Call, attempt: "_Attempt") -> AsyncGenerator[Chunk, None]:
+        try:
+            async with aclosing(self._model.stream(call)) as chunks:
+                async for chunk in chunks:
+                    if isinstance(chunk, Done):  # settled before anybody hears that the call is over
+                        attempt.settle(await self._prices.of(self._name), chunk)
+                    yield attempt.noted(chunk)
+        except _UNBILLED:
+            attempt.sent = False
+            raise
+        finally:
+            if attempt.sent:
+                attempt.settle(await self._prices.of(self._name))
+
+
+class _Attempt:
+    """One request of a call: what was set aside for it, what was heard of its reply, and settling it once."""
+
+    def __init__(self, call: Call, account: Account) -> None:
+        self.sent = False
+        self._call = call
+        self._account = account
+        self._reserved: Usage | None = None
+        self._cost: Decimal | None = None
+        self._heard = 0  # tokens of the reply so far, estimated
+
+    def reserve(self, most: Usage, price: Price | None) -> None:
+        """So much was set aside."""
+        self._reserved, self._cost = most, price.of(most) if price else None
+
+    def noted(self, chunk: Chunk) -> Chunk:
+        """The chunk, which was heard."""
+        if isinstance(chunk, Text | Reasoning):
+            self._heard += tokens_in(chunk.text)
+        elif isinstance(chunk, Sent):
+            self.sent = True
+            if self._reserved:
+                return Sent(self._reserved, self._cost)
+        return chunk
+
+    def settle(self, price: Price | None, done: Done | None = None) -> None:
+        """The attempt is over: with a reply, or without one."""
+        self.sent = False
+        call = self._call
+        usage = (done and done.usage) or self._estimate()
+        self._account.settle(call.id, usage, price, lost=done is None, duplicate=call.duplicate)
+        if done:
+            self._account.note(call.role, usage, price)
+
+    def _estimate(self) -> Usage:
+        most = self._reserved or Usage(tokens_asked(self._call.request), most_output(self._call.request.options) or 0)
+        return most if not self._call.stream else Usage(most.input_tokens, self._heard)
+
+
+def _within(call: Call, output: int) -> Call:
+    """The call with a limit for its reply, under the name the request has for it."""
+    options = call.request.options
+    key = "max_completion_tokens" if "max_completion_tokens" in options else "max_tokens"
+    if options.get(key) == output:
+        return call
+    return replace(call, request=replace(call.request, options={**options, key: output}))

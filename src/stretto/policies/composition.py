@@ -1,0 +1,77 @@
+"""The policies of one run, one inside the other, around the models that are shared."""
+
+import asyncio
+from collections.abc import Callable, MutableMapping
+
+from msgspec import Struct
+
+from stretto.calls import Model
+from stretto.policies.account import Account
+from stretto.policies.breaker import Breaker, Circuit
+from stretto.policies.budget import Budget
+from stretto.policies.fallback import Fallback
+from stretto.policies.hedge import Hedge
+from stretto.policies.latency import Latencies
+from stretto.policies.memo import Memo
+from stretto.policies.prices import Prices
+from stretto.policies.retry import Retry
+from stretto.types import Limits, Reply, Role
+
+
+class Opened(Struct, frozen=True):
+    """A model that is ready to be asked, with what all who ask it share.
+
+    `model` waits for admission by itself; `spare` says whether one more request could leave now and nobody waits.
+    """
+
+    name: str
+    model: Model
+    spare: Callable[[], bool]
+    circuit: Circuit
+    latencies: Latencies
+
+
+class Composition:
+    """Gives a run the model of a role: `Memo(Hedge(Fallback(Retry(Breaker(Budget(model))))))`.
+
+    `opened` gives what is shared of a model as written. `replies` holds the complete replies of the run by fingerprint,
+    and takes in new ones.
+    """
+
+    def __init__(
+        self,
+        opened: Callable[[str], Opened],
+        limits: Limits,
+        account: Account,
+        prices: Prices,
+        replies: MutableMapping[str, Reply],
+    ) -> None:
+        self._opened = opened
+        self._limits = limits
+        self._account = account
+        self._prices = prices
+        self._replies = replies
+        self._asking: dict[str, asyncio.Event] = {}
+        self._composed: dict[tuple[str, ...], Model] = {}
+
+    def model(self, role: Role) -> Model:
+        """The model of a role, with its fallbacks."""
+        names = role.models
+        if names not in self._composed:
+            first, last = self._opened(names[0]), names[-1]
+            choices = [(name, self._choice(self._opened(name), guards=name != last)) for name in names]
+            model: Model = Fallback(choices, self._cheaper)
+            if self._limits.hedge:
+                model = Hedge(model, first.latencies, first.spare, self._account)
+            self._composed[names] = Memo(model, self._replies, self._asking)
+        return self._composed[names]
+
+    def _choice(self, opened: Opened, *, guards: bool) -> Model:
+        limits = self._limits
+        paid = Budget(opened.model, opened.name, self._account, self._prices, limits.max_subtasks)
+        return Retry(Breaker(paid, opened.circuit, guards=guards), limits.attempts, limits.max_wait)
+
+    def _cheaper(self, this: str, that: str) -> bool:
+        """Whether that model is cheaper than this one."""
+        here, there = self._prices.known.get(this), self._prices.known.get(that)
+        return here is not None and there is not None and there.input + there.output < here.input + here.output

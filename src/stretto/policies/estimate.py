@@ -1,0 +1,38 @@
+"""What a call will take, before it is made: tokens from text, without a tokenizer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stretto.types import Request, RoleName
+
+_BYTES = 3
+"""Bytes of UTF-8 that make at least one token: English has 4 to 5, Chinese about 3, code 3 to 4."""
+_PER_MESSAGE = 8
+"""Tokens that a message takes beside its text, and more."""
+
+USUAL = 4096
+"""Tokens of a reply, at most, of a call that sets no limit itself and needs one."""
+_PER_SUBTASK = 96
+"""Tokens of one line of a plan, and more."""
+
+
+def tokens_in(text: str) -> int:
+    """Tokens of a text, and rather more than fewer."""
+    return -(-len(text.encode()) // _BYTES)
+
+
+def tokens_asked(request: Request) -> int:
+    """Tokens of a request, and rather more than fewer."""
+    total = sum(tokens_in(message.content) + _PER_MESSAGE for message in request.messages)
+    return total + (tokens_in(str(request.schema)) if request.schema else 0)
+
+
+def most_output(options: Mapping[str, Any]) -> int | None:
+    """The limit of tokens that the options of a request set for its reply."""
+    limit = options.get("max_completion_tokens") or options.get("max_tokens")
+    return limit if isinstance(limit, int) and limit > 0 else None
+
+
+def usual_output(role: RoleName, max_subtasks: int) -> int:
+    """The limit for a reply that has none; a plan may have as many lines as it may have."""
+    return max(USUAL, _PER_SUBTASK * max_subtasks) if role == "orchestrator" else USUAL

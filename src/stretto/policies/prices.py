@@ -1,0 +1,87 @@
+"""What models cost: as told, nothing where nobody is paid, else looked up in `genai-prices`."""
+
+import asyncio
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from stretto.types import Price
+
+LISTED: Mapping[str, str] = {
+    "together": "together", "openai": "openai", "anthropic": "anthropic", "gemini": "google", "groq": "groq",
+    "mistral": "mistral", "openrouter": "openrouter", "deepseek": "deepseek", "fireworks": "fireworks",
+}  # fmt: skip
+"""Our names of providers, and theirs in `genai-prices`."""
+
+FREE = Price(Decimal(0), Decimal(0))
+
+
+class Prices:
+    """The prices of models as written, each looked up once; None is unknown.
+
+    `known` holds those that need no look-up. The others are looked up in a thread from `look_up` on: the import takes
+    0.15 s, which the first request can use.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[str, Price | None] = {}
+        self._coming: asyncio.Future[dict[str, Price | None]] | None = None
+
+    def look_up(self, models: Mapping[str, tuple[str, str]]) -> None:
+        """Begin to look up models as written, each given as provider (theirs) and name."""
+        wanted = {written: model for written, model in models.items() if written not in self.known}
+        if wanted:
+            self._coming = asyncio.get_running_loop().run_in_executor(None, _listed, wanted)
+
+    async def ready(self) -> None:
+        """Wait until every look-up is done."""
+        if self._coming is not None:
+            found = await asyncio.shield(self._coming)
+            self.known = {**found, **self.known}
+
+    async def of(self, model: str) -> Price | None:
+        """The price of a model, as written."""
+        if model not in self.known:
+            await self.ready()
+        return self.known.setdefault(model, None)
+
+
+def _listed(models: Mapping[str, tuple[str, str]]) -> dict[str, Price | None]:
+    try:
+        from genai_prices import Usage, calc_price
+    except ImportError:  # the extra `prices` is not installed
+        return dict.fromkeys(models)
+    found: dict[str, Price | None] = {}
+    for written, (provider, model) in models.items():
+        try:
+            listed = calc_price(Usage(input_tokens=1, output_tokens=1), model_ref=model, provider_id=provider)
+        except LookupError:
+            found[written] = None
+        else:
+            found[written] = _price(listed.model_price)
+    return found
+
+
+def _price(listed: Any) -> Price | None:
+    """Our form of a `genai_prices.types.ModelPrice`: prices for a million tokens, of which any may have tiers."""
+    parts = {ours: getattr(listed, theirs, None) for ours, theirs in _PARTS.items()}
+    if parts["input"] is None or parts["output"] is None:
+        return None
+    starts = sorted({tier.start for part in parts.values() for tier in getattr(part, "tiers", ())})
+    above = tuple((start, _at(parts, start)) for start in starts)
+    base = _at(parts, 0)
+    return Price(base.input, base.output, base.cached, above)
+
+
+_PARTS = {"input": "input_mtok", "output": "output_mtok", "cached": "cache_read_mtok"}
+
+
+def _at(parts: Mapping[str, Any], tokens: int) -> Price:
+    """The prices of a call with so many input tokens."""
+    prices = {}
+    for name, part in parts.items():
+        price = getattr(part, "base", part)
+        for tier in getattr(part, "tiers", ()):
+            price = tier.price if tokens >= tier.start else price
+        prices[name] = price
+    return Price(**prices)
