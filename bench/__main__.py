@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import cpu, faults, makespan, memory, startup, streaming, tail
+from bench import cpu, faults, makespan, memory, overshoot, startup, streaming, tail
 from bench.table import Part, Row, Setting, heading, show
 
 _PARTS: dict[str, Callable[[Setting], Part]] = {
@@ -19,6 +19,7 @@ _PARTS: dict[str, Callable[[Setting], Part]] = {
     "even": makespan.even,
     "long": makespan.long_limited,
     "tail": tail.rows,
+    "overshoot": overshoot.rows,
     "streaming": streaming.rows,
     "startup": startup.rows,
     "memory": memory.rows,

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from models import Beat, Scripted, call, listen, outcome
-from stretto.calls import Done, Notice, Sent
+from stretto.calls import Done, Sent
 from stretto.errors import BudgetError, CutError, RequestError
 from stretto.policies.account import Account, Amount, Wish
 from stretto.policies.budget import Budget
@@ -232,12 +232,13 @@ def test_a_call_that_never_left_costs_nothing() -> None:
     virtually(main())
 
 
-def test_a_shortened_reply_is_announced() -> None:
+def test_a_reply_that_meets_the_limit_of_the_budget_says_so() -> None:
     async def main() -> None:
         account = Account(limits(tokens=3000))
-        model = Scripted(lambda _c, _n: ["x"])
+        model = Scripted(lambda _c, _n: ["x", Done("length")])
         chunks = await listen(paid(model, account), replace(call("x" * 300), shorten=True))
-        assert isinstance(chunks[0], Notice)
         assert model.calls[0].request.options == {"max_tokens": 2892}
+        assert isinstance(chunks[-1], Done)
+        assert chunks[-1].finish == "shortened"
 
     virtually(main())

@@ -113,7 +113,7 @@ def carried(*faults: Fault) -> Told:
                 await events.finished()
             except StrettoError as raised:
                 error = raised
-            return Told(events.run, error, clock(), flow.pool._simulated["sim"])
+            return Told(events.run, error, clock(), flow.pool.simulated["sim"])
 
     return virtually(main())
 
@@ -180,10 +180,10 @@ def test_resume_asks_only_what_was_not_completed(fault: str, more: int, tmp_path
         async with failing.stream(TASK) as events:
             with pytest.raises(StrettoError):
                 await events.finished()
-            before = failing.pool._simulated["sim"].completed
+            before = failing.pool.simulated["sim"].completed
         async with sound.resume(events.run_id) as again:
             run = await again.finished()
-            asked = sound.pool._simulated["sim"].asked
+            asked = sound.pool.simulated["sim"].asked
         assert run.coverage.complete
         assert list(asked.values()) == [1] * more
         assert not before.keys() & asked.keys()

@@ -107,7 +107,7 @@ def test_300_subtasks_at_600_a_minute_take_the_ideal_time_without_one_refusal() 
             ends = [clock() async for event in events if isinstance(event, SubtaskFinished) and event.outcome == "done"]
         assert len(ends) == 300
         assert ends[-1] < 1.05 * 30.3
-        assert flow.pool._simulated["sim"].refused == 0
+        assert flow.pool.simulated["sim"].refused == 0
 
     virtually(main())
 

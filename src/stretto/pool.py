@@ -49,7 +49,7 @@ class Pool:
         self._queues: dict[Lane, Queue] = {}
         self._lanes: dict[str, Lane] = {}
         self._endpoints: Endpoints | None = None
-        self._simulated: dict[str, SimulatedProvider] = {}
+        self.simulated: dict[str, SimulatedProvider] = {}
         self._models: dict[str, Opened] = {}
         self._users = 0
 
@@ -98,7 +98,7 @@ class Pool:
         """A model as it is asked, and the lane of those who ask it."""
         provider = self._providers[name]
         if isinstance(provider, Simulator):
-            simulated = self._simulated.setdefault(name, SimulatedProvider(provider))
+            simulated = self.simulated.setdefault(name, SimulatedProvider(provider))
             # One simulated provider is one pool's, and its limits are those of all its models.
             lane = self._lanes.setdefault(name, Lane(Gate(), slow_start=simulated.limited))
             return simulated.connect(model, self._limits.timeout), lane

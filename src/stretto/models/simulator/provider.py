@@ -21,7 +21,8 @@ class SimulatedProvider:
 
     `asked` counts by fingerprint what was let in; `completed`, the replies with a text that were sent to their finish,
     which are what a caller has paid for and got; `refused` counts what the limits kept out, `cancelled` the calls that
-    their caller gave up. `billed` is the usage by model, with what was said of replies that broke off.
+    their caller gave up. `billed` is what models in the process would charge, with what was
+    said of replies that broke off.
     """
 
     def __init__(self, simulator: Simulator | None = None) -> None:
@@ -115,11 +116,16 @@ class SimulatedModel:
             if told:
                 yield told
             until = now + self._timeout
-            await _sleep_until(now + script.ttft, until)
-            if error := self._refused(script):
-                raise error
-            async for text in _spoken(script, now, until, streamed=call.stream):
-                yield Text(text)
+            refused = self._refused(script)
+            try:
+                await _sleep_until(now + script.ttft, until)
+                if refused:
+                    raise refused
+                async for text in _spoken(script, now, until, streamed=call.stream):
+                    yield Text(text)
+            finally:
+                if refused is None:
+                    self._provider.bill(self._name, script, asyncio.get_running_loop().time() - now)
         self._provider.complete(call.fingerprint, script)
         # Only after the call has left the count: who stops reading at `Done` has not cancelled anything.
         yield Done(script.finish, script.usage, f"sim:{self._name}", script.request_id, simulated=True)
