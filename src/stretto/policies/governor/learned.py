@@ -12,6 +12,7 @@ _START = 16.0
 _QUICKEST, _SLOWEST, _UNKNOWN = 0.05, 0.3, 0.15  # seconds in which a refusal comes back
 _FIRST = 1.0  # seconds; the shortest pause a pace is guessed from
 _PATIENCE, _LONGEST_PATIENCE = 0.5, 16.0  # seconds before a refused window is tried at more again
+_FEW = 3.0  # in flight are no crowd
 _DECREASE = 0.9
 _LEAST, _LEAST_OF_GUESS = 0.7, 0.5
 _GUESSED_GROWTH = 0.5  # a second, of its logarithm
@@ -204,7 +205,7 @@ class Learned:
         """What the first refusal of a round means."""
         if self._means == "unrefused" or (self._means == "pace" and not paced):
             self._means, self._crowd, self.window.careful = "unknown", others, False
-        elif self._means == "unknown" and others >= (1.0 if paced else 0.9) * self._crowd:
+        elif self._means == "unknown" and others >= max(_FEW, (1.0 if paced else 0.9) * self._crowd):
             self.means_crowd(others)
         elif self._means != "crowd" or others < 0.75 * self._crowd:
             self._means = "pace"
