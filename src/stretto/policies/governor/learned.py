@@ -147,7 +147,7 @@ class Learned:
         self._pace = Pace()
         self._means: Literal["unrefused", "unknown", "crowd", "pace"] = "unrefused"
         self._crowd = 0.0  # in flight when requests were refused, besides these
-        self._sent = 0
+        self.sent = 0
         self._round_at = -math.inf  # when the first refusal of the last round came
         self._refused_at, self._refused_number = -math.inf, 0  # when that one went out, and its number
         self._refused = 0  # refused since, of those that went out after it
@@ -164,13 +164,13 @@ class Learned:
 
     def enter(self, now: float) -> tuple[int, bool]:
         """One request goes out: its number, and whether it had to wait for the pace."""
-        if not self._sent:
+        if not self.sent:
             self._refused_at = now
-        self._sent += 1
+        self.sent += 1
         self.window.enter(now)
         if self._means in ("unknown", "crowd") and self.window.size > 1.25 * self._crowd + 3:
             self._means, self.window.careful = "pace", False  # more than were refused before are none too many
-        return self._sent, self._pace.enter(now)
+        return self.sent, self._pace.enter(now)
 
     def leave(self) -> None:
         """One request has come back."""
