@@ -33,9 +33,10 @@ class Bucket:
         lacking = min(amount, self.size) - self.level(now)
         return now if lacking <= HAIR else now + lacking / self.rate
 
-    def take(self, amount: float, now: float) -> None:
-        """Take so much, or put it back if it is less than nothing."""
+    def take(self, amount: float, now: float) -> float:
+        """Take so much, or put it back if it is less than nothing; what is in it then."""
         self._level = min(self.size, self.level(now) - amount)
+        return self._level
 
 
 class Configured(Struct, frozen=True):

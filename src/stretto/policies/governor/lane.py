@@ -19,7 +19,10 @@ _LEAST_WEIGHT = 0.02  # of the newest answer in a mean
 class Passage:
     """One request on its way: when it went out, of how many tokens, and what was known then."""
 
-    __slots__ = ("characters", "heard", "marks", "number", "paced", "role", "sent_at", "tokens", "used")
+    __slots__ = (
+        "characters", "heard", "number", "paced", "requests", "role", "sent_at", "sent_tokens", "token", "tokens",
+        "used",
+    )  # fmt: skip
 
     def __init__(self, call: Call, tokens: float, characters: int, now: float) -> None:
         self.sent_at = now
@@ -29,8 +32,10 @@ class Passage:
         self.used: float | None = None
         """Tokens it really was, once that is known."""
         self.heard = False
-        self.number, self.paced = 0, False
-        self.marks: tuple[Mark, Mark]
+        self.number, self.sent_tokens, self.paced = 0, 0.0, False
+        """How many requests and tokens had gone out with it, and whether it had to wait for the pace."""
+        self.requests: Mark | None = None
+        self.token: Mark | None = None
 
 
 class _Mean:
@@ -55,9 +60,10 @@ class Lane:
         self.gate = gate
         self.refused_since: float | None = None
         """The loop time since which every request was refused; None if the last one was not."""
-        self._requests, self._tokens = Mirror(), Mirror(vague=True)
+        self._requests: Mirror | None = None
+        self._tokens: Mirror | None = None
+        self._sent_tokens = 0.0
         self._learned = Learned(slow_start=slow_start)
-        self._told = False
         self._paused_until = -math.inf
         self._refusals = 0  # rounds with refused requests, one after another
         self._refused_at = -math.inf  # when the first of the last round was refused
@@ -76,20 +82,21 @@ class Lane:
 
     def opens_at(self, tokens: float, now: float) -> float:
         """The loop time from which one more may go out, `now` if it may; infinite: when another has come back."""
-        return max(
-            self._paused_until,
-            self.gate.opens_at(tokens, now),
-            self._learned.opens_at(now),
-            self._requests.opens_at(1.0, now),
-            self._tokens.opens_at(tokens, now),
-        )
+        opens = max(self._paused_until, self.gate.opens_at(tokens, now), self._learned.opens_at(now))
+        if self._requests:
+            opens = max(opens, self._requests.opens_at(1.0, now))
+        return max(opens, self._tokens.opens_at(tokens, now)) if self._tokens else opens
 
     def enter(self, passage: Passage) -> None:
         """A request goes out."""
         now, tokens = passage.sent_at, passage.tokens
         self.gate.enter(tokens, now)
         passage.number, passage.paced = self._learned.enter(now)
-        passage.marks = (self._requests.take(1.0, now), self._tokens.take(tokens, now))
+        passage.sent_tokens = self._sent_tokens = self._sent_tokens + tokens
+        if self._requests:
+            passage.requests = self._requests.take(1.0, now)
+        if self._tokens:
+            passage.token = self._tokens.take(tokens, now)
 
     def leave(self, passage: Passage, now: float) -> None:
         """It has come back."""
@@ -97,16 +104,21 @@ class Lane:
         self.gate.leave(0.0 if passage.used is None else passage.tokens - passage.used, now)
 
     def tell(self, passage: Passage, told: Allowance, now: float, *, refused: bool = False) -> None:
-        """The answer to a request said this of the limits."""
-        if not self._told:
-            self._told = True
+        """The answer to a request, or its refusal, said this of the limits."""
+        if self._requests is None and self._tokens is None and (told.requests or told.tokens):
             self._learned.lift()
-        requests, tokens = passage.marks
+        together, sent_at = self._learned.window.in_flight, passage.sent_at
         if told.requests:
-            self._requests.tell(told.requests, requests, passage.sent_at, now, refused=refused)
+            if self._requests is None:
+                self._requests = Mirror(told.requests, passage.number, self._learned.sent, sent_at, now, vague=False)
+            mark = passage.requests or self._requests.mark(1.0, passage.number, sent_at, together)
+            self._requests.tell(told.requests, mark, sent_at, now, refused=refused)
         if told.tokens:
-            crowded = self._requests.crowded if self._requests.known else None
-            self._tokens.tell(told.tokens, tokens, passage.sent_at, now, refused=refused, crowded=crowded)
+            if self._tokens is None:
+                self._tokens = Mirror(told.tokens, passage.sent_tokens, self._sent_tokens, sent_at, now, vague=True)
+            mark = passage.token or self._tokens.mark(passage.tokens, passage.sent_tokens, sent_at, together)
+            crowded = self._requests.crowded if self._requests else None
+            self._tokens.tell(told.tokens, mark, sent_at, now, refused=refused, crowded=crowded)
 
     def accept(self, passage: Passage, now: float) -> None:
         """A request was not refused: something of its answer is here."""
@@ -134,8 +146,10 @@ class Lane:
         self._learned.window.hear(now - passage.sent_at)
         until = self._until(passage, error, now)
         told = error.allowance if isinstance(error.allowance, Allowance) else None
-        for mirror, mark in zip((self._requests, self._tokens), passage.marks, strict=True):
-            mirror.give_back(mark, now)
+        if self._requests and passage.requests:
+            self._requests.give_back(1.0, now)
+        if self._tokens and passage.token:
+            self._tokens.give_back(passage.tokens, now)
         if told:
             self.tell(passage, told, now, refused=True)
         if not (told and _explains(told, passage)):

@@ -12,6 +12,7 @@ _START = 16.0
 _QUICKEST, _SLOWEST, _UNKNOWN = 0.05, 0.3, 0.15  # seconds in which a refusal comes back
 _FIRST = 1.0  # seconds; the shortest pause a pace is guessed from
 _PATIENCE, _LONGEST_PATIENCE = 0.5, 16.0  # seconds before a refused window is tried at more again
+_FEW = 3.0  # in flight are no crowd
 _DECREASE = 0.9
 _LEAST, _LEAST_OF_GUESS = 0.7, 0.5
 _GUESSED_GROWTH = 0.5  # a second, of its logarithm
@@ -146,7 +147,7 @@ class Learned:
         self._pace = Pace()
         self._means: Literal["unrefused", "unknown", "crowd", "pace"] = "unrefused"
         self._crowd = 0.0  # in flight when requests were refused, besides these
-        self._sent = 0
+        self.sent = 0
         self._round_at = -math.inf  # when the first refusal of the last round came
         self._refused_at, self._refused_number = -math.inf, 0  # when that one went out, and its number
         self._refused = 0  # refused since, of those that went out after it
@@ -163,13 +164,13 @@ class Learned:
 
     def enter(self, now: float) -> tuple[int, bool]:
         """One request goes out: its number, and whether it had to wait for the pace."""
-        if not self._sent:
+        if not self.sent:
             self._refused_at = now
-        self._sent += 1
+        self.sent += 1
         self.window.enter(now)
         if self._means in ("unknown", "crowd") and self.window.size > 1.25 * self._crowd + 3:
             self._means, self.window.careful = "pace", False  # more than were refused before are none too many
-        return self._sent, self._pace.enter(now)
+        return self.sent, self._pace.enter(now)
 
     def leave(self) -> None:
         """One request has come back."""
@@ -204,7 +205,7 @@ class Learned:
         """What the first refusal of a round means."""
         if self._means == "unrefused" or (self._means == "pace" and not paced):
             self._means, self._crowd, self.window.careful = "unknown", others, False
-        elif self._means == "unknown" and others >= (1.0 if paced else 0.9) * self._crowd:
+        elif self._means == "unknown" and others >= max(_FEW, (1.0 if paced else 0.9) * self._crowd):
             self.means_crowd(others)
         elif self._means != "crowd" or others < 0.75 * self._crowd:
             self._means = "pace"

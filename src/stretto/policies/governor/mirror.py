@@ -25,16 +25,15 @@ class Burst:
 
     __slots__ = ("count", "since")
 
-    def __init__(self, since: float) -> None:
+    def __init__(self, since: float, count: int = 0) -> None:
         self.since = since
-        self.count = 0
+        self.count = count
 
 
 class Mark(NamedTuple):
-    """What was known when a request went out: sent in all, level afterwards, corrections so far."""
+    """What was known when a request went out: what it uses, the level afterwards, corrections so far."""
 
     amount: float
-    spent: float
     level: float
     corrected: float
     burst: Burst
@@ -48,55 +47,53 @@ class Mirror:
     that shares become even. Source: Chiu and Jain, "Analysis of the increase and decrease algorithms", 1989.
     """
 
-    def __init__(self, *, vague: bool = False) -> None:
+    def __init__(self, quota: Quota, told: float, sent: float, sent_at: float, now: float, *, vague: bool) -> None:
+        """`told`: what had been used when the request went out that was answered with this; `sent`: by now."""
         self._vague = vague
-        self._bucket: Bucket | None = None
-        self._limit = 0.0
-        self._spent = self._corrected = 0.0
+        self._limit = quota.limit
+        rate, size = _shape(quota)
+        self._bucket = bucket = Bucket(rate, size)
+        bucket.take(size - min(size, _level(quota, bucket) + rate * (now - sent_at)) + sent - told, now)
+        self._began, self._begun_with, self._sent = now, bucket.level(now), sent
+        self._corrected = 0.0
         self._heard = -math.inf  # when the request of the newest header went out
-        self._foreign = self._own = self._noted_at = self._noted = 0.0
-        self._share, self._cut_at, self._grown_at = 1.0, -math.inf, 0.0
+        self._share = Share(now)
+        self._foreign = self._own = 0.0  # used by others and by us, lately
+        self._noted_at = now
         self._next_at = -math.inf
         self._burst = Burst(-math.inf)
 
     @property
-    def known(self) -> bool:
-        """Whether the provider has told this quota."""
-        return self._bucket is not None
-
-    @property
     def crowded(self) -> bool:
         """Whether others use it, too."""
-        bucket, least = self._bucket, _VAGUE if self._vague else _FOREIGN
-        return bucket is not None and self._foreign > max(_FEW, least * bucket.rate * self._span)
+        return self._foreign > max(_FEW, (_VAGUE if self._vague else _FOREIGN) * self._bucket.rate * self._span)
 
     def opens_at(self, amount: float, now: float) -> float:
         """From when so much may be used."""
         bucket = self._bucket
-        if bucket is None:
-            return now
         opens = bucket.ready_at(amount + min(_RESERVE * bucket.size, _MOST_RESERVE * amount), now)
         return max(opens, self._next_at)
 
     def take(self, amount: float, now: float) -> Mark:
         """Use so much."""
-        self._spent += amount
         if now > self._burst.since + _JITTER:
             self._burst = Burst(now)
         self._burst.count += 1
-        bucket = self._bucket
-        if bucket is None:
-            return Mark(amount, self._spent, math.nan, 0.0, self._burst)
-        bucket.take(amount, now)
-        spacing = amount / (self._share * (bucket.rate + _DRAIN * max(0.0, bucket.level(now))))
+        self._own += amount
+        level = self._bucket.take(amount, now)
+        spacing = amount / (self._share.value * (self._bucket.rate + _DRAIN * max(0.0, level)))
         self._next_at = max(self._next_at, now - max(spacing, TICK)) + spacing
-        return Mark(amount, self._spent, bucket.level(now), self._corrected, self._burst)
+        return Mark(amount, level, self._corrected, self._burst)
 
-    def give_back(self, mark: Mark, now: float) -> None:
+    def give_back(self, amount: float, now: float) -> None:
         """A request was refused, so it used nothing."""
-        self._spent -= mark.amount
-        if self._bucket is not None:
-            self._bucket.take(-mark.amount, now)
+        self._own -= amount
+        self._bucket.take(-amount, now)
+
+    def mark(self, amount: float, sent: float, sent_at: float, together: int) -> Mark:
+        """For a request that went out before there was a mirror, when so much had been used, with so many others."""
+        level = self._begun_with - self._bucket.rate * (self._began - sent_at) + self._sent - sent
+        return Mark(amount, level, 0.0, Burst(sent_at, together))
 
     def tell(
         self, quota: Quota, mark: Mark, sent_at: float, now: float, *, refused: bool, crowded: bool | None = None
@@ -108,16 +105,10 @@ class Mirror:
         if sent_at < self._heard - _JITTER:
             return
         self._heard = max(self._heard, sent_at)
-        rate, size = _shape(quota)
         bucket = self._bucket
-        if bucket is None or quota.limit != self._limit or math.isnan(mark.level):
-            self._limit = quota.limit
-            self._bucket = bucket = Bucket(rate, size)
-            level = _level(quota, bucket)
-            bucket.take(size - level - rate * (now - sent_at) + (self._spent - mark.spent), now)
-            self._noted_at, self._noted, self._grown_at = now, self._spent, now
-            return
-        bucket.rate, bucket.size = rate, max(size, bucket.size)
+        bucket.rate, size = _shape(quota)
+        bucket.size = max(size, bucket.size) if quota.limit == self._limit else size
+        self._limit = quota.limit
         level = _level(quota, bucket)
         surprise = mark.level - level - (self._corrected - mark.corrected)
         if refused:
@@ -127,33 +118,42 @@ class Mirror:
         bucket.take(surprise, now)
         self._corrected += surprise
         self._note(surprise, now)
-        self._adapt(level, sent_at, now, crowded=self.crowded if crowded is None else crowded)
+        if (self.crowded if crowded is None else crowded) and level <= max(1.0, _LOW * bucket.size):
+            self._share.cut(sent_at, now, most=self._own > self._foreign)
+        else:
+            self._share.grow(now, fast=level > bucket.size / 2)
 
     @property
     def _span(self) -> float:
         """Long enough for a good number of requests."""
-        assert self._bucket is not None  # noqa: S101 - asked after a header
         return max(_SPAN, 30.0 / self._bucket.rate)
 
     def _note(self, surprise: float, now: float) -> None:
-        fading = math.exp((self._noted_at - now) / self._span)
+        fading = max(0.0, 1.0 - (now - self._noted_at) / self._span)
         self._foreign = self._foreign * fading + surprise
-        self._own = self._own * fading + self._spent - self._noted
-        self._noted_at, self._noted = now, self._spent
+        self._own *= fading
+        self._noted_at = now
 
-    def _adapt(self, level: float, sent_at: float, now: float, *, crowded: bool) -> None:
-        """Our share after a header that tells of this level."""
-        assert self._bucket is not None  # noqa: S101 - asked after a header
-        size = self._bucket.size
-        if crowded and level <= max(1.0, _LOW * size):
-            if sent_at > self._cut_at:  # what went out before the last cut says nothing of it
-                self._share, self._cut_at = (
-                    max(_LEAST, self._share * (_LESS if self._own > self._foreign else _LITTLE_LESS)),
-                    now,
-                )
-        elif self._share < 1:
-            growth = _MUCH_MORE if level > size / 2 else _MORE
-            self._share = min(1.0, self._share + growth * (now - self._grown_at))
+
+class Share:
+    """The part of a rate that we use beside others on the same key."""
+
+    def __init__(self, now: float) -> None:
+        self.value = 1.0
+        self._cut_at = -math.inf
+        self._grown_at = now
+
+    def cut(self, sent_at: float, now: float, *, most: bool) -> None:
+        """A request that went out at `sent_at` met congestion; `most`: we use more than all others."""
+        self._grown_at = now
+        if sent_at > self._cut_at:  # what went out before the last cut says nothing of it
+            self._cut_at = now
+            self.value = max(_LEAST, self.value * (_LESS if most else _LITTLE_LESS))
+
+    def grow(self, now: float, *, fast: bool) -> None:
+        """A request met none."""
+        if self.value < 1:
+            self.value = min(1.0, self.value + (_MUCH_MORE if fast else _MORE) * (now - self._grown_at))
         self._grown_at = now
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+import math
 from itertools import count
 from weakref import WeakKeyDictionary
 
@@ -30,6 +31,11 @@ class Place:
     def __lt__(self, other: "Place") -> bool:
         """Two entries of one place in a heap are alike."""
         return False
+
+    @property
+    def waits(self) -> bool:
+        """Whether the call waits, and was not cancelled."""
+        return self.future is not None and not self.future.done()
 
     def hastened(self) -> None:
         """The call has become more urgent."""
@@ -103,26 +109,32 @@ class Queue:
         self.gate.leave(0.0 if passage.used is None else passage.tokens - passage.used, now)
         self._governor.admit()
 
-    def next(self) -> Place:
-        """Who is served next."""
+    def next(self) -> Place | None:
+        """Who is served next; None if all who wait were cancelled in this moment."""
         if self._turn == _TURN - 1:
             return self.oldest()
-        while (first := self._urgent[0])[2].future is None or first[0] != first[2].key:
+        while self._urgent:
+            key, _, place = self._urgent[0]
+            if place.waits and key == place.key:
+                return place
             heapq.heappop(self._urgent)
-        return first[2]
+        return None
 
-    def oldest(self) -> Place:
+    def oldest(self) -> Place | None:
         """Who has waited longest."""
-        while self._oldest[0][1].future is None:
+        while self._oldest and not self._oldest[0][1].waits:
             heapq.heappop(self._oldest)
-        return self._oldest[0][1]
+        return self._oldest[0][1] if self._oldest else None
 
     def opens_at(self, now: float) -> float:
         """From when the next one may go out."""
-        return self._opens_at(self.next().tokens, now)
+        first = self.next()
+        return math.inf if first is None else self._opens_at(first.tokens, now)
 
-    def admit(self, place: Place, now: float) -> None:
-        """Let one out."""
+    def admit(self, now: float, *, oldest: bool) -> None:
+        """Let out who is next, or who has waited longest."""
+        place = self.oldest() if oldest else self.next()
+        assert place is not None  # noqa: S101 - the queue opens for somebody
         future = place.future
         assert future is not None  # noqa: S101 - it waits
         self._remove(place)
@@ -182,7 +194,7 @@ class Governor:
             return
         now = asyncio.get_running_loop().time()
         while True:
-            opens, soonest = [], float("inf")
+            opens, soonest = [], math.inf
             for queue in self.queues:
                 at = queue.opens_at(now)
                 soonest = min(soonest, at)
@@ -192,12 +204,8 @@ class Governor:
                 self._wake_at(soonest)
                 return
             self._turn = (self._turn + 1) % _TURN
-            queue = opens[0]
-            if len(opens) > 1 and not self._turn:
-                queue = min(opens, key=lambda queue: queue.oldest().ticket)
-            elif len(opens) > 1:
-                queue = min(opens, key=lambda queue: (queue.next().key, queue.next().ticket))
-            queue.admit(queue.next(), now)
+            first = opens[0] if len(opens) == 1 else min(opens, key=_age if not self._turn else _urgency)
+            first.admit(now, oldest=len(opens) > 1 and not self._turn)
 
     def _wake_at(self, soonest: float | None) -> None:
         timer = self._timer
@@ -206,12 +214,22 @@ class Governor:
                 return  # that one will see to it
             timer.cancel()
         self._timer = None
-        if soonest is not None and soonest < float("inf"):
+        if soonest is not None and soonest < math.inf:
             self._timer = asyncio.get_running_loop().call_at(soonest, self._wake)
 
     def _wake(self) -> None:
         self._timer = None
         self.admit()
+
+
+def _age(queue: Queue) -> float:
+    place = queue.oldest()
+    return math.inf if place is None else place.ticket
+
+
+def _urgency(queue: Queue) -> tuple[tuple[float, ...], float]:
+    place = queue.next()
+    return ((math.inf,), math.inf) if place is None else (place.key, place.ticket)
 
 
 # What is learned of a key's limits belongs to the process, not to a workflow; but those who wait for it are futures of
