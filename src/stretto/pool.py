@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 from stretto.calls import Model
 from stretto.models.providers import KNOWN, Provider, from_environment, key_of, split_model
-from stretto.models.simulator import SimulatedProvider, Simulator
+from stretto.models.simulator import SimulatedProvider, Simulator, StandIn
 from stretto.policies.admission import Admission, Gate, Lane
 from stretto.policies.composition import Opened
 from stretto.policies.limit import Limit
@@ -35,7 +35,7 @@ class Pool:
     """
 
     def __init__(
-        self, providers: Mapping[str, AnyProvider], limits: Limits, prices: Mapping[str, Price] | None = None
+        self, providers: Mapping[str, AnyProvider], limits: Limits, prices: Mapping[str, Price | None] | None = None
     ) -> None:
         self._providers = providers
         self._limits = limits
@@ -89,7 +89,8 @@ class Pool:
         provider = self._providers[name]
         if isinstance(provider, Simulator):
             simulated = self._simulated.setdefault(name, SimulatedProvider(provider))
-            return self._limited(simulated.connect(model, self._limits.timeout), self._admission.lane(name, Gate()))
+            gate = Gate(provider.known_parallel, provider.known_rpm) if isinstance(provider, StandIn) else Gate()
+            return self._limited(simulated.connect(model, self._limits.timeout), self._admission.lane(name, gate))
         provider = from_environment(name, provider, os.environ)
         key = key_of(name, provider, os.environ)
         # Two names for one key at one address are one lane.

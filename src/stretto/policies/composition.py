@@ -1,6 +1,7 @@
 """The policies of one run, one inside the other, around the models that are shared."""
 
 import asyncio
+import random
 from collections.abc import Callable, MutableMapping
 
 from msgspec import Struct
@@ -25,7 +26,7 @@ class Composition:
     """Gives a run the model of a role: `Memo(Retry(Budget(model)))`.
 
     `opened` gives what is shared of a model as written. `replies` holds the complete replies of the run by fingerprint,
-    and takes in new ones.
+    and takes in new ones. `jitter` draws a number between two: how long to wait before a call is asked again.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class Composition:
         account: Account,
         prices: Prices,
         replies: MutableMapping[str, Reply],
+        jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._opened = opened
         self._limits = limits
         self._account = account
         self._prices = prices
         self._replies = replies
+        self._jitter = jitter
         self._asking: dict[str, asyncio.Event] = {}
         self._composed: dict[tuple[str, ...], Model] = {}
 
@@ -54,4 +57,4 @@ class Composition:
     def _choice(self, opened: Opened) -> Model:
         limits = self._limits
         paid = Budget(opened.model, opened.name, self._account, self._prices, limits.max_subtasks)
-        return Retry(paid, limits.attempts, limits.max_wait)
+        return Retry(paid, limits.attempts, limits.max_wait, self._jitter)

@@ -11,7 +11,7 @@ from stretto.errors import CallError, CallTimeout, ConnectError, CutError, Empty
 from stretto.models.simulator.rates import Rates
 from stretto.models.simulator.refusals import Refusal
 from stretto.models.simulator.script import Script, write_script
-from stretto.models.simulator.settings import Simulator
+from stretto.models.simulator.settings import Grain, Simulator
 from stretto.types import Request
 
 
@@ -44,7 +44,7 @@ class SimulatedProvider:
         if refusal := self._rates.admit(prompt_tokens, now):
             self.refused += 1
             return refusal
-        script = write_script(self.simulator, model, request, fingerprint, self.asked[fingerprint])
+        script = write_script(self.simulator.of(model), model, request, fingerprint, self.asked[fingerprint])
         self.asked[fingerprint] += 1
         self._rates.charge(script.usage.output_tokens)
         return script
@@ -87,7 +87,8 @@ class SimulatedModel:
             await _sleep_until(now + script.ttft, until)
             if error := self._refused(script):
                 raise error
-            async for text in _spoken(script, now, until, streamed=call.stream):
+            grain = self._provider.simulator.grain if call.stream else None
+            async for text in _spoken(script, now, until, grain):
                 yield Text(text)
         # Only after the call has left the count: who stops reading at `Done` has not cancelled anything.
         yield Done(script.finish, script.usage, f"sim:{self._name}", script.request_id, simulated=True)
@@ -110,17 +111,17 @@ class SimulatedModel:
                 return None
 
 
-async def _spoken(script: Script, start: float, until: float, *, streamed: bool) -> AsyncGenerator[str, None]:
-    """The pieces when they are due, or all of them when the last one is; raises `CutError` where the reply breaks."""
+async def _spoken(script: Script, start: float, until: float, grain: Grain | None) -> AsyncGenerator[str, None]:
+    """The pieces when they are due, in grains, or all of them when the last one is; raises `CutError` where the reply breaks."""
     loop = asyncio.get_running_loop()
     said = 0
-    while streamed and said < script.stops_at:
-        await _sleep_until(start + script.due(said), until)
+    while grain and said < script.stops_at:
+        await _sleep_until(start + script.due(script.line(said) if grain == "line" else said), until)
         # Behind time, the pieces that are due go out as one: the schedule holds, and a busy loop gets air.
         upto = script.upto(said, loop.time() - start)
         yield "".join(script.pieces[said:upto])
         said = upto
-    if not streamed:
+    if not grain:
         await _sleep_until(start + script.due(script.stops_at), until)
     if script.fault is not None and script.breaks:
         if script.fault.kind == "silence":
@@ -129,7 +130,7 @@ async def _spoken(script: Script, start: float, until: float, *, streamed: bool)
             f"the connection ended after {script.stops_at} tokens, without a finish reason",
             request_id=script.request_id,
         )
-    if not streamed:
+    if not grain:
         yield "".join(script.pieces)
 
 
