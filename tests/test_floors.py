@@ -16,7 +16,7 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(("models", "policies", "store"), 2),
     **dict.fromkeys(("engine", "pool", "run_stream"), 3),
     "workflow": 4,
-    "config": 5,
+    **dict.fromkeys(("config", "rehearsal"), 5),
     **dict.fromkeys(("cli", "server", "__main__"), 6),
 }
 FILES = {

@@ -6,17 +6,19 @@
 
 from stretto.rehearsal.carrying import carry
 from stretto.rehearsal.conditions import Conditions, Rehearsal, prepare
-from stretto.rehearsal.figures import Figures, figures
-from stretto.rehearsal.recorded import Recorded, recorded
+from stretto.rehearsal.figures import Figures, Spread, figures
+from stretto.rehearsal.recorded import ENOUGH, Recorded, recorded
 from stretto.rehearsal.trial import Trial, perform
-from stretto.rehearsal.variation import AS_IT_IS, Variation, usual
+from stretto.rehearsal.variation import AS_IT_IS, Variation, usual, vary
 
 __all__ = [
     "AS_IT_IS",
+    "ENOUGH",
     "Conditions",
     "Figures",
     "Recorded",
     "Rehearsal",
+    "Spread",
     "Trial",
     "Variation",
     "carry",
@@ -25,4 +27,5 @@ __all__ = [
     "prepare",
     "recorded",
     "usual",
+    "vary",
 ]

@@ -60,7 +60,9 @@ def prepare(workflow: Workflow, task: str, conditions: Conditions) -> Rehearsal:
     names = dict.fromkeys(model.partition(":")[0] for model in workflow.models)
     for at, fault in conditions.faults:
         if at is not None and at not in names:
-            raise ConfigError(f"fault {fault.kind!r}: no provider {at!r} in this workflow; there are {', '.join(names)}")
+            raise ConfigError(
+                f"fault {fault.kind!r}: no provider {at!r} in this workflow; there are {', '.join(names)}"
+            )
     definition, wanted = workflow.definition, conditions.subtasks or 0
     if wanted > definition.limits.max_subtasks:
         definition = replace(definition, limits=replace(definition.limits, max_subtasks=wanted))

@@ -112,7 +112,7 @@ class SimulatedModel:
 
 
 async def _spoken(script: Script, start: float, until: float, grain: Grain | None) -> AsyncGenerator[str, None]:
-    """The pieces when they are due, in grains, or all of them when the last one is; raises `CutError` where the reply breaks."""
+    """The pieces in grains when they are due, or all when the last one is; raises `CutError` where the reply breaks."""
     loop = asyncio.get_running_loop()
     said = 0
     while grain and said < script.stops_at:

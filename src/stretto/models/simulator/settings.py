@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from stretto.errors import ConfigError
 from stretto.models.simulator.faults import Fault
 
-
 Grain = Literal["token", "line"]
 """What is streamed at once; lines spare events, and each comes when its last token is due."""
 
