@@ -136,8 +136,8 @@ def _head(report: Report) -> Iterator[str]:
     yield f"simulated: {_many(runs, 'run')} a row of {task!r}; no model was asked, nothing was paid"
     for model in _models(report):
         yield (
-            f"assumed: {model.model}: {model.ttft:.2g} s to the first token, then {model.tokens_per_second:.3g} tokens a "
-            f"second, {model.length:.0f} tokens from a worker ({_basis(model, report.recorded)})"
+            f"assumed: {model.model}: {model.ttft:.2g} s to the first token, then {model.tokens_per_second:.3g} tokens "
+            f"a second, {model.length:.0f} tokens from a worker ({_basis(model, report.recorded)})"
         )
     for name, provider in report.rehearsal.providers.items():
         limits = [f"{value:,g} {what} a minute" for value, what in _permitted(provider.rpm, provider.tpm)]

@@ -22,9 +22,16 @@ Progress = Callable[[int, int], None]
 
 
 def carry(
-    rehearsal: Rehearsal, variations: Sequence[Variation], seeds: Sequence[int], progress: Progress
+    rehearsal: Rehearsal,
+    variations: Sequence[Variation],
+    seeds: Sequence[int],
+    progress: Progress,
+    processes: int | None = None,
 ) -> list[list[Trial]]:
-    """For each variation its trials, one a seed, in the order of the seeds; raises `ConfigError` if none can begin."""
+    """For each variation its trials, one a seed, in the order of the seeds; raises `ConfigError` if none can begin.
+
+    `processes` None: one for each processor, or none at all if that is sooner done.
+    """
     began = time.perf_counter()
     for variation in variations:  # what cannot begin is said before hundreds of them are asked for
         perform(rehearsal, variation.limits, seeds[0])
@@ -37,9 +44,11 @@ def carry(
     ]
     found: list[dict[int, Trial]] = [{} for _ in variations]
     whole = len(variations) * len(seeds)
-    alone = each * whole < _ALONE or (os.cpu_count() or 1) == 1
-    performed = _here if alone else _spread_out
-    for index, trials in performed(rehearsal, [variation.limits for variation in variations], shares):
+    if processes is None:
+        processes = 1 if each * whole < _ALONE else os.cpu_count() or 1
+    limits = [variation.limits for variation in variations]
+    done = _here(rehearsal, limits, shares) if processes == 1 else _apart(rehearsal, limits, shares, processes)
+    for index, trials in done:
         found[index].update(trials)
         progress(sum(map(len, found)), whole)
     return [[trials[seed] for seed in seeds] for trials in found]
@@ -54,8 +63,8 @@ def _here(rehearsal: Rehearsal, limits: Sequence[Limits], shares: Sequence[Share
         yield index, _perform(rehearsal, limits[index], seeds)
 
 
-def _spread_out(rehearsal: Rehearsal, limits: Sequence[Limits], shares: Sequence[Share]) -> Iterator[Done]:
-    pool = ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent)
+def _apart(rehearsal: Rehearsal, limits: Sequence[Limits], shares: Sequence[Share], processes: int) -> Iterator[Done]:
+    pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent)
     try:
         jobs: dict[Future[dict[int, Trial]], int] = {}
         with _deaf():  # the processes start here

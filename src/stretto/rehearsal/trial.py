@@ -18,14 +18,15 @@ from stretto.workflow import Workflow
 
 Answered = Literal["full", "part", "none"]
 
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_VARIES = re.compile(r"'\w+'|\$?(?<![\w./:-])(?![45]\d\d:)\d+(?:[.,]\d+)*(?!\w)")
+"""Names and numbers of one run in a reason; no status, and no part of a model's name."""
 
 
 class Trial(Struct, frozen=True):
     """What one simulated run came to.
 
     `seconds`: from the task to the answer, or to the error. `requests`: what was sent, again and in duplicate too;
-    `rejected` of them by a rate limit. `missing` counts subtasks by the reason for their lack, numbers left out.
+    `rejected` of them by a rate limit. `missing` counts what is, by the reason, without names and numbers.
     """
 
     answered: Answered
@@ -86,5 +87,5 @@ def _missing(run: Run, error: StrettoError | None) -> Counter[str]:
         reasons[f"the answer is {run.coverage.answer}"] += 1
     alike = Counter[str]()
     for reason, count in reasons.items():
-        alike[_NUMBER.sub("…", reason)] += count
+        alike[_VARIES.sub("…", reason)] += count
     return alike
