@@ -7,10 +7,10 @@ from decimal import Decimal
 from msgspec import Struct
 
 from bench.table import Part, Row, Setting
-from bench.virtual import virtually
 from stretto.errors import BudgetError, StrettoError
 from stretto.models.simulator import SimulatedProvider, Simulator, parse_fault
 from stretto.types import Limits, Price, Role
+from stretto.virtual import virtually
 from stretto.workflow import Workflow
 
 _FAULTS = ("disconnect rate=0.1", "500 rate=0.1", "truncated rate=0.05", "429 rate=0.05", "empty rate=0.05")

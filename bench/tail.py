@@ -7,9 +7,9 @@ from statistics import median, quantiles
 from msgspec import Struct
 
 from bench.table import Part, Row, Setting, sec
-from bench.virtual import virtually
 from stretto.models.simulator import Simulator
 from stretto.types import Limits
+from stretto.virtual import virtually
 from stretto.workflow import Workflow
 
 _SHARE = 0.05

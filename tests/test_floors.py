@@ -11,12 +11,12 @@ import stretto
 
 HOUSE = Path(stretto.__file__).parent
 FLOORS: dict[str, int] = {
-    **dict.fromkeys(("types", "errors", "ids", "text", "aside", "amounts"), 0),
+    **dict.fromkeys(("types", "errors", "ids", "text", "aside", "amounts", "virtual"), 0),
     **dict.fromkeys(("events", "calls", "runs", "plan", "prompts"), 1),
     **dict.fromkeys(("models", "policies", "store"), 2),
     **dict.fromkeys(("engine", "pool", "run_stream"), 3),
     "workflow": 4,
-    "config": 5,
+    **dict.fromkeys(("config", "rehearsal"), 5),
     **dict.fromkeys(("cli", "server", "__main__"), 6),
 }
 FILES = {

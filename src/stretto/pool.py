@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 from stretto.calls import Model
 from stretto.models.providers import KNOWN, Provider, from_environment, key_of, split_model
-from stretto.models.simulator import SimulatedProvider, Simulator
+from stretto.models.simulator import SimulatedProvider, Simulator, StandIn
 from stretto.policies.breaker import Circuit
 from stretto.policies.composition import Opened
 from stretto.policies.governor.gate import Configured, Gate
@@ -39,7 +39,7 @@ class Pool:
     """
 
     def __init__(
-        self, providers: Mapping[str, AnyProvider], limits: Limits, prices: Mapping[str, Price] | None = None
+        self, providers: Mapping[str, AnyProvider], limits: Limits, prices: Mapping[str, Price | None] | None = None
     ) -> None:
         self._providers = providers
         self._limits = limits
@@ -100,7 +100,7 @@ class Pool:
         if isinstance(provider, Simulator):
             simulated = self.simulated.setdefault(name, SimulatedProvider(provider))
             # One simulated provider is one pool's, and its limits are those of all its models.
-            lane = self._lanes.setdefault(name, Lane(Gate(), slow_start=simulated.limited))
+            lane = self._lanes.setdefault(name, _simulated_lane(provider, limited=simulated.limited))
             return simulated.connect(model, self._limits.timeout), lane
         provider = from_environment(name, provider, os.environ)
         key = key_of(name, provider, os.environ)
@@ -118,3 +118,11 @@ class Pool:
 def nobody_is_paid(provider: AnyProvider) -> bool:
     """Whether a provider takes no money: the simulator, or a server on this machine."""
     return isinstance(provider, Simulator) or provider.local
+
+
+def _simulated_lane(provider: Simulator, *, limited: bool) -> Lane:
+    """The lane of a simulated provider; a stand-in's limits are known as far as those of the one it stands for."""
+    if not isinstance(provider, StandIn):
+        return Lane(Gate(), slow_start=limited)
+    known = provider.known_parallel, provider.known_rpm, provider.known_tpm
+    return Lane(Gate(*known), slow_start=limited and not any(known))

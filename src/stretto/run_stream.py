@@ -1,6 +1,7 @@
 """Carrying one execution of a run, and showing its events to whoever reads them."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -29,7 +30,8 @@ class Setting(Struct, frozen=True):
     """What a run is carried with.
 
     `record` is the workflow as data, as it goes into the log; `models`, every model it may ask, as written; `pool`
-    gives the models of the running loop; `store`, the file the run is kept in, if any.
+    gives the models of the running loop; `store`, the file the run is kept in, if any; `jitter` draws a number between
+    two.
     """
 
     definition: Definition
@@ -38,6 +40,7 @@ class Setting(Struct, frozen=True):
     models: list[str]
     pool: Callable[[], Pool]
     store: Path | None
+    jitter: Callable[[float, float], float] = random.uniform
 
 
 class RunStream:
@@ -143,7 +146,7 @@ class RunStream:
             journal.append(RunStarted(task=self._new_task, workflow=setting.record, simulated=setting.simulated))
         definition = setting.definition
         account = await _account(definition, journal, pool)
-        composition = Composition(pool.model, definition.limits, account, pool.prices, replies)
+        composition = Composition(pool.model, definition.limits, account, pool.prices, replies, setting.jitter)
         await self._execute(Execution(definition, journal, composition.model, account, replies), journal)
 
     async def _execute(self, execution: Execution, journal: Journal) -> None:

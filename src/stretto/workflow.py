@@ -1,7 +1,8 @@
 """The public face: a `Workflow`, and the one door into it, `stream`."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,9 @@ class Workflow:
 
     `workers` maps subtask types to roles. Without a `synthesizer` the results themselves are the answer. `providers`
     adds providers by name, or replaces known ones; `prices` says what models cost (known ones are looked up with the
-    extra `stretto[prices]`). `store` is the file in which runs are kept, so that they can be
-    resumed; without one nothing is written. Raises `ConfigError` for whatever cannot work, before anything is asked.
+    extra `stretto[prices]`), None is unknown. `store` is the file in which runs are kept, so that they can be resumed;
+    without one nothing is written. `jitter` draws a number between two: a seeded one makes simulated runs repeatable.
+    Raises `ConfigError` for whatever cannot work, before anything is asked.
     """
 
     def __init__(
@@ -42,8 +44,9 @@ class Workflow:
         *,
         limits: Limits | None = None,
         providers: Mapping[str, AnyProvider] | None = None,
-        prices: Mapping[str, Price] | None = None,
+        prices: Mapping[str, Price | None] | None = None,
         store: str | Path | None = None,
+        jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self.definition = Definition(
             _role(orchestrator),
@@ -53,6 +56,7 @@ class Workflow:
         )
         self.providers: dict[str, AnyProvider] = {**KNOWN, "sim": Simulator(), **(providers or {})}
         self.prices = dict(prices or {})
+        self.jitter = jitter
         self.store = None if store is None else Path(store)
         _check(self.definition, self.providers)
         self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
@@ -118,6 +122,7 @@ class Workflow:
             models=self.models,
             pool=lambda: self.pool,
             store=self.store,
+            jitter=self.jitter,
         )
 
 

@@ -63,7 +63,7 @@ def run(
     Without TASK, or with -, it is read from standard input. The answer goes to stdout, streamed on a terminal and whole
     into a pipe; everything else goes to stderr.
     """
-    text = _read_task(task, file)
+    text = read_task(task, file)
     progress = Progress(quiet=quiet)
     workflow = build(configured(named), chosen_models(models), flags, store_path(store), progress.model)
     return carry(workflow.stream(text), Output(output, as_json, same_store()), progress)
@@ -85,7 +85,7 @@ def demo(task: str, store: Path | None, output: Path | None, quiet: bool, as_jso
     return carry(workflow.stream(_checked(task, "TASK")), Output(output, as_json, same_store()), progress)
 
 
-def _read_task(task: str | None, file: Path | None) -> str:
+def read_task(task: str | None, file: Path | None) -> str:
     """The task's text; raises `TaskError` if it cannot be read or is no text."""
     if file is not None and task is not None:
         raise TaskError("a task and -f FILE exclude each other; give one")

@@ -1,6 +1,7 @@
 """The policies of one run, one inside the other, around the models that are shared."""
 
 import asyncio
+import random
 from collections.abc import Callable, MutableMapping
 
 from msgspec import Struct
@@ -35,7 +36,7 @@ class Composition:
     """Gives a run the model of a role: `Memo(Hedge(Fallback(Retry(Breaker(Budget(model))))))`.
 
     `opened` gives what is shared of a model as written. `replies` holds the complete replies of the run by fingerprint,
-    and takes in new ones.
+    and takes in new ones. `jitter` draws a number between two: how long to wait before a call is asked again.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class Composition:
         account: Account,
         prices: Prices,
         replies: MutableMapping[str, Reply],
+        jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._opened = opened
         self._limits = limits
         self._account = account
         self._prices = prices
         self._replies = replies
+        self._jitter = jitter
         self._asking: dict[str, asyncio.Event] = {}
         self._composed: dict[tuple[str, ...], Model] = {}
 
@@ -69,7 +72,8 @@ class Composition:
     def _choice(self, opened: Opened, *, guards: bool) -> Model:
         limits = self._limits
         paid = Budget(opened.model, opened.name, self._account, self._prices, limits.max_subtasks)
-        return Retry(Breaker(paid, opened.circuit, guards=guards), limits.attempts, limits.max_wait)
+        guarded = Breaker(paid, opened.circuit, guards=guards)
+        return Retry(guarded, limits.attempts, limits.max_wait, self._jitter)
 
     def _cheaper(self, this: str, that: str) -> bool:
         """Whether that model is cheaper than this one."""

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from itertools import count
 
@@ -22,13 +22,20 @@ class Retry:
     jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/), and never shorter than what the
     provider asked for; if it asks for more than `max_wait` seconds, its error counts at once. What was passed on of a
     broken reply is taken back by `Restarted`. A plan is not: once a part of it was passed on, subtasks may be under
-    way, and its error goes up to be repaired.
+    way, and its error goes up to be repaired. `jitter` draws a number between two.
     """
 
-    def __init__(self, model: Model, attempts: int, max_wait: float = math.inf) -> None:
+    def __init__(
+        self,
+        model: Model,
+        attempts: int,
+        max_wait: float = math.inf,
+        jitter: Callable[[float, float], float] = random.uniform,
+    ) -> None:
         self._model = model
         self._attempts = attempts
         self._max_wait = max_wait
+        self._jitter = jitter
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The first reply that comes through."""
@@ -45,7 +52,7 @@ class Retry:
                 asked = error.retry_after or 0.0
                 if attempt >= self._attempts or planned or asked > self._max_wait:
                     raise
-                wait = max(asked, random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))))
+                wait = max(asked, self._jitter(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))))
                 notice = Notice(CallRetried(reason=str(error), wait=wait, attempt=attempt))
             yield notice
             if spoken:

@@ -7,7 +7,7 @@ alone; when it says it, and what goes wrong, also on how many times that request
 from stretto.models.simulator.faults import KINDS, Fault, parse_fault
 from stretto.models.simulator.provider import SimulatedModel, SimulatedProvider
 from stretto.models.simulator.reading import role_of
-from stretto.models.simulator.settings import PROFILES, Profile, Simulator
+from stretto.models.simulator.settings import PROFILES, Profile, Simulator, StandIn
 
 __all__ = [
     "KINDS",
@@ -17,6 +17,7 @@ __all__ = [
     "SimulatedModel",
     "SimulatedProvider",
     "Simulator",
+    "StandIn",
     "parse_fault",
     "role_of",
 ]

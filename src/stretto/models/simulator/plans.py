@@ -63,16 +63,20 @@ class WrittenPlan(Struct, frozen=True):
         return _unescaped(line, task.description) if spoilt else line
 
 
-def write_plan(seed: int, request: Request) -> WrittenPlan:
-    """The plan for a request; a request for the rest of a plan gets what the same plan has beyond what is listed."""
+def write_plan(seed: int, request: Request, subtasks: int | None = None) -> WrittenPlan:
+    """The plan for a request, of so many `subtasks` if it is said.
+
+    A request for the rest of a plan gets what the same plan has beyond what is listed.
+    """
     task, form = task_of(request), plan_form(request)
     # Not the fingerprint: the request for the rest is another one, and it must find the same plan.
     chance = dice(seed, request.model, task, form.types, request.sample, "plan")
-    exactly = _EXACTLY.search(task)
+    found = _EXACTLY.search(task)
+    exactly = subtasks or (int(found[1]) if found else None)
     if leap_years.about_leap_years(task) and not exactly:
         analysis, pairs = leap_years.ANALYSIS, leap_years.subtasks(form.types)
     else:
-        count = int(exactly[1]) if exactly else min(chance.randint(_FEWEST, _MOST), form.at_most or _MOST)
+        count = exactly or min(chance.randint(_FEWEST, _MOST), form.at_most or _MOST)
         analysis, pairs = _analysis(task, count), _pairs(task, form.types, count, chance)
     tasks = _numbered(pairs, chance, with_needs="with needs" in task.casefold())
     if is_repair(request):

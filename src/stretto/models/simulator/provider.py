@@ -12,8 +12,10 @@ from stretto.models.simulator.faults import Outages
 from stretto.models.simulator.rates import Rates
 from stretto.models.simulator.refusals import Refusal
 from stretto.models.simulator.script import Script, write_script
-from stretto.models.simulator.settings import Simulator
+from stretto.models.simulator.settings import Grain, Simulator
 from stretto.types import Allowance, Request, Usage
+
+_HAIR = 1e-6  # timers and floats do not meet exactly
 
 
 class SimulatedProvider:
@@ -50,10 +52,8 @@ class SimulatedProvider:
         if refusal := self._rates.admit(prompt_tokens, now):
             self.refused += 1
             return refusal
-        nth = self.asked[fingerprint]
-        script = write_script(
-            self.simulator, model, request, fingerprint, nth, lambda fault: self._outages.last(fault, now)
-        )
+        nth, simulator = self.asked[fingerprint], self.simulator.of(model)
+        script = write_script(simulator, model, request, fingerprint, nth, lambda fault: self._outages.last(fault, now))
         self.asked[fingerprint] += 1
         self._rates.charge(script.usage.output_tokens)
         return script
@@ -86,8 +86,12 @@ class SimulatedProvider:
 
     def bill(self, model: str, script: Script, elapsed: float) -> None:
         """Charge for a reply as far as it came within so many seconds."""
-        said = max(0.0, elapsed - script.ttft) * script.rate if elapsed < script.due(len(script.pieces)) else math.inf
-        usage = Usage(script.usage.input_tokens, math.ceil(min(said, script.usage.output_tokens)))
+        said = script.usage.output_tokens
+        if elapsed + _HAIR < script.ttft:
+            said = 0
+        elif elapsed + _HAIR < script.due(len(script.pieces)):
+            said = min(said, math.ceil((elapsed - script.ttft) * script.rate))
+        usage = Usage(script.usage.input_tokens, said)
         self.billed[model] = self.billed.get(model, Usage()) + usage
 
     def complete(self, fingerprint: str, script: Script) -> None:
@@ -117,11 +121,12 @@ class SimulatedModel:
                 yield told
             until = now + self._timeout
             refused = self._refused(script)
+            grain = self._provider.simulator.grain if call.stream else None
             try:
                 await _sleep_until(now + script.ttft, until)
                 if refused:
                     raise refused
-                async for text in _spoken(script, now, until, streamed=call.stream):
+                async for text in _spoken(script, now, until, grain):
                     yield Text(text)
             finally:
                 if refused is None:
@@ -148,17 +153,17 @@ class SimulatedModel:
                 return None
 
 
-async def _spoken(script: Script, start: float, until: float, *, streamed: bool) -> AsyncGenerator[str, None]:
-    """The pieces when they are due, or all of them when the last one is; raises `CutError` where the reply breaks."""
+async def _spoken(script: Script, start: float, until: float, grain: Grain | None) -> AsyncGenerator[str, None]:
+    """The pieces in grains when they are due, or all when the last one is; raises `CutError` where the reply breaks."""
     loop = asyncio.get_running_loop()
     said = 0
-    while streamed and said < script.stops_at:
-        await _sleep_until(start + script.due(said), until)
+    while grain and said < script.stops_at:
+        await _sleep_until(start + script.due(script.line(said) if grain == "line" else said), until)
         # Behind time, the pieces that are due go out as one: the schedule holds, and a busy loop gets air.
         upto = script.upto(said, loop.time() - start)
         yield "".join(script.pieces[said:upto])
         said = upto
-    if not streamed:
+    if not grain:
         await _sleep_until(start + script.due(script.stops_at), until)
     if script.fault is not None and script.breaks:
         if script.fault.kind == "silence":
@@ -167,7 +172,7 @@ async def _spoken(script: Script, start: float, until: float, *, streamed: bool)
             f"the connection ended after {script.stops_at} tokens, without a finish reason",
             request_id=script.request_id,
         )
-    if not streamed:
+    if not grain:
         yield "".join(script.pieces)
 
 

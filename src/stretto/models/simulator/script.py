@@ -64,6 +64,11 @@ class Script(Struct, frozen=True):
         """Seconds after the request at which the piece comes that follows so many."""
         return self.ttft + said / self.rate
 
+    def line(self, said: int) -> int:
+        """How many pieces were said before the last one of a line; the very first piece is a line of its own."""
+        following = (at for at in range(said + 1, self.stops_at) if self.pieces[at].startswith("\n"))
+        return next(following, self.stops_at) - 1 if said else 0
+
     def upto(self, said: int, elapsed: float) -> int:
         """How many pieces may have been said by now, at least one more than were; never more than `stops_at`."""
         if math.isinf(self.rate):
@@ -142,7 +147,7 @@ def _prose(simulator: Simulator, role: RoleName, request: Request, fingerprint: 
 def _plan_text(simulator: Simulator, request: Request, spoilt: str) -> str:
     if spoilt == "prose":
         return plans.prose(task_of(request))
-    plan = plans.write_plan(simulator.seed, request)
+    plan = plans.write_plan(simulator.seed, request, simulator.subtasks)
     if spoilt == "schema":
         return plan.steps()
     text = plan.text(spoilt=spoilt == "malformed")

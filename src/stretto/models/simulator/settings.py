@@ -4,16 +4,26 @@ import math
 from typing import Literal, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stretto.errors import ConfigError
 from stretto.models.simulator.faults import Fault
 
+Grain = Literal["token", "line"]
+"""What is streamed at once; lines spare events, and each comes when its last token is due."""
+
 
 class Profile(Struct, frozen=True):
-    """How fast a model answers: median seconds to the first token, then tokens per second."""
+    """How fast a model answers: median seconds to the first token, then tokens per second.
+
+    `ttft_spread`, `length`, `length_spread` are those of a `Simulator`, where they differ for this model.
+    """
 
     ttft: float
     tokens_per_second: float
+    ttft_spread: float | None = None
+    length: float | None = None
+    length_spread: float | None = None
 
     @property
     def instant(self) -> bool:
@@ -39,7 +49,9 @@ class Simulator(Struct, frozen=True):
     that one which keeps the rate is not refused for a few milliseconds of jitter; `bucket`: requests that may, instead.
     `tells`: what is said of the limits. `ttft` (median seconds) and
     `tokens_per_second` override every profile; `ttft_spread` is the sigma of a lognormal. `length`: median tokens of a
-    worker's text, lognormal with sigma `length_spread`: a heavy tail.
+    worker's text, lognormal with sigma `length_spread`: a heavy tail. `subtasks`: how many a plan has, if the task does
+    not matter. `grain`: what is streamed at once, a `token` or a `line`. `profiles` are those of single models, by
+    name, and go before all this.
     """
 
     seed: int = 0
@@ -54,6 +66,9 @@ class Simulator(Struct, frozen=True):
     tokens_per_second: float | None = None
     length: float = 150.0
     length_spread: float = 0.8
+    subtasks: int | None = None
+    grain: Grain = "token"
+    profiles: dict[str, Profile] = {}
 
     def __post_init__(self) -> None:
         if self.tells not in get_args(Tells):
@@ -67,6 +82,19 @@ class Simulator(Struct, frozen=True):
             if value is not None and not 0 <= value < math.inf:
                 raise ConfigError(f"simulator: {name} must be 0 or more, not {value}")
 
+        if self.subtasks is not None and self.subtasks < 1:
+            raise ConfigError(f"simulator: subtasks must be 1 or more, not {self.subtasks}")
+        if self.grain not in get_args(Grain):
+            raise ConfigError(f"simulator: grain must be one of {', '.join(get_args(Grain))}, not {self.grain!r}")
+
+    def of(self, model: str) -> "Simulator":
+        """The settings for one model."""
+        profile = self.profiles.get(model)
+        if profile is None:
+            return self
+        told = {name: value for name in Profile.__struct_fields__ if (value := getattr(profile, name)) is not None}
+        return replace(self, **told, profiles={})
+
     def profile(self, model: str) -> Profile:
         """The speed of a model; any name that is no profile's is as `default`."""
         known = PROFILES.get(model, PROFILES["default"])
@@ -74,3 +102,15 @@ class Simulator(Struct, frozen=True):
             known.ttft if self.ttft is None else self.ttft,
             self.tokens_per_second or known.tokens_per_second,
         )
+
+
+class StandIn(Simulator, frozen=True):
+    """A simulator in the place of a real provider.
+
+    `known_parallel`, `known_rpm`, `known_tpm`: the provider's limits as far as the configuration tells them; what goes
+    to it keeps to these, as it would to the provider's.
+    """
+
+    known_parallel: int | None = None
+    known_rpm: float | None = None
+    known_tpm: float | None = None

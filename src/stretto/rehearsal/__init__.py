@@ -1,0 +1,31 @@
+"""Rehearsals: a workflow carried many times on the simulator, in virtual time, before anything is paid.
+
+`prepare` puts stand-ins in the place of its providers; `carry` performs it under each `Variation` with the same seeds;
+`figures` says what that comes to.
+"""
+
+from stretto.rehearsal.carrying import carry
+from stretto.rehearsal.conditions import Conditions, Rehearsal, prepare
+from stretto.rehearsal.figures import Figures, Spread, figures
+from stretto.rehearsal.recorded import ENOUGH, Recorded, recorded
+from stretto.rehearsal.trial import Trial, perform
+from stretto.rehearsal.variation import AS_IT_IS, Variation, usual, vary
+
+__all__ = [
+    "AS_IT_IS",
+    "ENOUGH",
+    "Conditions",
+    "Figures",
+    "Recorded",
+    "Rehearsal",
+    "Spread",
+    "Trial",
+    "Variation",
+    "carry",
+    "figures",
+    "perform",
+    "prepare",
+    "recorded",
+    "usual",
+    "vary",
+]

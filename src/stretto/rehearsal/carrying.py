@@ -1,0 +1,104 @@
+"""Carrying many trials, on as many processes as there are processors."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+
+from stretto.rehearsal.conditions import Rehearsal
+from stretto.rehearsal.trial import Trial, perform
+from stretto.rehearsal.variation import Variation
+from stretto.types import Limits
+
+_ALONE = 2.0  # seconds of work that are sooner done than processes are started
+_SHARE = 0.5  # seconds of work that a process gets at once: what Ctrl-C has to wait for
+
+Progress = Callable[[int, int], None]
+"""Told how many trials are done, of how many."""
+
+
+def carry(
+    rehearsal: Rehearsal,
+    variations: Sequence[Variation],
+    seeds: Sequence[int],
+    progress: Progress,
+    processes: int | None = None,
+) -> list[list[Trial]]:
+    """For each variation its trials, one a seed, in the order of the seeds; raises `ConfigError` if none can begin.
+
+    `processes` None: one for each processor, or none at all if that is sooner done.
+    """
+    began = time.perf_counter()
+    for variation in variations:  # what cannot begin is said before hundreds of them are asked for
+        perform(rehearsal, variation.limits, seeds[0])
+    each = (time.perf_counter() - began) / len(variations)
+    at_once = max(1, min(len(seeds), round(_SHARE / each)))
+    shares = [
+        (index, seeds[first : first + at_once])
+        for index in range(len(variations))
+        for first in range(0, len(seeds), at_once)
+    ]
+    found: list[dict[int, Trial]] = [{} for _ in variations]
+    whole = len(variations) * len(seeds)
+    if processes is None:
+        processes = 1 if each * whole < _ALONE else os.cpu_count() or 1
+    limits = [variation.limits for variation in variations]
+    done = _here(rehearsal, limits, shares) if processes == 1 else _apart(rehearsal, limits, shares, processes)
+    for index, trials in done:
+        found[index].update(trials)
+        progress(sum(map(len, found)), whole)
+    return [[trials[seed] for seed in seeds] for trials in found]
+
+
+Share = tuple[int, Sequence[int]]
+Done = tuple[int, dict[int, Trial]]
+
+
+def _here(rehearsal: Rehearsal, limits: Sequence[Limits], shares: Sequence[Share]) -> Iterator[Done]:
+    for index, seeds in shares:
+        yield index, _perform(rehearsal, limits[index], seeds)
+
+
+def _apart(rehearsal: Rehearsal, limits: Sequence[Limits], shares: Sequence[Share], processes: int) -> Iterator[Done]:
+    pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent)
+    try:
+        jobs: dict[Future[dict[int, Trial]], int] = {}
+        with _deaf():  # the processes start here
+            for index, seeds in shares:
+                jobs[pool.submit(_perform, rehearsal, limits[index], seeds)] = index
+        for job in as_completed(jobs):
+            yield jobs[job], job.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _perform(rehearsal: Rehearsal, limits: Limits, seeds: Sequence[int]) -> dict[int, Trial]:
+    return {seed: perform(rehearsal, limits, seed) for seed in seeds}
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that start meanwhile never hear Ctrl-C: their parent does, and ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _die_with_parent() -> None:
+    """A process whose parent was killed would wait for work for ever."""
+    threading.Thread(target=_outlive_nobody, daemon=True).start()
+
+
+def _outlive_nobody() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,99 @@
+"""What a rehearsal assumes of the world, and the workflow with stand-ins in the place of its providers."""
+
+import asyncio
+import random
+from collections.abc import Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stretto.errors import ConfigError
+from stretto.models.providers import Provider
+from stretto.models.simulator import Fault, Profile, Simulator, StandIn
+from stretto.pool import AnyProvider
+from stretto.types import Definition, Limits, Price
+from stretto.workflow import Workflow
+
+
+class Conditions(Struct, frozen=True):
+    """What is assumed of the providers.
+
+    `faults` go wrong at the named provider, or at each (None). `rpm`, `tpm`: what each permits a minute; None is what
+    the workflow is configured to keep to. `subtasks`: how many a plan has; None is what the simulator makes of the
+    task. `profiles` are those of models, as written; the others are as the simulator has them.
+    """
+
+    faults: tuple[tuple[str | None, Fault], ...] = ()
+    rpm: float | None = None
+    tpm: float | None = None
+    subtasks: int | None = None
+    profiles: Mapping[str, Profile] = {}
+
+
+class Rehearsal(Struct, frozen=True):
+    """A task and everything it takes to carry it without the world outside; a price that is None is unknown."""
+
+    task: str
+    definition: Definition
+    providers: dict[str, StandIn]
+    prices: dict[str, Price | None]
+
+    def workflow(self, limits: Limits, seed: int) -> Workflow:
+        """The workflow with these limits, and the chance of this seed."""
+        definition = self.definition
+        return Workflow(
+            definition.orchestrator,
+            definition.workers,
+            definition.synthesizer,
+            limits=limits,
+            providers={name: replace(provider, seed=provider.seed + seed) for name, provider in self.providers.items()},
+            prices=self.prices,
+            jitter=random.Random(seed).uniform,
+        )
+
+
+def prepare(workflow: Workflow, task: str, conditions: Conditions) -> Rehearsal:
+    """The rehearsal of a task; no key is read, nothing is sent. Raises `ConfigError` for faults of no provider.
+
+    `max_subtasks` is raised to the number of subtasks that is assumed.
+    """
+    names = dict.fromkeys(model.partition(":")[0] for model in workflow.models)
+    for at, fault in conditions.faults:
+        if at is not None and at not in names:
+            raise ConfigError(
+                f"fault {fault.kind!r}: no provider {at!r} in this workflow; there are {', '.join(names)}"
+            )
+    definition, wanted = workflow.definition, conditions.subtasks or 0
+    if wanted > definition.limits.max_subtasks:
+        definition = replace(definition, limits=replace(definition.limits, max_subtasks=wanted))
+    return Rehearsal(
+        task,
+        definition,
+        {name: _stand_in(name, workflow.providers[name], conditions) for name in names},
+        asyncio.run(_prices(workflow)),
+    )
+
+
+def _stand_in(name: str, provider: AnyProvider, conditions: Conditions) -> StandIn:
+    """A simulator that takes a provider's place: as it is configured, if it is one already."""
+    simulator = provider if isinstance(provider, Simulator) else Simulator(rpm=provider.rpm, tpm=provider.tpm)
+    told = {key: getattr(simulator, key) for key in Simulator.__struct_fields__}
+    learned = {model.partition(":")[2]: p for model, p in conditions.profiles.items() if model.startswith(f"{name}:")}
+    told |= {
+        "faults": (*simulator.faults, *(fault for at, fault in conditions.faults if at in (None, name))),
+        "rpm": conditions.rpm or simulator.rpm,
+        "tpm": conditions.tpm or simulator.tpm,
+        "subtasks": conditions.subtasks or simulator.subtasks,
+        "profiles": {**simulator.profiles, **learned},
+        "grain": "line",
+    }
+    if isinstance(provider, Provider):
+        told |= {f"known_{key}": getattr(provider, key) for key in ("parallel", "rpm", "tpm")}
+    return StandIn(**told)
+
+
+async def _prices(workflow: Workflow) -> dict[str, Price | None]:
+    """What the models cost, looked up now: in virtual time nobody can wait for it."""
+    pool = workflow.pool
+    pool.look_up_prices(workflow.models)
+    return {model: await pool.prices.of(model) for model in workflow.models}
