@@ -95,7 +95,7 @@ def pressed(
 
 
 class Shared(Struct):
-    """Several processes on one key: when the last request was let in and could have been, refusals, everybody's part."""
+    """Several processes on one key: when the last request was let in and could have been, refusals, shares."""
 
     last: float
     ideal: float
