@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import cpu, makespan, memory, startup, streaming
+from bench import cpu, limits, makespan, memory, startup, streaming
 from bench.table import Part, Setting, heading, show
 
 _PARTS: dict[str, Callable[[Setting], Part]] = {
@@ -18,6 +18,8 @@ _PARTS: dict[str, Callable[[Setting], Part]] = {
     "limited": makespan.limited,
     "even": makespan.even,
     "long": makespan.long_limited,
+    "limits": limits.rows,
+    "governor": limits.governor,
     "streaming": streaming.rows,
     "startup": startup.rows,
     "memory": memory.rows,

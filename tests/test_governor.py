@@ -54,15 +54,17 @@ def test_a_rate_that_headers_tell_is_used_to_the_full_with_hardly_a_refusal(seco
 @pytest.mark.parametrize("seconds", [1.0, 5.0])
 def test_a_rate_that_nobody_tells_is_learned(seconds: float, tells: str) -> None:
     seen = pressed(rpm=600, bucket=BUCKET, ttft=seconds, ttft_spread=0.5, tells=tells)
-    assert over(seen.last) < 1.1
+    assert over(seen.last) < 1.15
     assert seen.refused < 0.03
 
 
-@pytest.mark.parametrize(("tells", "most"), [("headers", 0.01), ("retry_after", 0.035), ("nothing", 0.035)])
-@pytest.mark.parametrize("seed", [1, 2])
-def test_tokens_a_minute_are_used_to_the_full_too(tells: str, most: float, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("tells", "longest", "most"), [("headers", 1.05, 0.01), ("retry_after", 1.25, 0.035), ("nothing", 1.25, 0.035)]
+)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_tokens_a_minute_are_used_to_the_full_too(tells: str, longest: float, most: float, seed: int) -> None:
     seen = pressed(tpm=120_000, tells=tells, seed=seed, length=145)
-    assert over(seen.last, (seen.tokens - 4000) / 2000) < 1.06
+    assert over(seen.last, (seen.tokens - 4000) / 2000) < longest
     assert seen.refused < most
 
 

@@ -15,8 +15,8 @@ _PATIENCE, _LONGEST_PATIENCE = 0.5, 16.0  # seconds before a refused window is t
 _FEW = 3.0  # in flight are no crowd
 _DECREASE = 0.9
 _LEAST, _LEAST_OF_GUESS = 0.7, 0.5
-_GUESSED_GROWTH = 0.5  # a second, of its logarithm
-_INCREASE = 0.06  # requests a second, a second, at a pace of one a second; grows with the root of the pace
+_GUESSED_GROWTH = 0.35  # a second, of its logarithm
+_INCREASE = 0.04  # requests a second, a second, at a pace of one a second; grows with the root of the pace
 
 
 class Window:
@@ -130,6 +130,10 @@ class Pace:
             least = self.rate(refused) * (_LEAST_OF_GUESS if self._guessed else _LEAST)
         self._rate, self._guessed, self._since, self._next_at = max(_DECREASE * rate, least), False, begin, begin
 
+    def keep(self, now: float) -> None:
+        """Go on at this pace, and quicken it slowly."""
+        self._rate, self._guessed, self._since = self.rate(now), False, now
+
     def lift(self) -> None:
         """Forget the pace."""
         self._rate = None
@@ -198,7 +202,7 @@ class Learned:
             self.window.close()
             return False
         self._together, self._through = 1, max(1, through) / max(seconds, 0.01)
-        self._interpret(others, paced=paced)
+        self._interpret(others, now, paced=paced)
         if self._means == "unknown":
             pause = max(_FIRST, begin - now)
             self._pace.guess(max(through / (seconds + pause), 1.0 / pause), begin)
@@ -208,13 +212,15 @@ class Learned:
             self.window.shrink(_DECREASE * others, begin)
         return through > 0
 
-    def _interpret(self, others: float, *, paced: bool) -> None:
+    def _interpret(self, others: float, now: float, *, paced: bool) -> None:
         """What the first refusal of a round means."""
         if self._means == "unrefused" or (self._means == "pace" and not paced):
             self._means, self._crowd, self.window.careful = "unknown", others, False
         elif self._means == "unknown" and others >= max(_FEW, (1.0 if paced else 0.9) * self._crowd):
             self._means, self._crowd, self.window.careful = "crowd", others, True
-            if not paced:  # else it may have been the pace after all, and all at once would be refused together
+            if paced:  # it may have been the pace after all, and all at once would be refused together
+                self._pace.keep(now)
+            else:
                 self._pace.lift()
         elif self._means != "crowd" or others < 0.75 * self._crowd:
             if self._means == "crowd":
