@@ -43,7 +43,7 @@ disconnect always 3 done, plan incomplete -3..-2        5 done, 1 failed +2..7  
 silence once      6 done +595..601                      6 done +595..601             6 done +595..601           6 done +595..601
 silence always    3 done, plan incomplete +1190..1200   5 done, 1 failed +2390..2405 WorkError +2385..2400      CallTimeout +2390..2405
 trickle once      6 done +590..601                      6 done +595..601             6 done +595..601           6 done +595..601
-trickle always    6 done, plan incomplete +1190..1200   5 done, 1 failed +2390..2405 WorkError +2385..2400      CallTimeout +2390..2405
+trickle always    6 done +590..601                      5 done, 1 failed +2390..2405 WorkError +2385..2400      CallTimeout +2390..2405
 html once         ReplyError -11..-10                   5 done, 1 failed -3..0       WorkError -8..-7           ReplyError -6..-5
 empty once        6 done +0.3..1.0                      6 done +0.3..1.0             6 done +0.3..1.0           6 done +0.3..1.0
 empty always      EmptyReply -10..-5                    5 done, 1 failed -1..4       WorkError -7..-2           EmptyReply -4..0

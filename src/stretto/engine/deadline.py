@@ -9,6 +9,8 @@ from stretto.calls import Chunk, Done, Reasoning, Restarted, Sent, Text
 _ANSWER = 2000  # characters of an answer, if nothing limits it
 _UNSEEN = 0.25  # share of the time that the answer is given before any model was seen at work
 _LONGEST = 0.5  # share of the time that it is given at most
+_MARGIN = 1.2
+_LEAST, _SOON = 2.0, 0.1  # seconds that it is given at least, if the share of the time that they are is no larger
 _PER_TOKEN = 4  # characters
 
 
@@ -68,7 +70,9 @@ class Deadline:
         if not self._waits:
             return _UNSEEN * self.seconds
         wait = sum(self._waits) / len(self._waits)
-        return min(_LONGEST * self.seconds, wait + self._answer * self._speaking / max(1, self._characters))
+        spoken = self._answer * self._speaking / max(1, self._characters)
+        least = min(_LEAST, _SOON * self.seconds)
+        return min(_LONGEST * self.seconds, max(least, _MARGIN * (wait + spoken)))
 
     def _cut_at(self) -> float:
         return self.ends_at - self.expected
@@ -98,7 +102,7 @@ class Watch:
             case Restarted():
                 self._first_at, self._characters = None, 0
             case Text() | Reasoning():
-                self._first_at = self._first_at or self._loop.time()
+                self._first_at = self._loop.time() if self._first_at is None else self._first_at
                 self._characters += len(chunk.text)
             case Done() if self._sent_at is not None and self._first_at is not None:
                 speaking = self._loop.time() - self._first_at

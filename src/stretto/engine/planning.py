@@ -133,8 +133,9 @@ class Planning:
         except CallError as error:
             if not self.book.subtasks and not transcript.text:
                 raise
-            whole = False
-            self._remarks.append(f"the plan broke off: {error}")
+            whole = reader.state == "closed"  # then nothing of it is missing but its end
+            if not whole:
+                self._remarks.append(f"the plan broke off: {error}")
         finally:
             self._analysis = self._analysis or reader.analysis
         for broken in reader.end():
