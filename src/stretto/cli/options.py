@@ -97,6 +97,7 @@ def _limits() -> list[Callable[[F], F]]:
         limit("parallel", f"Calls in flight at most.  [default: {_DEFAULT.parallel}]", **count),
         limit("max-subtasks", f"Subtasks at most.  [default: {_DEFAULT.max_subtasks}]", **count),
         limit("rpm", "Requests a minute at most.  [default: no limit]", **rate),
+        limit("tpm", "Tokens a minute at most.  [default: no limit]", **rate),
         limit("attempts", f"Times a failing call is asked.  [default: {_DEFAULT.attempts}]", **count),
         limit("timeout", f"Longest time of one call: 90s, 10m.  [default: {_DEFAULT.timeout / 60:g}m]", **length),
         limit("max-wait", f"Longest a call waits for rate limits.  [default: {_DEFAULT.max_wait / 60:g}m]", **length),
