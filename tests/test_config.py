@@ -129,7 +129,15 @@ def test_the_store_is_a_flag_or_the_environment_or_the_users_state_folder(termin
 
 
 def test_every_limit_reaches_the_run_from_its_flag(terminal: Terminal) -> None:
-    given = {"parallel": 3, "max_subtasks": 4, "rpm": 60000.0, "tpm": 6e7, "attempts": 2, "timeout": 90.0, "max_wait": 0.25}
+    given = {
+        "parallel": 3,
+        "max_subtasks": 4,
+        "rpm": 60000.0,
+        "tpm": 6e7,
+        "attempts": 2,
+        "timeout": 90.0,
+        "max_wait": 0.25,
+    }
     flags = [
         f"--{name.replace('_', '-')}={value}" for name, value in given.items() if name not in {"timeout", "max_wait"}
     ]
