@@ -134,8 +134,7 @@ class Planning:
             if not self.book.subtasks and not transcript.text:
                 raise
             whole = reader.state == "closed"  # then nothing of it is missing but its end
-            if not whole:
-                self._remarks.append(f"the plan broke off: {error}")
+            self._remarks += [] if whole else [f"the plan broke off: {error}"]
         finally:
             self._analysis = self._analysis or reader.analysis
         for broken in reader.end():

@@ -55,6 +55,8 @@ class Gate:
 
     def __init__(self, parallel: int | None = None, rpm: float | None = None, tpm: float | None = None) -> None:
         self.in_flight = 0
+        self.tells = False
+        """Whether the provider behind it was seen to tell its limits, for any model."""
         self._configured: Configured | None = None
         self.configure(Configured(parallel, rpm, tpm))
 

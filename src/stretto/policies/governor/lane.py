@@ -91,6 +91,8 @@ class Lane:
         """A request goes out."""
         now, tokens = passage.sent_at, passage.tokens
         self.gate.enter(tokens, now)
+        if self.gate.tells and not self._learned.sent:
+            self._learned.window.expect()
         passage.number, passage.paced = self._learned.enter(now)
         passage.sent_tokens = self._sent_tokens = self._sent_tokens + tokens
         if self._requests:
@@ -107,6 +109,7 @@ class Lane:
         """The answer to a request, or its refusal, said this of the limits."""
         if self._requests is None and self._tokens is None and (told.requests or told.tokens):
             self._learned.lift()
+            self.gate.tells = True
         together, sent_at = self._learned.window.in_flight, passage.sent_at
         if told.requests:
             if self._requests is None:

@@ -1,0 +1,74 @@
+"""How many requests may be in flight where nobody tells: slow start, then more by one at a time."""
+
+import math
+
+_START = 16.0
+_QUICKEST, _SLOWEST, _UNKNOWN = 0.05, 0.3, 0.15  # seconds in which a refusal comes back
+_EXPECTED = 1.5  # seconds to wait for a first answer that will tell more
+_PATIENCE, _LONGEST_PATIENCE = 0.5, 16.0  # seconds before a refused window is tried at more again
+
+
+class Window:
+    """How many requests may be in flight: more, as long as being full of them is not refused."""
+
+    def __init__(self, size: float = _START) -> None:
+        self.size = size
+        self.in_flight = 0
+        self.proof = _UNKNOWN
+        """Seconds after which a request that was not refused can be taken for accepted."""
+        self.careful = False
+        """Whether the size is about right, so that it grows by one at a time."""
+        self._batch = size / 2
+        self._full_since: float | None = None
+        self._hold, self._patience = -math.inf, _PATIENCE
+
+    def opens_at(self, now: float) -> float:
+        """From when one more may go out."""
+        if self.in_flight < self.size:
+            return now
+        since = now if self._full_since is None else self._full_since
+        return max(now, since + self.proof, self._hold)
+
+    def enter(self, now: float) -> None:
+        """One request goes out."""
+        if self.in_flight >= self.size:
+            self._grow(now)
+        self.in_flight += 1
+        if self._full_since is None and self.in_flight >= self.size:
+            self._full_since = now
+
+    def _grow(self, now: float) -> None:
+        self._full_since = None
+        if self.careful:
+            self.size += 1.0
+            self._hold = now + self._patience
+            self._patience = max(_PATIENCE, self._patience / 2)
+        else:
+            self.size += max(1.0, self._batch)
+            self._batch = min(2 * self._batch, self.size / 2)
+
+    def shrink(self, size: float, now: float) -> None:
+        """Be this small; if it is careful, wait before growing again, longer each time."""
+        self.size, self._batch, self._full_since, self._hold = max(1.0, size), 1.0, None, now
+        if self.careful:
+            self._hold += self._patience
+            self._patience = min(_LONGEST_PATIENCE, 2 * self._patience)
+
+    def close(self) -> None:
+        """One after another, until one gets through."""
+        self.size, self._batch, self._full_since, self.careful = 1.0, 1.0, None, False
+
+    def open(self, size: float = _START) -> None:
+        """Grow from this size as at first."""
+        self.size = max(self.size, size)
+        self._batch, self._full_since, self._hold = self.size / 2, None, -math.inf
+        self._patience, self.careful = _PATIENCE, False
+
+    def expect(self) -> None:
+        """The limits will be told with the first answer: better wait for it a little."""
+        self.proof = _EXPECTED
+
+    def hear(self, seconds: float) -> None:
+        """An answer, good or bad, came after so many seconds: so soon a refusal comes, too."""
+        if seconds < self.proof or self.proof in (_UNKNOWN, _EXPECTED):
+            self.proof = min(_SLOWEST, max(_QUICKEST, seconds))
