@@ -41,7 +41,7 @@ class Report(Struct, frozen=True):
     rows: tuple[tuple[Variation, Figures], ...]
 
 
-class Counted:
+class Tally:
     """How many trials are done, on stderr: one line that changes on a terminal, else a line every few seconds."""
 
     def __init__(self, *, quiet: bool) -> None:
@@ -140,9 +140,11 @@ def _head(report: Report) -> Iterator[str]:
             f"a second, {model.length:.0f} tokens from a worker ({_basis(model, report.recorded)})"
         )
     for name, provider in report.rehearsal.providers.items():
-        limits = [f"{value:,g} {what} a minute" for value, what in _permitted(provider.rpm, provider.tpm)]
+        rates = ((provider.rpm, "requests"), (provider.tpm, "tokens"))
+        limits = [f"{value:,g} {what} a minute" for value, what in rates if value is not None]
+        at_once = f", {provider.known_parallel} calls at once" if provider.known_parallel else ""
         faults = f", with {_many(len(provider.faults), 'fault')}" if provider.faults else ""
-        yield f"assumed: {name} permits {' and '.join(limits) or 'any rate'}{faults}"
+        yield f"assumed: {name} permits {' and '.join(limits) or 'any rate'}{at_once}{faults}"
     wanted, most = report.subtasks, report.configured.max_subtasks
     if wanted is not None:
         raised = f" (max_subtasks is {most}: a run needs --max-subtasks {wanted})" if wanted > most else ""
@@ -163,10 +165,6 @@ def _basis(model: _Assumed, recorded: Recorded | None) -> str:
 
 def _many(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def _permitted(rpm: float | None, tpm: float | None) -> list[tuple[float, str]]:
-    return [(value, what) for value, what in ((rpm, "requests"), (tpm, "tokens")) if value is not None]
 
 
 def _table(report: Report) -> list[str]:
