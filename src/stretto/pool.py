@@ -89,7 +89,8 @@ class Pool:
         provider = self._providers[name]
         if isinstance(provider, Simulator):
             simulated = self._simulated.setdefault(name, SimulatedProvider(provider))
-            gate = Gate(provider.known_parallel, provider.known_rpm) if isinstance(provider, StandIn) else Gate()
+            known = provider.stands_for if isinstance(provider, StandIn) else None
+            gate = Gate(known.parallel, known.rpm) if known else Gate()
             return self._limited(simulated.connect(model, self._limits.timeout), self._admission.lane(name, gate))
         provider = from_environment(name, provider, os.environ)
         key = key_of(name, provider, os.environ)

@@ -142,7 +142,8 @@ def _head(report: Report) -> Iterator[str]:
     for name, provider in report.rehearsal.providers.items():
         rates = ((provider.rpm, "requests"), (provider.tpm, "tokens"))
         limits = [f"{value:,g} {what} a minute" for value, what in rates if value is not None]
-        at_once = f", {provider.known_parallel} calls at once" if provider.known_parallel else ""
+        known = provider.stands_for
+        at_once = f", {known.parallel} calls at once" if known and known.parallel else ""
         faults = f", with {_many(len(provider.faults), 'fault')}" if provider.faults else ""
         yield f"assumed: {name} permits {' and '.join(limits) or 'any rate'}{at_once}{faults}"
     wanted, most = report.subtasks, report.configured.max_subtasks
@@ -221,6 +222,8 @@ def _change(value: float | Decimal, base: float | Decimal) -> str:
 
 def _share(share: float) -> str:
     percent = 100 * share
+    if 0 < percent < 0.05:
+        return "<0.1 %"
     return f"{percent:.0f} %" if percent == round(percent) else f"{percent:.1f} %"
 
 

@@ -88,7 +88,7 @@ def _stand_in(name: str, provider: AnyProvider, conditions: Conditions) -> Stand
         "grain": "line",
     }
     if isinstance(provider, Provider):
-        told |= {f"known_{key}": getattr(provider, key) for key in ("parallel", "rpm", "tpm")}
+        told["stands_for"] = replace(provider, base_url="", key_env=None, headers={})  # nothing there is needed
     return StandIn(**told)
 
 
