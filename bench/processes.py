@@ -7,13 +7,14 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
 from bench.endpoint import Stats
 from bench.meter import Figures, Spec
 
+T = TypeVar("T")
 What = Literal["cpu", "wall", "memory"]
 
 ROOT = Path(__file__).parent.parent
@@ -33,8 +34,13 @@ def endpoint(*arguments: str) -> Iterator[str]:
 
 def stats(url: str) -> Stats:
     """What the endpoint at this URL has seen."""
-    with urllib.request.urlopen(url + "/stats") as response:  # noqa: S310 - our own, http
-        return msgspec.json.decode(response.read(), type=Stats)
+    return fetched(url + "/stats", Stats)
+
+
+def fetched(url: str, kind: type[T]) -> T:
+    """What one of our own servers says at this URL."""
+    with urllib.request.urlopen(url) as response:  # noqa: S310 - our own, http
+        return msgspec.json.decode(response.read(), type=kind)
 
 
 def measure(module: str, spec: Spec) -> Figures:

@@ -37,7 +37,8 @@ class Setting(Struct, frozen=True):
         return quick if self.quick else full
 
 
-Part = Iterator[Row]
+Part = Iterator[Row | str]
+"""The rows of one part; a text stands for itself."""
 
 
 def heading() -> str:
@@ -49,8 +50,10 @@ def heading() -> str:
     return f"{model}, {date}, {load}\n\n{columns}\n" + line("-" * _FIRST, *["-" * (_OTHERS - 1)] * 5)
 
 
-def show(row: Row) -> str:
+def show(row: Row | str) -> str:
     """The row as a line."""
+    if isinstance(row, str):
+        return row
     ratio = "" if row.ratio is None else f"{row.ratio:.3f}" if row.ratio < 1.1 else f"{row.ratio:.2f}"
     target = "" if row.target is None else f"<= {row.target:g}"
     met = {True: "yes", False: "NO", None: ""}[row.met]

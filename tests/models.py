@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from msgspec import Struct
@@ -12,8 +13,12 @@ from stretto.engine import Execution
 from stretto.errors import CallError
 from stretto.events import AnyEvent, RunStarted
 from stretto.policies.account import Account
-from stretto.policies.admission import Admission, Gate
+from stretto.policies.breaker import Circuit
 from stretto.policies.composition import Composition, Opened
+from stretto.policies.governor.gate import Gate
+from stretto.policies.governor.lane import Lane
+from stretto.policies.governor.queue import Governor, Queue
+from stretto.policies.latency import Latencies
 from stretto.policies.limit import Limit
 from stretto.policies.prices import FREE, Prices
 from stretto.policies.retry import Retry
@@ -22,10 +27,10 @@ from stretto.store.journal import Journal
 from stretto.types import Definition, Limits, Message, Request, Role, RoleName, Usage
 from virtual import clock, virtually
 
-Line = str | float | Chunk | Exception
+Beat = str | float | Chunk | Exception
 """A text to say, seconds to wait, any other chunk, or an error to end with."""
 
-Script = Callable[[Call, int], Iterable[Line]]
+Script = Callable[[Call, int], Iterable[Beat]]
 """What is said to a call, when the same request is asked for the nth time (from 0)."""
 
 
@@ -80,7 +85,7 @@ class Scripted:
 def by_role(**scripts: Script | str) -> Script:
     """A script for each role; a text is what it always says."""
 
-    def script(call: Call, nth: int) -> Iterable[Line]:
+    def script(call: Call, nth: int) -> Iterable[Beat]:
         said = scripts[call.role]
         return [said] if isinstance(said, str) else said(call, nth)
 
@@ -139,8 +144,14 @@ def carry(
             limits, replies = definition.limits, dict[str, Any]()
             account, prices = Account(limits), Prices()
             prices.known |= dict.fromkeys(all_models(definition), FREE)
-            polite = limited(asked, limits)
-            composition = Composition(lambda name: Opened(name, polite), limits, account, prices, replies)
+            queue = Queue(Governor(), Gate(limits.parallel, limits.rpm, limits.tpm), Lane(Gate()))
+            polite = Limit(asked, queue, limits.max_wait)
+
+            @cache
+            def opened(name: str) -> Opened:
+                return Opened(name, polite, lambda: queue.spare, Circuit(name), Latencies())
+
+            composition = Composition(opened, limits, account, prices, replies)
             try:
                 await Execution(definition, journal, composition.model, account, replies).execute()
             except Exception as group:  # noqa: BLE001 - the test looks at it
@@ -160,8 +171,8 @@ def all_models(definition: Definition) -> list[str]:
 
 def limited(model: Model, limits: Limits) -> Model:
     """A model as a pool opens it."""
-    admission = Admission(Gate(limits.parallel, limits.rpm))
-    return Limit(model, admission, admission.lane("sim", Gate()), limits.max_wait)
+    queue = Queue(Governor(), Gate(limits.parallel, limits.rpm, limits.tpm), Lane(Gate()))
+    return Limit(model, queue, limits.max_wait)
 
 
 def policies(model: Model, limits: Limits) -> Model:

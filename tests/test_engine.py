@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import TRIO, Line, Script, Scripted, Told, by_role, carry, plan_of
+from models import TRIO, Beat, Script, Scripted, Told, by_role, carry, plan_of
 from stretto.calls import Call, Done, Reasoning, Restarted, Sent
 from stretto.errors import (
     AuthError,
@@ -30,16 +30,16 @@ DONE_OF_TEN = {"done": 9, "truncated": 0, "cut": 0, "failed": 1, "skipped": 0}
 TEN = [f"Piece {n}." for n in range(1, 11)]
 
 
-def letter_by_letter(text: str, pause: float) -> Iterable[Line]:
+def letter_by_letter(text: str, pause: float) -> Iterable[Beat]:
     for letter in text:
         yield letter
         yield pause
 
 
-def unless(part: str, *instead: Line) -> Script:
+def unless(part: str, *instead: Beat) -> Script:
     """A worker that does everything but one part."""
 
-    def script(call: Call, _: int) -> Iterable[Line]:
+    def script(call: Call, _: int) -> Iterable[Beat]:
         prompt = call.request.messages[-1].content
         return instead if part in prompt else [f"Done: {prompt.split('(part):')[-1].strip().splitlines()[0]}"]
 
@@ -95,7 +95,7 @@ def plan_with_needs(dag: Dag) -> str:
     )
 
 
-def as_long_as_it_says(call: Call, _: int) -> Iterable[Line]:
+def as_long_as_it_says(call: Call, _: int) -> Iterable[Beat]:
     said = call.request.messages[-1].content.split("takes ")[1].split()[0]
     return [float(said), f"After {said} s."]
 
@@ -221,7 +221,7 @@ def test_what_a_content_filter_left_is_no_result() -> None:
 
 
 def test_a_broken_reply_is_asked_again_and_nothing_of_it_stays() -> None:
-    def worker(_: Call, nth: int) -> Iterable[Line]:
+    def worker(_: Call, nth: int) -> Iterable[Beat]:
         return ["Half a th", CutError("cut")] if nth == 0 else ["A whole thought."]
 
     told = carry(by_role(orchestrator=plan_of("One."), worker=worker, synthesizer="All."))
@@ -230,7 +230,7 @@ def test_a_broken_reply_is_asked_again_and_nothing_of_it_stays() -> None:
 
 
 def test_when_every_worker_fails_the_run_fails_and_names_each_reason_once() -> None:
-    def worker(call: Call, _: int) -> Iterable[Line]:
+    def worker(call: Call, _: int) -> Iterable[Beat]:
         return [RequestError("bad request" if "Piece 1." in call.request.messages[-1].content else "too long")]
 
     told = carry(by_role(orchestrator=plan_of(*TEN), worker=worker, synthesizer="Never."))
@@ -254,7 +254,7 @@ def test_workers_that_have_nothing_to_say_are_done_all_the_same() -> None:
 
 
 def test_a_synthesizer_that_fails_fails_the_run_and_every_result_is_recorded() -> None:
-    def synthesizer(*_: object) -> Iterable[Line]:
+    def synthesizer(*_: object) -> Iterable[Beat]:
         return [RequestError("400: too long")]
 
     told = carry(by_role(orchestrator=plan_of(*TEN), worker="Done.", synthesizer=synthesizer))
@@ -284,7 +284,7 @@ def test_a_store_that_fails_fails_the_run_and_stops_the_other_calls() -> None:
 
 
 def test_an_answer_that_breaks_off_begins_anew_and_is_whole() -> None:
-    def synthesizer(_: Call, nth: int) -> Iterable[Line]:
+    def synthesizer(_: Call, nth: int) -> Iterable[Beat]:
         return ["The tides a", CutError("cut")] if nth == 0 else ["The tides ", "follow the moon."]
 
     told = carry(by_role(orchestrator=plan_of("One."), worker="Done.", synthesizer=synthesizer))
@@ -352,15 +352,15 @@ def test_an_empty_plan_without_a_synthesizer_is_answered_by_the_orchestrators_mo
     assert model.calls[-1].request.schema is None
 
 
-def first_then(first: Sequence[Line], rest: Sequence[Line]) -> Script:
+def first_then(first: Sequence[Beat], rest: Sequence[Beat]) -> Script:
     """An orchestrator's first reply, and what it says to the request for the rest."""
     return lambda call, _: rest if "already under way" in call.request.messages[-1].content else first
 
 
-def obliging(first: Sequence[Line]) -> Script:
+def obliging(first: Sequence[Beat]) -> Script:
     """An orchestrator whose second reply is exactly what the request for the rest does not name."""
 
-    def script(call: Call, _: int) -> Iterable[Line]:
+    def script(call: Call, _: int) -> Iterable[Beat]:
         asked = call.request.messages[-1].content
         if "already under way" not in asked:
             return first
@@ -385,7 +385,7 @@ BROKEN = WHOLE.replace('"Two."', "17")
     ],
     ids=["cut", "length", "disconnect", "one broken", "prose", "no list"],
 )
-def test_a_spoilt_plan_is_made_whole_by_one_request_that_names_what_is_under_way(first: list[Line]) -> None:
+def test_a_spoilt_plan_is_made_whole_by_one_request_that_names_what_is_under_way(first: list[Beat]) -> None:
     orchestrator = obliging(first)
     model = Scripted(by_role(orchestrator=orchestrator, worker="Done.", synthesizer="All."))
     told = carry(model)
@@ -417,7 +417,7 @@ def test_subtasks_listed_again_in_the_rest_are_not_done_again() -> None:
     "rest", [["Sorry?"], [AuthError("401: no")], [ServerError("500: boom")], ["{", CutError("cut")]]
 )
 def test_if_the_rest_cannot_be_had_either_the_run_goes_on_and_says_that_the_plan_is_incomplete(
-    rest: list[Line],
+    rest: list[Beat],
 ) -> None:
     half = WHOLE[: WHOLE.index('"Three') + 3]
     model = Scripted(by_role(orchestrator=first_then([half], rest), worker="Done.", synthesizer="Half."))
@@ -448,7 +448,7 @@ def test_an_orchestrator_that_cannot_be_asked_fails_the_run_with_its_own_error(e
 
 
 def test_an_orchestrator_that_is_cut_while_it_thinks_is_asked_again() -> None:
-    def orchestrator(_: Call, nth: int) -> Iterable[Line]:
+    def orchestrator(_: Call, nth: int) -> Iterable[Beat]:
         return [Reasoning("Let me see"), CutError("cut")] if nth == 0 else [plan_of("One.")]
 
     model = Scripted(by_role(orchestrator=orchestrator, worker="Done.", synthesizer="All."))
@@ -468,7 +468,7 @@ def test_a_plan_that_a_policy_restarts_is_read_from_the_beginning() -> None:
 
 
 def test_a_plan_of_ten_thousand_is_bounded_and_the_orchestrators_call_is_closed() -> None:
-    def orchestrator(*_: object) -> Iterable[Line]:
+    def orchestrator(*_: object) -> Iterable[Beat]:
         plan = plan_of(*(f"Piece {n}." for n in range(10_000)))
         return (line for at in range(0, len(plan), 100) for line in (plan[at : at + 100], 0.1))
 
@@ -609,7 +609,7 @@ def test_calls_of_a_later_execution_never_take_the_id_of_an_earlier_one() -> Non
 
 
 def test_a_request_counts_as_one_call_however_often_it_left() -> None:
-    def worker(_: Call, nth: int) -> Iterable[Line]:
+    def worker(_: Call, nth: int) -> Iterable[Beat]:
         return (
             [RateLimited("429", retry_after=1.0)] if nth == 0 else [Sent(), ServerError("500")] if nth == 1 else ["!"]
         )

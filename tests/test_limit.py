@@ -2,18 +2,20 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import Line, Scripted, call, listen, outcome
+from models import Beat, Scripted, call, listen, outcome
 from stretto.calls import Call, Chunk, Done, Model, Notice, Restarted
 from stretto.errors import QuotaError, RateLimited, ServerError
 from stretto.events import CallRetried, SubtaskFinished
-from stretto.models.simulator import SimulatedProvider, Simulator
-from stretto.policies.admission import Admission, Gate, Lane
+from stretto.models.simulator import Simulator
+from stretto.policies.governor.gate import Gate
+from stretto.policies.governor.lane import Lane, Passage
+from stretto.policies.governor.queue import Governor, Queue
 from stretto.policies.limit import Limit
 from stretto.types import Limits, Role
 from stretto.workflow import Workflow
@@ -21,14 +23,18 @@ from virtual import clock, virtually
 
 
 class Desk:
-    """An admission with one lane, and limited models at it."""
+    """A workflow's gate with a line before it, and limited models at it."""
 
-    def __init__(self, parallel: int | None = None, rpm: float | None = None, *, lane: Gate | None = None) -> None:
-        self.admission = Admission(Gate(parallel, rpm))
-        self.lane = self.admission.lane("key", lane or Gate())
+    def __init__(self, parallel: int | None = None, rpm: float | None = None, *, key: Gate | None = None) -> None:
+        self.governor = Governor()
+        self.gate = Gate(parallel, rpm)
+        self.queue = self.another(key)
 
-    def limited(self, model: Model, *, max_wait: float = 900, lane: Lane | None = None) -> Limit:
-        return Limit(model, self.admission, lane or self.lane, max_wait)
+    def another(self, key: Gate | None = None) -> Queue:
+        return Queue(self.governor, self.gate, Lane(key or Gate()))
+
+    def limited(self, model: Model, *, max_wait: float = 900, queue: Queue | None = None) -> Limit:
+        return Limit(model, queue or self.queue, max_wait)
 
     async def all(self, model: Model, count: int) -> list[list[Chunk]]:
         limited = self.limited(model)
@@ -36,13 +42,18 @@ class Desk:
 
 
 def in_use(desk: Desk) -> int:
-    return desk.admission._gate._in_flight + desk.lane.gate._in_flight
+    lane = desk.queue.lane
+    return desk.gate.in_flight + lane.gate.in_flight + lane._learned.window.in_flight
+
+
+async def enter(queue: Queue, urgency: int = 2) -> Passage:
+    return await queue.enter(queue.place(call(urgency=urgency)))
 
 
 def refusing(until: float, retry_after: float | None = 1.0, takes: float = 1.0) -> Scripted:
     """A model whose provider refuses everything until then."""
 
-    def script(*_: object) -> Iterable[Line]:
+    def script(*_: object) -> Iterable[Beat]:
         return [RateLimited("429", retry_after=retry_after)] if clock() < until else [takes, "Hello"]
 
     return Scripted(script)
@@ -55,7 +66,7 @@ def number(asked: Call) -> int:
 @pytest.mark.parametrize("gate", ["workflow", "key"])
 def test_never_more_calls_are_in_flight_than_permitted_and_never_fewer_than_possible(gate: str) -> None:
     async def main() -> None:
-        desk = Desk(parallel=7) if gate == "workflow" else Desk(lane=Gate(parallel=7))
+        desk = Desk(parallel=7) if gate == "workflow" else Desk(key=Gate(parallel=7))
         model = Scripted(lambda *_: [1.0, "Hello"])
         await desk.all(model, 70)
         assert model.most_in_flight == 7
@@ -77,7 +88,7 @@ def test_requests_a_minute_are_kept_exactly_with_at_most_a_second_of_them_at_onc
 def test_a_rate_below_one_a_second_lets_the_first_one_out_at_once() -> None:
     async def main() -> None:
         model = Scripted(lambda *_: ["Hello"])
-        await Desk(lane=Gate(rpm=6)).all(model, 3)
+        await Desk(key=Gate(rpm=6)).all(model, 3)
         assert model.sent_at == pytest.approx([0, 10, 20], abs=1e-4)
 
     virtually(main())
@@ -96,7 +107,7 @@ def test_300_subtasks_at_600_a_minute_take_the_ideal_time_without_one_refusal() 
             ends = [clock() async for event in events if isinstance(event, SubtaskFinished) and event.outcome == "done"]
         assert len(ends) == 300
         assert ends[-1] < 1.05 * 30.3
-        assert flow.pool._simulated["sim"].refused == 0
+        assert flow.pool.simulated["sim"].refused == 0
 
     virtually(main())
 
@@ -133,7 +144,7 @@ def test_other_keys_go_on_while_one_waits() -> None:
     async def main() -> None:
         desk = Desk(parallel=2)
         stuck, free = refusing(until=100, retry_after=100.0), Scripted(lambda *_: [1.0, "Hello"])
-        other = desk.limited(free, lane=desk.admission.lane("other", Gate()))
+        other = desk.limited(free, queue=desk.another())
         first = asyncio.gather(*(listen(desk.limited(stuck), call(f"number {n}")) for n in range(5)))
         await asyncio.gather(*(listen(other, call(f"number {n}")) for n in range(10)))
         assert clock() == pytest.approx(5.0)
@@ -152,37 +163,22 @@ def test_a_refusal_without_a_time_doubles_the_pause_once_a_round_not_once_a_requ
     virtually(main())
 
 
-@pytest.mark.parametrize("retry_after", [None, 1.0])
-def test_a_limit_nobody_told_us_of_is_learned_from_its_refusals_and_used_to_the_full(retry_after: float | None) -> None:
-    provider = SimulatedProvider(Simulator(rpm=600))
-    told = provider.connect("fast")
-
-    class Distant:
-        async def stream(self, asked: Call) -> AsyncGenerator[Chunk, None]:
-            await asyncio.sleep(0.05)
-            try:
-                async for chunk in told.stream(asked):
-                    yield chunk
-            except RateLimited as error:
-                raise RateLimited(str(error), retry_after=retry_after or error.retry_after) from None
-
-    async def main() -> None:
-        await Desk(parallel=64).all(Distant(), 300)
-        assert clock() < 1.05 * 30.3
-        assert provider.refused < (64 - 20) + 0.15 * 300  # the first rush, then one now and then
-
-    virtually(main())
-
-
 def test_an_answer_to_an_older_request_does_not_end_the_doubling() -> None:
     async def main() -> None:
-        lane = Desk().lane
+        lane = Lane(Gate())
+
+        def sent(at: float) -> Passage:
+            passage = Passage(call(), 1.0, 1, at)
+            lane.enter(passage)
+            return passage
+
         error = RateLimited("429")
-        assert lane.refuse(error, entered=5.0, now=6.0) == 7.0
-        lane.accept(entered=5.5)
-        assert lane.refuse(error, entered=7.0, now=7.5) == 9.5
-        lane.accept(entered=9.5)
-        assert lane.refuse(error, entered=9.6, now=10.0) == 11.0
+        earlier = sent(5.0)
+        assert lane.refuse(sent(5.5), error, now=6.0) == 7.0
+        lane.accept(earlier, now=6.5)
+        assert lane.refuse(sent(7.0), error, now=7.5) == 9.5
+        lane.accept(sent(9.5), now=9.6)
+        assert lane.refuse(sent(9.6), error, now=10.0) == 11.0
 
     virtually(main())
 
@@ -245,22 +241,22 @@ def test_what_was_said_before_a_refusal_is_taken_back() -> None:
 def test_the_urgent_go_first_then_those_who_came_first_whatever_lane_they_wait_in() -> None:
     async def main() -> None:
         desk, order = Desk(parallel=1), list[str]()
-        other = desk.admission.lane("other", Gate())
-        await desk.admission.enter(desk.lane, (0,), desk.admission.ticket())
+        other = desk.another()
+        first = await enter(desk.queue)
 
-        async def one(name: str, lane: Lane, priority: int) -> None:
-            await desk.admission.enter(lane, (priority,), desk.admission.ticket())
+        async def one(name: str, queue: Queue, urgency: int) -> None:
+            passage = await enter(queue, urgency)
             order.append(name)
-            desk.admission.leave(lane)
+            queue.leave(passage)
 
         async with asyncio.TaskGroup() as group:
-            for name, lane, priority in [
-                ("worker 1", desk.lane, 2), ("worker 2", other, 2), ("worker 3", desk.lane, 2),
-                ("answer", other, 1), ("plan", desk.lane, 0), ("worker 4", other, 2),
+            for name, queue, urgency in [
+                ("worker 1", desk.queue, 2), ("worker 2", other, 2), ("worker 3", desk.queue, 2),
+                ("answer", other, 1), ("plan", desk.queue, 0), ("worker 4", other, 2),
             ]:  # fmt: skip
-                group.create_task(one(name, lane, priority))
+                group.create_task(one(name, queue, urgency))
             await asyncio.sleep(1)
-            desk.admission.leave(desk.lane)
+            desk.queue.leave(first)
         assert order == ["plan", "answer", "worker 1", "worker 2", "worker 3", "worker 4"]
 
     virtually(main())
@@ -283,16 +279,15 @@ def test_who_gives_up_while_waiting_does_not_stop_those_behind() -> None:
 def test_who_is_cancelled_at_the_very_moment_of_admission_takes_no_slot_along() -> None:
     async def main() -> None:
         desk = Desk(parallel=1)
-        enter = desk.admission.enter
-        await enter(desk.lane, (0,), 0)
-        waiting = asyncio.create_task(enter(desk.lane, (0,), 1))
+        first = await enter(desk.queue)
+        waiting = asyncio.create_task(enter(desk.queue))
         await asyncio.sleep(0)
-        desk.admission.leave(desk.lane)  # lets the waiting one in, which does not know it yet
+        desk.queue.leave(first)  # lets the waiting one in, which does not know it yet
         waiting.cancel()
         await asyncio.wait([waiting])
         assert waiting.cancelled()
         assert in_use(desk) == 0
-        await enter(desk.lane, (0,), 2)
+        await enter(desk.queue)
 
     virtually(main())
 
@@ -326,30 +321,30 @@ def test_whatever_comes_goes_and_gives_up_no_slot_is_ever_lost_or_given_twice(
     deeds: list[Deed], parallel: int, rpm: float | None
 ) -> None:
     async def main() -> None:
-        admission = Admission(Gate(parallel, rpm))
-        lanes = [admission.lane(str(n), Gate(2)) for n in range(3)]
+        desk = Desk(parallel, rpm)
+        queues = [desk.another(Gate(2)) for _ in range(3)]
         inside = 0
 
-        async def one(lane: Lane, until: asyncio.Event) -> None:
+        async def one(queue: Queue, until: asyncio.Event) -> None:
             nonlocal inside
-            await admission.enter(lane, (0,), admission.ticket())
+            passage = await enter(queue)
             inside += 1
             assert inside <= parallel
             try:
                 await until.wait()
             finally:
                 inside -= 1
-                admission.leave(lane)
+                queue.leave(passage)
 
         people: list[tuple[asyncio.Task[None], asyncio.Event]] = []
         for deed, who, where in deeds:
             if deed == "come":
                 until = asyncio.Event()
-                people.append((asyncio.create_task(one(lanes[where], until)), until))
+                people.append((asyncio.create_task(one(queues[where], until)), until))
             elif deed == "wait":
                 await asyncio.sleep(who * where / 10)
             elif deed == "refuse":
-                lanes[where].gate.pause(clock() + who / 10)
+                queues[where].lane.pause(clock() + who / 10)
             elif people:
                 task, until = people[who % len(people)]
                 task.cancel() if deed == "cancel" else until.set()
@@ -358,6 +353,8 @@ def test_whatever_comes_goes_and_gives_up_no_slot_is_ever_lost_or_given_twice(
         if people:
             await asyncio.wait([task for task, _ in people])
         assert all(task.cancelled() or task.exception() is None for task, _ in people)
-        assert inside == admission._gate._in_flight == sum(lane.gate._in_flight for lane in lanes) == 0
+        assert inside == desk.gate.in_flight == sum(queue.lane.gate.in_flight for queue in queues) == 0
+        assert not desk.governor.queues
+        assert sum(queue.lane._learned.window.in_flight for queue in queues) == 0
 
     virtually(main())

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stretto import errors
-from stretto.models.refusals import duration, refusal, request_id, retry_after
+from stretto.models.durations import duration
+from stretto.models.refusals import refusal, request_id, retry_after
 
 
 def refused(status: int, body: Any, **headers: str) -> errors.CallError:

@@ -162,12 +162,14 @@ def test_an_unknown_price_is_said_once_and_makes_the_cost_unknown(terminal: Term
 
 
 def test_a_rate_the_provider_permits_rejects_and_one_the_workflow_knows_does_not(terminal: Terminal) -> None:
-    unknown = as_it_is(terminal, "--subtasks", "30", "--provider-rpm", "60")
+    unknown = as_it_is(terminal, "--subtasks", "30", "--provider-rpm", "60", "--provider-tells", "nothing")
     terminal.write("known.toml", MINE + "rpm = 60\n")
     known = as_it_is(terminal, "--subtasks", "30", "-w", "./known.toml", "-m", "mine:worker")
     assert unknown["rejected"]["mean"] > 0
     assert unknown["answered"]["full"] == 1
     assert known["rejected"]["max"] == 0
+    told = as_it_is(terminal, "--subtasks", "30", "--provider-rpm", "60", "--provider-tells", "headers")
+    assert told["rejected"]["mean"] < unknown["rejected"]["mean"]
     assert min(unknown["makespan"]["min"], known["makespan"]["min"]) > 28
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from stretto.cli.sim import sim
 from stretto.errors import ConfigError
-from stretto.models.simulator import Simulator, parse_fault
+from stretto.models.simulator import KINDS, Simulator, parse_fault
 from stretto.models.simulator.provider import SimulatedProvider
 from stretto.server.sim import PROVIDER, listening, serve, simulator_app
 
@@ -285,6 +286,66 @@ def test_a_broken_reply_ends_in_the_middle_of_its_body(fault: str, stream: bool)
     served(Simulator(faults=(parse_fault(fault),)), test)
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_trickle_drips_without_a_pause_that_would_ring_and_ends_only_when_its_time_is_over(stream: bool) -> None:
+    async def test(client: Client) -> None:
+        loop, whole, pauses = asyncio.get_running_loop(), bytearray(), []
+
+        async def read(response: aiohttp.ClientResponse) -> None:
+            while data := await response.content.readany():
+                pauses.append(loop.time())
+                whole.extend(data)
+
+        async with client.post(stream=stream) as response:
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await read(response)
+        assert 5 <= len(pauses) <= 22
+        assert pauses[-1] - pauses[0] > 0.3
+        assert b"finish_reason" not in whole if not stream else b'"finish_reason":"' not in whole
+        await client.until_in_flight(0)
+        assert not client.counts.completed
+
+    served(Simulator(ttft=0, faults=(parse_fault("trickle once every=20ms seconds=400ms"),)), test)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_huge_reply_arrives_whole_and_counts_as_completed(stream: bool) -> None:
+    async def test(client: Client) -> None:
+        async with client.post(stream=stream) as response:
+            body = await response.text()
+        if stream:
+            said = "".join(e["choices"][0]["delta"].get("content", "") for e in events_in(body))
+        else:
+            said = json.loads(body)["choices"][0]["message"]["content"]
+        assert len(said) == 10_000_000
+        await client.until_in_flight(0)
+        assert list(client.counts.completed.values()) == [1]
+
+    served(Simulator(faults=(parse_fault("huge once"),)), test)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_refusal_that_lasts_meets_every_request_until_it_is_over(stream: bool) -> None:
+    async def test(client: Client) -> None:
+        statuses = []
+        for n in range(4):
+            async with client.post(content=f"Describe tea number {n}.", stream=stream) as response:
+                statuses.append(response.status)
+            await asyncio.sleep(n == 1)  # a second
+        assert statuses == [429, 429, 200, 200]
+
+    served(Simulator(ttft=0, faults=(parse_fault("429 for=900ms"),)), test)
+
+
+def test_a_reply_of_the_wrong_form_is_json_and_no_plan() -> None:
+    async def test(client: Client) -> None:
+        form = {"type": "json_schema", "json_schema": {"name": "plan", "schema": SCHEMA}}
+        assert list(json.loads(await client.text(response_format=form))) == ["steps"]
+        assert list(json.loads(await client.text())) == ["result"]
+
+    served(Simulator(faults=(parse_fault("schema always"),)), test)
+
+
 def test_a_page_of_html_and_an_empty_reply_come_as_they_do_in_life() -> None:
     async def test(client: Client) -> None:
         async with client.post(stream=True) as response:
@@ -365,6 +426,14 @@ def test_serve_says_where_it_is_and_stops_when_it_is_cancelled() -> None:
                 await session.get(f"{where}/models")
 
     asyncio.run(main())
+
+
+def test_the_help_names_every_kind_of_fault_and_every_word() -> None:
+    said = str(sim.help)
+    assert not [kind for kind in KINDS if not kind.isdigit() and kind not in said]
+    assert not [
+        word for word in ("once", "twice", "always", "times", "for", "rate", "role", "match") if word not in said
+    ]
 
 
 def test_a_port_that_is_taken_is_a_clear_error() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import calendar
+import contextlib
 import datetime as dt
 import json
 import re
@@ -20,6 +21,7 @@ from stretto.calls import Call, Done, Sent, Text, Urgency, fingerprint
 from stretto.errors import (
     AuthError,
     CallError,
+    CallTimeout,
     ConfigError,
     ConnectError,
     CutError,
@@ -516,10 +518,84 @@ def test_a_plan_can_come_in_a_fence_or_be_no_plan_at_all() -> None:
     assert ask(worker(TEA, "plan", "…"), Simulator(faults=(Fault("prose"),))) == ask(worker(TEA, "plan", "…"))
 
 
+@pytest.mark.parametrize("kind", ["429", "500", "reset"])
+def test_a_fault_that_lasts_ends_so_many_seconds_after_the_first_request_it_concerns(kind: str) -> None:
+    simulator = Simulator(ttft=0, faults=(parse_fault(f"{kind} for=20s role=worker"),))
+
+    async def main() -> list[str]:
+        model, seen = SimulatedProvider(simulator).connect("instant"), []
+        for second, request in enumerate([orchestrator(TEA), *(worker(TEA, "plan", f"Port {n}") for n in range(4))]):
+            await asyncio.sleep(9)
+            try:
+                await listen(model, request)
+                seen.append(f"{second}: said")
+            except CallError as error:
+                seen.append(f"{second}: {type(error).__name__}")
+        return seen
+
+    name = {"429": "RateLimited", "500": "ServerError", "reset": "ConnectError"}[kind]
+    assert virtually(main()) == ["0: said", f"1: {name}", f"2: {name}", f"3: {name}", "4: said"]
+
+
+def test_a_trickle_says_a_piece_a_second_and_never_finishes() -> None:
+    async def main() -> tuple[list[float], str]:
+        loop, times, said = asyncio.get_running_loop(), [], ""
+        model = SimulatedProvider(Simulator(ttft=0, faults=(Fault("trickle"),))).connect("default", timeout=900)
+        with pytest.raises(CallTimeout):
+            async for chunk in model.stream(call(orchestrator(TEA))):
+                if isinstance(chunk, Text):
+                    times.append(loop.time())
+                    said += chunk.text
+        return times, said
+
+    times, said = virtually(main())
+    assert times == pytest.approx(range(901))
+    assert said.rstrip() == ask(orchestrator(TEA)).rstrip()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_trickle_that_nobody_gives_up_breaks_off_when_its_time_is_over(stream: bool) -> None:
+    async def main() -> float:
+        faults = (parse_fault("trickle every=500ms seconds=1m30s"),)
+        model = SimulatedProvider(Simulator(ttft=0, faults=faults)).connect("default")
+        with pytest.raises(CutError):
+            await listen(model, worker(TEA, "plan", "Describe ports"), stream=stream)
+        return asyncio.get_running_loop().time()
+
+    assert virtually(main()) == pytest.approx(90, abs=0.5)
+
+
+def test_a_reply_of_another_form_is_valid_json_but_no_plan() -> None:
+    simulator = Simulator(faults=(Fault("schema"),))
+    steps = json.loads(ask(orchestrator(TEA), simulator))["steps"]
+    assert [step["detail"] for step in steps] == [task["description"] for task in tasks_of(ask(orchestrator(TEA)))]
+    request = worker(TEA, "plan", "Describe ports")
+    assert json.loads(ask(request, simulator)) == {"result": ask(request)}
+
+
+@pytest.mark.parametrize(("fault", "size"), [("huge", 10_000_000), ("huge size=300KB", 300_000), ("huge size=1", 0)])
+@pytest.mark.parametrize("asked", [orchestrator(TEA), worker(TEA, "plan", "Describe ports", max_tokens=1000)])
+def test_a_huge_reply_is_finished_and_as_long_as_it_should_be(asked: Request, fault: str, size: int) -> None:
+    usual = ask(asked)
+    model = SimulatedProvider(Simulator(faults=(parse_fault(fault),))).connect("default")
+    said, done = virtually(listen(model, asked))
+    text = "".join(said)
+    assert text.startswith(usual)
+    assert len(text.encode()) == max(size, len(usual.encode()))
+    assert done.finish == "stop"
+    assert done.usage
+    assert done.usage.output_tokens >= size / 4
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
         ("429 once", Fault("429", times=1)),
+        ("429 for=20s", Fault("429", lasts=20)),
+        ("reset for=1m30s once", Fault("reset", times=1, lasts=90)),
+        ("500 for=2.5", Fault("500", lasts=2.5)),
+        ("trickle every=50ms seconds=1h", Fault("trickle", every=0.05, seconds=3600)),
+        ("huge size=1.5mb", Fault("huge", size=1_500_000)),
         ("500 always role=worker", Fault("500", role="worker")),
         ("429 times=3 retry_after=2", Fault("429", times=3, retry_after=2)),
         ("disconnect rate=0.1 match=t3", Fault("disconnect", rate=0.1, match="t3")),
@@ -538,6 +614,17 @@ def test_a_fault_is_written_in_words(text: str, fault: Fault) -> None:
         ("200", ["200", "429"]),
         ("429 times=many", ["times=many"]),
         ("429 times=0", ["times", "1 or more"]),
+        ("429 for=soon", ["for=soon", "20s"]),
+        ("429 for=20x", ["for=20x", "20s"]),
+        ("429 for=0s", ["for", "more than 0"]),
+        ("429 for=inf", ["for", "finite"]),
+        ("429 for=-1", ["for", "more than 0"]),
+        ("429 fro=20s", ["fro=20s", "for="]),
+        ("429 retry_after=nan", ["retry_after", "finite"]),
+        ("silence seconds=-1", ["seconds", "0 or more"]),
+        ("trickle every=0", ["every", "more than 0"]),
+        ("huge size=10TB", ["size=10TB", "10MB"]),
+        ("huge size=0", ["size", "more than 0"]),
         ("429 rate=2", ["rate", "from 0 to 1"]),
         ("429 role=wroker", ["wroker", "worker"]),
         ("", ["kind"]),
@@ -593,6 +680,22 @@ def test_tokens_of_prompt_and_reply_count_and_a_refused_request_counts_as_never_
             await listen(provider.connect("instant"), second)
 
     virtually(main())
+
+
+def test_what_was_completed_is_counted_only_with_its_finish_and_only_with_a_text() -> None:
+    faults = tuple(parse_fault(f"{kind} once") for kind in ("500", "reset", "disconnect", "empty", "truncated"))
+    request = worker(TEA, "plan", "Describe ports")
+
+    async def main() -> list[int]:
+        provider = SimulatedProvider(Simulator(faults=faults))
+        counts = []
+        for _ in range(6):
+            with contextlib.suppress(CallError):
+                await listen(provider.connect("instant"), request)
+            counts.append(provider.completed[fingerprint(request)])
+        return counts
+
+    assert virtually(main()) == [0, 0, 0, 0, 1, 2]
 
 
 def test_a_call_that_is_given_up_is_counted_and_one_read_to_its_end_is_not() -> None:

@@ -36,7 +36,7 @@ def flow(simulator: Simulator = INSTANT, **options: Any) -> Workflow:
 
 
 def provider(workflow: Workflow) -> SimulatedProvider:
-    return workflow.pool._simulated["sim"]
+    return workflow.pool.simulated["sim"]
 
 
 async def until(events: RunStream, kind: str) -> AnyEvent:
@@ -173,7 +173,7 @@ def test_cancelling_the_caller_cancels_every_call_and_the_cancellation_arrives()
     async def main() -> None:
         workflow = flow(Simulator())
         running = asyncio.create_task(workflow.run(TEA))
-        while provider(workflow).in_flight < 5 if workflow.pool._simulated else True:
+        while provider(workflow).in_flight < 5 if workflow.pool.simulated else True:
             await asyncio.sleep(0.5)
         running.cancel()
         await asyncio.wait([running])

@@ -7,8 +7,12 @@ from typing import Protocol, Self
 from stretto.calls import Model
 from stretto.models.providers import KNOWN, Provider, from_environment, key_of, split_model
 from stretto.models.simulator import SimulatedProvider, Simulator, StandIn
-from stretto.policies.admission import Admission, Gate, Lane
+from stretto.policies.breaker import Circuit
 from stretto.policies.composition import Opened
+from stretto.policies.governor.gate import Configured, Gate
+from stretto.policies.governor.lane import Lane
+from stretto.policies.governor.queue import Queue, governor
+from stretto.policies.latency import Latencies
 from stretto.policies.limit import Limit
 from stretto.policies.prices import FREE, LISTED, Prices
 from stretto.types import Limits, Price
@@ -41,9 +45,11 @@ class Pool:
         self._limits = limits
         self.prices = Prices()
         self.prices.known |= prices or {}
-        self._admission = Admission(Gate(limits.parallel, limits.rpm))
+        self._gate = Gate(limits.parallel, limits.rpm, limits.tpm)
+        self._queues: dict[Lane, Queue] = {}
+        self._lanes: dict[str, Lane] = {}
         self._endpoints: Endpoints | None = None
-        self._simulated: dict[str, SimulatedProvider] = {}
+        self.simulated: dict[str, SimulatedProvider] = {}
         self._models: dict[str, Opened] = {}
         self._users = 0
 
@@ -60,7 +66,10 @@ class Pool:
         """The model written `provider:model`; raises `ConfigError` if it cannot be asked (its key is missing, say)."""
         if written not in self._models:
             name, model = split_model(written, "model")
-            self._models[written] = Opened(written, self._open(name, model))
+            asked, lane = self._open(name, model)
+            queue = self._queues.setdefault(lane, Queue(governor(), self._gate, lane))
+            polite = Limit(asked, queue, self._limits.max_wait)
+            self._models[written] = Opened(written, polite, lambda: queue.spare, Circuit(written), Latencies())
         return self._models[written]
 
     def look_up_prices(self, models: Iterable[str]) -> None:
@@ -85,27 +94,43 @@ class Pool:
             from_environment(name, provider, os.environ).base_url == KNOWN[name].base_url
         )
 
-    def _open(self, name: str, model: str) -> Model:
+    def _open(self, name: str, model: str) -> tuple[Model, Lane]:
+        """A model as it is asked, and the lane of those who ask it."""
         provider = self._providers[name]
         if isinstance(provider, Simulator):
-            simulated = self._simulated.setdefault(name, SimulatedProvider(provider))
-            known = provider.stands_for if isinstance(provider, StandIn) else None
-            gate = Gate(known.parallel, known.rpm) if known else Gate()
-            return self._limited(simulated.connect(model, self._limits.timeout), self._admission.lane(name, gate))
+            simulated = self.simulated.setdefault(name, SimulatedProvider(provider))
+            # One simulated provider is one pool's, and its limits are those of all its models.
+            lane = self._lanes.setdefault(name, _simulated_lane(provider, limited=simulated.limited))
+            return simulated.connect(model, self._limits.timeout), lane
         provider = from_environment(name, provider, os.environ)
         key = key_of(name, provider, os.environ)
-        # Two names for one key at one address are one lane.
-        lane = self._admission.lane(f"{provider.base_url} {key}", Gate(provider.parallel, provider.rpm))
+        # Two names for one key at one address are one lane, in whatever workflow of this process.
+        lane = governor().lane(f"{provider.base_url} {key}", model, _configured(provider), slow_start=_untold(provider))
         if self._endpoints is None:
             from stretto.models import chat  # aiohttp is half of the start-up, and the simulator needs none of it
 
             self._endpoints = chat.Endpoints(self._limits.timeout)
-        return self._limited(self._endpoints.model(f"{name}:{model}", model, provider, key), lane)
-
-    def _limited(self, model: Model, lane: Lane) -> Model:
-        return Limit(model, self._admission, lane, self._limits.max_wait)
+        return self._endpoints.model(f"{name}:{model}", model, provider, key), lane
 
 
 def nobody_is_paid(provider: AnyProvider) -> bool:
     """Whether a provider takes no money: the simulator, or a server on this machine."""
     return isinstance(provider, Simulator) or provider.local
+
+
+def _simulated_lane(provider: Simulator, *, limited: bool) -> Lane:
+    """The lane of a simulated provider; a stand-in's is that of the one it stands for."""
+    known = provider.stands_for if isinstance(provider, StandIn) else None
+    if known is None:
+        return Lane(Gate(), slow_start=limited)
+    configured = _configured(known)
+    return Lane(Gate(configured.parallel, configured.rpm, configured.tpm), slow_start=_untold(known))
+
+
+def _configured(provider: Provider) -> Configured:
+    return Configured(provider.parallel, provider.rpm, provider.tpm)
+
+
+def _untold(provider: Provider) -> bool:
+    """Whether nobody knows a provider's limits before it was asked."""
+    return _configured(provider) == Configured() and not provider.local

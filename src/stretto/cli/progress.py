@@ -144,7 +144,9 @@ class Progress:
     def _retried(self, event: e.CallRetried) -> None:
         whose = self._name(event.subtask) if event.subtask else event.role
         again = f"again in {event.wait:.1f} s"
-        if event.rate_limited:
+        if event.duplicate and not event.wait:
+            self._now_and_then("hedged", f"{whose}: {short(event.reason, 200)}")
+        elif event.rate_limited:
             self._now_and_then("held back", f"{whose}, {again}: {short(event.reason, 200)}")
         else:
             self._now_and_then("retry", f"{whose}, attempt {event.attempt}, {again}: {short(event.reason, 200)}", 3)

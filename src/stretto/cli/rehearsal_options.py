@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
@@ -11,6 +11,7 @@ from stretto.config import number
 from stretto.config.values import limits_of, nearest
 from stretto.errors import ConfigError
 from stretto.models.simulator import Fault, parse_fault
+from stretto.models.simulator.settings import Tells
 from stretto.rehearsal import Rehearsal, Variation, vary
 from stretto.types import Limits
 
@@ -98,6 +99,12 @@ def rehearsal_options(command: F) -> F:
             callback=_rate,
             metavar="N",
             text="Tokens a minute that every provider permits.  [default: tpm of [providers.NAME], else no limit]",
+        ),
+        rehearsal(
+            "--provider-tells",
+            type=click.Choice(get_args(Tells)),
+            text="What every provider says of its limits: all in headers, when to ask again after a 429, or nothing.  "
+            "[default: headers]",
         ),
         rehearsal(
             "--seed",

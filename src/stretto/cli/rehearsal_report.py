@@ -142,10 +142,11 @@ def _head(report: Report) -> Iterator[str]:
     for name, provider in report.rehearsal.providers.items():
         rates = ((provider.rpm, "requests"), (provider.tpm, "tokens"))
         limits = [f"{value:,g} {what} a minute" for value, what in rates if value is not None]
+        told = f" and tells {provider.tells.replace('_', ' ')}" if limits else ""
         known = provider.stands_for
         at_once = f", {known.parallel} calls at once" if known and known.parallel else ""
         faults = f", with {_many(len(provider.faults), 'fault')}" if provider.faults else ""
-        yield f"assumed: {name} permits {' and '.join(limits) or 'any rate'}{at_once}{faults}"
+        yield f"assumed: {name} permits {' and '.join(limits) or 'any rate'}{told}{at_once}{faults}"
     wanted, most = report.subtasks, report.configured.max_subtasks
     if wanted is not None:
         raised = f" (max_subtasks is {most}: a run needs --max-subtasks {wanted})" if wanted > most else ""

@@ -18,6 +18,7 @@ from stretto.errors import ConfigError
 from stretto.models import discovery
 from stretto.models.providers import KNOWN, Provider
 from stretto.models.simulator import Fault
+from stretto.models.simulator.settings import Tells
 from stretto.rehearsal import (
     AS_IT_IS,
     ENOUGH,
@@ -62,6 +63,7 @@ def rehearse(
     faults: list[tuple[str | None, Fault]],
     provider_rpm: float | None,
     provider_tpm: float | None,
+    provider_tells: Tells | None,
     seed: int,
     quiet: bool,
     in_json: bool,
@@ -84,6 +86,7 @@ def rehearse(
         faults=tuple(faults),
         rpm=provider_rpm,
         tpm=provider_tpm,
+        tells=provider_tells,
         subtasks=subtasks or (known.subtasks if known else None),
         profiles=known.profiles if known else {},
     )

@@ -43,7 +43,8 @@ def _faults(ctx: click.Context, param: click.Parameter, written: tuple[str, ...]
     callback=_faults,
     multiple=True,
     metavar="FAULT",
-    help='What goes wrong, for example "429 once" or "500 rate=0.1 role=worker". Repeatable.  [default: nothing]',
+    help='What goes wrong, for example "429 for=20s" or "500 rate=0.1 role=worker"; see above. Repeatable.  '
+    "[default: nothing]",
 )
 @option("--rpm", type=_NUMBER, metavar="N", help="Requests a minute it permits.  [default: no limit]")
 @option("--tpm", type=_NUMBER, metavar="N", help="Tokens a minute it permits.  [default: no limit]")
@@ -73,6 +74,11 @@ def sim(
 
     Its base URL goes to stdout once it listens. The models default, fast and instant differ in speed; every other name
     works as default does. It takes any key.
+
+    A fault is a kind and when it comes: once, twice, always (the default), times=N, for=20s from the first request,
+    rate=0.1, role=worker, match="a text of the request". Kinds: any status from 400 to 599, quota; reset, disconnect,
+    silence (seconds=N), trickle (every=1s); html, empty, truncated, schema (JSON of another form), huge (size=10MB); of
+    a plan: malformed, fenced, prose.
     """
     from stretto.server.sim import serve  # the HTTP server is loaded when one is wanted
 

@@ -14,10 +14,16 @@ from stretto.engine.urgencies import Urgencies
 from stretto.errors import BudgetError, CallError, DeadlineError, StrettoError, WorkError
 from stretto.plan.book import worker_for
 from stretto.policies.account import Account
+from stretto.policies.budget import SHORTENED
 from stretto.policies.estimate import most_output
 from stretto.runs import coverage_of
 from stretto.store.journal import Journal
 from stretto.types import AnswerState, Definition, Reply, Request, Result, Role, Subtask
+
+_CUT = {
+    "length": "the reply met its token limit; raise max_tokens of this worker",
+    SHORTENED: "the budget allowed for no longer reply",
+}
 
 Answer = tuple[str, AnswerState]
 """A text, and whether it is whole."""
@@ -119,9 +125,8 @@ class Execution:
         except CallError as error:
             self._errors.append(error)
             return Result(subtask.id, "failed", error=str(error))
-        if finish == "length":
-            why = "the reply met its token limit; raise max_tokens of this worker"
-            return Result(subtask.id, "truncated", transcript.text, why)
+        if finish in _CUT:
+            return Result(subtask.id, "truncated", transcript.text, _CUT[finish])
         if finish not in KEPT:
             return Result(subtask.id, "failed", error=f"the model stopped with finish reason {finish!r}")
         return Result(subtask.id, "done", transcript.text)
@@ -170,11 +175,11 @@ class Execution:
             self._degrade("deadline", "the answer is kept as far as it was written")
             return transcript.text, "cut"
         text = transcript.text
-        if finish not in KEPT:
+        if finish not in KEPT and finish not in _CUT:
             raise CallError(f"{request.model}: the answer stopped with finish reason {finish!r}")
         if not text.strip():
             raise CallError(f"{request.model}: the answer has no text before its token limit; raise its max_tokens")
-        return text, "truncated" if finish == "length" else "complete"
+        return text, "truncated" if finish in _CUT else "complete"
 
     def _no_results(self, results: Mapping[str, Result]) -> StrettoError:
         """Nothing has a result: say why, each reason once."""

@@ -4,6 +4,7 @@ Source of the format: https://platform.openai.com/docs/api-reference/chat.
 """
 
 import asyncio
+import io
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -15,6 +16,7 @@ import msgspec
 from stretto import errors
 from stretto.calls import Call, Chunk, Notice, Reasoning, Sent, Text
 from stretto.events import RunDegraded
+from stretto.models.allowance import allowance
 from stretto.models.dialect import Dialect
 from stretto.models.http import FAILURES, Http, Reader, failure, proxy_for
 from stretto.models.providers import PATH, Provider, address
@@ -32,6 +34,7 @@ _ERROR_PATIENCE = 10.0  # seconds we wait for it
 _EPILOGUE = 1.0  # seconds from the finish reason for usage to follow
 _LAST = 0.25  # seconds from the last event to the end of the body; then the connection can serve again
 _GATHER = 0.05  # seconds in which the tokens of a worker may gather: reading them one by one costs half as much again
+_AT_ONCE = 2**20  # bytes of a request; aiohttp warns of more, and reads a file in pieces instead
 _ADAPTABLE = frozenset({400, 404, 415, 422})
 
 
@@ -104,6 +107,8 @@ class ChatModel:
         try:
             if response.status != 200:
                 raise await self._refused(response, until)
+            if told := allowance(response.headers):
+                yield told
             streamed = response.content_type == "text/event-stream"
             chunks = self._streamed(call, response, first, until) if streamed else self._whole(response, until)
             async with aclosing(chunks):
@@ -117,7 +122,7 @@ class ChatModel:
             async with asyncio.timeout_at(first):
                 return await self._http.session.post(
                     self._url,
-                    data=data,
+                    data=data if len(data) <= _AT_ONCE else io.BytesIO(data),
                     headers=self._headers,
                     allow_redirects=False,
                     proxy=self._proxy,

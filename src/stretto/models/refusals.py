@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from stretto import errors
+from stretto.models.allowance import allowance
+from stretto.models.durations import duration, number
 from stretto.models.wire import loose
 from stretto.text import clean
 
@@ -31,10 +33,6 @@ _HINT = re.compile(
 # Together answers 403 where others answer 400 or 413.
 _TOO_LONG = re.compile(r"max_(?:new_)?tokens|context.?(?:length|window)|too long", re.IGNORECASE)
 _TRANSIENT = frozenset({408, 409, 425})
-_DURATION = re.compile(
-    r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?$"
-)
-_SCALE = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 _SAYS = frozenset({"message", "detail", "msg"})
 _WORDS = (
     (re.compile(r"quota|billing|balance|credit"), 402),
@@ -43,7 +41,6 @@ _WORDS = (
     (re.compile(r"overloaded|unavailable|timeout"), 503),
     (re.compile(r"invalid|not.?found|unsupported|bad.?request"), 400),
 )
-_EPOCH = 1e9  # a reset this large is a point in time, not a wait
 
 
 def refusal(
@@ -60,7 +57,7 @@ def refusal(
         text += " (the key is refused; check the environment variable that holds it)"
     if status == 404:
         text += " (is the model's name right, and does the base URL end where /chat/completions begins?)"
-    return kind(text, status=status, request_id=request, retry_after=wait)
+    return kind(text, status=status, request_id=request, retry_after=wait, allowance=allowance(headers))
 
 
 def _kind(status: int, text: str, body: str, asked: float | None) -> type[errors.CallError]:
@@ -150,32 +147,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    if (milliseconds := _number(headers.get("retry-after-ms", ""))) is not None:
+    if (milliseconds := number(headers.get("retry-after-ms", ""))) is not None:
         return max(0.0, milliseconds / 1000)
     value = headers.get("retry-after", "")
-    seconds = _number(value)
+    seconds = number(value)
     return max(0.0, seconds) if seconds is not None else _until_date(value)
-
-
-def duration(text: str) -> float | None:
-    """Seconds in `1.5`, `120ms`, `6m0s`, `1h2m3s`, or until an epoch time; None if it is none of these."""
-    number = _number(text)
-    if number is not None:
-        if number > _EPOCH * 1000:
-            number /= 1000
-        return max(0.0, number - time.time()) if number > _EPOCH else max(0.0, number)
-    match = _DURATION.match(text.strip())
-    if not match or not any(match.groups()):
-        return None
-    return sum(float(part) * scale for part, scale in zip(match.groups(), _SCALE, strict=True) if part)
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if abs(number) < float("inf") else None
 
 
 def _until_date(text: str) -> float | None:

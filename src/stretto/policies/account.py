@@ -2,11 +2,13 @@
 
 import asyncio
 import heapq
+from collections.abc import Sequence
 from decimal import Decimal
 from itertools import count
 
 from msgspec import Struct
 
+from stretto.calls import Call
 from stretto.errors import BudgetError
 from stretto.policies.estimate import tokens_in, usual_output
 from stretto.types import Limits, Price, RoleName, Usage
@@ -82,8 +84,8 @@ class Account:
         self._tickets = count()
         self._serving: asyncio.Handle | None = None
         self._bills: dict[str, Bill] = {}
-        self._duplicates = Amount()
-        self._usual: dict[RoleName, tuple[int, Amount]] = {}
+        self._duplicates = Amount()  # settled ones, and those under way at what they will usually come to
+        self._usual: dict[RoleName, tuple[int, Usage, Price | None]] = {}
 
     def set_aside(self, prompt: str, output: int | None, price: Price | None) -> None:
         """What the synthesis needs at least: the part of its prompt that is known now, and its reply."""
@@ -115,7 +117,7 @@ class Account:
         self._outstanding -= 1
         self._serve_soon()
 
-    def settle(self, call: str, usage: Usage, price: Price | None, *, lost: bool, duplicate: bool = False) -> None:
+    def settle(self, call: str, usage: Usage, price: Price | None, *, lost: bool) -> None:
         """An attempt of a call is over and has used this much; `lost` if it brought no reply."""
         paid = amount(usage, price)
         self.spent += paid
@@ -123,27 +125,38 @@ class Account:
         bill.cost = None if price is None or bill.cost is None else bill.cost + paid.money
         if lost:
             bill.lost += usage
-        if duplicate:
-            self._duplicates += paid
 
     def note(self, role: RoleName, usage: Usage, price: Price | None) -> None:
-        """Remember what calls of a role usually take."""
-        known, total = self._usual.get(role, (0, Amount()))
-        self._usual[role] = known + 1, total + amount(usage, price)
+        """Remember what a reply in this role took."""
+        known, total, _ = self._usual.get(role, (0, Usage(), None))
+        self._usual[role] = known + 1, total + usage, price
+
+    def usual(self, role: RoleName) -> tuple[Usage, Price | None] | None:
+        """What a call in this role has taken so far, on the average, and its price."""
+        if role not in self._usual:
+            return None
+        known, total, price = self._usual[role]
+        return Usage(-(-total.input_tokens // known), -(-total.output_tokens // known)), price
+
+    def race(self, paid: Amount) -> None:
+        """A duplicate is expected to cost so much, or did cost so much more than was expected."""
+        self._duplicates += paid
 
     def bill(self, call: str) -> Bill:
         """What a call came to that is over."""
         return self._bills.pop(call, Bill())
 
-    def may_duplicate(self, role: RoleName) -> bool:
-        """Whether a second asking of a call would stay within the share of the run's cost that duplicates may have."""
-        known, total = self._usual.get(role, (0, Amount()))
-        if not known:
-            return False
-        paid = self._duplicates
-        if total.money:
-            return paid.money + total.money / known <= Decimal(str(self._limits.hedge)) * self.spent.money
-        return paid.tokens + total.tokens / known <= self._limits.hedge * self.spent.tokens
+    def may_hedge(self, calls: Sequence[Call]) -> bool:
+        """Whether duplicates of all these calls stay within the share of the run's cost that they may have."""
+        total = self._duplicates
+        for call in calls:
+            usual = self.usual(call.role)
+            if usual is None:
+                return False
+            total += amount(*usual)
+        if self.spent.money:
+            return total.money <= Decimal(str(self._limits.hedge)) * self.spent.money
+        return total.tokens <= self._limits.hedge * self.spent.tokens
 
     def told(self) -> str:
         """The limits and where they stand, for people."""
@@ -179,7 +192,7 @@ class Account:
             shorten, _, _, wish, future = self._waiting[0]
             if future.done():
                 heapq.heappop(self._waiting)
-            elif self._fits(wish, wish.output):
+            elif not shorten and self._fits(wish, wish.output):
                 self._grant(wish, wish.output, future)
             elif self._outstanding:
                 return
@@ -196,7 +209,7 @@ class Account:
         while self._waiting:
             _, _, _, wish, future = self._waiting[0]
             least = _least(wish.output)
-            fair = self._most(wish) // left
+            fair = self._most(wish, wish.output * left) // left
             left -= 1
             if future.done():
                 heapq.heappop(self._waiting)
@@ -212,9 +225,9 @@ class Account:
         self._outstanding += 1
         future.set_result(output)
 
-    def _most(self, wish: Wish) -> int:
-        """The longest reply that would fit, in tokens, up to what was wanted."""
-        least, most = 0, wish.output
+    def _most(self, wish: Wish, most: int) -> int:
+        """The longest reply that would fit, in tokens, up to `most`."""
+        least = 0
         while least < most:
             middle = (least + most + 1) // 2
             least, most = (middle, most) if self._fits(wish, middle) else (least, middle - 1)

@@ -6,13 +6,15 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from stretto.calls import Call, Chunk, Done, Model, Notice, Reasoning, Sent, Text
+from stretto.calls import Call, Chunk, Done, Model, Reasoning, Sent, Text
 from stretto.errors import AuthError, QuotaError, RequestError
-from stretto.events import RunDegraded
-from stretto.policies.account import Account, Wish, rank_of
+from stretto.policies.account import Account, Amount, Wish, amount, rank_of
 from stretto.policies.estimate import most_output, tokens_asked, tokens_in, usual_output
 from stretto.policies.prices import Prices
 from stretto.types import Price, Usage
+
+SHORTENED = "shortened"
+"""The finish reason of a reply that was cut because the budget allowed for no more of it; it is not remembered."""
 
 _UNBILLED = (RequestError, AuthError, QuotaError)
 """A request that was refused cost nothing."""
@@ -46,10 +48,8 @@ class Budget:
             call.role, tokens_asked(call.request), wanted, price, rank_of(call.value, call.urgency.key), call.shorten
         )
         granted = await self._account.reserve(wish)
-        attempt.reserve(Usage(wish.input, granted), price)
+        attempt.reserve(Usage(wish.input, granted), price, shortened=granted < wanted)
         try:
-            if granted < wanted:
-                yield Notice(RunDegraded(policy="budget", reason="replies are kept shorter than they might be"))
             async with aclosing(self._asked(_within(call, granted), attempt)) as chunks:
                 async for chunk in chunks:
                     yield chunk
@@ -62,6 +62,7 @@ class Budget:
                 async for chunk in chunks:
                     if isinstance(chunk, Done):  # settled before anybody hears that the call is over
                         attempt.settle(await self._prices.of(self._name), chunk)
+                        chunk = attempt.finished(chunk)  # noqa: PLW2901 - it is the same one, told rightly
                     yield attempt.noted(chunk)
         except _UNBILLED:
             attempt.sent = False
@@ -81,10 +82,12 @@ class _Attempt:
         self._reserved: Usage | None = None
         self._cost: Decimal | None = None
         self._heard = 0  # tokens of the reply so far, estimated
+        self._shortened = False
+        self._racing = Amount()
 
-    def reserve(self, most: Usage, price: Price | None) -> None:
-        """So much was set aside."""
-        self._reserved, self._cost = most, price.of(most) if price else None
+    def reserve(self, most: Usage, price: Price | None, *, shortened: bool) -> None:
+        """So much was set aside; `shortened` if that is less than was wanted."""
+        self._reserved, self._cost, self._shortened = most, price.of(most) if price else None, shortened
 
     def noted(self, chunk: Chunk) -> Chunk:
         """The chunk, which was heard."""
@@ -92,22 +95,42 @@ class _Attempt:
             self._heard += tokens_in(chunk.text)
         elif isinstance(chunk, Sent):
             self.sent = True
+            self._race()
             if self._reserved:
                 return Sent(self._reserved, self._cost)
         return chunk
+
+    def finished(self, done: Done) -> Done:
+        """The end of a reply; one that met a limit only the budget set is not what was asked for."""
+        return replace(done, finish=SHORTENED) if self._shortened and done.finish == "length" else done
 
     def settle(self, price: Price | None, done: Done | None = None) -> None:
         """The attempt is over: with a reply, or without one."""
         self.sent = False
         call = self._call
         usage = (done and done.usage) or self._estimate()
-        self._account.settle(call.id, usage, price, lost=done is None, duplicate=call.duplicate)
+        self._account.settle(call.id, usage, price, lost=done is None)
+        if call.duplicate:
+            self._account.race(amount(usage, price) - self._racing)
         if done:
             self._account.note(call.role, usage, price)
 
+    def _race(self) -> None:
+        """Count a duplicate as long as it runs at what such calls usually take."""
+        usual = self._account.usual(self._call.role)
+        if self._call.duplicate and usual:
+            self._racing = amount(*usual)
+            self._account.race(self._racing)
+
     def _estimate(self) -> Usage:
-        most = self._reserved or Usage(tokens_asked(self._call.request), most_output(self._call.request.options) or 0)
-        return most if not self._call.stream else Usage(most.input_tokens, self._heard)
+        """What an attempt used that did not say it: of a reply that is not streamed, all that it might have been."""
+        call = self._call
+        asked = self._reserved.input_tokens if self._reserved else tokens_asked(call.request)
+        if call.stream:
+            return Usage(asked, self._heard)
+        usual = self._account.usual(call.role)
+        output = most_output(call.request.options) or (usual[0].output_tokens if usual else 0)
+        return Usage(asked, self._reserved.output_tokens if self._reserved else output)
 
 
 def _within(call: Call, output: int) -> Call:

@@ -8,7 +8,11 @@ from msgspec import Struct
 
 from stretto.calls import Model
 from stretto.policies.account import Account
+from stretto.policies.breaker import Breaker, Circuit
 from stretto.policies.budget import Budget
+from stretto.policies.fallback import Fallback
+from stretto.policies.hedge import Hedge
+from stretto.policies.latency import Latencies
 from stretto.policies.memo import Memo
 from stretto.policies.prices import Prices
 from stretto.policies.retry import Retry
@@ -16,14 +20,20 @@ from stretto.types import Limits, Reply, Role
 
 
 class Opened(Struct, frozen=True):
-    """A model that is ready to be asked, and what all who ask it share: `model` waits for admission by itself."""
+    """A model that is ready to be asked, with what all who ask it share.
+
+    `model` waits for admission by itself; `spare` says whether one more request could leave now and nobody waits.
+    """
 
     name: str
     model: Model
+    spare: Callable[[], bool]
+    circuit: Circuit
+    latencies: Latencies
 
 
 class Composition:
-    """Gives a run the model of a role: `Memo(Retry(Budget(model)))`.
+    """Gives a run the model of a role: `Memo(Hedge(Fallback(Retry(Breaker(Budget(model))))))`.
 
     `opened` gives what is shared of a model as written. `replies` holds the complete replies of the run by fingerprint,
     and takes in new ones. `jitter` draws a number between two: how long to wait before a call is asked again.
@@ -51,10 +61,21 @@ class Composition:
         """The model of a role, with its fallbacks."""
         names = role.models
         if names not in self._composed:
-            self._composed[names] = Memo(self._choice(self._opened(names[0])), self._replies, self._asking)
+            first, last = self._opened(names[0]), names[-1]
+            choices = [(name, self._choice(self._opened(name), guards=name != last)) for name in names]
+            model: Model = Fallback(choices, self._cheaper)
+            if self._limits.hedge:
+                model = Hedge(model, first.latencies, first.spare, self._account)
+            self._composed[names] = Memo(model, self._replies, self._asking)
         return self._composed[names]
 
-    def _choice(self, opened: Opened) -> Model:
+    def _choice(self, opened: Opened, *, guards: bool) -> Model:
         limits = self._limits
         paid = Budget(opened.model, opened.name, self._account, self._prices, limits.max_subtasks)
-        return Retry(paid, limits.attempts, limits.max_wait, self._jitter)
+        guarded = Breaker(paid, opened.circuit, guards=guards)
+        return Retry(guarded, limits.attempts, limits.max_wait, self._jitter)
+
+    def _cheaper(self, this: str, that: str) -> bool:
+        """Whether that model is cheaper than this one."""
+        here, there = self._prices.known.get(this), self._prices.known.get(that)
+        return here is not None and there is not None and there.input + there.output < here.input + here.output

@@ -4,64 +4,95 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from stretto.calls import Call, Chunk, Done, Model, Notice, Reasoning, Restarted, Text
-from stretto.errors import RateLimited
+from stretto.calls import Call, Chunk, Done, Model, Notice, Reasoning, Restarted, Sent, Text
+from stretto.errors import CallError, RateLimited, ServerError
 from stretto.events import CallRetried
-from stretto.policies.admission import Admission, Lane
+from stretto.policies.governor.lane import Passage
+from stretto.policies.governor.queue import Queue
+from stretto.types import Allowance
 
 
 class Limit:
-    """Sends a call to `model` when its lane lets it out.
+    """Sends a call to `model` when its queue lets it out, and tells the lane what became of it.
 
     A `RateLimited` answer is back-pressure: everyone in the lane waits as long as the provider asked and then goes on
     at the pace that was let through, the call keeps its place, and no attempt is counted. It becomes an error only if
     refusals, its own or those of everyone in its lane, would hold the call back for more than `max_wait` seconds.
     """
 
-    def __init__(self, model: Model, admission: Admission, lane: Lane, max_wait: float) -> None:
+    def __init__(self, model: Model, queue: Queue, max_wait: float) -> None:
+        self.queue = queue
         self._model = model
-        self._admission = admission
-        self._lane = lane
         self._max_wait = max_wait
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply, once the call was admitted and not refused."""
-        loop = asyncio.get_running_loop()
-        arrived, ticket = loop.time(), self._admission.ticket()
+        arrived, place = asyncio.get_running_loop().time(), self.queue.place(call)
         held_since: float | None = None
         while True:
-            await self._admission.enter(self._lane, call.urgency.key, ticket)
-            entered, spoken = loop.time(), False
+            passage = await self.queue.enter(place)
+            spoken = False
             try:
                 async with aclosing(self._model.stream(call)) as chunks:
                     async for chunk in chunks:
-                        if isinstance(chunk, Done):
-                            self._lane.accept(entered)
+                        if not isinstance(chunk, Text):
+                            if self._note(passage, chunk):
+                                continue
+                        elif not passage.heard:
+                            self._accept(passage)
                         spoken = spoken or isinstance(chunk, Text | Reasoning)
                         yield chunk
                 return  # noqa: TRY300 - the loop ends here in the usual case
             except RateLimited as error:
                 if held_since is None:
-                    held_since = max(arrived, self._lane.refused_since or 0.0)
-                wait = self._wait(error, entered, held_since)
+                    held_since = max(arrived, self.queue.lane.refused_since or 0.0)
+                wait = self._wait(error, passage, held_since)
                 notice = Notice(CallRetried(reason=str(error), wait=wait, attempt=0, rate_limited=True))
+            except CallError as error:
+                self._fail(passage, error)
+                raise
             finally:
-                self._admission.leave(self._lane)
+                self.queue.leave(passage)
             yield notice
             if spoken:
                 yield Restarted()
 
-    def _wait(self, error: RateLimited, entered: float, held_since: float) -> float:
+    def _note(self, passage: Passage, chunk: Chunk) -> bool:
+        """Learn from a chunk; whether it is for nobody else."""
+        if isinstance(chunk, Sent | Notice):
+            return False
+        if not passage.heard:
+            self._accept(passage)
+        if isinstance(chunk, Allowance):
+            self.queue.lane.tell(passage, chunk, asyncio.get_running_loop().time())
+            return True
+        if isinstance(chunk, Done) and chunk.usage:
+            self.queue.lane.settle(passage, chunk.usage)
+        return False
+
+    def _accept(self, passage: Passage) -> None:
+        self.queue.lane.accept(passage, asyncio.get_running_loop().time())
+
+    def _fail(self, passage: Passage, error: CallError) -> None:
+        """Learn from an error that is no rate limit."""
+        now, lane = asyncio.get_running_loop().time(), self.queue.lane
+        if isinstance(error.allowance, Allowance):
+            lane.tell(passage, error.allowance, now)
+        if isinstance(error, ServerError) and error.status == 503:
+            lane.crowd(passage, now)
+            if error.retry_after is not None:
+                lane.pause(now + min(error.retry_after, self._max_wait))
+
+    def _wait(self, error: RateLimited, passage: Passage, held_since: float) -> float:
         """Close the lane for as long as it takes; raises the error if that is too long."""
-        now = asyncio.get_running_loop().time()
-        until = self._lane.refuse(error, entered, now)
+        lane, now = self.queue.lane, asyncio.get_running_loop().time()
+        until = lane.refuse(passage, error, now)
         if until - held_since > self._max_wait:
-            self._lane.open()  # who has waited as long behind it shall know it now
+            lane.open()  # who has waited as long behind it shall know it now
             raise RateLimited(
                 f"{error} (it would have to wait longer than max_wait = {self._max_wait:g} s)",
                 status=error.status,
                 request_id=error.request_id,
                 retry_after=error.retry_after,
             ) from error
-        self._lane.gate.pause(until)
-        return self._lane.gate.paused_until - now
+        return lane.pause(until) - now

@@ -1,9 +1,12 @@
 """What can go wrong on purpose, by script or by rate."""
 
+import math
+import re
 import shlex
+from collections.abc import Callable
 from typing import get_args
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from stretto.errors import ConfigError
 from stretto.models.simulator.dice import dice
@@ -15,29 +18,43 @@ SPOILED_PLANS = ("malformed", "fenced", "prose")
 
 KINDS = (
     "429", "quota", "401", "400", "500", "503",
-    "reset", "disconnect", "silence", "empty", "html", "truncated", *SPOILED_PLANS,
+    "reset", "disconnect", "silence", "trickle", "empty", "html", "truncated", "schema", "huge", *SPOILED_PLANS,
 )  # fmt: skip
 """What a fault can be; every other HTTP status from 400 to 599 is one too."""
 
 _TIMES = {"once": 1, "twice": 2, "always": None}
-_SETTINGS = ("times", "rate", "role", "match", "retry_after", "seconds")
+_FIELDS = {
+    "times": "times", "for": "lasts", "rate": "rate", "role": "role", "match": "match", "retry_after": "retry_after",
+    "seconds": "seconds", "every": "every", "size": "size",
+}  # fmt: skip
+"""The field of a `Fault` that each word of a fault's text sets."""
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smh]))+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smh])")
+_BYTES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)(B|KB|MB|)", re.IGNORECASE)
 
 
 class Fault(Struct, frozen=True):
     """One thing that goes wrong.
 
-    `times`: how many first askings of each matching request fail, None for all. `rate`: the share of them that does.
-    `role`, `match`: only requests of this role, only requests that contain this text. `retry_after`: seconds, for a
-    429. `seconds`: how long a `silence` lasts before the connection ends.
+    `times`: how many first askings of each matching request fail, None for all. `lasts` (written `for`): only so many
+    seconds from the first matching request, whichever it is. `rate`: the share of the requests that fails. `role`,
+    `match`: only requests of this role, only requests that contain this text. `retry_after`: seconds, for a 429.
+    `seconds`: how long a `silence` or a `trickle` lasts before the connection ends. `every`: seconds from one piece of
+    a `trickle` to the next. `size`: bytes of a `huge` reply.
     """
 
     kind: str
     times: int | None = None
+    lasts: float | None = field(default=None, name="for")
     rate: float = 1.0
     role: RoleName | None = None
     match: str | None = None
     retry_after: float | None = None
     seconds: float = 3600.0
+    every: float = 1.0
+    size: int = 10_000_000
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS and self.status is None:
@@ -48,6 +65,14 @@ class Fault(Struct, frozen=True):
             raise ConfigError(f"fault {self.kind!r}: rate must be from 0 to 1, not {self.rate}")
         if self.role is not None and self.role not in get_args(RoleName):
             raise ConfigError(f"fault {self.kind!r}: no role {self.role!r}; there are {', '.join(get_args(RoleName))}")
+        for word in ("for", "every", "size"):
+            value = getattr(self, _FIELDS[word])
+            if value is not None and not 0 < value < math.inf:
+                raise ConfigError(f"fault {self.kind!r}: {word} must be more than 0 and finite, not {value}")
+        for word in ("retry_after", "seconds"):
+            value = getattr(self, word)
+            if value is not None and not 0 <= value < math.inf:
+                raise ConfigError(f"fault {self.kind!r}: {word} must be 0 or more and finite, not {value}")
 
     @property
     def status(self) -> int | None:
@@ -71,15 +96,34 @@ class Fault(Struct, frozen=True):
         return self.role in (None, role) and (self.match is None or self.match in text)
 
 
+class Outages:
+    """When each fault that lasts for a while met the first request that it concerns."""
+
+    def __init__(self) -> None:
+        self._began: dict[Fault, float] = {}
+
+    def last(self, fault: Fault, now: float) -> bool:
+        """Whether a fault that concerns a request goes on at loop time `now`; it begins with the first one."""
+        return fault.lasts is None or now < self._began.setdefault(fault, now) + fault.lasts
+
+
 def pick_fault(
-    faults: tuple[Fault, ...], role: RoleName, text: str, *, seed: int, fingerprint: str, nth: int
+    faults: tuple[Fault, ...],
+    role: RoleName,
+    text: str,
+    *,
+    seed: int,
+    fingerprint: str,
+    nth: int,
+    goes_on: Callable[[Fault], bool],
 ) -> Fault | None:
     """What goes wrong when a request is asked for the nth time (from 0), if anything does.
 
-    Faults that are limited by `times` take their turns: after `429 once`, `500 once` hits the second asking.
+    Faults that are limited by `times` take their turns: after `429 once`, `500 once` hits the second asking. `goes_on`
+    says of one that lasts for a while whether it still does.
     """
     for index, fault in enumerate(faults):
-        if not fault.concerns(role, text):
+        if not fault.concerns(role, text) or not goes_on(fault):
             continue
         if fault.times is not None and nth >= fault.times:
             nth -= fault.times
@@ -90,7 +134,7 @@ def pick_fault(
 
 
 def parse_fault(text: str) -> Fault:
-    """A fault as it is written: `429 once`, `500 always role=worker`, `disconnect rate=0.1 match="two words"`."""
+    """A fault as it is written: `429 once`, `500 for=20s role=worker`, `disconnect rate=0.1 match="two words"`."""
     try:
         kind, *words = shlex.split(text)
     except ValueError as error:
@@ -100,18 +144,43 @@ def parse_fault(text: str) -> Fault:
         name, equals, value = word.partition("=")
         if word in _TIMES:
             settings["times"] = _TIMES[word]
-        elif equals and name in _SETTINGS:
-            settings[name] = _read(text, name, value)
+        elif equals and name in _FIELDS:
+            settings[_FIELDS[name]] = _read(text, name, value)
         else:
-            valid = ", ".join((*_TIMES, *(f"{setting}=…" for setting in _SETTINGS)))
+            valid = ", ".join((*_TIMES, *(f"{setting}=…" for setting in _FIELDS)))
             raise ConfigError(f"fault {text!r}: unknown word {word!r}; valid: {valid}")
     return Fault(kind, **settings)  # type: ignore[arg-type]  # _read gave each its type
 
 
 def _read(text: str, name: str, value: str) -> object:
     try:
-        if name == "times":
-            return int(value)
-        return value if name in ("role", "match") else float(value)
+        match name:
+            case "role" | "match":
+                return value
+            case "times":
+                return int(value)
+            case "size":
+                return _bytes(value)
+            case "rate":
+                return float(value)
+            case _:
+                return _duration(value)
     except ValueError:
-        raise ConfigError(f"fault {text!r}: {name}={value} is no number") from None
+        what = {"size": "size; write bytes, or 300KB, 10MB", "times": "number", "rate": "number"}
+        wanted = what.get(name, "time; write seconds, or 250ms, 20s, 1m30s")
+        raise ConfigError(f"fault {text!r}: {name}={value} is no {wanted}") from None
+
+
+def _duration(text: str) -> float:
+    """Seconds in `20s`, `250ms`, `1m30s`, `2.5`; raises `ValueError` for anything else."""
+    if _DURATION.fullmatch(text):
+        return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+    return float(text)
+
+
+def _bytes(text: str) -> int:
+    """Bytes in `10MB`, `300KB`, `5000`; raises `ValueError` for anything else."""
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    return int(float(found[1]) * _BYTES[found[2].upper()])

@@ -50,6 +50,10 @@ class WrittenPlan(Struct, frozen=True):
         tasks = "[\n    " + ",\n    ".join(lines) + "\n  ]" if lines else "[]"
         return f'{{\n{analysis}  "tasks": {tasks}\n}}\n'
 
+    def steps(self) -> str:
+        """The same work as valid JSON of another form, which is no plan."""
+        return _json({"steps": [{"title": task.type, "detail": task.description} for task in self.tasks]})
+
     def _line(self, task: Planned, *, spoilt: bool) -> str:
         keys = self.form.keys
         pairs: list[tuple[str, object]] = [(k, getattr(task, k)) for k in ("id", "type", "description") if k in keys]

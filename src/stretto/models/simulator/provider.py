@@ -8,28 +8,36 @@ from contextlib import contextmanager
 
 from stretto.calls import Call, Chunk, Done, Sent, Text
 from stretto.errors import CallError, CallTimeout, ConnectError, CutError, EmptyReply, ReplyError
+from stretto.models.simulator.faults import Outages
 from stretto.models.simulator.rates import Rates
 from stretto.models.simulator.refusals import Refusal
 from stretto.models.simulator.script import Script, write_script
 from stretto.models.simulator.settings import Grain, Simulator
-from stretto.types import Request
+from stretto.types import Allowance, Request, Usage
+
+_HAIR = 1e-6  # timers and floats do not meet exactly
 
 
 class SimulatedProvider:
     """What all models of one simulated provider share: how often each request was asked, and the limits.
 
-    `asked` counts by fingerprint what was let in; `refused` what the limits kept out. `cancelled` counts the calls that
-    their caller gave up.
+    `asked` counts by fingerprint what was let in; `completed`, the replies with a text that were sent to their finish,
+    which are what a caller has paid for and got; `refused` counts what the limits kept out, `cancelled` the calls that
+    their caller gave up. `billed` is what models in the process would charge, with what was
+    said of replies that broke off.
     """
 
     def __init__(self, simulator: Simulator | None = None) -> None:
         self.simulator = simulator or Simulator()
         self.asked: Counter[str] = Counter()
+        self.completed: Counter[str] = Counter()
         self.refused = 0
         self.in_flight = 0
         self.max_in_flight = 0
         self.cancelled = 0
+        self.billed: dict[str, Usage] = {}
         self._rates = Rates(self.simulator)
+        self._outages = Outages()
 
     def connect(self, model: str, timeout: float = math.inf) -> "SimulatedModel":
         """The model of this name; every name works, see `PROFILES` for those that mean something.
@@ -44,10 +52,20 @@ class SimulatedProvider:
         if refusal := self._rates.admit(prompt_tokens, now):
             self.refused += 1
             return refusal
-        script = write_script(self.simulator.of(model), model, request, fingerprint, self.asked[fingerprint])
+        nth, simulator = self.asked[fingerprint], self.simulator.of(model)
+        script = write_script(simulator, model, request, fingerprint, nth, lambda fault: self._outages.last(fault, now))
         self.asked[fingerprint] += 1
         self._rates.charge(script.usage.output_tokens)
         return script
+
+    @property
+    def limited(self) -> bool:
+        """Whether it has limits."""
+        return self._rates.limited
+
+    def allowance(self, now: float) -> Allowance | None:
+        """What an answer says of the limits; None without limits, or if nothing is told of them."""
+        return self._rates.allowance(now)
 
     def rate_headers(self, now: float) -> Mapping[str, str]:
         """The limits as HTTP headers; empty without limits."""
@@ -66,6 +84,21 @@ class SimulatedProvider:
         finally:
             self.in_flight -= 1
 
+    def bill(self, model: str, script: Script, elapsed: float) -> None:
+        """Charge for a reply as far as it came within so many seconds."""
+        said = script.usage.output_tokens
+        if elapsed + _HAIR < script.ttft:
+            said = 0
+        elif elapsed + _HAIR < script.due(len(script.pieces)):
+            said = min(said, math.ceil((elapsed - script.ttft) * script.rate))
+        usage = Usage(script.usage.input_tokens, said)
+        self.billed[model] = self.billed.get(model, Usage()) + usage
+
+    def complete(self, fingerprint: str, script: Script) -> None:
+        """Take note that a reply was sent to its finish."""
+        if script.pieces:
+            self.completed[fingerprint] += 1
+
 
 class SimulatedModel:
     """A `Model` in the process: same seam, same errors, no network."""
@@ -81,15 +114,24 @@ class SimulatedModel:
         with self._provider.flight():
             yield Sent()
             script = self._provider.ask(self._name, call.request, call.fingerprint, now)
+            told = self._provider.allowance(now)
             if isinstance(script, Refusal):
-                raise script.error(self._name)
+                raise script.error(self._name, allowance=told)
+            if told:
+                yield told
             until = now + self._timeout
-            await _sleep_until(now + script.ttft, until)
-            if error := self._refused(script):
-                raise error
+            refused = self._refused(script)
             grain = self._provider.simulator.grain if call.stream else None
-            async for text in _spoken(script, now, until, grain):
-                yield Text(text)
+            try:
+                await _sleep_until(now + script.ttft, until)
+                if refused:
+                    raise refused
+                async for text in _spoken(script, now, until, grain):
+                    yield Text(text)
+            finally:
+                if refused is None:
+                    self._provider.bill(self._name, script, asyncio.get_running_loop().time() - now)
+        self._provider.complete(call.fingerprint, script)
         # Only after the call has left the count: who stops reading at `Done` has not cancelled anything.
         yield Done(script.finish, script.usage, f"sim:{self._name}", script.request_id, simulated=True)
 

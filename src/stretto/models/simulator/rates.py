@@ -5,18 +5,19 @@ from collections.abc import Mapping
 
 from stretto.models.simulator.refusals import Refusal, rate_limited
 from stretto.models.simulator.settings import Simulator
+from stretto.types import Allowance, Quota
 
 _HAIR = 1e-6
 """Timers and floats do not meet exactly: what lacks no more than this is there."""
 
 
 class Bucket:
-    """A token bucket: fills at `per_minute`, holds `burst` seconds' worth and at least one."""
+    """A token bucket: fills at `per_minute`, holds `size` and at least one."""
 
-    def __init__(self, per_minute: float, burst: float) -> None:
+    def __init__(self, per_minute: float, size: float) -> None:
         self.per_minute = per_minute
         self._rate = per_minute / 60
-        self._size = max(1.0, self._rate * burst)
+        self._size = max(1.0, size)
         self._level = self._size
         self._filled_at = 0.0
 
@@ -41,11 +42,16 @@ class Bucket:
 
 
 class Rates:
-    """Both limits of one key; either may be absent."""
+    """Both limits of one key; either may be absent. What is told of them is the simulator's `tells`."""
 
     def __init__(self, simulator: Simulator) -> None:
-        settings = (("requests", simulator.rpm), ("tokens", simulator.tpm))
-        self._buckets = {what: Bucket(limit, simulator.burst) for what, limit in settings if limit is not None}
+        settings = (("requests", simulator.rpm, simulator.bucket), ("tokens", simulator.tpm, None))
+        self._buckets = {
+            what: Bucket(limit, limit / 60 * simulator.burst if size is None else size)
+            for what, limit, size in settings
+            if limit is not None
+        }
+        self._tells = simulator.tells
 
     def admit(self, prompt_tokens: int, now: float) -> Refusal | None:
         """Let a request in and take what it costs so far, or say how long to wait."""
@@ -53,7 +59,7 @@ class Rates:
         waits = {what: bucket.wait(costs[what], now) for what, bucket in self._buckets.items()}
         what = max(waits, key=lambda name: waits[name], default=None)
         if what is not None and waits[what] > 0:
-            return rate_limited(what, self._buckets[what].per_minute, waits[what])
+            return rate_limited(what, self._buckets[what].per_minute, self._told(waits[what]))
         for name, bucket in self._buckets.items():
             bucket.take(costs[name])
         return None
@@ -63,14 +69,34 @@ class Rates:
         if bucket := self._buckets.get("tokens"):
             bucket.take(reply_tokens)
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is one at all."""
+        return bool(self._buckets)
+
+    def _told(self, wait: float) -> float | None:
+        return {"headers": wait, "retry_after": float(math.ceil(wait)), "nothing": None}[self._tells]
+
+    def allowance(self, now: float) -> Allowance | None:
+        """What is told of the limits with every answer."""
+        if self._tells != "headers" or not self._buckets:
+            return None
+        return Allowance(**{what: _quota(bucket, now) for what, bucket in self._buckets.items()})
+
     def headers(self, now: float) -> Mapping[str, str]:
-        """The limits as providers write them into every response."""
+        """The same as providers write it into every response."""
         lines = {}
-        for what, bucket in self._buckets.items():
-            lines[f"x-ratelimit-limit-{what}"] = f"{bucket.per_minute:.0f}"
-            lines[f"x-ratelimit-remaining-{what}"] = str(max(0, math.floor(bucket.level(now) + _HAIR)))
-            lines[f"x-ratelimit-reset-{what}"] = duration(bucket.until_full(now))
+        for what, bucket in self._buckets.items() if self._tells == "headers" else ():
+            quota = _quota(bucket, now)
+            lines[f"x-ratelimit-limit-{what}"] = f"{quota.limit:.0f}"
+            lines[f"x-ratelimit-remaining-{what}"] = f"{quota.remaining:.0f}"
+            lines[f"x-ratelimit-reset-{what}"] = duration(quota.reset or 0.0)
         return lines
+
+
+def _quota(bucket: Bucket, now: float) -> Quota:
+    left = max(0, math.floor(bucket.level(now) + _HAIR))
+    return Quota(bucket.per_minute, left, bucket.until_full(now))
 
 
 def duration(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from stretto.errors import AuthError, CallError, QuotaError, RateLimited, RequestError, ServerError
+from stretto.types import Allowance
 
 _SAID = {
     400: ("invalid_request_error", "invalid_request", "The request is not valid for this model."),
@@ -33,11 +34,13 @@ class Refusal(Struct, frozen=True):
     retry_after: float | None = None
     param: str | None = None
 
-    def error(self, model: str, request_id: str | None = None) -> CallError:
+    def error(self, model: str, request_id: str | None = None, allowance: Allowance | None = None) -> CallError:
         """The typed error this status stands for."""
         cls = self._error_class()
         message = f"sim:{model}: {self.status}: {self.message}"
-        return cls(message, status=self.status, request_id=request_id, retry_after=self.retry_after)
+        return cls(
+            message, status=self.status, request_id=request_id, retry_after=self.retry_after, allowance=allowance
+        )
 
     def _error_class(self) -> type[CallError]:
         if self.code == _INSUFFICIENT_QUOTA:
@@ -60,8 +63,10 @@ def out_of_quota() -> Refusal:
     return Refusal(429, _INSUFFICIENT_QUOTA, _INSUFFICIENT_QUOTA, "The quota is used up; check plan and billing.")
 
 
-def rate_limited(what: str, limit: float, retry_after: float) -> Refusal:
-    """The 429 of a limit; `what` is `requests` or `tokens`."""
+def rate_limited(what: str, limit: float, retry_after: float | None) -> Refusal:
+    """The 429 of a limit; `what` is `requests` or `tokens`; without a time it tells as little as it can."""
+    if retry_after is None:
+        return refusal(429)
     message = f"Rate limit reached: {limit:g} {what} per min. Please try again in {retry_after:.3f} s."
     return Refusal(429, what, "rate_limit_exceeded", message, retry_after)
 

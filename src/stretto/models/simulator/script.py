@@ -1,7 +1,9 @@
 """What a simulated model will say to a request, how fast, and where it breaks off: decided before it begins."""
 
 import math
+from collections.abc import Callable
 
+import msgspec
 from msgspec import Struct
 
 from stretto.models.simulator import leap_years, plans
@@ -24,12 +26,15 @@ from stretto.types import Request, RoleName, Usage
 _PIECES_AT_ONCE = 64
 """How much an instant model says in one chunk."""
 _HAIR = 1e-6
+_BLOCK = "And so it goes on, with nothing new in it. " * 1500
+"""What a huge reply goes on with, a piece at a time: in tokens it would take hours."""
 
 
 class Script(Struct, frozen=True):
     """A reply before it is given; piece i is due `ttft + i / rate` seconds after the request.
 
-    A fault that is a refusal takes the place of all pieces; one that `breaks` the reply, of the second half.
+    A fault that is a refusal takes the place of all pieces; one that `breaks` the reply, of the second half. A trickle
+    is the reply at a pace of its own, with blanks after it, until it breaks off.
     """
 
     pieces: tuple[str, ...]
@@ -43,12 +48,17 @@ class Script(Struct, frozen=True):
     @property
     def breaks(self) -> bool:
         """Whether the reply ends in the middle, without a finish reason."""
-        return self.fault is not None and self.fault.kind in ("disconnect", "silence")
+        return self.fault is not None and self.fault.kind in ("disconnect", "silence", "trickle")
+
+    @property
+    def trickles(self) -> bool:
+        """Whether it drips, one piece and long after it the next."""
+        return self.fault is not None and self.fault.kind == "trickle"
 
     @property
     def stops_at(self) -> int:
         """How many pieces are said."""
-        return (len(self.pieces) + 1) // 2 if self.breaks else len(self.pieces)
+        return (len(self.pieces) + 1) // 2 if self.breaks and not self.trickles else len(self.pieces)
 
     def due(self, said: int) -> float:
         """Seconds after the request at which the piece comes that follows so many."""
@@ -67,34 +77,65 @@ class Script(Struct, frozen=True):
         return min(max(due, said + 1), self.stops_at)
 
 
-def write_script(simulator: Simulator, model: str, request: Request, fingerprint: str, nth: int) -> Script:
-    """Decide everything about the nth reply (from 0) to a request."""
+def write_script(
+    simulator: Simulator,
+    model: str,
+    request: Request,
+    fingerprint: str,
+    nth: int,
+    goes_on: Callable[[Fault], bool] = lambda _: True,
+) -> Script:
+    """Decide everything about the nth reply (from 0) to a request; `goes_on`: whether a fault that lasts still does."""
     role = role_of(request)
     # A request for the rest of a plan is a further asking of that plan: what is to fail once has failed already.
     asked = nth + 1 if role == "orchestrator" and is_repair(request) else nth
     prompt = text_of(request)
-    fault = pick_fault(simulator.faults, role, prompt, seed=simulator.seed, fingerprint=fingerprint, nth=asked)
+    fault = pick_fault(
+        simulator.faults, role, prompt, seed=simulator.seed, fingerprint=fingerprint, nth=asked, goes_on=goes_on
+    )
     said = pieces(_text(simulator, role, request, fingerprint, fault))
     allowed = _allowed(said, role, request, fault)
     profile = simulator.profile(model)
     chance = dice(simulator.seed, fingerprint, nth, "latency")
+    trickles = fault is not None and fault.kind == "trickle"
     return Script(
-        pieces=said[:allowed],
+        pieces=_sent(said[:allowed], fault),
         finish="length" if allowed < len(said) else "stop",
-        usage=Usage(input_tokens=estimate(len(prompt)), output_tokens=min(allowed, len(said))),
+        usage=Usage(estimate(len(prompt)), _tokens(min(allowed, len(said)), fault)),
         ttft=profile.ttft * chance.lognormvariate(0.0, simulator.ttft_spread),
-        rate=profile.tokens_per_second,
+        rate=1 / fault.every if fault is not None and trickles else profile.tokens_per_second,
         fault=fault,
         request_id=f"sim-{fingerprint[:12]}-{nth + 1}",
     )
 
 
+def _sent(said: tuple[str, ...], fault: Fault | None) -> tuple[str, ...]:
+    """The pieces as they are sent: a trickle until it breaks off, a huge reply with all that makes it huge."""
+    if fault is None or fault.kind not in ("trickle", "huge"):
+        return said
+    if fault.kind == "trickle":
+        count = max(1, math.ceil(fault.seconds / fault.every))
+        return (*said[:count], *(" ",) * (count - len(said)))
+    blocks, rest = divmod(max(0, fault.size - sum(len(piece.encode()) for piece in said)), len(_BLOCK))
+    return (*said, *(_BLOCK,) * blocks, _BLOCK[:rest])
+
+
+def _tokens(said: int, fault: Fault | None) -> int:
+    return max(said, estimate(fault.size)) if fault is not None and fault.kind == "huge" else said
+
+
 def _text(simulator: Simulator, role: RoleName, request: Request, fingerprint: str, fault: Fault | None) -> str:
     """The whole text, before any limit."""
-    if fault is not None and fault.kind == "empty":
+    kind = fault.kind if fault else ""
+    if kind == "empty":
         return ""
     if role == "orchestrator":
-        return _plan_text(simulator, request, fault.kind if fault else "")
+        return _plan_text(simulator, request, kind)
+    text = _prose(simulator, role, request, fingerprint)
+    return msgspec.json.encode({"result": text}).decode() if kind == "schema" else text
+
+
+def _prose(simulator: Simulator, role: RoleName, request: Request, fingerprint: str) -> str:
     if role == "synthesizer":
         return answer_text(task_of(request), sections_of(request), missing_of(request))
     if scripted := leap_years.scripted(text_of(request)):
@@ -106,14 +147,19 @@ def _text(simulator: Simulator, role: RoleName, request: Request, fingerprint: s
 def _plan_text(simulator: Simulator, request: Request, spoilt: str) -> str:
     if spoilt == "prose":
         return plans.prose(task_of(request))
-    text = plans.write_plan(simulator.seed, request, simulator.subtasks).text(spoilt=spoilt == "malformed")
+    plan = plans.write_plan(simulator.seed, request, simulator.subtasks)
+    if spoilt == "schema":
+        return plan.steps()
+    text = plan.text(spoilt=spoilt == "malformed")
     return plans.fenced(text) if spoilt == "fenced" else text
 
 
 def _allowed(said: tuple[str, ...], role: RoleName, request: Request, fault: Fault | None) -> int:
-    """How many tokens the request's limit and a truncating fault leave."""
+    """How many tokens the request's limit and a truncating fault leave; a huge reply keeps to no limit."""
     options = request.options
     allowed = int(options.get("max_completion_tokens") or options.get("max_tokens") or len(said))
+    if fault is not None and fault.kind == "huge":
+        return len(said)
     if fault is None or fault.kind != "truncated":
         return allowed
     # Two thirds of a plan: some subtasks are closed. It ends in a word, so in the middle of an object.

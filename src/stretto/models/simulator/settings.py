@@ -32,6 +32,9 @@ class Profile(Struct, frozen=True):
         return not self.ttft and math.isinf(self.tokens_per_second)
 
 
+Tells = Literal["headers", "retry_after", "nothing"]
+"""What a provider says of its limits: all of it in every answer's headers, `Retry-After` with a 429, nothing."""
+
 PROFILES = {
     "default": Profile(0.4, 80.0),
     "fast": Profile(0.04, 800.0),
@@ -44,7 +47,8 @@ class Simulator(Struct, frozen=True):
 
     `faults` are looked at in order. `rpm`, `tpm`: requests and tokens (of prompt and reply) a minute, more get a 429.
     `burst`: seconds' worth of those limits that may come at once; the default is more than a careful client takes, so
-    that one which keeps the rate is not refused for a few milliseconds of jitter. `ttft` (median seconds) and
+    that one which keeps the rate is not refused for a few milliseconds of jitter; `bucket`: requests that may, instead.
+    `tells`: what is said of the limits. `ttft` (median seconds) and
     `tokens_per_second` override every profile; `ttft_spread` is the sigma of a lognormal. `length`: median tokens of a
     worker's text, lognormal with sigma `length_spread`: a heavy tail. `subtasks`: how many a plan has, if the task does
     not matter. `grain`: what is streamed at once, a `token` or a `line`. `profiles` are those of single models, by
@@ -56,6 +60,8 @@ class Simulator(Struct, frozen=True):
     rpm: float | None = None
     tpm: float | None = None
     burst: float = 2.0
+    bucket: float | None = None
+    tells: Tells = "headers"
     ttft: float | None = None
     ttft_spread: float = 0.35
     tokens_per_second: float | None = None
@@ -66,7 +72,9 @@ class Simulator(Struct, frozen=True):
     profiles: dict[str, Profile] = {}
 
     def __post_init__(self) -> None:
-        for name in ("rpm", "tpm", "tokens_per_second", "length"):
+        if self.tells not in get_args(Tells):
+            raise ConfigError(f"simulator: tells must be one of {', '.join(get_args(Tells))}, not {self.tells!r}")
+        for name in ("rpm", "tpm", "bucket", "tokens_per_second", "length"):
             value = getattr(self, name)
             if value is not None and not (value > 0 and (name == "tokens_per_second" or value < math.inf)):
                 raise ConfigError(f"simulator: {name} must be more than 0 and finite, not {value}")

@@ -36,7 +36,7 @@ def simulator_app(simulator: Simulator) -> web.Application:
     app = web.Application(client_max_size=_LARGEST_BODY)
     app[PROVIDER] = SimulatedProvider(simulator)
     app[_TICKER] = Ticker()
-    app.router.add_post("/v1/chat/completions", _chat_completions)
+    app.router.add_post("/v1/chat/completions", _listened_to)
     app.router.add_get("/v1/models", _models)
     return app
 
@@ -70,6 +70,14 @@ async def _models(_: web.Request) -> web.Response:
     return web.Response(body=models_body(PROFILES), content_type="application/json")
 
 
+async def _listened_to(request: web.Request) -> web.StreamResponse:
+    """The reply; a caller who leaves in the middle of it is no error to be reported."""
+    try:
+        return await _chat_completions(request)
+    except ConnectionError:
+        return web.Response()
+
+
 async def _chat_completions(request: web.Request) -> web.StreamResponse:
     provider = request.app[PROVIDER]
     start = asyncio.get_running_loop().time()
@@ -88,7 +96,10 @@ async def _chat_completions(request: web.Request) -> web.StreamResponse:
         if script.fault is not None and (failed := _failed(request, script, headers)):
             return failed
         say = _say if chat.stream else _say_at_once
-        return await say(request, chat, script, start, headers)
+        response = await say(request, chat, script, start, headers)
+        if not script.breaks:
+            provider.complete(fingerprint(asked), script)
+        return response
 
 
 def _failed(request: web.Request, script: Script, headers: Mapping[str, str]) -> web.Response | None:
@@ -108,7 +119,8 @@ def _refused(refusal: Refusal, headers: Mapping[str, str]) -> web.Response:
     lines = dict(headers)
     if refusal.retry_after is not None:
         lines["retry-after"] = str(math.ceil(refusal.retry_after))
-        lines["retry-after-ms"] = str(math.ceil(refusal.retry_after * 1000))
+        if not refusal.retry_after.is_integer():
+            lines["retry-after-ms"] = str(math.ceil(refusal.retry_after * 1000))
     return web.Response(status=refusal.status, body=error_body(refusal), content_type="application/json", headers=lines)
 
 
@@ -138,16 +150,32 @@ async def _say_at_once(
     request: web.Request, chat: ChatBody, script: Script, start: float, headers: Mapping[str, str]
 ) -> web.StreamResponse:
     """The reply as one JSON object, when the last piece is due."""
-    await _sleep_until(start + script.due(script.stops_at))
+    await _sleep_until(start + script.due(0 if script.trickles else script.stops_at))
     body = whole(script, chat.request.model)
     if not script.breaks:
-        return web.Response(body=body, content_type="application/json", headers=headers)
+        reply = web.Response(body=body, content_type="application/json", headers=headers)
+        await reply.prepare(request)
+        await reply.write_eof()  # sent here, so that it counts as complete only if it was
+        return reply
     response = web.StreamResponse(headers={**headers, "content-length": str(len(body))})
     response.content_type = "application/json"
     await response.prepare(request)
-    await response.write(body[: len(body) // 2])
-    await _break_off(request, script)
+    if script.trickles:
+        await _trickle(request, response, script, body, start)
+    else:
+        await response.write(body[: len(body) // 2])
+        await _break_off(request, script)
     return response
+
+
+async def _trickle(
+    request: web.Request, response: web.StreamResponse, script: Script, body: bytes, start: float
+) -> None:
+    """A plain reply byte by byte, never all of it."""
+    for said in range(min(script.stops_at, len(body) - 1)):
+        await _sleep_until(start + script.due(said))
+        await response.write(body[said : said + 1])
+    await _break_off(request, script)
 
 
 def _write(request: web.Request, events: bytes) -> bool:

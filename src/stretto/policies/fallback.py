@@ -1,0 +1,108 @@
+"""Fallback: where one model fails, the next one is asked."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+
+from msgspec.structs import replace
+
+from stretto.calls import Call, Chunk, Done, Model, Notice, Reasoning, Restarted, Text
+from stretto.errors import BudgetError, CallError, CircuitOpen
+from stretto.events import RunDegraded
+
+
+def never(_first: str, _second: str) -> bool:
+    """No model is known to be cheaper than another."""
+    return False
+
+
+class Fallback:
+    """Asks the first of `choices` (models as written, each with its policies) and, where one fails, the next.
+
+    Every `CallError` is a reason to go on. A `BudgetError` leads to the next choice that is cheaper, as
+    `cheaper(this, that)` says; where there is none, the same model is asked once more for a shorter reply. What was
+    passed on of a broken reply is taken back by `Restarted`; a plan is not, its error goes up to be repaired. The last
+    error goes up, with the first as its cause. A duplicate goes on only from a model that is left alone: the call it
+    races asks the others.
+
+    One instance serves one run: it says each kind of failure once for each change of model.
+    """
+
+    def __init__(self, choices: Sequence[tuple[str, Model]], cheaper: Callable[[str, str], bool] = never) -> None:
+        self._choices = choices
+        self._cheaper = cheaper
+        self._told: set[tuple[str, str | None, type[CallError]]] = set()
+
+    async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
+        """The reply of the first model that gives one."""
+        index, failures = 0, list[tuple[str, CallError]]()
+        while True:
+            name, model = self._choices[index]
+            spoken = planned = False
+            try:
+                async with aclosing(model.stream(_for(call, name, first=index == 0))) as chunks:
+                    async for chunk in chunks:
+                        if isinstance(chunk, Text | Reasoning):
+                            spoken = True
+                            planned = planned or (call.role == "orchestrator" and isinstance(chunk, Text))
+                        elif isinstance(chunk, Restarted):
+                            spoken = False
+                        yield replace(chunk, asked=name) if index and isinstance(chunk, Done) else chunk
+                return  # noqa: TRY300 - the loop ends here in the usual case
+            except CallError as error:
+                failures.append((name, error))
+            further = None if planned else self._after(index, failures[-1][1], call)
+            if further is None:
+                raise _altogether(failures)
+            for change in self._changes(*failures[-1], None if further == index else self._choices[further][0]):
+                yield change
+            if spoken:
+                yield Restarted()
+            call = replace(call, shorten=call.shorten or further == index)
+            index = further
+
+    def _after(self, index: int, error: CallError, call: Call) -> int | None:
+        """Which choice is asked after this one failed; the same one, for a shorter reply; or none."""
+        if call.duplicate and not isinstance(error, CircuitOpen):
+            return None
+        later = range(index + 1, len(self._choices))
+        if not isinstance(error, BudgetError):
+            return next(iter(later), None)
+        name = self._choices[index][0]
+        cheaper = next((choice for choice in later if self._cheaper(name, self._choices[choice][0])), None)
+        return index if cheaper is None and not call.shorten else cheaper
+
+    def _changes(self, name: str, error: CallError, instead: str | None) -> list[Notice]:
+        """What the run gives up by asking another model, or (None) for less, unless it was said before."""
+        change = (name, instead, type(error))
+        if change in self._told:
+            return []
+        self._told.add(change)
+        if instead is None:
+            return [Notice(RunDegraded(policy="budget", reason=f"{_why(name, error)}; asked for a shorter reply"))]
+        return [Notice(RunDegraded(policy="fallback", reason=f"{_why(name, error)}; asked {instead} instead"))]
+
+
+def _for(call: Call, name: str, *, first: bool) -> Call:
+    """The call as this model is asked; its identity stays that of the first choice."""
+    return call if first else replace(call, request=replace(call.request, model=name))
+
+
+def _why(name: str, error: CallError) -> str:
+    said = str(error)
+    return said if said.startswith(name) else f"{name}: {said}"
+
+
+def _altogether(failures: Sequence[tuple[str, CallError]]) -> CallError:
+    """The last error; if several models were asked, it says of each why it failed."""
+    first, last = failures[0][1], failures[-1][1]
+    if len({name for name, _ in failures}) == 1:
+        return last
+    error = type(last)(
+        "; ".join(dict.fromkeys(_why(name, error) for name, error in failures)),
+        status=last.status,
+        request_id=last.request_id,
+        retry_after=last.retry_after,
+        allowance=last.allowance,
+    )
+    error.__cause__ = first
+    return error

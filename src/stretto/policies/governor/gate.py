@@ -1,0 +1,94 @@
+"""Limits that are configured: calls in flight, requests and tokens a minute."""
+
+import math
+
+from msgspec import Struct
+
+HAIR = 1e-5
+"""Timers and floats do not meet exactly: what lacks no more than this is there."""
+
+TICK = 0.01
+"""Seconds by which a timer may be late without a loss: what was not sent in time may be sent at once."""
+
+
+class Bucket:
+    """A token bucket: fills at `rate` a second up to `size`, full at first. What is taken may leave a debt."""
+
+    __slots__ = ("_at", "_level", "rate", "size")
+
+    def __init__(self, rate: float, size: float) -> None:
+        self.rate = rate
+        self.size = self._level = size
+        self._at = -math.inf
+
+    def level(self, now: float) -> float:
+        """What is in it; less than nothing after a debt."""
+        if now > self._at:
+            self._level = min(self.size, self._level + (now - self._at) * self.rate)
+            self._at = now
+        return self._level
+
+    def ready_at(self, amount: float, now: float) -> float:
+        """From when so much may be taken; more than it can hold may be taken when it is full."""
+        lacking = min(amount, self.size) - self.level(now)
+        return now if lacking <= HAIR else now + lacking / self.rate
+
+    def take(self, amount: float, now: float) -> float:
+        """Take so much, or put it back if it is less than nothing; what is in it then."""
+        self._level = min(self.size, self.level(now) - amount)
+        return self._level
+
+
+class Configured(Struct, frozen=True):
+    """`parallel` requests in flight, `rpm` requests and `tpm` tokens a minute; None is no limit."""
+
+    parallel: int | None = None
+    rpm: float | None = None
+    tpm: float | None = None
+
+
+class Gate:
+    """Lets as many through as is configured.
+
+    The buckets hold one second's worth (at least one request), so a start is no burst.
+    """
+
+    def __init__(self, parallel: int | None = None, rpm: float | None = None, tpm: float | None = None) -> None:
+        self.in_flight = 0
+        self._configured: Configured | None = None
+        self.configure(Configured(parallel, rpm, tpm))
+
+    def configure(self, configured: Configured) -> None:
+        """Obey these limits from now on."""
+        if configured == self._configured:
+            return
+        self._configured = configured
+        self._parallel = math.inf if configured.parallel is None else configured.parallel
+        self._requests, self._tokens = _bucket(configured.rpm), _bucket(configured.tpm)
+
+    def opens_at(self, tokens: float, now: float) -> float:
+        """From when a request of so many tokens may go out, `now` if it may; infinite: when another has come back."""
+        if self.in_flight >= self._parallel:
+            return math.inf
+        opens = now
+        if self._requests:
+            opens = self._requests.ready_at(1.0, now)
+        return max(opens, self._tokens.ready_at(tokens, now)) if self._tokens else opens
+
+    def enter(self, tokens: float, now: float) -> None:
+        """One request goes out."""
+        self.in_flight += 1
+        if self._requests:
+            self._requests.take(1.0, now)
+        if self._tokens:
+            self._tokens.take(tokens, now)
+
+    def leave(self, excess: float, now: float) -> None:
+        """One request has come back; its tokens were estimated at so many more than they were."""
+        self.in_flight -= 1
+        if self._tokens and excess:
+            self._tokens.take(-excess, now)
+
+
+def _bucket(per_minute: float | None) -> Bucket | None:
+    return None if per_minute is None else Bucket(per_minute / 60, max(1.0, per_minute / 60))

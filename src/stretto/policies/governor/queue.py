@@ -1,0 +1,245 @@
+"""Waiting: who is served next, and when."""
+
+import asyncio
+import heapq
+import math
+from itertools import count
+from weakref import WeakKeyDictionary
+
+from stretto.calls import Call
+from stretto.policies.governor.gate import HAIR, Configured, Gate
+from stretto.policies.governor.lane import Lane, Passage
+
+_TURN = 8
+"""Every so manieth who goes out is the one who has waited longest: the least urgent come to their turn, too."""
+
+
+class Place:
+    """A call's place in a queue. It is kept by one that is sent back."""
+
+    __slots__ = ("_queue", "_told", "call", "characters", "future", "key", "ticket", "tokens")
+
+    def __init__(self, queue: "Queue", call: Call, ticket: int) -> None:
+        self._queue = queue
+        self.call = call
+        self.ticket = ticket
+        self.characters = sum(len(message.content) for message in call.request.messages)
+        self.tokens = queue.lane.estimate(call, self.characters)
+        self.key = call.urgency.key
+        self.future: asyncio.Future[Passage] | None = None
+
+    def __lt__(self, other: "Place") -> bool:
+        """Two entries of one place in a heap are alike."""
+        return False
+
+    @property
+    def waits(self) -> bool:
+        """Whether the call waits, and was not cancelled."""
+        return self.future is not None and not self.future.done()
+
+    def hastened(self) -> None:
+        """The call has become more urgent."""
+        self.key = self.call.urgency.key
+        if self.future is not None:
+            self._queue.push(self)
+
+
+class Queue:
+    """The calls that wait for the same gates: their workflow's `gate`, and the `lane` of their model."""
+
+    def __init__(self, governor: "Governor", gate: Gate, lane: Lane) -> None:
+        self.gate = gate
+        self.lane = lane
+        self._governor = governor
+        self._urgent: list[tuple[tuple[float, ...], int, Place]] = []
+        self._oldest: list[tuple[int, Place]] = []
+        self._waiting = 0
+        self._turn = 0
+        self._tokens = 0.0  # of the last call
+
+    @property
+    def spare(self) -> bool:
+        """Whether nobody waits and one more call could go out now."""
+        now = asyncio.get_running_loop().time()
+        return not self._waiting and self._opens_at(self._tokens, now) <= now + HAIR
+
+    def place(self, call: Call) -> Place:
+        """A place at the end of the queue, as far as the call is no more urgent than others."""
+        return Place(self, call, self._governor.ticket())
+
+    async def enter(self, place: Place) -> Passage:
+        """Wait until the request may go out; whoever entered must leave."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if not self._waiting and self._opens_at(place.tokens, now) <= now + HAIR:
+            return self._go(place, now)
+        place.key = place.call.urgency.key
+        future: asyncio.Future[Passage] = loop.create_future()
+        place.future = future
+        if not self._waiting:
+            self._governor.queues[self] = None
+        self._waiting += 1
+        heapq.heappush(self._oldest, (place.ticket, place))
+        place.call.urgency.hastened.append(place.hastened)
+        self.push(place)
+        try:
+            passage: Passage = await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                self.leave(future.result())  # it was let out and taken away in the same moment
+            elif place.future is not None:
+                self._remove(place)
+                self._governor.admit()
+            raise
+        finally:
+            place.call.urgency.hastened.remove(place.hastened)
+        return passage
+
+    def push(self, place: Place) -> None:
+        """Put a place where its urgency belongs."""
+        entry = (place.key, place.ticket, place)
+        heapq.heappush(self._urgent, entry)
+        if self._urgent[0] is entry:  # else whoever is in front is waited for already
+            self._governor.admit()
+
+    def leave(self, passage: Passage) -> None:
+        """A request came back, or never went out."""
+        now = asyncio.get_running_loop().time()
+        self.lane.leave(passage, now)
+        self.gate.leave(0.0 if passage.used is None else passage.tokens - passage.used, now)
+        self._governor.admit()
+
+    def next(self) -> Place | None:
+        """Who is served next; None if all who wait were cancelled in this moment."""
+        if self._turn == _TURN - 1:
+            return self.oldest()
+        while self._urgent:
+            key, _, place = self._urgent[0]
+            if place.waits and key == place.key:
+                return place
+            heapq.heappop(self._urgent)
+        return None
+
+    def oldest(self) -> Place | None:
+        """Who has waited longest."""
+        while self._oldest and not self._oldest[0][1].waits:
+            heapq.heappop(self._oldest)
+        return self._oldest[0][1] if self._oldest else None
+
+    def opens_at(self, now: float) -> float:
+        """From when the next one may go out."""
+        first = self.next()
+        return math.inf if first is None else self._opens_at(first.tokens, now)
+
+    def admit(self, now: float, *, oldest: bool) -> None:
+        """Let out who is next, or who has waited longest."""
+        place = self.oldest() if oldest else self.next()
+        assert place is not None  # noqa: S101 - the queue opens for somebody
+        future = place.future
+        assert future is not None  # noqa: S101 - it waits
+        self._remove(place)
+        if not future.done():  # else its caller was cancelled in this same moment, and has yet to hear of it
+            self._turn = (self._turn + 1) % _TURN
+            future.set_result(self._go(place, now))
+
+    def _go(self, place: Place, now: float) -> Passage:
+        passage = Passage(place.call, place.tokens, place.characters, now)
+        self._tokens = place.tokens
+        self.gate.enter(place.tokens, now)
+        self.lane.enter(passage)
+        return passage
+
+    def _opens_at(self, tokens: float, now: float) -> float:
+        return max(self.gate.opens_at(tokens, now), self.lane.opens_at(tokens, now))
+
+    def _remove(self, place: Place) -> None:
+        place.future = None
+        self._waiting -= 1
+        if not self._waiting:
+            self._urgent.clear()
+            self._oldest.clear()
+            del self._governor.queues[self]
+
+
+class Governor:
+    """All queues of an event loop, and the lanes of its providers' models."""
+
+    def __init__(self) -> None:
+        self.queues: dict[Queue, None] = {}
+        """Those in which somebody waits."""
+        self._gates: dict[str, Gate] = {}
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._tickets = count()
+        self._timer: asyncio.TimerHandle | None = None
+        self._turn = 0
+
+    def lane(self, key: str, model: str, configured: Configured, *, slow_start: bool = True) -> Lane:
+        """The lane of a model behind a key, the same for all who name it so.
+
+        If what is configured for the key has changed, the newest counts.
+        """
+        gate = self._gates.setdefault(key, Gate())
+        if configured != Configured():
+            gate.configure(configured)
+        return self._lanes.setdefault((key, model), Lane(gate, slow_start=slow_start))
+
+    def ticket(self) -> int:
+        """A number in the order of arrival."""
+        return next(self._tickets)
+
+    def admit(self) -> None:
+        """Let out everyone who may go now, and come back when the next one may."""
+        if not self.queues:
+            self._wake_at(None)
+            return
+        now = asyncio.get_running_loop().time()
+        while True:
+            opens, soonest = [], math.inf
+            for queue in self.queues:
+                at = queue.opens_at(now)
+                soonest = min(soonest, at)
+                if at <= now + HAIR:
+                    opens.append(queue)
+            if not opens:
+                self._wake_at(soonest)
+                return
+            self._turn = (self._turn + 1) % _TURN
+            first = opens[0] if len(opens) == 1 else min(opens, key=_age if not self._turn else _urgency)
+            first.admit(now, oldest=len(opens) > 1 and not self._turn)
+
+    def _wake_at(self, soonest: float | None) -> None:
+        timer = self._timer
+        if timer is not None and not timer.cancelled():
+            if soonest is not None and timer.when() <= soonest:
+                return  # that one will see to it
+            timer.cancel()
+        self._timer = None
+        if soonest is not None and soonest < math.inf:
+            self._timer = asyncio.get_running_loop().call_at(soonest, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self.admit()
+
+
+def _age(queue: Queue) -> float:
+    place = queue.oldest()
+    return math.inf if place is None else place.ticket
+
+
+def _urgency(queue: Queue) -> tuple[tuple[float, ...], float]:
+    place = queue.next()
+    return ((math.inf,), math.inf) if place is None else (place.key, place.ticket)
+
+
+# What is learned of a key's limits belongs to the process, not to a workflow; but those who wait for it are futures of
+# one loop, and a loop that is gone is not to be kept. So this is the one thing that a module of ours remembers.
+_governors: WeakKeyDictionary[asyncio.AbstractEventLoop, Governor] = WeakKeyDictionary()
+
+
+def governor() -> Governor:
+    """The governor of the running loop."""
+    loop = asyncio.get_running_loop()
+    if loop not in _governors:
+        _governors[loop] = Governor()
+    return _governors[loop]
