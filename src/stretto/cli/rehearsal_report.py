@@ -22,6 +22,7 @@ _WIDE = 200  # characters of a reason
 _COLUMNS = (
     "", "p50", "", "p95", "", "max", "p50", "", "p95", "max", "requests", "rejected", "in full", "in part", "not",
 )  # fmt: skip
+_TOLD = {"headers": "told in headers", "retry_after": "told only when to ask again", "nothing": "not told"}
 _GROUPS = {1: "makespan", 6: "cost", 10: "a run's", 12: "answered"}
 """Over which column each begins."""
 
@@ -142,7 +143,7 @@ def _head(report: Report) -> Iterator[str]:
     for name, provider in report.rehearsal.providers.items():
         rates = ((provider.rpm, "requests"), (provider.tpm, "tokens"))
         limits = [f"{value:,g} {what} a minute" for value, what in rates if value is not None]
-        told = f" and tells {provider.tells.replace('_', ' ')}" if limits else ""
+        told = f" ({_TOLD[provider.tells]})" if limits else ""
         known = provider.stands_for
         at_once = f", {known.parallel} calls at once" if known and known.parallel else ""
         faults = f", with {_many(len(provider.faults), 'fault')}" if provider.faults else ""

@@ -20,8 +20,9 @@ class Conditions(Struct, frozen=True):
     """What is assumed of the providers.
 
     `faults` go wrong at the named provider, or at each (None). `rpm`, `tpm`: what each permits a minute; None is what
-    the workflow is configured to keep to; `tells`: what each says of that. `subtasks`: how many a plan has; None is what the simulator makes of the
-    task. `profiles` are those of models, as written; the others are as the simulator has them.
+    the workflow is configured to keep to; `tells`: what each says of that. `subtasks`: how many a plan has; None is
+    what the simulator makes of the task. `profiles` are those of models, as written; the others are as the simulator
+    has them.
     """
 
     faults: tuple[tuple[str | None, Fault], ...] = ()
