@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import cpu, faults, makespan, memory, overshoot, startup, streaming, tail
+from bench import cpu, faults, limits, makespan, memory, overshoot, startup, streaming, tail
 from bench.table import Part, Row, Setting, heading, show
 
 _PARTS: dict[str, Callable[[Setting], Part]] = {
@@ -18,6 +18,8 @@ _PARTS: dict[str, Callable[[Setting], Part]] = {
     "limited": makespan.limited,
     "even": makespan.even,
     "long": makespan.long_limited,
+    "limits": limits.rows,
+    "governor": limits.governor,
     "tail": tail.rows,
     "overshoot": overshoot.rows,
     "streaming": streaming.rows,

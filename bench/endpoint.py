@@ -1,6 +1,7 @@
 """A chat-completions endpoint that costs next to nothing: a raw asyncio protocol and replies made beforehand.
 
-`python -m bench.endpoint [--rpm N --bucket N]` prints its port. `GET /stats` says what it has seen.
+`python -m bench.endpoint [--rpm N --bucket N --tpm N --tells headers]` prints its port. `GET /stats` says what it has
+seen. Every request costs `TOKENS` tokens; `--tells`: what is said of the limits, as in the simulator.
 """
 
 import argparse
@@ -21,6 +22,7 @@ _DELAY = re.compile(rb"lasts ([0-9.]+) s")
 _LENGTH = re.compile(rb"content-length:\s*(\d+)", re.IGNORECASE)
 _STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 _ID = '"id":"chatcmpl-1","created":1,"model":"bench"'
+TOKENS = 400
 _USAGE = '"usage":{"prompt_tokens":100,"completion_tokens":300}'
 
 
@@ -35,24 +37,44 @@ class Stats(Struct):
 
 
 class Bucket:
-    """So many requests a minute, and at most `size` at once; without a rate, any."""
+    """So many requests (or tokens) a minute, and at most `size` requests at once; without a rate, any."""
 
-    def __init__(self, rpm: float | None, size: float) -> None:
-        self._rate = rpm / 60 if rpm else None
-        self._size = self._tokens = size
+    def __init__(self, per_minute: float | None, size: float, cost: float = 1, tells: str = "retry_after") -> None:
+        self._limit = per_minute
+        self._rate = per_minute / 60 if per_minute else None
+        self._cost = cost
+        self._size = self._level = size * cost
         self._at = time.monotonic()
+        self._tells = tells
 
     def take(self) -> bool:
-        """Take one token, if there is one."""
+        """Take what one request costs, if it is there."""
         if self._rate is None:
             return True
         now = time.monotonic()
-        self._tokens = min(self._size, self._tokens + (now - self._at) * self._rate)
+        self._level = min(self._size, self._level + (now - self._at) * self._rate)
         self._at = now
-        if self._tokens < 1:
+        if self._level < self._cost:
             return False
-        self._tokens -= 1
+        self._level -= self._cost
         return True
+
+    def headers(self, *, refused: bool = False) -> bytes:
+        """What is told of it with an answer."""
+        if self._rate is None or self._tells == "nothing":
+            return b""
+        lines = ["Retry-After: 1"] if refused else []
+        if self._tells == "headers":
+            what = "requests" if self._cost == 1 else "tokens"
+            reset = (self._size - self._level) / self._rate
+            lines += [
+                f"x-ratelimit-limit-{what}: {self._limit:.0f}",
+                f"x-ratelimit-remaining-{what}: {int(self._level)}",
+                f"x-ratelimit-reset-{what}: {1000 * reset:.0f}ms",
+            ]
+            if refused:
+                lines.append(f"retry-after-ms: {1000 * (self._cost - self._level) / self._rate:.0f}")
+        return "".join(f"{line}\r\n" for line in lines).encode()
 
 
 class Connection(asyncio.Protocol):
@@ -91,27 +113,30 @@ class Connection(asyncio.Protocol):
             return
         if not self._bucket.take():
             self._stats.rejected += 1
-            self._transport.write(_plain(b'{"error":{"message":"slow down"}}', b"429 Too Many", b"Retry-After: 1\r\n"))
+            headers = self._bucket.headers(refused=True)
+            self._transport.write(_plain(b'{"error":{"message":"slow down"}}', b"429 Too Many", headers))
             return
+        told = self._bucket.headers()
         self._stats.requests += 1
         self._stats.in_flight += 1
         self._stats.peak = max(self._stats.peak, self._stats.in_flight)
         role, job = parse(model[1].decode())
         if role == "work" and not job.tokens:
-            self._reply_whole(request)
+            self._reply_whole(request, told)
         else:
             # Streams that were asked for in one moment do not tick in one moment.
             phase = self._stats.requests * 0.618 % 1 / job.rate if role == "work" else 0.0
-            self._stream(_events(role, job), 0, self._loop.time() + phase)
+            self._stream(_events(role, job), 0, self._loop.time() + phase, told)
 
-    def _reply_whole(self, request: bytes) -> None:
+    def _reply_whole(self, request: bytes, told: bytes) -> None:
         delay = _DELAY.search(request)
+        reply = _with(_WORKER, told)
         if delay and float(delay[1]):
-            self._loop.call_later(float(delay[1]), self._write_last, _WORKER)
+            self._loop.call_later(float(delay[1]), self._write_last, reply)
         else:
-            self._write_last(_WORKER)
+            self._write_last(reply)
 
-    def _stream(self, events: Events, at: int, since: float) -> None:
+    def _stream(self, events: Events, at: int, since: float, told: bytes) -> None:
         """Write the events that are due, and come back for the next."""
         if self._transport.is_closing():
             self._stats.in_flight -= 1
@@ -119,12 +144,12 @@ class Connection(asyncio.Protocol):
         start, due = at, self._loop.time() - since + 1e-4
         while at < len(events) and events[at][0] <= due:
             at += 1
-        data = b"".join([_STREAM if start == 0 and at else b"", *(event for _, event in events[start:at])])
+        data = b"".join([_with(_STREAM, told) if start == 0 and at else b"", *(event for _, event in events[start:at])])
         if at == len(events):
             self._write_last(data)
         else:
             self._transport.write(data)
-            self._loop.call_at(since + events[at][0], self._stream, events, at, since)
+            self._loop.call_at(since + events[at][0], self._stream, events, at, since, told)
 
     def _write_last(self, data: bytes) -> None:
         self._stats.in_flight -= 1
@@ -135,6 +160,10 @@ class Connection(asyncio.Protocol):
 def _plain(body: bytes, status: bytes = b"200 OK", headers: bytes = b"") -> bytes:
     head = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\n%bContent-Length: %d\r\n\r\n"
     return head % (status, headers, len(body)) + body
+
+
+def _with(reply: bytes, headers: bytes) -> bytes:
+    return reply.replace(b"\r\n", b"\r\n" + headers, 1) if headers else reply
 
 
 def _whole(text: str) -> bytes:
@@ -189,9 +218,12 @@ def main() -> None:
     """Serve until killed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rpm", type=float)
+    parser.add_argument("--tpm", type=float)
     parser.add_argument("--bucket", type=float, default=20)
+    parser.add_argument("--tells", default="retry_after")
     given = parser.parse_args()
-    asyncio.run(_serve(Bucket(given.rpm, given.bucket)))
+    cost = TOKENS if given.tpm else 1
+    asyncio.run(_serve(Bucket(given.tpm or given.rpm, given.bucket, cost, given.tells)))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ _PATIENCE, _LONGEST_PATIENCE = 0.5, 16.0  # seconds before a refused window is t
 _FEW = 3.0  # in flight are no crowd
 _DECREASE = 0.9
 _LEAST, _LEAST_OF_GUESS = 0.7, 0.5
-_GUESSED_GROWTH = 0.5  # a second, of its logarithm
-_INCREASE = 0.08  # requests a second, a second, at a pace of one a second; grows with the root of the pace
+_GUESSED_GROWTH = 0.35  # a second, of its logarithm
+_INCREASE = 0.04  # requests a second, a second, at a pace of one a second; grows with the root of the pace
 
 
 class Window:
@@ -130,6 +130,10 @@ class Pace:
             least = self.rate(refused) * (_LEAST_OF_GUESS if self._guessed else _LEAST)
         self._rate, self._guessed, self._since, self._next_at = max(_DECREASE * rate, least), False, begin, begin
 
+    def keep(self, now: float) -> None:
+        """Go on at this pace, and quicken it slowly."""
+        self._rate, self._guessed, self._since = self.rate(now), False, now
+
     def lift(self) -> None:
         """Forget the pace."""
         self._rate = None
@@ -151,11 +155,12 @@ class Learned:
         self._round_at = -math.inf  # when the first refusal of the last round came
         self._refused_at, self._refused_number = -math.inf, 0  # when that one went out, and its number
         self._refused = 0  # refused since, of those that went out after it
+        self._together, self._through = 0, 0.0  # refused in this round; let through before it, a second
 
     @property
     def crowded(self) -> bool:
-        """Whether refusals mean that too many are in flight: then the others need not pause."""
-        return self._means == "crowd"
+        """Whether refusals surely mean that too many are in flight: then the others need not pause."""
+        return self._means == "crowd" and not self._pace.known
 
     def opens_at(self, now: float) -> float:
         """From when one more may go out."""
@@ -164,8 +169,8 @@ class Learned:
 
     def enter(self, now: float) -> tuple[int, bool]:
         """One request goes out: its number, and whether it had to wait for the pace."""
-        if not self.sent:
-            self._refused_at = now
+        if not self.window.in_flight and self._means == "unrefused":
+            self._refused_at, self._refused_number, self._refused = now, self.sent, 0
         self.sent += 1
         self.window.enter(now)
         if self._means in ("unknown", "crowd") and self.window.size > 1.25 * self._crowd + 3:
@@ -181,9 +186,14 @@ class Learned:
         others = self.window.in_flight - 1.0
         if sent_at <= self._round_at:  # it went out together with one that was refused before it
             self._refused += number > self._refused_number
+            self._together += 1
             if self._means == "unknown":
                 self._crowd = min(self._crowd, others)
                 self.window.size = max(1.0, min(self.window.size, _DECREASE * others))
+            elif self._means == "crowd" and self._together > _FEW:
+                # A window that grows by one is refused one at a time.
+                self._means = "pace"
+                self._pace.guess(self._through, begin)
             return False
         through, seconds = number - self._refused_number - 1 - self._refused, sent_at - self._refused_at
         self._round_at, self._refused_at, self._refused_number, self._refused = now, sent_at, number, 0
@@ -191,37 +201,39 @@ class Learned:
             self._means = "unrefused"
             self.window.close()
             return False
-        self._interpret(others, paced=paced)
+        self._together, self._through = 1, max(1, through) / max(seconds, 0.01)
+        self._interpret(others, now, paced=paced)
         if self._means == "unknown":
             pause = max(_FIRST, begin - now)
             self._pace.guess(max(through / (seconds + pause), 1.0 / pause), begin)
         elif self._means == "pace":
-            self._pace.learn(max(1, through) / max(seconds, 0.01), sent_at, begin)
+            self._pace.learn(self._through, sent_at, begin)
         if self._means in ("unknown", "crowd"):
             self.window.shrink(_DECREASE * others, begin)
         return through > 0
 
-    def _interpret(self, others: float, *, paced: bool) -> None:
+    def _interpret(self, others: float, now: float, *, paced: bool) -> None:
         """What the first refusal of a round means."""
         if self._means == "unrefused" or (self._means == "pace" and not paced):
             self._means, self._crowd, self.window.careful = "unknown", others, False
         elif self._means == "unknown" and others >= max(_FEW, (1.0 if paced else 0.9) * self._crowd):
-            self.means_crowd(others)
+            self._means, self._crowd, self.window.careful = "crowd", others, True
+            if paced:  # it may have been the pace after all, and all at once would be refused together
+                self._pace.keep(now)
+            else:
+                self._pace.lift()
         elif self._means != "crowd" or others < 0.75 * self._crowd:
+            if self._means == "crowd":
+                self._pace.lift()  # it was not what held requests back, so it says nothing
             self._means = "pace"
             self.window.open()
-
-    def means_crowd(self, others: float) -> None:
-        """Too many were in flight."""
-        self._means, self._crowd, self.window.careful = "crowd", others, True
-        self._pace.lift()
 
     def overloaded(self, sent_at: float, now: float) -> None:
         """A request met an overloaded provider (503)."""
         others = self.window.in_flight - 1.0
         if sent_at > self._round_at:
             self._round_at = now
-            self.means_crowd(others)
+            self._means, self._crowd, self.window.careful = "crowd", others, True
             self.window.shrink(_DECREASE * others, now)
 
     def open(self) -> None:
