@@ -132,6 +132,21 @@ def test_no_key_is_needed_and_nothing_is_sent(terminal: Terminal) -> None:
     assert not terminal.store.exists()
 
 
+def test_without_a_model_the_simulators_own_is_rehearsed_and_no_server_is_looked_for(terminal: Terminal) -> None:
+    done = terminal("rehearse", *SMALL, TASK)
+    assert done.err == "stretto: no model is named, so sim:default is rehearsed; -m names another\n"
+    assert terminal("rehearse", "-q", *SMALL, TASK).err == ""
+    named = terminal("rehearse", *SMALL, TASK, GROQ_API_KEY="not a key at all")
+    assert "assumed: groq:" in named.out
+
+
+def test_limits_of_a_local_server_are_kept_to(terminal: Terminal) -> None:
+    done = terminal("rehearse", "-m", "ollama:any", *SMALL, TASK)
+    assert "assumed: ollama permits any rate, 4 calls at once" in done.out
+    slow, quick = (as_it_is(terminal, "-m", model, "--subtasks", "40") for model in ("ollama:any", "sim:any"))
+    assert slow["makespan"]["p50"] > quick["makespan"]["p50"]
+
+
 def test_a_model_keeps_its_price_and_a_free_one_costs_nothing(terminal: Terminal) -> None:
     cheap = as_it_is(terminal, "-w", "./mine.toml")["cost"]
     terminal.write("dear.toml", MINE.replace("input = 1\noutput = 2", "input = 4\noutput = 8"))
@@ -147,12 +162,14 @@ def test_an_unknown_price_is_said_once_and_makes_the_cost_unknown(terminal: Term
 
 
 def test_a_rate_the_provider_permits_rejects_and_one_the_workflow_knows_does_not(terminal: Terminal) -> None:
-    unknown = as_it_is(terminal, "--subtasks", "30", "--provider-rpm", "60")
+    unknown = as_it_is(terminal, "--subtasks", "30", "--provider-rpm", "60", "--provider-tells", "nothing")
     terminal.write("known.toml", MINE + "rpm = 60\n")
     known = as_it_is(terminal, "--subtasks", "30", "-w", "./known.toml", "-m", "mine:worker")
     assert unknown["rejected"]["mean"] > 0
     assert unknown["answered"]["full"] == 1
     assert known["rejected"]["max"] == 0
+    told = as_it_is(terminal, "--subtasks", "30", "--provider-rpm", "60", "--provider-tells", "headers")
+    assert told["rejected"]["mean"] < unknown["rejected"]["mean"]
     assert min(unknown["makespan"]["min"], known["makespan"]["min"]) > 28
 
 

@@ -104,10 +104,8 @@ class Pool:
             return simulated.connect(model, self._limits.timeout), lane
         provider = from_environment(name, provider, os.environ)
         key = key_of(name, provider, os.environ)
-        configured = Configured(provider.parallel, provider.rpm, provider.tpm)
-        untold = configured == Configured() and not provider.local
         # Two names for one key at one address are one lane, in whatever workflow of this process.
-        lane = governor().lane(f"{provider.base_url} {key}", model, configured, slow_start=untold)
+        lane = governor().lane(f"{provider.base_url} {key}", model, _configured(provider), slow_start=_untold(provider))
         if self._endpoints is None:
             from stretto.models import chat  # aiohttp is half of the start-up, and the simulator needs none of it
 
@@ -121,8 +119,18 @@ def nobody_is_paid(provider: AnyProvider) -> bool:
 
 
 def _simulated_lane(provider: Simulator, *, limited: bool) -> Lane:
-    """The lane of a simulated provider; a stand-in's limits are known as far as those of the one it stands for."""
-    if not isinstance(provider, StandIn):
+    """The lane of a simulated provider; a stand-in's is that of the one it stands for."""
+    known = provider.stands_for if isinstance(provider, StandIn) else None
+    if known is None:
         return Lane(Gate(), slow_start=limited)
-    known = provider.known_parallel, provider.known_rpm, provider.known_tpm
-    return Lane(Gate(*known), slow_start=limited and not any(known))
+    configured = _configured(known)
+    return Lane(Gate(configured.parallel, configured.rpm, configured.tpm), slow_start=_untold(known))
+
+
+def _configured(provider: Provider) -> Configured:
+    return Configured(provider.parallel, provider.rpm, provider.tpm)
+
+
+def _untold(provider: Provider) -> bool:
+    """Whether nobody knows a provider's limits before it was asked."""
+    return _configured(provider) == Configured() and not provider.local

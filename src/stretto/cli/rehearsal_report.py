@@ -22,6 +22,7 @@ _WIDE = 200  # characters of a reason
 _COLUMNS = (
     "", "p50", "", "p95", "", "max", "p50", "", "p95", "max", "requests", "rejected", "in full", "in part", "not",
 )  # fmt: skip
+_TOLD = {"headers": "told in headers", "retry_after": "told only when to ask again", "nothing": "not told"}
 _GROUPS = {1: "makespan", 6: "cost", 10: "a run's", 12: "answered"}
 """Over which column each begins."""
 
@@ -41,7 +42,7 @@ class Report(Struct, frozen=True):
     rows: tuple[tuple[Variation, Figures], ...]
 
 
-class Counted:
+class Tally:
     """How many trials are done, on stderr: one line that changes on a terminal, else a line every few seconds."""
 
     def __init__(self, *, quiet: bool) -> None:
@@ -140,9 +141,13 @@ def _head(report: Report) -> Iterator[str]:
             f"a second, {model.length:.0f} tokens from a worker ({_basis(model, report.recorded)})"
         )
     for name, provider in report.rehearsal.providers.items():
-        limits = [f"{value:,g} {what} a minute" for value, what in _permitted(provider.rpm, provider.tpm)]
+        rates = ((provider.rpm, "requests"), (provider.tpm, "tokens"))
+        limits = [f"{value:,g} {what} a minute" for value, what in rates if value is not None]
+        told = f" ({_TOLD[provider.tells]})" if limits else ""
+        known = provider.stands_for
+        at_once = f", {known.parallel} calls at once" if known and known.parallel else ""
         faults = f", with {_many(len(provider.faults), 'fault')}" if provider.faults else ""
-        yield f"assumed: {name} permits {' and '.join(limits) or 'any rate'}{faults}"
+        yield f"assumed: {name} permits {' and '.join(limits) or 'any rate'}{told}{at_once}{faults}"
     wanted, most = report.subtasks, report.configured.max_subtasks
     if wanted is not None:
         raised = f" (max_subtasks is {most}: a run needs --max-subtasks {wanted})" if wanted > most else ""
@@ -163,10 +168,6 @@ def _basis(model: _Assumed, recorded: Recorded | None) -> str:
 
 def _many(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def _permitted(rpm: float | None, tpm: float | None) -> list[tuple[float, str]]:
-    return [(value, what) for value, what in ((rpm, "requests"), (tpm, "tokens")) if value is not None]
 
 
 def _table(report: Report) -> list[str]:
@@ -223,6 +224,8 @@ def _change(value: float | Decimal, base: float | Decimal) -> str:
 
 def _share(share: float) -> str:
     percent = 100 * share
+    if 0 < percent < 0.05:
+        return "<0.1 %"
     return f"{percent:.0f} %" if percent == round(percent) else f"{percent:.1f} %"
 
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from stretto.errors import ConfigError
 from stretto.models.providers import Provider
 from stretto.models.simulator import Fault, Profile, Simulator, StandIn
+from stretto.models.simulator.settings import Tells
 from stretto.pool import AnyProvider
 from stretto.types import Definition, Limits, Price
 from stretto.workflow import Workflow
@@ -19,13 +20,15 @@ class Conditions(Struct, frozen=True):
     """What is assumed of the providers.
 
     `faults` go wrong at the named provider, or at each (None). `rpm`, `tpm`: what each permits a minute; None is what
-    the workflow is configured to keep to. `subtasks`: how many a plan has; None is what the simulator makes of the
-    task. `profiles` are those of models, as written; the others are as the simulator has them.
+    the workflow is configured to keep to; `tells`: what each says of that. `subtasks`: how many a plan has; None is
+    what the simulator makes of the task. `profiles` are those of models, as written; the others are as the simulator
+    has them.
     """
 
     faults: tuple[tuple[str | None, Fault], ...] = ()
     rpm: float | None = None
     tpm: float | None = None
+    tells: Tells | None = None
     subtasks: int | None = None
     profiles: Mapping[str, Profile] = {}
 
@@ -83,12 +86,13 @@ def _stand_in(name: str, provider: AnyProvider, conditions: Conditions) -> Stand
         "faults": (*simulator.faults, *(fault for at, fault in conditions.faults if at in (None, name))),
         "rpm": conditions.rpm or simulator.rpm,
         "tpm": conditions.tpm or simulator.tpm,
+        "tells": conditions.tells or simulator.tells,
         "subtasks": conditions.subtasks or simulator.subtasks,
         "profiles": {**simulator.profiles, **learned},
         "grain": "line",
     }
     if isinstance(provider, Provider):
-        told |= {f"known_{key}": getattr(provider, key) for key in ("parallel", "rpm", "tpm")}
+        told["stands_for"] = replace(provider, base_url="", key_env=None, headers={})  # nothing there is needed
     return StandIn(**told)
 
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto.errors import ConfigError
+from stretto.models.providers import Provider
 from stretto.models.simulator.faults import Fault
 
 Grain = Literal["token", "line"]
@@ -105,12 +106,9 @@ class Simulator(Struct, frozen=True):
 
 
 class StandIn(Simulator, frozen=True):
-    """A simulator in the place of a real provider.
+    """A simulator in the place of a real provider, if it `stands_for` one.
 
-    `known_parallel`, `known_rpm`, `known_tpm`: the provider's limits as far as the configuration tells them; what goes
-    to it keeps to these, as it would to the provider's.
+    What goes to it keeps to the limits that the configuration tells of that provider, as it would in earnest.
     """
 
-    known_parallel: int | None = None
-    known_rpm: float | None = None
-    known_tpm: float | None = None
+    stands_for: Provider | None = None

@@ -1,0 +1,148 @@
+"""What `stretto rehearse` takes beside the options of `run`."""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar, get_args
+
+import click
+
+from stretto.cli.help import option
+from stretto.config import number
+from stretto.config.values import limits_of, nearest
+from stretto.errors import ConfigError
+from stretto.models.simulator import Fault, parse_fault
+from stretto.models.simulator.settings import Tells
+from stretto.rehearsal import Rehearsal, Variation, vary
+from stretto.types import Limits
+
+F = TypeVar("F", bound=Callable[..., Any])
+_RUNS = 200
+_AT = re.compile(r"([\w-]+):\s+(.+)", re.DOTALL)
+
+
+def _faults(ctx: click.Context, param: click.Parameter, written: tuple[str, ...]) -> list[tuple[str | None, Fault]]:
+    """Each fault with the provider it goes wrong at, None for all."""
+    found: list[tuple[str | None, Fault]] = []
+    for fault in written:
+        at = _AT.fullmatch(fault)
+        try:
+            found.append((at[1], parse_fault(at[2])) if at else (None, parse_fault(fault)))
+        except ConfigError as error:
+            raise click.BadParameter(str(error), ctx, param) from error
+    return found
+
+
+def _rate(ctx: click.Context, param: click.Parameter, written: str | None) -> float | None:
+    try:
+        rate = None if written is None else number(written, "")
+    except ConfigError as error:
+        raise click.BadParameter(str(error).removeprefix(": "), ctx, param) from error
+    if rate == 0:
+        raise click.BadParameter("must be more than 0", ctx, param)
+    return rate
+
+
+def rehearsal_options(command: F) -> F:
+    """How often is rehearsed, what is varied, and what is assumed of the providers."""
+
+    def rehearsal(*names: str, text: str, **kind: Any) -> Callable[[F], F]:
+        return option(*names, section="Rehearsal", help=text, **kind)
+
+    options = (
+        rehearsal(
+            "--runs",
+            type=click.IntRange(min=1),
+            metavar="N",
+            default=_RUNS,
+            show_default=True,
+            text="Runs of every row.",
+        ),
+        rehearsal(
+            "--subtasks",
+            type=click.IntRange(min=1),
+            metavar="N",
+            text="Subtasks of every plan.  [default: with --like as many as there, else 3 to 6]",
+        ),
+        rehearsal(
+            "--vary",
+            "varied",
+            multiple=True,
+            metavar="LIMIT=VALUE",
+            text="A limit to change in a row of its own, for example parallel=16. Repeatable.  "
+            "[default: half and double parallel, budget and deadline; hedge]",
+        ),
+        rehearsal(
+            "--like",
+            metavar="RUN",
+            text="Take speeds and lengths from recorded runs: the id of one, last, or all (the newest 100).  "
+            "[default: the simulator's own]",
+        ),
+        rehearsal(
+            "--fault",
+            "--faults",
+            "faults",
+            callback=_faults,
+            multiple=True,
+            metavar="[PROVIDER: ]FAULT",
+            text='What goes wrong: "429 rate=0.1", "together: 500 always role=worker"; see `stretto sim`. Repeatable.  '
+            "[default: nothing]",
+        ),
+        rehearsal(
+            "--provider-rpm",
+            callback=_rate,
+            metavar="N",
+            text="Requests a minute that every provider permits; --rpm is what the workflow keeps to.  "
+            "[default: rpm of [providers.NAME], else no limit]",
+        ),
+        rehearsal(
+            "--provider-tpm",
+            callback=_rate,
+            metavar="N",
+            text="Tokens a minute that every provider permits.  [default: tpm of [providers.NAME], else no limit]",
+        ),
+        rehearsal(
+            "--provider-tells",
+            type=click.Choice(get_args(Tells)),
+            text="What every provider says of its limits: all in headers, when to ask again after a 429, or nothing.  "
+            "[default: headers]",
+        ),
+        rehearsal(
+            "--seed",
+            type=int,
+            metavar="N",
+            default=0,
+            show_default=True,
+            text="Another seed, other chances; the same seed, the same figures.",
+        ),
+    )
+    for decorate in reversed(options):
+        command = decorate(command)
+    return command
+
+
+def variations_of(rehearsal: Rehearsal, varied: tuple[str, ...]) -> list[Variation]:
+    """What --vary says, each checked as the flag of its limit would be."""
+    found = []
+    for written in varied:
+        name, equals, value = written.partition("=")
+        key = name.strip().replace("-", "_")
+        if not equals or key not in Limits.__struct_fields__:
+            known = ", ".join(Limits.__struct_fields__)
+            hint = nearest(key, Limits.__struct_fields__) or f"; there are {known}"
+            raise click.UsageError(f"--vary {written}: write LIMIT=VALUE, and {name!r} is no limit{hint}")
+        try:
+            changed = getattr(limits_of({key: _value(value.strip())}, "limits"), key)
+            found.append(vary(rehearsal.definition.limits, key, changed))
+            rehearsal.workflow(found[-1].limits, 0)
+        except ConfigError as error:
+            raise click.UsageError(f"--vary {written}: {error}") from error
+    return found
+
+
+def _value(text: str) -> Any:
+    """A value as TOML would have it: a number if it is one, nothing if it says so, else a text."""
+    if text == "none":
+        return None
+    if re.fullmatch(r"-?\d+", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"-?\d*\.\d+", text) else text
