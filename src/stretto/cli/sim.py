@@ -1,6 +1,7 @@
 """`stretto sim`."""
 
 import asyncio
+from typing import get_args
 
 import click
 
@@ -8,6 +9,7 @@ from stretto.cli import say
 from stretto.cli.help import Command, option
 from stretto.errors import ConfigError
 from stretto.models.simulator import PROFILES, Fault, Simulator, parse_fault
+from stretto.models.simulator.settings import Tells
 
 _NUMBER = click.FloatRange(min=0, min_open=True)
 
@@ -49,6 +51,19 @@ def _faults(ctx: click.Context, param: click.Parameter, written: tuple[str, ...]
 @option("--rpm", type=_NUMBER, metavar="N", help="Requests a minute it permits.  [default: no limit]")
 @option("--tpm", type=_NUMBER, metavar="N", help="Tokens a minute it permits.  [default: no limit]")
 @option(
+    "--bucket",
+    type=_NUMBER,
+    metavar="N",
+    help="Requests that may come at once under --rpm.  [default: 2 seconds' worth]",
+)
+@option(
+    "--tells",
+    type=click.Choice(get_args(Tells)),
+    default="headers",
+    show_default=True,
+    help="What it says of its limits: in headers, only in the Retry-After of a refusal, or nothing.",
+)
+@option(
     "--ttft",
     type=click.FloatRange(min=0),
     metavar="SECONDS",
@@ -67,6 +82,8 @@ def sim(
     faults: tuple[Fault, ...],
     rpm: float | None,
     tpm: float | None,
+    bucket: float | None,
+    tells: Tells,
     ttft: float | None,
     tokens_per_second: float | None,
 ) -> None:
@@ -82,7 +99,16 @@ def sim(
     """
     from stretto.server.sim import serve  # the HTTP server is loaded when one is wanted
 
-    simulator = Simulator(seed=seed, faults=faults, rpm=rpm, tpm=tpm, ttft=ttft, tokens_per_second=tokens_per_second)
+    simulator = Simulator(
+        seed=seed,
+        faults=faults,
+        rpm=rpm,
+        tpm=tpm,
+        bucket=bucket,
+        tells=tells,
+        ttft=ttft,
+        tokens_per_second=tokens_per_second,
+    )
 
     def ready(url: str) -> None:
         say(f"simulated endpoint at {url} (no language model); Ctrl-C stops it")

@@ -1,27 +1,21 @@
 """Seconds as headers and messages write them."""
 
 import math
-import re
 import time
 
-_DURATION = re.compile(
-    r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?$"
-)
-_SCALE = (86400.0, 3600.0, 60.0, 1.0, 0.001)
+from stretto.amounts import seconds
+
 _EPOCH = 1e9  # a reset this large is a point in time, not a wait
 
 
 def duration(text: str) -> float | None:
     """Seconds in `1.5`, `120ms`, `6m0s`, `1h2m3s`, or until an epoch time; None if it is none of these."""
-    seconds = number(text)
-    if seconds is not None:
-        if seconds > _EPOCH * 1000:
-            seconds /= 1000
-        return max(0.0, seconds - time.time()) if seconds > _EPOCH else max(0.0, seconds)
-    match = _DURATION.match(text.strip())
-    if not match or not any(match.groups()):
-        return None
-    return sum(float(part) * scale for part, scale in zip(match.groups(), _SCALE, strict=True) if part)
+    plain = number(text)
+    if plain is None:
+        return seconds(text)
+    if plain > _EPOCH * 1000:
+        plain /= 1000
+    return max(0.0, plain - time.time()) if plain > _EPOCH else max(0.0, plain)
 
 
 def number(text: str) -> float | None:

@@ -8,6 +8,7 @@ from typing import get_args
 
 from msgspec import Struct, field
 
+from stretto.amounts import seconds
 from stretto.errors import ConfigError
 from stretto.models.simulator.dice import dice
 from stretto.models.simulator.refusals import Refusal, out_of_quota, refusal
@@ -28,9 +29,6 @@ _FIELDS = {
     "seconds": "seconds", "every": "every", "size": "size",
 }  # fmt: skip
 """The field of a `Fault` that each word of a fault's text sets."""
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smh]))+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smh])")
 _BYTES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)(B|KB|MB|)", re.IGNORECASE)
 
@@ -164,18 +162,17 @@ def _read(text: str, name: str, value: str) -> object:
             case "rate":
                 return float(value)
             case _:
-                return _duration(value)
+                return _seconds(value)
     except ValueError:
         what = {"size": "size; write bytes, or 300KB, 10MB", "times": "number", "rate": "number"}
         wanted = what.get(name, "time; write seconds, or 250ms, 20s, 1m30s")
         raise ConfigError(f"fault {text!r}: {name}={value} is no {wanted}") from None
 
 
-def _duration(text: str) -> float:
+def _seconds(text: str) -> float:
     """Seconds in `20s`, `250ms`, `1m30s`, `2.5`; raises `ValueError` for anything else."""
-    if _DURATION.fullmatch(text):
-        return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
-    return float(text)
+    found = seconds(text)
+    return float(text) if found is None else found  # what a fault cannot have, below 0 say, is for it to refuse
 
 
 def _bytes(text: str) -> int:
