@@ -58,7 +58,7 @@ DEFAULTS: dict[RoleName, str] = {"orchestrator": ORCHESTRATOR, "worker": WORKER,
 # `{word}` is a placeholder and `{{word}}` the literal `{word}`; every other brace is just a brace (JSON examples).
 _WORD = re.compile(r"\{\{([A-Za-z_]\w*)\}\}|\{([A-Za-z_]\w*)\}")
 
-_LONGEST_LINE = 500
+LONGEST_LINE = 500
 
 
 def template(role: RoleName, prompt: str | None) -> str:
@@ -131,4 +131,4 @@ def results_text(subtasks: Sequence[Subtask], results: Mapping[str, Result], pla
 def _line(description: str) -> str:
     """Enough of a description to know which one it is."""
     line = " ".join(description.split())
-    return line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "…"
+    return line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + "…"

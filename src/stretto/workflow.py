@@ -183,10 +183,10 @@ def _check_models(role: Role, place: str, providers: Mapping[str, AnyProvider]) 
 
 def _settled(limits: Limits) -> Limits:
     """Limits with money as `Decimal`, from a number or a text as well."""
-    if limits.budget is None or isinstance(limits.budget, Decimal):
+    if limits.budget is None:
         return limits
-    budget = money(str(limits.budget))
-    if budget is None:
+    budget = limits.budget if isinstance(limits.budget, Decimal) else money(str(limits.budget))
+    if budget is None or not budget.is_finite():
         raise ConfigError(f"limits.budget: {limits.budget!r} is no amount of US dollars; write Decimal('0.50')")
     return replace(limits, budget=budget)
 

@@ -25,6 +25,8 @@ _CUT = {
     SHORTENED: "the budget allowed for no longer reply",
 }
 
+_SKIPPED = "the budget was too small for it"
+
 Answer = tuple[str, AnswerState]
 """A text, and whether it is whole."""
 
@@ -78,6 +80,7 @@ class Execution:
         try:
             async with self._working(), aclosing(self._plan.subtasks()) as plan:
                 async for subtask in plan:
+                    self._account.keep(_entry(subtask))
                     self._urgencies.plan(subtask)
                     self._performing[subtask.id] = workers.create_task(self._perform(subtask))
         except TimeoutError:
@@ -121,7 +124,7 @@ class Execution:
         except BudgetError as error:
             self._errors.append(error)
             self._degrade("budget", "subtasks are skipped, those of the least value first")
-            return Result(subtask.id, "skipped", error=str(error))
+            return Result(subtask.id, "skipped", error=_SKIPPED)
         except CallError as error:
             self._errors.append(error)
             return Result(subtask.id, "failed", error=str(error))
@@ -187,7 +190,7 @@ class Execution:
         more = f" (and {len(reasons) - 3} other reasons)" if len(reasons) > 3 else ""
         told = f"none of {len(results)} subtasks has a result: {'; '.join(reasons[:3])}{more}"
         if self._errors and all(isinstance(error, BudgetError) for error in self._errors):
-            return BudgetError(told)
+            return BudgetError(f"{told}; {self._errors[0]}")
         if self._deadline and self._deadline.passed and not self._errors:
             return DeadlineError(f"{self._late('before any subtask was done')}; {told}")
         error = WorkError(told)
@@ -207,6 +210,11 @@ class Execution:
         if policy + reason not in self._degraded:
             self._degraded.add(policy + reason)
             self._journal.append(e.RunDegraded(policy=policy, reason=reason))
+
+
+def _entry(subtask: Subtask) -> str:
+    """What the synthesizer will read of a subtask beside its result: its place in the list of what is missing."""
+    return f"- {subtask.type}: {subtask.description[: prompts.LONGEST_LINE]} (skipped: {_SKIPPED})\n"
 
 
 def _deadline(definition: Definition) -> Deadline | None:
