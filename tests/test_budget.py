@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from models import Beat, Scripted, call, listen, outcome
 from stretto.calls import Done, Sent
-from stretto.errors import BudgetError, CutError, RequestError
+from stretto.errors import BudgetError, CutError, RequestError, ServerError
 from stretto.policies.account import Account, Amount, Wish
 from stretto.policies.budget import Budget
 from stretto.policies.prices import Prices
@@ -194,6 +194,7 @@ def test_an_unknown_price_is_unknown_and_not_nothing() -> None:
         (True, CutError("cut"), Usage(108, 4)),  # what was heard
         (False, CutError("cut"), Usage(108, 4096)),  # nobody knows how far it came
         (True, RequestError("no"), Usage()),  # a refused request costs nothing
+        (False, ServerError("500"), Usage(108)),  # no reply began
     ],
 )
 def test_a_failed_attempt_settles_at_its_estimate(stream: bool, error: Exception, lost: Usage) -> None:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from stretto import events as e
 from stretto.cli import ANSWERED, BROKEN_PIPE, INTERRUPTED, PARTIAL, report, say
 from stretto.cli.progress import Progress
-from stretto.errors import PlanError, StrettoError
+from stretto.errors import BudgetError, DeadlineError, PlanError, StrettoError
 from stretto.run_stream import RunStream
 
 
@@ -30,6 +30,18 @@ class Output(Struct, frozen=True):
 def carry(stream: RunStream, output: Output, progress: Progress) -> int:
     """Carry a run to its end and return the exit code; every error has been reported then."""
     return asyncio.run(_Carrier(stream, output, progress).carry())
+
+
+def _remedy(error: StrettoError) -> str:
+    """What to say beside `resume`, so that the same does not happen again."""
+    match error:
+        case PlanError():  # the same orchestrator has said already what it says
+            return " -m orchestrator=MODEL"
+        case BudgetError():
+            return " --budget MONEY (or --tokens N), with more than before"
+        case DeadlineError():
+            return " --deadline TIME, with more than before"
+    return ""
 
 
 class _Carrier:
@@ -61,9 +73,7 @@ class _Carrier:
         except StrettoError as error:
             self._end_line()
             code = report(error)
-            # The same orchestrator has said already what it says.
-            other = " -m orchestrator=MODEL" if isinstance(error, PlanError) else ""
-            self._say_how_to_go_on("what is complete is kept", other)
+            self._say_how_to_go_on("what is complete is kept", _remedy(error))
             return code
         run = self._stream.run
         self._progress.summary(run)

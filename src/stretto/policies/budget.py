@@ -7,7 +7,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from stretto.calls import Call, Chunk, Done, Model, Reasoning, Sent, Text
-from stretto.errors import AuthError, QuotaError, RequestError
+from stretto.errors import AuthError, ConnectError, QuotaError, RequestError, ServerError
 from stretto.policies.account import Account, Amount, Wish, amount, rank_of
 from stretto.policies.estimate import most_output, tokens_asked, tokens_in, usual_output
 from stretto.policies.prices import Prices
@@ -18,13 +18,16 @@ SHORTENED = "shortened"
 
 _UNBILLED = (RequestError, AuthError, QuotaError)
 """A request that was refused cost nothing."""
+_UNANSWERED = (ServerError, ConnectError)
+"""Of these no reply began; what the request itself costs is counted, because nobody knows how far it came."""
 
 
 class Budget:
     """Asks `model`, which is written `name`, on the account of a run.
 
     Under a limit a request that sets none gets a limit for its reply. An attempt that ends without its usage being
-    told settles at its estimate: the request, and what was heard of the reply or, if it was not streamed, all of it.
+    told settles at its estimate: the request, and what was heard of the reply or, if one may have begun and was not
+    streamed, all of it.
     """
 
     def __init__(self, model: Model, name: str, account: Account, prices: Prices, max_subtasks: int) -> None:
@@ -67,6 +70,9 @@ class Budget:
         except _UNBILLED:
             attempt.sent = False
             raise
+        except _UNANSWERED:
+            attempt.answered = False
+            raise
         finally:
             if attempt.sent:
                 attempt.settle(await self._prices.of(self._name))
@@ -77,6 +83,7 @@ class _Attempt:
 
     def __init__(self, call: Call, account: Account) -> None:
         self.sent = False
+        self.answered = True
         self._call = call
         self._account = account
         self._reserved: Usage | None = None
@@ -126,7 +133,7 @@ class _Attempt:
         """What an attempt used that did not say it: of a reply that is not streamed, all that it might have been."""
         call = self._call
         asked = self._reserved.input_tokens if self._reserved else tokens_asked(call.request)
-        if call.stream:
+        if call.stream or not self.answered:
             return Usage(asked, self._heard)
         usual = self._account.usual(call.role)
         output = most_output(call.request.options) or (usual[0].output_tokens if usual else 0)
