@@ -147,3 +147,13 @@ def test_a_cut_call_is_paid_as_far_as_it_was_heard() -> None:
     assert cut.finish == "stopped"
     assert cut.lost.output_tokens == 100
     assert cut.usage is None
+
+
+def test_a_run_that_goes_on_asks_for_the_rest_of_its_plan_and_does_what_was_cut() -> None:
+    first = told(20.0, orchestrator=lambda _c, _n: [PLAN[:-30], 100.0, PLAN[-30:]])
+    assert first.run.coverage.plan == "incomplete"
+    history = [event for _, event in first.events if event.stored]
+    second = carry(by_role(orchestrator=PLAN, worker="Done.", synthesizer="All of it."), history=history)
+    assert second.run.coverage.complete
+    assert [subtask.id for subtask in second.run.plan.subtasks] == ["t1", "t2"]
+    assert second.run.answer == "All of it."
