@@ -22,6 +22,9 @@ class Option(click.Option):
         return extra
 
 
+_WIDEST = 28  # characters for an option; a longer one stands on a line of its own
+
+
 class Command(click.Command):
     """A command with examples."""
 
@@ -36,7 +39,7 @@ class Command(click.Command):
             record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
             if record:
                 rows.setdefault(getattr(parameter, "section", "Options"), []).append(record)
-        width = max(len(name) for section in rows.values() for name, _ in section)
+        width = min(_WIDEST, max(len(name) for section in rows.values() for name, _ in section))
         for section, records in rows.items():
             with formatter.section(section):
                 # As wide as the widest of the page, so that all headings share one column.

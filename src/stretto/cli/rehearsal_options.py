@@ -103,8 +103,9 @@ def rehearsal_options(command: F) -> F:
         rehearsal(
             "--provider-tells",
             type=click.Choice(get_args(Tells)),
-            text="What every provider says of its limits: all in headers, when to ask again after a 429, or nothing.  "
-            "[default: headers]",
+            metavar="WHAT",
+            text="What every provider says of its limits: headers (all), retry_after (with a 429, when to ask again), "
+            "nothing.  [default: headers]",
         ),
         rehearsal(
             "--seed",
