@@ -350,7 +350,7 @@ def test_nothing_is_asked_twice_before_twenty_replies_are_known() -> None:
 def test_what_is_still_under_way_counts_as_long() -> None:
     async def main() -> None:
         track = Track([100.0, "slow"], ["quick"], learned=30)
-        await asyncio.gather(track.learn(), *(listen(track.around(track.model), call(str(n))) for n in range(3)))
+        await asyncio.gather(track.learn(), *(listen(track.around(track.model), call(str(n))) for n in range(9)))
         assert clock() == 100.0
         assert not any(asked.duplicate for asked in track.model.calls)
 

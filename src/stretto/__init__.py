@@ -14,6 +14,7 @@ _HOMES = {
     "Coverage": "types",
     "Limits": "types",
     "Plan": "types",
+    "Price": "types",
     "Result": "types",
     "Role": "types",
     "Subtask": "types",

@@ -9,6 +9,7 @@ from stretto.runs import Run as Run
 from stretto.types import Coverage as Coverage
 from stretto.types import Limits as Limits
 from stretto.types import Plan as Plan
+from stretto.types import Price as Price
 from stretto.types import Result as Result
 from stretto.types import Role as Role
 from stretto.types import Subtask as Subtask

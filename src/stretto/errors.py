@@ -31,7 +31,9 @@ A message says what went wrong, where, and what to do about it. No message conta
 
 
 class StrettoError(Exception):
-    """Anything Stretto raises on purpose."""
+    """Anything Stretto raises on purpose; `run_id` is the run that it ended, if it ended one."""
+
+    run_id: str | None = None
 
 
 class ConfigError(StrettoError):

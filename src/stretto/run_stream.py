@@ -156,6 +156,8 @@ class RunStream:
             await execution.execute()
         except Exception as error:  # noqa: BLE001 - whatever it is, the log says so, and it is raised again
             cause = _cause(error)
+            if isinstance(cause, StrettoError):
+                cause.run_id = self.run_id
             journal.append(RunFailed(error=str(cause) or repr(cause), error_type=type(cause).__name__))
             raise cause from cause.__cause__
         except BaseException:  # cancelled, Ctrl-C, exit

@@ -36,6 +36,7 @@ def runs(limit: int, as_json: bool, store: Path | None) -> None:
                 "missing": len(run.coverage.missing),
                 "usage": run.usage,
                 "cost": run.cost,
+                "error_type": run.error_type,
             }
             click.echo(msgspec.json.encode(summary))
         else:

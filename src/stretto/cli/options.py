@@ -130,7 +130,11 @@ def _limits() -> list[Callable[[F], F]]:
         ),
         limit("attempts", f"Times a failing call is asked.  [default: {_DEFAULT.attempts}]", **count),
         limit("timeout", f"Longest time of one call: 90s, 10m.  [default: {_DEFAULT.timeout / 60:g}m]", **length),
-        limit("max-wait", f"Longest a call waits for rate limits.  [default: {_DEFAULT.max_wait / 60:g}m]", **length),
+        limit(
+            "max-wait",
+            f"Longest a call waits when a provider refuses it (429).  [default: {_DEFAULT.max_wait / 60:g}m]",
+            **length,
+        ),
     ]
 
 
@@ -144,6 +148,8 @@ def _amount(read: Callable[[str, str], Any]) -> Callable[[click.Context, click.P
             amount = read(written, "")
         except ConfigError as error:
             raise click.BadParameter(str(error).removeprefix(": "), ctx, param) from error
+        if read is share and amount > 1:
+            raise click.BadParameter("must be a share, from 0 to 1 or to 100%", ctx, param)
         if amount == 0 and read is not share:
             raise click.BadParameter("must be more than 0", ctx, param)
         return amount

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from stretto import events as e
+from stretto.cli import say
 from stretto.runs import Run
 from stretto.types import AnswerState, Missing, Outcome
 
@@ -47,8 +48,8 @@ class Progress:
                 self._planned(event)
             case e.PlanFinished():
                 self._plan(event)
-            case e.SubtaskStarted():
-                self._started[event.subtask] = time.monotonic()
+            case e.CallStarted() if event.subtask:  # waiting for its turn is no effort
+                self._started.setdefault(event.subtask, time.monotonic())
             case e.SubtaskFinished():
                 self._finished(event)
             case e.CallRetried():
@@ -85,7 +86,9 @@ class Progress:
         self._say("stopping", "calls in flight are cancelled (Ctrl-C again stops at once)")
 
     def summary(self, run: Run) -> None:
-        """The last lines: what is missing, and what it took."""
+        """The last lines: what is missing, and what it took; if `quiet`, only that something is missing."""
+        if self._quiet and not run.coverage.complete:
+            say(f"answered, but something is missing: {_gaps(run)}")
         for missing in run.coverage.missing[:_LISTED]:
             self._missing(missing)
         if (more := len(run.coverage.missing) - _LISTED) > 0:
@@ -189,9 +192,18 @@ def _calls(run: Run) -> str:
     again = sum(len(call.retries) for call in run.calls) - held
     facts = {"reused": reused, "retried": again, "held back": held}
     remarks = ", ".join(f"{number} {word}" for word, number in facts.items() if number)
-    asked = len(run.calls) - reused
+    asked = sum(1 for call in run.calls if call.started_at)
     over = f" over {run.executions} executions" if run.executions > 1 else ""
     return f"{asked} call{'s' if asked != 1 else ''}{over}" + (f" ({remarks})" if remarks else "")
+
+
+def _gaps(run: Run) -> str:
+    """What is missing, in few words."""
+    coverage = run.coverage
+    gaps = [f"{len(coverage.missing)} of {len(run.plan.subtasks)} subtasks"] if coverage.missing else []
+    gaps += ["the end of the plan"] if coverage.plan != "complete" else []
+    gaps += [_UNFINISHED[coverage.answer].partition(":")[0]] if coverage.answer != "complete" else []
+    return f"{', '.join(gaps)} (stretto show {run.id} --brief)"
 
 
 def dollars(cost: Decimal) -> str:

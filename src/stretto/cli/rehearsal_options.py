@@ -127,10 +127,12 @@ def variations_of(rehearsal: Rehearsal, varied: tuple[str, ...]) -> list[Variati
     for written in varied:
         name, equals, value = written.partition("=")
         key = name.strip().replace("-", "_")
-        if not equals or key not in Limits.__struct_fields__:
-            known = ", ".join(Limits.__struct_fields__)
-            hint = nearest(key, Limits.__struct_fields__) or f"; there are {known}"
-            raise click.UsageError(f"--vary {written}: write LIMIT=VALUE, and {name!r} is no limit{hint}")
+        known = Limits.__struct_fields__
+        if key not in known:
+            hint = f"{nearest(key, known)}; there are {', '.join(known)}"
+            raise click.UsageError(f"--vary {written}: {name!r} is no limit{hint}")
+        if not equals:
+            raise click.UsageError(f"--vary {written}: write LIMIT=VALUE, for example parallel=16")
         try:
             changed = getattr(limits_of({key: _value(value.strip())}, "limits"), key)
             found.append(vary(rehearsal.definition.limits, key, changed))

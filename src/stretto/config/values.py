@@ -55,8 +55,9 @@ def limits_of(table: Mapping[str, Any], place: str) -> Limits:
 def price_of(model: str, table: Mapping[str, Any], place: str) -> Price:
     """What a model costs; a price that is below nothing is refused."""
     split_model(model, place)
-    facts = {key: str(dollars(value, f"{place}.{key}")) for key, value in table.items()}
-    return convert(facts, Price, place)
+    told = {key: value for key, value in table.items() if key != "above" and value is not None}
+    facts = {key: str(dollars(value, f"{place}.{key}")) for key, value in told.items()}
+    return convert({**facts, "above": table.get("above", ())}, Price, place)  # tiers come from records only
 
 
 def provider_of(name: str, table: Mapping[str, Any], place: str) -> AnyProvider:

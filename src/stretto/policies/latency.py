@@ -16,6 +16,7 @@ SHARE = 0.95
 SHORTEST = 0.05
 """Seconds; nothing is late before that."""
 
+_MOST_SILENT, _SILENT = 0.2, 3.0  # a share that is never answered, at most; what then counts as late
 _RECKONINGS = 20  # so often the percentile is reckoned anew while a whole memory of requests is answered
 _LATER = 0.1  # of its age: after that long a late request that was let be is looked at again
 _HAIR = 1e-6  # timers and floats do not meet exactly
@@ -26,16 +27,17 @@ def percentile(times: Iterable[tuple[float, bool]], share: float = SHARE) -> flo
 
     `times`: for each request the seconds it has taken, and whether it is unanswered at that. One that is still under
     way, or was given up, is known to take longer, and counts so: without it only the quick ones would be seen
-    (E. L. Kaplan, P. Meier, "Nonparametric estimation from incomplete observations", 1958).
+    (E. L. Kaplan, P. Meier, "Nonparametric estimation from incomplete observations", 1958). Where so many are never
+    answered that there is no such time, it is taken as several times that of the slowest answer.
     """
     ordered = sorted(times)
-    left = 1.0
+    left, slowest = 1.0, 0.0
     for index, (seconds, unanswered) in enumerate(ordered):
         if not unanswered:
-            left *= 1 - 1 / (len(ordered) - index)
+            left, slowest = left * (1 - 1 / (len(ordered) - index)), seconds
             if left <= 1 - share + 1e-9:
                 return seconds
-    return None
+    return _SILENT * slowest if left <= _MOST_SILENT else None
 
 
 Late = Callable[[float, Sequence[Call]], bool]

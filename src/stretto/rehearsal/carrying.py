@@ -64,6 +64,7 @@ def _here(rehearsal: Rehearsal, limits: Sequence[Limits], shares: Sequence[Share
 
 
 def _apart(rehearsal: Rehearsal, limits: Sequence[Limits], shares: Sequence[Share], processes: int) -> Iterator[Done]:
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent)
     try:
         jobs: dict[Future[dict[int, Trial]], int] = {}
@@ -72,8 +73,13 @@ def _apart(rehearsal: Rehearsal, limits: Sequence[Limits], shares: Sequence[Shar
                 jobs[pool.submit(_perform, rehearsal, limits[index], seeds)] = index
         for job in as_completed(jobs):
             yield jobs[job], job.result()
+    except BaseException:  # Ctrl-C for example: nobody waits for what is under way
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+        raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        with _deaf():  # a second Ctrl-C now would leave the pool half shut, and nobody to end it
+            pool.shutdown(cancel_futures=True)
 
 
 def _perform(rehearsal: Rehearsal, limits: Limits, seeds: Sequence[int]) -> dict[int, Trial]:
