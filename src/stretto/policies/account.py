@@ -2,11 +2,12 @@
 
 import asyncio
 import heapq
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import count
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from stretto.calls import Call
 from stretto.errors import BudgetError
@@ -38,10 +39,22 @@ def amount(usage: Usage, price: Price | None) -> Amount:
 
 
 class Bill(Struct):
-    """What one call came to over all its attempts: its cost (None if a price is unknown), and usage without a reply."""
+    """What one call came to over all its attempts: its cost (None if a price is unknown), and usage nobody told of.
+
+    `under_way`: what those of its attempts that are not over may come to.
+    """
 
     cost: Decimal | None = _ZERO
     lost: Usage = Usage()
+    under_way: dict[object, tuple[Usage, Decimal | None]] = field(default_factory=dict)
+
+    def most(self) -> tuple[Usage, Decimal | None]:
+        """What the call may come to altogether, as far as it is known by now."""
+        usage, cost = self.lost, self.cost
+        for most, price in self.under_way.values():
+            usage += most
+            cost = None if cost is None or price is None else cost + price
+        return usage, cost
 
 
 class Wish(Struct, frozen=True):
@@ -87,17 +100,18 @@ class Account:
         self._duplicates = Amount()  # settled ones, and those under way at what they will usually come to
         self._usual: dict[RoleName, tuple[int, Usage, Price | None]] = {}
 
-    def set_aside(self, prompt: str, output: int | None, price: Price | None) -> None:
-        """What the synthesis needs at least: the part of its prompt that is known now, and its reply."""
+    def set_aside(self, asked: int, output: int | None, price: Price | None) -> None:
+        """What the synthesis needs at least: the tokens of its request that are known now, and its reply."""
         self._merges, self._merging = True, price
         output = output or usual_output("synthesizer", 0)
         self._answer = amount(Usage(0, output - _least(output)), price)
-        self._aside = amount(Usage(tokens_in(prompt), output), price)
+        self._aside = amount(Usage(asked, output), price)
 
-    def keep(self, text: str) -> None:
-        """A result is there, and will be a part of the synthesizer's prompt."""
+    def keep(self, text: str, *, instead_of: str = "") -> None:
+        """The synthesizer's prompt will have this text in it, instead of another that was to be there."""
         if self.limited and self._merges:
             self._aside += amount(Usage(tokens_in(text)), self._merging)
+            self._aside -= amount(Usage(tokens_in(instead_of)), self._merging)
 
     async def reserve(self, wish: Wish) -> int:
         """Set aside what a call may take; the tokens its reply may have. Raises `BudgetError` if that cannot be."""
@@ -109,6 +123,7 @@ class Account:
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and not future.exception():
                 self.release(wish, future.result())  # it was granted and taken away in the same moment
+            self._serve_soon()  # whoever waited behind it may fit
             raise
 
     def release(self, wish: Wish, output: int) -> None:
@@ -117,11 +132,23 @@ class Account:
         self._outstanding -= 1
         self._serve_soon()
 
-    def settle(self, call: str, usage: Usage, price: Price | None, *, lost: bool) -> None:
-        """An attempt of a call is over and has used this much; `lost` if it brought no reply."""
+    def send(self, call: str, attempt: object, most: Usage, price: Price | None) -> tuple[Usage, Decimal | None]:
+        """An attempt of a call leaves, with so much set aside; what the call may come to altogether."""
+        bill = self._bills.setdefault(call, Bill())
+        bill.under_way[attempt] = most, price.of(most) if price else None
+        return bill.most()
+
+    def drop(self, call: str, attempt: object) -> None:
+        """An attempt of a call is over and cost nothing."""
+        if call in self._bills:
+            self._bills[call].under_way.pop(attempt, None)
+
+    def settle(self, call: str, attempt: object, usage: Usage, price: Price | None, *, lost: bool) -> None:
+        """An attempt of a call is over and has used this much; `lost` if nobody told of it."""
         paid = amount(usage, price)
         self.spent += paid
         bill = self._bills.setdefault(call, Bill())
+        bill.under_way.pop(attempt, None)
         bill.cost = None if price is None or bill.cost is None else bill.cost + paid.money
         if lost:
             bill.lost += usage
@@ -204,18 +231,24 @@ class Account:
                 future.set_exception(BudgetError(self._short(wish)))
 
     def _share(self) -> None:
-        """Nothing is outstanding and all who wait would take less: give each what is fair, as long as it lasts."""
-        left = len(self._waiting)
+        """Nothing is outstanding and all who wait would take less: give each what is fair, as long as it lasts.
+
+        Who gets nothing waits for what these leave over.
+        """
+        left = sum(not future.done() for *_, future in self._waiting)
         while self._waiting:
             _, _, _, wish, future = self._waiting[0]
             least = _least(wish.output)
-            fair = self._most(wish, wish.output * left) // left
-            left -= 1
             if future.done():
                 heapq.heappop(self._waiting)
             elif self._fits(wish, least):
+                fair = self._most(wish, wish.output * left) // left
+                left -= 1
                 self._grant(wish, max(least, min(wish.output, fair)), future)
+            elif self._outstanding:
+                return
             else:
+                left -= 1
                 heapq.heappop(self._waiting)
                 future.set_exception(BudgetError(self._short(wish)))
 
@@ -244,6 +277,7 @@ def _least(output: int) -> int:
     return min(output, max(_SHORTEST, output // _FLOOR))
 
 
-def rank_of(value: float | None, urgency: tuple[float, ...]) -> tuple[float, ...]:
-    """The order in which calls get what is left: what is worth most first, then what holds the run back most."""
-    return (-(value or 0.0), *urgency)
+def rank_of(call: Call) -> tuple[float, ...]:
+    """The order in which calls get what is left: a worker's by what it is worth, then what holds the run back most."""
+    value = call.value or 0.0
+    return (-value if call.role == "worker" else -math.inf, *call.urgency.key)

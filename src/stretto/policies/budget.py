@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from decimal import Decimal
 
 from msgspec.structs import replace
 
-from stretto.calls import Call, Chunk, Done, Model, Reasoning, Sent, Text
-from stretto.errors import AuthError, QuotaError, RequestError
+from stretto.calls import Call, Chunk, Done, Model, Notice, Reasoning, Sent, Text
+from stretto.errors import AuthError, QuotaError, RateLimited, RequestError
+from stretto.events import CallRetried
 from stretto.policies.account import Account, Amount, Wish, amount, rank_of
 from stretto.policies.estimate import most_output, tokens_asked, tokens_in, usual_output
 from stretto.policies.prices import Prices
@@ -16,7 +16,7 @@ from stretto.types import Price, Usage
 SHORTENED = "shortened"
 """The finish reason of a reply that was cut because the budget allowed for no more of it; it is not remembered."""
 
-_UNBILLED = (RequestError, AuthError, QuotaError)
+_UNBILLED = (RequestError, AuthError, QuotaError, RateLimited)
 """A request that was refused cost nothing."""
 
 
@@ -44,9 +44,7 @@ class Budget:
             return
         price = await self._prices.of(self._name)
         wanted = most_output(call.request.options) or usual_output(call.role, self._max_subtasks)
-        wish = Wish(
-            call.role, tokens_asked(call.request), wanted, price, rank_of(call.value, call.urgency.key), call.shorten
-        )
+        wish = Wish(call.role, tokens_asked(call.request), wanted, price, rank_of(call), call.shorten)
         granted = await self._account.reserve(wish)
         attempt.reserve(Usage(wish.input, granted), price, shortened=granted < wanted)
         try:
@@ -70,6 +68,8 @@ class Budget:
         finally:
             if attempt.sent:
                 attempt.settle(await self._prices.of(self._name))
+            else:
+                attempt.drop()
 
 
 class _Attempt:
@@ -80,14 +80,14 @@ class _Attempt:
         self._call = call
         self._account = account
         self._reserved: Usage | None = None
-        self._cost: Decimal | None = None
+        self._price: Price | None = None
         self._heard = 0  # tokens of the reply so far, estimated
         self._shortened = False
         self._racing = Amount()
 
     def reserve(self, most: Usage, price: Price | None, *, shortened: bool) -> None:
         """So much was set aside; `shortened` if that is less than was wanted."""
-        self._reserved, self._cost, self._shortened = most, price.of(most) if price else None, shortened
+        self._reserved, self._price, self._shortened = most, price, shortened
 
     def noted(self, chunk: Chunk) -> Chunk:
         """The chunk, which was heard."""
@@ -97,7 +97,9 @@ class _Attempt:
             self.sent = True
             self._race()
             if self._reserved:
-                return Sent(self._reserved, self._cost)
+                return Sent(*self._account.send(self._call.id, self, self._reserved, self._price))
+        elif isinstance(chunk, Notice) and isinstance(chunk.event, CallRetried) and chunk.event.rate_limited:
+            self.sent = False  # it was refused and waits to be sent again
         return chunk
 
     def finished(self, done: Done) -> Done:
@@ -108,25 +110,33 @@ class _Attempt:
         """The attempt is over: with a reply, or without one."""
         self.sent = False
         call = self._call
-        usage = (done and done.usage) or self._estimate()
-        self._account.settle(call.id, usage, price, lost=done is None)
+        told = done.usage if done else None
+        usage = told or self._estimate(whole=done is not None)
+        self._account.settle(call.id, self, usage, price, lost=told is None)
         if call.duplicate:
             self._account.race(amount(usage, price) - self._racing)
+            self._racing = Amount()
         if done:
             self._account.note(call.role, usage, price)
+
+    def drop(self) -> None:
+        """The attempt is over; unless it was settled before, it cost nothing."""
+        self._account.drop(self._call.id, self)
+        self._account.race(Amount() - self._racing)
+        self._racing = Amount()
 
     def _race(self) -> None:
         """Count a duplicate as long as it runs at what such calls usually take."""
         usual = self._account.usual(self._call.role)
-        if self._call.duplicate and usual:
+        if self._call.duplicate and usual and not self._racing.tokens:  # else it was sent before, and refused
             self._racing = amount(*usual)
             self._account.race(self._racing)
 
-    def _estimate(self) -> Usage:
-        """What an attempt used that did not say it: of a reply that is not streamed, all that it might have been."""
+    def _estimate(self, *, whole: bool) -> Usage:
+        """What an attempt used that did not say it: of a reply not heard whole and not streamed, all it might be."""
         call = self._call
         asked = self._reserved.input_tokens if self._reserved else tokens_asked(call.request)
-        if call.stream:
+        if call.stream or whole:
             return Usage(asked, self._heard)
         usual = self._account.usual(call.role)
         output = most_output(call.request.options) or (usual[0].output_tokens if usual else 0)
