@@ -3,7 +3,9 @@
 import asyncio
 import random
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +15,14 @@ from models import Scripted, call, carry, listen, outcome, plan_of
 from stretto import events as e
 from stretto.calls import Call, Chunk, Done, Notice, Sent, Text
 from stretto.errors import BudgetError, CutError, RateLimited
+from stretto.models.simulator import Simulator
 from stretto.policies.account import Account, Amount, Wish, rank_of
 from stretto.policies.budget import Budget
 from stretto.policies.prices import Prices
 from stretto.policies.retry import Retry
-from stretto.runs import fold
+from stretto.runs import Run, fold
 from stretto.types import Definition, Limits, Price, Role, Usage
+from stretto.workflow import Workflow
 from virtual import virtually
 
 PRICE = Price(Decimal(1), Decimal(10))
@@ -200,3 +204,59 @@ def test_nobody_waits_for_ever_nothing_stays_reserved_and_no_limit_is_passed(see
         assert await account.reserve(wish(left, role="synthesizer")) == left
 
     virtually(main())
+
+
+# -- whole runs
+
+
+def rehearsed(seed: int) -> Run:
+    """A run whose budget is too small for a part of its work, at random prices and lengths."""
+    lot = random.Random(seed)
+    prices = {
+        f"sim:{name}": Price(Decimal(lot.randint(5, 500)) / 100, Decimal(lot.randint(10, 3000)) / 100) for name in "pws"
+    }
+    flow = Workflow(
+        "sim:p",
+        {"part": Role("sim:w", options=lot.choice([{}, {"max_tokens": lot.randint(50, 600)}]))},
+        Role("sim:s", system=lot.choice([None, "Be kind. " * 50]), options=lot.choice([{}, {"max_tokens": 900}])),
+        limits=Limits(parallel=16, budget=Decimal(str(round(10 ** lot.uniform(-2.5, 0.2), 5)))),
+        providers={"sim": Simulator(seed=seed, length=lot.uniform(20, 400), length_spread=lot.uniform(0, 1.5))},
+        prices=prices,
+    )
+
+    async def main() -> Run:
+        async with flow.stream(f"Describe tea in {lot.randint(2, 60)} subtasks.") as events:
+            with suppress(BudgetError):
+                await events.finished()
+            return events.run
+
+    return virtually(main())
+
+
+def test_what_workers_got_never_makes_the_answer_unaffordable() -> None:
+    """Headings, and a line for each subtask that was skipped, are a part of the synthesizer's prompt as well."""
+    runs = [rehearsed(seed) for seed in range(80)]
+    answered = [run for run in runs if run.status == "finished"]
+    assert sum(run.coverage.counts["skipped"] > 0 for run in answered) >= 10
+    assert not [run for run in answered if run.coverage.answer == "unmerged"]
+
+
+def test_an_answer_that_was_paid_for_is_not_paid_again_because_subtasks_are_skipped_again(tmp_path: Path) -> None:
+    flow = Workflow(
+        "sim:instant",
+        {"part": "sim:instant"},
+        "sim:instant",
+        limits=Limits(tokens=16_000),
+        store=tmp_path / "runs.db",
+    )
+
+    async def main() -> tuple[Run, Run]:
+        first = await flow.run("Describe tea in 40 subtasks.")
+        async with flow.resume(first.id) as events:
+            return first, await events.finished()
+
+    first, second = asyncio.run(main())
+    assert first.coverage.counts["skipped"]
+    assert second.coverage.counts == first.coverage.counts
+    assert second.answer == first.answer
+    assert second.usage == first.usage
