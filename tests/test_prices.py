@@ -1,0 +1,63 @@
+"""Prices: as the list of known ones has them, tiers and cached tokens too; of strangers nothing is known."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+from genai_prices import Usage as TheirUsage
+from genai_prices import calc_price
+
+from stretto.models.providers import KNOWN, Provider
+from stretto.models.simulator import Simulator
+from stretto.policies.prices import FREE, LISTED, Prices
+from stretto.pool import AnyProvider, Pool
+from stretto.types import Limits, Price, Usage
+
+SIZES = [(1000, 1000, 0), (1000, 1000, 500), *((n, 10, 0) for n in (200_000, 200_001, 272_000, 272_001, 900_000))]
+
+
+async def found(*models: str, providers: dict[str, AnyProvider] | None = None) -> list[Price | None]:
+    pool = Pool({**KNOWN, "sim": Simulator(), **(providers or {})}, Limits())
+    pool.look_up_prices(models)
+    return [await pool.prices.of(model) for model in models]
+
+
+@pytest.mark.parametrize(
+    "model", ["anthropic:claude-sonnet-4-5", "gemini:gemini-2.5-pro", "openai:gpt-4o-mini", "groq:openai/gpt-oss-20b"]
+)
+def test_a_known_model_costs_what_the_list_says_for_calls_of_every_size(model: str) -> None:
+    (price,) = asyncio.run(found(model))
+    assert price is not None
+    provider, _, name = model.partition(":")
+    for size in SIZES:
+        listed = TheirUsage(input_tokens=size[0], output_tokens=size[1], cache_read_tokens=size[2] or None)
+        theirs = calc_price(listed, model_ref=name, provider_id=LISTED[provider]).total_price
+        assert price.of(Usage(*size)) == pytest.approx(theirs, abs=Decimal("1e-9"))
+
+
+def test_nobody_knows_the_price_of_a_stranger_or_of_a_known_name_elsewhere() -> None:
+    elsewhere: dict[str, AnyProvider] = {
+        "openai": Provider("https://proxy.example/v1"),
+        "mine": Provider("http://x/v1"),
+    }
+    models = ("openai:gpt-4o-mini", "mine:gpt-4o-mini", "groq:no-such-model-at-all")
+    assert asyncio.run(found(*models, providers=elsewhere)) == [None, None, None]
+
+
+def test_a_known_name_that_the_environment_sends_elsewhere_has_no_known_price(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://proxy.example/v1")
+    assert asyncio.run(found("openai:gpt-4o-mini")) == [None]
+
+
+def test_where_nobody_is_paid_it_costs_nothing() -> None:
+    assert asyncio.run(found("sim:x", "ollama:qwen3.5")) == [FREE, FREE]
+
+
+def test_a_price_that_is_told_needs_no_list() -> None:
+    async def main() -> None:
+        prices = Prices()
+        prices.known["openai:gpt-4o-mini"] = FREE
+        prices.look_up({"openai:gpt-4o-mini": ("openai", "gpt-4o-mini")})
+        assert await prices.of("openai:gpt-4o-mini") == FREE
+
+    asyncio.run(main())
