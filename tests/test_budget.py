@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from models import Beat, Scripted, call, listen, outcome
 from stretto.calls import Done, Sent
 from stretto.errors import BudgetError, CutError, RequestError
-from stretto.policies.account import Account, Amount, Wish
+from stretto.policies.account import Account
+from stretto.policies.amounts import Amount, Wish
 from stretto.policies.budget import Budget
 from stretto.policies.prices import Prices
 from stretto.types import Limits, Price, Usage

@@ -16,7 +16,8 @@ from stretto import events as e
 from stretto.calls import Call, Chunk, Done, Notice, Sent, Text
 from stretto.errors import BudgetError, CutError, RateLimited
 from stretto.models.simulator import Simulator
-from stretto.policies.account import Account, Amount, Wish, rank_of
+from stretto.policies.account import Account, rank_of
+from stretto.policies.amounts import Amount, Wish
 from stretto.policies.budget import Budget
 from stretto.policies.prices import Prices
 from stretto.policies.retry import Retry

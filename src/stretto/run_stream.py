@@ -14,7 +14,8 @@ from stretto.engine import Execution
 from stretto.engine.caller import request_for
 from stretto.errors import ConfigError, StoreLocked, StrettoError
 from stretto.events import AnyEvent, RunFailed, RunInterrupted, RunResumed, RunStarted
-from stretto.policies.account import Account, Amount
+from stretto.policies.account import Account
+from stretto.policies.amounts import Amount
 from stretto.policies.composition import Composition
 from stretto.policies.estimate import most_output, tokens_asked
 from stretto.pool import Pool

@@ -7,72 +7,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 from itertools import count
 
-from msgspec import Struct, field
-
 from stretto.calls import Call
 from stretto.errors import BudgetError
+from stretto.policies.amounts import Amount, Bill, Wish, amount
 from stretto.policies.estimate import tokens_in, usual_output
 from stretto.types import Limits, Price, RoleName, Usage
 
 _FLOOR = 4  # a reply is not kept shorter than the fourth part of what was wanted
 _SHORTEST = 64  # tokens, unless less was wanted
 _RETOLD = 1.5  # tokens of a reply, counted again as a part of the synthesizer's prompt by our estimate, at most
-_ZERO = Decimal(0)
-
-
-class Amount(Struct, frozen=True):
-    """Money and tokens; what has no known price is counted in tokens only."""
-
-    money: Decimal = _ZERO
-    tokens: int = 0
-
-    def __add__(self, other: "Amount") -> "Amount":
-        return Amount(self.money + other.money, self.tokens + other.tokens)
-
-    def __sub__(self, other: "Amount") -> "Amount":
-        return Amount(self.money - other.money, self.tokens - other.tokens)
-
-
-def amount(usage: Usage, price: Price | None) -> Amount:
-    """What a usage amounts to."""
-    return Amount(price.of(usage) if price else _ZERO, usage.input_tokens + usage.output_tokens)
-
-
-class Bill(Struct):
-    """What one call came to over all its attempts: its cost (None if a price is unknown), and usage nobody told of.
-
-    `under_way`: what those of its attempts that are not over may come to.
-    """
-
-    cost: Decimal | None = _ZERO
-    lost: Usage = Usage()
-    under_way: dict[object, tuple[Usage, Decimal | None]] = field(default_factory=dict)
-
-    def most(self) -> tuple[Usage, Decimal | None]:
-        """What the call may come to altogether, as far as it is known by now."""
-        usage, cost = self.lost, self.cost
-        for most, price in self.under_way.values():
-            usage += most
-            cost = None if cost is None or price is None else cost + price
-        return usage, cost
-
-
-class Wish(Struct, frozen=True):
-    """What a call wants to set aside: its request's tokens, those of its reply at most, and what they cost.
-
-    `rank` orders those who wait, the lowest first. `shorten`: fewer tokens for the reply are better than none.
-    """
-
-    role: RoleName
-    input: int
-    output: int
-    price: Price | None
-    rank: tuple[float, ...] = ()
-    shorten: bool = False
-
-    def at(self, output: int) -> Amount:
-        """What it amounts to with a reply of so many tokens."""
-        return amount(Usage(self.input, output), self.price)
 
 
 class Account:
@@ -134,7 +77,7 @@ class Account:
 
     def send(self, call: str, attempt: object, most: Usage, price: Price | None) -> tuple[Usage, Decimal | None]:
         """An attempt of a call leaves, with so much set aside; what the call may come to altogether."""
-        bill = self._bills.setdefault(call, Bill())
+        bill = self._bill(call)
         bill.under_way[attempt] = most, price.of(most) if price else None
         return bill.most()
 
@@ -147,7 +90,7 @@ class Account:
         """An attempt of a call is over and has used this much; `lost` if nobody told of it."""
         paid = amount(usage, price)
         self.spent += paid
-        bill = self._bills.setdefault(call, Bill())
+        bill = self._bill(call)
         bill.under_way.pop(attempt, None)
         bill.cost = None if price is None or bill.cost is None else bill.cost + paid.money
         if lost:
@@ -168,6 +111,11 @@ class Account:
     def race(self, paid: Amount) -> None:
         """A duplicate is expected to cost so much, or did cost so much more than was expected."""
         self._duplicates += paid
+
+    def _bill(self, call: str) -> Bill:
+        if (bill := self._bills.get(call)) is None:
+            bill = self._bills[call] = Bill()
+        return bill
 
     def bill(self, call: str) -> Bill:
         """What a call came to that is over."""
@@ -202,11 +150,13 @@ class Account:
         return wish.at(output) + amount(Usage(int(output * _RETOLD)), self._merging)
 
     def _fits(self, wish: Wish, output: int) -> bool:
-        total = self.spent + self._reserved + self._whole(wish, output)
+        whole, budget, most = self._whole(wish, output), self._limits.budget, self._limits.tokens
+        money = self.spent.money + self._reserved.money + whole.money
+        tokens = self.spent.tokens + self._reserved.tokens + whole.tokens
         if wish.role != "synthesizer":  # for that it was set aside
-            total += self._aside - self._answer if wish.shorten else self._aside
-        budget, tokens = self._limits.budget, self._limits.tokens
-        return (budget is None or total.money <= budget) and (tokens is None or total.tokens <= tokens)
+            aside = self._aside - self._answer if wish.shorten else self._aside
+            money, tokens = money + aside.money, tokens + aside.tokens
+        return (budget is None or money <= budget) and (most is None or tokens <= most)
 
     def _serve_soon(self) -> None:
         """Look at those who wait once all of this moment have come: who comes together shares what is left."""

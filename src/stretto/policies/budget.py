@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from stretto.calls import Call, Chunk, Done, Model, Notice, Reasoning, Sent, Text
 from stretto.errors import AuthError, QuotaError, RateLimited, RequestError
 from stretto.events import CallRetried
-from stretto.policies.account import Account, Amount, Wish, amount, rank_of
+from stretto.policies.account import Account, rank_of
+from stretto.policies.amounts import Amount, Wish, amount
 from stretto.policies.estimate import most_output, tokens_asked, tokens_in, usual_output
 from stretto.policies.prices import Prices
 from stretto.types import Price, Usage
@@ -16,6 +17,7 @@ from stretto.types import Price, Usage
 SHORTENED = "shortened"
 """The finish reason of a reply that was cut because the budget allowed for no more of it; it is not remembered."""
 
+_SPOKEN = (Text, Reasoning)
 _UNBILLED = (RequestError, AuthError, QuotaError, RateLimited)
 """A request that was refused cost nothing."""
 
@@ -36,47 +38,46 @@ class Budget:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply, once there is enough for it."""
-        attempt = _Attempt(call, self._account)
-        if not self._account.limited:
-            async with aclosing(self._asked(call, attempt)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-            return
-        price = await self._prices.of(self._name)
-        wanted = most_output(call.request.options) or usual_output(call.role, self._max_subtasks)
-        wish = Wish(call.role, tokens_asked(call.request), wanted, price, rank_of(call), call.shorten)
-        granted = await self._account.reserve(wish)
-        attempt.reserve(Usage(wish.input, granted), price, shortened=granted < wanted)
-        try:
-            async with aclosing(self._asked(_within(call, granted), attempt)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-        finally:
-            self._account.release(wish, granted)
-
-    async def _asked(self, call: Call, attempt: "_Attempt") -> AsyncGenerator[Chunk, None]:
+        account, attempt = self._account, _Attempt(call, self._account)
+        wish, granted = None, 0
+        if account.limited:
+            price = await self._prices.of(self._name)
+            wanted = most_output(call.request.options) or usual_output(call.role, self._max_subtasks)
+            wish = Wish(call.role, tokens_asked(call.request), wanted, price, rank_of(call), call.shorten)
+            granted = await account.reserve(wish)
+            attempt.reserve(Usage(wish.input, granted), price, shortened=granted < wanted)
+            call = _within(call, granted)
         try:
             async with aclosing(self._model.stream(call)) as chunks:
                 async for chunk in chunks:
                     if isinstance(chunk, Done):  # settled before anybody hears that the call is over
                         attempt.settle(await self._prices.of(self._name), chunk)
-                        chunk = attempt.finished(chunk)  # noqa: PLW2901 - it is the same one, told rightly
-                    yield attempt.noted(chunk)
+                        yield attempt.finished(chunk)
+                    else:
+                        yield attempt.noted(chunk)
         except _UNBILLED:
             attempt.sent = False
             raise
         finally:
-            if attempt.sent:
-                attempt.settle(await self._prices.of(self._name))
-            else:
-                attempt.drop()
+            try:
+                await self._close(attempt)
+            finally:
+                if wish is not None:
+                    account.release(wish, granted)
+
+    async def _close(self, attempt: "_Attempt") -> None:
+        """Settle an attempt that ended without a reply."""
+        if attempt.sent:
+            attempt.settle(await self._prices.of(self._name))
+        elif not attempt.settled:
+            attempt.drop()
 
 
 class _Attempt:
     """One request of a call: what was set aside for it, what was heard of its reply, and settling it once."""
 
     def __init__(self, call: Call, account: Account) -> None:
-        self.sent = False
+        self.sent = self.settled = False
         self._call = call
         self._account = account
         self._reserved: Usage | None = None
@@ -91,11 +92,12 @@ class _Attempt:
 
     def noted(self, chunk: Chunk) -> Chunk:
         """The chunk, which was heard."""
-        if isinstance(chunk, Text | Reasoning):
+        if isinstance(chunk, _SPOKEN):
             self._heard += tokens_in(chunk.text)
         elif isinstance(chunk, Sent):
             self.sent = True
-            self._race()
+            if self._call.duplicate:
+                self._race()
             if self._reserved:
                 return Sent(*self._account.send(self._call.id, self, self._reserved, self._price))
         elif isinstance(chunk, Notice) and isinstance(chunk.event, CallRetried) and chunk.event.rate_limited:
@@ -108,7 +110,7 @@ class _Attempt:
 
     def settle(self, price: Price | None, done: Done | None = None) -> None:
         """The attempt is over: with a reply, or without one."""
-        self.sent = False
+        self.sent, self.settled = False, True
         call = self._call
         told = done.usage if done else None
         usage = told or self._estimate(whole=done is not None)
@@ -120,7 +122,7 @@ class _Attempt:
             self._account.note(call.role, usage, price)
 
     def drop(self) -> None:
-        """The attempt is over; unless it was settled before, it cost nothing."""
+        """The attempt is over, and cost nothing."""
         self._account.drop(self._call.id, self)
         self._account.race(Amount() - self._racing)
         self._racing = Amount()
@@ -128,7 +130,7 @@ class _Attempt:
     def _race(self) -> None:
         """Count a duplicate as long as it runs at what such calls usually take."""
         usual = self._account.usual(self._call.role)
-        if self._call.duplicate and usual and not self._racing.tokens:  # else it was sent before, and refused
+        if usual and not self._racing.tokens:  # else it was sent before, and refused
             self._racing = amount(*usual)
             self._account.race(self._racing)
 
