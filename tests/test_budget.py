@@ -125,7 +125,7 @@ def test_what_the_synthesis_needs_is_set_aside_and_grows_with_the_results() -> N
         account = Account(limits(tokens=3000))
         account.set_aside(100, 1000, PRICE)  # 100 for its prompt, 1000 for its reply
         big = wish(800)  # 800, and up to 1200 more in the synthesizer's prompt
-        with pytest.raises(BudgetError, match=r"2,000 tokens: 0 of 3,000 .* \(1,100 tokens\) are set aside"):
+        with pytest.raises(BudgetError, match=r"2,000 tokens: 0 of 3,000 .*, 1,100 tokens are set aside.*; raise"):
             await account.reserve(big)
         fitting = wish(700)
         assert await account.reserve(fitting) == 700

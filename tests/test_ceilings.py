@@ -261,3 +261,16 @@ def test_an_answer_that_was_paid_for_is_not_paid_again_because_subtasks_are_skip
     assert second.coverage.counts == first.coverage.counts
     assert second.answer == first.answer
     assert second.usage == first.usage
+
+
+def test_a_plan_that_the_deadline_cut_is_asked_for_the_rest_in_the_next_execution() -> None:
+    plan = plan_of("first", "second")
+    definition = Definition(Role("sim:o"), {"part": Role("sim:w")}, Role("sim:s"), Limits(deadline=10))
+    at = plan.index("second") - 20
+    cut = carry(lambda asked, _: [plan[:at], 60.0] if asked.role == "orchestrator" else ["Done."], definition)
+    assert (cut.run.coverage.plan, list(cut.run.results)) == ("incomplete", ["t1"])
+    model = Scripted(lambda asked, _: [plan_of("second")] if asked.role == "orchestrator" else ["Done."])
+    history = [event for _, event in cut.events if event.stored]
+    resumed = carry(model, history=[*history, e.RunResumed(workflow={})])
+    assert resumed.run.coverage.complete
+    assert list(resumed.run.results) == ["t1", "t2"]

@@ -107,7 +107,7 @@ class Workflow:
     def record(self) -> dict[str, Any]:
         """The definition as data, as it is kept with a run; without what may be secret in headers and URLs."""
         providers = {name: _recorded(provider) for name, provider in self._used().items()}
-        prices = {model: msgspec.to_builtins(price) for model, price in self.prices.items() if model in self.models}
+        prices = {model: msgspec.to_builtins(self.prices[model]) for model in self.models if self.prices.get(model)}
         return {"definition": msgspec.to_builtins(self.definition), "providers": providers, "prices": prices}
 
     def _used(self) -> dict[str, AnyProvider]:

@@ -53,9 +53,14 @@ def limits_of(table: Mapping[str, Any], place: str) -> Limits:
 
 
 def price_of(model: str, table: Mapping[str, Any], place: str) -> Price:
-    """What a model costs; a price that is below nothing is refused."""
+    """What a model costs; a price that is below nothing is refused. A record of a run has prices of long calls, too."""
     split_model(model, place)
-    facts = {key: str(dollars(value, f"{place}.{key}")) for key, value in table.items()}
+    facts: dict[str, Any] = {
+        key: str(dollars(value, f"{place}.{key}"))
+        for key, value in table.items()
+        if key != "above" and not (key == "cached" and value is None)
+    }
+    facts["above"] = table.get("above", ())
     return convert(facts, Price, place)
 
 

@@ -46,7 +46,8 @@ class Planning:
         self._remarks: list[str] = []
         self._unread = 0  # entries of the plan that are no subtasks
         self.book = PlanBook(definition.workers, definition.limits.max_subtasks, before.plan.subtasks)
-        self.state: PlanState | None = before.plan.state
+        # Of a plan that is not whole an earlier execution took what there was: the rest may be had now.
+        self.state: PlanState | None = None if before.plan.state == "incomplete" else before.plan.state
 
     async def subtasks(self) -> AsyncGenerator[Subtask, None]:
         """Every subtask; raises `PlanError` if there is no plan to be had."""

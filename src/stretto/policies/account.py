@@ -135,13 +135,16 @@ class Account:
 
     def told(self) -> str:
         """The limits and where they stand, for people."""
-        parts = []
-        if self._limits.budget is not None:
-            parts.append(f"${self.spent.money:.6f} of the budget of ${self._limits.budget} are spent")
-        if self._limits.tokens is not None:
-            parts.append(f"{self.spent.tokens:,} of {self._limits.tokens:,} tokens are used")
-        aside = f", ${self._aside.money:.6f} ({self._aside.tokens:,} tokens) are set aside for the answer"
-        return " and ".join(parts) + (aside if self._aside.tokens else "")
+        budget, tokens, aside = self._limits.budget, self._limits.tokens, self._aside
+        parts, kept = [], []
+        if budget is not None:
+            parts.append(f"${self.spent.money:.6f} of the budget of ${budget} are spent")
+            kept.append(f"${aside.money:.6f}")
+        if tokens is not None:
+            parts.append(f"{self.spent.tokens:,} of {tokens:,} tokens are used")
+            kept.append(f"{aside.tokens:,} tokens")
+        told = " and ".join(parts)
+        return f"{told}, {' and '.join(kept)} are set aside for the answer" if aside.tokens else told
 
     def _whole(self, wish: Wish, output: int) -> Amount:
         """A call with a reply of so many tokens, and what the reply will cost again as a part of a prompt."""
@@ -218,8 +221,11 @@ class Account:
 
     def _short(self, wish: Wish) -> str:
         need = self._whole(wish, wish.output)
-        costs = f"up to ${need.money:.6f} and " if self._limits.budget is not None else "up to "
-        return f"the budget is too small for this call, which may take {costs}{need.tokens:,} tokens: {self.told()}"
+        costs = f"${need.money:.6f} and " if self._limits.budget is not None else ""
+        return (
+            f"the budget is too small for this call, which may take up to {costs}{need.tokens:,} tokens: "
+            f"{self.told()}; raise the budget, or lower max_tokens"
+        )
 
 
 def _least(output: int) -> int:
