@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from statistics import median
 
 from bench import ideal
@@ -13,11 +14,17 @@ from bench.meter import Spec
 from bench.processes import endpoint, measure, stats
 from bench.table import Part, Row, Setting, sec
 from stretto.calls import Call, Chunk, Done, Model, Sent, Text, Urgency, fingerprint
+from stretto.policies.account import Account
+from stretto.policies.breaker import Circuit
+from stretto.policies.budget import Budget
+from stretto.policies.composition import Composition, Opened
 from stretto.policies.governor.gate import Gate
 from stretto.policies.governor.lane import Lane
 from stretto.policies.governor.queue import Governor, Queue
+from stretto.policies.latency import Latencies
 from stretto.policies.limit import Limit
-from stretto.types import Allowance, Message, Quota, Request, Usage
+from stretto.policies.prices import Prices
+from stretto.types import Allowance, Limits, Message, Price, Quota, Request, Role, Usage
 
 _RPM = 600.0
 _LIMITS = {"requests": ("--rpm", _RPM), "tokens": ("--tpm", _RPM * TOKENS)}
@@ -82,24 +89,59 @@ class _Instant:
 
 
 def governor(setting: Setting) -> Part:
-    """CPU of admission for each of a thousand calls that wait behind 16 in flight, with two quotas in every header."""
+    """CPU of admission, of the budget and of the rest for each of a thousand calls that wait behind 16 in flight."""
     rounds = setting.rounds(5, 15)
-    bare, ours = (median(_cpu(limited) for _ in range(rounds)) for limited in (False, True))
-    micro = (ours - bare) * 1e6
-    yield Row("CPU a call of the governor, 1,000 waiting, headers", f"{micro:.1f} us", "", micro, 30.0)
+    asked: dict[str, Callable[[], Model]] = {
+        "nothing": _Instant,
+        "governor": _governed,
+        "and budget": lambda: _budgeted(_governed()),
+        "and breaker, retry, fallback": lambda: _composed(hedge=0.0),
+        "and hedge": lambda: _composed(hedge=0.05),
+    }
+    seconds = {name: [_cpu(model) for _ in range(rounds)] for name, model in asked.items()}
+    bare = median(seconds.pop("nothing"))
+    for name, times in seconds.items():
+        micro = (median(times) - bare) * 1e6
+        target = 30.0 if name in {"governor", "and budget"} else None
+        what = "CPU a call of the governor, 1,000 waiting, headers" if name == "governor" else f"  {name}"
+        yield Row(what, f"{micro:.1f} us", "", micro, target)
 
 
-def _cpu(limited: bool) -> float:
-    requests = [Request("x:y", (Message("user", f"number {number}"),)) for number in range(1000)]
-    calls = [Call("c", "r", "worker", None, each, fingerprint(each), True, Urgency(2)) for each in requests]
+def _governed() -> Model:
+    return Limit(_Instant(), Queue(Governor(), Gate(parallel=16), Lane(Gate())), 900)
+
+
+def _prices() -> Prices:
+    prices = Prices()
+    prices.known["x:y"] = Price(Decimal(1), Decimal(10))
+    return prices
+
+
+def _budgeted(model: Model) -> Model:
+    return Budget(model, "x:y", Account(Limits(budget=Decimal(10_000))), _prices(), 64)
+
+
+def _composed(hedge: float) -> Model:
+    """Everything but the memo, with room for a duplicate but no reason for one."""
+    limits = Limits(budget=Decimal(10_000), hedge=hedge)
+    opened = Opened("x:y", _governed(), lambda: True, Circuit("x:y"), Latencies())
+    composition = Composition(lambda _: opened, limits, Account(limits), _prices(), {})
+    return composition.model(Role("x:y"))
+
+
+def _cpu(build: Callable[[], Model]) -> float:
+    text = "A prompt of the usual length, of which the budget must know how long it is. " * 20
+    requests = [Request("x:y", (Message("user", f"{text}{number}"),)) for number in range(1000)]
+    calls = [
+        Call(f"c{n}", "r", "worker", None, each, fingerprint(each), True, Urgency(2)) for n, each in enumerate(requests)
+    ]
 
     async def listen(model: Model, call: Call) -> None:
         async for _ in model.stream(call):
             pass
 
     async def main() -> float:
-        queue = Queue(Governor(), Gate(parallel=16), Lane(Gate()))
-        model = Limit(_Instant(), queue, 900) if limited else _Instant()
+        model = build()
         began = time.process_time()
         await asyncio.gather(*(listen(model, call) for call in calls))
         return (time.process_time() - began) / len(calls)

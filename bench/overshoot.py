@@ -1,4 +1,4 @@
-"""Budgets under random prices, lengths, faults and needs, in virtual time: the provider never charges more."""
+"""Budgets under random prices, lengths, faults, alphabets and kills, in virtual time: nobody ever charges more."""
 
 import random
 from collections.abc import Mapping
@@ -6,14 +6,19 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from bench.killed import killed
 from bench.table import Part, Row, Setting
-from stretto.errors import BudgetError, StrettoError
+from stretto.errors import BudgetError
 from stretto.models.simulator import SimulatedProvider, Simulator, parse_fault
 from stretto.types import Limits, Price, Role
 from stretto.virtual import virtually
 from stretto.workflow import Workflow
 
-_FAULTS = ("disconnect rate=0.1", "500 rate=0.1", "truncated rate=0.05", "429 rate=0.05", "empty rate=0.05")
+_FAULTS = (
+    "disconnect rate=0.1", "500 rate=0.1", "truncated rate=0.05", "429 rate=0.05", "empty rate=0.05",
+    "malformed rate=0.5", "truncated role=orchestrator", "disconnect role=orchestrator once", "silence rate=0.05",
+)  # fmt: skip
+_SUBJECTS = ("tea", "το τσάι", "お茶の歴史と作法", "☕🍵🧋", "чай и самовар")
 
 
 class Figures(Struct, frozen=True):
@@ -25,21 +30,24 @@ class Figures(Struct, frozen=True):
 
 
 def rows(setting: Setting) -> Part:
-    """1,000 runs."""
-    runs = [virtually(one_run(seed)) for seed in range(setting.rounds(100, 1000))]
+    """1,000 runs, and as many that are killed up to three times and resumed."""
+    for kills, what in ((0, "with random prices, lengths and faults"), (3, "killed up to 3 times and resumed")):
+        runs = [virtually(one_run(seed, kills)) for seed in range(setting.rounds(100, 1000))]
+        yield from _rows(runs, what)
+
+
+def _rows(runs: list[Figures], what: str) -> Part:
     over = sum(run.share > 1 for run in runs)
-    yield Row(
-        f"runs above their budget, of {len(runs):,} with random prices, lengths and faults", str(over), "", over, 0
-    )
+    yield Row(f"runs above their budget, of {len(runs):,} {what}", str(over), "", over, 0)
     yield Row("  most of a budget that was spent, by the provider's count", "", "", max(run.share for run in runs), 1)
     worst = max((run.share / run.counted for run in runs if run.counted), default=0.0)
     yield Row("  the provider's count over ours, at most", "", "", worst, 1)
-    for what in ("in full", "in part", "not at all"):
-        yield Row(f"  answered {what}", f"{sum(run.answered == what for run in runs) / len(runs):.0%}", "", None)
+    for part in ("in full", "in part", "not at all"):
+        yield Row(f"  answered {part}", f"{sum(run.answered == part for run in runs) / len(runs):.0%}", "", None)
 
 
-async def one_run(seed: int) -> Figures:
-    """A run whose budget is somewhere between far too small and plenty."""
+async def one_run(seed: int, kills: int = 0) -> Figures:
+    """A run whose budget is somewhere between far too small and plenty; killed up to so often, it goes on."""
     lot = random.Random(seed)
     simulator = Simulator(
         seed=seed,
@@ -59,14 +67,16 @@ async def one_run(seed: int) -> Figures:
     worker = Role(("sim:w", "sim:v"), options=lot.choice([{}, {"max_tokens": lot.randint(50, 600)}]))
     synthesizer = lot.choice([None, "sim:s", "sim:s"])
     flow = Workflow("sim:p", {"part": worker}, synthesizer, limits=limits, providers={"sim": simulator}, prices=prices)
-    answered = "not at all"
-    async with flow.stream(f"Describe tea in {lot.randint(2, 40)} subtasks.") as events:
-        try:
-            answered = "in full" if (await events.finished()).coverage.complete else "in part"
-        except StrettoError as error:
-            if limits.deadline is None and not simulator.faults and not isinstance(error, BudgetError):
-                raise
-        run = events.run
+    needs = lot.choice(["", " with needs"])
+    run, error = await killed(
+        flow,
+        f"Describe {lot.choice(_SUBJECTS)}{needs} in {lot.randint(2, 40)} subtasks.",
+        lot,
+        lot.randint(0, kills),
+    )
+    if error and limits.deadline is None and not simulator.faults and not isinstance(error, BudgetError):
+        raise error
+    answered = "not at all" if error else "in full" if run.coverage.complete else "in part"
     charged, used = _charged(flow.pool.simulated["sim"], prices)
     shares, counted = [], []
     if limits.budget is not None:

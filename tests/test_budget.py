@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from models import Beat, Scripted, call, listen, outcome
 from stretto.calls import Done, Sent
-from stretto.errors import BudgetError, CutError, RequestError, ServerError
-from stretto.policies.account import Account, Amount, Wish
+from stretto.errors import BudgetError, ConnectError, CutError, RequestError, ServerError
+from stretto.policies.account import Account
+from stretto.policies.amounts import Amount, Wish
 from stretto.policies.budget import Budget
 from stretto.policies.prices import Prices
 from stretto.types import Limits, Price, Usage
@@ -45,7 +46,7 @@ def test_what_does_not_fit_waits_until_others_have_settled() -> None:
         await asyncio.sleep(1)
         assert not third.done()
         account.release(first, 100)
-        account.settle("c1", Usage(0, 40), PRICE, lost=False)
+        account.settle("c1", "", Usage(0, 40), PRICE, lost=False)
         assert await third == 100
         assert account.spent == Amount(Decimal("0.0004"), 40)
 
@@ -61,7 +62,7 @@ def test_it_is_short_only_once_nothing_is_outstanding() -> None:
         await asyncio.sleep(1)
         assert not second.done()
         account.release(first, 100)
-        account.settle("c1", Usage(0, 100), PRICE, lost=False)
+        account.settle("c1", "", Usage(0, 100), PRICE, lost=False)
         with pytest.raises(BudgetError, match="100 tokens: 100 of 150 tokens are used"):
             await second
 
@@ -85,7 +86,7 @@ def test_what_is_left_goes_to_what_is_worth_most() -> None:
                 group.create_task(ask(name, rank))
             await asyncio.sleep(1)
             account.release(wish(), 100)
-            account.settle("c1", Usage(0, 60), PRICE, lost=False)
+            account.settle("c1", "", Usage(0, 60), PRICE, lost=False)
         assert order == ["best", "no good", "no plain"]
 
     virtually(main())
@@ -93,14 +94,28 @@ def test_what_is_left_goes_to_what_is_worth_most() -> None:
 
 def test_who_would_take_less_shares_what_is_left() -> None:
     async def main() -> None:
-        account = Account(limits(tokens=900))
+        account = Account(limits(tokens=2000))
         wishes = [wish(1000, shorten=True, rank=(float(n),)) for n in range(5)]
-        granted = await asyncio.gather(*(account.reserve(each) for each in wishes), return_exceptions=True)
-        assert granted[:3] == [250, 250, 250]
-        assert all(isinstance(each, BudgetError) for each in granted[3:])
-        roomy = Account(limits(tokens=2000))
-        granted = await asyncio.gather(*(roomy.reserve(each) for each in wishes), return_exceptions=True)
-        assert granted == [400, 400, 400, 400, 400]
+        assert await asyncio.gather(*map(account.reserve, wishes)) == [400, 400, 400, 400, 400]
+
+    virtually(main())
+
+
+def test_who_gets_nothing_of_it_waits_for_what_is_left_over_and_is_short_only_then() -> None:
+    async def main() -> None:
+        account = Account(limits(tokens=900))
+        asked = wish(1000, shorten=True)
+        waiting = [asyncio.create_task(account.reserve(asked)) for _ in range(5)]
+        await asyncio.sleep(1)
+        assert [each.result() for each in waiting if each.done()] == [250, 250, 250]
+        for used in (50, 250, 250):  # then 350 are left, for one more
+            account.release(asked, 250)
+            account.settle("c1", "", Usage(0, used), PRICE, lost=False)
+        assert await waiting[3] == 250
+        account.release(asked, 250)
+        account.settle("c1", "", Usage(0, 250), PRICE, lost=False)
+        with pytest.raises(BudgetError):
+            await waiting[4]
 
     virtually(main())
 
@@ -108,14 +123,14 @@ def test_who_would_take_less_shares_what_is_left() -> None:
 def test_what_the_synthesis_needs_is_set_aside_and_grows_with_the_results() -> None:
     async def main() -> None:
         account = Account(limits(tokens=3000))
-        account.set_aside("x" * 300, 1000, PRICE)  # 100 for its prompt, 1000 for its reply
+        account.set_aside(100, 1000, PRICE)  # 100 for its prompt, 1000 for its reply
         big = wish(800)  # 800, and up to 1200 more in the synthesizer's prompt
-        with pytest.raises(BudgetError, match=r"2,000 tokens: 0 of 3,000 .* \(1,100 tokens\) are set aside"):
+        with pytest.raises(BudgetError, match=r"2,000 tokens: 0 of 3,000 .*, 1,100 tokens are set aside.*; raise"):
             await account.reserve(big)
         fitting = wish(700)
         assert await account.reserve(fitting) == 700
         account.release(fitting, 700)
-        account.settle("c1", Usage(0, 700), PRICE, lost=False)
+        account.settle("c1", "", Usage(0, 700), PRICE, lost=False)
         account.keep("x" * 3000)
         assert await account.reserve(wish(2300, role="synthesizer")) == 2300
 
@@ -194,7 +209,8 @@ def test_an_unknown_price_is_unknown_and_not_nothing() -> None:
         (True, CutError("cut"), Usage(108, 4)),  # what was heard
         (False, CutError("cut"), Usage(108, 4096)),  # nobody knows how far it came
         (True, RequestError("no"), Usage()),  # a refused request costs nothing
-        (False, ServerError("500"), Usage(108)),  # no reply began
+        (False, ServerError("500"), Usage()),
+        (False, ConnectError("reset"), Usage(108)),  # no reply began
     ],
 )
 def test_a_failed_attempt_settles_at_its_estimate(stream: bool, error: Exception, lost: Usage) -> None:

@@ -1,6 +1,7 @@
 """Files, environment and flags: what wins, what is refused, and how it is said."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,17 @@ def test_every_limit_reaches_the_run_from_its_flag(terminal: Terminal) -> None:
     used = done.events[0]["workflow"]["definition"]["limits"]
     assert {name: used[name] for name in given} == given
     assert set(given) == set(Limits.__struct_fields__)
+
+
+def test_a_run_with_prices_is_resumed_with_them(terminal: Terminal) -> None:
+    roles = "".join(f'[{role}]\nmodel = "sim:instant"\n' for role in ("orchestrator", "workers.part", "synthesizer"))
+    (terminal.folder / "priced.toml").write_text(roles + '[prices."sim:instant"]\ninput = 1\noutput = 10\n')
+    first = terminal("run", "--json", "-w", "./priced.toml", "--budget", "0.07", "Describe tea in 30 subtasks.")
+    assert first.code == 4
+    again = terminal("resume", "--json", "--last", "--budget", "5")
+    assert again.code == 0
+    assert again.events[-1]["coverage"]["counts"]["done"] == 30
+    assert Decimal(again.events[-1]["cost"]) > Decimal(first.events[-1]["cost"])
 
 
 # -- what is refused

@@ -1,52 +1,68 @@
-"""What models cost: told, free where nobody is paid, looked up where the provider is the known one, else unknown."""
+"""Prices: as the list of known ones has them, tiers and cached tokens too; of strangers nothing is known."""
 
 import asyncio
 from decimal import Decimal
 
 import pytest
+from genai_prices import Usage as TheirUsage
+from genai_prices import calc_price
 
 from stretto.errors import ConfigError
-from stretto.models.providers import Provider
-from stretto.pool import Pool
+from stretto.models.providers import KNOWN, Provider
+from stretto.models.simulator import Simulator
+from stretto.policies.prices import FREE, LISTED, Prices
+from stretto.pool import AnyProvider, Pool
 from stretto.types import Limits, Price, Usage
 from stretto.workflow import Workflow
 
-PROVIDERS = {
-    "together": Provider("https://api.together.ai/v1"),
-    "openai": Provider("http://localhost:9/v1"),
-    "vllm": Provider("http://localhost:8000/v1", local=True),
-    "mine": Provider("http://localhost:9000/v1"),
-}
+SIZES = [(1000, 1000, 0), (1000, 1000, 500), *((n, 10, 0) for n in (200_000, 200_001, 272_000, 272_001, 900_000))]
 
 
-async def price(model: str, told: dict[str, Price] | None = None) -> Price | None:
-    pool = Pool(PROVIDERS, Limits(), told)
-    pool.look_up_prices([model])
-    return await pool.prices.of(model)
+async def found(*models: str, providers: dict[str, AnyProvider] | None = None) -> list[Price | None]:
+    pool = Pool({**KNOWN, "sim": Simulator(), **(providers or {})}, Limits())
+    pool.look_up_prices(models)
+    return [await pool.prices.of(model) for model in models]
 
 
-def looked_up(model: str, told: dict[str, Price] | None = None) -> Price | None:
-    return asyncio.run(price(model, told))
+@pytest.mark.parametrize(
+    "model", ["anthropic:claude-sonnet-4-5", "gemini:gemini-2.5-pro", "openai:gpt-4o-mini", "groq:openai/gpt-oss-20b"]
+)
+def test_a_known_model_costs_what_the_list_says_for_calls_of_every_size(model: str) -> None:
+    (price,) = asyncio.run(found(model))
+    assert price is not None
+    provider, _, name = model.partition(":")
+    for size in SIZES:
+        listed = TheirUsage(input_tokens=size[0], output_tokens=size[1], cache_read_tokens=size[2] or None)
+        theirs = calc_price(listed, model_ref=name, provider_id=LISTED[provider]).total_price
+        assert price.of(Usage(*size)) == pytest.approx(theirs, abs=Decimal("1e-9"))
 
 
-def test_a_known_model_is_looked_up() -> None:
-    found = looked_up("together:openai/gpt-oss-120b")
-    assert found is not None
-    assert 0 < found.input < found.output < 10
+def test_nobody_knows_the_price_of_a_stranger_or_of_a_known_name_elsewhere() -> None:
+    elsewhere: dict[str, AnyProvider] = {
+        "openai": Provider("https://proxy.example/v1"),
+        "mine": Provider("http://x/v1"),
+    }
+    models = ("openai:gpt-4o-mini", "mine:gpt-4o-mini", "groq:no-such-model-at-all")
+    assert asyncio.run(found(*models, providers=elsewhere)) == [None, None, None]
 
 
-def test_what_is_told_goes_before_what_is_known() -> None:
-    mine = Price(Decimal(1), Decimal(2))
-    assert looked_up("together:openai/gpt-oss-120b", {"together:openai/gpt-oss-120b": mine}) == mine
+def test_a_known_name_that_the_environment_sends_elsewhere_has_no_known_price(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://proxy.example/v1")
+    assert asyncio.run(found("openai:gpt-4o-mini")) == [None]
 
 
-@pytest.mark.parametrize("model", ["together:no-such-model", "mine:anything", "openai:gpt-6-luna"])
-def test_what_nobody_knows_is_unknown_and_a_known_name_at_another_address_proves_nothing(model: str) -> None:
-    assert looked_up(model) is None
+def test_where_nobody_is_paid_it_costs_nothing() -> None:
+    assert asyncio.run(found("sim:x", "ollama:qwen3.5")) == [FREE, FREE]
 
 
-def test_a_server_on_this_machine_takes_no_money() -> None:
-    assert looked_up("vllm:qwen") == Price(Decimal(0), Decimal(0))
+def test_a_price_that_is_told_needs_no_list() -> None:
+    async def main() -> None:
+        prices = Prices()
+        prices.known["openai:gpt-4o-mini"] = FREE
+        prices.look_up({"openai:gpt-4o-mini": ("openai", "gpt-4o-mini")})
+        assert await prices.of("openai:gpt-4o-mini") == FREE
+
+    asyncio.run(main())
 
 
 def test_a_long_prompt_may_cost_more() -> None:
@@ -62,20 +78,14 @@ def test_cached_input_has_its_own_price_if_it_has_one() -> None:
 
 
 def test_a_budget_needs_prices_and_says_how_to_give_them() -> None:
-    flow = Workflow("mine:m", {"part": "mine:m"}, "mine:m", providers=PROVIDERS, limits=Limits(budget=Decimal(1)))
+    flow = Workflow(
+        "mine:m",
+        {"part": "mine:m"},
+        "mine:m",
+        providers={"mine": Provider("http://localhost:9000/v1")},
+        limits=Limits(budget=Decimal(1)),
+    )
     with pytest.raises(ConfigError) as caught:
         flow.run_sync("Say hello.")
     for words in ("the price of mine:m is unknown", '[prices."mine:m"]', "stretto[prices]", 'unpriced = "allow"'):
         assert words in str(caught.value)
-
-
-@pytest.mark.parametrize("budget", ["0.5", 0.5, "50ct"])
-def test_a_budget_in_python_may_be_written_in_other_ways(budget: object) -> None:
-    flow = Workflow("sim:m", {"part": "sim:m"}, limits=Limits(budget=budget))  # type: ignore[arg-type]
-    assert flow.definition.limits.budget == Decimal("0.5")
-
-
-@pytest.mark.parametrize("budget", ["soon", -1, Decimal(-1), Decimal(0), float("nan"), Decimal("nan"), Decimal("inf")])
-def test_a_budget_that_is_none_is_refused(budget: object) -> None:
-    with pytest.raises(ConfigError, match=r"limits\.budget"):
-        Workflow("sim:m", {"part": "sim:m"}, limits=Limits(budget=budget))  # type: ignore[arg-type]

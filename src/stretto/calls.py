@@ -84,7 +84,7 @@ class Call(Struct, frozen=True):
 
 
 class Sent(Struct, frozen=True):
-    """The request left. `reserved`, `reserved_cost`: what was set aside for it at most, if anything was."""
+    """The request left. `reserved`, `reserved_cost`: what its call may come to with it, if anything was set aside."""
 
     reserved: Usage | None = None
     reserved_cost: Decimal | None = None

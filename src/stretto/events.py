@@ -88,7 +88,10 @@ class SubtaskFinished(Event, frozen=True, kw_only=True):
 
 
 class CallStarted(Event, frozen=True, kw_only=True):
-    """A request left for the model; `reserved`, `reserved_cost` is what it may take, if the run has a budget."""
+    """A request left for the model; `reserved`, `reserved_cost` is what the call may take, if the run has a budget.
+
+    Told again of the same call if a further request for it (asked again, in duplicate, at a fallback) makes that more.
+    """
 
     call: str
     role: RoleName
@@ -103,7 +106,7 @@ class CallFinished(Event, frozen=True, kw_only=True):
     """A call ended: with a finish reason, or with an error.
 
     `usage` is that of the reply, None where the provider did not say; `lost` that of attempts and duplicates that
-    brought none, estimated where nobody said. `cost` is that of both in US dollars, None where a price is unknown.
+    brought none or did not say, estimated. `cost` is that of both in US dollars, None where a price is unknown.
     `asked`: the fallback that was asked, if it was one. `reused`: the reply came from the run's records and cost
     nothing.
     """

@@ -58,7 +58,7 @@ DEFAULTS: dict[RoleName, str] = {"orchestrator": ORCHESTRATOR, "worker": WORKER,
 # `{word}` is a placeholder and `{{word}}` the literal `{word}`; every other brace is just a brace (JSON examples).
 _WORD = re.compile(r"\{\{([A-Za-z_]\w*)\}\}|\{([A-Za-z_]\w*)\}")
 
-LONGEST_LINE = 500
+_LONGEST_LINE = 500
 
 
 def template(role: RoleName, prompt: str | None) -> str:
@@ -110,15 +110,8 @@ def worker_prompt(role: Role, task: str, subtask: Subtask, needed: Sequence[tupl
 
 def results_text(subtasks: Sequence[Subtask], results: Mapping[str, Result], plan: PlanState) -> str:
     """Every result in the plan's order, and the list of what is missing, if anything is."""
-    blocks, missing = [], []
-    for subtask in subtasks:
-        result = results[subtask.id]
-        if result.outcome == "done":
-            blocks.append(f"\n=== WORKER RESULT ({subtask.type}) ===\n{result.text}\n")
-            continue
-        if result.text:
-            blocks.append(f"\n=== PARTIAL WORKER RESULT ({subtask.type}; {result.outcome}) ===\n{result.text}\n")
-        missing.append(f"- {subtask.type}: {_line(subtask.description)} ({result.outcome}: {result.error})")
+    told = [result_text(subtask, results[subtask.id]) for subtask in subtasks]
+    blocks, missing = [block for block, _ in told if block], [line for _, line in told if line]
     if plan == "incomplete":
         missing.append("- the end of the plan: it could not be read, so there may be parts that nobody worked on")
     if plan == "bounded":
@@ -128,7 +121,17 @@ def results_text(subtasks: Sequence[Subtask], results: Mapping[str, Result], pla
     return " ".join(blocks)
 
 
-def _line(description: str) -> str:
-    """Enough of a description to know which one it is."""
-    line = " ".join(description.split())
-    return line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + "…"
+def result_text(subtask: Subtask, result: Result) -> tuple[str, str]:
+    """One result as the synthesizer reads it, and its line in the list of what is missing; either may be empty."""
+    if result.outcome == "done":
+        return f"\n=== WORKER RESULT ({subtask.type}) ===\n{result.text}\n", ""
+    partial = f"\n=== PARTIAL WORKER RESULT ({subtask.type}; {result.outcome}) ===\n{result.text}\n"
+    why = _line(result.error or "")
+    line = f"- {subtask.type}: {_line(subtask.description)} ({result.outcome}: {why})"
+    return partial if result.text else "", line
+
+
+def _line(text: str) -> str:
+    """Enough of a description, or of an error, to know which one it is."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "…"

@@ -11,11 +11,13 @@ from msgspec import Struct
 
 from stretto import prompts
 from stretto.engine import Execution
+from stretto.engine.caller import request_for
 from stretto.errors import ConfigError, StoreLocked, StrettoError
 from stretto.events import AnyEvent, RunFailed, RunInterrupted, RunResumed, RunStarted
-from stretto.policies.account import Account, Amount
+from stretto.policies.account import Account
+from stretto.policies.amounts import Amount
 from stretto.policies.composition import Composition
-from stretto.policies.estimate import most_output
+from stretto.policies.estimate import most_output, tokens_asked
 from stretto.pool import Pool
 from stretto.runs import Run
 from stretto.store.journal import Journal
@@ -145,7 +147,7 @@ class RunStream:
         else:
             journal.append(RunStarted(task=self._new_task, workflow=setting.record, simulated=setting.simulated))
         definition = setting.definition
-        account = await _account(definition, journal, pool)
+        account = await open_account(definition, journal, pool)
         composition = Composition(pool.model, definition.limits, account, pool.prices, replies, setting.jitter)
         await self._execute(Execution(definition, journal, composition.model, account, replies), journal)
 
@@ -177,13 +179,14 @@ async def _all_priced(pool: Pool, setting: Setting) -> None:
         )
 
 
-async def _account(definition: Definition, journal: Journal, pool: Pool) -> Account:
+async def open_account(definition: Definition, journal: Journal, pool: Pool) -> Account:
     """The account of a run, from where it stands."""
     paid = journal.fold.usage
     account = Account(definition.limits, Amount(journal.fold.paid, paid.input_tokens + paid.output_tokens))
     if account.limited and (role := definition.synthesizer):
         prompt = prompts.fill(prompts.template("synthesizer", role.prompt), {"task": journal.run.task})
-        account.set_aside(prompt, most_output(role.options), await pool.prices.of(role.models[0]))
+        asked = tokens_asked(request_for(role, prompt))
+        account.set_aside(asked, most_output(role.options), await pool.prices.of(role.models[0]))
     return account
 
 

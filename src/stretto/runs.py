@@ -127,9 +127,7 @@ class Fold:
             case e.SubtaskFinished():
                 self._results[event.subtask] = Result(event.subtask, event.outcome, event.text, event.error)
             case e.CallStarted():
-                self._calls[event.call] = CallRecord(
-                    event.call, event.role, event.subtask, event.fingerprint, event.model, event.at, started=event
-                )
+                self._started(event)
             case e.CallRetried():
                 self._retried(event)
             case e.CallFinished():
@@ -150,6 +148,13 @@ class Fold:
 
     def _set(self, **facts: Any) -> None:
         self._run |= facts
+
+    def _started(self, event: e.CallStarted) -> None:
+        record = self._calls.get(event.call) or CallRecord(
+            event.call, event.role, event.subtask, event.fingerprint, event.model
+        )
+        at = record.started_at or event.at
+        self._calls[event.call] = replace(record, fingerprint=event.fingerprint, started_at=at, started=event)
 
     def _retried(self, event: e.CallRetried) -> None:
         record = self._calls.get(event.call)

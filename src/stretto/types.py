@@ -59,7 +59,9 @@ class Price(Struct, frozen=True):
 
     def of(self, usage: Usage) -> Decimal:
         """What a call with this usage costs."""
-        price = next((price for least, price in reversed(self.above) if usage.input_tokens >= least), self)
+        price = self
+        for least, dearer in self.above:
+            price = dearer if usage.input_tokens >= least else price
         cached = min(usage.cached_tokens, usage.input_tokens) if price.cached is not None else 0
         fresh = (usage.input_tokens - cached) * price.input + usage.output_tokens * price.output
         return (fresh + cached * (price.cached or 0)) / 1_000_000

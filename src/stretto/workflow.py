@@ -2,21 +2,19 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto import prompts
-from stretto.amounts import money
 from stretto.aside import Aside
 from stretto.errors import ConfigError, TaskError
 from stretto.ids import new_ulid
+from stretto.limits import check_numbers, check_prices, settled
 from stretto.models.providers import KNOWN, UNTOLD, Provider, split_model
 from stretto.models.simulator import Simulator
 from stretto.pool import AnyProvider, Pool
@@ -52,10 +50,11 @@ class Workflow:
             _role(orchestrator),
             {name: _role(worker) for name, worker in workers.items()},
             None if synthesizer is None else _role(synthesizer),
-            _settled(limits or Limits()),
+            settled(limits or Limits()),
         )
         self.providers: dict[str, AnyProvider] = {**KNOWN, "sim": Simulator(), **(providers or {})}
         self.prices = dict(prices or {})
+        check_prices(self.prices)
         self.jitter = jitter
         self.store = None if store is None else Path(store)
         _check(self.definition, self.providers)
@@ -108,7 +107,7 @@ class Workflow:
     def record(self) -> dict[str, Any]:
         """The definition as data, as it is kept with a run; without what may be secret in headers and URLs."""
         providers = {name: _recorded(provider) for name, provider in self._used().items()}
-        prices = {model: msgspec.to_builtins(price) for model, price in self.prices.items() if model in self.models}
+        prices = {model: msgspec.to_builtins(self.prices[model]) for model in self.models if self.prices.get(model)}
         return {"definition": msgspec.to_builtins(self.definition), "providers": providers, "prices": prices}
 
     def _used(self) -> dict[str, AnyProvider]:
@@ -160,12 +159,10 @@ def _check(definition: Definition, providers: Mapping[str, AnyProvider]) -> None
                 msgspec.json.encode(getattr(role, key))
             except (TypeError, ValueError) as error:
                 raise ConfigError(f"{place}.{key}: cannot be written as JSON: {error}") from error
-    _check_limits(definition.limits)
     for name, known in providers.items():
         if isinstance(known, Provider):
-            _check_numbers(
-                f"providers.{name}", known, ("parallel",), ("rpm", "tpm", "connect", "first_byte", "silence")
-            )
+            waits = ("connect", "first_byte", "silence")
+            check_numbers(f"providers.{name}", known, ("parallel",), ("rpm", "tpm"), waits)
 
 
 def _check_models(role: Role, place: str, providers: Mapping[str, AnyProvider]) -> None:
@@ -179,34 +176,3 @@ def _check_models(role: Role, place: str, providers: Mapping[str, AnyProvider]) 
                 f"{place}: unknown provider {provider!r}; known are {names}; [providers.{provider}] with a base_url "
                 "adds one"
             )
-
-
-def _settled(limits: Limits) -> Limits:
-    """Limits with money as `Decimal`, from a number or a text as well."""
-    if limits.budget is None:
-        return limits
-    budget = limits.budget if isinstance(limits.budget, Decimal) else money(str(limits.budget))
-    if budget is None or not budget.is_finite():
-        raise ConfigError(f"limits.budget: {limits.budget!r} is no amount of US dollars; write Decimal('0.50')")
-    return replace(limits, budget=budget)
-
-
-def _check_limits(limits: Limits) -> None:
-    """Raise `ConfigError` for limits within which nothing could run, and for those that contradict each other."""
-    counts = ("parallel", "max_subtasks", "tokens", "attempts")
-    _check_numbers("limits", limits, counts, ("rpm", "tpm", "budget", "deadline", "timeout", "max_wait"))
-    if not 0 <= limits.hedge <= 1:
-        raise ConfigError(f"limits.hedge: must be a share from 0 to 1, not {limits.hedge}")
-    if limits.hedge and limits.parallel == 1:
-        raise ConfigError("limits.hedge: asking twice needs a second place; raise parallel, or leave hedge out")
-    if limits.unpriced not in {"refuse", "allow"}:
-        raise ConfigError(f"limits.unpriced: must be refuse or allow, not {limits.unpriced!r}")
-
-
-def _check_numbers(place: str, holder: Struct, counts: Sequence[str], amounts: Sequence[str]) -> None:
-    """Raise `ConfigError` for a count below 1, or an amount that is not above 0; None is no limit."""
-    for name in (*counts, *amounts):
-        value = getattr(holder, name)
-        least = "1 or more" if name in counts else "more than 0"
-        if value is not None and not (value >= 1 if name in counts else value > 0):
-            raise ConfigError(f"{place}.{name}: must be {least}, not {value}")

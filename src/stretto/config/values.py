@@ -53,11 +53,15 @@ def limits_of(table: Mapping[str, Any], place: str) -> Limits:
 
 
 def price_of(model: str, table: Mapping[str, Any], place: str) -> Price:
-    """What a model costs; a price that is below nothing is refused."""
+    """What a model costs; a price that is below nothing is refused. A record of a run has prices of long calls, too."""
     split_model(model, place)
-    told = {key: value for key, value in table.items() if key != "above" and value is not None}
-    facts = {key: str(dollars(value, f"{place}.{key}")) for key, value in told.items()}
-    return convert({**facts, "above": table.get("above", ())}, Price, place)  # tiers come from records only
+    facts: dict[str, Any] = {
+        key: str(dollars(value, f"{place}.{key}"))
+        for key, value in table.items()
+        if key != "above" and not (key == "cached" and value is None)
+    }
+    facts["above"] = table.get("above", ())
+    return convert(facts, Price, place)
 
 
 def provider_of(name: str, table: Mapping[str, Any], place: str) -> AnyProvider:

@@ -20,12 +20,12 @@ from stretto.runs import coverage_of
 from stretto.store.journal import Journal
 from stretto.types import AnswerState, Definition, Reply, Request, Result, Role, Subtask
 
+_UNPAID = "the budget does not allow for it"
+"""Why a subtask is skipped: in the same words in every execution, for it becomes a part of a prompt."""
 _CUT = {
     "length": "the reply met its token limit; raise max_tokens of this worker",
     SHORTENED: "the budget allowed for no longer reply",
 }
-
-_SKIPPED = "the budget was too small for it"
 
 Answer = tuple[str, AnswerState]
 """A text, and whether it is whole."""
@@ -80,8 +80,8 @@ class Execution:
         try:
             async with self._working(), aclosing(self._plan.subtasks()) as plan:
                 async for subtask in plan:
-                    self._account.keep(_entry(subtask))
                     self._urgencies.plan(subtask)
+                    self._account.keep(_unpaid(subtask))  # what is told of it, if nothing else can be
                     self._performing[subtask.id] = workers.create_task(self._perform(subtask))
         except TimeoutError:
             if not self._plan.book.subtasks:
@@ -101,7 +101,7 @@ class Execution:
             self._urgencies.finish(subtask, asyncio.get_running_loop().time() - transcript.sent_at)
         else:
             self._urgencies.finish(subtask, 0.0)
-        self._account.keep(result.text)
+        self._account.keep("\n".join(prompts.result_text(subtask, result)), instead_of=_unpaid(subtask))
         self._journal.append(
             e.SubtaskFinished(subtask=subtask.id, outcome=result.outcome, text=result.text, error=result.error)
         )
@@ -123,8 +123,8 @@ class Execution:
             finish = await self._caller.collect(errand, role, request, transcript)
         except BudgetError as error:
             self._errors.append(error)
-            self._degrade("budget", "subtasks are skipped, those of the least value first")
-            return Result(subtask.id, "skipped", error=_SKIPPED)
+            self._degrade("budget", f"subtasks are skipped, those of the least value first: {error}", once="skipped")
+            return Result(subtask.id, "skipped", error=_UNPAID)
         except CallError as error:
             self._errors.append(error)
             return Result(subtask.id, "failed", error=str(error))
@@ -190,7 +190,7 @@ class Execution:
         more = f" (and {len(reasons) - 3} other reasons)" if len(reasons) > 3 else ""
         told = f"none of {len(results)} subtasks has a result: {'; '.join(reasons[:3])}{more}"
         if self._errors and all(isinstance(error, BudgetError) for error in self._errors):
-            return BudgetError(f"{told}; {self._errors[0]}")
+            return BudgetError(f"none of {len(results)} subtasks has a result: {self._errors[0]}")
         if self._deadline and self._deadline.passed and not self._errors:
             return DeadlineError(f"{self._late('before any subtask was done')}; {told}")
         error = WorkError(told)
@@ -205,16 +205,11 @@ class Execution:
         seconds = self._deadline.seconds if self._deadline else 0.0
         return f"the deadline of {seconds:g} s came {when}; raise it, or take quicker models"
 
-    def _degrade(self, policy: str, reason: str) -> None:
-        """Say once what the run gives up."""
-        if policy + reason not in self._degraded:
-            self._degraded.add(policy + reason)
+    def _degrade(self, policy: str, reason: str, *, once: str | None = None) -> None:
+        """Say what the run gives up, each reason once; or what is called `once`, whatever its reason."""
+        if (once or policy + reason) not in self._degraded:
+            self._degraded.add(once or policy + reason)
             self._journal.append(e.RunDegraded(policy=policy, reason=reason))
-
-
-def _entry(subtask: Subtask) -> str:
-    """What the synthesizer will read of a subtask beside its result: its place in the list of what is missing."""
-    return f"- {subtask.type}: {subtask.description[: prompts.LONGEST_LINE]} (skipped: {_SKIPPED})\n"
 
 
 def _deadline(definition: Definition) -> Deadline | None:
@@ -224,3 +219,8 @@ def _deadline(definition: Definition) -> Deadline | None:
         return None
     tokens = most_output(role.options) if role else None
     return Deadline(limits.deadline, merges=role is not None, answer_tokens=tokens)
+
+
+def _unpaid(subtask: Subtask) -> str:
+    """What the synthesizer reads of a subtask that was skipped."""
+    return "\n".join(prompts.result_text(subtask, Result(subtask.id, "skipped", error=_UNPAID)))

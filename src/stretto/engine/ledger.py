@@ -20,7 +20,7 @@ class Ledger:
         self._journal = journal
         self._transcript = transcript
         self._account = account
-        self._started = False
+        self._told: Sent | None = None  # what the log says of what the call may take
         self._finished = False
         self._attempts = 1
 
@@ -32,7 +32,7 @@ class Ledger:
         match chunk:
             case Sent():
                 self._transcript.sent_at = asyncio.get_running_loop().time()
-                if not self._started:
+                if self._told is None or _is_more(chunk, self._told):
                     self._start(chunk)
             case Notice(e.CallRetried() as event):
                 self._attempts += not (event.rate_limited or event.duplicate)
@@ -53,7 +53,7 @@ class Ledger:
                 )
 
     def _start(self, sent: Sent) -> None:
-        self._started = True
+        self._told = sent
         event = e.CallStarted(
             **self._whose(),
             fingerprint=self._call.fingerprint,
@@ -79,9 +79,17 @@ class Ledger:
 
     def stop(self) -> None:
         """Log that the call was given up, if it was ever sent."""
-        if self._started:
+        if self._told is not None:
             self.finish(finish="stopped")
 
     def _whose(self) -> dict[str, Any]:
         call = self._call
         return {"call": call.id, "role": call.role, "subtask": call.subtask, "model": call.request.model}
+
+
+def _is_more(sent: Sent, told: Sent) -> bool:
+    """Whether a call may come to more than was told: that must stand in the log before it does."""
+    if sent.reserved is None or told.reserved is None:
+        return False
+    more, less = ((each.input_tokens + each.output_tokens) for each in (sent.reserved, told.reserved))
+    return more > less or (sent.reserved_cost or 0) > (told.reserved_cost or 0)

@@ -2,64 +2,20 @@
 
 import asyncio
 import heapq
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import count
 
-from msgspec import Struct
-
 from stretto.calls import Call
 from stretto.errors import BudgetError
+from stretto.policies.amounts import Amount, Bill, Wish, amount
 from stretto.policies.estimate import tokens_in, usual_output
 from stretto.types import Limits, Price, RoleName, Usage
 
 _FLOOR = 4  # a reply is not kept shorter than the fourth part of what was wanted
 _SHORTEST = 64  # tokens, unless less was wanted
 _RETOLD = 1.5  # tokens of a reply, counted again as a part of the synthesizer's prompt by our estimate, at most
-_ZERO = Decimal(0)
-
-
-class Amount(Struct, frozen=True):
-    """Money and tokens; what has no known price is counted in tokens only."""
-
-    money: Decimal = _ZERO
-    tokens: int = 0
-
-    def __add__(self, other: "Amount") -> "Amount":
-        return Amount(self.money + other.money, self.tokens + other.tokens)
-
-    def __sub__(self, other: "Amount") -> "Amount":
-        return Amount(self.money - other.money, self.tokens - other.tokens)
-
-
-def amount(usage: Usage, price: Price | None) -> Amount:
-    """What a usage amounts to."""
-    return Amount(price.of(usage) if price else _ZERO, usage.input_tokens + usage.output_tokens)
-
-
-class Bill(Struct):
-    """What one call came to over all its attempts: its cost (None if a price is unknown), and usage without a reply."""
-
-    cost: Decimal | None = _ZERO
-    lost: Usage = Usage()
-
-
-class Wish(Struct, frozen=True):
-    """What a call wants to set aside: its request's tokens, those of its reply at most, and what they cost.
-
-    `rank` orders those who wait, the lowest first. `shorten`: fewer tokens for the reply are better than none.
-    """
-
-    role: RoleName
-    input: int
-    output: int
-    price: Price | None
-    rank: tuple[float, ...] = ()
-    shorten: bool = False
-
-    def at(self, output: int) -> Amount:
-        """What it amounts to with a reply of so many tokens."""
-        return amount(Usage(self.input, output), self.price)
 
 
 class Account:
@@ -87,17 +43,18 @@ class Account:
         self._duplicates = Amount()  # settled ones, and those under way at what they will usually come to
         self._usual: dict[RoleName, tuple[int, Usage, Price | None]] = {}
 
-    def set_aside(self, prompt: str, output: int | None, price: Price | None) -> None:
-        """What the synthesis needs at least: the part of its prompt that is known now, and its reply."""
+    def set_aside(self, asked: int, output: int | None, price: Price | None) -> None:
+        """What the synthesis needs at least: the tokens of its request that are known now, and its reply."""
         self._merges, self._merging = True, price
         output = output or usual_output("synthesizer", 0)
         self._answer = amount(Usage(0, output - _least(output)), price)
-        self._aside = amount(Usage(tokens_in(prompt), output), price)
+        self._aside = amount(Usage(asked, output), price)
 
-    def keep(self, text: str) -> None:
-        """A result is there, and will be a part of the synthesizer's prompt."""
+    def keep(self, text: str, *, instead_of: str = "") -> None:
+        """The synthesizer's prompt will have this text in it, instead of another that was to be there."""
         if self.limited and self._merges:
             self._aside += amount(Usage(tokens_in(text)), self._merging)
+            self._aside -= amount(Usage(tokens_in(instead_of)), self._merging)
 
     async def reserve(self, wish: Wish) -> int:
         """Set aside what a call may take; the tokens its reply may have. Raises `BudgetError` if that cannot be."""
@@ -109,6 +66,7 @@ class Account:
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and not future.exception():
                 self.release(wish, future.result())  # it was granted and taken away in the same moment
+            self._serve_soon()  # whoever waited behind it may fit
             raise
 
     def release(self, wish: Wish, output: int) -> None:
@@ -117,11 +75,23 @@ class Account:
         self._outstanding -= 1
         self._serve_soon()
 
-    def settle(self, call: str, usage: Usage, price: Price | None, *, lost: bool) -> None:
-        """An attempt of a call is over and has used this much; `lost` if it brought no reply."""
+    def send(self, call: str, attempt: object, most: Usage, price: Price | None) -> tuple[Usage, Decimal | None]:
+        """An attempt of a call leaves, with so much set aside; what the call may come to altogether."""
+        bill = self._bill(call)
+        bill.under_way[attempt] = most, price.of(most) if price else None
+        return bill.most()
+
+    def drop(self, call: str, attempt: object) -> None:
+        """An attempt of a call is over and cost nothing."""
+        if call in self._bills:
+            self._bills[call].under_way.pop(attempt, None)
+
+    def settle(self, call: str, attempt: object, usage: Usage, price: Price | None, *, lost: bool) -> None:
+        """An attempt of a call is over and has used this much; `lost` if nobody told of it."""
         paid = amount(usage, price)
         self.spent += paid
-        bill = self._bills.setdefault(call, Bill())
+        bill = self._bill(call)
+        bill.under_way.pop(attempt, None)
         bill.cost = None if price is None or bill.cost is None else bill.cost + paid.money
         if lost:
             bill.lost += usage
@@ -142,6 +112,11 @@ class Account:
         """A duplicate is expected to cost so much, or did cost so much more than was expected."""
         self._duplicates += paid
 
+    def _bill(self, call: str) -> Bill:
+        if (bill := self._bills.get(call)) is None:
+            bill = self._bills[call] = Bill()
+        return bill
+
     def bill(self, call: str) -> Bill:
         """What a call came to that is over."""
         return self._bills.pop(call, Bill())
@@ -160,13 +135,16 @@ class Account:
 
     def told(self) -> str:
         """The limits and where they stand, for people."""
-        parts = []
-        if self._limits.budget is not None:
-            parts.append(f"${self.spent.money:.6f} of the budget of ${self._limits.budget} are spent")
-        if self._limits.tokens is not None:
-            parts.append(f"{self.spent.tokens:,} of {self._limits.tokens:,} tokens are used")
-        aside = f", ${self._aside.money:.6f} ({self._aside.tokens:,} tokens) are set aside for the answer"
-        return " and ".join(parts) + (aside if self._aside.tokens else "")
+        budget, tokens, aside = self._limits.budget, self._limits.tokens, self._aside
+        parts, kept = [], []
+        if budget is not None:
+            parts.append(f"${self.spent.money:.6f} of the budget of ${budget} are spent")
+            kept.append(f"${aside.money:.6f}")
+        if tokens is not None:
+            parts.append(f"{self.spent.tokens:,} of {tokens:,} tokens are used")
+            kept.append(f"{aside.tokens:,} tokens")
+        told = " and ".join(parts)
+        return f"{told}, {' and '.join(kept)} are set aside for the answer" if aside.tokens else told
 
     def _whole(self, wish: Wish, output: int) -> Amount:
         """A call with a reply of so many tokens, and what the reply will cost again as a part of a prompt."""
@@ -175,11 +153,13 @@ class Account:
         return wish.at(output) + amount(Usage(int(output * _RETOLD)), self._merging)
 
     def _fits(self, wish: Wish, output: int) -> bool:
-        total = self.spent + self._reserved + self._whole(wish, output)
+        whole, budget, most = self._whole(wish, output), self._limits.budget, self._limits.tokens
+        money = self.spent.money + self._reserved.money + whole.money
+        tokens = self.spent.tokens + self._reserved.tokens + whole.tokens
         if wish.role != "synthesizer":  # for that it was set aside
-            total += self._aside - self._answer if wish.shorten else self._aside
-        budget, tokens = self._limits.budget, self._limits.tokens
-        return (budget is None or total.money <= budget) and (tokens is None or total.tokens <= tokens)
+            aside = self._aside - self._answer if wish.shorten else self._aside
+            money, tokens = money + aside.money, tokens + aside.tokens
+        return (budget is None or money <= budget) and (most is None or tokens <= most)
 
     def _serve_soon(self) -> None:
         """Look at those who wait once all of this moment have come: who comes together shares what is left."""
@@ -204,18 +184,24 @@ class Account:
                 future.set_exception(BudgetError(self._short(wish)))
 
     def _share(self) -> None:
-        """Nothing is outstanding and all who wait would take less: give each what is fair, as long as it lasts."""
-        left = len(self._waiting)
+        """Nothing is outstanding and all who wait would take less: give each what is fair, as long as it lasts.
+
+        Who gets nothing waits for what these leave over.
+        """
+        left = sum(not future.done() for *_, future in self._waiting)
         while self._waiting:
             _, _, _, wish, future = self._waiting[0]
             least = _least(wish.output)
-            fair = self._most(wish, wish.output * left) // left
-            left -= 1
             if future.done():
                 heapq.heappop(self._waiting)
             elif self._fits(wish, least):
+                fair = self._most(wish, wish.output * left) // left
+                left -= 1
                 self._grant(wish, max(least, min(wish.output, fair)), future)
+            elif self._outstanding:
+                return
             else:
+                left -= 1
                 heapq.heappop(self._waiting)
                 future.set_exception(BudgetError(self._short(wish)))
 
@@ -235,8 +221,11 @@ class Account:
 
     def _short(self, wish: Wish) -> str:
         need = self._whole(wish, wish.output)
-        costs = f"up to ${need.money:.6f} and " if self._limits.budget is not None else "up to "
-        return f"the budget is too small for this call, which may take {costs}{need.tokens:,} tokens: {self.told()}"
+        costs = f"${need.money:.6f} and " if self._limits.budget is not None else ""
+        return (
+            f"the budget is too small for this call, which may take up to {costs}{need.tokens:,} tokens: "
+            f"{self.told()}; raise the budget, or lower max_tokens"
+        )
 
 
 def _least(output: int) -> int:
@@ -244,6 +233,7 @@ def _least(output: int) -> int:
     return min(output, max(_SHORTEST, output // _FLOOR))
 
 
-def rank_of(value: float | None, urgency: tuple[float, ...]) -> tuple[float, ...]:
-    """The order in which calls get what is left: what is worth most first, then what holds the run back most."""
-    return (-(value or 0.0), *urgency)
+def rank_of(call: Call) -> tuple[float, ...]:
+    """The order in which calls get what is left: a worker's by what it is worth, then what holds the run back most."""
+    value = call.value or 0.0
+    return (-value if call.role == "worker" else -math.inf, *call.urgency.key)

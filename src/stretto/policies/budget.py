@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from decimal import Decimal
 
 from msgspec.structs import replace
 
-from stretto.calls import Call, Chunk, Done, Model, Reasoning, Sent, Text
-from stretto.errors import AuthError, ConnectError, QuotaError, RequestError, ServerError
-from stretto.policies.account import Account, Amount, Wish, amount, rank_of
+from stretto.calls import Call, Chunk, Done, Model, Notice, Reasoning, Sent, Text
+from stretto.errors import AuthError, ConnectError, QuotaError, RateLimited, RequestError, ServerError
+from stretto.events import CallRetried
+from stretto.policies.account import Account, rank_of
+from stretto.policies.amounts import Amount, Wish, amount
 from stretto.policies.estimate import most_output, tokens_asked, tokens_in, usual_output
 from stretto.policies.prices import Prices
 from stretto.types import Price, Usage
@@ -16,10 +17,9 @@ from stretto.types import Price, Usage
 SHORTENED = "shortened"
 """The finish reason of a reply that was cut because the budget allowed for no more of it; it is not remembered."""
 
-_UNBILLED = (RequestError, AuthError, QuotaError)
-"""A request that was refused cost nothing."""
-_UNANSWERED = (ServerError, ConnectError)
-"""Of these no reply began; what the request itself costs is counted, because nobody knows how far it came."""
+_SPOKEN = (Text, Reasoning)
+_UNBILLED = (RequestError, AuthError, QuotaError, RateLimited, ServerError)
+"""A request that was answered with an error status cost nothing."""
 
 
 class Budget:
@@ -39,72 +39,74 @@ class Budget:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply, once there is enough for it."""
-        attempt = _Attempt(call, self._account)
-        if not self._account.limited:
-            async with aclosing(self._asked(call, attempt)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-            return
-        price = await self._prices.of(self._name)
-        wanted = most_output(call.request.options) or usual_output(call.role, self._max_subtasks)
-        wish = Wish(
-            call.role, tokens_asked(call.request), wanted, price, rank_of(call.value, call.urgency.key), call.shorten
-        )
-        granted = await self._account.reserve(wish)
-        attempt.reserve(Usage(wish.input, granted), price, shortened=granted < wanted)
-        try:
-            async with aclosing(self._asked(_within(call, granted), attempt)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-        finally:
-            self._account.release(wish, granted)
-
-    async def _asked(self, call: Call, attempt: "_Attempt") -> AsyncGenerator[Chunk, None]:
+        account, attempt = self._account, _Attempt(call, self._account)
+        wish, granted = None, 0
+        if account.limited:
+            price = await self._prices.of(self._name)
+            wanted = most_output(call.request.options) or usual_output(call.role, self._max_subtasks)
+            wish = Wish(call.role, tokens_asked(call.request), wanted, price, rank_of(call), call.shorten)
+            granted = await account.reserve(wish)
+            attempt.reserve(Usage(wish.input, granted), price, shortened=granted < wanted)
+            call = _within(call, granted)
         try:
             async with aclosing(self._model.stream(call)) as chunks:
                 async for chunk in chunks:
                     if isinstance(chunk, Done):  # settled before anybody hears that the call is over
                         attempt.settle(await self._prices.of(self._name), chunk)
-                        chunk = attempt.finished(chunk)  # noqa: PLW2901 - it is the same one, told rightly
-                    yield attempt.noted(chunk)
+                        yield attempt.finished(chunk)
+                    else:
+                        yield attempt.noted(chunk)
         except _UNBILLED:
             attempt.sent = False
             raise
-        except _UNANSWERED:
+        except ConnectError:  # no reply began, but nobody knows how far the request came
             attempt.answered = False
             raise
         finally:
-            if attempt.sent:
-                attempt.settle(await self._prices.of(self._name))
+            try:
+                await self._close(attempt)
+            finally:
+                if wish is not None:
+                    account.release(wish, granted)
+
+    async def _close(self, attempt: "_Attempt") -> None:
+        """Settle an attempt that ended without a reply."""
+        if attempt.sent:
+            attempt.settle(await self._prices.of(self._name))
+        elif not attempt.settled:
+            attempt.drop()
 
 
 class _Attempt:
     """One request of a call: what was set aside for it, what was heard of its reply, and settling it once."""
 
     def __init__(self, call: Call, account: Account) -> None:
-        self.sent = False
+        self.sent = self.settled = False
         self.answered = True
         self._call = call
         self._account = account
         self._reserved: Usage | None = None
-        self._cost: Decimal | None = None
+        self._price: Price | None = None
         self._heard = 0  # tokens of the reply so far, estimated
         self._shortened = False
         self._racing = Amount()
 
     def reserve(self, most: Usage, price: Price | None, *, shortened: bool) -> None:
         """So much was set aside; `shortened` if that is less than was wanted."""
-        self._reserved, self._cost, self._shortened = most, price.of(most) if price else None, shortened
+        self._reserved, self._price, self._shortened = most, price, shortened
 
     def noted(self, chunk: Chunk) -> Chunk:
         """The chunk, which was heard."""
-        if isinstance(chunk, Text | Reasoning):
+        if isinstance(chunk, _SPOKEN):
             self._heard += tokens_in(chunk.text)
         elif isinstance(chunk, Sent):
             self.sent = True
-            self._race()
+            if self._call.duplicate:
+                self._race()
             if self._reserved:
-                return Sent(self._reserved, self._cost)
+                return Sent(*self._account.send(self._call.id, self, self._reserved, self._price))
+        elif isinstance(chunk, Notice) and isinstance(chunk.event, CallRetried) and chunk.event.rate_limited:
+            self.sent = False  # it was refused and waits to be sent again
         return chunk
 
     def finished(self, done: Done) -> Done:
@@ -113,27 +115,35 @@ class _Attempt:
 
     def settle(self, price: Price | None, done: Done | None = None) -> None:
         """The attempt is over: with a reply, or without one."""
-        self.sent = False
+        self.sent, self.settled = False, True
         call = self._call
-        usage = (done and done.usage) or self._estimate()
-        self._account.settle(call.id, usage, price, lost=done is None)
+        told = done.usage if done else None
+        usage = told or self._estimate(whole=done is not None)
+        self._account.settle(call.id, self, usage, price, lost=told is None)
         if call.duplicate:
             self._account.race(amount(usage, price) - self._racing)
+            self._racing = Amount()
         if done:
             self._account.note(call.role, usage, price)
+
+    def drop(self) -> None:
+        """The attempt is over, and cost nothing."""
+        self._account.drop(self._call.id, self)
+        self._account.race(Amount() - self._racing)
+        self._racing = Amount()
 
     def _race(self) -> None:
         """Count a duplicate as long as it runs at what such calls usually take."""
         usual = self._account.usual(self._call.role)
-        if self._call.duplicate and usual:
+        if usual and not self._racing.tokens:  # else it was sent before, and refused
             self._racing = amount(*usual)
             self._account.race(self._racing)
 
-    def _estimate(self) -> Usage:
-        """What an attempt used that did not say it: of a reply that is not streamed, all that it might have been."""
+    def _estimate(self, *, whole: bool) -> Usage:
+        """What an attempt used that did not say it: of a reply not heard whole and not streamed, all it might be."""
         call = self._call
         asked = self._reserved.input_tokens if self._reserved else tokens_asked(call.request)
-        if call.stream or not self.answered:
+        if call.stream or whole or not self.answered:
             return Usage(asked, self._heard)
         usual = self._account.usual(call.role)
         output = most_output(call.request.options) or (usual[0].output_tokens if usual else 0)

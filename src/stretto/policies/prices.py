@@ -68,7 +68,7 @@ def _price(listed: Any) -> Price | None:
     if parts["input"] is None or parts["output"] is None:
         return None
     starts = sorted({tier.start for part in parts.values() for tier in getattr(part, "tiers", ())})
-    above = tuple((start, _at(parts, start)) for start in starts)
+    above = tuple((start + 1, _at(parts, start)) for start in starts)  # theirs begin after so many tokens
     base = _at(parts, 0)
     return Price(base.input, base.output, base.cached, above)
 

@@ -48,12 +48,13 @@ def perform(rehearsal: Rehearsal, limits: Limits, seed: int) -> Trial:
 
 async def _perform(workflow: Workflow, task: str) -> Trial:
     loop, stream = asyncio.get_running_loop(), workflow.stream(task)
-    kinds, error = Counter[str](), None
+    kinds, started, error = Counter[str](), set[str](), None
     try:
         async with stream as events:
             async for event in events:
-                if isinstance(event, e.CallStarted):
-                    kinds["requests"] += 1
+                if isinstance(event, e.CallStarted):  # under a budget it may be told again with a repetition
+                    kinds["requests"] += event.call not in started
+                    started.add(event.call)
                 elif isinstance(event, e.CallRetried):
                     kinds["requests"] += 1
                     kinds["rejected" if event.rate_limited else "duplicates" if event.duplicate else "retried"] += 1

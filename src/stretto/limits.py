@@ -1,0 +1,102 @@
+"""What a run may use and what models cost, as told in Python: read, and checked at the door."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stretto import amounts
+from stretto.errors import ConfigError
+from stretto.types import Limits, Price
+
+_SECONDS = (amounts.seconds, "time; write seconds, or 250ms, 20s, 2m30s, 1h")
+_COUNT = (amounts.count, "number; write 250000, 250k or 1.5M")
+_WRITTEN: Mapping[str, tuple[Callable[[str], Any], str]] = {
+    "budget": (amounts.money, "amount of US dollars; write Decimal('0.50')"),
+    "hedge": (amounts.share, "share; write 0.05 or 5%"),
+    **dict.fromkeys(("deadline", "timeout", "max_wait"), _SECONDS),
+    **dict.fromkeys(("tokens", "rpm", "tpm"), _COUNT),
+}
+"""Limits that may be given as a text: what reads it, and what it then must be."""
+
+
+def settled(limits: Limits) -> Limits:
+    """Limits with a number for each text, and money as `Decimal`; raises `ConfigError` for those that cannot be kept.
+
+    That is, within which nothing could run, or which contradict each other.
+    """
+    limits = replace(limits, **{name: _read(name, getattr(limits, name)) for name in _WRITTEN})
+    counts = ("parallel", "max_subtasks", "tokens", "attempts")
+    check_numbers("limits", limits, counts, ("rpm", "tpm", "budget", "deadline"), ("timeout", "max_wait"))
+    if not _is_number(limits.hedge) or not 0 <= limits.hedge <= 1:
+        raise ConfigError(f"limits.hedge: must be a share from 0 to 1, not {limits.hedge}")
+    if limits.hedge and limits.parallel == 1:
+        raise ConfigError("limits.hedge: asking twice needs a second place; raise parallel, or leave hedge out")
+    if limits.unpriced not in {"refuse", "allow"}:
+        raise ConfigError(f"limits.unpriced: must be refuse or allow, not {limits.unpriced!r}")
+    return limits
+
+
+def check_numbers(
+    place: str, holder: Struct, counts: Sequence[str], sizes: Sequence[str], endless: Sequence[str] = ()
+) -> None:
+    """Raise `ConfigError` for a count that is no whole number from 1 on, or an amount that is not above 0.
+
+    Only those that may be `endless` can be infinite; for the others None is no limit.
+    """
+    for name in (*counts, *sizes, *endless):
+        value = getattr(holder, name)
+        if value is None:
+            continue
+        what = "1 or more" if name in counts else "more than 0"
+        if not _is_number(value) or not (value >= 1 if name in counts else value > 0):
+            raise ConfigError(f"{place}.{name}: must be {what}, not {value}")
+        if math.isinf(value) and name not in endless:
+            raise ConfigError(f"{place}.{name}: must be finite; leave it out for no limit")
+        if name in counts and not isinstance(value, int):
+            raise ConfigError(f"{place}.{name}: must be a whole number, not {value}")
+
+
+def check_prices(prices: Mapping[str, Price | None]) -> None:
+    """Raise `ConfigError` for a price that cannot be reckoned with."""
+    for model, price in prices.items():
+        if price is not None:
+            _check_price(f'prices."{model}"', price)
+
+
+def _check_price(place: str, price: Any) -> None:
+    if not isinstance(price, Price):
+        raise ConfigError(f"{place}: must be a Price, or None if it is unknown, not {price!r}")
+    for name in ("input", "output", "cached"):
+        value = getattr(price, name)
+        if value is None and name == "cached":
+            continue
+        if not isinstance(value, Decimal) or not value.is_finite() or value < 0:
+            raise ConfigError(f"{place}.{name}: must be a Decimal from 0 on, like Decimal('0.50'), not {value!r}")
+    for _, dearer in price.above:
+        _check_price(f"{place}.above", dearer)
+
+
+def _read(name: str, value: Any) -> Any:
+    """A limit as a number, if it can be read as one."""
+    read, what = _WRITTEN[name]
+    if name == "budget" and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return Decimal(str(value))  # a float's own digits, not those of its binary fraction
+    if not isinstance(value, str):
+        if name == "budget" and value is not None and not isinstance(value, Decimal):
+            raise ConfigError(f"limits.budget: {value!r} is no {what}")
+        return value
+    found = read(value)
+    if found is None:
+        raise ConfigError(f"limits.{name}: {value!r} is no {what}")
+    return int(found) if name == "tokens" and found.is_integer() else found
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value can be compared with others; NaN cannot."""
+    if isinstance(value, Decimal):
+        return not value.is_nan()
+    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
