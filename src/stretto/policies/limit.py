@@ -86,7 +86,7 @@ class Limit:
     def _wait(self, error: RateLimited, passage: Passage, held_since: float) -> float:
         """Close the lane for as long as it takes; raises the error if that is too long."""
         lane, now = self.queue.lane, asyncio.get_running_loop().time()
-        until = lane.refuse(passage, error, now)
+        until = self.queue.refuse(passage, error, now)
         if until - held_since > self._max_wait:
             lane.open()  # who has waited as long behind it shall know it now
             raise RateLimited(

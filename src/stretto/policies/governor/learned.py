@@ -12,6 +12,7 @@ from stretto.policies.governor.window import Window
 _FIRST = 1.0  # seconds; the shortest pause a pace is guessed from
 _FEW = 3.0  # in flight are no crowd
 _DECREASE = 0.9
+_AS_SAID = 0.5  # of the configured rate
 
 
 class Learned:
@@ -56,8 +57,13 @@ class Learned:
         """One request has come back."""
         self.window.in_flight -= 1
 
-    def refuse(self, number: int, sent_at: float, now: float, begin: float, *, paced: bool) -> bool:
-        """A request was refused; nobody goes out before `begin`. Whether any got through since the last refusal."""
+    def refuse(
+        self, number: int, sent_at: float, now: float, begin: float, configured: float = math.inf, *, paced: bool
+    ) -> bool:
+        """A request was refused; nobody goes out before `begin`. Whether any got through since the last refusal.
+
+        `configured`: how many a second are said to be allowed. If about as many were, there is nothing to learn.
+        """
         others = self.window.in_flight - 1.0
         if sent_at <= self._round_at:  # it went out together with one that was refused before it
             self._refused += number > self._refused_number
@@ -77,6 +83,8 @@ class Learned:
             self.window.close()
             return False
         self._together, self._through = 1, max(1, through) / max(seconds, 0.01)
+        if self._through > _AS_SAID * configured:
+            return through > 0
         self._interpret(others, now, paced=paced)
         if self._means == "unknown":
             pause = max(_FIRST, begin - now)

@@ -7,6 +7,7 @@ from itertools import count
 from weakref import WeakKeyDictionary
 
 from stretto.calls import Call
+from stretto.errors import CallError
 from stretto.policies.governor.gate import HAIR, Configured, Gate
 from stretto.policies.governor.lane import Lane, Passage
 
@@ -17,20 +18,27 @@ _TURN = 8
 class Place:
     """A call's place in a queue. It is kept by one that is sent back."""
 
-    __slots__ = ("_queue", "_told", "call", "characters", "future", "key", "ticket", "tokens")
+    __slots__ = ("_most", "_queue", "call", "characters", "future", "key", "ticket")
 
     def __init__(self, queue: "Queue", call: Call, ticket: int) -> None:
         self._queue = queue
         self.call = call
         self.ticket = ticket
         self.characters = sum(len(message.content) for message in call.request.messages)
-        self.tokens = queue.lane.estimate(call, self.characters)
+        options = call.request.options
+        most = options.get("max_completion_tokens") or options.get("max_tokens")
+        self._most = most if isinstance(most, int | float) else math.inf
         self.key = call.urgency.key
         self.future: asyncio.Future[Passage] | None = None
 
     def __lt__(self, other: "Place") -> bool:
         """Two entries of one place in a heap are alike."""
         return False
+
+    @property
+    def tokens(self) -> float:
+        """How many tokens the call is expected to be, by what is known now: while it waited others were answered."""
+        return self._queue.lane.estimate(self.call.role, self.characters, self._most)
 
     @property
     def waits(self) -> bool:
@@ -56,6 +64,7 @@ class Queue:
         self._waiting = 0
         self._turn = 0
         self._tokens = 0.0  # of the last call
+        self._overdrawn_at = -math.inf
 
     @property
     def spare(self) -> bool:
@@ -106,8 +115,18 @@ class Queue:
         """A request came back, or never went out."""
         now = asyncio.get_running_loop().time()
         self.lane.leave(passage, now)
-        self.gate.leave(0.0 if passage.used is None else passage.tokens - passage.used, now)
+        self.gate.leave(passage.excess, now)
         self._governor.admit()
+
+    def refuse(self, passage: Passage, error: CallError, now: float) -> float:
+        """A request was rate limited; the loop time until which the model should be left alone."""
+        gates = self.gate, self.lane.gate
+        until = self.lane.refuse(passage, error, now, min(gate.pace(passage.tokens) for gate in gates))
+        if passage.sent_at >= self._overdrawn_at:  # else it went out together with one that was refused before it
+            self._overdrawn_at = now
+            for gate in gates:
+                gate.overdrawn(now, until)
+        return until
 
     def next(self) -> Place | None:
         """Who is served next; None if all who wait were cancelled in this moment."""
@@ -143,14 +162,14 @@ class Queue:
             future.set_result(self._go(place, now))
 
     def _go(self, place: Place, now: float) -> Passage:
-        passage = Passage(place.call, place.tokens, place.characters, now)
-        self._tokens = place.tokens
-        self.gate.enter(place.tokens, now)
+        tokens = self._tokens = place.tokens
+        passage = Passage(place.call, tokens, place.characters, now)
+        self.gate.enter(tokens, now)
         self.lane.enter(passage)
         return passage
 
     def _opens_at(self, tokens: float, now: float) -> float:
-        return max(self.gate.opens_at(tokens, now), self.lane.opens_at(tokens, now))
+        return max(self.gate.opens_at(tokens + self.lane.doubt, now), self.lane.opens_at(tokens, now))
 
     def _remove(self, place: Place) -> None:
         place.future = None
