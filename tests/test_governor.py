@@ -78,7 +78,7 @@ def test_tokens_a_minute_are_used_to_the_full_too(tells: str, longest: float, mo
 def test_configured_tokens_a_minute_are_kept(seed: int) -> None:
     seen = pressed(tpm=120_000, tells="nothing", seed=seed, length=145, key=Gate(tpm=120_000))
     assert over(seen.last, (seen.tokens - 4000) / 2000) < 1.05
-    assert seen.refused == 0
+    assert seen.refused < 0.005
 
 
 def test_a_full_bucket_may_go_out_within_moments() -> None:
