@@ -208,6 +208,19 @@ def test_everybody_who_waited_in_a_lane_that_is_refused_for_ever_fails_after_max
     virtually(main())
 
 
+def test_who_waited_long_for_their_turn_was_not_held_back_by_refusals() -> None:
+    async def main() -> None:
+        model = Scripted(
+            lambda asked, nth: [RateLimited("429", retry_after=2.0)] if number(asked) == 9 and not nth else [10.0, "!"]
+        )
+        limited = Desk(parallel=1).limited(model, max_wait=60)
+        replies = await asyncio.gather(*(listen(limited, call(f"number {n}")) for n in range(10)))
+        assert isinstance(replies[9][-1], Done)
+        assert clock() == 102.0
+
+    virtually(main())
+
+
 def test_an_absurd_wait_is_an_error_for_each_call_at_once_and_closes_nothing() -> None:
     async def main() -> None:
         model = Scripted(lambda asked, _: [RateLimited("429", retry_after=3600.0)] if number(asked) < 3 else ["Hello"])

@@ -45,7 +45,8 @@ class Limit:
                 return  # noqa: TRY300 - the loop ends here in the usual case
             except RateLimited as error:
                 if held_since is None:
-                    held_since = max(arrived, self.queue.lane.refused_since or 0.0)
+                    since = self.queue.lane.refused_since
+                    held_since = asyncio.get_running_loop().time() if since is None else max(arrived, since)
                 wait = self._wait(error, passage, held_since)
                 notice = Notice(CallRetried(reason=str(error), wait=wait, attempt=0, rate_limited=True))
             except CallError as error:

@@ -68,10 +68,10 @@ class Learned:
         if sent_at <= self._round_at:  # it went out together with one that was refused before it
             self._refused += number > self._refused_number
             self._together += 1
-            if self._means == "unknown":
+            if self._means in ("unknown", "crowd"):
                 self._crowd = min(self._crowd, others)
                 self.window.size = max(1.0, min(self.window.size, _DECREASE * others))
-            elif self._means == "crowd" and self._together > _FEW:
+            if self._means == "crowd" and self._together > _FEW:
                 # A window that grows by one is refused one at a time.
                 self._means = "pace"
                 self._pace.guess(self._through, begin)
@@ -99,7 +99,7 @@ class Learned:
         """What the first refusal of a round means."""
         if self._means == "unrefused" or (self._means == "pace" and not paced):
             self._means, self._crowd, self.window.careful = "unknown", others, False
-        elif self._means == "unknown" and others >= max(_FEW, (1.0 if paced else 0.9) * self._crowd):
+        elif self._means == "unknown" and others >= max(1.0, (1.0 if paced else 0.9) * self._crowd):
             self._means, self._crowd, self.window.careful = "crowd", others, True
             if (
                 paced and self._pace.known
@@ -116,10 +116,12 @@ class Learned:
     def overloaded(self, sent_at: float, now: float) -> None:
         """A request met an overloaded provider (503)."""
         others = self.window.in_flight - 1.0
-        if sent_at > self._round_at:
-            self._round_at = now
-            self._means, self._crowd, self.window.careful = "crowd", others, True
-            self.window.shrink(_DECREASE * others, now)
+        if sent_at <= self._round_at:
+            self.window.size = max(1.0, min(self.window.size, _DECREASE * others))
+            return
+        self._round_at = now
+        self._means, self._crowd, self.window.careful = "crowd", others, True
+        self.window.shrink(_DECREASE * others, now)
 
     def open(self) -> None:
         """Start anew."""
