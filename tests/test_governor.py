@@ -65,7 +65,7 @@ def test_a_rate_that_nobody_tells_is_learned(seconds: float, tells: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("tells", "longest", "most"), [("headers", 1.05, 0.01), ("retry_after", 1.25, 0.035), ("nothing", 1.25, 0.035)]
+    ("tells", "longest", "most"), [("headers", 1.05, 0.01), ("retry_after", 1.25, 0.03), ("nothing", 1.25, 0.03)]
 )
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_tokens_a_minute_are_used_to_the_full_too(tells: str, longest: float, most: float, seed: int) -> None:

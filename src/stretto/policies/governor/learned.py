@@ -10,6 +10,7 @@ from stretto.policies.governor.pace import Pace
 from stretto.policies.governor.window import Window
 
 _FIRST = 1.0  # seconds; the shortest pause a pace is guessed from
+_SAVED = 0.5  # of what was let through at first may have been saved up before
 _FEW = 3.0  # in flight are no crowd
 _DECREASE = 0.9
 _AS_SAID = 0.5  # of the configured rate
@@ -88,7 +89,7 @@ class Learned:
         self._interpret(others, now, paced=paced)
         if self._means == "unknown":
             pause = max(_FIRST, begin - now)
-            self._pace.guess(max(through / (seconds + pause), 1.0 / pause), begin)
+            self._pace.guess(max(_SAVED * through / (seconds + pause), 1.0 / pause), begin)
         elif self._means == "pace":
             self._pace.learn(self._through, sent_at, begin)
         if self._means in ("unknown", "crowd"):
