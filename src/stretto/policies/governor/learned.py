@@ -11,7 +11,8 @@ from stretto.policies.governor.window import Window
 
 _FIRST = 1.0  # seconds; the shortest pause a pace is guessed from
 _SAVED = 0.5  # of what was let through at first may have been saved up before
-_FEW = 3.0  # in flight are no crowd
+_FEW = 3.0  # requests say nothing
+_PROBES = 1  # times it is tried with a few more
 _DECREASE = 0.9
 _AS_SAID = 0.5  # of the configured rate
 
@@ -32,6 +33,7 @@ class Learned:
         self._round_at = -math.inf  # when the first refusal of the last round came
         self._refused_at, self._refused_number = -math.inf, 0  # when that one went out, and its number
         self._refused = 0  # refused since, of those that went out after it
+        self._probing = 0  # rounds in which hardly any got through
         self._together, self._through = 0, 0.0  # refused in this round; let through before it, a second
 
     @property
@@ -69,6 +71,8 @@ class Learned:
         if sent_at <= self._round_at:  # it went out together with one that was refused before it
             self._refused += number > self._refused_number
             self._together += 1
+            if self._probing and self._means == "unrefused":
+                self.window.probe(others)
             if self._means in ("unknown", "crowd"):
                 self._crowd = min(self._crowd, others)
                 self.window.size = max(1.0, min(self.window.size, _DECREASE * others))
@@ -86,10 +90,15 @@ class Learned:
         self._together, self._through = 1, max(1, through) / max(seconds, 0.01)
         if self._through > _AS_SAID * configured:
             return through > 0
+        if self._means == "unrefused" and through < _FEW and self._probing < _PROBES:
+            self._probing += 1  # too little got through to know anything of a pace
+            self.window.probe(others)
+            return through > 0
+        self._probing = 0
         self._interpret(others, now, paced=paced)
         if self._means == "unknown":
             pause = max(_FIRST, begin - now)
-            self._pace.guess(max(_SAVED * through / (seconds + pause), 1.0 / pause), begin)
+            self._pace.guess(max(_SAVED * through / (seconds + pause), 4.0 / pause), begin)
         elif self._means == "pace":
             self._pace.learn(self._through, sent_at, begin)
         if self._means in ("unknown", "crowd"):

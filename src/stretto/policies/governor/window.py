@@ -2,7 +2,7 @@
 
 import math
 
-_START = 16.0
+_START, _FEW = 16.0, 4.0
 _QUICKEST, _SLOWEST, _UNKNOWN = 0.05, 0.3, 0.15  # seconds in which a refusal comes back
 _EXPECTED = 1.5  # seconds to wait for a first answer that will tell more
 _PATIENCE, _LONGEST_PATIENCE = 0.5, 60.0  # seconds before a refused window is tried at more again
@@ -59,6 +59,10 @@ class Window:
     def close(self) -> None:
         """One after another, until one gets through."""
         self.size, self._batch, self._full_since, self.careful = 1.0, 1.0, None, False
+
+    def probe(self, others: float) -> None:
+        """A few beside those in flight, and soon more."""
+        self.size, self._batch, self._full_since = others + _FEW, _FEW, None
 
     def open(self, size: float = _START) -> None:
         """Grow from this size as at first."""
