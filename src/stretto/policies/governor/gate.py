@@ -26,7 +26,8 @@ class Bucket:
     def level(self, now: float) -> float:
         """What is in it; less than nothing after a debt."""
         if now > self._at:
-            self._level = min(self.size, self._level + (now - self._at) * self.rate)
+            level = self._level + (now - self._at) * self.rate
+            self._level = min(self.size, level)
             self._at = now
         return self._level
 
@@ -76,6 +77,11 @@ class Gate:
         self._configured = configured
         self._parallel = math.inf if configured.parallel is None else configured.parallel
         self._requests, self._tokens = _bucket(configured.rpm), _bucket(configured.tpm, _TOKENS)
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether tokens are limited."""
+        return self._tokens is not None
 
     def opens_at(self, tokens: float, now: float) -> float:
         """From when a request of so many tokens may go out, `now` if it may; infinite: when another has come back."""

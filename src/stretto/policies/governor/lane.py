@@ -97,10 +97,16 @@ class Lane:
 
     def opens_at(self, tokens: float, now: float) -> float:
         """The loop time from which one more may go out, `now` if it may; infinite: when another has come back."""
-        opens = max(self._paused_until, self.gate.opens_at(tokens + self.doubt, now), self._learned.opens_at(now))
-        if self._requests:
-            opens = max(opens, self._requests.opens_at(1.0, now))
-        return max(opens, self._tokens.opens_at(tokens, now, self._variance)) if self._tokens else opens
+        gate, opens = self.gate, self._paused_until
+        if (at := gate.opens_at(tokens + self.doubt if gate.counts_tokens else 0.0, now)) > opens:
+            opens = at
+        if (at := self._learned.opens_at(now)) > opens:
+            opens = at
+        if self._requests and (at := self._requests.opens_at(1.0, now)) > opens:
+            opens = at
+        if self._tokens and (at := self._tokens.opens_at(tokens, now, self._variance)) > opens:
+            opens = at
+        return opens
 
     def enter(self, passage: Passage) -> None:
         """A request goes out."""
@@ -174,7 +180,10 @@ class Lane:
             self.tell(passage, told, now, refused=True)
         if not (told and _explains(told, passage)):
             begin = max(until, self._paused_until)
-            if self._learned.refuse(passage.number, passage.sent_at, now, begin, configured, paced=passage.paced):
+            least = 1.0 / error.retry_after if error.retry_after else 0.0
+            if self._learned.refuse(
+                passage.number, passage.sent_at, now, begin, configured, least, paced=passage.paced
+            ):
                 self._refusals, self.refused_since = 1, now  # some got through, though nothing may be heard of them yet
                 until = self._until(passage, error, now)
             if self._learned.crowded and error.retry_after is None:

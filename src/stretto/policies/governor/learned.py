@@ -12,7 +12,6 @@ from stretto.policies.governor.window import Window
 _FIRST = 1.0  # seconds; the shortest pause a pace is guessed from
 _SAVED = 0.5  # of what was let through at first may have been saved up before
 _FEW = 3.0  # requests say nothing
-_PROBES = 1  # times it is tried with a few more
 _DECREASE = 0.9
 _AS_SAID = 0.5  # of the configured rate
 
@@ -33,7 +32,7 @@ class Learned:
         self._round_at = -math.inf  # when the first refusal of the last round came
         self._refused_at, self._refused_number = -math.inf, 0  # when that one went out, and its number
         self._refused = 0  # refused since, of those that went out after it
-        self._probing = 0  # rounds in which hardly any got through
+        self._probed = False  # whether it is tried with a few more after hardly any got through
         self._together, self._through = 0, 0.0  # refused in this round; let through before it, a second
 
     @property
@@ -44,7 +43,10 @@ class Learned:
     def opens_at(self, now: float) -> float:
         """From when one more may go out."""
         paced = self._pace.opens_at(now)
-        return paced if self._means == "pace" and self._pace.known else max(paced, self.window.opens_at(now))
+        if self._means == "pace" and self._pace.known:
+            return paced
+        opens = self.window.opens_at(now)
+        return max(opens, paced)
 
     def enter(self, now: float) -> tuple[int, bool]:
         """One request goes out: its number, and whether it had to wait for the pace."""
@@ -61,25 +63,24 @@ class Learned:
         self.window.in_flight -= 1
 
     def refuse(
-        self, number: int, sent_at: float, now: float, begin: float, configured: float = math.inf, *, paced: bool
+        self,
+        number: int,
+        sent_at: float,
+        now: float,
+        begin: float,
+        configured: float = math.inf,
+        least: float = 0.0,
+        *,
+        paced: bool,
     ) -> bool:
         """A request was refused; nobody goes out before `begin`. Whether any got through since the last refusal.
 
         `configured`: how many a second are said to be allowed. If about as many were, there is nothing to learn.
+        `least`: so many a second will do in any case, if the provider is to be believed.
         """
         others = self.window.in_flight - 1.0
-        if sent_at <= self._round_at:  # it went out together with one that was refused before it
-            self._refused += number > self._refused_number
-            self._together += 1
-            if self._probing and self._means == "unrefused":
-                self.window.probe(others)
-            if self._means in ("unknown", "crowd"):
-                self._crowd = min(self._crowd, others)
-                self.window.size = max(1.0, min(self.window.size, _DECREASE * others))
-            if self._means == "crowd" and self._together > _FEW:
-                # A window that grows by one is refused one at a time.
-                self._means = "pace"
-                self._pace.guess(self._through, begin)
+        if sent_at <= self._round_at:
+            self._refuse_another(number, others, begin)
             return False
         through, seconds = number - self._refused_number - 1 - self._refused, sent_at - self._refused_at
         self._round_at, self._refused_at, self._refused_number, self._refused = now, sent_at, number, 0
@@ -90,20 +91,33 @@ class Learned:
         self._together, self._through = 1, max(1, through) / max(seconds, 0.01)
         if self._through > _AS_SAID * configured:
             return through > 0
-        if self._means == "unrefused" and through < _FEW and self._probing < _PROBES:
-            self._probing += 1  # too little got through to know anything of a pace
+        self._probed = self._means == "unrefused" and through < _FEW and not self._probed
+        if self._probed:  # too little got through to know anything of a pace
             self.window.probe(others)
             return through > 0
-        self._probing = 0
         self._interpret(others, now, paced=paced)
         if self._means == "unknown":
             pause = max(_FIRST, begin - now)
             self._pace.guess(max(_SAVED * through / (seconds + pause), 4.0 / pause), begin)
         elif self._means == "pace":
-            self._pace.learn(self._through, sent_at, begin)
+            self._pace.learn(self._through, sent_at, begin, least)
         if self._means in ("unknown", "crowd"):
             self.window.shrink(_DECREASE * others, begin)
         return through > 0
+
+    def _refuse_another(self, number: int, others: float, begin: float) -> None:
+        """A request was refused that went out together with one that was refused before it."""
+        self._refused += number > self._refused_number
+        self._together += 1
+        if self._means in ("unknown", "crowd"):
+            self._crowd = min(self._crowd, others)
+            self.window.size = max(1.0, min(self.window.size, _DECREASE * others))
+        elif self._means == "unrefused" and self._probed:
+            self.window.probe(others)
+        if self._means == "crowd" and self._together > _FEW:
+            # A window that grows by one is refused one at a time.
+            self._means = "pace"
+            self._pace.guess(self._through, begin)
 
     def _interpret(self, others: float, now: float, *, paced: bool) -> None:
         """What the first refusal of a round means."""

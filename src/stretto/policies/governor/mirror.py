@@ -74,10 +74,13 @@ class Mirror:
     def opens_at(self, amount: float, now: float, variance: float = 0.0) -> float:
         """From when so much may be used, if what requests use varies by so much."""
         bucket = self._bucket
-        doubt = _CAREFUL * math.sqrt(variance * (1 + self._taken - self._known)) if variance else 0.0
-        reserve = max(min(_RESERVE * bucket.size, _MOST_RESERVE * amount), min(doubt, bucket.size / 2))
-        opens = bucket.ready_at(amount + reserve, now)
-        return max(opens, self._next_at)
+        level = bucket.level(now) - amount
+        if level < bucket.size / 2:  # else there is enough for any doubt
+            doubt = _CAREFUL * math.sqrt(variance * (1 + self._taken - self._known)) if variance else 0.0
+            reserve = max(min(_RESERVE * bucket.size, _MOST_RESERVE * amount), min(doubt, bucket.size / 2))
+            if level < reserve:
+                return max(bucket.ready_at(amount + reserve, now), self._next_at)
+        return max(now, self._next_at)
 
     def take(self, amount: float, now: float) -> Mark:
         """Use so much."""

@@ -24,9 +24,9 @@ class Place:
         self._queue = queue
         self.call = call
         self.ticket = ticket
-        self.characters = sum(len(message.content) for message in call.request.messages)
+        self.characters = sum([len(message.content) for message in call.request.messages])
         options = call.request.options
-        most = options.get("max_completion_tokens") or options.get("max_tokens")
+        most = (options.get("max_completion_tokens") or options.get("max_tokens")) if options else None
         self._most = most if isinstance(most, int | float) else math.inf
         self.key = call.urgency.key
         self.future: asyncio.Future[Passage] | None = None
@@ -70,7 +70,7 @@ class Queue:
     def spare(self) -> bool:
         """Whether nobody waits and one more call could go out now."""
         now = asyncio.get_running_loop().time()
-        return not self._waiting and self._opens_at(self._tokens, now) <= now + HAIR
+        return not self._waiting and self._opens_at(None, now) <= now + HAIR
 
     def place(self, call: Call) -> Place:
         """A place at the end of the queue, as far as the call is no more urgent than others."""
@@ -80,7 +80,7 @@ class Queue:
         """Wait until the request may go out; whoever entered must leave."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if not self._waiting and self._opens_at(place.tokens, now) <= now + HAIR:
+        if not self._waiting and self._opens_at(place, now) <= now + HAIR:
             return self._go(place, now)
         place.key = place.call.urgency.key
         future: asyncio.Future[Passage] = loop.create_future()
@@ -148,7 +148,7 @@ class Queue:
     def opens_at(self, now: float) -> float:
         """From when the next one may go out."""
         first = self.next()
-        return math.inf if first is None else self._opens_at(first.tokens, now)
+        return math.inf if first is None else self._opens_at(first, now)
 
     def admit(self, now: float, *, oldest: bool) -> None:
         """Let out who is next, or who has waited longest."""
@@ -168,8 +168,14 @@ class Queue:
         self.lane.enter(passage)
         return passage
 
-    def _opens_at(self, tokens: float, now: float) -> float:
-        return max(self.gate.opens_at(tokens + self.lane.doubt, now), self.lane.opens_at(tokens, now))
+    def _opens_at(self, place: Place | None, now: float) -> float:
+        lane = self.lane
+        tokens = self._tokens if place is None else place.tokens
+        opens = self.gate.opens_at(tokens + lane.doubt if self.gate.counts_tokens else 0.0, now)
+        if opens == math.inf:
+            return opens  # with many in flight this is the usual case, and the lane costs more to ask
+        theirs = lane.opens_at(tokens, now)
+        return max(opens, theirs)
 
     def _remove(self, place: Place) -> None:
         place.future = None
