@@ -109,6 +109,14 @@ def test_a_provider_that_has_room_for_fifty_is_used_at_about_fifty(status: int) 
     assert model.refused < 30
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_provider_that_has_room_for_four_is_seldom_asked_for_more(status: int) -> None:
+    model = Crowded(4, takes=4.0, status=status)
+    model.press(300)
+    assert model.mean_in_flight > 3.8
+    assert model.refused < 30
+
+
 @pytest.mark.parametrize(("count", "most"), [(300, 1.02), (1000, 1.08)])
 def test_an_unlimited_provider_that_tells_nothing_costs_hardly_any_time(count: int, most: float) -> None:
     model = Scripted(lambda *_: [4.0, "Hello"])

@@ -18,6 +18,9 @@ def duration(text: str) -> float | None:
         if seconds > _EPOCH * 1000:
             seconds /= 1000
         return max(0.0, seconds - time.time()) if seconds > _EPOCH else max(0.0, seconds)
+    for unit, scale in (("ms", 0.001), ("s", 1.0)):  # nearly all are of one unit, and a header is read with every call
+        if text.endswith(unit) and text[: -len(unit)].replace(".", "", 1).isdecimal():
+            return float(text[: -len(unit)]) * scale
     match = _DURATION.match(text.strip())
     if not match or not any(match.groups()):
         return None

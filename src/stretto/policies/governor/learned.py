@@ -123,7 +123,7 @@ class Learned:
         """What the first refusal of a round means."""
         if self._means == "unrefused" or (self._means == "pace" and not paced):
             self._means, self._crowd, self.window.careful = "unknown", others, False
-        elif self._means == "unknown" and others >= max(1.0, (1.0 if paced else 0.9) * self._crowd):
+        elif self._means == "unknown" and others >= max(2.0, (1.0 if paced else 0.9) * self._crowd):
             self._means, self._crowd, self.window.careful = "crowd", others, True
             if (
                 paced and self._pace.known

@@ -10,46 +10,10 @@ from stretto.calls import Call
 from stretto.errors import CallError
 from stretto.policies.governor.gate import HAIR, Configured, Gate
 from stretto.policies.governor.lane import Lane, Passage
+from stretto.policies.governor.place import Place
 
 _TURN = 8
 """Every so manieth who goes out is the one who has waited longest: the least urgent come to their turn, too."""
-
-
-class Place:
-    """A call's place in a queue. It is kept by one that is sent back."""
-
-    __slots__ = ("_most", "_queue", "call", "characters", "future", "key", "ticket")
-
-    def __init__(self, queue: "Queue", call: Call, ticket: int) -> None:
-        self._queue = queue
-        self.call = call
-        self.ticket = ticket
-        self.characters = sum([len(message.content) for message in call.request.messages])
-        options = call.request.options
-        most = (options.get("max_completion_tokens") or options.get("max_tokens")) if options else None
-        self._most = most if isinstance(most, int | float) else math.inf
-        self.key = call.urgency.key
-        self.future: asyncio.Future[Passage] | None = None
-
-    def __lt__(self, other: "Place") -> bool:
-        """Two entries of one place in a heap are alike."""
-        return False
-
-    @property
-    def tokens(self) -> float:
-        """How many tokens the call is expected to be, by what is known now: while it waited others were answered."""
-        return self._queue.lane.estimate(self.call.role, self.characters, self._most)
-
-    @property
-    def waits(self) -> bool:
-        """Whether the call waits, and was not cancelled."""
-        return self.future is not None and not self.future.done()
-
-    def hastened(self) -> None:
-        """The call has become more urgent."""
-        self.key = self.call.urgency.key
-        if self.future is not None:
-            self._queue.push(self)
 
 
 class Queue:
@@ -74,7 +38,7 @@ class Queue:
 
     def place(self, call: Call) -> Place:
         """A place at the end of the queue, as far as the call is no more urgent than others."""
-        return Place(self, call, self._governor.ticket())
+        return Place(self.lane, self.push, call, self._governor.ticket())
 
     async def enter(self, place: Place) -> Passage:
         """Wait until the request may go out; whoever entered must leave."""
