@@ -25,6 +25,7 @@ class Spec(Struct, frozen=True, omit_defaults=True):
     store: str | None = None
     parallel: int | None = None
     rpm: float | None = None
+    tpm: float | None = None
 
 
 class Figures(Struct, frozen=True):

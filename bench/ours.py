@@ -12,7 +12,7 @@ async def _run(spec: Spec) -> None:
         Role("bench:" + job.model("plan")),
         {"work": Role("bench:" + job.model("work"), stream=bool(job.tokens))},
         Role("bench:" + job.model("join")),
-        limits=Limits(parallel=spec.parallel or most, max_subtasks=most, rpm=spec.rpm),
+        limits=Limits(parallel=spec.parallel or most, max_subtasks=most, rpm=spec.rpm, tpm=spec.tpm),
         providers={"bench": Provider(spec.url)},
         store=spec.store,
     )

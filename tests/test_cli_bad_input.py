@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stretto.errors import StoreError
 from stretto.models.simulator import Fault, Simulator
 from stretto.store.sqlite import Store
 from terminal import Terminal, served
@@ -178,9 +179,16 @@ def test_a_run_that_was_killed_is_listed_as_such_until_it_is_resumed(terminal: T
 
 def wait_for_run(terminal: Terminal) -> None:
     until = time.monotonic() + 10
-    while not terminal.store.exists() or not Store(terminal.store).recent(1):
+    while not _has_run(terminal.store):
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def _has_run(store: Path) -> bool:
+    try:
+        return store.exists() and bool(Store(store).recent(1))
+    except StoreError:  # its file is there, and nothing in it yet
+        return False
 
 
 # -- big things

@@ -31,7 +31,7 @@ ROLES = {
 # first 0.4 s and, before it is asked again, a wait of at most 0.5, 1 and 2 s; a call may take 600 s.
 MATRIX = """
 fault             orchestrator                          one worker                   all workers                synthesizer
-429 once          6 done +1..4                          6 done +1..4                 6 done +1..15              6 done +1..4
+429 once          6 done +1..4                          6 done +1..4                 6 done +1..4               6 done +1..4
 429 for=20s       6 done +19..25                        6 done +19..25               6 done +19..25             6 done +19..25
 500 twice         6 done +0.7..2.4                      6 done +0.7..2.4             6 done +0.7..2.4           6 done +0.7..2.4
 500 always        ServerError -10..-5                   5 done, 1 failed -1..4       WorkError -7..-2           ServerError -4..0

@@ -42,6 +42,12 @@ def test_a_rate_that_was_configured_is_used_to_the_full_without_a_refusal(second
     assert seen.refused == 0
 
 
+def test_a_provider_that_permits_no_burst_refuses_hardly_any_of_a_configured_rate() -> None:
+    seen = pressed(rpm=600, bucket=1, tells="nothing", key=Gate(rpm=600))
+    assert over(seen.last, 29.9) < 1.05
+    assert seen.refused < 0.01
+
+
 @pytest.mark.parametrize("bucket", [1, 20])
 @pytest.mark.parametrize("seconds", [0.05, 1.0, 5.0])
 def test_a_rate_that_headers_tell_is_used_to_the_full_with_hardly_a_refusal(seconds: float, bucket: int) -> None:
@@ -59,7 +65,7 @@ def test_a_rate_that_nobody_tells_is_learned(seconds: float, tells: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("tells", "longest", "most"), [("headers", 1.05, 0.01), ("retry_after", 1.25, 0.035), ("nothing", 1.25, 0.035)]
+    ("tells", "longest", "most"), [("headers", 1.05, 0.01), ("retry_after", 1.25, 0.03), ("nothing", 1.25, 0.03)]
 )
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_tokens_a_minute_are_used_to_the_full_too(tells: str, longest: float, most: float, seed: int) -> None:
@@ -68,10 +74,11 @@ def test_tokens_a_minute_are_used_to_the_full_too(tells: str, longest: float, mo
     assert seen.refused < most
 
 
-def test_configured_tokens_a_minute_are_kept() -> None:
-    seen = pressed(tpm=120_000, tells="nothing", seed=1, length=145, key=Gate(tpm=120_000))
+@pytest.mark.parametrize("seed", range(4))
+def test_configured_tokens_a_minute_are_kept(seed: int) -> None:
+    seen = pressed(tpm=120_000, tells="nothing", seed=seed, length=145, key=Gate(tpm=120_000))
     assert over(seen.last, (seen.tokens - 4000) / 2000) < 1.05
-    assert seen.refused == 0
+    assert seen.refused < 0.005
 
 
 def test_a_full_bucket_may_go_out_within_moments() -> None:
@@ -99,6 +106,14 @@ def test_a_provider_that_has_room_for_fifty_is_used_at_about_fifty(status: int) 
     model = Crowded(50, takes=4.0, status=status)
     model.press(1000)
     assert model.mean_in_flight > 42
+    assert model.refused < 30
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_provider_that_has_room_for_four_is_seldom_asked_for_more(status: int) -> None:
+    model = Crowded(4, takes=4.0, status=status)
+    model.press(300)
+    assert model.mean_in_flight > 3.8
     assert model.refused < 30
 
 

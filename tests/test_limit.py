@@ -76,11 +76,12 @@ def test_never_more_calls_are_in_flight_than_permitted_and_never_fewer_than_poss
     virtually(main())
 
 
-def test_requests_a_minute_are_kept_exactly_with_at_most_a_second_of_them_at_once() -> None:
+def test_requests_a_minute_are_kept_exactly_with_a_second_of_them_in_advance_at_twice_the_rate() -> None:
     async def main() -> None:
         model = Scripted(lambda *_: [5.0, "Hello"])
         await Desk(rpm=120).all(model, 40)
-        assert model.sent_at == pytest.approx([max(0.0, (n - 1) / 2) for n in range(40)], abs=1e-5)
+        assert model.sent_at == pytest.approx([0.0, 0.25, *((n - 1) / 2 for n in range(2, 40))], abs=0.011)
+        assert model.sent_at[-1] == pytest.approx(19.0, abs=1e-5)
 
     virtually(main())
 
@@ -203,6 +204,19 @@ def test_everybody_who_waited_in_a_lane_that_is_refused_for_ever_fails_after_max
         assert all(isinstance(reply, RateLimited) for reply in replies)
         assert clock() == 60.0
         assert in_use(desk) == 0
+
+    virtually(main())
+
+
+def test_who_waited_long_for_their_turn_was_not_held_back_by_refusals() -> None:
+    async def main() -> None:
+        model = Scripted(
+            lambda asked, nth: [RateLimited("429", retry_after=2.0)] if number(asked) == 9 and not nth else [10.0, "!"]
+        )
+        limited = Desk(parallel=1).limited(model, max_wait=60)
+        replies = await asyncio.gather(*(listen(limited, call(f"number {n}")) for n in range(10)))
+        assert isinstance(replies[9][-1], Done)
+        assert clock() == 102.0
 
     virtually(main())
 

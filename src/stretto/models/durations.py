@@ -10,6 +10,9 @@ _EPOCH = 1e9  # a reset this large is a point in time, not a wait
 
 def duration(text: str) -> float | None:
     """Seconds in `1.5`, `120ms`, `6m0s`, `1h2m3s`, or until an epoch time; None if it is none of these."""
+    for unit, scale in (("ms", 0.001), ("s", 1.0)):  # nearly all are of one unit, and a header is read with every call
+        if text.endswith(unit) and text[: -len(unit)].replace(".", "", 1).isdecimal():
+            return float(text[: -len(unit)]) * scale
     plain = number(text)
     if plain is None:
         return seconds(text)

@@ -45,7 +45,8 @@ class Limit:
                 return  # noqa: TRY300 - the loop ends here in the usual case
             except RateLimited as error:
                 if held_since is None:
-                    held_since = max(arrived, self.queue.lane.refused_since or 0.0)
+                    since = self.queue.lane.refused_since
+                    held_since = asyncio.get_running_loop().time() if since is None else max(arrived, since)
                 wait = self._wait(error, passage, held_since)
                 notice = Notice(CallRetried(reason=str(error), wait=wait, attempt=0, rate_limited=True))
             except CallError as error:
@@ -86,7 +87,7 @@ class Limit:
     def _wait(self, error: RateLimited, passage: Passage, held_since: float) -> float:
         """Close the lane for as long as it takes; raises the error if that is too long."""
         lane, now = self.queue.lane, asyncio.get_running_loop().time()
-        until = lane.refuse(passage, error, now)
+        until = self.queue.refuse(passage, error, now)
         if until - held_since > self._max_wait:
             lane.open()  # who has waited as long behind it shall know it now
             raise RateLimited(

@@ -10,6 +10,8 @@ HAIR = 1e-5
 TICK = 0.01
 """Seconds by which a timer may be late without a loss: what was not sent in time may be sent at once."""
 
+_TOKENS = 1.25  # seconds' worth of tokens may go out at once
+
 
 class Bucket:
     """A token bucket: fills at `rate` a second up to `size`, full at first. What is taken may leave a debt."""
@@ -24,7 +26,8 @@ class Bucket:
     def level(self, now: float) -> float:
         """What is in it; less than nothing after a debt."""
         if now > self._at:
-            self._level = min(self.size, self._level + (now - self._at) * self.rate)
+            level = self._level + (now - self._at) * self.rate
+            self._level = min(self.size, level)
             self._at = now
         return self._level
 
@@ -32,6 +35,10 @@ class Bucket:
         """From when so much may be taken; more than it can hold may be taken when it is full."""
         lacking = min(amount, self.size) - self.level(now)
         return now if lacking <= HAIR else now + lacking / self.rate
+
+    def empty(self, since: float) -> None:
+        """The provider's own is empty, and so is this one, at that time."""
+        self._level, self._at = min(0.0, self._level), since
 
     def take(self, amount: float, now: float) -> float:
         """Take so much, or put it back if it is less than nothing; what is in it then."""
@@ -50,11 +57,14 @@ class Configured(Struct, frozen=True):
 class Gate:
     """Lets as many through as is configured.
 
-    The buckets hold one second's worth (at least one request), so a start is no burst.
+    The bucket of requests holds one second's worth (at least one), and they go out at twice the rate at most: so a
+    start is no burst, and a provider that permits none refuses one or two before that is known. The bucket of tokens
+    may hold a little more: they are spent no faster than requests go out.
     """
 
     def __init__(self, parallel: int | None = None, rpm: float | None = None, tpm: float | None = None) -> None:
         self.in_flight = 0
+        self._next_at = -math.inf
         self.tells = False
         """Whether the provider behind it was seen to tell its limits, for any model."""
         self._configured: Configured | None = None
@@ -66,7 +76,12 @@ class Gate:
             return
         self._configured = configured
         self._parallel = math.inf if configured.parallel is None else configured.parallel
-        self._requests, self._tokens = _bucket(configured.rpm), _bucket(configured.tpm)
+        self._requests, self._tokens = _bucket(configured.rpm), _bucket(configured.tpm, _TOKENS)
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether tokens are limited."""
+        return self._tokens is not None
 
     def opens_at(self, tokens: float, now: float) -> float:
         """From when a request of so many tokens may go out, `now` if it may; infinite: when another has come back."""
@@ -74,7 +89,7 @@ class Gate:
             return math.inf
         opens = now
         if self._requests:
-            opens = self._requests.ready_at(1.0, now)
+            opens = max(self._next_at, self._requests.ready_at(1.0, now))
         return max(opens, self._tokens.ready_at(tokens, now)) if self._tokens else opens
 
     def enter(self, tokens: float, now: float) -> None:
@@ -82,8 +97,22 @@ class Gate:
         self.in_flight += 1
         if self._requests:
             self._requests.take(1.0, now)
+            self._next_at = max(self._next_at, now - TICK) + 0.5 / self._requests.rate
         if self._tokens:
             self._tokens.take(tokens, now)
+
+    def pace(self, tokens: float) -> float:
+        """How many requests of so many tokens a second are permitted; infinite if that is not configured."""
+        requests = self._requests.rate if self._requests else math.inf
+        return min(requests, self._tokens.rate / tokens) if self._tokens and tokens else requests
+
+    def overdrawn(self, now: float, until: float) -> None:
+        """A request was refused, and nobody goes out before `until`."""
+        if self._requests:  # perhaps the provider permits none of them at once, and what nobody uses is lost
+            self._requests.empty(until)
+            self._requests.size = max(1.0, self._requests.size / 2)
+        if self._tokens:
+            self._tokens.empty(now)
 
     def leave(self, excess: float, now: float) -> None:
         """One request has come back; its tokens were estimated at so many more than they were."""
@@ -92,5 +121,5 @@ class Gate:
             self._tokens.take(-excess, now)
 
 
-def _bucket(per_minute: float | None) -> Bucket | None:
-    return None if per_minute is None else Bucket(per_minute / 60, max(1.0, per_minute / 60))
+def _bucket(per_minute: float | None, seconds: float = 1.0) -> Bucket | None:
+    return None if per_minute is None else Bucket(per_minute / 60, max(1.0, per_minute / 60 * seconds))

@@ -14,6 +14,8 @@ _LONGEST_PAUSE = 60.0
 _UNKNOWN_REPLY = 300.0  # tokens expected of a model that has not answered yet
 _PER_CHARACTER = 0.25  # tokens, before the first answer
 _LEAST_WEIGHT = 0.02  # of the newest answer in a mean
+_ASSUMED = 4  # answers that an assumption counts for
+_CAREFUL = 1.0  # standard deviations by which what is under way may be more than it was estimated at
 
 
 class Passage:
@@ -37,17 +39,28 @@ class Passage:
         self.requests: Mark | None = None
         self.token: Mark | None = None
 
+    @property
+    def excess(self) -> float:
+        """By how many tokens it was estimated too high."""
+        return 0.0 if self.used is None else self.tokens - self.used
+
 
 class _Mean:
-    """A mean that forgets slowly."""
+    """A mean that forgets slowly, and how far single values are from it.
+
+    What is assumed at first counts as much as a few values: one short reply does not mean that all are.
+    """
 
     def __init__(self, value: float) -> None:
         self.value = value
-        self._count = 0
+        self.variance = 0.0
+        self._count = _ASSUMED
 
     def note(self, value: float) -> None:
         self._count += 1
-        self.value += (value - self.value) * max(1 / self._count, _LEAST_WEIGHT)
+        weight, off = max(1 / self._count, _LEAST_WEIGHT), value - self.value
+        self.value += off * weight
+        self.variance += (off * off * (1 - weight) - self.variance) * weight
 
 
 class Lane:
@@ -68,24 +81,32 @@ class Lane:
         self._refusals = 0  # rounds with refused requests, one after another
         self._refused_at = -math.inf  # when the first of the last round was refused
         self._replies: dict[RoleName, _Mean] = {}
+        self._variance = 0.0
         self._per_character = _Mean(_PER_CHARACTER)
 
-    def estimate(self, call: Call, characters: int) -> float:
-        """How many tokens a call is expected to be, prompt and reply."""
-        reply = self._replies.get(call.role)
+    def estimate(self, role: RoleName, characters: int, most: float) -> float:
+        """How many tokens a call is expected to be, prompt and reply, if that may be of so many at most."""
+        reply = self._replies.get(role)
         expected = _UNKNOWN_REPLY if reply is None else reply.value
-        options = call.request.options
-        most = options.get("max_completion_tokens") or options.get("max_tokens")
-        if isinstance(most, int | float):
-            expected = min(expected, most)
-        return characters * self._per_character.value + expected
+        return characters * self._per_character.value + min(expected, most)
+
+    @property
+    def doubt(self) -> float:
+        """How many tokens more than was estimated may be under way."""
+        return _CAREFUL * math.sqrt(self._variance * self._learned.window.in_flight)
 
     def opens_at(self, tokens: float, now: float) -> float:
         """The loop time from which one more may go out, `now` if it may; infinite: when another has come back."""
-        opens = max(self._paused_until, self.gate.opens_at(tokens, now), self._learned.opens_at(now))
-        if self._requests:
-            opens = max(opens, self._requests.opens_at(1.0, now))
-        return max(opens, self._tokens.opens_at(tokens, now)) if self._tokens else opens
+        gate, opens = self.gate, self._paused_until
+        if (at := gate.opens_at(tokens + self.doubt if gate.counts_tokens else 0.0, now)) > opens:
+            opens = at
+        if (at := self._learned.opens_at(now)) > opens:
+            opens = at
+        if self._requests and (at := self._requests.opens_at(1.0, now)) > opens:
+            opens = at
+        if self._tokens and (at := self._tokens.opens_at(tokens, now, self._variance)) > opens:
+            opens = at
+        return opens
 
     def enter(self, passage: Passage) -> None:
         """A request goes out."""
@@ -103,7 +124,7 @@ class Lane:
     def leave(self, passage: Passage, now: float) -> None:
         """It has come back."""
         self._learned.leave()
-        self.gate.leave(0.0 if passage.used is None else passage.tokens - passage.used, now)
+        self.gate.leave(passage.excess, now)
 
     def tell(self, passage: Passage, told: Allowance, now: float, *, refused: bool = False) -> None:
         """The answer to a request, or its refusal, said this of the limits."""
@@ -134,16 +155,18 @@ class Lane:
         """A request was of so many tokens."""
         passage.used = usage.input_tokens + usage.output_tokens
         if passage.role not in self._replies:
-            self._replies[passage.role] = _Mean(0.0)
-        self._replies[passage.role].note(usage.output_tokens)
+            self._replies[passage.role] = _Mean(_UNKNOWN_REPLY)
+        reply = self._replies[passage.role]
+        reply.note(usage.output_tokens)
+        self._variance = reply.variance
         if passage.characters and usage.input_tokens:
             self._per_character.note(usage.input_tokens / passage.characters)
 
-    def refuse(self, passage: Passage, error: CallError, now: float) -> float:
+    def refuse(self, passage: Passage, error: CallError, now: float, configured: float = math.inf) -> float:
         """A request was rate limited; the loop time until which the model should be left alone.
 
         That is as long as the provider asked, else twice as long as after the round before. Requests that went out
-        together are one round, however many of them come back.
+        together are one round, however many of them come back. `configured`: how many a second are said to be allowed.
         """
         passage.used = 0.0
         self._learned.window.hear(now - passage.sent_at)
@@ -157,7 +180,10 @@ class Lane:
             self.tell(passage, told, now, refused=True)
         if not (told and _explains(told, passage)):
             begin = max(until, self._paused_until)
-            if self._learned.refuse(passage.number, passage.sent_at, now, begin, paced=passage.paced):
+            least = 1.0 / error.retry_after if error.retry_after else 0.0
+            if self._learned.refuse(
+                passage.number, passage.sent_at, now, begin, configured, least, paced=passage.paced
+            ):
                 self._refusals, self.refused_since = 1, now  # some got through, though nothing may be heard of them yet
                 until = self._until(passage, error, now)
             if self._learned.crowded and error.retry_after is None:

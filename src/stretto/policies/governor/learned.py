@@ -10,8 +10,10 @@ from stretto.policies.governor.pace import Pace
 from stretto.policies.governor.window import Window
 
 _FIRST = 1.0  # seconds; the shortest pause a pace is guessed from
-_FEW = 3.0  # in flight are no crowd
+_SAVED = 0.5  # of what was let through at first may have been saved up before
+_FEW = 3.0  # requests say nothing
 _DECREASE = 0.9
+_AS_SAID = 0.5  # of the configured rate
 
 
 class Learned:
@@ -30,6 +32,7 @@ class Learned:
         self._round_at = -math.inf  # when the first refusal of the last round came
         self._refused_at, self._refused_number = -math.inf, 0  # when that one went out, and its number
         self._refused = 0  # refused since, of those that went out after it
+        self._probed = False  # whether it is tried with a few more after hardly any got through
         self._together, self._through = 0, 0.0  # refused in this round; let through before it, a second
 
     @property
@@ -40,7 +43,10 @@ class Learned:
     def opens_at(self, now: float) -> float:
         """From when one more may go out."""
         paced = self._pace.opens_at(now)
-        return paced if self._means == "pace" and self._pace.known else max(paced, self.window.opens_at(now))
+        if self._means == "pace" and self._pace.known:
+            return paced
+        opens = self.window.opens_at(now)
+        return max(opens, paced)
 
     def enter(self, now: float) -> tuple[int, bool]:
         """One request goes out: its number, and whether it had to wait for the pace."""
@@ -56,19 +62,25 @@ class Learned:
         """One request has come back."""
         self.window.in_flight -= 1
 
-    def refuse(self, number: int, sent_at: float, now: float, begin: float, *, paced: bool) -> bool:
-        """A request was refused; nobody goes out before `begin`. Whether any got through since the last refusal."""
+    def refuse(
+        self,
+        number: int,
+        sent_at: float,
+        now: float,
+        begin: float,
+        configured: float = math.inf,
+        least: float = 0.0,
+        *,
+        paced: bool,
+    ) -> bool:
+        """A request was refused; nobody goes out before `begin`. Whether any got through since the last refusal.
+
+        `configured`: how many a second are said to be allowed. If about as many were, there is nothing to learn.
+        `least`: so many a second will do in any case, if the provider is to be believed.
+        """
         others = self.window.in_flight - 1.0
-        if sent_at <= self._round_at:  # it went out together with one that was refused before it
-            self._refused += number > self._refused_number
-            self._together += 1
-            if self._means == "unknown":
-                self._crowd = min(self._crowd, others)
-                self.window.size = max(1.0, min(self.window.size, _DECREASE * others))
-            elif self._means == "crowd" and self._together > _FEW:
-                # A window that grows by one is refused one at a time.
-                self._means = "pace"
-                self._pace.guess(self._through, begin)
+        if sent_at <= self._round_at:
+            self._refuse_another(number, others, begin)
             return False
         through, seconds = number - self._refused_number - 1 - self._refused, sent_at - self._refused_at
         self._round_at, self._refused_at, self._refused_number, self._refused = now, sent_at, number, 0
@@ -77,21 +89,41 @@ class Learned:
             self.window.close()
             return False
         self._together, self._through = 1, max(1, through) / max(seconds, 0.01)
+        if self._through > _AS_SAID * configured:
+            return through > 0
+        self._probed = self._means == "unrefused" and through < _FEW and not self._probed
+        if self._probed:  # too little got through to know anything of a pace
+            self.window.probe(others)
+            return through > 0
         self._interpret(others, now, paced=paced)
         if self._means == "unknown":
             pause = max(_FIRST, begin - now)
-            self._pace.guess(max(through / (seconds + pause), 1.0 / pause), begin)
+            self._pace.guess(max(_SAVED * through / (seconds + pause), 4.0 / pause), begin)
         elif self._means == "pace":
-            self._pace.learn(self._through, sent_at, begin)
+            self._pace.learn(self._through, sent_at, begin, least)
         if self._means in ("unknown", "crowd"):
             self.window.shrink(_DECREASE * others, begin)
         return through > 0
+
+    def _refuse_another(self, number: int, others: float, begin: float) -> None:
+        """A request was refused that went out together with one that was refused before it."""
+        self._refused += number > self._refused_number
+        self._together += 1
+        if self._means in ("unknown", "crowd"):
+            self._crowd = min(self._crowd, others)
+            self.window.size = max(1.0, min(self.window.size, _DECREASE * others))
+        elif self._means == "unrefused" and self._probed:
+            self.window.probe(others)
+        if self._means == "crowd" and self._together > _FEW:
+            # A window that grows by one is refused one at a time.
+            self._means = "pace"
+            self._pace.guess(self._through, begin)
 
     def _interpret(self, others: float, now: float, *, paced: bool) -> None:
         """What the first refusal of a round means."""
         if self._means == "unrefused" or (self._means == "pace" and not paced):
             self._means, self._crowd, self.window.careful = "unknown", others, False
-        elif self._means == "unknown" and others >= max(_FEW, (1.0 if paced else 0.9) * self._crowd):
+        elif self._means == "unknown" and others >= max(2.0, (1.0 if paced else 0.9) * self._crowd):
             self._means, self._crowd, self.window.careful = "crowd", others, True
             if (
                 paced and self._pace.known
@@ -108,10 +140,12 @@ class Learned:
     def overloaded(self, sent_at: float, now: float) -> None:
         """A request met an overloaded provider (503)."""
         others = self.window.in_flight - 1.0
-        if sent_at > self._round_at:
-            self._round_at = now
-            self._means, self._crowd, self.window.careful = "crowd", others, True
-            self.window.shrink(_DECREASE * others, now)
+        if sent_at <= self._round_at:
+            self.window.size = max(1.0, min(self.window.size, _DECREASE * others))
+            return
+        self._round_at = now
+        self._means, self._crowd, self.window.careful = "crowd", others, True
+        self.window.shrink(_DECREASE * others, now)
 
     def open(self) -> None:
         """Start anew."""

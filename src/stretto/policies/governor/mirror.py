@@ -16,6 +16,7 @@ _FOREIGN, _FEW = 0.03, 3.0  # of the rate, and of the amount of a request, used 
 _VAGUE = 0.2  # of the rate, where requests differ: estimates may be wrong by less
 _SPAN = 5.0  # seconds over which the use of others is averaged
 _LEAST = 0.05  # of the rate is always ours
+_CAREFUL = 2.0  # standard deviations by which requests not heard of yet may have used more than expected
 _LESS, _LITTLE_LESS = 0.6, 0.9  # our share at congestion, if we use more than all others, and if not
 _MORE, _MUCH_MORE = 0.04, 0.1  # our share a second later, and if the bucket is half full
 
@@ -31,8 +32,9 @@ class Burst:
 
 
 class Mark(NamedTuple):
-    """What was known when a request went out: what it uses, the level afterwards, corrections so far."""
+    """What was known when a request went out: its number, what it uses, the level afterwards, corrections so far."""
 
+    number: int
     amount: float
     level: float
     corrected: float
@@ -57,6 +59,7 @@ class Mirror:
         self._began, self._begun_with, self._sent = now, bucket.level(now), sent
         self._corrected = 0.0
         self._heard = -math.inf  # when the request of the newest header went out
+        self._taken = self._known = 0  # requests so far; how many of them the newest header knows of
         self._share = Share(now)
         self._foreign = self._own = 0.0  # used by others and by us, lately
         self._noted_at = now
@@ -68,11 +71,16 @@ class Mirror:
         """Whether others use it, too."""
         return self._foreign > max(_FEW, (_VAGUE if self._vague else _FOREIGN) * self._bucket.rate * self._span)
 
-    def opens_at(self, amount: float, now: float) -> float:
-        """From when so much may be used."""
+    def opens_at(self, amount: float, now: float, variance: float = 0.0) -> float:
+        """From when so much may be used, if what requests use varies by so much."""
         bucket = self._bucket
-        opens = bucket.ready_at(amount + min(_RESERVE * bucket.size, _MOST_RESERVE * amount), now)
-        return max(opens, self._next_at)
+        level = bucket.level(now) - amount
+        if level < bucket.size / 2:  # else there is enough for any doubt
+            doubt = _CAREFUL * math.sqrt(variance * (1 + self._taken - self._known)) if variance else 0.0
+            reserve = max(min(_RESERVE * bucket.size, _MOST_RESERVE * amount), min(doubt, bucket.size / 2))
+            if level < reserve:
+                return max(bucket.ready_at(amount + reserve, now), self._next_at)
+        return max(now, self._next_at)
 
     def take(self, amount: float, now: float) -> Mark:
         """Use so much."""
@@ -83,7 +91,8 @@ class Mirror:
         level = self._bucket.take(amount, now)
         spacing = amount / (self._share.value * (self._bucket.rate + _DRAIN * max(0.0, level)))
         self._next_at = max(self._next_at, now - max(spacing, TICK)) + spacing
-        return Mark(amount, level, self._corrected, self._burst)
+        self._taken += 1
+        return Mark(self._taken, amount, level, self._corrected, self._burst)
 
     def give_back(self, amount: float, now: float) -> None:
         """A request was refused, so it used nothing."""
@@ -93,7 +102,7 @@ class Mirror:
     def mark(self, amount: float, sent: float, sent_at: float, together: int) -> Mark:
         """For a request that went out before there was a mirror, when so much had been used, with so many others."""
         level = self._begun_with - self._bucket.rate * (self._began - sent_at) + self._sent - sent
-        return Mark(amount, level, 0.0, Burst(sent_at, together))
+        return Mark(0, amount, level, 0.0, Burst(sent_at, together))
 
     def tell(
         self, quota: Quota, mark: Mark, sent_at: float, now: float, *, refused: bool, crowded: bool | None = None
@@ -104,7 +113,7 @@ class Mirror:
         """
         if sent_at < self._heard - _JITTER:
             return
-        self._heard = max(self._heard, sent_at)
+        self._heard, self._known = max(self._heard, sent_at), max(self._known, mark.number)
         bucket = self._bucket
         bucket.rate, size = _shape(quota)
         bucket.size = max(size, bucket.size) if quota.limit == self._limit else size

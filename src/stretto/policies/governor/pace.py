@@ -36,7 +36,7 @@ class Pace:
 
     def opens_at(self, now: float) -> float:
         """From when the next one may go out."""
-        return now if self._rate is None else max(now, self._next_at)
+        return self._next_at if self._rate is not None and self._next_at > now else now
 
     def enter(self, now: float) -> bool:
         """One request goes out; whether it had to wait for the pace."""
@@ -51,12 +51,15 @@ class Pace:
         """Begin at this pace, and quicken it soon."""
         self._rate, self._guessed, self._since, self._next_at = rate, True, begin, begin
 
-    def learn(self, rate: float, refused: float, begin: float) -> None:
-        """So much was let through between two refusals, the second of a request that went out at `refused`."""
-        least = 0.0
+    def learn(self, rate: float, refused: float, begin: float, least: float) -> None:
+        """So much was let through between two refusals, the second of a request that went out at `refused`.
+
+        `least`: less than that is not needed.
+        """
         if self._rate is not None:
             # There may have been less to send, or a bucket so small that what was not sent in time was lost.
-            least = self.rate(refused) * (_LEAST_OF_GUESS if self._guessed else _LEAST)
+            was = self.rate(refused)
+            least = max(min(least, was), was * (_LEAST_OF_GUESS if self._guessed else _LEAST))
         self._rate, self._guessed, self._since, self._next_at = max(_DECREASE * rate, least), False, begin, begin
 
     def keep(self, now: float) -> None:

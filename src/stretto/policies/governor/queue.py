@@ -7,41 +7,13 @@ from itertools import count
 from weakref import WeakKeyDictionary
 
 from stretto.calls import Call
+from stretto.errors import CallError
 from stretto.policies.governor.gate import HAIR, Configured, Gate
 from stretto.policies.governor.lane import Lane, Passage
+from stretto.policies.governor.place import Place
 
 _TURN = 8
 """Every so manieth who goes out is the one who has waited longest: the least urgent come to their turn, too."""
-
-
-class Place:
-    """A call's place in a queue. It is kept by one that is sent back."""
-
-    __slots__ = ("_queue", "_told", "call", "characters", "future", "key", "ticket", "tokens")
-
-    def __init__(self, queue: "Queue", call: Call, ticket: int) -> None:
-        self._queue = queue
-        self.call = call
-        self.ticket = ticket
-        self.characters = sum(len(message.content) for message in call.request.messages)
-        self.tokens = queue.lane.estimate(call, self.characters)
-        self.key = call.urgency.key
-        self.future: asyncio.Future[Passage] | None = None
-
-    def __lt__(self, other: "Place") -> bool:
-        """Two entries of one place in a heap are alike."""
-        return False
-
-    @property
-    def waits(self) -> bool:
-        """Whether the call waits, and was not cancelled."""
-        return self.future is not None and not self.future.done()
-
-    def hastened(self) -> None:
-        """The call has become more urgent."""
-        self.key = self.call.urgency.key
-        if self.future is not None:
-            self._queue.push(self)
 
 
 class Queue:
@@ -56,22 +28,23 @@ class Queue:
         self._waiting = 0
         self._turn = 0
         self._tokens = 0.0  # of the last call
+        self._overdrawn_at = -math.inf
 
     @property
     def spare(self) -> bool:
         """Whether nobody waits and one more call could go out now."""
         now = asyncio.get_running_loop().time()
-        return not self._waiting and self._opens_at(self._tokens, now) <= now + HAIR
+        return not self._waiting and self._opens_at(None, now) <= now + HAIR
 
     def place(self, call: Call) -> Place:
         """A place at the end of the queue, as far as the call is no more urgent than others."""
-        return Place(self, call, self._governor.ticket())
+        return Place(self.lane, self.push, call, self._governor.ticket())
 
     async def enter(self, place: Place) -> Passage:
         """Wait until the request may go out; whoever entered must leave."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if not self._waiting and self._opens_at(place.tokens, now) <= now + HAIR:
+        if not self._waiting and self._opens_at(place, now) <= now + HAIR:
             return self._go(place, now)
         place.key = place.call.urgency.key
         future: asyncio.Future[Passage] = loop.create_future()
@@ -106,8 +79,18 @@ class Queue:
         """A request came back, or never went out."""
         now = asyncio.get_running_loop().time()
         self.lane.leave(passage, now)
-        self.gate.leave(0.0 if passage.used is None else passage.tokens - passage.used, now)
+        self.gate.leave(passage.excess, now)
         self._governor.admit()
+
+    def refuse(self, passage: Passage, error: CallError, now: float) -> float:
+        """A request was rate limited; the loop time until which the model should be left alone."""
+        gates = self.gate, self.lane.gate
+        until = self.lane.refuse(passage, error, now, min(gate.pace(passage.tokens) for gate in gates))
+        if passage.sent_at >= self._overdrawn_at:  # else it went out together with one that was refused before it
+            self._overdrawn_at = now
+            for gate in gates:
+                gate.overdrawn(now, until)
+        return until
 
     def next(self) -> Place | None:
         """Who is served next; None if all who wait were cancelled in this moment."""
@@ -129,7 +112,7 @@ class Queue:
     def opens_at(self, now: float) -> float:
         """From when the next one may go out."""
         first = self.next()
-        return math.inf if first is None else self._opens_at(first.tokens, now)
+        return math.inf if first is None else self._opens_at(first, now)
 
     def admit(self, now: float, *, oldest: bool) -> None:
         """Let out who is next, or who has waited longest."""
@@ -143,14 +126,20 @@ class Queue:
             future.set_result(self._go(place, now))
 
     def _go(self, place: Place, now: float) -> Passage:
-        passage = Passage(place.call, place.tokens, place.characters, now)
-        self._tokens = place.tokens
-        self.gate.enter(place.tokens, now)
+        tokens = self._tokens = place.tokens
+        passage = Passage(place.call, tokens, place.characters, now)
+        self.gate.enter(tokens, now)
         self.lane.enter(passage)
         return passage
 
-    def _opens_at(self, tokens: float, now: float) -> float:
-        return max(self.gate.opens_at(tokens, now), self.lane.opens_at(tokens, now))
+    def _opens_at(self, place: Place | None, now: float) -> float:
+        lane = self.lane
+        tokens = self._tokens if place is None else place.tokens
+        opens = self.gate.opens_at(tokens + lane.doubt if self.gate.counts_tokens else 0.0, now)
+        if opens == math.inf:
+            return opens  # with many in flight this is the usual case, and the lane costs more to ask
+        theirs = lane.opens_at(tokens, now)
+        return max(opens, theirs)
 
     def _remove(self, place: Place) -> None:
         place.future = None

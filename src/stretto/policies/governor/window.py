@@ -2,10 +2,10 @@
 
 import math
 
-_START = 16.0
+_START, _FEW = 16.0, 4.0
 _QUICKEST, _SLOWEST, _UNKNOWN = 0.05, 0.3, 0.15  # seconds in which a refusal comes back
 _EXPECTED = 1.5  # seconds to wait for a first answer that will tell more
-_PATIENCE, _LONGEST_PATIENCE = 0.5, 16.0  # seconds before a refused window is tried at more again
+_PATIENCE, _LONGEST_PATIENCE = 0.5, 60.0  # seconds before a refused window is tried at more again
 
 
 class Window:
@@ -20,7 +20,7 @@ class Window:
         """Whether the size is about right, so that it grows by one at a time."""
         self._batch = size / 2
         self._full_since: float | None = None
-        self._hold, self._patience = -math.inf, _PATIENCE
+        self._hold, self._patience, self._grown = -math.inf, _PATIENCE, False
 
     def opens_at(self, now: float) -> float:
         """From when one more may go out."""
@@ -40,9 +40,10 @@ class Window:
     def _grow(self, now: float) -> None:
         self._full_since = None
         if self.careful:
-            self.size += 1.0
+            if self._grown:  # and nothing was refused since
+                self._patience = max(_PATIENCE, self._patience / 2)
+            self.size, self._grown = self.size + 1.0, True
             self._hold = now + self._patience
-            self._patience = max(_PATIENCE, self._patience / 2)
         else:
             self.size += max(1.0, self._batch)
             self._batch = min(2 * self._batch, self.size / 2)
@@ -50,6 +51,7 @@ class Window:
     def shrink(self, size: float, now: float) -> None:
         """Be this small; if it is careful, wait before growing again, longer each time."""
         self.size, self._batch, self._full_since, self._hold = max(1.0, size), 1.0, None, now
+        self._grown = False
         if self.careful:
             self._hold += self._patience
             self._patience = min(_LONGEST_PATIENCE, 2 * self._patience)
@@ -57,6 +59,10 @@ class Window:
     def close(self) -> None:
         """One after another, until one gets through."""
         self.size, self._batch, self._full_since, self.careful = 1.0, 1.0, None, False
+
+    def probe(self, others: float) -> None:
+        """A few beside those in flight, and soon more."""
+        self.size, self._batch, self._full_since = others + _FEW, _FEW, None
 
     def open(self, size: float = _START) -> None:
         """Grow from this size as at first."""
