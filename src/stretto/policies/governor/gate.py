@@ -57,14 +57,12 @@ class Configured(Struct, frozen=True):
 class Gate:
     """Lets as many through as is configured.
 
-    The bucket of requests holds one second's worth (at least one), and they go out at twice the rate at most: so a
-    start is no burst, and a provider that permits none refuses one or two before that is known. The bucket of tokens
-    may hold a little more: they are spent no faster than requests go out.
+    The bucket of requests holds one second's worth (at least one), that of tokens a little more, so a start is no
+    burst; a provider that permits still less refuses some, and then it holds less.
     """
 
     def __init__(self, parallel: int | None = None, rpm: float | None = None, tpm: float | None = None) -> None:
         self.in_flight = 0
-        self._next_at = -math.inf
         self.tells = False
         """Whether the provider behind it was seen to tell its limits, for any model."""
         self._configured: Configured | None = None
@@ -89,7 +87,7 @@ class Gate:
             return math.inf
         opens = now
         if self._requests:
-            opens = max(self._next_at, self._requests.ready_at(1.0, now))
+            opens = self._requests.ready_at(1.0, now)
         return max(opens, self._tokens.ready_at(tokens, now)) if self._tokens else opens
 
     def enter(self, tokens: float, now: float) -> None:
@@ -97,7 +95,6 @@ class Gate:
         self.in_flight += 1
         if self._requests:
             self._requests.take(1.0, now)
-            self._next_at = max(self._next_at, now - TICK) + 0.5 / self._requests.rate
         if self._tokens:
             self._tokens.take(tokens, now)
 
