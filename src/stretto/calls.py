@@ -127,7 +127,9 @@ class Done(Struct, frozen=True):
     asked: str | None = None
 
 
-KEPT = frozenset({"stop", "length"})
+SHORTENED = "shortened"
+"""The finish reason of a reply that met a limit which only the budget set."""
+KEPT = frozenset({"stop", "length", SHORTENED})
 """Finish reasons of replies worth remembering: the provider was done with them, whole or at the limit we set."""
 
 Chunk = Sent | Allowance | Text | Reasoning | Restarted | Notice | Done

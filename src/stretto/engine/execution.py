@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 
 from stretto import events as e
 from stretto import prompts
-from stretto.calls import KEPT, Model, Transcript
+from stretto.calls import KEPT, SHORTENED, Model, Transcript
 from stretto.engine.caller import Caller, Errand, request_for
 from stretto.engine.deadline import Deadline
 from stretto.engine.planning import Planning
@@ -14,7 +14,6 @@ from stretto.engine.urgencies import Urgencies
 from stretto.errors import BudgetError, CallError, DeadlineError, StrettoError, WorkError
 from stretto.plan.book import worker_for
 from stretto.policies.account import Account
-from stretto.policies.budget import SHORTENED
 from stretto.policies.estimate import most_output
 from stretto.runs import coverage_of
 from stretto.store.journal import Journal
@@ -178,7 +177,7 @@ class Execution:
             self._degrade("deadline", "the answer is kept as far as it was written")
             return transcript.text, "cut"
         text = transcript.text
-        if finish not in KEPT and finish not in _CUT:
+        if finish not in KEPT:
             raise CallError(f"{request.model}: the answer stopped with finish reason {finish!r}")
         if not text.strip():
             raise CallError(f"{request.model}: the answer has no text before its token limit; raise its max_tokens")

@@ -10,11 +10,10 @@ from itertools import count
 from stretto.calls import Call
 from stretto.errors import BudgetError
 from stretto.policies.amounts import Amount, Bill, Wish, amount
-from stretto.policies.estimate import tokens_in, usual_output
+from stretto.policies.estimate import least_output, tokens_in, usual_output
 from stretto.types import Limits, Price, RoleName, Usage
 
-_FLOOR = 4  # a reply is not kept shorter than the fourth part of what was wanted
-_SHORTEST = 64  # tokens, unless less was wanted
+_NOTHING = Decimal(0)
 _RETOLD = 1.5  # tokens of a reply, counted again as a part of the synthesizer's prompt by our estimate, at most
 
 
@@ -46,9 +45,9 @@ class Account:
     def set_aside(self, asked: int, output: int | None, price: Price | None) -> None:
         """What the synthesis needs at least: the tokens of its request that are known now, and its reply."""
         self._merges, self._merging = True, price
-        output = output or usual_output("synthesizer", 0)
-        self._answer = amount(Usage(0, output - _least(output)), price)
-        self._aside = amount(Usage(asked, output), price)
+        wanted = output or usual_output("synthesizer", 0)
+        self._answer = amount(Usage(0, wanted - least_output(wanted, told=output is not None)), price)
+        self._aside = amount(Usage(asked, wanted), price)
 
     def keep(self, text: str, *, instead_of: str = "") -> None:
         """The synthesizer's prompt will have this text in it, instead of another that was to be there."""
@@ -58,6 +57,8 @@ class Account:
 
     async def reserve(self, wish: Wish) -> int:
         """Set aside what a call may take; the tokens its reply may have. Raises `BudgetError` if that cannot be."""
+        if not (self._waiting or wish.shorten or self._scarce) and self._hold(wish, wish.output):  # nearly always
+            return wish.output
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (wish.shorten, wish.rank, next(self._tickets), wish, future))
         self._serve_soon()
@@ -65,20 +66,20 @@ class Account:
             return await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and not future.exception():
-                self.release(wish, future.result())  # it was granted and taken away in the same moment
+                self.release(wish)  # it was granted and taken away in the same moment
             self._serve_soon()  # whoever waited behind it may fit
             raise
 
-    def release(self, wish: Wish, output: int) -> None:
+    def release(self, wish: Wish) -> None:
         """Take back what was reserved."""
-        self._reserved -= self._whole(wish, output)
+        self._reserved -= wish.held
         self._outstanding -= 1
         self._serve_soon()
 
-    def send(self, call: str, attempt: object, most: Usage, price: Price | None) -> tuple[Usage, Decimal | None]:
+    def send(self, call: str, attempt: object, most: Usage, cost: Decimal | None) -> tuple[Usage, Decimal | None]:
         """An attempt of a call leaves, with so much set aside; what the call may come to altogether."""
         bill = self._bill(call)
-        bill.under_way[attempt] = most, price.of(most) if price else None
+        bill.under_way[attempt] = most, cost
         return bill.most()
 
     def drop(self, call: str, attempt: object) -> None:
@@ -133,27 +134,33 @@ class Account:
             return total.money <= Decimal(str(self._limits.hedge)) * self.spent.money
         return total.tokens <= self._limits.hedge * self.spent.tokens
 
-    def told(self) -> str:
-        """The limits and where they stand, for people."""
-        budget, tokens, aside = self._limits.budget, self._limits.tokens, self._aside
-        parts, kept = [], []
-        if budget is not None:
-            parts.append(f"${self.spent.money:.6f} of the budget of ${budget} are spent")
-            kept.append(f"${aside.money:.6f}")
-        if tokens is not None:
-            parts.append(f"{self.spent.tokens:,} of {tokens:,} tokens are used")
-            kept.append(f"{aside.tokens:,} tokens")
-        told = " and ".join(parts)
-        return f"{told}, {' and '.join(kept)} are set aside for the answer" if aside.tokens else told
-
-    def _whole(self, wish: Wish, output: int) -> Amount:
-        """A call with a reply of so many tokens, and what the reply will cost again as a part of a prompt."""
+    def _whole(self, wish: Wish, own: Amount, output: int) -> Amount:
+        """A call's `own` amount, and what a reply of so many tokens will cost again as a part of a prompt."""
         if wish.role != "worker" or not self._merges:
-            return wish.at(output)
-        return wish.at(output) + amount(Usage(int(output * _RETOLD)), self._merging)
+            return own
+        return own + amount(Usage(int(output * _RETOLD)), self._merging)
 
-    def _fits(self, wish: Wish, output: int) -> bool:
-        whole, budget, most = self._whole(wish, output), self._limits.budget, self._limits.tokens
+    def _hold(self, wish: Wish, output: int) -> bool:
+        """Set aside a call with a reply of so many tokens, if that fits."""
+        own = wish.at(output)
+        whole = self._whole(wish, own, output)
+        if not self._fits(wish, whole):
+            return False
+        wish.held, wish.cost = whole, own.money if wish.price else None
+        self._reserved += whole
+        self._outstanding += 1
+        return True
+
+    @property
+    def _scarce(self) -> bool:
+        """Whether so much is spent or set aside that it matters who gets the rest."""
+        budget, tokens = self._limits.budget, self._limits.tokens
+        money = 2 * (self.spent.money + self._reserved.money + self._aside.money)
+        used = 2 * (self.spent.tokens + self._reserved.tokens + self._aside.tokens)
+        return (budget is not None and money > budget) or (tokens is not None and used > tokens)
+
+    def _fits(self, wish: Wish, whole: Amount) -> bool:
+        budget, most = self._limits.budget, self._limits.tokens
         money = self.spent.money + self._reserved.money + whole.money
         tokens = self.spent.tokens + self._reserved.tokens + whole.tokens
         if wish.role != "synthesizer":  # for that it was set aside
@@ -172,8 +179,9 @@ class Account:
             shorten, _, _, wish, future = self._waiting[0]
             if future.done():
                 heapq.heappop(self._waiting)
-            elif not shorten and self._fits(wish, wish.output):
-                self._grant(wish, wish.output, future)
+            elif not shorten and self._hold(wish, wish.output):
+                heapq.heappop(self._waiting)
+                future.set_result(wish.output)
             elif self._outstanding:
                 return
             elif shorten:
@@ -191,13 +199,14 @@ class Account:
         left = sum(not future.done() for *_, future in self._waiting)
         while self._waiting:
             _, _, _, wish, future = self._waiting[0]
-            least = _least(wish.output)
             if future.done():
                 heapq.heappop(self._waiting)
-            elif self._fits(wish, least):
-                fair = self._most(wish, wish.output * left) // left
+            elif (most := self._most(wish, wish.output * left)) >= wish.least:
+                granted = max(wish.least, min(wish.output, most // left))
+                self._hold(wish, granted)
                 left -= 1
-                self._grant(wish, max(least, min(wish.output, fair)), future)
+                heapq.heappop(self._waiting)
+                future.set_result(granted)
             elif self._outstanding:
                 return
             else:
@@ -205,32 +214,41 @@ class Account:
                 heapq.heappop(self._waiting)
                 future.set_exception(BudgetError(self._short(wish)))
 
-    def _grant(self, wish: Wish, output: int, future: "asyncio.Future[int]") -> None:
-        heapq.heappop(self._waiting)
-        self._reserved += self._whole(wish, output)
-        self._outstanding += 1
-        future.set_result(output)
-
     def _most(self, wish: Wish, most: int) -> int:
-        """The longest reply that would fit, in tokens, up to `most`."""
-        least = 0
+        """The longest reply that would fit, in tokens, up to `most`; below 0 if not even an empty one would."""
+        least = -1
         while least < most:
             middle = (least + most + 1) // 2
-            least, most = (middle, most) if self._fits(wish, middle) else (least, middle - 1)
+            fits = self._fits(wish, self._whole(wish, wish.at(middle), middle))
+            least, most = (middle, most) if fits else (least, middle - 1)
         return least
 
     def _short(self, wish: Wish) -> str:
-        need = self._whole(wish, wish.output)
-        costs = f"${need.money:.6f} and " if self._limits.budget is not None else ""
+        """Why a wish cannot be granted, with what would do."""
+        need, aside = wish.at(wish.output), Amount()
+        if wish.role != "synthesizer":
+            aside = self._aside + self._whole(wish, need, wish.output) - need
+        kept = f", and as much as {self._shown(aside)} are kept for the answer" if aside.tokens else ""
         return (
-            f"the budget is too small for this call, which may take up to {costs}{need.tokens:,} tokens: "
-            f"{self.told()}; raise the budget, or lower max_tokens"
+            f"the budget is too small: this call may take as much as {self._shown(need)}{kept}, but of "
+            f"{self._ceiling()} only {self._shown(self._left())} are left; raise it, or lower max_tokens "
+            f"({usual_output('worker', 0):,} for a reply that sets none)"
         )
 
+    def _left(self) -> Amount:
+        """What is not spent yet."""
+        budget, tokens = self._limits.budget or _NOTHING, self._limits.tokens or 0
+        left = Amount(budget, tokens) - self.spent
+        return Amount(max(_NOTHING, left.money), max(0, left.tokens))
 
-def _least(output: int) -> int:
-    """The shortest reply that is still worth paying for, where one of `output` tokens was wanted."""
-    return min(output, max(_SHORTEST, output // _FLOOR))
+    def _ceiling(self) -> str:
+        return self._shown(Amount(self._limits.budget or _NOTHING, self._limits.tokens or 0))
+
+    def _shown(self, shown: Amount) -> str:
+        """An amount for people, in what there is a limit of."""
+        money = [f"${shown.money:.4f}"] if self._limits.budget is not None else []
+        tokens = [f"{shown.tokens:,} tokens"] if self._limits.tokens is not None else []
+        return " and ".join(money + tokens)
 
 
 def rank_of(call: Call) -> tuple[float, ...]:

@@ -46,18 +46,23 @@ class Bill(Struct):
         return usage, cost
 
 
-class Wish(Struct, frozen=True):
+class Wish(Struct):
     """What a call wants to set aside: its request's tokens, those of its reply at most, and what they cost.
 
-    `rank` orders those who wait, the lowest first. `shorten`: fewer tokens for the reply are better than none.
+    `least`: tokens with which the reply is still worth its price. `rank` orders those who wait, the lowest first.
+    `shorten`: fewer tokens for the reply are better than none. `held` is what the account set aside for it, `cost` the
+    money in it that is for the call itself.
     """
 
     role: RoleName
     input: int
     output: int
     price: Price | None
+    least: int = 0
     rank: tuple[float, ...] = ()
     shorten: bool = False
+    held: Amount = Amount()
+    cost: Decimal | None = None
 
     def at(self, output: int) -> Amount:
         """What it amounts to with a reply of so many tokens."""

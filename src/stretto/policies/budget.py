@@ -2,20 +2,18 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from decimal import Decimal
 
 from msgspec.structs import replace
 
-from stretto.calls import Call, Chunk, Done, Model, Notice, Reasoning, Sent, Text
+from stretto.calls import SHORTENED, Call, Chunk, Done, Model, Notice, Reasoning, Sent, Text
 from stretto.errors import AuthError, ConnectError, QuotaError, RateLimited, RequestError, ServerError
 from stretto.events import CallRetried
 from stretto.policies.account import Account, rank_of
 from stretto.policies.amounts import Amount, Wish, amount
-from stretto.policies.estimate import most_output, tokens_asked, tokens_in, usual_output
+from stretto.policies.estimate import least_output, most_output, tokens_asked, tokens_in, usual_output
 from stretto.policies.prices import Prices
 from stretto.types import Price, Usage
-
-SHORTENED = "shortened"
-"""The finish reason of a reply that was cut because the budget allowed for no more of it; it is not remembered."""
 
 _SPOKEN = (Text, Reasoning)
 _UNBILLED = (RequestError, AuthError, QuotaError, RateLimited, ServerError)
@@ -40,13 +38,15 @@ class Budget:
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply, once there is enough for it."""
         account, attempt = self._account, _Attempt(call, self._account)
-        wish, granted = None, 0
+        wish = None
         if account.limited:
             price = await self._prices.of(self._name)
-            wanted = most_output(call.request.options) or usual_output(call.role, self._max_subtasks)
-            wish = Wish(call.role, tokens_asked(call.request), wanted, price, rank_of(call), call.shorten)
+            told = most_output(call.request.options)
+            wanted = told or usual_output(call.role, self._max_subtasks)
+            least = least_output(wanted, told=told is not None)
+            wish = Wish(call.role, tokens_asked(call.request), wanted, price, least, rank_of(call), call.shorten)
             granted = await account.reserve(wish)
-            attempt.reserve(Usage(wish.input, granted), price, shortened=granted < wanted)
+            attempt.reserve(Usage(wish.input, granted), wish.cost, shortened=granted < wanted)
             call = _within(call, granted)
         try:
             async with aclosing(self._model.stream(call)) as chunks:
@@ -67,7 +67,7 @@ class Budget:
                 await self._close(attempt)
             finally:
                 if wish is not None:
-                    account.release(wish, granted)
+                    account.release(wish)
 
     async def _close(self, attempt: "_Attempt") -> None:
         """Settle an attempt that ended without a reply."""
@@ -86,14 +86,14 @@ class _Attempt:
         self._call = call
         self._account = account
         self._reserved: Usage | None = None
-        self._price: Price | None = None
+        self._cost: Decimal | None = None
         self._heard = 0  # tokens of the reply so far, estimated
         self._shortened = False
         self._racing = Amount()
 
-    def reserve(self, most: Usage, price: Price | None, *, shortened: bool) -> None:
+    def reserve(self, most: Usage, cost: Decimal | None, *, shortened: bool) -> None:
         """So much was set aside; `shortened` if that is less than was wanted."""
-        self._reserved, self._price, self._shortened = most, price, shortened
+        self._reserved, self._cost, self._shortened = most, cost, shortened
 
     def noted(self, chunk: Chunk) -> Chunk:
         """The chunk, which was heard."""
@@ -104,7 +104,7 @@ class _Attempt:
             if self._call.duplicate:
                 self._race()
             if self._reserved:
-                return Sent(*self._account.send(self._call.id, self, self._reserved, self._price))
+                return Sent(*self._account.send(self._call.id, self, self._reserved, self._cost))
         elif isinstance(chunk, Notice) and isinstance(chunk.event, CallRetried) and chunk.event.rate_limited:
             self.sent = False  # it was refused and waits to be sent again
         return chunk

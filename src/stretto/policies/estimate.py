@@ -12,6 +12,10 @@ _PER_MESSAGE = 8
 
 USUAL = 4096
 """Tokens of a reply, at most, of a call that sets no limit itself and needs one."""
+_ENOUGH = 512
+"""Tokens with which a reply that sets no limit itself may do, if the budget is short."""
+_FLOOR = 4  # one that sets a limit is not kept shorter than the fourth part of it
+_SHORTEST = 64  # tokens, unless less was wanted
 _PER_SUBTASK = 96
 """Tokens of one line of a plan, and more."""
 
@@ -31,6 +35,11 @@ def most_output(options: Mapping[str, Any]) -> int | None:
     """The limit of tokens that the options of a request set for its reply."""
     limit = options.get("max_completion_tokens") or options.get("max_tokens")
     return limit if isinstance(limit, int) and limit > 0 else None
+
+
+def least_output(wanted: int, *, told: bool) -> int:
+    """The shortest reply that is still worth its price; `told`: the request itself sets the limit that is `wanted`."""
+    return min(wanted, max(_SHORTEST, wanted // _FLOOR) if told else _ENOUGH)
 
 
 def usual_output(role: RoleName, max_subtasks: int) -> int:
