@@ -175,7 +175,8 @@ async def _all_priced(pool: Pool, setting: Setting) -> None:
         raise ConfigError(
             f"limits.budget: the price of {', '.join(unknown)} is unknown, so a budget cannot be kept; say it "
             f'([prices."{unknown[0]}"] with input and output in dollars for a million tokens), install the list of '
-            "known prices (pip install 'stretto[prices]'), or ask it uncounted (unpriced = \"allow\")"
+            "known prices (pip install 'stretto[prices]'), say local = true of a provider that nobody pays, or ask it "
+            'uncounted (unpriced = "allow")'
         )
 
 

@@ -38,7 +38,7 @@ def _remedy(error: StrettoError) -> str:
         case PlanError():  # the same orchestrator has said already what it says
             return " -m orchestrator=MODEL"
         case BudgetError():
-            return " --budget MONEY (or --tokens N), with more than before"
+            return " --budget MONEY or --tokens N, with more of what was short"
         case DeadlineError():
             return " --deadline TIME, with more than before"
     return ""

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from stretto.cli.progress import dollars, short
+from stretto.policies.prices import FREE
 from stretto.rehearsal import Figures, Recorded, Rehearsal, Spread, Variation
 from stretto.types import Limits, Price
 
@@ -152,6 +153,8 @@ def _head(report: Report) -> Iterator[str]:
     if wanted is not None:
         raised = f" (max_subtasks is {most}: a run needs --max-subtasks {wanted})" if wanted > most else ""
         yield f"assumed: a plan of {_many(wanted, 'subtask')}{raised}"
+    if report.configured.budget is not None and all(price == FREE for price in report.rehearsal.prices.values()):
+        yield "assumed: every model is free, so a budget of money changes nothing; [prices] says what they cost"
     unpriced = [model for model, price in report.rehearsal.prices.items() if price is None]
     if unpriced:
         yield f"unknown: the price of {', '.join(unpriced)}, so there is no cost; [prices] in stretto.toml says it"
