@@ -19,6 +19,7 @@ class Window:
         self.careful = False
         """Whether the size is about right, so that it grows by one at a time."""
         self._batch = size / 2
+        self._left, self._apart = 0, 0.0  # of the batch by which it grows: one after another, so many seconds apart
         self._full_since: float | None = None
         self._hold, self._patience, self._grown = -math.inf, _PATIENCE, False
 
@@ -27,7 +28,7 @@ class Window:
         if self.in_flight < self.size:
             return now
         since = now if self._full_since is None else self._full_since
-        return max(now, since + self.proof, self._hold)
+        return max(now, since + (self._apart if self._left else self.proof), self._hold)
 
     def enter(self, now: float) -> None:
         """One request goes out."""
@@ -44,30 +45,40 @@ class Window:
                 self._patience = max(_PATIENCE, self._patience / 2)
             self.size, self._grown = self.size + 1.0, True
             self._hold = now + self._patience
-        else:
-            self.size += max(1.0, self._batch)
-            self._batch = min(2 * self._batch, self.size / 2)
+            return
+        # Not all at once: the first of them that is refused keeps back those that are still to come, and when the last
+        # one goes out the first one was long accepted.
+        if not self._left:
+            self._begin_batch()
+        self.size, self._left = self.size + 1.0, self._left - 1
+        if not self._left:
+            self._begin_batch()
+
+    def _begin_batch(self) -> None:
+        self._left = max(1, round(self._batch))
+        self._apart = self.proof / self._left
+        self._batch = min(2.0 * self._batch, (self.size + self._left) / 2)
 
     def shrink(self, size: float, now: float) -> None:
         """Be this small; if it is careful, wait before growing again, longer each time."""
         self.size, self._batch, self._full_since, self._hold = max(1.0, size), 1.0, None, now
-        self._grown = False
+        self._grown, self._left = False, 0
         if self.careful:
             self._hold += self._patience
             self._patience = min(_LONGEST_PATIENCE, 2 * self._patience)
 
     def close(self) -> None:
         """One after another, until one gets through."""
-        self.size, self._batch, self._full_since, self.careful = 1.0, 1.0, None, False
+        self.size, self._batch, self._left, self._full_since, self.careful = 1.0, 1.0, 0, None, False
 
     def probe(self, others: float) -> None:
         """A few beside those in flight, and soon more."""
-        self.size, self._batch, self._full_since = others + _FEW, _FEW, None
+        self.size, self._batch, self._left, self._full_since = others + _FEW, _FEW, 0, None
 
     def open(self, size: float = _START) -> None:
         """Grow from this size as at first."""
         self.size = max(self.size, size)
-        self._batch, self._full_since, self._hold = self.size / 2, None, -math.inf
+        self._batch, self._left, self._full_since, self._hold = self.size / 2, 0, None, -math.inf
         self._patience, self.careful = _PATIENCE, False
 
     def expect(self) -> None:
