@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from models import Beat, Scripted, call, listen, outcome
 from stretto.calls import Done, Sent
-from stretto.errors import BudgetError, ConnectError, CutError, RequestError, ServerError
+from stretto.errors import BudgetError, CallTimeout, ConnectError, CutError, RequestError, ServerError
 from stretto.policies.account import Account
 from stretto.policies.amounts import Amount, Wish
 from stretto.policies.budget import Budget
@@ -209,6 +209,7 @@ def test_an_unknown_price_is_unknown_and_not_nothing() -> None:
     [
         (True, CutError("cut"), Usage(108, 4)),  # what was heard
         (False, CutError("cut"), Usage(108, 4096)),  # nobody knows how far it came
+        (True, CallTimeout("late"), Usage(108, 4096)),  # nor what was written behind the silence
         (True, RequestError("no"), Usage()),  # a refused request costs nothing
         (False, ServerError("500"), Usage()),
         (False, ConnectError("reset"), Usage(108)),  # no reply began

@@ -7,7 +7,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from stretto.calls import SHORTENED, Call, Chunk, Done, Model, Notice, Reasoning, Sent, Text
-from stretto.errors import AuthError, ConnectError, QuotaError, RateLimited, RequestError, ServerError
+from stretto.errors import AuthError, CallTimeout, ConnectError, QuotaError, RateLimited, RequestError, ServerError
 from stretto.events import CallRetried
 from stretto.policies.account import Account, rank_of
 from stretto.policies.amounts import Amount, Wish, amount
@@ -24,8 +24,8 @@ class Budget:
     """Asks `model`, which is written `name`, on the account of a run.
 
     Under a limit a request that sets none gets a limit for its reply. An attempt that ends without its usage being
-    told settles at its estimate: the request, and what was heard of the reply or, if one may have begun and was not
-    streamed, all of it.
+    told settles at its estimate: the request, and what was heard of the reply or, if more may have been written than
+    was heard (not streamed, or streamed and then silent), all it may have.
     """
 
     def __init__(self, model: Model, name: str, account: Account, prices: Prices, max_subtasks: int) -> None:
@@ -62,6 +62,9 @@ class Budget:
         except ConnectError:  # no reply began, but nobody knows how far the request came
             attempt.answered = False
             raise
+        except CallTimeout:  # nobody knows how much was written behind the silence
+            attempt.silent = True
+            raise
         finally:
             try:
                 await self._close(attempt)
@@ -83,6 +86,7 @@ class _Attempt:
     def __init__(self, call: Call, account: Account) -> None:
         self.sent = self.settled = False
         self.answered = True
+        self.silent = False
         self._call = call
         self._account = account
         self._reserved: Usage | None = None
@@ -140,14 +144,14 @@ class _Attempt:
             self._account.race(self._racing)
 
     def _estimate(self, *, whole: bool) -> Usage:
-        """What an attempt used that did not say it: of a reply not heard whole and not streamed, all it might be."""
+        """What an attempt used that did not say it: of a reply that may be longer than was heard, all it may have."""
         call = self._call
         asked = self._reserved.input_tokens if self._reserved else tokens_asked(call.request)
-        if call.stream or whole or not self.answered:
+        if whole or not self.answered or (call.stream and not self.silent):
             return Usage(asked, self._heard)
         usual = self._account.usual(call.role)
         output = most_output(call.request.options) or (usual[0].output_tokens if usual else 0)
-        return Usage(asked, self._reserved.output_tokens if self._reserved else output)
+        return Usage(asked, self._reserved.output_tokens if self._reserved else max(output, self._heard))
 
 
 def _within(call: Call, output: int) -> Call:
