@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from stretto import prompts
 from stretto.engine import Execution
-from stretto.engine.caller import request_for
+from stretto.engine.requests import request_for
 from stretto.errors import ConfigError, StoreLocked, StrettoError
 from stretto.events import AnyEvent, RunFailed, RunInterrupted, RunResumed, RunStarted
 from stretto.policies.account import Account

@@ -7,12 +7,12 @@ from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from stretto import events as e
 from stretto import prompts
 from stretto.calls import KEPT, SHORTENED, Model, Transcript
-from stretto.engine.caller import Caller, Errand, request_for
+from stretto.engine.caller import Caller, Errand
 from stretto.engine.deadline import Deadline
 from stretto.engine.planning import Planning
+from stretto.engine.requests import answer_request, direct_request, role_of, worker_request
 from stretto.engine.urgencies import Urgencies
 from stretto.errors import BudgetError, CallError, DeadlineError, StrettoError, WorkError
-from stretto.plan.book import worker_for
 from stretto.policies.account import Account
 from stretto.policies.estimate import most_output
 from stretto.runs import coverage_of
@@ -115,8 +115,8 @@ class Execution:
             if result.outcome != "done":
                 return Result(subtask.id, "skipped", error=f"it needs {need.id!r}, which is {result.outcome}")
         self._journal.append(e.SubtaskStarted(subtask=subtask.id))
-        role = self._definition.workers[worker_for(subtask.type, self._definition.workers) or subtask.type]
-        request = request_for(role, prompts.worker_prompt(role, self._task, subtask, needed))
+        role = role_of(self._definition, subtask)
+        request = worker_request(self._definition, self._task, subtask, needed)
         errand = Errand("worker", self._urgencies.of(subtask.id), subtask.id, subtask.value)
         try:
             finish = await self._caller.collect(errand, role, request, transcript)
@@ -143,19 +143,17 @@ class Execution:
 
     async def _answer(self, results: Mapping[str, Result]) -> Answer:
         """The answer, shown while it is written."""
-        subtasks = self._plan.book.subtasks
-        role = self._definition.synthesizer
+        definition, subtasks, plan = self._definition, self._plan.book.subtasks, self._plan.state or "complete"
+        role = definition.synthesizer
         if not subtasks:
-            role = role or self._definition.orchestrator
-            return await self._speak(role, request_for(role, self._task))
+            return await self._speak(role or self._definition.orchestrator, direct_request(definition, self._task))
         if not any(result.outcome == "done" or result.text for result in results.values()):
             raise self._no_results(results)
-        text = prompts.results_text(subtasks, results, self._plan.state or "complete")
-        if role is None:
+        text = prompts.results_text(subtasks, results, plan)
+        request = answer_request(definition, self._task, subtasks, results, plan)
+        if role is None or request is None:
             self._journal.append(e.AnswerDelta(text=text.strip()))
             return text.strip(), "complete"
-        values = {"task": self._task, "worker_responses": text}
-        request = request_for(role, prompts.fill(prompts.template("synthesizer", role.prompt), values))
         try:
             return await self._speak(role, request)
         except BudgetError as error:

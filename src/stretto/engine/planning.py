@@ -6,16 +6,16 @@ from contextlib import aclosing
 from msgspec.structs import replace
 
 from stretto import events as e
-from stretto import prompts
 from stretto.calls import Done, Restarted, Text, Transcript, fingerprint
-from stretto.engine.caller import Caller, Errand, request_for
+from stretto.engine.caller import Caller, Errand
+from stretto.engine.requests import plan_request, rest_of_plan
 from stretto.engine.urgencies import Urgencies
 from stretto.errors import CallError, PlanError
-from stretto.plan.book import PlanBook, plan_schema, rest_request
+from stretto.plan.book import PlanBook
 from stretto.plan.item import Broken, Draft
 from stretto.plan.reader import PlanReader
 from stretto.store.journal import Journal
-from stretto.types import Definition, Message, PlanState, Reply, Request, Subtask
+from stretto.types import Definition, PlanState, Reply, Request, Subtask
 
 _REMARKED = 20  # unreadable entries that get a remark each
 
@@ -82,30 +82,20 @@ class Planning:
 
     def _requests(self) -> Iterator[Request]:
         """What the orchestrator is asked: for its plan; then, if it is not whole, once for the rest of it."""
-        request = self._request()
+        request = plan_request(self._definition, self._task)
         if not self.book.subtasks or fingerprint(request) in self._replies:
             yield request
         if self.state is None:
-            rest = Message("user", rest_request(self.book.subtasks))
-            request = replace(request, messages=(*request.messages, rest))
-            again = fingerprint(request) in self._replies
+            rest = rest_of_plan(request, self.book.subtasks)
+            again = fingerprint(rest) in self._replies
             unread, known = self._unread, len(self.book.subtasks)
-            yield request
+            yield rest
             if self.state == "complete" and len(self.book.subtasks) - known < unread:
                 self.state = "incomplete"
                 self._remarks.append(f"{unread} entries could not be read, and the repair did not bring them all")
             if again and self.state is None and not self.book.subtasks:
                 # An earlier execution ended on just these replies; to read them once more would change nothing.
-                yield replace(self._request(), sample=self._journal.run.executions)
-
-    def _request(self) -> Request:
-        role, workers = self._definition.orchestrator, self._definition.workers
-        most = self._definition.limits.max_subtasks
-        values = {"task": self._task, "workers": prompts.worker_lines(workers), "max_subtasks": str(most)}
-        prompt = prompts.fill(prompts.template("orchestrator", role.prompt), values)
-        return replace(
-            request_for(role, prompt), schema=plan_schema(workers, most, ranked=_is_limited(self._definition))
-        )
+                yield replace(request, sample=self._journal.run.executions)
 
     async def _read(  # noqa: C901 - whatever can happen to a plan while it is read stands here in its order
         self, request: Request
@@ -170,11 +160,6 @@ class Planning:
             )
         )
         return subtask
-
-
-def _is_limited(definition: Definition) -> bool:
-    """Whether subtasks may have to be given up, so that it matters what each is worth."""
-    return definition.limits.budget is not None or definition.limits.tokens is not None
 
 
 def _remark(broken: Broken) -> str:
