@@ -107,8 +107,8 @@ class CallFinished(Event, frozen=True, kw_only=True):
 
     `usage` is that of the reply, None where the provider did not say; `lost` that of attempts and duplicates that
     brought none or did not say, estimated. `cost` is that of both in US dollars, None where a price is unknown.
-    `asked`: the fallback that was asked, if it was one. `reused`: the reply came from the run's records and cost
-    nothing.
+    `asked`: the fallback that was asked, if it was one. `reused`: the reply was recorded already and cost nothing;
+    `origin`: in which other run, if it was not this one.
     """
 
     call: str
@@ -124,6 +124,7 @@ class CallFinished(Event, frozen=True, kw_only=True):
     asked: str | None = None
     attempts: int = 1
     reused: bool = False
+    origin: str | None = None
     error: str | None = None
     request_id: str | None = None
     simulated: bool = False

@@ -18,6 +18,7 @@ from stretto.policies.account import Account
 from stretto.policies.amounts import Amount
 from stretto.policies.composition import Composition
 from stretto.policies.estimate import most_output, tokens_asked
+from stretto.policies.memo import Replies
 from stretto.pool import Pool
 from stretto.runs import Run
 from stretto.store.journal import Journal
@@ -129,7 +130,7 @@ class RunStream:
         if setting.definition.limits.budget is not None:
             await _all_priced(pool, setting)
         history: list[AnyEvent] = []
-        replies: dict[str, Reply] = {}
+        recorded: dict[str, list[Reply]] = {}
         if setting.store is not None:
             store = Store(setting.store, GLANCE)
             if resuming:
@@ -137,7 +138,7 @@ class RunStream:
             await _patiently(lambda: stack.enter_context(store.carrying(self.run_id)))
             if resuming:
                 history = await _patiently(lambda: store.events(self.run_id))
-                replies = await _patiently(lambda: store.replies(self.run_id))
+                recorded = await _patiently(lambda: store.replies(self.run_id))
         self._journal = journal = await _patiently(
             lambda: Journal(self.run_id, path=setting.store, show=self._events.put_nowait, history=history)
         )
@@ -148,6 +149,7 @@ class RunStream:
             journal.append(RunStarted(task=self._new_task, workflow=setting.record, simulated=setting.simulated))
         definition = setting.definition
         account = await open_account(definition, journal, pool)
+        replies = Replies(recorded, shared=definition.memory.reuse != "off")
         composition = Composition(pool.model, definition.limits, account, pool.prices, replies, setting.jitter)
         await self._execute(Execution(definition, journal, composition.model, account, replies), journal)
 

@@ -14,14 +14,14 @@ from stretto import prompts
 from stretto.aside import Aside
 from stretto.errors import ConfigError, TaskError
 from stretto.ids import new_ulid
-from stretto.limits import check_numbers, check_prices, settled
+from stretto.limits import check_memory, check_numbers, check_prices, settled
 from stretto.models.providers import KNOWN, UNTOLD, Provider, split_model
 from stretto.models.simulator import Simulator
 from stretto.pool import AnyProvider, Pool
 from stretto.run_stream import RunStream, Setting
 from stretto.runs import Run
 from stretto.text import clean
-from stretto.types import Definition, Limits, Price, Role, RoleName
+from stretto.types import Definition, Limits, Memory, Price, Role, RoleName
 
 
 class Workflow:
@@ -30,7 +30,8 @@ class Workflow:
     `workers` maps subtask types to roles. Without a `synthesizer` the results themselves are the answer. `providers`
     adds providers by name, or replaces known ones; `prices` says what models cost (known ones are looked up with the
     extra `stretto[prices]`), None is unknown. `store` is the file in which runs are kept, so that they can be resumed;
-    without one nothing is written. `jitter` draws a number between two: a seeded one makes simulated runs repeatable.
+    without one nothing is written. `memory` says what is kept there, and which recorded replies are reused. `jitter`
+    draws a number between two: a seeded one makes simulated runs repeatable.
     Raises `ConfigError` for whatever cannot work, before anything is asked.
     """
 
@@ -44,6 +45,7 @@ class Workflow:
         providers: Mapping[str, AnyProvider] | None = None,
         prices: Mapping[str, Price | None] | None = None,
         store: str | Path | None = None,
+        memory: Memory | None = None,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self.definition = Definition(
@@ -51,6 +53,7 @@ class Workflow:
             {name: _role(worker) for name, worker in workers.items()},
             None if synthesizer is None else _role(synthesizer),
             settled(limits or Limits()),
+            memory or Memory(),
         )
         self.providers: dict[str, AnyProvider] = {**KNOWN, "sim": Simulator(), **(providers or {})}
         self.prices = dict(prices or {})
@@ -58,6 +61,9 @@ class Workflow:
         self.jitter = jitter
         self.store = None if store is None else Path(store)
         _check(self.definition, self.providers)
+        check_memory(self.definition.memory)
+        if self.definition.memory.reuse == "store" and self.store is None:
+            raise ConfigError('memory.reuse: "store" needs a store; give the workflow one (store=…)')
         self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
 
     def stream(self, task: str) -> RunStream:

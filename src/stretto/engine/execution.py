@@ -1,7 +1,7 @@
 """The spine: plan, dispatch, collect, synthesize."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 
 from stretto import events as e
@@ -17,7 +17,7 @@ from stretto.policies.account import Account
 from stretto.policies.estimate import most_output
 from stretto.runs import coverage_of
 from stretto.store.journal import Journal
-from stretto.types import AnswerState, Definition, Reply, Request, Result, Role, Subtask
+from stretto.types import AnswerState, Definition, Request, Result, Role, Subtask
 
 _UNPAID = "the budget does not allow for it"
 """Why a subtask is skipped: in the same words in every execution, for it becomes a part of a prompt."""
@@ -33,8 +33,8 @@ Answer = tuple[str, AnswerState]
 class Execution:
     """One execution of a run: `execute` carries it from wherever its journal stands to the answer.
 
-    `model` gives the model of a role, policies included, which pay from `account`; `replies` holds the complete replies
-    this run has already, by fingerprint. Every fact goes through `journal`.
+    `model` gives the model of a role, policies included, which pay from `account`; `replies`: the fingerprints
+    of the complete replies that this run has already. Every fact goes through `journal`.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Execution:
         journal: Journal,
         model: Callable[[Role], Model],
         account: Account,
-        replies: Mapping[str, Reply],
+        replies: Container[str],
     ) -> None:
         self._definition = definition
         self._task = journal.run.task

@@ -1,6 +1,6 @@
 """Reading the plan while it is written, and asking once for the rest of one that did not arrive whole."""
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Container, Iterator
 from contextlib import aclosing
 
 from msgspec.structs import replace
@@ -15,7 +15,7 @@ from stretto.plan.book import PlanBook
 from stretto.plan.item import Broken, Draft
 from stretto.plan.reader import PlanReader
 from stretto.store.journal import Journal
-from stretto.types import Definition, PlanState, Reply, Request, Subtask
+from stretto.types import Definition, PlanState, Request, Subtask
 
 _REMARKED = 20  # unreadable entries that get a remark each
 
@@ -33,7 +33,7 @@ class Planning:
         journal: Journal,
         caller: Caller,
         urgencies: Urgencies,
-        replies: Mapping[str, Reply],
+        replies: Container[str],
     ) -> None:
         before = journal.run
         self._errand = Errand("orchestrator", urgencies.of_role("orchestrator"))
