@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from stretto.text import clean
-from stretto.types import Coverage, Outcome, PlanState, RoleName, Usage
+from stretto.types import Basis, Coverage, Outcome, PlanState, RoleName, Usage
 
 
 def _kind(name: str) -> str:
@@ -39,11 +39,12 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="kind", tag=_kind):
 
 
 class RunStarted(Event, frozen=True, kw_only=True):
-    """A task was accepted; `workflow` is the definition it runs with (no secrets)."""
+    """A task was accepted; `workflow` is the definition it runs with (no secrets), `basis` what else it begins with."""
 
     task: str
     workflow: dict[str, Any]
     simulated: bool = False
+    basis: Basis = Basis()
 
 
 class RunResumed(Event, frozen=True, kw_only=True):

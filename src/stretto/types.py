@@ -233,3 +233,18 @@ class Plan(Struct, frozen=True):
     state: PlanState | None = None
     analysis: str = ""
     remarks: tuple[str, ...] = field(default=())
+
+
+class Basis(Struct, frozen=True):
+    """What a run begins with beside its task.
+
+    `origin`: the run whose recorded replies it may reuse. `plan`: one that is given and not asked for. `samples`: by
+    subtask (or `orchestrator`, `synthesizer`) the sample number of its request, where that is not 0. `only`: of a given
+    plan, the subtasks that are computed; the others' results are the origin's. `fresh`: what is asked anew.
+    """
+
+    origin: str | None = None
+    plan: Plan | None = None
+    samples: dict[str, int] = {}
+    only: tuple[str, ...] = ()
+    fresh: tuple[str, ...] = ()

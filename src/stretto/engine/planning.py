@@ -44,6 +44,7 @@ class Planning:
         self._replies = replies
         self._analysis = ""
         self._remarks: list[str] = []
+        self._basis = before.basis
         self._unread = 0  # entries of the plan that are no subtasks
         self.book = PlanBook(definition.workers, definition.limits.max_subtasks, before.plan.subtasks)
         # What was missing of it then (a deadline may have come) is asked for now.
@@ -54,6 +55,12 @@ class Planning:
         for subtask in self.book.subtasks:
             yield subtask
         if self.state is not None:
+            return
+        if (given := self._basis.plan) is not None:
+            for subtask in given.subtasks[len(self.book.subtasks) :]:
+                yield self._add(Draft(subtask.type, subtask.description, subtask.id, subtask.needs, subtask.value))
+            self.state, self._analysis = given.state, given.analysis
+            self._finish()
             return
         for request in self._requests():
             async with aclosing(self._read(request)) as subtasks:
@@ -82,7 +89,7 @@ class Planning:
 
     def _requests(self) -> Iterator[Request]:
         """What the orchestrator is asked: for its plan; then, if it is not whole, once for the rest of it."""
-        request = plan_request(self._definition, self._task)
+        request = plan_request(self._definition, self._task, self._basis.samples.get("orchestrator", 0))
         if not self.book.subtasks or fingerprint(request) in self._replies:
             yield request
         if self.state is None:
@@ -95,7 +102,7 @@ class Planning:
                 self._remarks.append(f"{unread} entries could not be read, and the repair did not bring them all")
             if again and self.state is None and not self.book.subtasks:
                 # An earlier execution ended on just these replies; to read them once more would change nothing.
-                yield replace(request, sample=self._journal.run.executions)
+                yield replace(request, sample=request.sample + self._journal.run.executions)
 
     async def _read(  # noqa: C901 - whatever can happen to a plan while it is read stands here in its order
         self, request: Request
@@ -148,7 +155,10 @@ class Planning:
             self.state = "bounded"
             self._remarks.append(f"the plan is longer than max_subtasks = {self._definition.limits.max_subtasks}")
             return None
-        subtask, remark = self.book.take(item)
+        return self._add(item)
+
+    def _add(self, draft: Draft) -> Subtask:
+        subtask, remark = self.book.take(draft)
         self._journal.append(
             e.SubtaskPlanned(
                 subtask=subtask.id,
