@@ -2,23 +2,23 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from stretto.calls import Call, lasting
+from stretto.calls import fingerprint, lasting
 from stretto.errors import StoreError, StoreLocked
 from stretto.events import AnyEvent, RunResumed, RunStarted
 from stretto.policies.memo import Earlier, Replies
 from stretto.pool import Pool
-from stretto.rerun import Rerun, basis_of, given_results
+from stretto.rerun import Forecast, Rerun, basis_of, explain, given_results
 from stretto.runs import Run, fold
 from stretto.store.schema import GLANCE, PATIENCE
 from stretto.store.sqlite import Store
-from stretto.types import Basis, Definition, Plan, Reply, Result
+from stretto.types import Basis, Definition, Memory, Plan, Price, Reply, Request, Result
 
 _T = TypeVar("_T")
 
@@ -59,7 +59,7 @@ class Opening(Struct, frozen=True):
 
 async def open_run(setting: Setting, run: str, begin: New | Rerun | None, stack: AsyncExitStack) -> Opening:
     """Open a new run, a rerun of another, or (None) one that is in the store already; `stack` holds it open."""
-    store = Store(setting.store, GLANCE) if setting.store else None
+    store, memory = Store(setting.store, GLANCE) if setting.store else None, setting.definition.memory
     history: list[AnyEvent] = []
     own: dict[str, list[Reply]] = {}
     if store:
@@ -88,9 +88,23 @@ async def open_run(setting: Setting, run: str, begin: New | Rerun | None, stack:
             simulated=setting.simulated,
             basis=basis,
         ),
-        Replies(own, _earlier(setting, basis, recorded), shared=setting.definition.memory.reuse != "off"),
+        Replies(own, _earlier(memory, basis, recorded), shared=memory.reuse != "off"),
         given_results(basis, origin) if origin else {},
     )
+
+
+def forecast(rerun: Rerun, definition: Definition, path: Path, prices: Mapping[str, Price | None]) -> list[Forecast]:
+    """What a rerun would do about each call; nothing is asked and nothing is written."""
+    store = Store(path)
+    origin, recorded = store.run(rerun.origin), store.replies(rerun.origin)
+    _check_kept(origin, recorded)
+    basis = basis_of(rerun, origin, recorded, definition)
+
+    def known(request: Request) -> Reply | None:
+        found = _earlier(definition.memory, basis, recorded)(fingerprint(request), request)
+        return found[1] if found else None
+
+    return explain(definition, basis, origin, store.records(rerun.origin), known, prices)
 
 
 def _basis(history: list[AnyEvent], begin: New | Rerun | None) -> Basis:
@@ -109,13 +123,12 @@ def _check_kept(origin: Run, recorded: dict[str, list[Reply]]) -> None:
         )
 
 
-def _earlier(setting: Setting, basis: Basis, recorded: dict[str, list[Reply]]) -> Earlier:
-    """What other runs have recorded for a call."""
-    memory = setting.definition.memory
+def _earlier(memory: Memory, basis: Basis, recorded: Mapping[str, list[Reply]]) -> Earlier:
+    """What other runs have recorded for a request."""
 
-    def find(call: Call) -> tuple[str, Reply] | None:
+    def find(key: str, request: Request) -> tuple[str, Reply] | None:
         if basis.origin and memory.reuse != "off":
-            for reply in reversed(recorded.get(call.fingerprint, ())):
+            for reply in reversed(recorded.get(key, ())):
                 if lasting(reply):
                     return basis.origin, reply
         return None
