@@ -26,8 +26,9 @@ from stretto.errors import RunBusy, RunNotFound, StoreError
 from stretto.models.simulator import Simulator
 from stretto.runs import Run
 from stretto.store.journal import Journal
-from stretto.store.schema import VERSION, connect
+from stretto.store.schema import connect
 from stretto.store.sqlite import Store
+from stretto.store.tables import VERSION
 
 TASK = "Describe tea in 4 subtasks"
 
@@ -352,6 +353,7 @@ CARRY = """
 import sys, time
 from pathlib import Path
 from stretto.store.sqlite import Store
+from stretto.store.tables import VERSION
 with Store(Path(sys.argv[1])).carrying("R"):
     print("in", flush=True)
     time.sleep(60)

@@ -10,11 +10,26 @@ import msgspec
 from msgspec.structs import replace
 
 from stretto.errors import StoreError
-from stretto.events import AnyEvent, CallFinished, CallStarted, encode, now
+from stretto.events import (
+    AnyEvent,
+    CallFinished,
+    CallStarted,
+    RunFailed,
+    RunFinished,
+    RunInterrupted,
+    RunResumed,
+    RunStarted,
+    encode,
+    now,
+)
 from stretto.runs import Fold, Run
 from stretto.store.schema import PATIENCE
+from stretto.store.summary import summary
 from stretto.store.writer import Row, Writer
 from stretto.types import Reply, Request
+
+_TURNS = (RunStarted, RunResumed, RunFinished, RunFailed, RunInterrupted)
+"""What begins or ends an execution: then the list of runs says something new."""
 
 
 class Journal:
@@ -37,6 +52,7 @@ class Journal:
         self.run_id = run
         self._show = show
         self._fold = Fold()
+        self._started = next((event for event in history if isinstance(event, RunStarted)), None)
         for event in history:
             self._fold.take(event)
         self._seq = max((event.seq or 0 for event in history), default=0)
@@ -79,11 +95,13 @@ class Journal:
         row = self._row(event, request, reply) if self._writer else None
         self._fold.take(event)
         self._seq += 1
+        if isinstance(event, RunStarted):
+            self._started = event
         if self._writer is None or row is None:
             self._show(event)
             return
         self._waiting.append(event)
-        self._writer.submit(row)
+        self._writer.submit(row, summary(self.run, self._started) if isinstance(event, _TURNS) else None)
 
     async def settled(self) -> None:
         """Everything taken in so far is on the disk and was shown; raises `StoreError` if it cannot be."""
