@@ -11,8 +11,10 @@ from stretto.errors import RunNotFound, StoreError
 from stretto.events import AnyEvent
 from stretto.runs import Run, fold
 from stretto.store import lock
+from stretto.store.listing import Wanted, listed
 from stretto.store.logs import Recorded, events_of, not_found, records_of
 from stretto.store.schema import PATIENCE, connect, explain
+from stretto.store.summary import Summary
 from stretto.text import clean
 from stretto.types import Reply, Request
 
@@ -60,6 +62,11 @@ class Store:
         with self._reading() as db:
             rows = db.execute("SELECT run FROM runs ORDER BY run DESC LIMIT ?", (limit,)).fetchall()
             return [self._told(db, run) for (run,) in rows]
+
+    def listing(self, wanted: Wanted | None = None) -> list[Summary]:
+        """The wanted runs in a few words each, newest first; without a wish, the newest 20."""
+        with self._reading() as db:
+            return listed(db, self.path, wanted or Wanted())
 
     def find(self, prefix: str) -> str:
         """The id of the one run that begins with these letters, in either case; if none does, that ends with them."""
