@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from stretto.errors import RunNotFound, StoreError
 from stretto.events import AnyEvent, RunStarted, decode
 from stretto.store.sums import event_is_whole, record_is_whole
 from stretto.text import clean
+from stretto.types import Reply, Request
 
 _EVENTS = "SELECT seq, kind, body, event_sum FROM events WHERE run = ? ORDER BY seq"
 _RECORDS = """
@@ -19,14 +21,18 @@ WHERE run = ? AND (fingerprint IS NOT NULL OR record_sum IS NOT NULL) ORDER BY s
 """
 
 
+_request = msgspec.json.Decoder(Request)
+_reply = msgspec.json.Decoder(Reply)
+
+
 class Recorded(NamedTuple):
-    """What one row holds of a call, as it was encoded; not `whole`: something in it changed since."""
+    """What one row holds of a call; not `whole`: something in it changed since, and neither is told."""
 
     seq: int
     fingerprint: str
-    request: bytes | None
-    reply: bytes | None
-    whole: bool
+    request: Request | None = None
+    reply: Reply | None = None
+    whole: bool = False
 
 
 def events_of(db: sqlite3.Connection, path: Path, run: str) -> list[AnyEvent]:
@@ -58,8 +64,14 @@ def whole_bodies(db: sqlite3.Connection, path: Path, run: str) -> list[bytes]:
 
 def records_of(db: sqlite3.Connection, run: str) -> Iterator[Recorded]:
     """What the calls of a run asked and were answered, row by row, oldest first."""
-    for seq, fingerprint, said, request, reply in db.execute(_RECORDS, (run,)):
-        yield Recorded(seq, fingerprint, request, reply, record_is_whole(run, seq, fingerprint, request, reply, said))
+    for seq, key, said, asked, answered in db.execute(_RECORDS, (run,)):
+        recorded = Recorded(seq, str(key))
+        if record_is_whole(run, seq, key, asked, answered, said):
+            # One that was damaged before it got its checksum is no error either: the others are still good.
+            with suppress(msgspec.MsgspecError):
+                request = None if asked is None else _request.decode(asked)
+                recorded = Recorded(seq, key, request, None if answered is None else _reply.decode(answered), True)
+        yield recorded
 
 
 def damaged(path: Path, run: str, how: str) -> StoreError:

@@ -18,8 +18,6 @@ from stretto.store.summary import Summary
 from stretto.text import clean
 from stretto.types import Reply, Request
 
-_request = msgspec.json.Decoder(Request)
-_reply = msgspec.json.Decoder(Reply)
 _LAST = "\U0010ffff"  # sorts behind every id
 
 
@@ -84,27 +82,17 @@ class Store:
 
     def records(self, run: str) -> dict[str, Record]:
         """Requests and replies of a run by fingerprint; one that is damaged is told, and not there."""
-        asked: dict[str, bytes] = {}
-        answered: dict[str, bytes] = {}
+        found: dict[str, Record] = {}
         with self._reading() as db:
             for row in self._whole_records(db, run):
-                if row.request is not None:
-                    asked[row.fingerprint] = row.request
-                if row.reply is not None:
-                    answered[row.fingerprint] = row.reply
-            return {
-                key: Record(
-                    _request.decode(asked[key]) if key in asked else None,
-                    _reply.decode(answered[key]) if key in answered else None,
-                )
-                for key in {**asked, **answered}
-            }
+                before = found.get(row.fingerprint, Record(None, None))
+                found[row.fingerprint] = Record(row.request or before.request, row.reply or before.reply)
+        return found
 
     def replies(self, run: str) -> dict[str, Reply]:
         """The complete replies of a run by fingerprint; one that is damaged is told, and not there."""
         with self._reading() as db:
-            rows = self._whole_records(db, run)
-            return {row.fingerprint: _reply.decode(row.reply) for row in rows if row.reply is not None}
+            return {row.fingerprint: row.reply for row in self._whole_records(db, run) if row.reply is not None}
 
     @contextmanager
     def carrying(self, run: str) -> Iterator[None]:
@@ -125,8 +113,6 @@ class Store:
                 yield db
             except sqlite3.Error as error:
                 raise explain(self.path, error) from error
-            except msgspec.MsgspecError as error:
-                raise StoreError(f"{self.path}: a record in it cannot be read: {error}") from error
 
     def _whole_records(self, db: sqlite3.Connection, run: str) -> Iterator[Recorded]:
         for row in records_of(db, run):
