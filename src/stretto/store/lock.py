@@ -44,5 +44,14 @@ def is_held(store: Path, run: str) -> bool:
         return True
 
 
+def any_held(store: Path) -> bool:
+    """Whether somebody carries any run of this store right now."""
+    try:
+        runs = [entry.name for entry in _folder(store).iterdir()]
+    except FileNotFoundError:
+        return False
+    return any(is_held(store, run) for run in runs)
+
+
 def _folder(store: Path) -> Path:
     return store.with_name(store.name + ".locks")

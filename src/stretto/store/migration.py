@@ -5,7 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from msgspec.structs import replace
+
 from stretto.errors import StoreError
+from stretto.events import RunStarted, decode
 from stretto.runs import fold
 from stretto.store.logs import events_of
 from stretto.store.summary import Summary, summary, write
@@ -47,5 +51,18 @@ def _told(db: sqlite3.Connection, path: Path, run: str) -> Summary:
     try:
         events = events_of(db, path, run)
     except StoreError as error:
-        return Summary(run=run, status="unreadable", started_at="", last_at="", task="", error=str(error))
+        told = Summary(run=run, status="unreadable", started_at="", last_at="", task="", error=str(error))
+        return _begun(db, told)
     return summary(fold(events), events[0])
+
+
+def _begun(db: sqlite3.Connection, told: Summary) -> Summary:
+    """When a run whose log is damaged was begun, and with which task, if at least that can be read."""
+    (body,) = db.execute("SELECT body FROM events WHERE run = ? AND kind = 'run_started'", (told.run,)).fetchone()
+    try:
+        first = decode(body)
+    except msgspec.MsgspecError:
+        return told
+    if not isinstance(first, RunStarted):
+        return told
+    return replace(told, task=first.task, started_at=first.at, last_at=first.at)

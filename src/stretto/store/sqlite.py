@@ -73,6 +73,8 @@ class Store:
             count, some = _ids(db, "run BETWEEN ? AND ?", letters, letters + _LAST)
             if not count:
                 count, some = _ids(db, "substr(run, -length(?)) = ?", letters, letters)
+            if not count and db.execute("SELECT 1 FROM events WHERE run = ?", (letters,)).fetchone():
+                return letters  # its line in the list of runs is lost
         if not count:
             raise not_found(self.path, prefix)
         if count > 1:
