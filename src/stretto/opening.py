@@ -16,9 +16,13 @@ from stretto.policies.memo import Earlier, Replies
 from stretto.pool import Pool
 from stretto.rerun import Forecast, Rerun, basis_of, explain, given_results
 from stretto.runs import Run, fold
+from stretto.store.recall import Recall
 from stretto.store.schema import GLANCE, PATIENCE
 from stretto.store.sqlite import Store
 from stretto.types import Basis, Definition, Memory, Plan, Price, Reply, Request, Result
+
+EVERYTHING = "everything"
+"""What is `fresh` of a run that no recorded reply answers."""
 
 _T = TypeVar("_T")
 
@@ -78,6 +82,9 @@ async def open_run(setting: Setting, run: str, begin: New | Rerun | None, stack:
         _check_kept(origin, recorded)
     if isinstance(begin, Rerun) and origin:
         basis = basis_of(begin, origin, recorded, setting.definition)
+    recall = None
+    if store and memory.reuse == "store" and EVERYTHING not in basis.fresh:
+        recall = await patiently(lambda: stack.enter_context(Recall(store.path, GLANCE)))
     return Opening(
         history,
         RunResumed(workflow=setting.record)
@@ -88,7 +95,7 @@ async def open_run(setting: Setting, run: str, begin: New | Rerun | None, stack:
             simulated=setting.simulated,
             basis=basis,
         ),
-        Replies(own, _earlier(memory, basis, recorded), shared=memory.reuse != "off"),
+        Replies(own, _earlier(memory, basis, recorded, recall), shared=memory.reuse != "off"),
         given_results(basis, origin) if origin else {},
     )
 
@@ -99,18 +106,21 @@ def forecast(rerun: Rerun, definition: Definition, path: Path, prices: Mapping[s
     origin, recorded = store.run(rerun.origin), store.replies(rerun.origin)
     _check_kept(origin, recorded)
     basis = basis_of(rerun, origin, recorded, definition)
+    with Recall(path) as recall:
+        store_too = definition.memory.reuse == "store"
+        earlier = _earlier(definition.memory, basis, recorded, recall if store_too else None)
 
-    def known(request: Request) -> Reply | None:
-        found = _earlier(definition.memory, basis, recorded)(fingerprint(request), request)
-        return found[1] if found else None
+        def known(request: Request) -> Reply | None:
+            found = earlier(fingerprint(request), request)
+            return found[1] if found else None
 
-    return explain(definition, basis, origin, store.records(rerun.origin), known, prices)
+        return explain(definition, basis, origin, store.records(rerun.origin), known, prices)
 
 
 def _basis(history: list[AnyEvent], begin: New | Rerun | None) -> Basis:
     """What a run begins with, as far as it is known without another run."""
     if isinstance(begin, New):
-        return Basis(plan=begin.plan, fresh=("everything",) if begin.fresh else ())
+        return Basis(plan=begin.plan, fresh=(EVERYTHING,) if begin.fresh else ())
     return fold(history[:1]).basis if history else Basis()
 
 
@@ -123,17 +133,25 @@ def _check_kept(origin: Run, recorded: dict[str, list[Reply]]) -> None:
         )
 
 
-def _earlier(memory: Memory, basis: Basis, recorded: Mapping[str, list[Reply]]) -> Earlier:
-    """What other runs have recorded for a request."""
+def _earlier(memory: Memory, basis: Basis, recorded: Mapping[str, list[Reply]], recall: Recall | None) -> Earlier:
+    """What other runs have recorded for a request: that which a rerun is of, then all in the store."""
 
     def find(key: str, request: Request) -> tuple[str, Reply] | None:
         if basis.origin and memory.reuse != "off":
             for reply in reversed(recorded.get(key, ())):
                 if lasting(reply):
                     return basis.origin, reply
-        return None
+        if recall is None or (basis.fresh and request.sample) or (_is_sampled(request) and not memory.reuse_sampled):
+            return None
+        return recall.reply(key)
 
     return find
+
+
+def _is_sampled(request: Request) -> bool:
+    """Whether a request sets a temperature at which its reply is one of many."""
+    temperature = request.options.get("temperature")
+    return isinstance(temperature, int | float) and temperature > 0
 
 
 async def patiently(attempt: Callable[[], _T]) -> _T:
