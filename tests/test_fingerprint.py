@@ -209,12 +209,12 @@ def test_a_lone_surrogate_is_the_replacement_character_wherever_it_stands(lone: 
 
 
 def test_the_canonical_form_is_the_one_of_this_version() -> None:
-    # If this fails, the form has changed: raise FINGERPRINT_VERSION, say so in the changelog, then renew the values.
-    assert FINGERPRINT_VERSION == 2
+    # If this fails, what was recorded before is not found any more. Change it back, or else say it in the changelog.
+    assert FINGERPRINT_VERSION == 1
     assert [fingerprint(PLAIN), fingerprint(FULL), asked(a=1e-7, b=0.1, c=-1.5e300)] == [
-        "e7552e8b2ab31f682d61bee49617c34f",
-        "33baeace8f6225844e5afb79c492abf6",
-        "f4d2ab73f32b25982bc3e3b599c0f66f",
+        "19fc53118eba5c4b1d1215c289954f90",
+        "064510e815a2c04a4192e0b502b06b25",
+        "13d458a2d682215a01e5ac45e99c7fa1",
     ]
 
 

@@ -16,8 +16,11 @@ from stretto.events import CallRetried, RunDegraded
 from stretto.text import clean
 from stretto.types import Allowance, Reply, Request, RoleName, Usage
 
-FINGERPRINT_VERSION = 2
-"""Part of every fingerprint: raised whenever the canonical form changes."""
+FINGERPRINT_VERSION = 1
+"""Part of every fingerprint: raised when one of the old form could be that of another request in the new one.
+
+Not otherwise: replies recorded before are found no more, and what was paid is paid again.
+"""
 
 _NEUTRAL_OPTIONS = frozenset(
     {"stream", "stream_options", "user", "metadata", "store", "service_tier", "timeout"}
