@@ -140,7 +140,8 @@ class Notice(Struct, frozen=True):
 class Done(Struct, frozen=True):
     """The reply is complete, as far as its `finish` reason goes (`stop`, `length`, `content_filter`, …).
 
-    `asked`: the model that was asked, as written, if it was not the first choice.
+    `asked`: the model that was asked, as written, if it was not the first choice. `reused`: nothing was asked, for the
+    reply was recorded already, in the run `origin` if not in this one.
     """
 
     finish: str
@@ -150,12 +151,22 @@ class Done(Struct, frozen=True):
     reused: bool = False
     simulated: bool = False
     asked: str | None = None
+    origin: str | None = None
 
 
 SHORTENED = "shortened"
 """The finish reason of a reply that met a limit which only the budget set."""
 KEPT = frozenset({"stop", "length", SHORTENED})
 """Finish reasons of replies worth remembering: the provider was done with them, whole or at the limit we set."""
+
+
+def lasting(reply: Reply) -> bool:
+    """Whether a reply is what its request asks for, so that it answers that of another run, too.
+
+    One that a budget kept short, or that a fallback gave, serves its own run only.
+    """
+    return reply.finish in KEPT and reply.finish != SHORTENED and reply.asked is None
+
 
 Chunk = Sent | Allowance | Text | Reasoning | Restarted | Notice | Done
 
@@ -185,7 +196,8 @@ class Transcript:
 
     def reply(self, done: Done) -> Reply:
         """The whole reply, as it is remembered."""
-        return Reply(self.text, done.finish, done.usage, done.model, "".join(self._thoughts), done.simulated)
+        thoughts = "".join(self._thoughts)
+        return Reply(self.text, done.finish, done.usage, done.model, thoughts, done.simulated, done.asked)
 
 
 class Model(Protocol):

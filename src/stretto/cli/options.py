@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
+from msgspec import Struct
 from platformdirs import user_config_path, user_state_path
 
 from stretto.cli.help import option
@@ -27,7 +28,7 @@ from stretto.config import (
 from stretto.errors import ConfigError
 from stretto.models import discovery
 from stretto.models.providers import KNOWN, Provider, from_environment, variable
-from stretto.types import Limits
+from stretto.types import Limits, Memory
 from stretto.workflow import Workflow
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,8 +36,8 @@ _DEFAULT = Limits()
 
 
 def workflow_options(command: F) -> F:
-    """-w, -m, --store and a flag for every limit."""
-    return _with(command, (_workflow, _model, store_option, *_limits()))
+    """-w, -m, --store and a flag for every limit and for what is remembered."""
+    return _with(command, (_workflow, _model, store_option, *_limits(), *_memory()))
 
 
 def store_option(command: F) -> F:
@@ -138,6 +139,32 @@ def _limits() -> list[Callable[[F], F]]:
     ]
 
 
+def _memory() -> list[Callable[[F], F]]:
+    """A flag for everything that `[memory]` says."""
+    heading = "Memory"
+    return [
+        option(
+            "--reuse",
+            type=click.Choice(["run", "store", "off"]),
+            section=heading,
+            help="Recorded replies that answer a call: the run's own, any of the store, or none.  [default: run]",
+        ),
+        option(
+            "--reuse-sampled",
+            is_flag=True,
+            default=None,
+            section=heading,
+            help="With --reuse store, calls with a temperature above 0, too.",
+        ),
+        option(
+            "--record",
+            type=click.Choice(["all", "usage"]),
+            section=heading,
+            help="usage: no prompts, and replies and results only until the run is finished.  [default: all]",
+        ),
+    ]
+
+
 def _amount(read: Callable[[str, str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
     """Reads a flag's value; nothing of something is an error."""
 
@@ -218,7 +245,11 @@ def chosen_models(models: Sequence[str], *, environment: bool = True) -> dict[st
 
 def limit_flags(flags: dict[str, Any]) -> dict[str, Any]:
     """The limits that were given as flags."""
-    return {key: flags[key] for key in Limits.__struct_fields__ if flags.get(key) is not None}
+    return _given(flags, Limits)
+
+
+def _given(flags: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:
+    return {key: flags[key] for key in kind.__struct_fields__ if flags.get(key) is not None}
 
 
 def build(
@@ -233,7 +264,9 @@ def build(
     if configuration.models_missing(models):
         default = _default_model(configuration)
         say(f"{default.model}, because {default.by}; -m names another")
-    return configuration.workflow(models=models, default=default, limits=limit_flags(flags), store=store)
+    return configuration.workflow(
+        models=models, default=default, limits=limit_flags(flags), memory=_given(flags, Memory), store=store
+    )
 
 
 def configured(named: str | None) -> Configuration:

@@ -83,11 +83,16 @@ class Store:
                 for key, request, reply in rows
             }
 
-    def replies(self, run: str) -> dict[str, Reply]:
-        """The complete replies of a run by fingerprint."""
+    def replies(self, run: str) -> dict[str, list[Reply]]:
+        """The complete replies of a run by fingerprint, oldest first."""
+        replies: dict[str, list[Reply]] = {}
         with self._reading() as db:
-            rows = db.execute("SELECT fingerprint, reply FROM events WHERE run = ? AND reply IS NOT NULL", (run,))
-            return {key: _reply.decode(reply) for key, reply in rows}
+            rows = db.execute(
+                "SELECT fingerprint, reply FROM events WHERE run = ? AND reply IS NOT NULL ORDER BY seq", (run,)
+            )
+            for key, reply in rows:
+                replies.setdefault(key, []).append(_reply.decode(reply))
+        return replies
 
     @contextmanager
     def carrying(self, run: str) -> Iterator[None]:

@@ -1,0 +1,136 @@
+"""Opening a run: what there is of it in its store, and what it may take from the runs before it."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from stretto.calls import Call, lasting
+from stretto.errors import StoreError, StoreLocked
+from stretto.events import AnyEvent, RunResumed, RunStarted
+from stretto.policies.memo import Earlier, Replies
+from stretto.pool import Pool
+from stretto.rerun import Rerun, basis_of, given_results
+from stretto.runs import Run, fold
+from stretto.store.schema import GLANCE, PATIENCE
+from stretto.store.sqlite import Store
+from stretto.types import Basis, Definition, Plan, Reply, Result
+
+_T = TypeVar("_T")
+
+
+class Setting(Struct, frozen=True):
+    """What a run is carried with.
+
+    `record` is the workflow as data, as it goes into the log; `models`, every model it may ask, as written; `pool`
+    gives the models of the running loop; `store`, the file the run is kept in, if any; `jitter` draws a number between
+    two.
+    """
+
+    definition: Definition
+    record: dict[str, Any]
+    simulated: bool
+    models: list[str]
+    pool: Callable[[], Pool]
+    store: Path | None
+    jitter: Callable[[float, float], float] = random.uniform
+
+
+class New(Struct, frozen=True):
+    """A new run of a task; `plan`: one that is given. `fresh`: no recorded reply answers its calls."""
+
+    task: str
+    plan: Plan | None = None
+    fresh: bool = False
+
+
+class Opening(Struct, frozen=True):
+    """What a run begins or goes on with: its log so far, its next event, replies, and results it takes over."""
+
+    history: list[AnyEvent]
+    event: RunStarted | RunResumed
+    replies: Replies
+    given: dict[str, Result]
+
+
+async def open_run(setting: Setting, run: str, begin: New | Rerun | None, stack: AsyncExitStack) -> Opening:
+    """Open a new run, a rerun of another, or (None) one that is in the store already; `stack` holds it open."""
+    store = Store(setting.store, GLANCE) if setting.store else None
+    history: list[AnyEvent] = []
+    own: dict[str, list[Reply]] = {}
+    if store:
+        if begin is None:
+            await patiently(lambda: store.check(run))
+        await patiently(lambda: stack.enter_context(store.carrying(run)))
+        if begin is None:
+            history = await patiently(lambda: store.events(run))
+            own = await patiently(lambda: store.replies(run))
+    basis = _basis(history, begin)
+    origin: Run | None = None
+    recorded: dict[str, list[Reply]] = {}
+    if store and (name := begin.origin if isinstance(begin, Rerun) else basis.origin):
+        origin = await patiently(lambda: store.run(name))
+        recorded = await patiently(lambda: store.replies(name))
+        _check_kept(origin, recorded)
+    if isinstance(begin, Rerun) and origin:
+        basis = basis_of(begin, origin, recorded, setting.definition)
+    return Opening(
+        history,
+        RunResumed(workflow=setting.record)
+        if begin is None
+        else RunStarted(
+            task=begin.task if isinstance(begin, New) else origin.task if origin else "",
+            workflow=setting.record,
+            simulated=setting.simulated,
+            basis=basis,
+        ),
+        Replies(own, _earlier(setting, basis, recorded), shared=setting.definition.memory.reuse != "off"),
+        given_results(basis, origin) if origin else {},
+    )
+
+
+def _basis(history: list[AnyEvent], begin: New | Rerun | None) -> Basis:
+    """What a run begins with, as far as it is known without another run."""
+    if isinstance(begin, New):
+        return Basis(plan=begin.plan, fresh=("everything",) if begin.fresh else ())
+    return fold(history[:1]).basis if history else Basis()
+
+
+def _check_kept(origin: Run, recorded: dict[str, list[Reply]]) -> None:
+    """Raise `StoreError` if a run kept nothing that another could reuse."""
+    memory = origin.workflow.get("definition", {}).get("memory", {})
+    if memory.get("record") == "usage" and origin.status == "finished" and not recorded:
+        raise StoreError(
+            f'run {origin.id} kept no replies (record = "usage"), so nothing of it can be reused; run its task again'
+        )
+
+
+def _earlier(setting: Setting, basis: Basis, recorded: dict[str, list[Reply]]) -> Earlier:
+    """What other runs have recorded for a call."""
+    memory = setting.definition.memory
+
+    def find(call: Call) -> tuple[str, Reply] | None:
+        if basis.origin and memory.reuse != "off":
+            for reply in reversed(recorded.get(call.fingerprint, ())):
+                if lasting(reply):
+                    return basis.origin, reply
+        return None
+
+    return find
+
+
+async def patiently(attempt: Callable[[], _T]) -> _T:
+    """What an attempt at the store gives, made again while another program holds it; the loop goes on meanwhile."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + PATIENCE
+    while True:
+        try:
+            return attempt()
+        except StoreLocked:
+            if loop.time() > until:
+                raise
+            await asyncio.sleep(GLANCE)

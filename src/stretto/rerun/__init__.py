@@ -1,0 +1,5 @@
+"""Rerunning: a new run over the records of an earlier one, which asks only what has changed."""
+
+from stretto.rerun.beginning import Rerun, basis_of, given_results
+
+__all__ = ["Rerun", "basis_of", "given_results"]
