@@ -17,14 +17,14 @@ from stretto.ids import new_ulid
 from stretto.limits import check_memory, check_numbers, check_prices, settled
 from stretto.models.providers import KNOWN, UNTOLD, Provider, split_model
 from stretto.models.simulator import Simulator
-from stretto.opening import New, Setting
-from stretto.plan.given import given_plan
+from stretto.opening import New, Setting, forecast
+from stretto.plan.given import AnyPlan, given_plan
 from stretto.pool import AnyProvider, Pool
-from stretto.rerun import Rerun
+from stretto.rerun import Forecast, Rerun
 from stretto.run_stream import RunStream
 from stretto.runs import Run
 from stretto.text import clean
-from stretto.types import Definition, Limits, Memory, Plan, Price, Role, RoleName
+from stretto.types import Definition, Limits, Memory, Price, Role, RoleName
 
 
 class Workflow:
@@ -69,7 +69,7 @@ class Workflow:
             raise ConfigError('memory.reuse: "store" needs a store; give the workflow one (store=…)')
         self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
 
-    def stream(self, task: str, *, plan: Plan | Mapping[str, Any] | None = None, fresh: bool = False) -> RunStream:
+    def stream(self, task: str, *, plan: AnyPlan | None = None, fresh: bool = False) -> RunStream:
         """A new run of this task: `async with workflow.stream(task) as events: async for event in events: …`.
 
         `plan`: carry out this one (a `Plan`, or data in the form of a plan) and ask for none. `fresh`: no reply that
@@ -86,7 +86,7 @@ class Workflow:
         self,
         run: str,
         *,
-        plan: Plan | Mapping[str, Any] | None = None,
+        plan: AnyPlan | None = None,
         only: Sequence[str] = (),
         fresh: Sequence[str] = (),
     ) -> RunStream:
@@ -106,6 +106,23 @@ class Workflow:
         if self.store is None:
             raise ConfigError("a run can only be resumed from a store; give the workflow one (store=…)")
         return RunStream(self._setting(), run, None)
+
+    async def explain(
+        self,
+        run: str,
+        *,
+        plan: AnyPlan | None = None,
+        only: Sequence[str] = (),
+        fresh: Sequence[str] = (),
+    ) -> list[Forecast]:
+        """What `rerun` with these would reuse, what it would ask and why, and what that would cost; nothing is sent."""
+        if self.store is None:
+            raise ConfigError("a run can only be rerun from a store; give the workflow one (store=…)")
+        given = None if plan is None else given_plan(plan, self.definition)
+        async with self.pool as pool:
+            pool.look_up_prices(self.models)
+            prices = {model: await pool.prices.of(model) for model in self.models}
+        return forecast(Rerun(run, given, tuple(only), tuple(fresh)), self.definition, self.store, prices)
 
     async def run(self, task: str) -> Run:
         """The finished run; raises what made an answer impossible."""

@@ -16,7 +16,13 @@ _COMMANDS = {
     "runs": ("log", "runs", "List recorded runs."),
     "show": ("log", "show", "Show a run: plan, calls, prompts, replies, answer."),
     "resume": ("resume", "resume", "Go on with a run that was stopped; nothing complete is asked again."),
+    "rerun": ("rerun", "rerun", "Run a task again, asking only what has changed."),
+    "plan": ("plan", "plan", "Write the plan for a task, to look at or to edit, and stop."),
+    "diff": ("diff", "diff", "Compare two runs: plan, results, answer, cost."),
     "rehearse": ("rehearse", "rehearse", "See what a workflow would take, on the simulator, before it is paid."),
+    "prune": ("prune", "command", "Remove old runs."),
+    "backup": ("backup", "command", "Copy the store, whole, while it is written."),
+    "doctor": ("doctor", "command", "Check that everything in the store is there and is what was written."),
     "sim": ("sim", "sim", "Serve the simulator as an OpenAI-compatible endpoint."),
 }
 _EXAMPLES = (

@@ -29,6 +29,10 @@ class PlanFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
     task: str | None = None
 
 
+AnyPlan = Plan | PlanFile | Mapping[str, Any]
+"""A plan as it may be given: as data, in the orchestrator's form."""
+
+
 def read_plan(text: bytes, place: str) -> PlanFile:
     """The plan in a file; raises `TaskError` naming the place that is wrong."""
     try:
@@ -43,7 +47,7 @@ def write_plan(task: str, plan: Plan) -> bytes:
     return msgspec.json.format(msgspec.json.encode(PlanFile(lines, plan.analysis, task)), indent=2) + b"\n"
 
 
-def given_plan(plan: Plan | PlanFile | Mapping[str, Any], definition: Definition, place: str = "plan") -> Plan:
+def given_plan(plan: AnyPlan, definition: Definition, place: str = "plan") -> Plan:
     """A plan that this workflow can carry out; raises `TaskError` naming the place that is wrong."""
     if isinstance(plan, Plan):
         lines = [_Line(each.type, each.description, each.id, each.needs, each.value) for each in plan.subtasks]

@@ -10,11 +10,26 @@ import msgspec
 from msgspec.structs import replace
 
 from stretto.errors import StoreError
-from stretto.events import AnyEvent, CallFinished, CallStarted, encode, now
+from stretto.events import (
+    AnyEvent,
+    CallFinished,
+    CallStarted,
+    RunFailed,
+    RunFinished,
+    RunInterrupted,
+    RunResumed,
+    RunStarted,
+    encode,
+    now,
+)
 from stretto.runs import Fold, Run
 from stretto.store.schema import PATIENCE
+from stretto.store.summary import summary
 from stretto.store.writer import Row, Writer
 from stretto.types import Reply, Request
+
+_TURNS = (RunStarted, RunResumed, RunFinished, RunFailed, RunInterrupted)
+"""What begins or ends an execution: then the list of runs says something new."""
 
 
 class Journal:
@@ -83,7 +98,7 @@ class Journal:
             self._show(event)
             return
         self._waiting.append(event)
-        self._writer.submit(row)
+        self._writer.submit(row, summary(self.run) if isinstance(event, _TURNS) else None)
 
     async def settled(self) -> None:
         """Everything taken in so far is on the disk and was shown; raises `StoreError` if it cannot be."""

@@ -9,19 +9,22 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from itertools import chain
 from pathlib import Path
 
 from stretto.errors import StoreError
 from stretto.store.schema import GLANCE, PATIENCE, connect, explain
+from stretto.store.summary import Summary, write
+from stretto.store.sums import event_sum, record_sum
 
 Row = tuple[str, int | None, str, bytes, str | None, bytes | None, bytes | None]
 """Run, seq, kind and body of an event, and the fingerprint, request and reply of its call."""
+Entry = tuple[Row, Summary | None]
+"""A row, and what it makes of its run in the list of runs, if it begins or ends an execution."""
 
 _MOST = 500  # rows in one statement, so that one huge batch does not delay everything in it
 _BUSY, _BREATH = 4, 0.002  # after a batch of so many rows, seconds in which the next one gathers: each costs an fsync
-_INSERT = "INSERT INTO events (run, seq, kind, body, fingerprint, request, reply) VALUES "
-_VALUES = "(?, ?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO events (run, seq, kind, body, event_sum, fingerprint, record_sum, request, reply) VALUES "
+_VALUES = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Writer:
@@ -40,13 +43,13 @@ class Writer:
         self._db = connect(path, patience=min(GLANCE, patience))  # here in the event loop, later in a thread
         self._db.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
         self._file = _identity(path)
-        self._queue: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="stretto-store", daemon=True)
         self._thread.start()
 
-    def submit(self, row: Row) -> None:
-        """Have a row written, after everything submitted before."""
-        self._queue.put(row)
+    def submit(self, row: Row, summary: Summary | None = None) -> None:
+        """Have a row written, after everything submitted before, and with it what the run amounts to now."""
+        self._queue.put((row, summary))
 
     def displaced(self) -> StoreError | None:
         """The error to raise if the file has lost its name: SQLite writes on into it, and calls that a success."""
@@ -67,30 +70,55 @@ class Writer:
         error: StoreError | None = None
         more = True
         while more:
-            rows, more = self._gather()
-            if rows:
-                error = error or self._commit(rows)
-                self._committed(len(rows), error)
-            if more and len(rows) >= _BUSY:
+            entries, more = self._gather()
+            if entries:
+                error = error or self._commit(entries)
+                self._committed(len(entries), error)
+            if more and len(entries) >= _BUSY:
                 time.sleep(_BREATH)
 
-    def _gather(self) -> tuple[list[Row], bool]:
-        """Wait for one row and take all others that are there; False once the end was reached."""
-        rows: list[Row] = []
-        row = self._queue.get()
-        while row is not None:
-            rows.append(row)
-            if len(rows) >= _MOST or self._queue.empty():
-                return rows, True
-            row = self._queue.get()
-        return rows, False
+    def _gather(self) -> tuple[list[Entry], bool]:
+        """Wait for one entry and take all others that are there; False once the end was reached."""
+        entries: list[Entry] = []
+        entry = self._queue.get()
+        while entry is not None:
+            entries.append(entry)
+            if len(entries) >= _MOST or self._queue.empty():
+                return entries, True
+            entry = self._queue.get()
+        return entries, False
 
-    def _commit(self, rows: list[Row]) -> StoreError | None:
+    def _commit(self, entries: list[Entry]) -> StoreError | None:
+        rows = [value for row, _ in entries for value in _columns(*row)]
+        told = [summary for _, summary in entries if summary is not None]
+        statement = _INSERT + ", ".join([_VALUES] * len(entries))
         try:
-            self._db.execute(_INSERT + ", ".join([_VALUES] * len(rows)), list(chain.from_iterable(rows)))
+            if told:  # twice in a run
+                self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(statement, rows)
+            for one in told:
+                write(self._db, one)
+            if told:
+                self._db.execute("COMMIT")
         except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             return explain(self._path, error)
         return None
+
+
+def _columns(
+    run: str,
+    seq: int | None,
+    kind: str,
+    body: bytes,
+    fingerprint: str | None,
+    request: bytes | None,
+    reply: bytes | None,
+) -> tuple[object, ...]:
+    """A row as it is stored, with its checksums."""
+    record = record_sum(run, seq, fingerprint, request, reply)
+    return run, seq, kind, body, event_sum(run, seq, kind, body), fingerprint, record, request, reply
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
