@@ -15,6 +15,7 @@ from stretto.aside import Aside
 from stretto.errors import ConfigError, TaskError
 from stretto.ids import new_ulid
 from stretto.limits import check_memory, check_numbers, check_prices, settled
+from stretto.models.functions import PROVIDER, Function, Functions, function_role
 from stretto.models.providers import KNOWN, UNTOLD, Provider, split_model
 from stretto.models.simulator import Simulator
 from stretto.opening import New, Setting, forecast
@@ -26,22 +27,25 @@ from stretto.runs import Run
 from stretto.text import clean
 from stretto.types import Definition, Limits, Memory, Price, Role, RoleName
 
+Worker = Role | str | Function | Callable[..., Any]
+"""Who does a type of subtasks: a role, its model alone, or a Python function."""
+
 
 class Workflow:
     """Who does what: an orchestrator that plans, workers by the type of subtask, and a synthesizer that merges.
 
-    `workers` maps subtask types to roles. Without a `synthesizer` the results themselves are the answer. `providers`
-    adds providers by name, or replaces known ones; `prices` says what models cost (known ones are looked up with the
-    extra `stretto[prices]`), None is unknown. `store` is the file in which runs are kept, so that they can be resumed;
-    without one nothing is written. `memory` says what is kept there, and which recorded replies are reused. `jitter`
-    draws a number between two: a seeded one makes simulated runs repeatable.
+    `workers` maps subtask types to roles, or to Python functions (see `Function`). Without a `synthesizer` the results
+    themselves are the answer. `providers` adds providers by name, or replaces known ones; `prices` says what models
+    cost (known ones are looked up with the extra `stretto[prices]`), None is unknown. `store` is the file in which runs
+    are kept, so that they can be resumed; without one nothing is written. `memory` says what is kept there, and which
+    recorded replies are reused. `jitter` draws a number between two: a seeded one makes simulated runs repeatable.
     Raises `ConfigError` for whatever cannot work, before anything is asked.
     """
 
     def __init__(
         self,
         orchestrator: Role | str,
-        workers: Mapping[str, Role | str],
+        workers: Mapping[str, Worker],
         synthesizer: Role | str | None = None,
         *,
         limits: Limits | None = None,
@@ -51,14 +55,16 @@ class Workflow:
         memory: Memory | None = None,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
+        functions: dict[str, Callable[..., Any]] = {}
         self.definition = Definition(
             _role(orchestrator),
-            {name: _role(worker) for name, worker in workers.items()},
+            {name: _worker(name, worker, functions) for name, worker in workers.items()},
             None if synthesizer is None else _role(synthesizer),
             settled(limits or Limits()),
             memory or Memory(),
         )
-        self.providers: dict[str, AnyProvider] = {**KNOWN, "sim": Simulator(), **(providers or {})}
+        ours = {PROVIDER: Functions(functions)} if functions else {}
+        self.providers: dict[str, AnyProvider] = {**KNOWN, "sim": Simulator(), **(providers or {}), **ours}
         self.prices = dict(prices or {})
         check_prices(self.prices)
         self.jitter = jitter
@@ -187,6 +193,20 @@ def _role(role: Role | str) -> Role:
     return Role(role) if isinstance(role, str) else role
 
 
+def _worker(name: str, worker: Worker, functions: dict[str, Callable[..., Any]]) -> Role:
+    """The role of a worker; a function is put among the others."""
+    if isinstance(worker, Role | str):
+        return _role(worker)
+    place = f'workers."{name}"'
+    if not isinstance(worker, Function) and not callable(worker):
+        raise ConfigError(f"{place}: a worker is a Role, a model's name or a function, not {worker!r}")
+    function = worker if isinstance(worker, Function) else Function(worker)
+    full, role = function_role(function, place)
+    if functions.setdefault(full, function.call) is not function.call:
+        raise ConfigError(f"{place}: another worker's function is called {full}, too; give them different names")
+    return role
+
+
 def _roles(definition: Definition) -> Iterator[tuple[str, RoleName, Role]]:
     """Every role, with its place in the configuration."""
     yield "orchestrator", "orchestrator", definition.orchestrator
@@ -197,6 +217,8 @@ def _roles(definition: Definition) -> Iterator[tuple[str, RoleName, Role]]:
 
 
 def _recorded(provider: AnyProvider) -> dict[str, Any]:
+    if isinstance(provider, Functions):
+        return {"kind": "functions"}
     kind = {"kind": "simulator"} if isinstance(provider, Simulator) else {"kind": "endpoint"}
     if isinstance(provider, Provider):
         url, query, _ = provider.base_url.partition("?")
