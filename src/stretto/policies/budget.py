@@ -6,16 +6,15 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from stretto.calls import SHORTENED, Call, Chunk, Done, Model, Notice, Reasoning, Sent, Text
+from stretto.calls import SHORTENED, SPOKEN, Call, Chunk, Done, Model, Notice, Sent
 from stretto.errors import AuthError, CallTimeout, ConnectError, QuotaError, RateLimited, RequestError, ServerError
 from stretto.events import CallRetried
 from stretto.policies.account import Account, rank_of
-from stretto.policies.amounts import Amount, Wish, amount
+from stretto.policies.amounts import NOTHING, Amount, Wish, amount
 from stretto.policies.estimate import least_output, most_output, tokens_asked, tokens_in, usual_output
 from stretto.policies.prices import Prices
 from stretto.types import Price, Usage
 
-_SPOKEN = (Text, Reasoning)
 _UNBILLED = (RequestError, AuthError, QuotaError, RateLimited, ServerError)
 """A request that was answered with an error status cost nothing."""
 
@@ -67,7 +66,8 @@ class Budget:
             raise
         finally:
             try:
-                await self._close(attempt)
+                if not attempt.settled:
+                    await self._close(attempt)
             finally:
                 if wish is not None:
                     account.release(wish)
@@ -76,12 +76,17 @@ class Budget:
         """Settle an attempt that ended without a reply."""
         if attempt.sent:
             attempt.settle(await self._prices.of(self._name))
-        elif not attempt.settled:
+        else:
             attempt.drop()
 
 
 class _Attempt:
     """One request of a call: what was set aside for it, what was heard of its reply, and settling it once."""
+
+    __slots__ = (
+        "_account", "_call", "_cost", "_heard", "_racing", "_reserved", "_shortened",
+        "answered", "sent", "settled", "silent",
+    )  # fmt: skip
 
     def __init__(self, call: Call, account: Account) -> None:
         self.sent = self.settled = False
@@ -93,7 +98,7 @@ class _Attempt:
         self._cost: Decimal | None = None
         self._heard = 0  # tokens of the reply so far, estimated
         self._shortened = False
-        self._racing = Amount()
+        self._racing: Amount = NOTHING
 
     def reserve(self, most: Usage, cost: Decimal | None, *, shortened: bool) -> None:
         """So much was set aside; `shortened` if that is less than was wanted."""
@@ -101,7 +106,7 @@ class _Attempt:
 
     def noted(self, chunk: Chunk) -> Chunk:
         """The chunk, which was heard."""
-        if isinstance(chunk, _SPOKEN):
+        if isinstance(chunk, SPOKEN):
             self._heard += tokens_in(chunk.text)
         elif isinstance(chunk, Sent):
             self.sent = True
@@ -126,15 +131,15 @@ class _Attempt:
         self._account.settle(call.id, self, usage, price, lost=told is None)
         if call.duplicate:
             self._account.race(amount(usage, price) - self._racing)
-            self._racing = Amount()
+            self._racing = NOTHING
         if done:
             self._account.note(call.role, usage, price)
 
     def drop(self) -> None:
         """The attempt is over, and cost nothing."""
         self._account.drop(self._call.id, self)
-        self._account.race(Amount() - self._racing)
-        self._racing = Amount()
+        self._account.race(NOTHING - self._racing)
+        self._racing = NOTHING
 
     def _race(self) -> None:
         """Count a duplicate as long as it runs at what such calls usually take."""

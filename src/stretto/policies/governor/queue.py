@@ -3,7 +3,10 @@
 import asyncio
 import heapq
 import math
+from bisect import bisect_left
+from collections import deque
 from itertools import count
+from operator import attrgetter
 from weakref import WeakKeyDictionary
 
 from stretto.calls import Call
@@ -12,6 +15,7 @@ from stretto.policies.governor.gate import HAIR, Configured, Gate
 from stretto.policies.governor.lane import Lane, Passage
 from stretto.policies.governor.place import Place
 
+_ticket = attrgetter("ticket")
 _TURN = 8
 """Every so manieth who goes out is the one who has waited longest: the least urgent come to their turn, too."""
 
@@ -24,7 +28,7 @@ class Queue:
         self.lane = lane
         self._governor = governor
         self._urgent: list[tuple[tuple[float, ...], int, Place]] = []
-        self._oldest: list[tuple[int, Place]] = []
+        self._oldest: deque[Place] = deque()
         self._waiting = 0
         self._turn = 0
         self._tokens = 0.0  # of the last call
@@ -34,7 +38,7 @@ class Queue:
     def spare(self) -> bool:
         """Whether nobody waits and one more call could go out now."""
         now = asyncio.get_running_loop().time()
-        return not self._waiting and self._opens_at(None, now) <= now + HAIR
+        return not self._waiting and self._opens_at(self._tokens, now) <= now + HAIR
 
     def place(self, call: Call) -> Place:
         """A place at the end of the queue, as far as the call is no more urgent than others."""
@@ -44,7 +48,7 @@ class Queue:
         """Wait until the request may go out; whoever entered must leave."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if not self._waiting and self._opens_at(place, now) <= now + HAIR:
+        if not self._waiting and self._opens_at(place.tokens, now) <= now + HAIR:
             return self._go(place, now)
         place.key = place.call.urgency.key
         future: asyncio.Future[Passage] = loop.create_future()
@@ -52,7 +56,7 @@ class Queue:
         if not self._waiting:
             self._governor.queues[self] = None
         self._waiting += 1
-        heapq.heappush(self._oldest, (place.ticket, place))
+        self._line_up(place)
         place.call.urgency.hastened.append(place.hastened)
         self.push(place)
         try:
@@ -67,6 +71,14 @@ class Queue:
         finally:
             place.call.urgency.hastened.remove(place.hastened)
         return passage
+
+    def _line_up(self, place: Place) -> None:
+        """Put a place where its arrival belongs: at the end, unless it was sent back."""
+        line = self._oldest
+        if line and place.ticket < line[-1].ticket:
+            line.insert(bisect_left(line, place.ticket, key=_ticket), place)
+        else:
+            line.append(place)
 
     def push(self, place: Place) -> None:
         """Put a place where its urgency belongs."""
@@ -105,14 +117,16 @@ class Queue:
 
     def oldest(self) -> Place | None:
         """Who has waited longest."""
-        while self._oldest and not self._oldest[0][1].waits:
-            heapq.heappop(self._oldest)
-        return self._oldest[0][1] if self._oldest else None
+        while self._oldest and not self._oldest[0].waits:
+            self._oldest.popleft()
+        return self._oldest[0] if self._oldest else None
 
     def opens_at(self, now: float) -> float:
         """From when the next one may go out."""
+        if self.gate.full:
+            return math.inf  # with many in flight this is the usual case
         first = self.next()
-        return math.inf if first is None else self._opens_at(first, now)
+        return math.inf if first is None else self._opens_at(first.tokens, now)
 
     def admit(self, now: float, *, oldest: bool) -> None:
         """Let out who is next, or who has waited longest."""
@@ -132,14 +146,11 @@ class Queue:
         self.lane.enter(passage)
         return passage
 
-    def _opens_at(self, place: Place | None, now: float) -> float:
-        lane = self.lane
-        tokens = self._tokens if place is None else place.tokens
-        opens = self.gate.opens_at(tokens + lane.doubt if self.gate.counts_tokens else 0.0, now)
-        if opens == math.inf:
-            return opens  # with many in flight this is the usual case, and the lane costs more to ask
+    def _opens_at(self, tokens: float, now: float) -> float:
+        gate, lane = self.gate, self.lane
+        opens = gate.opens_at(tokens + lane.doubt if gate.counts_tokens else 0.0, now)
         theirs = lane.opens_at(tokens, now)
-        return max(opens, theirs)
+        return theirs if theirs > opens else opens
 
     def _remove(self, place: Place) -> None:
         place.future = None
@@ -186,7 +197,8 @@ class Governor:
             opens, soonest = [], math.inf
             for queue in self.queues:
                 at = queue.opens_at(now)
-                soonest = min(soonest, at)
+                if at < soonest:
+                    soonest = at
                 if at <= now + HAIR:
                     opens.append(queue)
             if not opens:
