@@ -54,9 +54,13 @@ class Account:
             self._aside += amount(Usage(tokens_in(text)), self._merging)
             self._aside -= amount(Usage(tokens_in(instead_of)), self._merging)
 
+    def grant(self, wish: Wish) -> bool:
+        """Set aside what a call may take if there is enough for all, as nearly always; whether there was."""
+        return not (self._waiting or wish.shorten or self._scarce) and self._hold(wish, wish.output)
+
     async def reserve(self, wish: Wish) -> int:
         """Set aside what a call may take; the tokens its reply may have. Raises `BudgetError` if that cannot be."""
-        if not (self._waiting or wish.shorten or self._scarce) and self._hold(wish, wish.output):  # nearly always
+        if self.grant(wish):
             return wish.output
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (wish.shorten, wish.rank, next(self._tickets), wish, future))

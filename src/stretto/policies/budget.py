@@ -39,13 +39,12 @@ class Budget:
         account, attempt = self._account, _Attempt(call, self._account)
         wish = None
         if account.limited:
-            price = await self._prices.of(self._name)
-            told = most_output(call.request.options)
-            wanted = told or usual_output(call.role, self._max_subtasks)
-            least = least_output(wanted, told=told is not None)
-            wish = Wish(call.role, tokens_asked(call.request), wanted, price, least, rank_of(call), call.shorten)
-            granted = await account.reserve(wish)
-            attempt.reserve(Usage(wish.input, granted), wish.cost, shortened=granted < wanted)
+            wish = self._wish(call, await self._prices.of(self._name))
+            granted = wish.output
+            if not account.grant(wish):
+                wish.rank = rank_of(call)
+                granted = await account.reserve(wish)
+            attempt.reserve(Usage(wish.input, granted), wish.cost, shortened=granted < wish.output)
             call = _within(call, granted)
         try:
             async with aclosing(self._model.stream(call)) as chunks:
@@ -71,6 +70,13 @@ class Budget:
             finally:
                 if wish is not None:
                     account.release(wish)
+
+    def _wish(self, call: Call, price: Price | None) -> Wish:
+        """What a call wants to set aside; its rank comes later, if it has to wait."""
+        told = most_output(call.request.options)
+        wanted = told or usual_output(call.role, self._max_subtasks)
+        least = least_output(wanted, told=told is not None)
+        return Wish(call.role, tokens_asked(call.request), wanted, price, least, shorten=call.shorten)
 
     async def _close(self, attempt: "_Attempt") -> None:
         """Settle an attempt that ended without a reply."""

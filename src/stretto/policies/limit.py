@@ -41,7 +41,7 @@ class Limit:
                         if isinstance(chunk, SPOKEN):
                             spoken = True
                             if not passage.heard:
-                                self._accept(passage)
+                                self.queue.lane.accept(passage, asyncio.get_running_loop().time())
                         elif self._note(passage, chunk):
                             continue
                         yield chunk
@@ -65,17 +65,15 @@ class Limit:
         """Learn from a chunk; whether it is for nobody else."""
         if isinstance(chunk, _SAYS_NOTHING):
             return False
+        lane, now = self.queue.lane, asyncio.get_running_loop().time()
         if not passage.heard:
-            self._accept(passage)
+            lane.accept(passage, now)
         if isinstance(chunk, Allowance):
-            self.queue.lane.tell(passage, chunk, asyncio.get_running_loop().time())
+            lane.tell(passage, chunk, now)
             return True
         if isinstance(chunk, Done) and chunk.usage:
-            self.queue.lane.settle(passage, chunk.usage)
+            lane.settle(passage, chunk.usage)
         return False
-
-    def _accept(self, passage: Passage) -> None:
-        self.queue.lane.accept(passage, asyncio.get_running_loop().time())
 
     def _fail(self, passage: Passage, error: CallError) -> None:
         """Learn from an error that is no rate limit."""

@@ -66,7 +66,7 @@ class Queue:
                 self.leave(future.result())  # it was let out and taken away in the same moment
             elif place.future is not None:
                 self._remove(place)
-                self._governor.admit()
+                self._governor.admit(loop.time())
             raise
         finally:
             place.call.urgency.hastened.remove(place.hastened)
@@ -85,14 +85,15 @@ class Queue:
         entry = (place.key, place.ticket, place)
         heapq.heappush(self._urgent, entry)
         if self._urgent[0] is entry:  # else whoever is in front is waited for already
-            self._governor.admit()
+            self._governor.admit(asyncio.get_running_loop().time())
 
     def leave(self, passage: Passage) -> None:
         """A request came back, or never went out."""
         now = asyncio.get_running_loop().time()
-        self.lane.leave(passage, now)
-        self.gate.leave(passage.excess, now)
-        self._governor.admit()
+        excess = passage.excess
+        self.lane.leave(excess, now)
+        self.gate.leave(excess, now)
+        self._governor.admit(now)
 
     def refuse(self, passage: Passage, error: CallError, now: float) -> float:
         """A request was rate limited; the loop time until which the model should be left alone."""
@@ -187,12 +188,11 @@ class Governor:
         """A number in the order of arrival."""
         return next(self._tickets)
 
-    def admit(self) -> None:
+    def admit(self, now: float) -> None:
         """Let out everyone who may go now, and come back when the next one may."""
         if not self.queues:
             self._wake_at(None)
             return
-        now = asyncio.get_running_loop().time()
         while True:
             opens, soonest = [], math.inf
             for queue in self.queues:
@@ -220,7 +220,7 @@ class Governor:
 
     def _wake(self) -> None:
         self._timer = None
-        self.admit()
+        self.admit(asyncio.get_running_loop().time())
 
 
 def _age(queue: Queue) -> float:
