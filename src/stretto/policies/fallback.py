@@ -34,7 +34,8 @@ class Fallback:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply of the first model that gives one."""
-        index, failures = 0, list[tuple[str, CallError]]()
+        index = 0
+        failures: list[tuple[str, CallError]] = []
         while True:
             name, model = self._choices[index]
             spoken = planned = False

@@ -62,7 +62,7 @@ class Mirror:
         self._corrected = 0.0
         self._heard = -math.inf  # when the request of the newest header went out
         self._taken = self._known = 0  # requests so far; how many of them the newest header knows of
-        self._share = Share(now)
+        self._share = Share()
         self._foreign = self._own = 0.0  # used by others and by us, lately
         self._noted_at = now
         self._next_at = -math.inf
@@ -135,7 +135,7 @@ class Mirror:
         low = level <= 1.0 or level <= _LOW * bucket.size
         if low and (self.crowded if crowded is None else crowded):
             self._share.cut(sent_at, now, most=self._own > self._foreign)
-        else:
+        elif self._share.value < 1.0:
             self._share.grow(now, fast=level > bucket.size / 2)
 
     def _reshape(self, quota: Quota) -> None:
@@ -158,10 +158,9 @@ class Mirror:
 class Share:
     """The part of a rate that we use beside others on the same key."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self) -> None:
         self.value = 1.0
-        self._cut_at = -math.inf
-        self._grown_at = now
+        self._cut_at = self._grown_at = -math.inf
 
     def cut(self, sent_at: float, now: float, *, most: bool) -> None:
         """A request that went out at `sent_at` met congestion; `most`: we use more than all others."""
@@ -172,8 +171,7 @@ class Share:
 
     def grow(self, now: float, *, fast: bool) -> None:
         """A request met none."""
-        if self.value < 1:
-            self.value = min(1.0, self.value + (_MUCH_MORE if fast else _MORE) * (now - self._grown_at))
+        self.value = min(1.0, self.value + (_MUCH_MORE if fast else _MORE) * (now - self._grown_at))
         self._grown_at = now
 
 

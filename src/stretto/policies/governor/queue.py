@@ -38,7 +38,7 @@ class Queue:
     def spare(self) -> bool:
         """Whether nobody waits and one more call could go out now."""
         now = asyncio.get_running_loop().time()
-        return not self._waiting and self._opens_at(self._tokens, now) <= now + HAIR
+        return not self._waiting and self.opens_at(self._tokens, now) <= now + HAIR
 
     def place(self, call: Call) -> Place:
         """A place at the end of the queue, as far as the call is no more urgent than others."""
@@ -48,7 +48,7 @@ class Queue:
         """Wait until the request may go out; whoever entered must leave."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if not self._waiting and self._opens_at(place.tokens, now) <= now + HAIR:
+        if not self._waiting and self.opens_at(place.tokens, now) <= now + HAIR:
             return self._go(place, now)
         place.key = place.call.urgency.key
         future: asyncio.Future[Passage] = loop.create_future()
@@ -122,23 +122,20 @@ class Queue:
             self._oldest.popleft()
         return self._oldest[0] if self._oldest else None
 
-    def opens_at(self, now: float) -> float:
-        """From when the next one may go out."""
-        if self.gate.full:
-            return math.inf  # with many in flight this is the usual case
-        first = self.next()
-        return math.inf if first is None else self._opens_at(first.tokens, now)
+    def opens_at(self, tokens: float, now: float) -> float:
+        """From when a request of so many tokens may go out."""
+        gate, lane = self.gate, self.lane
+        opens = gate.opens_at(tokens + lane.doubt if gate.counts_tokens else 0.0, now)
+        theirs = lane.opens_at(tokens, now)
+        return theirs if theirs > opens else opens
 
-    def admit(self, now: float, *, oldest: bool) -> None:
-        """Let out who is next, or who has waited longest."""
-        place = self.oldest() if oldest else self.next()
-        assert place is not None  # noqa: S101 - the queue opens for somebody
+    def admit(self, place: Place, now: float) -> None:
+        """Let out one who waits."""
         future = place.future
         assert future is not None  # noqa: S101 - it waits
         self._remove(place)
-        if not future.done():  # else its caller was cancelled in this same moment, and has yet to hear of it
-            self._turn = (self._turn + 1) % _TURN
-            future.set_result(self._go(place, now))
+        self._turn = (self._turn + 1) % _TURN
+        future.set_result(self._go(place, now))
 
     def _go(self, place: Place, now: float) -> Passage:
         tokens = self._tokens = place.tokens
@@ -146,12 +143,6 @@ class Queue:
         self.gate.enter(tokens, now)
         self.lane.enter(passage)
         return passage
-
-    def _opens_at(self, tokens: float, now: float) -> float:
-        gate, lane = self.gate, self.lane
-        opens = gate.opens_at(tokens + lane.doubt if gate.counts_tokens else 0.0, now)
-        theirs = lane.opens_at(tokens, now)
-        return theirs if theirs > opens else opens
 
     def _remove(self, place: Place) -> None:
         place.future = None
@@ -194,19 +185,23 @@ class Governor:
             self._wake_at(None)
             return
         while True:
-            opens, soonest = [], math.inf
+            ready, soonest = [], math.inf
             for queue in self.queues:
-                at = queue.opens_at(now)
+                if queue.gate.full or (place := queue.next()) is None:
+                    continue  # with many in flight this is the usual case
+                at = queue.opens_at(place.tokens, now)
                 if at < soonest:
                     soonest = at
                 if at <= now + HAIR:
-                    opens.append(queue)
-            if not opens:
+                    ready.append((queue, place))
+            if not ready:
                 self._wake_at(soonest)
                 return
             self._turn = (self._turn + 1) % _TURN
-            first = opens[0] if len(opens) == 1 else min(opens, key=_age if not self._turn else _urgency)
-            first.admit(now, oldest=len(opens) > 1 and not self._turn)
+            if len(ready) > 1 and not self._turn:
+                ready = [(queue, queue.oldest() or place) for queue, place in ready]
+            queue, place = ready[0] if len(ready) == 1 else min(ready, key=_urgency if self._turn else _age)
+            queue.admit(place, now)
 
     def _wake_at(self, soonest: float | None) -> None:
         timer = self._timer
@@ -223,14 +218,12 @@ class Governor:
         self.admit(asyncio.get_running_loop().time())
 
 
-def _age(queue: Queue) -> float:
-    place = queue.oldest()
-    return math.inf if place is None else place.ticket
+def _age(ready: tuple[Queue, Place]) -> int:
+    return ready[1].ticket
 
 
-def _urgency(queue: Queue) -> tuple[tuple[float, ...], float]:
-    place = queue.next()
-    return ((math.inf,), math.inf) if place is None else (place.key, place.ticket)
+def _urgency(ready: tuple[Queue, Place]) -> tuple[tuple[float, ...], int]:
+    return ready[1].key, ready[1].ticket
 
 
 # What is learned of a key's limits belongs to the process, not to a workflow; but those who wait for it are futures of
