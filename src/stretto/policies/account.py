@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import count
@@ -37,7 +38,7 @@ class Account:
         self._waiting: list[tuple[bool, tuple[float, ...], int, Wish, asyncio.Future[int]]] = []
         self._tickets = count()
         self._serving: asyncio.Handle | None = None
-        self._bills: dict[str, Bill] = {}
+        self._bills = defaultdict[str, Bill](Bill)
         self._duplicates = NOTHING  # settled ones, and those under way at what they will usually come to
         self._usual: dict[RoleName, tuple[int, int, int, Price | None]] = {}
 
@@ -81,7 +82,7 @@ class Account:
 
     def send(self, call: str, attempt: object, most: Usage, cost: Decimal | None) -> tuple[Usage, Decimal | None]:
         """An attempt of a call leaves, with so much set aside; what the call may come to altogether."""
-        bill = self._bill(call)
+        bill = self._bills[call]
         bill.under_way[attempt] = most, cost
         return bill.most()
 
@@ -94,7 +95,7 @@ class Account:
         """An attempt of a call is over and has used this much; `lost` if nobody told of it."""
         paid = amount(usage, price)
         self.spent += paid
-        bill = self._bill(call)
+        bill = self._bills[call]
         bill.under_way.pop(attempt, None)
         bill.cost = None if price is None or bill.cost is None else bill.cost + paid.money
         if lost:
@@ -116,14 +117,9 @@ class Account:
         """A duplicate is expected to cost so much, or did cost so much more than was expected."""
         self._duplicates += paid
 
-    def _bill(self, call: str) -> Bill:
-        if (bill := self._bills.get(call)) is None:
-            bill = self._bills[call] = Bill()
-        return bill
-
     def bill(self, call: str) -> Bill:
         """What a call came to that is over."""
-        return self._bills.pop(call, Bill())
+        return self._bills.pop(call, None) or Bill()
 
     def may_hedge(self, calls: Sequence[Call]) -> bool:
         """Whether duplicates of all these calls stay within the share of the run's cost that they may have."""
