@@ -47,14 +47,14 @@ class Queue:
     async def enter(self, place: Place) -> Passage:
         """Wait until the request may go out; whoever entered must leave."""
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        if not self._waiting and self.opens_at(place.tokens, now) <= now + HAIR:
-            return self._go(place, now)
+        if not self._waiting:
+            now = loop.time()
+            if self.opens_at(place.tokens, now) <= now + HAIR:
+                return self._go(place, now)
+            self._governor.queues[self] = None
         place.key = place.call.urgency.key
         future: asyncio.Future[Passage] = loop.create_future()
         place.future = future
-        if not self._waiting:
-            self._governor.queues[self] = None
         self._waiting += 1
         self._line_up(place)
         place.call.urgency.hastened.append(place.hastened)
