@@ -170,6 +170,9 @@ def lasting(reply: Reply) -> bool:
 
 Chunk = Sent | Allowance | Text | Reasoning | Restarted | Notice | Done
 
+SPOKEN = (Text, Reasoning)
+"""Chunks in which the model says something."""
+
 
 class Transcript:
     """What a stream of chunks amounts to so far; `sent_at` is the loop time at which its request left, if it did."""
