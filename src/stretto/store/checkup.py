@@ -9,11 +9,10 @@ from msgspec import Struct
 
 from stretto.calls import fingerprint
 from stretto.errors import StoreError
-from stretto.runs import fold
 from stretto.store.logs import events_of, records_of
 from stretto.store.pruning import size_of
 from stretto.store.schema import PATIENCE, connect, explain
-from stretto.store.summary import read, summary
+from stretto.store.summary import read, summary_of
 
 _LINES = 100  # of what SQLite finds; one broken page can be thousands
 
@@ -117,7 +116,7 @@ def _of_its_log(db: sqlite3.Connection, path: Path, run: str) -> Iterator[Findin
     told = read(row)
     if told is None:
         yield Finding(run, "its line in the list of runs is damaged; the list tells it from its log, nothing is lost")
-    elif told.status != "running" and told != summary(fold(events), events[0]):  # of a running one it lags behind
+    elif told.status != "running" and told != summary_of(events):  # of a running one it lags behind
         yield Finding(run, "its line in the list of runs is not what its log says; the log is right")
 
 

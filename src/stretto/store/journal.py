@@ -101,7 +101,7 @@ class Journal:
             self._show(event)
             return
         self._waiting.append(event)
-        self._writer.submit(row, summary(self.run, self._started) if isinstance(event, _TURNS) else None)
+        self._writer.submit(row, summary(self.run, self._started, self._seq) if isinstance(event, _TURNS) else None)
 
     async def settled(self) -> None:
         """Everything taken in so far is on the disk and was shown; raises `StoreError` if it cannot be."""
