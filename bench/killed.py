@@ -7,10 +7,10 @@ from stretto.engine import Execution
 from stretto.errors import StrettoError
 from stretto.events import AnyEvent, RunResumed, RunStarted
 from stretto.policies.composition import Composition
+from stretto.policies.memo import Replies
 from stretto.run_stream import open_account
 from stretto.runs import Run, fold
 from stretto.store.journal import Journal
-from stretto.types import Reply
 from stretto.workflow import Workflow
 
 _RUN = "r1"
@@ -21,12 +21,12 @@ class _Records:
 
     def __init__(self) -> None:
         self.log: list[AnyEvent] = []
-        self.replies: dict[str, Reply] = {}
+        self.replies = Replies()
 
     def copy(self) -> "_Records":
         """Both as they are now, whatever is written later."""
         copied = _Records()
-        copied.log, copied.replies = list(self.log), dict(self.replies)
+        copied.log, copied.replies = list(self.log), Replies(self.replies.own)
         return copied
 
 

@@ -23,6 +23,7 @@ from stretto.policies.governor.lane import Lane
 from stretto.policies.governor.queue import Governor, Queue
 from stretto.policies.latency import Latencies
 from stretto.policies.limit import Limit
+from stretto.policies.memo import Replies
 from stretto.policies.prices import Prices
 from stretto.types import Allowance, Limits, Message, Price, Quota, Request, Role, Usage
 
@@ -128,7 +129,7 @@ def _composed(hedge: float) -> Model:
     """Everything but the memo, with room for a duplicate but no reason for one."""
     limits = Limits(budget=Decimal(10_000), hedge=hedge)
     opened = Opened("x:y", _governed(), lambda: True, Circuit("x:y"), Latencies())
-    composition = Composition(lambda _: opened, limits, Account(limits), _prices(), {})
+    composition = Composition(lambda _: opened, limits, Account(limits), _prices(), Replies())
     return composition.model(Role("x:y"))
 
 

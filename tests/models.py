@@ -20,6 +20,7 @@ from stretto.policies.governor.lane import Lane
 from stretto.policies.governor.queue import Governor, Queue
 from stretto.policies.latency import Latencies
 from stretto.policies.limit import Limit
+from stretto.policies.memo import Replies
 from stretto.policies.prices import FREE, Prices
 from stretto.policies.retry import Retry
 from stretto.runs import Run
@@ -141,7 +142,7 @@ def carry(
         async with Journal("r1", path=None, show=show, history=history) as journal:
             if not history:
                 journal.append(RunStarted(task=task, workflow={}))
-            limits, replies = definition.limits, dict[str, Any]()
+            limits, replies = definition.limits, Replies()
             account, prices = Account(limits), Prices()
             prices.known |= dict.fromkeys(all_models(definition), FREE)
             queue = Queue(Governor(), Gate(limits.parallel, limits.rpm, limits.tpm), Lane(Gate()))

@@ -259,7 +259,7 @@ def test_every_help_page_has_examples_and_fits(name: str) -> None:
 def test_help_says_the_presets_and_every_default(terminal: Terminal) -> None:
     words = " ".join(terminal("run", "--help").out.split())
     assert f"preset: {', '.join(presets())}." in words
-    limits = words.partition(" Limits: ")[2].partition(" Output: ")[0]
+    limits = words.partition(" Limits: ")[2].partition(" Memory: ")[0]
     assert limits.count("[default: ") == limits.count(" --") + 1
 
 

@@ -70,7 +70,12 @@ def test_every_event_and_its_keys_are_in_the_design(kind: str) -> None:
 
 
 def test_every_key_of_the_configuration_is_in_the_design() -> None:
-    keys = [*types.Role.__struct_fields__, *types.Limits.__struct_fields__, *Provider.__struct_fields__]
+    keys = [
+        *types.Role.__struct_fields__,
+        *types.Limits.__struct_fields__,
+        *types.Memory.__struct_fields__,
+        *Provider.__struct_fields__,
+    ]
     assert not [key for key in [*keys, *Simulator.__struct_fields__] if f"`{key}`" not in DESIGN]
 
 

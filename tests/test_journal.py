@@ -185,7 +185,7 @@ def test_what_was_asked_and_answered_is_recorded_with_its_event(tmp_path: Path) 
             assert Store(path).records("R")["f1"].request == REQUEST
             assert Store(path).replies("R") == {}
             journal.append(call_finished(1), reply=REPLY)
-        assert Store(path).replies("R") == {"f1": REPLY}
+        assert Store(path).replies("R") == {"f1": [REPLY]}
         assert Store(path).records("R")["f1"].request == REQUEST
 
     asyncio.run(main())

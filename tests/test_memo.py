@@ -11,7 +11,7 @@ from stretto.calls import Call, Chunk, Done, Reasoning, Restarted, Sent, Text, U
 from stretto.errors import ServerError
 from stretto.models.simulator import Simulator, parse_fault
 from stretto.models.simulator.provider import SimulatedProvider
-from stretto.policies.memo import Memo
+from stretto.policies.memo import Memo, Replies
 from stretto.types import Message, Reply, Request, Usage
 
 REQUEST = Request("sim:default", (Message("user", "Describe tea."),))
@@ -27,8 +27,8 @@ class Asked:
     def __init__(self, *faults: str, ttft: float = 0.01) -> None:
         settings = Simulator(faults=tuple(map(parse_fault, faults)), ttft=ttft, ttft_spread=0, tokens_per_second=20_000)
         self.counts = SimulatedProvider(settings)
-        self.replies: dict[str, Reply] = {}
-        self.memo = Memo(self.counts.connect("default"), self.replies, {})
+        self.replies = Replies()
+        self.memo = Memo(self.counts.connect("default"), self.replies)
 
     async def chunks(self, request: Request = REQUEST) -> list[Chunk]:
         async with aclosing(self.memo.stream(call(request))) as stream:
@@ -83,7 +83,7 @@ def test_a_call_after_the_first_is_answered_from_memory() -> None:
 def test_a_recorded_reply_is_given_without_asking_with_its_reasoning() -> None:
     async def main() -> None:
         asked = Asked()
-        asked.replies[fingerprint(REQUEST)] = Reply("tea", "length", Usage(1, 2), "m", "hm")
+        asked.replies.keep(fingerprint(REQUEST), Reply("tea", "length", Usage(1, 2), "m", "hm"))
 
         assert await asked.chunks() == [
             Reasoning("hm"),
@@ -130,7 +130,7 @@ def test_when_all_fail_each_has_asked_once_and_nobody_waits_for_ever() -> None:
 
         assert all(isinstance(error, ServerError) for error in errors)
         assert asked.times == 5
-        assert asked.replies == {}
+        assert asked.replies.own == {}
 
     asyncio.run(main())
 
@@ -199,26 +199,26 @@ class Scripted:
 
 def test_what_was_said_before_a_restart_is_not_remembered() -> None:
     async def main() -> None:
-        replies: dict[str, Reply] = {}
+        replies = Replies()
         model = Scripted(Text("half"), Reasoning("hm"), Restarted(), Text("whole"), Done("stop"))
-        async with aclosing(Memo(model, replies, {}).stream(call())) as stream:
+        async with aclosing(Memo(model, replies).stream(call())) as stream:
             _ = [chunk async for chunk in stream]
 
-        assert [(reply.text, reply.reasoning) for reply in replies.values()] == [("whole", "")]
+        assert [(reply.text, reply.reasoning) for (reply,) in replies.own.values()] == [("whole", "")]
 
     asyncio.run(main())
 
 
 def test_a_reply_that_the_provider_filtered_is_not_remembered() -> None:
     async def main() -> None:
-        replies: dict[str, Reply] = {}
+        replies = Replies()
         model = Scripted(Text("I"), Done("content_filter"))
-        memo = Memo(model, replies, {})
+        memo = Memo(model, replies)
         for _ in range(2):
             async with aclosing(memo.stream(call())) as stream:
                 _ = [chunk async for chunk in stream]
 
         assert model.asked == 2
-        assert replies == {}
+        assert replies.own == {}
 
     asyncio.run(main())

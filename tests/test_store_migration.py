@@ -61,7 +61,7 @@ def test_an_old_store_becomes_what_it_would_be_had_it_been_written_today(tmp_pat
         asked = {key: msgspec.json.decode(r, type=Request) for _, _, _, _, key, r, _ in run if key and r}
         replies = {key: msgspec.json.decode(r, type=Reply) for _, _, _, _, key, _, r in run if key and r}
         assert {key: record.request for key, record in kept.records(name).items()} == asked
-        assert kept.replies(name) == replies
+        assert kept.replies(name) == {key: [reply] for key, reply in replies.items()}
     assert told(tmp_path / "old.db") == told(tmp_path / "new.db")
     assert form(tmp_path / "old.db") == form(tmp_path / "new.db")
     assert [path.stat().st_mode & 0o777 for path in tmp_path.glob("old.db*")] == [0o600]

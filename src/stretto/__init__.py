@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Coverage": "types",
     "Limits": "types",
+    "Memory": "types",
     "Plan": "types",
     "Price": "types",
     "Result": "types",

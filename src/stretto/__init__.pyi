@@ -8,6 +8,7 @@ from stretto.run_stream import RunStream as RunStream
 from stretto.runs import Run as Run
 from stretto.types import Coverage as Coverage
 from stretto.types import Limits as Limits
+from stretto.types import Memory as Memory
 from stretto.types import Plan as Plan
 from stretto.types import Price as Price
 from stretto.types import Result as Result

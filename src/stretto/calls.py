@@ -10,32 +10,57 @@ from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stretto.events import CallRetried, RunDegraded
+from stretto.text import clean
 from stretto.types import Allowance, Reply, Request, RoleName, Usage
 
 FINGERPRINT_VERSION = 1
+"""Part of every fingerprint: raised when one of the old form could be that of another request in the new one.
 
-_NEUTRAL_OPTIONS = frozenset({"stream", "stream_options", "user", "metadata", "store", "service_tier", "timeout"})
+Not otherwise: replies recorded before are found no more, and what was paid is paid again.
+"""
+
+_NEUTRAL_OPTIONS = frozenset(
+    {"stream", "stream_options", "user", "metadata", "store", "service_tier", "timeout"}
+    | {"safety_identifier", "prompt_cache_key", "prompt_cache_retention"}
+)
 """Options that steer transport or bookkeeping at the provider and never the answer."""
 
 _canonical = msgspec.json.Encoder(order="deterministic")
 
 
 def fingerprint(request: Request) -> str:
-    """The identity of a request: a hash of its canonical form, stable across processes and key order.
+    """The identity of a request: a hash of its canonical form, the same in every process and for the request read back.
 
     Canonical form: version, model as written, messages, the options that change the answer, schema, sample number.
-    Never a URL, a key, or how the provider happens to take a schema.
+    Never a URL, a key, or how the provider happens to take a schema. All of it stands in `docs/design.md`, Formats.
     """
-    options = {k: _plain(v) for k, v in request.options.items() if k not in _NEUTRAL_OPTIONS}
-    form = (FINGERPRINT_VERSION, request.model, request.messages, options, request.schema, request.sample)
-    return hashlib.sha256(_canonical.encode(form)).hexdigest()[:32]
+    options = {k: v for k, v in request.options.items() if k not in _NEUTRAL_OPTIONS}
+    settings = (_as_json(options), _as_json(request.schema), request.sample)
+    try:
+        form = _canonical.encode((FINGERPRINT_VERSION, request.model, request.messages, *settings))
+    except UnicodeEncodeError:  # looking for a lone surrogate in every prompt beforehand would cost more than the hash
+        messages = tuple(replace(message, content=clean(message.content)) for message in request.messages)
+        return fingerprint(replace(request, model=clean(request.model), messages=messages))
+    return hashlib.sha256(form).hexdigest()[:32]
+
+
+def _as_json(value: Any) -> Any:
+    """As JSON has it: keys are texts, sets are sorted lists. So a request read back from its record is no other."""
+    return _plain(msgspec.to_builtins(value, str_keys=True, order="deterministic")) if value else value
 
 
 def _plain(value: Any) -> Any:
-    """1.0 and 1 ask for the same thing."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    """One way to say each thing: 1.0 and 1 ask for the same, and no text has a lone surrogate."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, dict):
+        return {clean(key): _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 class Urgency:
@@ -115,7 +140,8 @@ class Notice(Struct, frozen=True):
 class Done(Struct, frozen=True):
     """The reply is complete, as far as its `finish` reason goes (`stop`, `length`, `content_filter`, …).
 
-    `asked`: the model that was asked, as written, if it was not the first choice.
+    `asked`: the model that was asked, as written, if it was not the first choice. `reused`: nothing was asked, for the
+    reply was recorded already, in the run `origin` if not in this one.
     """
 
     finish: str
@@ -125,12 +151,22 @@ class Done(Struct, frozen=True):
     reused: bool = False
     simulated: bool = False
     asked: str | None = None
+    origin: str | None = None
 
 
 SHORTENED = "shortened"
 """The finish reason of a reply that met a limit which only the budget set."""
 KEPT = frozenset({"stop", "length", SHORTENED})
 """Finish reasons of replies worth remembering: the provider was done with them, whole or at the limit we set."""
+
+
+def lasting(reply: Reply) -> bool:
+    """Whether a reply is what its request asks for, so that it answers that of another run, too.
+
+    One that a budget kept short, or that a fallback gave, serves its own run only.
+    """
+    return reply.finish in KEPT and reply.finish != SHORTENED and reply.asked is None
+
 
 Chunk = Sent | Allowance | Text | Reasoning | Restarted | Notice | Done
 
@@ -160,7 +196,8 @@ class Transcript:
 
     def reply(self, done: Done) -> Reply:
         """The whole reply, as it is remembered."""
-        return Reply(self.text, done.finish, done.usage, done.model, "".join(self._thoughts), done.simulated)
+        thoughts = "".join(self._thoughts)
+        return Reply(self.text, done.finish, done.usage, done.model, thoughts, done.simulated, done.asked)
 
 
 class Model(Protocol):

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from stretto.text import clean
-from stretto.types import Coverage, Outcome, PlanState, RoleName, Usage
+from stretto.types import Basis, Coverage, Outcome, PlanState, RoleName, Usage
 
 
 def _kind(name: str) -> str:
@@ -39,11 +39,12 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="kind", tag=_kind):
 
 
 class RunStarted(Event, frozen=True, kw_only=True):
-    """A task was accepted; `workflow` is the definition it runs with (no secrets)."""
+    """A task was accepted; `workflow` is the definition it runs with (no secrets), `basis` what else it begins with."""
 
     task: str
     workflow: dict[str, Any]
     simulated: bool = False
+    basis: Basis = Basis()
 
 
 class RunResumed(Event, frozen=True, kw_only=True):
@@ -107,8 +108,8 @@ class CallFinished(Event, frozen=True, kw_only=True):
 
     `usage` is that of the reply, None where the provider did not say; `lost` that of attempts and duplicates that
     brought none or did not say, estimated. `cost` is that of both in US dollars, None where a price is unknown.
-    `asked`: the fallback that was asked, if it was one. `reused`: the reply came from the run's records and cost
-    nothing.
+    `asked`: the fallback that was asked, if it was one. `reused`: the reply was recorded already and cost nothing;
+    `origin`: in which other run, if it was not this one.
     """
 
     call: str
@@ -124,6 +125,7 @@ class CallFinished(Event, frozen=True, kw_only=True):
     asked: str | None = None
     attempts: int = 1
     reused: bool = False
+    origin: str | None = None
     error: str | None = None
     request_id: str | None = None
     simulated: bool = False

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from stretto import amounts
 from stretto.errors import ConfigError
-from stretto.types import Limits, Price
+from stretto.types import Limits, Memory, Price
 
 _SECONDS = (amounts.seconds, "time; write seconds, or 250ms, 20s, 2m30s, 1h")
 _COUNT = (amounts.count, "number; write 250000, 250k or 1.5M")
@@ -65,6 +65,13 @@ def check_prices(prices: Mapping[str, Price | None]) -> None:
     for model, price in prices.items():
         if price is not None:
             _check_price(f'prices."{model}"', price)
+
+
+def check_memory(memory: Memory) -> None:
+    """Raise `ConfigError` for a word that means nothing here."""
+    for name, known in (("reuse", ("run", "store", "off")), ("record", ("all", "usage"))):
+        if getattr(memory, name) not in known:
+            raise ConfigError(f"memory.{name}: must be {' or '.join(known)}, not {getattr(memory, name)!r}")
 
 
 def _check_price(place: str, price: Any) -> None:

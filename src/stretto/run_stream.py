@@ -1,48 +1,25 @@
 """Carrying one execution of a run, and showing its events to whoever reads them."""
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import Any, Self, TypeVar
-
-from msgspec import Struct
+from typing import Self
 
 from stretto import prompts
 from stretto.engine import Execution
-from stretto.engine.caller import request_for
-from stretto.errors import ConfigError, StoreLocked, StrettoError
-from stretto.events import AnyEvent, RunFailed, RunInterrupted, RunResumed, RunStarted
+from stretto.engine.requests import request_for
+from stretto.errors import ConfigError, StrettoError
+from stretto.events import AnyEvent, RunFailed, RunInterrupted
+from stretto.opening import New, Setting, open_run, patiently
 from stretto.policies.account import Account
 from stretto.policies.amounts import Amount
 from stretto.policies.composition import Composition
 from stretto.policies.estimate import most_output, tokens_asked
 from stretto.pool import Pool
+from stretto.rerun import Rerun
 from stretto.runs import Run
 from stretto.store.journal import Journal
-from stretto.store.schema import GLANCE, PATIENCE
-from stretto.store.sqlite import Store
-from stretto.types import Definition, Reply
-
-_T = TypeVar("_T")
-
-
-class Setting(Struct, frozen=True):
-    """What a run is carried with.
-
-    `record` is the workflow as data, as it goes into the log; `models`, every model it may ask, as written; `pool`
-    gives the models of the running loop; `store`, the file the run is kept in, if any; `jitter` draws a number between
-    two.
-    """
-
-    definition: Definition
-    record: dict[str, Any]
-    simulated: bool
-    models: list[str]
-    pool: Callable[[], Pool]
-    store: Path | None
-    jitter: Callable[[float, float], float] = random.uniform
+from stretto.types import Definition
 
 
 class RunStream:
@@ -52,10 +29,11 @@ class RunStream:
     iterator raises the error itself.
     """
 
-    def __init__(self, setting: Setting, run: str, task: str | None) -> None:
+    def __init__(self, setting: Setting, run: str, begin: New | Rerun | None, *, plan_only: bool = False) -> None:
         self.run_id = run
         self._setting = setting
-        self._new_task = task
+        self._begin = begin
+        self._plan_only = plan_only
         self._events: asyncio.Queue[AnyEvent | None] = asyncio.Queue()
         self._carrier: asyncio.Task[None] | None = None
         self._journal: Journal | None = None
@@ -121,41 +99,36 @@ class RunStream:
             self._events.put_nowait(None)
 
     async def _open(self, stack: AsyncExitStack) -> None:
-        setting, resuming = self._setting, self._new_task is None
+        setting, definition = self._setting, self._setting.definition
         pool = await stack.enter_async_context(setting.pool())
         for model in setting.models:
             pool.model(model)  # a missing key is an error before anything is asked or written
         pool.look_up_prices(setting.models)
-        if setting.definition.limits.budget is not None:
+        if definition.limits.budget is not None:
             await _all_priced(pool, setting)
-        history: list[AnyEvent] = []
-        replies: dict[str, Reply] = {}
-        if setting.store is not None:
-            store = Store(setting.store, GLANCE)
-            if resuming:
-                await _patiently(lambda: store.check(self.run_id))
-            await _patiently(lambda: stack.enter_context(store.carrying(self.run_id)))
-            if resuming:
-                history = await _patiently(lambda: store.events(self.run_id))
-                replies = await _patiently(lambda: store.replies(self.run_id))
-        self._journal = journal = await _patiently(
-            lambda: Journal(self.run_id, path=setting.store, show=self._events.put_nowait, history=history)
+        keeps = definition.memory.record == "all"
+        opening = await open_run(setting, self.run_id, self._begin, stack)
+        self._journal = journal = await patiently(
+            lambda: Journal(
+                self.run_id,
+                path=setting.store,
+                show=self._events.put_nowait,
+                history=opening.history,
+                keeps_texts=keeps,
+            )
         )
         await stack.enter_async_context(journal)
-        if self._new_task is None:
-            journal.append(RunResumed(workflow=setting.record))
-        else:
-            journal.append(RunStarted(task=self._new_task, workflow=setting.record, simulated=setting.simulated))
-        definition = setting.definition
-        account = await open_account(definition, journal, pool)
+        journal.append(opening.event)
+        account, replies = await open_account(definition, journal, pool), opening.replies
         composition = Composition(pool.model, definition.limits, account, pool.prices, replies, setting.jitter)
-        await self._execute(Execution(definition, journal, composition.model, account, replies), journal)
+        execution = Execution(definition, journal, composition.model, account, replies, opening.given)
+        await self._execute(execution, journal)
 
     async def _execute(self, execution: Execution, journal: Journal) -> None:
         """Run it; however it ends, the log says so."""
         try:
             await journal.settled()  # nothing is asked for a run that cannot be recorded
-            await execution.execute()
+            await (execution.plan() if self._plan_only else execution.execute())
         except Exception as error:  # noqa: BLE001 - whatever it is, the log says so, and it is raised again
             cause = _cause(error)
             if isinstance(cause, StrettoError):
@@ -189,19 +162,6 @@ async def open_account(definition: Definition, journal: Journal, pool: Pool) -> 
         asked = tokens_asked(request_for(role, prompt))
         account.set_aside(asked, most_output(role.options), await pool.prices.of(role.models[0]))
     return account
-
-
-async def _patiently(attempt: Callable[[], _T]) -> _T:
-    """What an attempt at the store gives, made again while another program holds it; the loop goes on meanwhile."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + PATIENCE
-    while True:
-        try:
-            return attempt()
-        except StoreLocked:
-            if loop.time() > until:
-                raise
-            await asyncio.sleep(GLANCE)
 
 
 def _cause(error: BaseException) -> BaseException:

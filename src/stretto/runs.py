@@ -11,6 +11,7 @@ from stretto import events as e
 from stretto.types import (
     OUTCOMES,
     AnswerState,
+    Basis,
     Coverage,
     Missing,
     Outcome,
@@ -43,6 +44,7 @@ class CallRecord(Struct, frozen=True):
 class Run(Struct, frozen=True, kw_only=True):
     """One execution of a workflow, complete or not, as its events tell it.
 
+    `basis` is what it began with beside its task.
     `results` maps subtask ids to results, in the plan's order. `usage` and `cost` are what the run paid over all its
     executions, `saved` is the usage of reused calls. `cost` is None where a price is unknown. `unreadable` is a run, in
     a list of runs, whose log is damaged; `error` says how.
@@ -53,6 +55,7 @@ class Run(Struct, frozen=True, kw_only=True):
     workflow: dict[str, Any]
     status: Status = "running"
     simulated: bool = False
+    basis: Basis = Basis()
     plan: Plan = Plan()
     results: dict[str, Result] = field(default_factory=dict)
     answer: str | None = None
@@ -66,6 +69,11 @@ class Run(Struct, frozen=True, kw_only=True):
     executions: int = 1
     started_at: str = ""
     last_at: str = ""
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether its texts were not kept (`Memory.record`): there is no task without any."""
+        return not self.task
 
 
 def coverage_of(
@@ -109,7 +117,7 @@ class Fold:
         match event:
             case e.RunStarted():
                 self._run |= {"id": event.run, "task": event.task, "started_at": event.at, "simulated": event.simulated}
-                self._set(workflow=event.workflow)
+                self._set(workflow=event.workflow, basis=event.basis)
             case e.RunResumed():
                 self._executions += 1
                 self._run.pop("coverage", None)  # of an earlier answer

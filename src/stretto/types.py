@@ -113,6 +113,20 @@ class Limits(Struct, frozen=True):
     max_wait: float = 900.0
 
 
+class Memory(Struct, frozen=True):
+    """What is recorded of a run, and which recorded replies answer its calls.
+
+    `reuse`: `run`, those of the run itself, whose identical calls are one; `store`, also those of every earlier run in
+    its store, but for calls whose options set a `temperature` above 0 unless `reuse_sampled`; `off`, none: every call
+    is asked, and only a resumed run takes what it has recorded. `record`: `all`, or `usage`, which keeps no prompts,
+    and replies and results only until the run is finished.
+    """
+
+    reuse: Literal["run", "store", "off"] = "run"
+    reuse_sampled: bool = False
+    record: Literal["all", "usage"] = "all"
+
+
 class Definition(Struct, frozen=True):
     """A workflow as data: who does what, within which limits. Without a `synthesizer` the results are the answer."""
 
@@ -120,6 +134,7 @@ class Definition(Struct, frozen=True):
     workers: dict[str, Role]
     synthesizer: Role | None = None
     limits: Limits = Limits()
+    memory: Memory = Memory()
 
 
 class Subtask(Struct, frozen=True):
@@ -179,7 +194,7 @@ class Coverage(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """What a model answered to one call, as the memo keeps it."""
+    """What a model answered to one call, as the memo keeps it; `asked`: the fallback that gave it, if one did."""
 
     text: str
     finish: str
@@ -187,6 +202,7 @@ class Reply(Struct, frozen=True):
     model: str | None = None
     reasoning: str = ""
     simulated: bool = False
+    asked: str | None = None
 
 
 class Message(Struct, frozen=True):
@@ -217,3 +233,18 @@ class Plan(Struct, frozen=True):
     state: PlanState | None = None
     analysis: str = ""
     remarks: tuple[str, ...] = field(default=())
+
+
+class Basis(Struct, frozen=True):
+    """What a run begins with beside its task.
+
+    `origin`: the run whose recorded replies it may reuse. `plan`: one that is given and not asked for. `samples`: by
+    subtask (or `orchestrator`, `synthesizer`) the sample number of its request, where that is not 0. `only`: of a given
+    plan, the subtasks that are computed; the others' results are the origin's. `fresh`: what is asked anew.
+    """
+
+    origin: str | None = None
+    plan: Plan | None = None
+    samples: dict[str, int] = {}
+    only: tuple[str, ...] = ()
+    fresh: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,14 +14,17 @@ from stretto import prompts
 from stretto.aside import Aside
 from stretto.errors import ConfigError, TaskError
 from stretto.ids import new_ulid
-from stretto.limits import check_numbers, check_prices, settled
+from stretto.limits import check_memory, check_numbers, check_prices, settled
 from stretto.models.providers import KNOWN, UNTOLD, Provider, split_model
 from stretto.models.simulator import Simulator
+from stretto.opening import New, Setting, forecast
+from stretto.plan.given import AnyPlan, given_plan
 from stretto.pool import AnyProvider, Pool
-from stretto.run_stream import RunStream, Setting
+from stretto.rerun import Forecast, Rerun
+from stretto.run_stream import RunStream
 from stretto.runs import Run
 from stretto.text import clean
-from stretto.types import Definition, Limits, Price, Role, RoleName
+from stretto.types import Definition, Limits, Memory, Price, Role, RoleName
 
 
 class Workflow:
@@ -30,7 +33,8 @@ class Workflow:
     `workers` maps subtask types to roles. Without a `synthesizer` the results themselves are the answer. `providers`
     adds providers by name, or replaces known ones; `prices` says what models cost (known ones are looked up with the
     extra `stretto[prices]`), None is unknown. `store` is the file in which runs are kept, so that they can be resumed;
-    without one nothing is written. `jitter` draws a number between two: a seeded one makes simulated runs repeatable.
+    without one nothing is written. `memory` says what is kept there, and which recorded replies are reused. `jitter`
+    draws a number between two: a seeded one makes simulated runs repeatable.
     Raises `ConfigError` for whatever cannot work, before anything is asked.
     """
 
@@ -44,6 +48,7 @@ class Workflow:
         providers: Mapping[str, AnyProvider] | None = None,
         prices: Mapping[str, Price | None] | None = None,
         store: str | Path | None = None,
+        memory: Memory | None = None,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self.definition = Definition(
@@ -51,6 +56,7 @@ class Workflow:
             {name: _role(worker) for name, worker in workers.items()},
             None if synthesizer is None else _role(synthesizer),
             settled(limits or Limits()),
+            memory or Memory(),
         )
         self.providers: dict[str, AnyProvider] = {**KNOWN, "sim": Simulator(), **(providers or {})}
         self.prices = dict(prices or {})
@@ -58,21 +64,65 @@ class Workflow:
         self.jitter = jitter
         self.store = None if store is None else Path(store)
         _check(self.definition, self.providers)
+        check_memory(self.definition.memory)
+        if self.definition.memory.reuse == "store" and self.store is None:
+            raise ConfigError('memory.reuse: "store" needs a store; give the workflow one (store=…)')
         self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
 
-    def stream(self, task: str) -> RunStream:
-        """A new run of this task: `async with workflow.stream(task) as events: async for event in events: …`."""
-        if not isinstance(task, str):
-            raise TaskError(f"a task is a text, not {type(task).__name__}")
-        if not task.strip():
-            raise TaskError("the task is empty; say what is to be done")
-        return RunStream(self._setting(), new_ulid(), clean(task))
+    def stream(self, task: str, *, plan: AnyPlan | None = None, fresh: bool = False) -> RunStream:
+        """A new run of this task: `async with workflow.stream(task) as events: async for event in events: …`.
+
+        `plan`: carry out this one (a `Plan`, or data in the form of a plan) and ask for none. `fresh`: no reply that
+        another run has recorded answers a call, whatever `memory` says.
+        """
+        given = None if plan is None else given_plan(plan, self.definition)
+        return RunStream(self._setting(), new_ulid(), New(_checked(task), given, fresh))
+
+    def plan(self, task: str) -> RunStream:
+        """A run that ends with its plan (`run.plan`), to be looked at or edited; `resume` carries it out."""
+        return RunStream(self._setting(), new_ulid(), New(_checked(task)), plan_only=True)
+
+    def rerun(
+        self,
+        run: str,
+        *,
+        plan: AnyPlan | None = None,
+        only: Sequence[str] = (),
+        fresh: Sequence[str] = (),
+    ) -> RunStream:
+        """A new run of the task of an earlier one, with this definition: only what has changed is asked.
+
+        `plan`: carry out this one. `only`: compute these subtasks of the earlier run's plan (or the given one), and
+        take the results of all others as they were. `fresh`: ask these anew though nothing has changed about them: ids
+        of subtasks, `orchestrator`, `synthesizer`.
+        """
+        if self.store is None:
+            raise ConfigError("a run can only be rerun from a store; give the workflow one (store=…)")
+        given = None if plan is None else given_plan(plan, self.definition)
+        return RunStream(self._setting(), new_ulid(), Rerun(run, given, tuple(only), tuple(fresh)))
 
     def resume(self, run: str) -> RunStream:
         """Go on with a run of this workflow's store, with this definition; what is complete is not asked again."""
         if self.store is None:
             raise ConfigError("a run can only be resumed from a store; give the workflow one (store=…)")
         return RunStream(self._setting(), run, None)
+
+    async def explain(
+        self,
+        run: str,
+        *,
+        plan: AnyPlan | None = None,
+        only: Sequence[str] = (),
+        fresh: Sequence[str] = (),
+    ) -> list[Forecast]:
+        """What `rerun` with these would reuse, what it would ask and why, and what that would cost; nothing is sent."""
+        if self.store is None:
+            raise ConfigError("a run can only be rerun from a store; give the workflow one (store=…)")
+        given = None if plan is None else given_plan(plan, self.definition)
+        async with self.pool as pool:
+            pool.look_up_prices(self.models)
+            prices = {model: await pool.prices.of(model) for model in self.models}
+        return forecast(Rerun(run, given, tuple(only), tuple(fresh)), self.definition, self.store, prices)
 
     async def run(self, task: str) -> Run:
         """The finished run; raises what made an answer impossible."""
@@ -123,6 +173,14 @@ class Workflow:
             store=self.store,
             jitter=self.jitter,
         )
+
+
+def _checked(task: str) -> str:
+    if not isinstance(task, str):
+        raise TaskError(f"a task is a text, not {type(task).__name__}")
+    if not task.strip():
+        raise TaskError("the task is empty; say what is to be done")
+    return clean(task)
 
 
 def _role(role: Role | str) -> Role:

@@ -3,12 +3,13 @@
 import asyncio
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
+from msgspec import Struct
 from platformdirs import user_config_path, user_state_path
 
 from stretto.cli.help import option
@@ -21,13 +22,15 @@ from stretto.config import (
     read_file,
     read_preset,
     read_workflow,
+    recorded_providers,
+    recorded_roles,
     seconds,
     share,
 )
 from stretto.errors import ConfigError
 from stretto.models import discovery
 from stretto.models.providers import KNOWN, Provider, from_environment, variable
-from stretto.types import Limits
+from stretto.types import Limits, Memory
 from stretto.workflow import Workflow
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,8 +38,8 @@ _DEFAULT = Limits()
 
 
 def workflow_options(command: F) -> F:
-    """-w, -m, --store and a flag for every limit."""
-    return _with(command, (_workflow, _model, store_option, *_limits()))
+    """-w, -m, --store and a flag for every limit and for what is remembered."""
+    return _with(command, (_workflow, _model, store_option, *_limits(), *_memory()))
 
 
 def store_option(command: F) -> F:
@@ -47,6 +50,28 @@ def store_option(command: F) -> F:
         envvar="STRETTO_STORE",
         metavar="FILE",
         help="Where runs are kept.  [default: $STRETTO_STORE, else the user's state folder]",
+    )(command)
+
+
+def task_options(command: F) -> F:
+    """TASK and -f."""
+    file = option(
+        "-f",
+        "--file",
+        type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+        metavar="FILE",
+        help="Read the task from a file.",
+    )
+    return _with(command, (click.argument("task", required=False), file))
+
+
+def plan_option(command: F) -> F:
+    """--plan."""
+    return option(
+        "--plan",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Carry out the plan in this file, as `stretto plan` writes it; none is asked for.",
     )(command)
 
 
@@ -138,6 +163,32 @@ def _limits() -> list[Callable[[F], F]]:
     ]
 
 
+def _memory() -> list[Callable[[F], F]]:
+    """A flag for everything that `[memory]` says."""
+    heading = "Memory"
+    return [
+        option(
+            "--reuse",
+            type=click.Choice(["run", "store", "off"]),
+            section=heading,
+            help="Recorded replies that answer a call: the run's own, any of the store, or none.  [default: run]",
+        ),
+        option(
+            "--reuse-sampled",
+            is_flag=True,
+            default=None,
+            section=heading,
+            help="With --reuse store, calls with a temperature above 0, too.",
+        ),
+        option(
+            "--record",
+            type=click.Choice(["all", "usage"]),
+            section=heading,
+            help="usage: no prompts, and replies and results only until the run is finished.  [default: all]",
+        ),
+    ]
+
+
 def _amount(read: Callable[[str, str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
     """Reads a flag's value; nothing of something is an error."""
 
@@ -218,7 +269,11 @@ def chosen_models(models: Sequence[str], *, environment: bool = True) -> dict[st
 
 def limit_flags(flags: dict[str, Any]) -> dict[str, Any]:
     """The limits that were given as flags."""
-    return {key: flags[key] for key in Limits.__struct_fields__ if flags.get(key) is not None}
+    return _given(flags, Limits)
+
+
+def _given(flags: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:
+    return {key: flags[key] for key in kind.__struct_fields__ if flags.get(key) is not None}
 
 
 def build(
@@ -233,13 +288,22 @@ def build(
     if configuration.models_missing(models):
         default = _default_model(configuration)
         say(f"{default.model}, because {default.by}; -m names another")
-    return configuration.workflow(models=models, default=default, limits=limit_flags(flags), store=store)
+    return configuration.workflow(
+        models=models, default=default, limits=limit_flags(flags), memory=_given(flags, Memory), store=store
+    )
 
 
 def configured(named: str | None) -> Configuration:
     """The configuration for a new run."""
     explicit, usual = layers(named)
     return Configuration([*explicit, *usual, read_preset("general")])
+
+
+def recorded(run: str, before: Mapping[str, Any], named: str | None) -> Configuration:
+    """The configuration for a run that goes on or is run again: what -w names, else as it was started."""
+    explicit, usual = layers(named)
+    known = [*explicit, recorded_roles(run, before), *usual]
+    return Configuration([*known, recorded_providers(run, before, Configuration(known).providers())])
 
 
 def _default_model(configuration: Configuration) -> Choice:

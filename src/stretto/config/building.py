@@ -7,10 +7,10 @@ from typing import Any
 from msgspec import Struct
 
 from stretto.config.reading import Source
-from stretto.config.values import limits_of, nearest, price_of, prompt_path, provider_of, role_of
+from stretto.config.values import convert, limits_of, nearest, price_of, prompt_path, provider_of, role_of
 from stretto.errors import ConfigError
 from stretto.pool import AnyProvider
-from stretto.types import Limits, Price, Role
+from stretto.types import Memory, Price, Role
 from stretto.workflow import Workflow
 
 
@@ -36,8 +36,8 @@ class _Part(Struct, frozen=True):
 class Configuration:
     """Layers of configuration, the most specific first.
 
-    `[providers]`, `[prices]` and `[limits]` merge key by key; orchestrator, workers and synthesizer come whole from the
-    most specific layer that has any of them.
+    `[providers]`, `[prices]`, `[limits]` and `[memory]` merge key by key; orchestrator, workers and synthesizer come
+    whole from the most specific layer that has any of them.
     """
 
     def __init__(self, layers: Sequence[Source]) -> None:
@@ -73,12 +73,13 @@ class Configuration:
         models: Mapping[str | None, Choice],
         default: Choice | None = None,
         limits: Mapping[str, Any] | None = None,
+        memory: Mapping[str, Any] | None = None,
         store: Path | None = None,
     ) -> Workflow:
         """The workflow.
 
-        `models` is what `-m` says by role (None: all of them), `default` serves roles without any model, `limits` are
-        flags. Raises `ConfigError` naming the file or flag that cannot work.
+        `models` is what `-m` says by role (None: all of them), `default` serves roles without any model, `limits`
+        and `memory` are flags. Raises `ConfigError` naming the file or flag that cannot work.
         """
         layer, parts = self._role_layer(), list(self._parts())
         _check_names(models, parts)
@@ -100,7 +101,8 @@ class Configuration:
                 roles["orchestrator"],
                 {name: roles[_worker(name)] for name in layer.table["workers"]},
                 roles.get("synthesizer"),
-                limits=self._limits(limits or {}),
+                limits=limits_of({**self._merged("limits"), **(limits or {})}, "limits"),
+                memory=convert({**self._merged("memory"), **(memory or {})}, Memory, "memory"),
                 providers=self.providers(),
                 prices=self.prices(),
                 store=store,
@@ -108,12 +110,12 @@ class Configuration:
         except ConfigError as error:
             raise _located(error, origins) from error
 
-    def _limits(self, flags: Mapping[str, Any]) -> Limits:
-        """Flags over the layers over the defaults."""
+    def _merged(self, section: str) -> dict[str, Any]:
+        """What the layers say in a section."""
         merged: dict[str, Any] = {}
         for layer in reversed(self._layers):
-            merged |= layer.table.get("limits", {})
-        return limits_of({**merged, **flags}, "limits")
+            merged |= layer.table.get(section, {})
+        return merged
 
     def _limit_origins(self) -> dict[str, str]:
         return {

@@ -12,9 +12,9 @@ from stretto.config.values import convert, limits_of, nearest, price_of, prompt_
 from stretto.errors import ConfigError
 from stretto.models.providers import KNOWN, Provider
 from stretto.models.simulator import Simulator
-from stretto.types import Limits, Price, Role
+from stretto.types import Limits, Memory, Price, Role
 
-_SECTIONS = ("orchestrator", "workers", "synthesizer", "limits", "providers", "prices")
+_SECTIONS = ("orchestrator", "workers", "synthesizer", "limits", "memory", "providers", "prices")
 _PRICE_KEYS = tuple(key for key in Price.__struct_fields__ if key != "above")
 _ROLE_KEYS = (*Role.__struct_fields__, "prompt_file")
 
@@ -77,6 +77,9 @@ def _checked(source: Source) -> Source:
     limits = _table(table.get("limits", {}), f"{source.name}: limits")
     _check_keys(limits, Limits.__struct_fields__, f"{source.name}: limits.")
     limits_of(limits, f"{source.name}: limits")
+    memory = _table(table.get("memory", {}), f"{source.name}: memory")
+    _check_keys(memory, Memory.__struct_fields__, f"{source.name}: memory.")
+    convert(memory, Memory, f"{source.name}: memory")
     for model, price in _section(source, "prices"):
         place = f'{source.name}: prices."{model}"'
         _check_keys(_table(price, place), _PRICE_KEYS, f"{place}.")

@@ -1,4 +1,4 @@
-"""Making calls: a role and a prompt become a request, the request becomes a call, and the call leaves its events."""
+"""Making calls: a request becomes a call, and the call leaves its events."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -15,13 +15,7 @@ from stretto.engine.ledger import Ledger
 from stretto.errors import CallError, StrettoError
 from stretto.policies.account import Account
 from stretto.store.journal import Journal
-from stretto.types import Message, Request, Role, RoleName
-
-
-def request_for(role: Role, prompt: str) -> Request:
-    """What a role's model is asked with this prompt."""
-    system = (Message("system", role.system),) if role.system else ()
-    return Request(role.models[0], (*system, Message("user", prompt)), role.options)
+from stretto.types import Request, Role, RoleName
 
 
 class Errand(Struct, frozen=True):

@@ -1,30 +1,29 @@
 """The spine: plan, dispatch, collect, synthesize."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 
 from stretto import events as e
 from stretto import prompts
-from stretto.calls import KEPT, SHORTENED, Model, Transcript
-from stretto.engine.caller import Caller, Errand, request_for
+from stretto.calls import KEPT, Model, Transcript
+from stretto.engine.caller import Caller, Errand
 from stretto.engine.deadline import Deadline
 from stretto.engine.planning import Planning
+from stretto.engine.requests import answer_request, direct_request, role_of, worker_request
+from stretto.engine.results import CUT, lacking, result_of
 from stretto.engine.urgencies import Urgencies
 from stretto.errors import BudgetError, CallError, DeadlineError, StrettoError, WorkError
-from stretto.plan.book import worker_for
 from stretto.policies.account import Account
 from stretto.policies.estimate import most_output
 from stretto.runs import coverage_of
 from stretto.store.journal import Journal
-from stretto.types import AnswerState, Definition, Reply, Request, Result, Role, Subtask
+from stretto.types import AnswerState, Definition, Request, Result, Role, Subtask
 
+PLANNED = "only its plan was asked for"
+"""Why a run ends that has a plan and was to have no more."""
 _UNPAID = "the budget does not allow for it"
 """Why a subtask is skipped: in the same words in every execution, for it becomes a part of a prompt."""
-_CUT = {
-    "length": "the reply met its token limit; raise max_tokens of this worker",
-    SHORTENED: "the budget allowed for no longer reply",
-}
 
 Answer = tuple[str, AnswerState]
 """A text, and whether it is whole."""
@@ -33,8 +32,9 @@ Answer = tuple[str, AnswerState]
 class Execution:
     """One execution of a run: `execute` carries it from wherever its journal stands to the answer.
 
-    `model` gives the model of a role, policies included, which pay from `account`; `replies` holds the complete replies
-    this run has already, by fingerprint. Every fact goes through `journal`.
+    `model` gives the model of a role, policies included, which pay from `account`; `replies`: the fingerprints of the
+    complete replies that this run has already; `given`: results of subtasks that are not computed. Every fact goes
+    through `journal`.
     """
 
     def __init__(
@@ -43,10 +43,13 @@ class Execution:
         journal: Journal,
         model: Callable[[Role], Model],
         account: Account,
-        replies: Mapping[str, Reply],
+        replies: Container[str],
+        given: Mapping[str, Result] | None = None,
     ) -> None:
         self._definition = definition
         self._task = journal.run.task
+        self._samples = journal.run.basis.samples
+        self._given = given or {}
         self._journal = journal
         self._account = account
         self._deadline = _deadline(definition)
@@ -72,6 +75,20 @@ class Execution:
         self._journal.append(
             e.RunFinished(answer=answer, usage=fold.usage, cost=fold.cost, saved=fold.saved, coverage=coverage)
         )
+        await self._journal.settled()
+
+    async def plan(self) -> None:
+        """From the task to its plan; to execute the run is to go on with it."""
+        try:
+            async with self._working(), aclosing(self._plan.subtasks()) as plan:
+                async for _ in plan:
+                    pass
+        except TimeoutError:
+            raise DeadlineError(self._late("before the plan was whole")) from None
+        finally:
+            if self._deadline:
+                self._deadline.close()
+        self._journal.append(e.RunInterrupted(reason=PLANNED))
         await self._journal.settled()
 
     async def _dispatch(self, workers: asyncio.TaskGroup) -> None:
@@ -108,15 +125,17 @@ class Execution:
         return result
 
     async def _result(self, subtask: Subtask, transcript: Transcript) -> Result:
+        if subtask.id in self._given:
+            return self._given[subtask.id]
         if refusal := self._plan.book.refusal(subtask):
             return Result(subtask.id, "failed", error=refusal)
         needed = [(self._plan.book[need], await asyncio.shield(self._performing[need])) for need in subtask.needs]
         for need, result in needed:
             if result.outcome != "done":
-                return Result(subtask.id, "skipped", error=f"it needs {need.id!r}, which is {result.outcome}")
+                return lacking(subtask.id, need.id, result)
         self._journal.append(e.SubtaskStarted(subtask=subtask.id))
-        role = self._definition.workers[worker_for(subtask.type, self._definition.workers) or subtask.type]
-        request = request_for(role, prompts.worker_prompt(role, self._task, subtask, needed))
+        role = role_of(self._definition, subtask)
+        request = worker_request(self._definition, self._task, subtask, needed, self._samples.get(subtask.id, 0))
         errand = Errand("worker", self._urgencies.of(subtask.id), subtask.id, subtask.value)
         try:
             finish = await self._caller.collect(errand, role, request, transcript)
@@ -127,11 +146,7 @@ class Execution:
         except CallError as error:
             self._errors.append(error)
             return Result(subtask.id, "failed", error=str(error))
-        if finish in _CUT:
-            return Result(subtask.id, "truncated", transcript.text, _CUT[finish])
-        if finish not in KEPT:
-            return Result(subtask.id, "failed", error=f"the model stopped with finish reason {finish!r}")
-        return Result(subtask.id, "done", transcript.text)
+        return result_of(subtask.id, finish, transcript.text)
 
     def _cut(self, subtask: Subtask, transcript: Transcript) -> Result:
         """What there is of a subtask when the deadline comes."""
@@ -143,19 +158,17 @@ class Execution:
 
     async def _answer(self, results: Mapping[str, Result]) -> Answer:
         """The answer, shown while it is written."""
-        subtasks = self._plan.book.subtasks
-        role = self._definition.synthesizer
+        definition, subtasks, plan = self._definition, self._plan.book.subtasks, self._plan.state or "complete"
+        role, sample = definition.synthesizer, self._samples.get("synthesizer", 0)
         if not subtasks:
-            role = role or self._definition.orchestrator
-            return await self._speak(role, request_for(role, self._task))
+            return await self._speak(role or definition.orchestrator, direct_request(definition, self._task, sample))
         if not any(result.outcome == "done" or result.text for result in results.values()):
             raise self._no_results(results)
-        text = prompts.results_text(subtasks, results, self._plan.state or "complete")
-        if role is None:
+        text = prompts.results_text(subtasks, results, plan)
+        request = answer_request(definition, self._task, subtasks, results, plan, sample)
+        if role is None or request is None:
             self._journal.append(e.AnswerDelta(text=text.strip()))
             return text.strip(), "complete"
-        values = {"task": self._task, "worker_responses": text}
-        request = request_for(role, prompts.fill(prompts.template("synthesizer", role.prompt), values))
         try:
             return await self._speak(role, request)
         except BudgetError as error:
@@ -181,7 +194,7 @@ class Execution:
             raise CallError(f"{request.model}: the answer stopped with finish reason {finish!r}")
         if not text.strip():
             raise CallError(f"{request.model}: the answer has no text before its token limit; raise its max_tokens")
-        return text, "truncated" if finish in _CUT else "complete"
+        return text, "truncated" if finish in CUT else "complete"
 
     def _no_results(self, results: Mapping[str, Result]) -> StrettoError:
         """Nothing has a result: say why, each reason once."""

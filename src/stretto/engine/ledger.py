@@ -40,14 +40,14 @@ class Ledger:
             case Notice(event):
                 self._journal.append(event)
             case Done():
-                reply = None if chunk.reused or chunk.finish not in KEPT else self._transcript.reply(chunk)
                 self.finish(
-                    reply,
+                    self._record(chunk),
                     finish=chunk.finish,
                     usage=chunk.usage,
                     answered_by=chunk.model,
                     request_id=chunk.request_id,
                     reused=chunk.reused,
+                    origin=chunk.origin,
                     simulated=chunk.simulated,
                     asked=chunk.asked,
                 )
@@ -62,6 +62,11 @@ class Ledger:
         )
         self._journal.append(event, request=self._call.request)
 
+    def _record(self, done: Done) -> Reply | None:
+        """What is to be recorded of a reply: nothing if it is in the log of this run, or was never whole."""
+        known = done.reused and done.origin is None
+        return None if known or done.finish not in KEPT else self._transcript.reply(done)
+
     def finish(self, reply: Reply | None = None, **facts: Any) -> None:
         """Log the end of the call, once."""
         if not self._finished:
@@ -75,7 +80,9 @@ class Ledger:
                 lost=bill.lost,
                 **facts,
             )
-            self._journal.append(event, reply=reply)
+            # Of a reply from another run the log says here what was asked: it has no `call_started`.
+            asked = self._call.request if reply and event.origin else None
+            self._journal.append(event, request=asked, reply=reply)
 
     def stop(self) -> None:
         """Log that the call was given up, if it was ever sent."""

@@ -1,21 +1,21 @@
 """Reading the plan while it is written, and asking once for the rest of one that did not arrive whole."""
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Container, Iterator
 from contextlib import aclosing
 
 from msgspec.structs import replace
 
 from stretto import events as e
-from stretto import prompts
 from stretto.calls import Done, Restarted, Text, Transcript, fingerprint
-from stretto.engine.caller import Caller, Errand, request_for
+from stretto.engine.caller import Caller, Errand
+from stretto.engine.requests import plan_request, rest_of_plan
 from stretto.engine.urgencies import Urgencies
 from stretto.errors import CallError, PlanError
-from stretto.plan.book import PlanBook, plan_schema, rest_request
+from stretto.plan.book import PlanBook
 from stretto.plan.item import Broken, Draft
 from stretto.plan.reader import PlanReader
 from stretto.store.journal import Journal
-from stretto.types import Definition, Message, PlanState, Reply, Request, Subtask
+from stretto.types import Definition, PlanState, Request, Subtask
 
 _REMARKED = 20  # unreadable entries that get a remark each
 
@@ -33,7 +33,7 @@ class Planning:
         journal: Journal,
         caller: Caller,
         urgencies: Urgencies,
-        replies: Mapping[str, Reply],
+        replies: Container[str],
     ) -> None:
         before = journal.run
         self._errand = Errand("orchestrator", urgencies.of_role("orchestrator"))
@@ -44,6 +44,7 @@ class Planning:
         self._replies = replies
         self._analysis = ""
         self._remarks: list[str] = []
+        self._basis = before.basis
         self._unread = 0  # entries of the plan that are no subtasks
         self.book = PlanBook(definition.workers, definition.limits.max_subtasks, before.plan.subtasks)
         # What was missing of it then (a deadline may have come) is asked for now.
@@ -54,6 +55,12 @@ class Planning:
         for subtask in self.book.subtasks:
             yield subtask
         if self.state is not None:
+            return
+        if (given := self._basis.plan) is not None:
+            for subtask in given.subtasks[len(self.book.subtasks) :]:
+                yield self._add(Draft(subtask.type, subtask.description, subtask.id, subtask.needs, subtask.value))
+            self.state, self._analysis = given.state, given.analysis
+            self._finish()
             return
         for request in self._requests():
             async with aclosing(self._read(request)) as subtasks:
@@ -82,30 +89,20 @@ class Planning:
 
     def _requests(self) -> Iterator[Request]:
         """What the orchestrator is asked: for its plan; then, if it is not whole, once for the rest of it."""
-        request = self._request()
+        request = plan_request(self._definition, self._task, self._basis.samples.get("orchestrator", 0))
         if not self.book.subtasks or fingerprint(request) in self._replies:
             yield request
         if self.state is None:
-            rest = Message("user", rest_request(self.book.subtasks))
-            request = replace(request, messages=(*request.messages, rest))
-            again = fingerprint(request) in self._replies
+            rest = rest_of_plan(request, self.book.subtasks)
+            again = fingerprint(rest) in self._replies
             unread, known = self._unread, len(self.book.subtasks)
-            yield request
+            yield rest
             if self.state == "complete" and len(self.book.subtasks) - known < unread:
                 self.state = "incomplete"
                 self._remarks.append(f"{unread} entries could not be read, and the repair did not bring them all")
             if again and self.state is None and not self.book.subtasks:
                 # An earlier execution ended on just these replies; to read them once more would change nothing.
-                yield replace(self._request(), sample=self._journal.run.executions)
-
-    def _request(self) -> Request:
-        role, workers = self._definition.orchestrator, self._definition.workers
-        most = self._definition.limits.max_subtasks
-        values = {"task": self._task, "workers": prompts.worker_lines(workers), "max_subtasks": str(most)}
-        prompt = prompts.fill(prompts.template("orchestrator", role.prompt), values)
-        return replace(
-            request_for(role, prompt), schema=plan_schema(workers, most, ranked=_is_limited(self._definition))
-        )
+                yield replace(request, sample=request.sample + self._journal.run.executions)
 
     async def _read(  # noqa: C901 - whatever can happen to a plan while it is read stands here in its order
         self, request: Request
@@ -158,7 +155,10 @@ class Planning:
             self.state = "bounded"
             self._remarks.append(f"the plan is longer than max_subtasks = {self._definition.limits.max_subtasks}")
             return None
-        subtask, remark = self.book.take(item)
+        return self._add(item)
+
+    def _add(self, draft: Draft) -> Subtask:
+        subtask, remark = self.book.take(draft)
         self._journal.append(
             e.SubtaskPlanned(
                 subtask=subtask.id,
@@ -170,11 +170,6 @@ class Planning:
             )
         )
         return subtask
-
-
-def _is_limited(definition: Definition) -> bool:
-    """Whether subtasks may have to be given up, so that it matters what each is worth."""
-    return definition.limits.budget is not None or definition.limits.tokens is not None
 
 
 def _remark(broken: Broken) -> str:

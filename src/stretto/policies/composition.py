@@ -1,8 +1,7 @@
 """The policies of one run, one inside the other, around the models that are shared."""
 
-import asyncio
 import random
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -13,10 +12,10 @@ from stretto.policies.budget import Budget
 from stretto.policies.fallback import Fallback
 from stretto.policies.hedge import Hedge
 from stretto.policies.latency import Latencies
-from stretto.policies.memo import Memo
+from stretto.policies.memo import Memo, Replies
 from stretto.policies.prices import Prices
 from stretto.policies.retry import Retry
-from stretto.types import Limits, Reply, Role
+from stretto.types import Limits, Role
 
 
 class Opened(Struct, frozen=True):
@@ -35,8 +34,8 @@ class Opened(Struct, frozen=True):
 class Composition:
     """Gives a run the model of a role: `Memo(Hedge(Fallback(Retry(Breaker(Budget(model))))))`.
 
-    `opened` gives what is shared of a model as written. `replies` holds the complete replies of the run by fingerprint,
-    and takes in new ones. `jitter` draws a number between two: how long to wait before a call is asked again.
+    `opened` gives what is shared of a model as written. `replies` holds what calls of the run may be answered from, and
+    takes in new ones. `jitter` draws a number between two: how long to wait before a call is asked again.
     """
 
     def __init__(
@@ -45,7 +44,7 @@ class Composition:
         limits: Limits,
         account: Account,
         prices: Prices,
-        replies: MutableMapping[str, Reply],
+        replies: Replies,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._opened = opened
@@ -54,7 +53,6 @@ class Composition:
         self._prices = prices
         self._replies = replies
         self._jitter = jitter
-        self._asking: dict[str, asyncio.Event] = {}
         self._composed: dict[tuple[str, ...], Model] = {}
 
     def model(self, role: Role) -> Model:
@@ -66,7 +64,7 @@ class Composition:
             model: Model = Fallback(choices, self._cheaper)
             if self._limits.hedge:
                 model = Hedge(model, first.latencies, first.spare, self._account)
-            self._composed[names] = Memo(model, self._replies, self._asking)
+            self._composed[names] = Memo(model, self._replies)
         return self._composed[names]
 
     def _choice(self, opened: Opened, *, guards: bool) -> Model:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import msgspec
 
-from stretto.calls import SHORTENED
+from stretto.calls import lasting
 from stretto.store.schema import PATIENCE, connect, explain
 from stretto.store.sums import record_is_whole
 from stretto.types import Reply
@@ -19,15 +19,6 @@ SELECT run, seq, fingerprint, record_sum, request, reply FROM events
 WHERE fingerprint = ? AND reply IS NOT NULL ORDER BY rowid DESC LIMIT ? OFFSET ?
 """
 _AT_ONCE = 16  # replies looked at in one go once the newest was no good
-
-
-class _Asked(msgspec.Struct, frozen=True):
-    """Whether it was a fallback that answered."""
-
-    asked: str | None = None
-
-
-_asked = msgspec.json.Decoder(_Asked)
 
 
 class Recall:
@@ -73,6 +64,6 @@ def _undegraded(reply: bytes) -> Reply | None:
     """The reply, if it is what was asked for in full, and can be read."""
     try:
         found = _reply.decode(reply)
-        return None if found.finish == SHORTENED or _asked.decode(reply).asked is not None else found
     except msgspec.MsgspecError:  # it was damaged already when it got its checksum
         return None
+    return found if lasting(found) else None

@@ -91,10 +91,14 @@ class Store:
                 found[row.fingerprint] = Record(row.request or before.request, row.reply or before.reply)
         return found
 
-    def replies(self, run: str) -> dict[str, Reply]:
-        """The complete replies of a run by fingerprint; one that is damaged is told, and not there."""
+    def replies(self, run: str) -> dict[str, list[Reply]]:
+        """The complete replies of a run by fingerprint, oldest first; one that is damaged is told, and not there."""
+        replies: dict[str, list[Reply]] = {}
         with self._reading() as db:
-            return {row.fingerprint: row.reply for row in self._whole_records(db, run) if row.reply is not None}
+            for row in self._whole_records(db, run):
+                if row.reply is not None:
+                    replies.setdefault(row.fingerprint, []).append(row.reply)
+        return replies
 
     @contextmanager
     def carrying(self, run: str) -> Iterator[None]:

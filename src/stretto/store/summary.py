@@ -44,11 +44,11 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 def summary_of(events: Sequence[AnyEvent]) -> Summary:
     """A log in a few words."""
-    return summary(fold(events), events[0], len(events))
+    return summary(fold(events), len(events))
 
 
-def summary(run: Run, started: AnyEvent | None, events: int) -> Summary:
-    """A run in a few words; `started` is its first event, `events` the number of them."""
+def summary(run: Run, events: int) -> Summary:
+    """A run in a few words, after so many events."""
     return Summary(
         run=run.id,
         status=run.status,
@@ -57,7 +57,7 @@ def summary(run: Run, started: AnyEvent | None, events: int) -> Summary:
         last_at=run.last_at,
         task=clean(run.task),
         simulated=run.simulated,
-        origin=getattr(started, "origin", None),
+        origin=run.basis.origin,
         subtasks=len(run.plan.subtasks),
         done=run.coverage.counts.get("done", 0),
         missing=len(run.coverage.missing),

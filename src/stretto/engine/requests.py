@@ -1,0 +1,69 @@
+"""What each role is asked: the definition of a workflow and what there is so far become requests.
+
+Nothing else may enter one: the same definition, task and results make the same request in every execution, which is how
+a recorded reply is found again.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec.structs import replace
+
+from stretto import prompts
+from stretto.plan.book import plan_schema, rest_request, worker_for
+from stretto.types import Definition, Message, PlanState, Request, Result, Role, Subtask
+
+
+def request_for(role: Role, prompt: str, sample: int = 0) -> Request:
+    """What a role's model is asked with this prompt."""
+    system = (Message("system", role.system),) if role.system else ()
+    return Request(role.models[0], (*system, Message("user", prompt)), role.options, sample=sample)
+
+
+def plan_request(definition: Definition, task: str, sample: int = 0) -> Request:
+    """What the orchestrator is asked for its plan."""
+    role, workers, limits = definition.orchestrator, definition.workers, definition.limits
+    most = limits.max_subtasks
+    values = {"task": task, "workers": prompts.worker_lines(workers), "max_subtasks": str(most)}
+    prompt = prompts.fill(prompts.template("orchestrator", role.prompt), values)
+    # Where subtasks may have to be given up it matters what each is worth.
+    ranked = limits.budget is not None or limits.tokens is not None
+    return replace(request_for(role, prompt, sample), schema=plan_schema(workers, most, ranked=ranked))
+
+
+def rest_of_plan(request: Request, planned: Sequence[Subtask]) -> Request:
+    """What the orchestrator is asked when the reply to `request` was not whole and these subtasks came of it."""
+    return replace(request, messages=(*request.messages, Message("user", rest_request(planned))))
+
+
+def role_of(definition: Definition, subtask: Subtask) -> Role:
+    """The worker that does a subtask, if any does."""
+    return definition.workers[worker_for(subtask.type, definition.workers) or subtask.type]
+
+
+def worker_request(
+    definition: Definition, task: str, subtask: Subtask, needed: Sequence[tuple[Subtask, Result]], sample: int = 0
+) -> Request:
+    """What a worker is asked, with the results its subtask builds on."""
+    role = role_of(definition, subtask)
+    return request_for(role, prompts.worker_prompt(role, task, subtask, needed), sample)
+
+
+def answer_request(
+    definition: Definition,
+    task: str,
+    subtasks: Sequence[Subtask],
+    results: Mapping[str, Result],
+    plan: PlanState,
+    sample: int = 0,
+) -> Request | None:
+    """What the synthesizer is asked, with every result; without a synthesizer nothing is."""
+    role = definition.synthesizer
+    if role is None:
+        return None
+    values = {"task": task, "worker_responses": prompts.results_text(subtasks, results, plan)}
+    return request_for(role, prompts.fill(prompts.template("synthesizer", role.prompt), values), sample)
+
+
+def direct_request(definition: Definition, task: str, sample: int = 0) -> Request:
+    """What is asked where the plan has no subtasks: the task itself, of who would write the answer."""
+    return request_for(definition.synthesizer or definition.orchestrator, task, sample)

@@ -1,0 +1,100 @@
+"""A plan that somebody gives, from a file or from Python: read strictly, because who wrote it can mend it."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from stretto.errors import TaskError
+from stretto.plan.book import worker_for
+from stretto.text import clean
+from stretto.types import Definition, Plan, Role, Subtask
+
+
+class _Line(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    id: str | None = None
+    type: str
+    description: str
+    needs: tuple[str, ...] = ()
+    value: float | None = None
+
+
+class PlanFile(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """A plan as a file holds it: the orchestrator's own form, and the task it is for."""
+
+    task: str | None = None
+    analysis: str = ""
+    tasks: list[_Line]
+
+
+AnyPlan = Plan | PlanFile | Mapping[str, Any]
+"""A plan as it may be given: as data, in the orchestrator's form."""
+
+
+def read_plan(text: bytes, place: str) -> PlanFile:
+    """The plan in a file; raises `TaskError` naming the place that is wrong."""
+    try:
+        return msgspec.json.decode(text, type=PlanFile)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise TaskError(f"{place}: no plan: {_where(str(error))}; `stretto plan TASK` writes one") from error
+
+
+def write_plan(task: str, plan: Plan) -> bytes:
+    """The file that `read_plan` reads, for people to edit."""
+    file = PlanFile(task=task, analysis=plan.analysis, tasks=_lines(plan))
+    return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
+
+
+def _lines(plan: Plan) -> list[_Line]:
+    return [msgspec.convert(subtask, _Line, from_attributes=True) for subtask in plan.subtasks]
+
+
+def given_plan(plan: AnyPlan, definition: Definition, place: str = "plan") -> Plan:
+    """A plan that this workflow can carry out; raises `TaskError` naming the place that is wrong."""
+    if isinstance(plan, Plan):
+        file = PlanFile(analysis=plan.analysis, tasks=_lines(plan))
+    elif isinstance(plan, PlanFile):
+        file = plan
+    else:
+        try:
+            file = msgspec.convert(plan, PlanFile)
+        except msgspec.ValidationError as error:
+            raise TaskError(f"{place}: no plan: {_where(str(error))}") from error
+    most = definition.limits.max_subtasks
+    if not file.tasks:
+        raise TaskError(f"{place}: a plan without subtasks; write some under tasks, or leave the plan out")
+    if len(file.tasks) > most:
+        raise TaskError(f"{place}: {len(file.tasks)} subtasks, but max_subtasks is {most}; raise it, or drop some")
+    return Plan(_subtasks(file, definition.workers, place), "complete", clean(file.analysis))
+
+
+def _subtasks(file: PlanFile, workers: Mapping[str, Role], place: str) -> tuple[Subtask, ...]:
+    subtasks: dict[str, Subtask] = {}
+    for number, line in enumerate(file.tasks, 1):
+        where = f"{place}: tasks[{number - 1}]"
+        id_ = clean((line.id or "").strip()) or f"t{number}"
+        if id_ in subtasks:
+            raise TaskError(f"{where}.id: {id_!r} stands twice in the plan; every subtask needs an id of its own")
+        if not line.description.strip():
+            raise TaskError(f"{where}.description: empty; say what is to be done")
+        if worker_for(line.type, workers) is None:
+            raise TaskError(f"{where}.type: no worker {line.type!r}{_nearest(line.type, workers)}")
+        for need in line.needs:
+            if need not in subtasks:
+                raise TaskError(f"{where}.needs: {need!r} is no subtask listed before it{_nearest(need, subtasks)}")
+        needs = tuple(dict.fromkeys(line.needs))
+        subtasks[id_] = Subtask(id_, clean(line.type), clean(line.description), needs, line.value)
+    return tuple(subtasks.values())
+
+
+def _nearest(word: str, known: Mapping[str, Any]) -> str:
+    near = get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known) or 'none'}"
+
+
+def _where(message: str) -> str:
+    """An error of the decoder in our words for places."""
+    what, _, where = message.partition(" - at `$")
+    return f"{where.rstrip('`').lstrip('.')}: {what}" if where.strip("`") else what

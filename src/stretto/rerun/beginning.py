@@ -1,0 +1,85 @@
+"""What a rerun begins with: the plan it takes over, the subtasks it may compute, what it asks anew."""
+
+from collections.abc import Collection, Container
+from difflib import get_close_matches
+
+from msgspec import Struct
+
+from stretto.calls import fingerprint
+from stretto.engine.requests import plan_request
+from stretto.errors import TaskError
+from stretto.runs import Run
+from stretto.types import Basis, Definition, Plan, Result, Subtask
+
+_ROLES = ("orchestrator", "synthesizer")
+_NOT_AMONG = "it is not among those that are computed in this rerun (only)"
+
+
+class Rerun(Struct, frozen=True):
+    """What is wanted of a rerun of the run `origin`.
+
+    `plan`: carry out this one. `only`: of all subtasks, compute these, and take the others' results as they were.
+    `fresh`: ask these anew (ids of subtasks, `orchestrator`, `synthesizer`), though nothing about them has changed.
+    """
+
+    origin: str
+    plan: Plan | None = None
+    only: tuple[str, ...] = ()
+    fresh: tuple[str, ...] = ()
+
+
+def basis_of(rerun: Rerun, origin: Run, replies: Container[str], definition: Definition) -> Basis:
+    """What a rerun begins with; raises `TaskError` for a subtask that is not there.
+
+    `replies`: the fingerprints of the complete replies of `origin`.
+    """
+    samples = dict(origin.basis.samples)
+    for name in rerun.fresh:
+        samples[name] = samples.get(name, 0) + 1
+    plan = rerun.plan
+    if plan is None and (rerun.only or _kept(rerun, origin, replies, definition, samples.get("orchestrator", 0))):
+        plan = origin.plan
+    ids = [subtask.id for subtask in (plan or origin.plan).subtasks]
+    _check("--only", rerun.only, ids)
+    _check("--fresh", rerun.fresh, (*ids, *_ROLES))
+    if plan is not None and "orchestrator" in rerun.fresh:
+        raise TaskError("--fresh orchestrator asks for a new plan, but the plan is given; leave one of them out")
+    return Basis(rerun.origin, plan, samples, rerun.only, rerun.fresh)
+
+
+def given_results(basis: Basis, origin: Run) -> dict[str, Result]:
+    """Results that a rerun takes over without a call: those of all subtasks that are not among `only`."""
+    if not basis.only or basis.plan is None:
+        return {}
+    before = {subtask.id: subtask for subtask in origin.plan.subtasks}
+    return {
+        subtask.id: origin.results[subtask.id]
+        if subtask.id in origin.results and _same(subtask, before[subtask.id])
+        else Result(subtask.id, "skipped", error=_NOT_AMONG)
+        for subtask in basis.plan.subtasks
+        if subtask.id not in basis.only
+    }
+
+
+def _kept(rerun: Rerun, origin: Run, replies: Container[str], definition: Definition, sample: int) -> bool:
+    """Whether the plan is the origin's, though its records do not hold it whole: given, or cut and gone on with."""
+    if "orchestrator" in rerun.fresh or origin.plan.state is None:
+        return False
+    if origin.basis.plan is not None:
+        return True
+    asked = [call.fingerprint for call in origin.calls if call.role == "orchestrator"]
+    if all(each in replies for each in asked):
+        return False  # then the same replies make the same plan
+    return fingerprint(plan_request(definition, origin.task, sample)) in asked
+
+
+def _same(subtask: Subtask, before: Subtask) -> bool:
+    return (subtask.type, subtask.description, subtask.needs) == (before.type, before.description, before.needs)
+
+
+def _check(flag: str, names: Collection[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, list(known), n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known) or 'none'}"
+            raise TaskError(f"{flag} {name}: no such subtask in the plan{hint}")
