@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from statistics import median
 
 from bench.job import Job
 from bench.meter import Figures, Spec
@@ -14,6 +15,9 @@ _FIGURES: tuple[tuple[What, str, int, dict[int, float]], ...] = (
     ("cpu", "CPU a call", 0, {300: 3.0}),
     ("wall", "wall", 1, {1000: 3.0}),
 )
+
+_ADDED = {300: 0.1}
+"""Milliseconds of CPU that the log on the disk may add to a call, by number of workers."""
 
 
 def rows(setting: Setting) -> Part:
@@ -43,3 +47,6 @@ def _compared(setting: Setting, url: str, job: Job, name: str, *, goals: bool = 
             target = targets.get(job.workers) if goals and variant == "logged" else None
             figure, other = (ms(middle(measured, what) / each) for measured in (ours, bare))
             yield Row(f"{label}, {name}, {log}", figure, other, ratio(ours, bare, what), target)
+    added = 1e3 * median(a.cpu - b.cpu for a, b in zip(figures["logged"], figures["plain"], strict=True)) / calls
+    most = _ADDED.get(job.workers) if goals else None
+    yield Row(f"CPU a call that the log adds, {name}, in ms", f"{added:.3f} ms", "", added, most)
