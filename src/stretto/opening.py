@@ -72,14 +72,14 @@ async def open_run(setting: Setting, run: str, begin: New | Rerun | None, stack:
         await patiently(lambda: stack.enter_context(store.carrying(run)))
         if begin is None:
             history = await patiently(lambda: store.events(run))
+            _kept(fold(history))
             own = await patiently(lambda: store.replies(run))
     basis = _basis(history, begin)
     origin: Run | None = None
     recorded: dict[str, list[Reply]] = {}
     if store and (name := begin.origin if isinstance(begin, Rerun) else basis.origin):
-        origin = await patiently(lambda: store.run(name))
+        origin = _kept(await patiently(lambda: store.run(name)))
         recorded = await patiently(lambda: store.replies(name))
-        _check_kept(origin, recorded)
     if isinstance(begin, Rerun) and origin:
         basis = basis_of(begin, origin, recorded, setting.definition)
     recall = None
@@ -103,8 +103,7 @@ async def open_run(setting: Setting, run: str, begin: New | Rerun | None, stack:
 def forecast(rerun: Rerun, definition: Definition, path: Path, prices: Mapping[str, Price | None]) -> list[Forecast]:
     """What a rerun would do about each call; nothing is asked and nothing is written."""
     store = Store(path)
-    origin, recorded = store.run(rerun.origin), store.replies(rerun.origin)
-    _check_kept(origin, recorded)
+    origin, recorded = _kept(store.run(rerun.origin)), store.replies(rerun.origin)
     basis = basis_of(rerun, origin, recorded, definition)
     with Recall(path) as recall:
         store_too = definition.memory.reuse == "store"
@@ -124,13 +123,14 @@ def _basis(history: list[AnyEvent], begin: New | Rerun | None) -> Basis:
     return fold(history[:1]).basis if history else Basis()
 
 
-def _check_kept(origin: Run, recorded: dict[str, list[Reply]]) -> None:
-    """Raise `StoreError` if a run kept nothing that another could reuse."""
-    memory = origin.workflow.get("definition", {}).get("memory", {})
-    if memory.get("record") == "usage" and origin.status == "finished" and not recorded:
+def _kept(run: Run) -> Run:
+    """The run, if it can be gone on from; raises `StoreError` if it kept nothing for that."""
+    if run.forgotten:
         raise StoreError(
-            f'run {origin.id} kept no replies (record = "usage"), so nothing of it can be reused; run its task again'
+            f'run {run.id} is finished and kept no texts (record = "usage"): neither can it be gone on with nor can '
+            "another run reuse anything of it; run its task again"
         )
+    return run
 
 
 def _earlier(memory: Memory, basis: Basis, recorded: Mapping[str, list[Reply]], recall: Recall | None) -> Earlier:

@@ -13,6 +13,7 @@ from stretto.cli.moments import moment
 from stretto.cli.options import store_option, store_path
 from stretto.cli.progress import dollars, short
 from stretto.cli.resume import find_run
+from stretto.plan.given import write_plan
 from stretto.runs import CallRecord, Run, fold
 from stretto.store.listing import Wanted
 from stretto.store.sqlite import Record, Store
@@ -63,14 +64,21 @@ def _as_line(run: Summary) -> str:
 
 
 @click.command(
-    cls=Command, examples=("stretto show --last", "stretto show 01K9ZQ4T --brief", "stretto show --last | less")
+    cls=Command,
+    examples=(
+        "stretto show --last",
+        "stretto show 01K9ZQ4T --brief",
+        "stretto show --last | less",
+        "stretto show --last --plan > plan.json",
+    ),
 )
 @click.argument("run", required=False)
 @option("--last", is_flag=True, help="The newest run.")
 @option("--brief", is_flag=True, help="Without prompts and replies.")
+@option("--plan", is_flag=True, help="The plan alone, as JSON to edit and to run with --plan.")
 @option("--json", "as_json", is_flag=True, help="The run's events as JSON lines.")
 @store_option
-def show(run: str | None, last: bool, brief: bool, as_json: bool, store: Path | None) -> None:
+def show(run: str | None, last: bool, brief: bool, plan: bool, as_json: bool, store: Path | None) -> None:
     """Show RUN: its plan, every call with what was asked and answered, and the answer.
 
     RUN is a run's id, or the beginning or end of it.
@@ -83,6 +91,9 @@ def show(run: str | None, last: bool, brief: bool, as_json: bool, store: Path | 
             sys.stdout.write(e.encode(event).decode() + "\n")
         return
     told = fold(events)
+    if plan:
+        click.echo(write_plan(told.task, told.plan), nl=False)
+        return
     status = _status(told, kept)
     for line in [*_head(told, status), *_plan(told)]:
         click.echo(line)
@@ -103,6 +114,8 @@ def _head(run: Run, status: str) -> list[str]:
         lines += [f"reused {run.saved.input_tokens:,} input and {run.saved.output_tokens:,} output tokens"]
     if run.error:
         lines += [f"{run.error_type or 'stopped'}: {run.error}"]
+    if run.forgotten:
+        lines += ['its task, prompts, replies and answer were not kept (record = "usage")']
     if run.status != "finished":
         lines += [f"go on with: stretto resume {run.id}"]
     return [*lines, "", "## Task", "", run.task.strip(), ""]

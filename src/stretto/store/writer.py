@@ -11,15 +11,29 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec import Struct
+
 from stretto.errors import StoreError
+from stretto.store.forgetting import forget
 from stretto.store.schema import GLANCE, PATIENCE, connect, explain
 from stretto.store.summary import Summary, write
 from stretto.store.sums import event_sum, record_sum
 
 Row = tuple[str, int | None, str, bytes, str | None, bytes | None, bytes | None]
 """Run, seq, kind and body of an event, and the fingerprint, request and reply of its call."""
-Entry = tuple[Row, Summary | None]
-"""A row, and what it makes of its run in the list of runs, if it begins or ends an execution."""
+
+
+class Turn(Struct, frozen=True):
+    """What an event that begins or ends an execution makes of its run in the list of runs.
+
+    `forget`: with it every text of the run goes.
+    """
+
+    summary: Summary
+    forget: bool = False
+
+
+Entry = tuple[Row, Turn | None]
 
 _MOST = 500  # rows in one statement, so that one huge batch does not delay everything in it
 _BUSY, _BREATH = 4, 0.002  # after a batch of so many rows, seconds in which the next one gathers: each costs an fsync
@@ -47,9 +61,9 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="stretto-store", daemon=True)
         self._thread.start()
 
-    def submit(self, row: Row, summary: Summary | None = None) -> None:
+    def submit(self, row: Row, turn: Turn | None = None) -> None:
         """Have a row written, after everything submitted before, and with it what the run amounts to now."""
-        self._queue.put((row, summary))
+        self._queue.put((row, turn))
 
     def displaced(self) -> StoreError | None:
         """The error to raise if the file has lost its name: SQLite writes on into it, and calls that a success."""
@@ -90,16 +104,20 @@ class Writer:
 
     def _commit(self, entries: list[Entry]) -> StoreError | None:
         rows = [value for row, _ in entries for value in _columns(*row)]
-        told = [summary for _, summary in entries if summary is not None]
+        turns = [turn for _, turn in entries if turn is not None]
         statement = _INSERT + ", ".join([_VALUES] * len(entries))
         try:
-            if told:  # twice in a run
+            if turns:  # twice in a run
                 self._db.execute("BEGIN IMMEDIATE")
             self._db.execute(statement, rows)
-            for one in told:
-                write(self._db, one)
-            if told:
+            for turn in turns:
+                write(self._db, turn.summary)
+                if turn.forget:
+                    forget(self._db, turn.summary.run)
+            if turns:
                 self._db.execute("COMMIT")
+            if any(turn.forget for turn in turns):  # nor may the write-ahead log keep it, if nobody else needs that
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
