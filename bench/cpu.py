@@ -27,6 +27,8 @@ def rows(setting: Setting) -> Part:
             yield from _compared(setting, url, Job(workers), f"{workers:,} workers")
         # As models write it: a token an event, which at this endpoint come all at once.
         yield from _compared(setting, url, Job(300, pieces=36), "300 workers, plan of 36 events a subtask", goals=False)
+        # What is spread over time is written in many small commits, each with its fsync.
+        yield from _compared(setting, url, Job(300, delay=0.5, spread=0.5), "300 workers of 0.5 s ± 50 %", goals=False)
 
 
 def _compared(setting: Setting, url: str, job: Job, name: str, *, goals: bool = True) -> Part:
