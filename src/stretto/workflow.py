@@ -164,9 +164,7 @@ class Workflow:
         """The definition as data, as it is kept with a run; without what may be secret in headers and URLs."""
         providers = {name: _recorded(provider) for name, provider in self._used().items()}
         prices = {model: msgspec.to_builtins(self.prices[model]) for model in self.models if self.prices.get(model)}
-        # A set among the options is recorded in the order that its fingerprint has.
-        definition = msgspec.to_builtins(self.definition, order="deterministic", str_keys=True)
-        return {"definition": definition, "providers": providers, "prices": prices}
+        return {"definition": msgspec.to_builtins(self.definition), "providers": providers, "prices": prices}
 
     def _used(self) -> dict[str, AnyProvider]:
         return {name: self.providers[name] for name in dict.fromkeys(m.partition(":")[0] for m in self.models)}
