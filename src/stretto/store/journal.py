@@ -25,11 +25,16 @@ from stretto.events import (
 from stretto.runs import Fold, Run
 from stretto.store.schema import PATIENCE
 from stretto.store.summary import summary
-from stretto.store.writer import Row, Turn, Writer
+from stretto.store.writer import Entry, Row, Turn, Writer
 from stretto.types import Reply, Request
 
 _TURNS = (RunStarted, RunResumed, RunFinished, RunFailed, RunInterrupted)
 """What begins or ends an execution: then the list of runs says something new."""
+
+
+_LINGER, _AT_ONCE = 0.02, 0.0
+"""Seconds until an event is written that nobody waits for, and until one that somebody does: each commit costs as much
+as thirty rows."""
 
 
 class Journal:
@@ -61,6 +66,8 @@ class Journal:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[AnyEvent] = deque()
         self._settled: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._unwritten: list[Entry] = []
+        self._handing: asyncio.TimerHandle | None = None
         self._error: StoreError | None = None
         self._writer = Writer(path, self._from_writer, patience) if path else None
 
@@ -73,6 +80,7 @@ class Journal:
                 if self._error is None:
                     await self.settled()
             finally:
+                self._hand_over()
                 self._writer.close()
 
     @property
@@ -101,7 +109,9 @@ class Journal:
             self._show(event)
             return
         self._waiting.append(event)
-        self._writer.submit(row, self._turn(event) if isinstance(event, _TURNS) else None)
+        self._unwritten.append((row, self._turn(event) if isinstance(event, _TURNS) else None))
+        # What is set aside must stand in the log when its process is killed.
+        self._write(_AT_ONCE if isinstance(event, CallStarted) and event.reserved else _LINGER)
 
     async def settled(self) -> None:
         """Everything taken in so far is on the disk and was shown; raises `StoreError` if it cannot be."""
@@ -110,14 +120,31 @@ class Journal:
         if self._waiting:
             future = self._loop.create_future()
             self._settled.append((self._seq, future))
+            self._write(_AT_ONCE)
             await future
 
     def _pass_on(self, event: AnyEvent) -> None:
         # What is never stored still waits behind what is, so that everyone sees one order.
         if self._waiting:
             self._waiting.append(event)
+            self._write(_AT_ONCE)
         else:
             self._show(event)
+
+    def _write(self, within: float) -> None:
+        """Hand over to the writer what there is by then; what comes together is one commit."""
+        due = self._loop.time() + within
+        if self._unwritten and (self._handing is None or self._handing.when() > due):
+            if self._handing is not None:
+                self._handing.cancel()
+            self._handing = self._loop.call_at(due, self._hand_over)
+
+    def _hand_over(self) -> None:
+        self._handing = None
+        if self._writer is not None:
+            for entry in self._unwritten:
+                self._writer.submit(*entry)
+        self._unwritten.clear()
 
     def _turn(self, event: AnyEvent) -> Turn:
         told = summary(self.run, self._seq)
