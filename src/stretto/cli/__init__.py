@@ -16,6 +16,8 @@ _COMMANDS = {
     "runs": ("log", "runs", "List recorded runs."),
     "show": ("log", "show", "Show a run: plan, calls, prompts, replies, answer."),
     "resume": ("resume", "resume", "Go on with a run that was stopped; nothing complete is asked again."),
+    "export": ("travel", "export_run", "Write a run into one file, for a bug report or a test."),
+    "import": ("travel", "import_runs", "Take runs from such files into the store."),
     "rehearse": ("rehearse", "rehearse", "See what a workflow would take, on the simulator, before it is paid."),
     "sim": ("sim", "sim", "Serve the simulator as an OpenAI-compatible endpoint."),
 }
