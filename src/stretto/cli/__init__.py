@@ -16,6 +16,7 @@ _COMMANDS = {
     "runs": ("log", "runs", "List recorded runs."),
     "show": ("log", "show", "Show a run: plan, calls, prompts, replies, answer."),
     "resume": ("resume", "resume", "Go on with a run that was stopped; nothing complete is asked again."),
+    "replay": ("replay", "replay", "Carry a run out once more from its records: no key, no network."),
     "export": ("travel", "export_run", "Write a run into one file, for a bug report or a test."),
     "import": ("travel", "import_runs", "Take runs from such files into the store."),
     "rehearse": ("rehearse", "rehearse", "See what a workflow would take, on the simulator, before it is paid."),

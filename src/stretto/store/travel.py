@@ -71,8 +71,8 @@ def _is_there(db: sqlite3.Connection, path: Path, parcel: Parcel) -> bool:
         entry = next(wanted, None)
         if entry is None or row != (entry.body, entry.asked, entry.answered):
             raise StoreError(
-                f"{path}: another run {parcel.run} is in this store already, and differs from event {number} on; import "
-                "it elsewhere (--store FILE)"
+                f"{path}: another run {parcel.run} is in this store already, and differs from event {number} on; "
+                "import it elsewhere (--store FILE)"
             )
     if 0 < number < len(parcel.entries):
         raise StoreError(

@@ -1,0 +1,123 @@
+"""What a log tells of a run so that it can be replayed."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stretto import events as e
+from stretto.calls import KEPT, fingerprint
+from stretto.definitions import definition_of
+from stretto.engine.execution import UNASKED
+from stretto.engine.requests import plan_request
+from stretto.errors import StoreError
+from stretto.models.replay import RecordedCall
+from stretto.models.replay.records import Slot
+from stretto.replay.endings import Endings
+from stretto.runs import Run, fold
+from stretto.store.parcel import Entry
+from stretto.types import Basis, Definition, Limits, Reply, Request, Result
+
+
+class Recording(Struct, frozen=True):
+    """A run and its records: how its calls ended in its last execution, and every reply and request of all of them.
+
+    `degraded`: what its last execution gave up, each with its place in the log.
+    """
+
+    run: Run
+    calls: list[RecordedCall]
+    replies: dict[str, list[RecordedCall]]
+    requests: dict[Slot, list[Request]]
+    degraded: list[tuple[int, e.RunDegraded]]
+
+    @property
+    def definition(self) -> Definition:
+        """The workflow the run was carried with at last."""
+        try:
+            return definition_of(self.run.workflow)
+        except msgspec.ValidationError as error:
+            raise StoreError(
+                f"run {self.run.id}: its definition cannot be read ({error}); run its task again"
+            ) from error
+
+    @property
+    def basis(self) -> Basis:
+        """What a replay begins with: as the run did, or with its plan, if the records do not hold that whole."""
+        run = self.run
+        if run.basis.plan is not None or run.plan.state is None or self._plan_is_kept:
+            return run.basis
+        return replace(run.basis, plan=run.plan)
+
+    @property
+    def given(self) -> dict[str, Result]:
+        """Results that are not computed: those a rerun took over, and of what waited for others at the deadline."""
+        run, waited = self.run, {subtask.id for subtask in self.run.plan.subtasks if subtask.needs}
+        return {
+            id_: result
+            for id_, result in run.results.items()
+            if (run.basis.only and id_ not in run.basis.only) or (id_ in waited and result.error == UNASKED)
+        }
+
+    @property
+    def _plan_is_kept(self) -> bool:
+        """Whether the orchestrator's replies are all there, and make the same plan when they are read once more."""
+        asked = list(dict.fromkeys(call.fingerprint for call in self.run.calls if call.role == "orchestrator"))
+        if not all(each in self.replies for each in asked) or (self.run.executions > 1 and len(asked) > 1):
+            return False
+        sample = self.run.basis.samples.get("orchestrator", 0)
+        return fingerprint(plan_request(self.definition, self.run.task, sample)) in asked
+
+
+def staged(definition: Definition) -> Definition:
+    """A definition as it is replayed: what enters a request stays, nothing is limited and nothing asked twice."""
+    usual, limits = Limits(), definition.limits
+    return replace(
+        definition,
+        limits=replace(usual, max_subtasks=limits.max_subtasks, budget=limits.budget, tokens=limits.tokens),
+    )
+
+
+def recording_of(entries: Iterable[Entry]) -> Recording:
+    """Read a log with its records."""
+    told = list(entries)
+    run = fold(entry.event for entry in told)
+    replies, requests = _replies(told), _requests(told)
+    starts = [n for n, entry in enumerate(told) if isinstance(entry.event, e.RunResumed)]
+    last = told[starts[-1] if starts else 0 :]
+    endings = Endings(run, [entry.event for entry in last], replies)
+    begun = {id(entry) for entry in last}
+    earlier = [
+        entry.event
+        for entry in told
+        if id(entry) not in begun
+        and isinstance(entry.event, e.CallFinished)
+        and entry.event.role == "orchestrator"
+        and entry.event.finish in KEPT
+    ]
+    return Recording(
+        run,
+        [*(call for each in earlier if (call := endings.kept(each))), *endings.calls()],
+        {key: [endings.reply(key, reply) for reply in kept] for key, kept in replies.items()},
+        requests,
+        [(event.seq or 0, event) for event in (entry.event for entry in last) if isinstance(event, e.RunDegraded)],
+    )
+
+
+def _replies(told: Iterable[Entry]) -> Mapping[str, list[Reply]]:
+    replies: defaultdict[str, list[Reply]] = defaultdict(list)
+    for entry in told:
+        if (reply := entry.reply) and entry.fingerprint:
+            replies[entry.fingerprint].append(reply)
+    return dict(replies)
+
+
+def _requests(told: Iterable[Entry]) -> dict[Slot, list[Request]]:
+    requests: defaultdict[Slot, list[Request]] = defaultdict(list)
+    for entry in told:
+        event = entry.event
+        if isinstance(event, e.CallStarted | e.CallFinished) and (request := entry.request):
+            requests[event.role, event.subtask].append(request)
+    return dict(requests)
