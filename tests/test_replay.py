@@ -175,9 +175,9 @@ def scene(seed: int) -> tuple[Studio, Studio, str, random.Random]:
         max_subtasks=dice.choice((64, 64, 64, 3)),
         attempts=dice.choice((1, 3)),
         hedge=dice.choice((0, 0, 0.2)),
-        tokens=dice.choice((None, None, None, 3000, 6000, 12000)),
-        budget=dice.choice((None, None, None, Decimal("0.002"), Decimal("0.01"))),
-        deadline=dice.choice((None, None, 0.6, 2.0, 4.0)),
+        tokens=dice.choice((None, None, None, None, 9000, 14000)),
+        budget=dice.choice((None, None, None, None, Decimal("0.08"), Decimal("0.2"))),
+        deadline=dice.choice((None, None, None, 0.6, 2.0, 4.0)),
     )
     count = dice.choice((1, 4, 8, 12))
     task = f"Compare teas in exactly {count} subtasks" + (" with needs" if dice.random() < 0.6 else "")

@@ -24,7 +24,8 @@ from stretto.types import Basis, Definition, Limits, Reply, Request, Result
 class Recording(Struct, frozen=True):
     """A run and its records: how its calls ended in its last execution, and every reply and request of all of them.
 
-    `degraded`: what its last execution gave up, each with its place in the log.
+    `degraded`: what its last execution gave up, each with its place in the log; `planned`: the place up to which that
+    was because of the plan, if it was not read whole.
     """
 
     run: Run
@@ -32,6 +33,7 @@ class Recording(Struct, frozen=True):
     replies: dict[str, list[RecordedCall]]
     requests: dict[Slot, list[Request]]
     degraded: list[tuple[int, e.RunDegraded]]
+    planned: int = 0
 
     @property
     def definition(self) -> Definition:
@@ -85,24 +87,25 @@ def recording_of(entries: Iterable[Entry]) -> Recording:
     told = list(entries)
     run = fold(entry.event for entry in told)
     replies, requests = _replies(told), _requests(told)
-    starts = [n for n, entry in enumerate(told) if isinstance(entry.event, e.RunResumed)]
-    last = told[starts[-1] if starts else 0 :]
-    endings = Endings(run, [entry.event for entry in last], replies)
-    begun = {id(entry) for entry in last}
-    earlier = [
-        entry.event
-        for entry in told
-        if id(entry) not in begun
-        and isinstance(entry.event, e.CallFinished)
-        and entry.event.role == "orchestrator"
-        and entry.event.finish in KEPT
-    ]
+    start = max((n for n, entry in enumerate(told) if isinstance(entry.event, e.RunResumed)), default=0)
+    before, last = ([entry.event for entry in part] for part in (told[:start], told[start:]))
+    endings = Endings(run, last, replies)
+    calls = list(endings.calls())
+    ended = {call.fingerprint for call in calls}
+    # A plan that was whole before is not asked for once more: how it was made then is all there is.
+    planning = {
+        each.fingerprint: each
+        for each in reversed(before)
+        if isinstance(each, e.CallFinished) and each.role == "orchestrator" and each.finish in KEPT
+    }
+    earlier = [endings.kept(each) for key, each in planning.items() if key not in ended]
     return Recording(
         run,
-        [*(call for each in earlier if (call := endings.kept(each))), *endings.calls()],
+        [*filter(None, earlier), *calls],
         {key: [endings.reply(key, reply) for reply in kept] for key, kept in replies.items()},
         requests,
-        [(event.seq or 0, event) for event in (entry.event for entry in last) if isinstance(event, e.RunDegraded)],
+        [(event.seq or 0, event) for event in last if isinstance(event, e.RunDegraded)],
+        max(((event.seq or 0) + 2 for event in last if isinstance(event, e.PlanFinished)), default=0),
     )
 
 

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 from stretto.engine import Execution
 from stretto.errors import MissingRecord
-from stretto.events import AnswerDelta, AnyEvent, RunStarted
+from stretto.events import AnyEvent, PlanFinished, RunStarted
 from stretto.models.replay import Order, Records, Replay
 from stretto.opening import Setting
 from stretto.policies.account import Account
@@ -66,7 +66,7 @@ class ReplayStream(RunStream):
 
     def _take(self, event: AnyEvent) -> None:
         self._order.heard(event)
-        if isinstance(event, AnswerDelta) and self._definition.synthesizer is None and self._journal:
-            for given_up in self._order.given_up(None):  # no call is left that would tell it
-                self._journal.append(given_up)
         self._events.put_nowait(event)
+        if isinstance(event, PlanFinished) and self._journal:
+            for given_up in self._order.given_up(self._recording.planned):
+                self._journal.append(given_up)

@@ -56,9 +56,9 @@ class Order:
             case _:
                 pass
 
-    def given_up(self, place: int | None) -> list[RunDegraded]:
-        """What the run gave up before this place (None: at all), as far as the replay has not told it."""
-        due = [event for at, event in self._degraded if place is None or at < place]
+    def given_up(self, place: int) -> list[RunDegraded]:
+        """What the run gave up before this place, as far as the replay has not told it."""
+        due = [event for at, event in self._degraded if at < place]
         self._degraded = self._degraded[len(due) :]
         return [event for event in due if (event.policy, event.reason) not in self._told]
 
