@@ -101,7 +101,7 @@ def recording_of(entries: Iterable[Entry]) -> Recording:
     earlier = [endings.kept(each) for key, each in planning.items() if key not in ended]
     return Recording(
         run,
-        [*filter(None, earlier), *calls],
+        [*(replace(call, place=None) for call in earlier if call), *calls],
         {key: [endings.reply(key, reply) for reply in kept] for key, kept in replies.items()},
         requests,
         [(event.seq or 0, event) for event in last if isinstance(event, e.RunDegraded)],

@@ -1,4 +1,4 @@
-"""The order in which the calls of a run ended: a replay keeps it, so that everything that follows from it is the same."""
+"""The order in which the calls of a run ended: a replay keeps it, so that all that follows from it is the same."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ class Order:
     def over(self, *places: int | None) -> None:
         """These calls are over, or will never be made."""
         self._over.update(places)
-        while self._next() in self._over:
+        while (place := self._next()) is not None and place in self._over:
             self._first += 1
         if waiting := self._waiting.pop(self._next(), None):
             waiting.set()

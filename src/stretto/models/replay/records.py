@@ -81,8 +81,8 @@ class Records:
         changes = min((list(_changes(request, call.request)) for request in recorded), key=len)
         if not changes:
             return (
-                f"{told} as far as its reply: it was asked, but the run ended before it was answered whole, or kept no "
-                'replies (record = "usage"); `stretto resume` asks it again'
+                f"{told} as far as its reply: it broke off, or the run ended before, or kept no replies (record = "
+                '"usage"); replay a run that was finished with record = "all"'
             )
         return f"{told} as it is asked now: {'; '.join(changes)}"
 
