@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import cpu, faults, limits, makespan, memory, overshoot, startup, streaming, tail
+from bench import chaos, cpu, faults, limits, makespan, memory, overshoot, rerun, startup, streaming, tail
 from bench.table import Part, Row, Setting, heading, show
 
 _PARTS: dict[str, Callable[[Setting], Part]] = {
@@ -26,6 +26,8 @@ _PARTS: dict[str, Callable[[Setting], Part]] = {
     "startup": startup.rows,
     "memory": memory.rows,
     "faults": faults.rows,
+    "rerun": rerun.rows,
+    "chaos": chaos.rows,
 }
 
 

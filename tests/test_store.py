@@ -26,8 +26,10 @@ from stretto.errors import RunBusy, RunNotFound, StoreError
 from stretto.models.simulator import Simulator
 from stretto.runs import Run
 from stretto.store.journal import Journal
-from stretto.store.schema import VERSION, connect
+from stretto.store.schema import connect
 from stretto.store.sqlite import Store
+from stretto.store.tables import VERSION
+from stretto.types import Reply
 
 TASK = "Describe tea in 4 subtasks"
 
@@ -352,6 +354,8 @@ CARRY = """
 import sys, time
 from pathlib import Path
 from stretto.store.sqlite import Store
+from stretto.store.tables import VERSION
+from stretto.types import Reply
 with Store(Path(sys.argv[1])).carrying("R"):
     print("in", flush=True)
     time.sleep(60)
@@ -455,3 +459,82 @@ def test_a_run_that_cannot_be_recorded_asks_nothing(tmp_path: Path) -> None:
             assert events.run.calls == ()
 
     asyncio.run(main())
+
+
+# -- damaged records
+
+
+def test_a_damaged_reply_is_told_and_costs_that_reply_alone(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    run = a_run(path)
+    before = Store(path).replies(run.id)
+    spoilt = next(call.fingerprint for call in run.calls if call.subtask == "t2")
+    change(path, "UPDATE events SET reply = replace(reply, 'e', 'o') WHERE fingerprint = ? AND reply NOTNULL", spoilt)
+
+    told: list[str] = []
+    store = Store(path, tell=told.append)
+    assert store.replies(run.id) == {key: reply for key, reply in before.items() if key != spoilt}
+    assert re.fullmatch(
+        rf".*what was recorded with event \d+ of run {run.id} is damaged, and counts as not there", told[0]
+    )
+    assert store.records(run.id)[spoilt].request
+    assert store.records(run.id)[spoilt].reply is None
+    assert len(told) == 3
+    again = asyncio.run(resumed(path, run.id))
+    assert again.answer == run.answer
+    fresh = [call for call in again.calls[len(run.calls) :] if call.finished and not call.finished.reused]
+    assert [call.fingerprint for call in fresh] == [spoilt]
+    assert Store(path).replies(run.id) == before
+
+
+def test_replies_of_a_megabyte_go_in_and_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    large = {f"{n:032x}": Reply("é" * 400_000 + f'"\\ {n}' * 40_000, "stop") for n in range(6)}
+
+    async def main() -> None:
+        async with Journal("R", path=path, show=lambda _: None) as journal:
+            journal.append(e.RunStarted(task="tea", workflow={}))
+            for n, (key, reply) in enumerate(large.items()):
+                call = e.CallFinished(
+                    call=f"c{n}", role="worker", subtask=f"t{n}", fingerprint=key, model="sim:x", finish="stop"
+                )
+                journal.append(call, reply=reply)
+
+    asyncio.run(main())
+    assert Store(path).replies("R") == {key: [reply] for key, reply in large.items()}
+
+
+WRITE = """
+import asyncio, sys
+from pathlib import Path
+from stretto import events as e
+from stretto.store.journal import Journal
+from stretto.types import Reply
+
+async def main(run):
+    async with Journal(run, path=Path(sys.argv[1]), show=lambda _: None) as journal:
+        journal.append(e.RunStarted(task="tea", workflow={}))
+        for n in range(40):
+            call = dict(call=f"c{n}", role="worker", subtask=f"t{n}", fingerprint=f"{run}{n}", model="sim:x")
+            journal.append(e.CallFinished(**call, finish="stop"), reply=Reply(run * 20_000, "stop"))
+            await journal.settled()
+        journal.append(e.RunInterrupted())
+
+asyncio.run(main(sys.argv[2]))
+"""
+
+
+def test_four_processes_write_large_replies_at_once_while_others_list_and_read(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    connect(path).close()
+    children = [subprocess.Popen([sys.executable, "-c", WRITE, str(path), f"R{n}"]) for n in range(4)]
+    seen: dict[str, set[str]] = {}
+    while any(child.poll() is None for child in children):
+        for run in Store(path).listing():
+            seen.setdefault(run.run, set()).add(run.status)
+            assert all(reply.text == run.run * 20_000 for (reply,) in Store(path).replies(run.run).values())
+
+    assert [child.returncode for child in children] == [0] * 4
+    assert {run.run: run.status for run in Store(path).listing()} == {f"R{n}": "interrupted" for n in range(4)}
+    assert [len(Store(path).replies(f"R{n}")) for n in range(4)] == [40] * 4
+    assert all(statuses <= {"killed", "interrupted"} for statuses in seen.values())  # nobody holds their lock

@@ -22,6 +22,7 @@ _HOMES = {
     "Usage": "types",
     "Provider": "models.providers",
     "Fault": "models.simulator",
+    "Function": "models.functions",
     "Simulator": "models.simulator",
     "Run": "runs",
     "RunStream": "run_stream",

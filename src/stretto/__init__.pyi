@@ -1,6 +1,7 @@
 from stretto import errors as errors
 from stretto import events as events
 from stretto.errors import StrettoError as StrettoError
+from stretto.models.functions import Function as Function
 from stretto.models.providers import Provider as Provider
 from stretto.models.simulator import Fault as Fault
 from stretto.models.simulator import Simulator as Simulator

@@ -10,32 +10,57 @@ from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stretto.events import CallRetried, RunDegraded
+from stretto.text import clean
 from stretto.types import Allowance, Reply, Request, RoleName, Usage
 
 FINGERPRINT_VERSION = 1
+"""Part of every fingerprint: raised when one of the old form could be that of another request in the new one.
 
-_NEUTRAL_OPTIONS = frozenset({"stream", "stream_options", "user", "metadata", "store", "service_tier", "timeout"})
+Not otherwise: replies recorded before are found no more, and what was paid is paid again.
+"""
+
+_NEUTRAL_OPTIONS = frozenset(
+    {"stream", "stream_options", "user", "metadata", "store", "service_tier", "timeout"}
+    | {"safety_identifier", "prompt_cache_key", "prompt_cache_retention"}
+)
 """Options that steer transport or bookkeeping at the provider and never the answer."""
 
 _canonical = msgspec.json.Encoder(order="deterministic")
 
 
 def fingerprint(request: Request) -> str:
-    """The identity of a request: a hash of its canonical form, stable across processes and key order.
+    """The identity of a request: a hash of its canonical form, the same in every process and for the request read back.
 
     Canonical form: version, model as written, messages, the options that change the answer, schema, sample number.
-    Never a URL, a key, or how the provider happens to take a schema.
+    Never a URL, a key, or how the provider happens to take a schema. All of it stands in `docs/design.md`, Formats.
     """
-    options = {k: _plain(v) for k, v in request.options.items() if k not in _NEUTRAL_OPTIONS}
-    form = (FINGERPRINT_VERSION, request.model, request.messages, options, request.schema, request.sample)
-    return hashlib.sha256(_canonical.encode(form)).hexdigest()[:32]
+    options = {k: v for k, v in request.options.items() if k not in _NEUTRAL_OPTIONS}
+    settings = (_as_json(options), _as_json(request.schema), request.sample)
+    try:
+        form = _canonical.encode((FINGERPRINT_VERSION, request.model, request.messages, *settings))
+    except UnicodeEncodeError:  # looking for a lone surrogate in every prompt beforehand would cost more than the hash
+        messages = tuple(replace(message, content=clean(message.content)) for message in request.messages)
+        return fingerprint(replace(request, model=clean(request.model), messages=messages))
+    return hashlib.sha256(form).hexdigest()[:32]
+
+
+def _as_json(value: Any) -> Any:
+    """As JSON has it: keys are texts, sets are sorted lists. So a request read back from its record is no other."""
+    return _plain(msgspec.to_builtins(value, str_keys=True, order="deterministic")) if value else value
 
 
 def _plain(value: Any) -> Any:
-    """1.0 and 1 ask for the same thing."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    """One way to say each thing: 1.0 and 1 ask for the same, and no text has a lone surrogate."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, dict):
+        return {clean(key): _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 class Urgency:
@@ -144,6 +169,9 @@ def lasting(reply: Reply) -> bool:
 
 
 Chunk = Sent | Allowance | Text | Reasoning | Restarted | Notice | Done
+
+SPOKEN = (Text, Reasoning)
+"""Chunks in which the model says something."""
 
 
 class Transcript:

@@ -2,23 +2,27 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from stretto.calls import Call, lasting
+from stretto.calls import fingerprint, lasting
 from stretto.errors import StoreError, StoreLocked
 from stretto.events import AnyEvent, RunResumed, RunStarted
 from stretto.policies.memo import Earlier, Replies
 from stretto.pool import Pool
-from stretto.rerun import Rerun, basis_of, given_results
+from stretto.rerun import Forecast, Rerun, basis_of, explain, given_results
 from stretto.runs import Run, fold
+from stretto.store.recall import Recall
 from stretto.store.schema import GLANCE, PATIENCE
 from stretto.store.sqlite import Store
-from stretto.types import Basis, Definition, Plan, Reply, Result
+from stretto.types import Basis, Definition, Memory, Plan, Price, Reply, Request, Result
+
+EVERYTHING = "everything"
+"""What is `fresh` of a run that no recorded reply answers."""
 
 _T = TypeVar("_T")
 
@@ -59,7 +63,7 @@ class Opening(Struct, frozen=True):
 
 async def open_run(setting: Setting, run: str, begin: New | Rerun | None, stack: AsyncExitStack) -> Opening:
     """Open a new run, a rerun of another, or (None) one that is in the store already; `stack` holds it open."""
-    store = Store(setting.store, GLANCE) if setting.store else None
+    store, memory = Store(setting.store, GLANCE) if setting.store else None, setting.definition.memory
     history: list[AnyEvent] = []
     own: dict[str, list[Reply]] = {}
     if store:
@@ -68,16 +72,19 @@ async def open_run(setting: Setting, run: str, begin: New | Rerun | None, stack:
         await patiently(lambda: stack.enter_context(store.carrying(run)))
         if begin is None:
             history = await patiently(lambda: store.events(run))
+            _kept(fold(history))
             own = await patiently(lambda: store.replies(run))
     basis = _basis(history, begin)
     origin: Run | None = None
     recorded: dict[str, list[Reply]] = {}
     if store and (name := begin.origin if isinstance(begin, Rerun) else basis.origin):
-        origin = await patiently(lambda: store.run(name))
+        origin = _kept(await patiently(lambda: store.run(name)))
         recorded = await patiently(lambda: store.replies(name))
-        _check_kept(origin, recorded)
     if isinstance(begin, Rerun) and origin:
         basis = basis_of(begin, origin, recorded, setting.definition)
+    recall = None
+    if store and memory.reuse == "store" and EVERYTHING not in basis.fresh:
+        recall = await patiently(lambda: stack.enter_context(Recall(store.path, GLANCE)))
     return Opening(
         history,
         RunResumed(workflow=setting.record)
@@ -88,39 +95,63 @@ async def open_run(setting: Setting, run: str, begin: New | Rerun | None, stack:
             simulated=setting.simulated,
             basis=basis,
         ),
-        Replies(own, _earlier(setting, basis, recorded), shared=setting.definition.memory.reuse != "off"),
+        Replies(own, _earlier(memory, basis, recorded, recall), shared=memory.reuse != "off"),
         given_results(basis, origin) if origin else {},
     )
+
+
+def forecast(rerun: Rerun, definition: Definition, path: Path, prices: Mapping[str, Price | None]) -> list[Forecast]:
+    """What a rerun would do about each call; nothing is asked and nothing is written."""
+    store = Store(path)
+    origin, recorded = _kept(store.run(rerun.origin)), store.replies(rerun.origin)
+    basis = basis_of(rerun, origin, recorded, definition)
+    with Recall(path) as recall:
+        store_too = definition.memory.reuse == "store"
+        earlier = _earlier(definition.memory, basis, recorded, recall if store_too else None)
+
+        def known(request: Request) -> Reply | None:
+            found = earlier(fingerprint(request), request)
+            return found[1] if found else None
+
+        return explain(definition, basis, origin, store.records(rerun.origin), known, prices)
 
 
 def _basis(history: list[AnyEvent], begin: New | Rerun | None) -> Basis:
     """What a run begins with, as far as it is known without another run."""
     if isinstance(begin, New):
-        return Basis(plan=begin.plan, fresh=("everything",) if begin.fresh else ())
+        return Basis(plan=begin.plan, fresh=(EVERYTHING,) if begin.fresh else ())
     return fold(history[:1]).basis if history else Basis()
 
 
-def _check_kept(origin: Run, recorded: dict[str, list[Reply]]) -> None:
-    """Raise `StoreError` if a run kept nothing that another could reuse."""
-    memory = origin.workflow.get("definition", {}).get("memory", {})
-    if memory.get("record") == "usage" and origin.status == "finished" and not recorded:
+def _kept(run: Run) -> Run:
+    """The run, if it can be gone on from; raises `StoreError` if it kept nothing for that."""
+    if run.forgotten:
         raise StoreError(
-            f'run {origin.id} kept no replies (record = "usage"), so nothing of it can be reused; run its task again'
+            f'run {run.id} is finished and kept no texts (record = "usage"): neither can it be gone on with nor can '
+            "another run reuse anything of it; run its task again"
         )
+    return run
 
 
-def _earlier(setting: Setting, basis: Basis, recorded: dict[str, list[Reply]]) -> Earlier:
-    """What other runs have recorded for a call."""
-    memory = setting.definition.memory
+def _earlier(memory: Memory, basis: Basis, recorded: Mapping[str, list[Reply]], recall: Recall | None) -> Earlier:
+    """What other runs have recorded for a request: that which a rerun is of, then all in the store."""
 
-    def find(call: Call) -> tuple[str, Reply] | None:
+    def find(key: str, request: Request) -> tuple[str, Reply] | None:
         if basis.origin and memory.reuse != "off":
-            for reply in reversed(recorded.get(call.fingerprint, ())):
+            for reply in reversed(recorded.get(key, ())):
                 if lasting(reply):
                     return basis.origin, reply
-        return None
+        if recall is None or (basis.fresh and request.sample) or (_is_sampled(request) and not memory.reuse_sampled):
+            return None
+        return recall.reply(key)
 
     return find
+
+
+def _is_sampled(request: Request) -> bool:
+    """Whether a request sets a temperature at which its reply is one of many."""
+    temperature = request.options.get("temperature")
+    return isinstance(temperature, int | float) and temperature > 0
 
 
 async def patiently(attempt: Callable[[], _T]) -> _T:

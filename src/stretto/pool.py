@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol, Self
 
 from stretto.calls import Model
+from stretto.models.functions import FunctionModel, Functions
 from stretto.models.providers import KNOWN, Provider, from_environment, key_of, split_model
 from stretto.models.simulator import SimulatedProvider, Simulator, StandIn
 from stretto.policies.breaker import Circuit
@@ -17,7 +18,7 @@ from stretto.policies.limit import Limit
 from stretto.policies.prices import FREE, LISTED, Prices
 from stretto.types import Limits, Price
 
-AnyProvider = Provider | Simulator
+AnyProvider = Provider | Simulator | Functions
 
 
 class Endpoints(Protocol):
@@ -69,7 +70,8 @@ class Pool:
             asked, lane = self._open(name, model)
             queue = self._queues.setdefault(lane, Queue(governor(), self._gate, lane))
             polite = Limit(asked, queue, self._limits.max_wait)
-            self._models[written] = Opened(written, polite, lambda: queue.spare, Circuit(written), Latencies())
+            plain = isinstance(self._providers[name], Functions)
+            self._models[written] = Opened(written, polite, lambda: queue.spare, Circuit(written), Latencies(), plain)
         return self._models[written]
 
     def look_up_prices(self, models: Iterable[str]) -> None:
@@ -97,6 +99,8 @@ class Pool:
     def _open(self, name: str, model: str) -> tuple[Model, Lane]:
         """A model as it is asked, and the lane of those who ask it."""
         provider = self._providers[name]
+        if isinstance(provider, Functions):
+            return FunctionModel(model, provider.known[model], self._limits.timeout), Lane(Gate())
         if isinstance(provider, Simulator):
             simulated = self.simulated.setdefault(name, SimulatedProvider(provider))
             # One simulated provider is one pool's, and its limits are those of all its models.
@@ -114,8 +118,8 @@ class Pool:
 
 
 def nobody_is_paid(provider: AnyProvider) -> bool:
-    """Whether a provider takes no money: the simulator, or a server on this machine."""
-    return isinstance(provider, Simulator) or provider.local
+    """Whether a provider takes no money: the simulator, functions, or a server on this machine."""
+    return isinstance(provider, Simulator | Functions) or provider.local
 
 
 def _simulated_lane(provider: Simulator, *, limited: bool) -> Lane:

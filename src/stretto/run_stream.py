@@ -106,9 +106,16 @@ class RunStream:
         pool.look_up_prices(setting.models)
         if definition.limits.budget is not None:
             await _all_priced(pool, setting)
+        keeps = definition.memory.record == "all"
         opening = await open_run(setting, self.run_id, self._begin, stack)
         self._journal = journal = await patiently(
-            lambda: Journal(self.run_id, path=setting.store, show=self._events.put_nowait, history=opening.history)
+            lambda: Journal(
+                self.run_id,
+                path=setting.store,
+                show=self._events.put_nowait,
+                history=opening.history,
+                keeps_texts=keeps,
+            )
         )
         await stack.enter_async_context(journal)
         journal.append(opening.event)

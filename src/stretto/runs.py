@@ -70,6 +70,11 @@ class Run(Struct, frozen=True, kw_only=True):
     started_at: str = ""
     last_at: str = ""
 
+    @property
+    def forgotten(self) -> bool:
+        """Whether its texts were not kept (`Memory.record`): there is no task without any."""
+        return not self.task
+
 
 def coverage_of(
     subtasks: Iterable[Subtask],

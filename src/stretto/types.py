@@ -11,6 +11,7 @@ Outcome = Literal["done", "truncated", "cut", "failed", "skipped"]
 AnswerState = Literal["complete", "truncated", "cut", "unmerged"]
 PlanState = Literal["complete", "incomplete", "bounded"]
 
+_MILLION = Decimal(1_000_000)
 OUTCOMES: tuple[Outcome, ...] = ("done", "truncated", "cut", "failed", "skipped")
 
 
@@ -62,9 +63,10 @@ class Price(Struct, frozen=True):
         price = self
         for least, dearer in self.above:
             price = dearer if usage.input_tokens >= least else price
-        cached = min(usage.cached_tokens, usage.input_tokens) if price.cached is not None else 0
-        fresh = (usage.input_tokens - cached) * price.input + usage.output_tokens * price.output
-        return (fresh + cached * (price.cached or 0)) / 1_000_000
+        cost = usage.input_tokens * price.input + usage.output_tokens * price.output
+        if usage.cached_tokens and price.cached is not None:
+            cost -= min(usage.cached_tokens, usage.input_tokens) * (price.input - price.cached)
+        return cost / _MILLION
 
 
 class Role(Struct, frozen=True):

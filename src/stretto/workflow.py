@@ -15,35 +15,39 @@ from stretto.aside import Aside
 from stretto.errors import ConfigError, TaskError
 from stretto.ids import new_ulid
 from stretto.limits import check_memory, check_numbers, check_prices, settled
+from stretto.models.functions import PROVIDER, Function, Functions, function_role
 from stretto.models.providers import KNOWN, UNTOLD, Provider, split_model
 from stretto.models.simulator import Simulator
-from stretto.opening import New, Setting
-from stretto.plan.given import given_plan
+from stretto.opening import New, Setting, forecast
+from stretto.plan.given import AnyPlan, given_plan
 from stretto.pool import AnyProvider, Pool
 from stretto.replay import ReplayStream, recording_of
-from stretto.rerun import Rerun
+from stretto.rerun import Forecast, Rerun
 from stretto.run_stream import RunStream
 from stretto.runs import Run
 from stretto.store.travel import entries
 from stretto.text import clean
-from stretto.types import Definition, Limits, Memory, Plan, Price, Role, RoleName
+from stretto.types import Definition, Limits, Memory, Price, Role, RoleName
+
+Worker = Role | str | Function | Callable[..., Any]
+"""Who does a type of subtasks: a role, its model alone, or a Python function."""
 
 
 class Workflow:
     """Who does what: an orchestrator that plans, workers by the type of subtask, and a synthesizer that merges.
 
-    `workers` maps subtask types to roles. Without a `synthesizer` the results themselves are the answer. `providers`
-    adds providers by name, or replaces known ones; `prices` says what models cost (known ones are looked up with the
-    extra `stretto[prices]`), None is unknown. `store` is the file in which runs are kept, so that they can be resumed;
-    without one nothing is written. `memory` says what is kept there, and which recorded replies are reused. `jitter`
-    draws a number between two: a seeded one makes simulated runs repeatable.
+    `workers` maps subtask types to roles, or to Python functions (see `Function`). Without a `synthesizer` the results
+    themselves are the answer. `providers` adds providers by name, or replaces known ones; `prices` says what models
+    cost (known ones are looked up with the extra `stretto[prices]`), None is unknown. `store` is the file in which runs
+    are kept, so that they can be resumed; without one nothing is written. `memory` says what is kept there, and which
+    recorded replies are reused. `jitter` draws a number between two: a seeded one makes simulated runs repeatable.
     Raises `ConfigError` for whatever cannot work, before anything is asked.
     """
 
     def __init__(
         self,
         orchestrator: Role | str,
-        workers: Mapping[str, Role | str],
+        workers: Mapping[str, Worker],
         synthesizer: Role | str | None = None,
         *,
         limits: Limits | None = None,
@@ -53,14 +57,16 @@ class Workflow:
         memory: Memory | None = None,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
+        functions: dict[str, Callable[..., Any]] = {}
         self.definition = Definition(
             _role(orchestrator),
-            {name: _role(worker) for name, worker in workers.items()},
+            {name: _worker(name, worker, functions) for name, worker in workers.items()},
             None if synthesizer is None else _role(synthesizer),
             settled(limits or Limits()),
             memory or Memory(),
         )
-        self.providers: dict[str, AnyProvider] = {**KNOWN, "sim": Simulator(), **(providers or {})}
+        ours = {PROVIDER: Functions(functions)} if functions else {}
+        self.providers: dict[str, AnyProvider] = {**KNOWN, "sim": Simulator(), **(providers or {}), **ours}
         self.prices = dict(prices or {})
         check_prices(self.prices)
         self.jitter = jitter
@@ -71,7 +77,7 @@ class Workflow:
             raise ConfigError('memory.reuse: "store" needs a store; give the workflow one (store=…)')
         self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
 
-    def stream(self, task: str, *, plan: Plan | Mapping[str, Any] | None = None, fresh: bool = False) -> RunStream:
+    def stream(self, task: str, *, plan: AnyPlan | None = None, fresh: bool = False) -> RunStream:
         """A new run of this task: `async with workflow.stream(task) as events: async for event in events: …`.
 
         `plan`: carry out this one (a `Plan`, or data in the form of a plan) and ask for none. `fresh`: no reply that
@@ -88,7 +94,7 @@ class Workflow:
         self,
         run: str,
         *,
-        plan: Plan | Mapping[str, Any] | None = None,
+        plan: AnyPlan | None = None,
         only: Sequence[str] = (),
         fresh: Sequence[str] = (),
     ) -> RunStream:
@@ -108,6 +114,23 @@ class Workflow:
         if self.store is None:
             raise ConfigError("a run can only be resumed from a store; give the workflow one (store=…)")
         return RunStream(self._setting(), run, None)
+
+    async def explain(
+        self,
+        run: str,
+        *,
+        plan: AnyPlan | None = None,
+        only: Sequence[str] = (),
+        fresh: Sequence[str] = (),
+    ) -> list[Forecast]:
+        """What `rerun` with these would reuse, what it would ask and why, and what that would cost; nothing is sent."""
+        if self.store is None:
+            raise ConfigError("a run can only be rerun from a store; give the workflow one (store=…)")
+        given = None if plan is None else given_plan(plan, self.definition)
+        async with self.pool as pool:
+            pool.look_up_prices(self.models)
+            prices = {model: await pool.prices.of(model) for model in self.models}
+        return forecast(Rerun(run, given, tuple(only), tuple(fresh)), self.definition, self.store, prices)
 
     def replay(self, run: str, *, timed: bool = False) -> ReplayStream:
         """A run of this workflow's store once more, from its records: as it was defined, with no key and no network.
@@ -182,6 +205,20 @@ def _role(role: Role | str) -> Role:
     return Role(role) if isinstance(role, str) else role
 
 
+def _worker(name: str, worker: Worker, functions: dict[str, Callable[..., Any]]) -> Role:
+    """The role of a worker; a function is put among the others."""
+    if isinstance(worker, Role | str):
+        return _role(worker)
+    place = f'workers."{name}"'
+    if not isinstance(worker, Function) and not callable(worker):
+        raise ConfigError(f"{place}: a worker is a Role, a model's name or a function, not {worker!r}")
+    function = worker if isinstance(worker, Function) else Function(worker)
+    full, role = function_role(function, place)
+    if functions.setdefault(full, function.call) is not function.call:
+        raise ConfigError(f"{place}: another worker's function is called {full}, too; give them different names")
+    return role
+
+
 def _roles(definition: Definition) -> Iterator[tuple[str, RoleName, Role]]:
     """Every role, with its place in the configuration."""
     yield "orchestrator", "orchestrator", definition.orchestrator
@@ -192,6 +229,8 @@ def _roles(definition: Definition) -> Iterator[tuple[str, RoleName, Role]]:
 
 
 def _recorded(provider: AnyProvider) -> dict[str, Any]:
+    if isinstance(provider, Functions):
+        return {"kind": "functions"}
     kind = {"kind": "simulator"} if isinstance(provider, Simulator) else {"kind": "endpoint"}
     if isinstance(provider, Provider):
         url, query, _ = provider.base_url.partition("?")

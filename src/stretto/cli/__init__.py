@@ -16,10 +16,16 @@ _COMMANDS = {
     "runs": ("log", "runs", "List recorded runs."),
     "show": ("log", "show", "Show a run: plan, calls, prompts, replies, answer."),
     "resume": ("resume", "resume", "Go on with a run that was stopped; nothing complete is asked again."),
+    "rerun": ("rerun", "rerun", "Run a task again, asking only what has changed."),
+    "plan": ("plan", "plan", "Write the plan for a task, to look at or to edit, and stop."),
+    "diff": ("diff", "diff", "Compare two runs: plan, results, answer, cost."),
     "replay": ("replay", "replay", "Carry a run out once more from its records: no key, no network."),
     "export": ("travel", "export_run", "Write a run into one file, for a bug report or a test."),
     "import": ("travel", "import_runs", "Take runs from such files into the store."),
     "rehearse": ("rehearse", "rehearse", "See what a workflow would take, on the simulator, before it is paid."),
+    "prune": ("prune", "command", "Remove old runs."),
+    "backup": ("backup", "command", "Copy the store, whole, while it is written."),
+    "doctor": ("doctor", "command", "Check that everything in the store is there and is what was written."),
     "sim": ("sim", "sim", "Serve the simulator as an OpenAI-compatible endpoint."),
 }
 _EXAMPLES = (

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -13,7 +14,9 @@ from stretto import events as e
 from stretto.cli import ANSWERED, BROKEN_PIPE, INTERRUPTED, PARTIAL, report, say
 from stretto.cli.progress import Progress
 from stretto.errors import BudgetError, DeadlineError, PlanError, StrettoError
+from stretto.plan.given import write_plan
 from stretto.run_stream import RunStream
+from stretto.runs import Run
 
 
 class Output(Struct, frozen=True):
@@ -76,6 +79,9 @@ class _Carrier:
             self._say_how_to_go_on("what is complete is kept", _remedy(error))
             return code
         run = self._stream.run
+        if run.status == "interrupted":  # by itself: only its plan was asked for
+            self._plan(run)
+            return ANSWERED
         self._progress.summary(run)
         return ANSWERED if run.coverage.complete else PARTIAL
 
@@ -104,16 +110,25 @@ class _Carrier:
             case e.RunFinished():
                 self._answer(event.answer)
 
+    def _plan(self, run: Run) -> None:
+        self._deliver(write_plan(run.task, run.plan).decode(), "plan")
+        file = self._output.file
+        edit = f"; or edit it, then: stretto run --plan {shlex.quote(str(file))}" if file else ""
+        self._progress.planned(f"carry it out with: stretto resume {self._run}{edit}")
+
     def _answer(self, answer: str) -> None:
-        text = answer if answer.endswith("\n") else answer + "\n"
+        if self._live:  # it was shown while it was written
+            self._end_line()
+        else:
+            self._deliver(answer if answer.endswith("\n") else answer + "\n", "answer")
+
+    def _deliver(self, text: str, what: str) -> None:
         if (file := self._output.file) is not None:
             try:
                 file.write_text(text, encoding="utf-8")
             except OSError as error:
                 raise self._lost(f"{file}: cannot be written: {error.strerror}") from error
-            self._progress.written(file)
-        elif self._live:
-            self._end_line()
+            self._progress.written(file, what)
         elif not self._output.as_json:
             self._put(text)
 

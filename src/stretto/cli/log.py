@@ -3,58 +3,82 @@
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from stretto import events as e
 from stretto.cli.help import Command, option
+from stretto.cli.moments import moment
 from stretto.cli.options import store_option, store_path
 from stretto.cli.progress import dollars, short
 from stretto.cli.resume import find_run
+from stretto.plan.given import write_plan
 from stretto.runs import CallRecord, Run, fold
+from stretto.store.listing import Wanted
 from stretto.store.sqlite import Record, Store
-
-
-@click.command(cls=Command, examples=("stretto runs", "stretto runs -n 5 --json | jq -r .run"))
-@option("-n", "--limit", type=click.IntRange(min=1), metavar="N", default=20, show_default=True, help="How many.")
-@option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@store_option
-def runs(limit: int, as_json: bool, store: Path | None) -> None:
-    """List recorded runs, the newest first."""
-    import msgspec
-
-    kept = Store(store_path(store))
-    for run in kept.recent(limit):
-        if as_json:
-            summary = {
-                "run": run.id,
-                "status": _status(run, kept),
-                "started_at": run.started_at,
-                "simulated": run.simulated,
-                "task": run.task,
-                "subtasks": len(run.plan.subtasks),
-                "missing": len(run.coverage.missing),
-                "usage": run.usage,
-                "cost": run.cost,
-                "error_type": run.error_type,
-            }
-            click.echo(msgspec.json.encode(summary))
-        else:
-            task = short(run.task, 60)
-            done = f"{run.coverage.counts.get('done', 0)}/{len(run.plan.subtasks)}"
-            flag = " (simulated)" if run.simulated else ""
-            click.echo(f"{run.id}  {run.started_at[:16]}  {_status(run, kept):<11} {done:>7}  {task}{flag}")
+from stretto.store.summary import Standing, Summary
 
 
 @click.command(
-    cls=Command, examples=("stretto show --last", "stretto show 01K9ZQ4T --brief", "stretto show --last | less")
+    cls=Command,
+    examples=(
+        "stretto runs",
+        'stretto runs --task "job queue" --since 2d',
+        "stretto runs --status failed --since 2026-01-31 -n 5 --json | jq -r .run",
+    ),
+)
+@option("--task", metavar="TEXT", default="", help="Only runs whose task has this text, in any case.")
+@option(
+    "--status",
+    type=click.Choice(get_args(Standing)),
+    metavar="STATUS",
+    help=f"Only runs in this status: {', '.join(get_args(Standing))}.",
+)
+@option("--since", metavar="WHEN", callback=moment, help="Only runs begun since: 30m, 2d, 1w ago, or a date.")
+@option("-n", "--limit", type=click.IntRange(min=1), metavar="N", default=20, show_default=True, help="How many.")
+@option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@store_option
+def runs(task: str, status: Standing | None, since: str | None, limit: int, as_json: bool, store: Path | None) -> None:
+    """List recorded runs, the newest first.
+
+    A run that began, did not end and is carried by no process was killed. One whose log is damaged is unreadable; that
+    is looked for in lists of up to 100 runs, in longer ones with --status unreadable, and by `stretto doctor`.
+    """
+    wanted = Wanted(task=task, status=status, since=since or "", limit=limit)
+    for run in Store(store_path(store)).listing(wanted):
+        click.echo(_as_json(run) if as_json else _as_line(run))
+
+
+def _as_json(run: Summary) -> bytes:
+    import msgspec
+
+    told = ("run", "status", "started_at", "simulated", "task", "subtasks", "missing", "usage", "cost", "error_type")
+    return msgspec.json.encode({name: getattr(run, name) for name in (*told, "error", "done", "last_at", "origin")})
+
+
+def _as_line(run: Summary) -> str:
+    flag = " (simulated)" if run.simulated else ""
+    done = f"{run.done}/{run.subtasks}"
+    return f"{run.run}  {run.started_at[:16]:<16}  {run.status:<11} {done:>7}  {short(run.task, 60)}{flag}"
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        "stretto show --last",
+        "stretto show 01K9ZQ4T --brief",
+        "stretto show --last | less",
+        "stretto show --last --plan > plan.json",
+    ),
 )
 @click.argument("run", required=False)
 @option("--last", is_flag=True, help="The newest run.")
 @option("--brief", is_flag=True, help="Without prompts and replies.")
+@option("--plan", is_flag=True, help="The plan alone, as JSON to edit and to run with --plan.")
 @option("--json", "as_json", is_flag=True, help="The run's events as JSON lines.")
 @store_option
-def show(run: str | None, last: bool, brief: bool, as_json: bool, store: Path | None) -> None:
+def show(run: str | None, last: bool, brief: bool, plan: bool, as_json: bool, store: Path | None) -> None:
     """Show RUN: its plan, every call with what was asked and answered, and the answer.
 
     RUN is a run's id, or the beginning or end of it.
@@ -67,6 +91,9 @@ def show(run: str | None, last: bool, brief: bool, as_json: bool, store: Path | 
             sys.stdout.write(e.encode(event).decode() + "\n")
         return
     told = fold(events)
+    if plan:
+        click.echo(write_plan(told.task, told.plan), nl=False)
+        return
     status = _status(told, kept)
     for line in [*_head(told, status), *_plan(told)]:
         click.echo(line)
@@ -87,6 +114,8 @@ def _head(run: Run, status: str) -> list[str]:
         lines += [f"reused {run.saved.input_tokens:,} input and {run.saved.output_tokens:,} output tokens"]
     if run.error:
         lines += [f"{run.error_type or 'stopped'}: {run.error}"]
+    if run.forgotten:
+        lines += ['its task, prompts, replies and answer were not kept (record = "usage")']
     if run.status != "finished":
         lines += [f"go on with: stretto resume {run.id}"]
     return [*lines, "", "## Task", "", run.task.strip(), ""]

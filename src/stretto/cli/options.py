@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,8 @@ from stretto.config import (
     read_file,
     read_preset,
     read_workflow,
+    recorded_providers,
+    recorded_roles,
     seconds,
     share,
 )
@@ -48,6 +50,28 @@ def store_option(command: F) -> F:
         envvar="STRETTO_STORE",
         metavar="FILE",
         help="Where runs are kept.  [default: $STRETTO_STORE, else the user's state folder]",
+    )(command)
+
+
+def task_options(command: F) -> F:
+    """TASK and -f."""
+    file = option(
+        "-f",
+        "--file",
+        type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+        metavar="FILE",
+        help="Read the task from a file.",
+    )
+    return _with(command, (click.argument("task", required=False), file))
+
+
+def plan_option(command: F) -> F:
+    """--plan."""
+    return option(
+        "--plan",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Carry out the plan in this file, as `stretto plan` writes it; none is asked for.",
     )(command)
 
 
@@ -273,6 +297,13 @@ def configured(named: str | None) -> Configuration:
     """The configuration for a new run."""
     explicit, usual = layers(named)
     return Configuration([*explicit, *usual, read_preset("general")])
+
+
+def recorded(run: str, before: Mapping[str, Any], named: str | None) -> Configuration:
+    """The configuration for a run that goes on or is run again: what -w names, else as it was started."""
+    explicit, usual = layers(named)
+    known = [*explicit, recorded_roles(run, before), *usual]
+    return Configuration([*known, recorded_providers(run, before, Configuration(known).providers())])
 
 
 def _default_model(configuration: Configuration) -> Choice:

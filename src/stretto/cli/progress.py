@@ -41,9 +41,7 @@ class Progress:
         """One event."""
         match event:
             case e.RunStarted():
-                self._say("run", event.run)
-                if event.simulated:
-                    self._simulated()
+                self._began_with(event)
             case e.SubtaskPlanned():
                 self._planned(event)
             case e.PlanFinished():
@@ -81,9 +79,13 @@ class Progress:
         """What comes is a replay."""
         self._say("replay", f"{run.id}, from its records: nothing is asked, nothing is stored")
 
-    def written(self, file: Path) -> None:
-        """The answer is in a file."""
-        self._say("answer", f"written to {file}")
+    def written(self, file: Path, what: str) -> None:
+        """The answer, or the plan, is in a file."""
+        self._say(what, f"written to {file}")
+
+    def planned(self, how_to_go_on: str) -> None:
+        """Only a plan was asked for, and is there."""
+        self._say("planned", how_to_go_on)
 
     def stopping(self) -> None:
         """Ctrl-C was heard."""
@@ -108,6 +110,13 @@ class Progress:
         if run.cost:
             parts.append(dollars(run.cost))
         self._say("finished", ", ".join(parts) + (" (simulated)" if run.simulated else ""))
+
+    def _began_with(self, event: e.RunStarted) -> None:
+        self._say("run", event.run)
+        if event.basis.origin:
+            self._say("rerun", f"of {event.basis.origin}: what it recorded for the same request is reused")
+        if event.simulated:
+            self._simulated()
 
     def _simulated(self) -> None:
         self._say("simulated", "no language model is asked, every text is made up by the simulator")

@@ -12,7 +12,7 @@ from stretto.cli.options import chosen_models, configured, limit_flags, store_pa
 from stretto.cli.rehearsal_options import rehearsal_options, variations_of
 from stretto.cli.rehearsal_report import Report, Tally, as_json, as_text
 from stretto.cli.resume import find_run
-from stretto.cli.run import read_task
+from stretto.cli.task import read_task
 from stretto.config import Choice
 from stretto.errors import ConfigError
 from stretto.models import discovery

@@ -10,14 +10,13 @@ from stretto.cli.help import Command, option
 from stretto.cli.options import (
     build,
     chosen_models,
-    layers,
     output_options,
+    recorded,
     same_store,
     store_path,
     workflow_options,
 )
 from stretto.cli.progress import Progress
-from stretto.config import Configuration, recorded_providers, recorded_roles
 from stretto.errors import RunNotFound, TaskError
 from stretto.store.sqlite import Store
 
@@ -53,10 +52,7 @@ def resume(
     path = store_path(store)
     run_id = find_run(Store(path), run, last=last)
     progress = Progress(quiet=quiet)
-    before = Store(path).run(run_id).workflow
-    explicit, usual = layers(named)
-    known = [*explicit, recorded_roles(run_id, before), *usual]
-    configuration = Configuration([*known, recorded_providers(run_id, before, Configuration(known).providers())])
+    configuration = recorded(run_id, Store(path).run(run_id).workflow, named)
     # STRETTO_MODEL is for new work; a run keeps its models unless a flag says otherwise.
     chosen = chosen_models(models, environment=bool(named))
     workflow = build(configuration, chosen, flags, path, progress.model)

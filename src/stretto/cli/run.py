@@ -1,6 +1,5 @@
 """`stretto run` and `stretto demo`."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,17 @@ from stretto.cli.options import (
     chosen_models,
     configured,
     output_options,
+    plan_option,
     same_store,
     store_option,
     store_path,
+    task_options,
     workflow_options,
 )
+from stretto.cli.plan import plan_file
 from stretto.cli.progress import Progress
+from stretto.cli.task import checked, read_task
 from stretto.config import Configuration, Source, read_preset
-from stretto.errors import TaskError
 
 LEAP_YEARS = "Write a program that prints the next 20 leap years."
 _BRISK = Source("the demo", None, {"providers": {"sim": {"ttft": 0.2, "tokens_per_second": 300}}})
@@ -37,19 +39,16 @@ _BRISK = Source("the demo", None, {"providers": {"sim": {"ttft": 0.2, "tokens_pe
         'stretto run --json "Name three uses of a brick" | jq -r .kind',
     ),
 )
-@click.argument("task", required=False)
-@option(
-    "-f",
-    "--file",
-    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-    metavar="FILE",
-    help="Read the task from a file.",
-)
+@task_options
+@plan_option
+@option("--fresh", is_flag=True, help="Ask everything, whatever --reuse says; the new replies are recorded.")
 @workflow_options
 @output_options
 def run(
     task: str | None,
     file: Path | None,
+    plan: Path | None,
+    fresh: bool,
     named: str | None,
     models: tuple[str, ...],
     store: Path | None,
@@ -63,10 +62,12 @@ def run(
     Without TASK, or with -, it is read from standard input. The answer goes to stdout, streamed on a terminal and whole
     into a pipe; everything else goes to stderr.
     """
-    text = read_task(task, file)
+    given = plan_file(plan) if plan else None
+    text = given.task if given and given.task and task is None and file is None else read_task(task, file)
     progress = Progress(quiet=quiet)
     workflow = build(configured(named), chosen_models(models), flags, store_path(store), progress.model)
-    return carry(workflow.stream(text), Output(output, as_json, same_store()), progress)
+    stream = workflow.stream(text, plan=given, fresh=fresh)
+    return carry(stream, Output(output, as_json, same_store()), progress)
 
 
 @click.command(cls=Command, examples=("stretto demo", "stretto demo -q -o answer.md"))
@@ -82,40 +83,4 @@ def demo(task: str, store: Path | None, output: Path | None, quiet: bool, as_jso
     # Nobody's configuration: what is recommended when that is broken must not read it.
     solve = Configuration([_BRISK, read_preset("solve")])
     workflow = build(solve, chosen_models(["sim:default"]), {}, store_path(store), progress.model)
-    return carry(workflow.stream(_checked(task, "TASK")), Output(output, as_json, same_store()), progress)
-
-
-def read_task(task: str | None, file: Path | None) -> str:
-    """The task's text; raises `TaskError` if it cannot be read or is no text."""
-    if file is not None and task is not None:
-        raise TaskError("a task and -f FILE exclude each other; give one")
-    if file is not None and str(file) != "-":
-        try:
-            return _decoded(file.read_bytes(), str(file))
-        except OSError as error:
-            raise TaskError(f"{file}: cannot be read: {error.strerror or error}") from error
-    if task is not None and task != "-":
-        return _checked(task, "TASK")
-    if task is None and file is None and sys.stdin.isatty():
-        raise TaskError('no task; say it ("stretto run TASK"), name a file (-f FILE), or pipe it in')
-    return _decoded(sys.stdin.buffer.read(), "standard input")
-
-
-def _decoded(data: bytes, place: str) -> str:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise TaskError(f"{place}: not UTF-8 text (byte {error.start}); a task is text") from error
-    return _checked(text, place)
-
-
-def _checked(text: str, place: str) -> str:
-    try:
-        text.encode()  # an argument that is not UTF-8 arrives with lone surrogates
-    except UnicodeEncodeError as error:
-        raise TaskError(f"{place}: not UTF-8 text (character {error.start}); a task is text") from None
-    if "\0" in text:
-        raise TaskError(f"{place}: binary data; a task is text")
-    if not text.strip():
-        raise TaskError(f"{place}: the task is empty; say what is to be done")
-    return text
+    return carry(workflow.stream(checked(task, "TASK")), Output(output, as_json, same_store()), progress)

@@ -16,6 +16,11 @@ def recorded_roles(run: str, record: Mapping[str, Any]) -> Source:
 
 def recorded_providers(run: str, record: Mapping[str, Any], configured: Container[str]) -> Source:
     """The providers of a run that no file configures now, and its prices."""
+    if any(table.get("kind") == "functions" for table in record["providers"].values()):
+        raise ConfigError(
+            f"a worker of run {run} is a Python function, which this command cannot call; go on with it from Python "
+            "(Workflow.resume, Workflow.rerun), or name another workflow with -w"
+        )
     missing = {name: table for name, table in record["providers"].items() if name not in configured}
     for name, table in missing.items():
         untold = [f"header {header}" for header in table.get("headers", ())]

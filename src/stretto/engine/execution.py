@@ -6,11 +6,12 @@ from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 
 from stretto import events as e
 from stretto import prompts
-from stretto.calls import KEPT, SHORTENED, Model, Transcript
+from stretto.calls import KEPT, Model, Transcript
 from stretto.engine.caller import Caller, Errand
 from stretto.engine.deadline import Deadline
 from stretto.engine.planning import Planning
 from stretto.engine.requests import answer_request, direct_request, role_of, worker_request
+from stretto.engine.results import CUT, lacking, result_of
 from stretto.engine.urgencies import Urgencies
 from stretto.errors import BudgetError, CallError, DeadlineError, StrettoError, WorkError
 from stretto.policies.account import Account
@@ -24,10 +25,6 @@ PLANNED = "only its plan was asked for"
 UNPAID = "the budget does not allow for it"
 UNASKED = "the deadline came before it was asked"
 """Why a subtask is skipped: in the same words in every execution, for it becomes a part of a prompt."""
-_CUT = {
-    "length": "the reply met its token limit; raise max_tokens of this worker",
-    SHORTENED: "the budget allowed for no longer reply",
-}
 
 Answer = tuple[str, AnswerState]
 """A text, and whether it is whole."""
@@ -140,7 +137,7 @@ class Execution:
         needed = [(self._plan.book[need], await asyncio.shield(self._performing[need])) for need in subtask.needs]
         for need, result in needed:
             if result.outcome != "done":
-                return Result(subtask.id, "skipped", error=f"it needs {need.id!r}, which is {result.outcome}")
+                return lacking(subtask.id, need.id, result)
         self._journal.append(e.SubtaskStarted(subtask=subtask.id))
         role = role_of(self._definition, subtask)
         request = worker_request(self._definition, self._task, subtask, needed, self._samples.get(subtask.id, 0))
@@ -154,11 +151,7 @@ class Execution:
         except CallError as error:
             self._errors.append(error)
             return Result(subtask.id, "failed", error=str(error))
-        if finish in _CUT:
-            return Result(subtask.id, "truncated", transcript.text, _CUT[finish])
-        if finish not in KEPT:
-            return Result(subtask.id, "failed", error=f"the model stopped with finish reason {finish!r}")
-        return Result(subtask.id, "done", transcript.text)
+        return result_of(subtask.id, finish, transcript.text)
 
     def _cut(self, subtask: Subtask, transcript: Transcript) -> Result:
         """What there is of a subtask when the deadline comes."""
@@ -207,7 +200,7 @@ class Execution:
             raise CallError(f"{request.model}: the answer stopped with finish reason {finish!r}")
         if not text.strip():
             raise CallError(f"{request.model}: the answer has no text before its token limit; raise its max_tokens")
-        return text, "truncated" if finish in _CUT else "complete"
+        return text, "truncated" if finish in CUT else "complete"
 
     def _no_results(self, results: Mapping[str, Result]) -> StrettoError:
         """Nothing has a result: say why, each reason once."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from stretto import prompts
+from stretto.models.functions import is_function, work
 from stretto.plan.book import plan_schema, rest_request, worker_for
 from stretto.types import Definition, Message, PlanState, Request, Result, Role, Subtask
 
@@ -45,6 +46,8 @@ def worker_request(
 ) -> Request:
     """What a worker is asked, with the results its subtask builds on."""
     role = role_of(definition, subtask)
+    if is_function(role):
+        return request_for(role, work(subtask, needed), sample)
     return request_for(role, prompts.worker_prompt(role, task, subtask, needed), sample)
 
 

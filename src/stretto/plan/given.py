@@ -13,20 +13,24 @@ from stretto.text import clean
 from stretto.types import Definition, Plan, Role, Subtask
 
 
-class _Line(Struct, forbid_unknown_fields=True):
+class _Line(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    id: str | None = None
     type: str
     description: str
-    id: str | None = None
     needs: tuple[str, ...] = ()
     value: float | None = None
 
 
-class PlanFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
+class PlanFile(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """A plan as a file holds it: the orchestrator's own form, and the task it is for."""
 
-    tasks: list[_Line]
-    analysis: str = ""
     task: str | None = None
+    analysis: str = ""
+    tasks: list[_Line]
+
+
+AnyPlan = Plan | PlanFile | Mapping[str, Any]
+"""A plan as it may be given: as data, in the orchestrator's form."""
 
 
 def read_plan(text: bytes, place: str) -> PlanFile:
@@ -39,15 +43,18 @@ def read_plan(text: bytes, place: str) -> PlanFile:
 
 def write_plan(task: str, plan: Plan) -> bytes:
     """The file that `read_plan` reads, for people to edit."""
-    lines = [_Line(each.type, each.description, each.id, each.needs, each.value) for each in plan.subtasks]
-    return msgspec.json.format(msgspec.json.encode(PlanFile(lines, plan.analysis, task)), indent=2) + b"\n"
+    file = PlanFile(task=task, analysis=plan.analysis, tasks=_lines(plan))
+    return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
 
 
-def given_plan(plan: Plan | PlanFile | Mapping[str, Any], definition: Definition, place: str = "plan") -> Plan:
+def _lines(plan: Plan) -> list[_Line]:
+    return [msgspec.convert(subtask, _Line, from_attributes=True) for subtask in plan.subtasks]
+
+
+def given_plan(plan: AnyPlan, definition: Definition, place: str = "plan") -> Plan:
     """A plan that this workflow can carry out; raises `TaskError` naming the place that is wrong."""
     if isinstance(plan, Plan):
-        lines = [_Line(each.type, each.description, each.id, each.needs, each.value) for each in plan.subtasks]
-        file = PlanFile(lines, plan.analysis)
+        file = PlanFile(analysis=plan.analysis, tasks=_lines(plan))
     elif isinstance(plan, PlanFile):
         file = plan
     else:

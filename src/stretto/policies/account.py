@@ -3,17 +3,17 @@
 import asyncio
 import heapq
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import count
 
 from stretto.calls import Call
 from stretto.errors import BudgetError
-from stretto.policies.amounts import Amount, Bill, Wish, amount
+from stretto.policies.amounts import NOTHING, Amount, Bill, Wish, amount
 from stretto.policies.estimate import least_output, tokens_in, usual_output
 from stretto.types import Limits, Price, RoleName, Usage
 
-_NOTHING = Decimal(0)
 _RETOLD = 1.5  # tokens of a reply, counted again as a part of the synthesizer's prompt by our estimate, at most
 
 
@@ -25,22 +25,22 @@ class Account:
     reply of a worker. `spent` is what earlier executions of the run have paid.
     """
 
-    def __init__(self, limits: Limits, spent: Amount = Amount()) -> None:  # noqa: B008 - frozen
+    def __init__(self, limits: Limits, spent: Amount = NOTHING) -> None:
         self.limited = limits.budget is not None or limits.tokens is not None
         self.spent = spent
         self._limits = limits
-        self._reserved = Amount()
+        self._reserved = NOTHING
         self._outstanding = 0
-        self._aside = Amount()
-        self._answer = Amount()  # the part of it that is the reply, and may be shorter
+        self._aside = NOTHING
+        self._answer = NOTHING  # the part of it that is the reply, and may be shorter
         self._merging: Price | None = None
         self._merges = False
         self._waiting: list[tuple[bool, tuple[float, ...], int, Wish, asyncio.Future[int]]] = []
         self._tickets = count()
         self._serving: asyncio.Handle | None = None
-        self._bills: dict[str, Bill] = {}
-        self._duplicates = Amount()  # settled ones, and those under way at what they will usually come to
-        self._usual: dict[RoleName, tuple[int, Usage, Price | None]] = {}
+        self._bills = defaultdict[str, Bill](Bill)
+        self._duplicates = NOTHING  # settled ones, and those under way at what they will usually come to
+        self._usual: dict[RoleName, tuple[int, int, int, Price | None]] = {}
 
     def set_aside(self, asked: int, output: int | None, price: Price | None) -> None:
         """What the synthesis needs at least: the tokens of its request that are known now, and its reply."""
@@ -55,9 +55,13 @@ class Account:
             self._aside += amount(Usage(tokens_in(text)), self._merging)
             self._aside -= amount(Usage(tokens_in(instead_of)), self._merging)
 
+    def grant(self, wish: Wish) -> bool:
+        """Set aside what a call may take if there is enough for all, as nearly always; whether there was."""
+        return not (self._waiting or wish.shorten or self._scarce) and self._hold(wish, wish.output)
+
     async def reserve(self, wish: Wish) -> int:
         """Set aside what a call may take; the tokens its reply may have. Raises `BudgetError` if that cannot be."""
-        if not (self._waiting or wish.shorten or self._scarce) and self._hold(wish, wish.output):  # nearly always
+        if self.grant(wish):
             return wish.output
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (wish.shorten, wish.rank, next(self._tickets), wish, future))
@@ -78,7 +82,7 @@ class Account:
 
     def send(self, call: str, attempt: object, most: Usage, cost: Decimal | None) -> tuple[Usage, Decimal | None]:
         """An attempt of a call leaves, with so much set aside; what the call may come to altogether."""
-        bill = self._bill(call)
+        bill = self._bills[call]
         bill.under_way[attempt] = most, cost
         return bill.most()
 
@@ -91,7 +95,7 @@ class Account:
         """An attempt of a call is over and has used this much; `lost` if nobody told of it."""
         paid = amount(usage, price)
         self.spent += paid
-        bill = self._bill(call)
+        bill = self._bills[call]
         bill.under_way.pop(attempt, None)
         bill.cost = None if price is None or bill.cost is None else bill.cost + paid.money
         if lost:
@@ -99,28 +103,23 @@ class Account:
 
     def note(self, role: RoleName, usage: Usage, price: Price | None) -> None:
         """Remember what a reply in this role took."""
-        known, total, _ = self._usual.get(role, (0, Usage(), None))
-        self._usual[role] = known + 1, total + usage, price
+        known, asked, written, _ = self._usual.get(role, (0, 0, 0, None))
+        self._usual[role] = known + 1, asked + usage.input_tokens, written + usage.output_tokens, price
 
     def usual(self, role: RoleName) -> tuple[Usage, Price | None] | None:
         """What a call in this role has taken so far, on the average, and its price."""
         if role not in self._usual:
             return None
-        known, total, price = self._usual[role]
-        return Usage(-(-total.input_tokens // known), -(-total.output_tokens // known)), price
+        known, asked, written, price = self._usual[role]
+        return Usage(-(-asked // known), -(-written // known)), price
 
     def race(self, paid: Amount) -> None:
         """A duplicate is expected to cost so much, or did cost so much more than was expected."""
         self._duplicates += paid
 
-    def _bill(self, call: str) -> Bill:
-        if (bill := self._bills.get(call)) is None:
-            bill = self._bills[call] = Bill()
-        return bill
-
     def bill(self, call: str) -> Bill:
         """What a call came to that is over."""
-        return self._bills.pop(call, Bill())
+        return self._bills.pop(call, None) or Bill()
 
     def may_hedge(self, calls: Sequence[Call]) -> bool:
         """Whether duplicates of all these calls stay within the share of the run's cost that they may have."""
@@ -155,18 +154,19 @@ class Account:
     def _scarce(self) -> bool:
         """Whether so much is spent or set aside that it matters who gets the rest."""
         budget, tokens = self._limits.budget, self._limits.tokens
-        money = 2 * (self.spent.money + self._reserved.money + self._aside.money)
-        used = 2 * (self.spent.tokens + self._reserved.tokens + self._aside.tokens)
-        return (budget is not None and money > budget) or (tokens is not None and used > tokens)
+        spent, reserved, aside = self.spent, self._reserved, self._aside
+        return (budget is not None and 2 * (spent.money + reserved.money + aside.money) > budget) or (
+            tokens is not None and 2 * (spent.tokens + reserved.tokens + aside.tokens) > tokens
+        )
 
     def _fits(self, wish: Wish, whole: Amount) -> bool:
-        budget, most = self._limits.budget, self._limits.tokens
-        money = self.spent.money + self._reserved.money + whole.money
-        tokens = self.spent.tokens + self._reserved.tokens + whole.tokens
+        budget, tokens = self._limits.budget, self._limits.tokens
+        spent, reserved, aside = self.spent, self._reserved, NOTHING
         if wish.role != "synthesizer":  # for that it was set aside
             aside = self._aside - self._answer if wish.shorten else self._aside
-            money, tokens = money + aside.money, tokens + aside.tokens
-        return (budget is None or money <= budget) and (most is None or tokens <= most)
+        return (budget is None or spent.money + reserved.money + aside.money + whole.money <= budget) and (
+            tokens is None or spent.tokens + reserved.tokens + aside.tokens + whole.tokens <= tokens
+        )
 
     def _serve_soon(self) -> None:
         """Look at those who wait once all of this moment have come: who comes together shares what is left."""
@@ -225,7 +225,7 @@ class Account:
 
     def _short(self, wish: Wish) -> str:
         """Why a wish cannot be granted, with what would do."""
-        need, aside = wish.at(wish.output), Amount()
+        need, aside = wish.at(wish.output), NOTHING
         if wish.role != "synthesizer":
             aside = self._aside + self._whole(wish, need, wish.output) - need
         kept = f", and as much as {self._shown(aside)} are kept for the answer" if aside.tokens else ""
@@ -237,12 +237,12 @@ class Account:
 
     def _left(self) -> Amount:
         """What is not spent yet."""
-        budget, tokens = self._limits.budget or _NOTHING, self._limits.tokens or 0
+        budget, tokens = self._limits.budget or NOTHING.money, self._limits.tokens or 0
         left = Amount(budget, tokens) - self.spent
-        return Amount(max(_NOTHING, left.money), max(0, left.tokens))
+        return Amount(max(NOTHING.money, left.money), max(0, left.tokens))
 
     def _ceiling(self) -> str:
-        return self._shown(Amount(self._limits.budget or _NOTHING, self._limits.tokens or 0))
+        return self._shown(Amount(self._limits.budget or NOTHING.money, self._limits.tokens or 0))
 
     def _shown(self, shown: Amount) -> str:
         """An amount for people, in what there is a limit of."""

@@ -22,6 +22,9 @@ class Amount(Struct, frozen=True):
         return Amount(self.money - other.money, self.tokens - other.tokens)
 
 
+NOTHING = Amount()
+
+
 def amount(usage: Usage, price: Price | None) -> Amount:
     """What a usage amounts to."""
     return Amount(price.of(usage) if price else _ZERO, usage.input_tokens + usage.output_tokens)
@@ -61,7 +64,7 @@ class Wish(Struct):
     least: int = 0
     rank: tuple[float, ...] = ()
     shorten: bool = False
-    held: Amount = Amount()
+    held: Amount = NOTHING
     cost: Decimal | None = None
 
     def at(self, output: int) -> Amount:

@@ -6,16 +6,15 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from stretto.calls import SHORTENED, Call, Chunk, Done, Model, Notice, Reasoning, Sent, Text
+from stretto.calls import SHORTENED, SPOKEN, Call, Chunk, Done, Model, Notice, Sent
 from stretto.errors import AuthError, CallTimeout, ConnectError, QuotaError, RateLimited, RequestError, ServerError
 from stretto.events import CallRetried
 from stretto.policies.account import Account, rank_of
-from stretto.policies.amounts import Amount, Wish, amount
+from stretto.policies.amounts import NOTHING, Amount, Wish, amount
 from stretto.policies.estimate import least_output, most_output, tokens_asked, tokens_in, usual_output
 from stretto.policies.prices import Prices
 from stretto.types import Price, Usage
 
-_SPOKEN = (Text, Reasoning)
 _UNBILLED = (RequestError, AuthError, QuotaError, RateLimited, ServerError)
 """A request that was answered with an error status cost nothing."""
 
@@ -40,13 +39,12 @@ class Budget:
         account, attempt = self._account, _Attempt(call, self._account)
         wish = None
         if account.limited:
-            price = await self._prices.of(self._name)
-            told = most_output(call.request.options)
-            wanted = told or usual_output(call.role, self._max_subtasks)
-            least = least_output(wanted, told=told is not None)
-            wish = Wish(call.role, tokens_asked(call.request), wanted, price, least, rank_of(call), call.shorten)
-            granted = await account.reserve(wish)
-            attempt.reserve(Usage(wish.input, granted), wish.cost, shortened=granted < wanted)
+            wish = self._wish(call, await self._prices.of(self._name))
+            granted = wish.output
+            if not account.grant(wish):
+                wish.rank = rank_of(call)
+                granted = await account.reserve(wish)
+            attempt.reserve(Usage(wish.input, granted), wish.cost, shortened=granted < wish.output)
             call = _within(call, granted)
         try:
             async with aclosing(self._model.stream(call)) as chunks:
@@ -67,21 +65,34 @@ class Budget:
             raise
         finally:
             try:
-                await self._close(attempt)
+                if not attempt.settled:
+                    await self._close(attempt)
             finally:
                 if wish is not None:
                     account.release(wish)
+
+    def _wish(self, call: Call, price: Price | None) -> Wish:
+        """What a call wants to set aside; its rank comes later, if it has to wait."""
+        told = most_output(call.request.options)
+        wanted = told or usual_output(call.role, self._max_subtasks)
+        least = least_output(wanted, told=told is not None)
+        return Wish(call.role, tokens_asked(call.request), wanted, price, least, shorten=call.shorten)
 
     async def _close(self, attempt: "_Attempt") -> None:
         """Settle an attempt that ended without a reply."""
         if attempt.sent:
             attempt.settle(await self._prices.of(self._name))
-        elif not attempt.settled:
+        else:
             attempt.drop()
 
 
 class _Attempt:
     """One request of a call: what was set aside for it, what was heard of its reply, and settling it once."""
+
+    __slots__ = (
+        "_account", "_call", "_cost", "_heard", "_racing", "_reserved", "_shortened",
+        "answered", "sent", "settled", "silent",
+    )  # fmt: skip
 
     def __init__(self, call: Call, account: Account) -> None:
         self.sent = self.settled = False
@@ -93,7 +104,7 @@ class _Attempt:
         self._cost: Decimal | None = None
         self._heard = 0  # tokens of the reply so far, estimated
         self._shortened = False
-        self._racing = Amount()
+        self._racing: Amount = NOTHING
 
     def reserve(self, most: Usage, cost: Decimal | None, *, shortened: bool) -> None:
         """So much was set aside; `shortened` if that is less than was wanted."""
@@ -101,7 +112,7 @@ class _Attempt:
 
     def noted(self, chunk: Chunk) -> Chunk:
         """The chunk, which was heard."""
-        if isinstance(chunk, _SPOKEN):
+        if isinstance(chunk, SPOKEN):
             self._heard += tokens_in(chunk.text)
         elif isinstance(chunk, Sent):
             self.sent = True
@@ -126,15 +137,15 @@ class _Attempt:
         self._account.settle(call.id, self, usage, price, lost=told is None)
         if call.duplicate:
             self._account.race(amount(usage, price) - self._racing)
-            self._racing = Amount()
+            self._racing = NOTHING
         if done:
             self._account.note(call.role, usage, price)
 
     def drop(self) -> None:
         """The attempt is over, and cost nothing."""
         self._account.drop(self._call.id, self)
-        self._account.race(Amount() - self._racing)
-        self._racing = Amount()
+        self._account.race(NOTHING - self._racing)
+        self._racing = NOTHING
 
     def _race(self) -> None:
         """Count a duplicate as long as it runs at what such calls usually take."""

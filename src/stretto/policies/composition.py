@@ -22,6 +22,7 @@ class Opened(Struct, frozen=True):
     """A model that is ready to be asked, with what all who ask it share.
 
     `model` waits for admission by itself; `spare` says whether one more request could leave now and nobody waits.
+    `plain`: it is asked once and costs nothing, as a function is.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Opened(Struct, frozen=True):
     spare: Callable[[], bool]
     circuit: Circuit
     latencies: Latencies
+    plain: bool = False
 
 
 class Composition:
@@ -60,6 +62,8 @@ class Composition:
         names = role.models
         if names not in self._composed:
             first, last = self._opened(names[0]), names[-1]
+            if first.plain:
+                return self._composed.setdefault(names, Memo(first.model, self._replies))
             choices = [(name, self._choice(self._opened(name), guards=name != last)) for name in names]
             model: Model = Fallback(choices, self._cheaper)
             if self._limits.hedge:

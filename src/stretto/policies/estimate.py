@@ -22,12 +22,12 @@ _PER_SUBTASK = 96
 
 def tokens_in(text: str) -> int:
     """Tokens of a text, and rather more than fewer."""
-    return -(-len(text.encode()) // _BYTES)
+    return -(-(len(text) if text.isascii() else len(text.encode())) // _BYTES)
 
 
 def tokens_asked(request: Request) -> int:
     """Tokens of a request, and rather more than fewer."""
-    total = sum(tokens_in(message.content) + _PER_MESSAGE for message in request.messages)
+    total = sum([tokens_in(message.content) + _PER_MESSAGE for message in request.messages])
     return total + (tokens_in(str(request.schema)) if request.schema else 0)
 
 

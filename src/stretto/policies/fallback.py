@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 from msgspec.structs import replace
 
-from stretto.calls import Call, Chunk, Done, Model, Notice, Reasoning, Restarted, Text
+from stretto.calls import SPOKEN, Call, Chunk, Done, Model, Notice, Restarted, Text
 from stretto.errors import BudgetError, CallError, CircuitOpen
 from stretto.events import RunDegraded
 
@@ -34,14 +34,15 @@ class Fallback:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply of the first model that gives one."""
-        index, failures = 0, list[tuple[str, CallError]]()
+        index = 0
+        failures: list[tuple[str, CallError]] = []
         while True:
             name, model = self._choices[index]
             spoken = planned = False
             try:
                 async with aclosing(model.stream(_for(call, name, first=index == 0))) as chunks:
                     async for chunk in chunks:
-                        if isinstance(chunk, Text | Reasoning):
+                        if isinstance(chunk, SPOKEN):
                             spoken = True
                             planned = planned or (call.role == "orchestrator" and isinstance(chunk, Text))
                         elif isinstance(chunk, Restarted):

@@ -31,12 +31,13 @@ def percentile(times: Iterable[tuple[float, bool]], share: float = SHARE) -> flo
     answered that there is no such time, it is taken as several times that of the slowest answer.
     """
     ordered = sorted(times)
-    left, slowest = 1.0, 0.0
-    for index, (seconds, unanswered) in enumerate(ordered):
+    left, enough, slowest, still = 1.0, 1 - share + 1e-9, 0.0, len(ordered)
+    for seconds, unanswered in ordered:
         if not unanswered:
-            left, slowest = left * (1 - 1 / (len(ordered) - index)), seconds
-            if left <= 1 - share + 1e-9:
+            left, slowest = left * (1 - 1 / still), seconds
+            if left <= enough:
                 return seconds
+        still -= 1
     return _SILENT * slowest if left <= _MOST_SILENT else None
 
 
@@ -110,9 +111,10 @@ class Flights:
 
     def most(self, now: float) -> float | None:
         """The seconds within which most requests are answered, if that is known."""
-        if sum(flight.answered for flight in self._last) < ENOUGH:
+        times = [flight.time(now) for flight in self._last]
+        if len(times) - sum([unanswered for _, unanswered in times]) < ENOUGH:
             return None
-        most = percentile(flight.time(now) for flight in self._last)
+        most = percentile(times)
         return None if most is None else max(SHORTEST, most)
 
     def _look(self) -> None:

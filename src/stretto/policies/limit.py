@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from stretto.calls import Call, Chunk, Done, Model, Notice, Reasoning, Restarted, Sent, Text
+from stretto.calls import SPOKEN, Call, Chunk, Done, Model, Notice, Restarted, Sent
 from stretto.errors import CallError, RateLimited, ServerError
 from stretto.events import CallRetried
 from stretto.policies.governor.lane import Passage
 from stretto.policies.governor.queue import Queue
 from stretto.types import Allowance
+
+_SAYS_NOTHING = (Sent, Notice)
+"""Chunks that are no part of an answer."""
 
 
 class Limit:
@@ -35,12 +38,12 @@ class Limit:
             try:
                 async with aclosing(self._model.stream(call)) as chunks:
                     async for chunk in chunks:
-                        if not isinstance(chunk, Text):
-                            if self._note(passage, chunk):
-                                continue
-                        elif not passage.heard:
-                            self._accept(passage)
-                        spoken = spoken or isinstance(chunk, Text | Reasoning)
+                        if isinstance(chunk, SPOKEN):
+                            spoken = True
+                            if not passage.heard:
+                                self.queue.lane.accept(passage, asyncio.get_running_loop().time())
+                        elif self._note(passage, chunk):
+                            continue
                         yield chunk
                 return  # noqa: TRY300 - the loop ends here in the usual case
             except RateLimited as error:
@@ -60,19 +63,17 @@ class Limit:
 
     def _note(self, passage: Passage, chunk: Chunk) -> bool:
         """Learn from a chunk; whether it is for nobody else."""
-        if isinstance(chunk, Sent | Notice):
+        if isinstance(chunk, _SAYS_NOTHING):
             return False
+        lane, now = self.queue.lane, asyncio.get_running_loop().time()
         if not passage.heard:
-            self._accept(passage)
+            lane.accept(passage, now)
         if isinstance(chunk, Allowance):
-            self.queue.lane.tell(passage, chunk, asyncio.get_running_loop().time())
+            lane.tell(passage, chunk, now)
             return True
         if isinstance(chunk, Done) and chunk.usage:
-            self.queue.lane.settle(passage, chunk.usage)
+            lane.settle(passage, chunk.usage)
         return False
-
-    def _accept(self, passage: Passage) -> None:
-        self.queue.lane.accept(passage, asyncio.get_running_loop().time())
 
     def _fail(self, passage: Passage, error: CallError) -> None:
         """Learn from an error that is no rate limit."""

@@ -5,13 +5,13 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 
 from stretto.calls import KEPT, Call, Chunk, Done, Model, Reasoning, Text, Transcript
-from stretto.types import Reply
+from stretto.types import Reply, Request
 
-Earlier = Callable[[Call], tuple[str, Reply] | None]
-"""Gives what another run has recorded for a call, and that run's id."""
+Earlier = Callable[[str, Request], tuple[str, Reply] | None]
+"""Gives what another run has recorded for a request (its fingerprint first), and that run's id."""
 
 
-def _nothing(_: Call) -> None:
+def _nothing(*_: object) -> None:
     return None
 
 
@@ -38,7 +38,7 @@ class Replies:
         """The reply to a call, and the run it was recorded in if that is another one."""
         if known := self.own.get(call.fingerprint):
             return (known[0] if self.shared else known.pop(0)), None
-        if found := self._earlier(call):
+        if found := self._earlier(call.fingerprint, call.request):
             run, reply = found
             self.keep(call.fingerprint, reply)
             return reply, run

@@ -5,13 +5,16 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from stretto.calls import KEPT, Call, Chunk, Done, Model, Notice, Reasoning, Restarted, Sent, Text
+from stretto.calls import KEPT, SPOKEN, Call, Chunk, Done, Model, Notice, Reasoning, Restarted, Sent, Text
 from stretto.errors import CallError
 from stretto.events import CallRetried
 from stretto.policies.latency import Flight, Flights, Late
 
 Said = Chunk | CallError | None
 """A chunk, the error a stream ends with, or None after its last chunk."""
+
+_ANSWER = (Text, Reasoning, Done)
+_NO_ANSWER = (Notice, CallError)
 
 
 class Runner:
@@ -51,9 +54,9 @@ class Runner:
             self._land(answered=False)
             self.flight = self._flights.send(self.call, self.late)
             self._depart()
-        elif isinstance(said, Text | Reasoning | Done):
+        elif isinstance(said, _ANSWER):
             self._land(answered=True)
-        elif said is None or isinstance(said, Notice | CallError):
+        elif said is None or isinstance(said, _NO_ANSWER):
             self._land(answered=False)
 
     def marked(self, chunk: Chunk) -> Chunk:
@@ -142,7 +145,7 @@ class Race:
             self._fail(runner, said)
         elif isinstance(said, Restarted):
             runner.held.clear()
-        elif said is None or isinstance(said, Text | Reasoning | Done):
+        elif said is None or isinstance(said, _ANSWER):
             self._speak(runner, said)
         elif first_sent:
             return [Notice(self._retried()), said]
@@ -172,7 +175,7 @@ class Race:
         if said is not None:
             runner.held.append(said)
         whole = isinstance(said, Done) and said.finish in KEPT
-        if len(self._running) == 1 or whole or (self._call.stream and isinstance(said, Text | Reasoning)):
+        if len(self._running) == 1 or whole or (self._call.stream and isinstance(said, SPOKEN)):
             self.winner = runner
         elif said is None:
             self._running.remove(runner)

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from itertools import count
 
-from stretto.calls import Call, Chunk, Model, Notice, Reasoning, Restarted, Text
+from stretto.calls import SPOKEN, Call, Chunk, Model, Notice, Restarted, Text
 from stretto.errors import TransientError
 from stretto.events import CallRetried
 
@@ -44,8 +44,9 @@ class Retry:
             try:
                 async with aclosing(self._model.stream(call)) as chunks:
                     async for chunk in chunks:
-                        spoken = spoken or isinstance(chunk, Text | Reasoning)
-                        planned = planned or (call.role == "orchestrator" and isinstance(chunk, Text))
+                        if isinstance(chunk, SPOKEN):
+                            spoken = True
+                            planned = planned or (call.role == "orchestrator" and isinstance(chunk, Text))
                         yield chunk
                 return  # noqa: TRY300 - the loop ends here in the usual case
             except TransientError as error:

@@ -79,7 +79,13 @@ def prepare(workflow: Workflow, task: str, conditions: Conditions) -> Rehearsal:
 
 def _stand_in(name: str, provider: AnyProvider, conditions: Conditions) -> StandIn:
     """A simulator that takes a provider's place: as it is configured, if it is one already."""
-    simulator = provider if isinstance(provider, Simulator) else Simulator(rpm=provider.rpm, tpm=provider.tpm)
+    match provider:
+        case Simulator():
+            simulator = provider
+        case Provider():
+            simulator = Simulator(rpm=provider.rpm, tpm=provider.tpm)
+        case _:  # functions, that have no limits
+            simulator = Simulator()
     told = {key: getattr(simulator, key) for key in Simulator.__struct_fields__}
     learned = {model.partition(":")[2]: p for model, p in conditions.profiles.items() if model.startswith(f"{name}:")}
     told |= {

@@ -12,7 +12,7 @@ from stretto.calls import KEPT, fingerprint
 from stretto.definitions import definition_of
 from stretto.engine.execution import UNASKED
 from stretto.engine.requests import plan_request
-from stretto.errors import StoreError
+from stretto.errors import MissingRecord, StoreError
 from stretto.models.replay import RecordedCall
 from stretto.models.replay.records import Slot
 from stretto.replay.endings import Endings
@@ -83,9 +83,14 @@ def staged(definition: Definition) -> Definition:
 
 
 def recording_of(entries: Iterable[Entry]) -> Recording:
-    """Read a log with its records."""
+    """Read a log with its records; raises `MissingRecord` if the run kept none."""
     told = list(entries)
     run = fold(entry.event for entry in told)
+    if run.forgotten:
+        raise MissingRecord(
+            f'run {run.id} is finished and kept no texts (record = "usage"), so there is nothing to replay; run its '
+            'task again with record = "all"'
+        )
     replies, requests = _replies(told), _requests(told)
     start = max((n for n, entry in enumerate(told) if isinstance(entry.event, e.RunResumed)), default=0)
     before, last = ([entry.event for entry in part] for part in (told[:start], told[start:]))

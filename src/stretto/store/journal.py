@@ -10,18 +10,34 @@ import msgspec
 from msgspec.structs import replace
 
 from stretto.errors import StoreError
-from stretto.events import AnyEvent, CallFinished, CallStarted, encode, now
+from stretto.events import (
+    AnyEvent,
+    CallFinished,
+    CallStarted,
+    RunFailed,
+    RunFinished,
+    RunInterrupted,
+    RunResumed,
+    RunStarted,
+    encode,
+    now,
+)
 from stretto.runs import Fold, Run
 from stretto.store.schema import PATIENCE
-from stretto.store.writer import Row, Writer
+from stretto.store.summary import summary
+from stretto.store.writer import Row, Turn, Writer
 from stretto.types import Reply, Request
+
+_TURNS = (RunStarted, RunResumed, RunFinished, RunFailed, RunInterrupted)
+"""What begins or ends an execution: then the list of runs says something new."""
 
 
 class Journal:
     """Takes the events of one run in, gives each its place and time, and shows it when it is stored.
 
     `path` None: nothing is stored and everything is shown at once. `show` is called in the event loop, in order.
-    `history` is what the log holds already. `patience`: seconds to wait while another process writes. Used as
+    `history` is what the log holds already. Unless it `keeps_texts`, prompts are not stored, and everything else that
+    was said only until the run is finished. `patience`: seconds to wait while another process writes. Used as
     `async with`: leaving it ends the writer's thread.
     """
 
@@ -32,9 +48,11 @@ class Journal:
         path: Path | None,
         show: Callable[[AnyEvent], None],
         history: Sequence[AnyEvent] = (),
+        keeps_texts: bool = True,
         patience: float = PATIENCE,
     ) -> None:
         self.run_id = run
+        self._keeps_texts = keeps_texts
         self._show = show
         self._fold = Fold()
         for event in history:
@@ -83,7 +101,7 @@ class Journal:
             self._show(event)
             return
         self._waiting.append(event)
-        self._writer.submit(row)
+        self._writer.submit(row, self._turn(event) if isinstance(event, _TURNS) else None)
 
     async def settled(self) -> None:
         """Everything taken in so far is on the disk and was shown; raises `StoreError` if it cannot be."""
@@ -101,6 +119,12 @@ class Journal:
         else:
             self._show(event)
 
+    def _turn(self, event: AnyEvent) -> Turn:
+        told = summary(self.run)
+        if self._keeps_texts or not isinstance(event, RunFinished):
+            return Turn(told)
+        return Turn(replace(told, task=""), forget=True)
+
     def _row(self, event: AnyEvent, request: Request | None, reply: Reply | None) -> Row:
         return (
             self.run_id,
@@ -108,7 +132,7 @@ class Journal:
             event.kind,
             encode(event),
             event.fingerprint if isinstance(event, CallStarted | CallFinished) and (request or reply) else None,
-            msgspec.json.encode(request) if request else None,
+            msgspec.json.encode(request) if request and self._keeps_texts else None,
             msgspec.json.encode(reply) if reply else None,
         )
 

@@ -122,10 +122,6 @@ def check(entry: Entry, run: str, seq: int) -> None:
         raise ValueError(f"a {event.kind} has no request")
     if entry.answered and not isinstance(event, CallFinished):
         raise ValueError(f"a {event.kind} has no reply")
-    if (request := entry.request) and fingerprint(request) != entry.fingerprint:
-        raise ValueError("its request is not the one that was recorded: it has another fingerprint")
-    if entry.answered:
-        _reply.decode(entry.answered)
 
 
 def _lines(file: BinaryIO, place: str) -> Iterator[bytes]:
@@ -177,6 +173,10 @@ def _entry(line: bytes, run: str, seq: int) -> Entry:
     body = b"{" + b",".join(msgspec.json.encode(key) + b":" + bytes(raw) for key, raw in fields.items()) + b"}"
     entry = Entry(decode(body), body, asked, answered)
     check(entry, run, seq)
+    if (request := entry.request) and fingerprint(request) != entry.fingerprint:
+        raise ValueError("its request is not the one that was recorded: it has another fingerprint")
+    if answered:
+        _reply.decode(answered)
     _check_values(entry.event)
     return entry
 

@@ -8,31 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from stretto.errors import StoreError, StoreLocked
+from stretto.store.migration import migrate
+from stretto.store.tables import APPLICATION_ID, TABLES, VERSION
 
-VERSION = 1
 PATIENCE = 30.0
 """Seconds to wait while another process writes."""
 GLANCE = 0.1
 """Seconds to wait where an event loop is held up meanwhile."""
 
-_APPLICATION_ID = 0x53545254  # "STRT", so that `file` and we know our own
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
-_TABLES = """
-CREATE TABLE events (
-    run         TEXT NOT NULL,
-    seq         INTEGER NOT NULL,
-    kind        TEXT NOT NULL,
-    body        BLOB NOT NULL,
-    fingerprint TEXT,
-    request     BLOB,
-    reply       BLOB,
-    PRIMARY KEY (run, seq)
-);
-CREATE INDEX run_starts ON events (run) WHERE kind = 'run_started';
-"""
-# What a call asked stands in the row of its `call_started`, what it was answered in that of its `call_finished`: so a
-# reply and its event are one row, and a batch of events is one statement (see `stretto.store.writer`).
 
 
 def connect(path: Path, *, create: bool = True, patience: float = PATIENCE) -> sqlite3.Connection:
@@ -46,6 +30,8 @@ def connect(path: Path, *, create: bool = True, patience: float = PATIENCE) -> s
         # make a missing file readable for everyone.
         uri = f"{path.absolute().as_uri()}?mode=rw"
         db = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None, check_same_thread=False)
+        # A damaged text must not keep anyone from the others; its checksum tells.
+        db.text_factory = _lenient
         try:
             _prepare(db, path, create=create, patience=patience)
         except BaseException:
@@ -54,6 +40,10 @@ def connect(path: Path, *, create: bool = True, patience: float = PATIENCE) -> s
     except (sqlite3.Error, OSError) as error:
         raise explain(path, error) from error
     return db
+
+
+def _lenient(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
 
 
 def make_folder(path: Path) -> None:
@@ -71,11 +61,12 @@ def _make_private(path: Path) -> None:
 
 
 def _prepare(db: sqlite3.Connection, path: Path, *, create: bool, patience: float) -> None:
-    """See whose file it is before anything in it is touched; fill an empty one."""
-    if _is_empty(db, path):
-        if not create:
-            raise _not_there(path)
-        _fill(db, path)
+    """See whose file it is before anything in it is touched; fill an empty one, bring an older one up to date."""
+    form = _form(db, path)
+    if not form and not create:
+        raise _not_there(path)
+    if form != VERSION:
+        _bring_up_to_date(db, path)
     if create:
         _write_ahead(db, time.monotonic() + patience)
         db.execute("PRAGMA synchronous = FULL")  # a commit is on the disk, not on its way there
@@ -94,36 +85,55 @@ def _write_ahead(db: sqlite3.Connection, until: float) -> None:
             return
 
 
-def _is_empty(db: sqlite3.Connection, path: Path) -> bool:
-    """Whether nothing is in the file yet; raises `StoreError` if it is not ours."""
+def _form(db: sqlite3.Connection, path: Path) -> int:
+    """The version of the file's form, 0 if nothing is in it yet; raises `StoreError` if it is not ours."""
     # In one statement, so that it is one state of the file, whoever else is filling it right now.
     owner, version, tables = db.execute(
         "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)"
         " FROM pragma_application_id, pragma_user_version"
     ).fetchone()
-    if owner == _APPLICATION_ID and version > VERSION:
+    if owner == APPLICATION_ID and version > VERSION:
         raise StoreError(
             f"{path}: this store was written by a newer Stretto (format {version}, this one reads {VERSION}); "
             "upgrade Stretto, or name another file with --store"
         )
-    if owner != _APPLICATION_ID and (owner or version or tables):
+    if owner != APPLICATION_ID and (owner or version or tables):
         raise StoreError(f"{path}: a SQLite file, but not a Stretto store; name another file with --store")
-    return not tables
+    if tables and version < 1:
+        raise _not_intact(path, f"format {version} was never written")
+    return int(version) if tables else 0
 
 
-def _fill(db: sqlite3.Connection, path: Path) -> None:
+def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
+    """Make the tables, or an older format's anew, in one transaction: whoever is killed in it changed nothing."""
     db.execute("BEGIN IMMEDIATE")
-    if _is_empty(db, path):  # another process may have been first
-        for statement in _TABLES.split(";\n"):
-            if statement.strip():
-                db.execute(statement)
-        db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {VERSION}")
+    form = _form(db, path)  # another process may have been first
+    if form == 1:
+        try:
+            migrate(db, path)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+                raise
+            raise StoreError(
+                f"{path}: this store has an older format and has to be brought up to date, but it cannot be written; "
+                "check its permissions and folder, or name a copy of it with --store"
+            ) from error
+    elif not form:
+        for table in TABLES:
+            db.execute(table)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version = {VERSION}")
     db.execute("COMMIT")
 
 
 def _not_there(path: Path) -> StoreError:
     return StoreError(f"{path}: there is no run store here yet; run a task first, or name another with --store")
+
+
+def _not_intact(path: Path, how: str) -> StoreError:
+    return StoreError(
+        f"{path}: {how}: this is not an intact SQLite file; move it away, or name another file with --store"
+    )
 
 
 def explain(path: Path, error: Exception) -> StoreError:
@@ -135,7 +145,7 @@ def explain(path: Path, error: Exception) -> StoreError:
         text = error.strerror or text if isinstance(error, OSError) else text
         remedy = "it cannot be written; check its permissions and folder, or name another file with --store"
     elif "not a database" in text or "malformed" in text:
-        remedy = "this is not an intact SQLite file; move it away, or name another file with --store"
+        return _not_intact(path, text)
     elif "locked" in text:
         return StoreLocked(f"{path}: {text}: another program holds it locked; close that, then try again")
     else:

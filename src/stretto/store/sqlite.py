@@ -1,22 +1,24 @@
-"""Reading a store, and the lock by which exactly one process carries a run."""
+"""Reading a store, and the right to carry a run."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock, Timeout
 
-from stretto.errors import RunBusy, RunNotFound, StoreError
-from stretto.events import AnyEvent, RunStarted, decode
+from stretto.errors import RunNotFound, StoreError
+from stretto.events import AnyEvent
 from stretto.runs import Run, fold
+from stretto.store import lock
+from stretto.store.listing import Wanted, listed
+from stretto.store.logs import Recorded, events_of, not_found, records_of
 from stretto.store.schema import PATIENCE, connect, explain
+from stretto.store.summary import Summary
 from stretto.text import clean
 from stretto.types import Reply, Request
 
-_request = msgspec.json.Decoder(Request)
-_reply = msgspec.json.Decoder(Reply)
+_LAST = "\U0010ffff"  # sorts behind every id
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -29,23 +31,25 @@ class Record(msgspec.Struct, frozen=True):
 class Store:
     """Everything there is to read in one store file; each question opens and closes its own connection.
 
-    `patience`: seconds to wait while another program holds the file, before `StoreLocked` is raised.
+    `patience`: seconds to wait while another program holds the file, before `StoreLocked` is raised. `tell` is called
+    with a line for every record that is damaged; such a record counts as not there.
     """
 
-    def __init__(self, path: Path, patience: float = PATIENCE) -> None:
+    def __init__(self, path: Path, patience: float = PATIENCE, tell: Callable[[str], None] | None = None) -> None:
         self.path = path
         self._patience = patience
+        self._tell = tell
 
     def check(self, run: str) -> None:
         """The store can be read and holds this run; raises `RunNotFound` or `StoreError` if not."""
         with self._reading() as db:
             if not db.execute("SELECT 1 FROM events WHERE run = ? LIMIT 1", (clean(run),)).fetchone():
-                raise self._not_found(run)
+                raise not_found(self.path, run)
 
     def events(self, run: str) -> list[AnyEvent]:
         """The log of a run, oldest first; raises `RunNotFound`, or `StoreError` if a part of the log is damaged."""
         with self._reading() as db:
-            return self._log(db, run)
+            return events_of(db, self.path, run)
 
     def run(self, run: str) -> Run:
         """A run as its events tell it."""
@@ -54,78 +58,58 @@ class Store:
     def recent(self, limit: int = 20) -> list[Run]:
         """The newest runs, newest first; one whose log is damaged is `unreadable` and hides no other."""
         with self._reading() as db:
-            rows = db.execute("SELECT run FROM events WHERE kind = 'run_started' ORDER BY run DESC LIMIT ?", (limit,))
-            return [self._told(db, run) for (run,) in rows.fetchall()]
+            rows = db.execute("SELECT run FROM runs ORDER BY run DESC LIMIT ?", (limit,)).fetchall()
+            return [self._told(db, run) for (run,) in rows]
+
+    def listing(self, wanted: Wanted | None = None) -> list[Summary]:
+        """The wanted runs in a few words each, newest first; without a wish, the newest 20."""
+        with self._reading() as db:
+            return listed(db, self.path, wanted or Wanted())
 
     def find(self, prefix: str) -> str:
-        """The id of the one run that begins (or ends) with these letters, in either case."""
+        """The id of the one run that begins with these letters, in either case; if none does, that ends with them."""
+        letters = clean(prefix).upper()
         with self._reading() as db:
-            rows = db.execute("SELECT run FROM events WHERE kind = 'run_started' ORDER BY run DESC").fetchall()
-        letters = prefix.upper()
-        ids = [run for (run,) in rows if run.startswith(letters) or run.endswith(letters)]
-        if not ids:
-            raise self._not_found(prefix)
-        if len(ids) > 1:
-            some = ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")
-            raise RunNotFound(f"{self.path}: {prefix!r} fits {len(ids)} runs ({some}); write more of the id")
-        return str(ids[0])
+            count, some = _ids(db, "run BETWEEN ? AND ?", letters, letters + _LAST)
+            if not count:
+                count, some = _ids(db, "substr(run, -length(?)) = ?", letters, letters)
+            if not count and db.execute("SELECT 1 FROM events WHERE run = ?", (letters,)).fetchone():
+                return letters  # its line in the list of runs is lost
+        if not count:
+            raise not_found(self.path, prefix)
+        if count > 1:
+            named = ", ".join(some) + (", …" if count > len(some) else "")
+            raise RunNotFound(f"{self.path}: {prefix!r} fits {count} runs ({named}); write more of the id")
+        return some[0]
 
     def records(self, run: str) -> dict[str, Record]:
-        """Requests and replies of a run by fingerprint."""
+        """Requests and replies of a run by fingerprint; one that is damaged is told, and not there."""
+        found: dict[str, Record] = {}
         with self._reading() as db:
-            rows = db.execute(
-                "SELECT fingerprint, max(request), max(reply) FROM events"
-                " WHERE run = ? AND fingerprint IS NOT NULL GROUP BY fingerprint",
-                (run,),
-            )
-            return {
-                key: Record(_request.decode(request) if request else None, _reply.decode(reply) if reply else None)
-                for key, request, reply in rows
-            }
+            for row in self._whole_records(db, run):
+                before = found.get(row.fingerprint, Record(None, None))
+                found[row.fingerprint] = Record(row.request or before.request, row.reply or before.reply)
+        return found
 
     def replies(self, run: str) -> dict[str, list[Reply]]:
-        """The complete replies of a run by fingerprint, oldest first."""
+        """The complete replies of a run by fingerprint, oldest first; one that is damaged is told, and not there."""
         replies: dict[str, list[Reply]] = {}
         with self._reading() as db:
-            rows = db.execute(
-                "SELECT fingerprint, reply FROM events WHERE run = ? AND reply IS NOT NULL ORDER BY seq", (run,)
-            )
-            for key, reply in rows:
-                replies.setdefault(key, []).append(_reply.decode(reply))
+            for row in self._whole_records(db, run):
+                if row.reply is not None:
+                    replies.setdefault(row.fingerprint, []).append(row.reply)
         return replies
 
     @contextmanager
     def carrying(self, run: str) -> Iterator[None]:
         """Only one carrier at a time is inside, for one run; a dead one is not inside. Raises `RunBusy`."""
         connect(self.path, patience=self._patience).close()  # a lock beside something that is no store helps nobody
-        locks = self.path.with_name(self.path.name + ".locks")
-        lock = FileLock(locks / run, mode=0o600)
-        try:
-            locks.mkdir(exist_ok=True, mode=0o700)
-            lock.acquire(blocking=False)
-        except Timeout:
-            raise RunBusy(
-                f"run {run} is being carried already, by another process or by this one; wait until it ends, or stop "
-                "it, then resume"
-            ) from None
-        except OSError as error:
-            raise explain(self.path, error) from error
-        try:
+        with lock.held(self.path, run):
             yield
-        finally:
-            # While it is still held: whoever has it open by now sees that it is gone, and does not take it.
-            (locks / run).unlink(missing_ok=True)
-            lock.release()
 
     def is_carried(self, run: str) -> bool:
         """Whether somebody is carrying this run right now; what a dead carrier left is cleared away."""
-        if not (self.path.with_name(self.path.name + ".locks") / run).exists():
-            return False
-        try:
-            with self.carrying(run):
-                return False
-        except RunBusy:
-            return True
+        return lock.is_held(self.path, run)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -135,31 +119,26 @@ class Store:
                 yield db
             except sqlite3.Error as error:
                 raise explain(self.path, error) from error
-            except msgspec.MsgspecError as error:
-                raise StoreError(f"{self.path}: a record in it cannot be read: {error}") from error
 
-    def _log(self, db: sqlite3.Connection, run: str) -> list[AnyEvent]:
-        rows = db.execute("SELECT seq, body FROM events WHERE run = ? ORDER BY seq", (run,)).fetchall()
-        if not rows:
-            raise self._not_found(run)
-        try:
-            events = [decode(body) for _, body in rows]
-        except msgspec.MsgspecError as error:
-            raise self._damaged(run, f"an event cannot be read: {error}") from error
-        if not isinstance(events[0], RunStarted) or len(rows) != rows[-1][0]:
-            raise self._damaged(run, f"{len(rows)} events where {rows[-1][0]} were written")
-        return events
+    def _whole_records(self, db: sqlite3.Connection, run: str) -> Iterator[Recorded]:
+        for row in records_of(db, run):
+            if row.whole:
+                yield row
+            elif self._tell is not None:
+                self._tell(
+                    f"{self.path}: what was recorded with event {row.seq} of run {run} is damaged, and counts as not "
+                    "there"
+                )
 
     def _told(self, db: sqlite3.Connection, run: str) -> Run:
         try:
-            return fold(self._log(db, run))
+            return fold(events_of(db, self.path, run))
         except StoreError as error:
             return Run(id=run, task="", workflow={}, status="unreadable", error=str(error))
 
-    def _not_found(self, run: str) -> RunNotFound:
-        return RunNotFound(f"{self.path}: no run {clean(run)!r} in this store; `stretto runs` lists them")
 
-    def _damaged(self, run: str, how: str) -> StoreError:
-        return StoreError(
-            f"{self.path}: the log of run {run} is damaged ({how}); other runs are not concerned, run its task again"
-        )
+def _ids(db: sqlite3.Connection, which: str, *values: str) -> tuple[int, list[str]]:
+    """How many runs fit, and the newest three of them."""
+    (count,) = db.execute(f"SELECT count(*) FROM runs WHERE {which}", values).fetchone()  # noqa: S608 - our own words
+    some = db.execute(f"SELECT run FROM runs WHERE {which} ORDER BY run DESC LIMIT 3", values)  # noqa: S608
+    return count, [run for (run,) in some]

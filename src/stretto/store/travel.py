@@ -7,14 +7,20 @@ from pathlib import Path
 
 import msgspec
 
-from stretto.errors import RunNotFound, StoreError
+from stretto.errors import StoreError
 from stretto.events import decode
+from stretto.runs import fold
+from stretto.store.logs import damaged, not_found
 from stretto.store.parcel import LONGEST, Entry, Parcel, check, header
 from stretto.store.schema import connect, explain
-from stretto.text import clean
+from stretto.store.summary import summary, write
+from stretto.store.sums import event_is_whole, record_is_whole
+from stretto.store.writer import insert
 
 _ROWS = "SELECT body, request, reply FROM events WHERE run = ? ORDER BY seq"
-_INSERT = "INSERT INTO events (run, seq, kind, body, fingerprint, request, reply) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_WHOLE = """
+SELECT seq, kind, body, event_sum, fingerprint, record_sum, request, reply FROM events WHERE run = ? ORDER BY seq
+"""
 
 
 def entries(path: Path, run: str) -> Iterator[Entry]:
@@ -36,7 +42,7 @@ def exported(path: Path, run: str) -> Iterator[bytes]:
             db.execute("BEGIN")  # so that the number and the lines are of one moment, whoever is writing
             (number,) = db.execute("SELECT count(*) FROM events WHERE run = ?", (run,)).fetchone()
             if not number:
-                raise _not_found(path, run)
+                raise not_found(path, run)
             yield header(run, number)
             for entry in _entries(db, path, run):
                 line = entry.line
@@ -54,8 +60,7 @@ def imported(path: Path, parcel: Parcel) -> bool:
             db.execute("BEGIN IMMEDIATE")
             new = not _is_there(db, path, parcel)
             if new:
-                for entry in parcel.entries:
-                    _insert(db, parcel.run, entry)
+                _insert(db, parcel)
             db.execute("COMMIT")
         except sqlite3.Error as error:
             raise explain(path, error) from error
@@ -83,24 +88,27 @@ def _is_there(db: sqlite3.Connection, path: Path, parcel: Parcel) -> bool:
 
 
 def _entries(db: sqlite3.Connection, path: Path, run: str) -> Iterator[Entry]:
-    seq = 0
-    for seq, (body, asked, answered) in enumerate(db.execute(_ROWS, (run,)), 1):
+    place = 0
+    for place, (seq, kind, body, event_sum, key, record_sum, asked, answered) in enumerate(
+        db.execute(_WHOLE, (run,)), 1
+    ):
+        if not event_is_whole(run, seq, kind, body, event_sum):
+            raise damaged(path, run, f"event {seq} is not what was written")
+        if (asked or answered) and not record_is_whole(run, seq, key, asked, answered, record_sum):
+            raise damaged(path, run, f"what was recorded with event {seq} is not what was written")
         try:
             entry = Entry(decode(body), body, asked, answered)
-            check(entry, run, seq)
+            check(entry, run, place)
         except (msgspec.MsgspecError, ValueError) as error:
-            raise StoreError(
-                f"{path}: the log of run {run} is damaged (event {seq}: {error}); run its task again"
-            ) from error
+            raise damaged(path, run, f"event {place}: {error}") from error
         yield entry
-    if not seq:
-        raise _not_found(path, run)
+    if not place:
+        raise not_found(path, run)
 
 
-def _insert(db: sqlite3.Connection, run: str, entry: Entry) -> None:
-    event = entry.event
-    db.execute(_INSERT, (run, event.seq, event.kind, entry.body, entry.fingerprint, entry.asked, entry.answered))
-
-
-def _not_found(path: Path, run: str) -> RunNotFound:
-    return RunNotFound(f"{path}: no run {clean(run)!r} in this store; `stretto runs` lists them")
+def _insert(db: sqlite3.Connection, parcel: Parcel) -> None:
+    for entry in parcel.entries:
+        event = entry.event
+        row = parcel.run, event.seq, event.kind, entry.body, entry.fingerprint, entry.asked, entry.answered
+        insert(db, [row])
+    write(db, summary(fold(entry.event for entry in parcel.entries)))

@@ -8,20 +8,37 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
-from itertools import chain
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from msgspec import Struct
+
 from stretto.errors import StoreError
+from stretto.store.forgetting import forget
 from stretto.store.schema import GLANCE, PATIENCE, connect, explain
+from stretto.store.summary import Summary, write
+from stretto.store.sums import event_sum, record_sum
 
 Row = tuple[str, int | None, str, bytes, str | None, bytes | None, bytes | None]
 """Run, seq, kind and body of an event, and the fingerprint, request and reply of its call."""
 
+
+class Turn(Struct, frozen=True):
+    """What an event that begins or ends an execution makes of its run in the list of runs.
+
+    `forget`: with it every text of the run goes.
+    """
+
+    summary: Summary
+    forget: bool = False
+
+
+Entry = tuple[Row, Turn | None]
+
 _MOST = 500  # rows in one statement, so that one huge batch does not delay everything in it
 _BUSY, _BREATH = 4, 0.002  # after a batch of so many rows, seconds in which the next one gathers: each costs an fsync
-_INSERT = "INSERT INTO events (run, seq, kind, body, fingerprint, request, reply) VALUES "
-_VALUES = "(?, ?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO events (run, seq, kind, body, event_sum, fingerprint, record_sum, request, reply) VALUES "
+_VALUES = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Writer:
@@ -40,13 +57,13 @@ class Writer:
         self._db = connect(path, patience=min(GLANCE, patience))  # here in the event loop, later in a thread
         self._db.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
         self._file = _identity(path)
-        self._queue: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="stretto-store", daemon=True)
         self._thread.start()
 
-    def submit(self, row: Row) -> None:
-        """Have a row written, after everything submitted before."""
-        self._queue.put(row)
+    def submit(self, row: Row, turn: Turn | None = None) -> None:
+        """Have a row written, after everything submitted before, and with it what the run amounts to now."""
+        self._queue.put((row, turn))
 
     def displaced(self) -> StoreError | None:
         """The error to raise if the file has lost its name: SQLite writes on into it, and calls that a success."""
@@ -67,30 +84,64 @@ class Writer:
         error: StoreError | None = None
         more = True
         while more:
-            rows, more = self._gather()
-            if rows:
-                error = error or self._commit(rows)
-                self._committed(len(rows), error)
-            if more and len(rows) >= _BUSY:
+            entries, more = self._gather()
+            if entries:
+                error = error or self._commit(entries)
+                self._committed(len(entries), error)
+            if more and len(entries) >= _BUSY:
                 time.sleep(_BREATH)
 
-    def _gather(self) -> tuple[list[Row], bool]:
-        """Wait for one row and take all others that are there; False once the end was reached."""
-        rows: list[Row] = []
-        row = self._queue.get()
-        while row is not None:
-            rows.append(row)
-            if len(rows) >= _MOST or self._queue.empty():
-                return rows, True
-            row = self._queue.get()
-        return rows, False
+    def _gather(self) -> tuple[list[Entry], bool]:
+        """Wait for one entry and take all others that are there; False once the end was reached."""
+        entries: list[Entry] = []
+        entry = self._queue.get()
+        while entry is not None:
+            entries.append(entry)
+            if len(entries) >= _MOST or self._queue.empty():
+                return entries, True
+            entry = self._queue.get()
+        return entries, False
 
-    def _commit(self, rows: list[Row]) -> StoreError | None:
+    def _commit(self, entries: list[Entry]) -> StoreError | None:
+        rows = [row for row, _ in entries]
+        turns = [turn for _, turn in entries if turn is not None]
         try:
-            self._db.execute(_INSERT + ", ".join([_VALUES] * len(rows)), list(chain.from_iterable(rows)))
+            if turns:  # twice in a run
+                self._db.execute("BEGIN IMMEDIATE")
+            insert(self._db, rows)
+            for turn in turns:
+                write(self._db, turn.summary)
+                if turn.forget:
+                    forget(self._db, turn.summary.run)
+            if turns:
+                self._db.execute("COMMIT")
+            if any(turn.forget for turn in turns):  # nor may the write-ahead log keep it, if nobody else needs that
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             return explain(self._path, error)
         return None
+
+
+def insert(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    """Write rows, each with its checksums, in one statement."""
+    values = [value for row in rows for value in _columns(*row)]
+    db.execute(_INSERT + ", ".join([_VALUES] * len(rows)), values)
+
+
+def _columns(
+    run: str,
+    seq: int | None,
+    kind: str,
+    body: bytes,
+    fingerprint: str | None,
+    request: bytes | None,
+    reply: bytes | None,
+) -> tuple[object, ...]:
+    """A row as it is stored, with its checksums."""
+    record = record_sum(run, seq, fingerprint, request, reply)
+    return run, seq, kind, body, event_sum(run, seq, kind, body), fingerprint, record, request, reply
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

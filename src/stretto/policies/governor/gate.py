@@ -27,7 +27,7 @@ class Bucket:
         """What is in it; less than nothing after a debt."""
         if now > self._at:
             level = self._level + (now - self._at) * self.rate
-            self._level = min(self.size, level)
+            self._level = level if level < self.size else self.size
             self._at = now
         return self._level
 
@@ -42,8 +42,15 @@ class Bucket:
 
     def take(self, amount: float, now: float) -> float:
         """Take so much, or put it back if it is less than nothing; what is in it then."""
-        self._level = min(self.size, self.level(now) - amount)
-        return self._level
+        level = self.level(now) - amount
+        self._level = level = level if level < self.size else self.size
+        return level
+
+
+def following(next_at: float, spacing: float, now: float) -> float:
+    """When the next one may go out, if one that was to go out at `next_at` goes out now and they are so far apart."""
+    earliest = now - (spacing if spacing > TICK else TICK)
+    return (next_at if next_at > earliest else earliest) + spacing
 
 
 class Configured(Struct, frozen=True):
@@ -77,6 +84,11 @@ class Gate:
         self._requests, self._tokens = _bucket(configured.rpm), _bucket(configured.tpm, _TOKENS)
 
     @property
+    def full(self) -> bool:
+        """Whether another has to come back first."""
+        return self.in_flight >= self._parallel
+
+    @property
     def counts_tokens(self) -> bool:
         """Whether tokens are limited."""
         return self._tokens is not None
@@ -85,9 +97,7 @@ class Gate:
         """From when a request of so many tokens may go out, `now` if it may; infinite: when another has come back."""
         if self.in_flight >= self._parallel:
             return math.inf
-        opens = now
-        if self._requests:
-            opens = self._requests.ready_at(1.0, now)
+        opens = self._requests.ready_at(1.0, now) if self._requests else now
         return max(opens, self._tokens.ready_at(tokens, now)) if self._tokens else opens
 
     def enter(self, tokens: float, now: float) -> None:

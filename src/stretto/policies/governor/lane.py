@@ -121,10 +121,10 @@ class Lane:
         if self._tokens:
             passage.token = self._tokens.take(tokens, now)
 
-    def leave(self, passage: Passage, now: float) -> None:
-        """It has come back."""
+    def leave(self, excess: float, now: float) -> None:
+        """One has come back; its tokens were estimated at so many more than they were."""
         self._learned.leave()
-        self.gate.leave(passage.excess, now)
+        self.gate.leave(excess, now)
 
     def tell(self, passage: Passage, told: Allowance, now: float, *, refused: bool = False) -> None:
         """The answer to a request, or its refusal, said this of the limits."""

@@ -46,7 +46,7 @@ class Learned:
         if self._means == "pace" and self._pace.known:
             return paced
         opens = self.window.opens_at(now)
-        return max(opens, paced)
+        return opens if opens > paced else paced
 
     def enter(self, now: float) -> tuple[int, bool]:
         """One request goes out: its number, and whether it had to wait for the pace."""

@@ -1,9 +1,10 @@
 """A provider's own bucket, as its headers describe it, and how much of it we may use beside others on the same key."""
 
 import math
-from typing import NamedTuple
 
-from stretto.policies.governor.gate import TICK, Bucket
+from msgspec import Struct
+
+from stretto.policies.governor.gate import Bucket, following
 from stretto.types import Quota
 
 _MINUTE = 60.0
@@ -31,7 +32,7 @@ class Burst:
         self.count = count
 
 
-class Mark(NamedTuple):
+class Mark(Struct, frozen=True):
     """What was known when a request went out: its number, what it uses, the level afterwards, corrections so far."""
 
     number: int
@@ -55,12 +56,13 @@ class Mirror:
         self._limit = quota.limit
         rate, size = _shape(quota)
         self._bucket = bucket = Bucket(rate, size)
+        self._span = _span(rate)
         bucket.take(size - min(size, _level(quota, bucket) + rate * (now - sent_at)) + sent - told, now)
         self._began, self._begun_with, self._sent = now, bucket.level(now), sent
         self._corrected = 0.0
         self._heard = -math.inf  # when the request of the newest header went out
         self._taken = self._known = 0  # requests so far; how many of them the newest header knows of
-        self._share = Share(now)
+        self._share = Share()
         self._foreign = self._own = 0.0  # used by others and by us, lately
         self._noted_at = now
         self._next_at = -math.inf
@@ -69,7 +71,8 @@ class Mirror:
     @property
     def crowded(self) -> bool:
         """Whether others use it, too."""
-        return self._foreign > max(_FEW, (_VAGUE if self._vague else _FOREIGN) * self._bucket.rate * self._span)
+        foreign, part = self._foreign, _VAGUE if self._vague else _FOREIGN
+        return foreign > _FEW and foreign > part * self._bucket.rate * self._span
 
     def opens_at(self, amount: float, now: float, variance: float = 0.0) -> float:
         """From when so much may be used, if what requests use varies by so much."""
@@ -80,19 +83,20 @@ class Mirror:
             reserve = max(min(_RESERVE * bucket.size, _MOST_RESERVE * amount), min(doubt, bucket.size / 2))
             if level < reserve:
                 return max(bucket.ready_at(amount + reserve, now), self._next_at)
-        return max(now, self._next_at)
+        return self._next_at if self._next_at > now else now
 
     def take(self, amount: float, now: float) -> Mark:
         """Use so much."""
-        if now > self._burst.since + _JITTER:
-            self._burst = Burst(now)
-        self._burst.count += 1
+        burst, bucket = self._burst, self._bucket
+        if now > burst.since + _JITTER:
+            self._burst = burst = Burst(now)
+        burst.count += 1
         self._own += amount
-        level = self._bucket.take(amount, now)
-        spacing = amount / (self._share.value * (self._bucket.rate + _DRAIN * max(0.0, level)))
-        self._next_at = max(self._next_at, now - max(spacing, TICK)) + spacing
+        level = bucket.take(amount, now)
+        pace = bucket.rate + _DRAIN * level if level > 0 else bucket.rate
+        self._next_at = following(self._next_at, amount / (self._share.value * pace), now)
         self._taken += 1
-        return Mark(self._taken, amount, level, self._corrected, self._burst)
+        return Mark(self._taken, amount, level, self._corrected, burst)
 
     def give_back(self, amount: float, now: float) -> None:
         """A request was refused, so it used nothing."""
@@ -113,11 +117,12 @@ class Mirror:
         """
         if sent_at < self._heard - _JITTER:
             return
-        self._heard, self._known = max(self._heard, sent_at), max(self._known, mark.number)
+        if sent_at > self._heard:
+            self._heard = sent_at
+        if mark.number > self._known:
+            self._known = mark.number
         bucket = self._bucket
-        bucket.rate, size = _shape(quota)
-        bucket.size = max(size, bucket.size) if quota.limit == self._limit else size
-        self._limit = quota.limit
+        self._reshape(quota)
         level = _level(quota, bucket)
         surprise = mark.level - level - (self._corrected - mark.corrected)
         if refused:
@@ -127,18 +132,24 @@ class Mirror:
         bucket.take(surprise, now)
         self._corrected += surprise
         self._note(surprise, now)
-        if (self.crowded if crowded is None else crowded) and level <= max(1.0, _LOW * bucket.size):
+        low = level <= 1.0 or level <= _LOW * bucket.size
+        if low and (self.crowded if crowded is None else crowded):
             self._share.cut(sent_at, now, most=self._own > self._foreign)
-        else:
+        elif self._share.value < 1.0:
             self._share.grow(now, fast=level > bucket.size / 2)
 
-    @property
-    def _span(self) -> float:
-        """Long enough for a good number of requests."""
-        return max(_SPAN, 30.0 / self._bucket.rate)
+    def _reshape(self, quota: Quota) -> None:
+        bucket = self._bucket
+        rate, size = _shape(quota)
+        if rate != bucket.rate:
+            bucket.rate, self._span = rate, _span(rate)
+        if quota.limit != self._limit or size > bucket.size:
+            bucket.size, self._limit = size, quota.limit
 
     def _note(self, surprise: float, now: float) -> None:
-        fading = max(0.0, 1.0 - (now - self._noted_at) / self._span)
+        fading = 1.0 - (now - self._noted_at) / self._span
+        if fading < 0.0:
+            fading = 0.0
         self._foreign = self._foreign * fading + surprise
         self._own *= fading
         self._noted_at = now
@@ -147,10 +158,9 @@ class Mirror:
 class Share:
     """The part of a rate that we use beside others on the same key."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self) -> None:
         self.value = 1.0
-        self._cut_at = -math.inf
-        self._grown_at = now
+        self._cut_at = self._grown_at = -math.inf
 
     def cut(self, sent_at: float, now: float, *, most: bool) -> None:
         """A request that went out at `sent_at` met congestion; `most`: we use more than all others."""
@@ -161,8 +171,7 @@ class Share:
 
     def grow(self, now: float, *, fast: bool) -> None:
         """A request met none."""
-        if self.value < 1:
-            self.value = min(1.0, self.value + (_MUCH_MORE if fast else _MORE) * (now - self._grown_at))
+        self.value = min(1.0, self.value + (_MUCH_MORE if fast else _MORE) * (now - self._grown_at))
         self._grown_at = now
 
 
@@ -179,7 +188,13 @@ def _shape(quota: Quota) -> tuple[float, float]:
     used = (quota.limit - quota.remaining) / quota.reset
     if 0 < used < rate / 2:
         rate = used
-    return rate, max(1.0, min(quota.limit, quota.remaining + rate * quota.reset))
+    size = min(quota.limit, quota.remaining + rate * quota.reset)
+    return rate, size if size > 1.0 else 1.0
+
+
+def _span(rate: float) -> float:
+    """Seconds: long enough for a good number of requests."""
+    return max(_SPAN, 30.0 / rate)
 
 
 def _level(quota: Quota, bucket: Bucket) -> float:

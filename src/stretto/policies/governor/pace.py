@@ -2,7 +2,7 @@
 
 import math
 
-from stretto.policies.governor.gate import TICK
+from stretto.policies.governor.gate import following
 
 _DECREASE = 0.9
 _LEAST, _LEAST_OF_GUESS = 0.7, 0.5
@@ -44,7 +44,7 @@ class Pace:
             return False
         spacing = 1.0 / self.rate(now)
         waited = now - self._next_at < spacing / 2
-        self._next_at = max(self._next_at, now - max(spacing, TICK)) + spacing
+        self._next_at = following(self._next_at, spacing, now)
         return waited
 
     def guess(self, rate: float, begin: float) -> None:

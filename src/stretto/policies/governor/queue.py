@@ -3,7 +3,10 @@
 import asyncio
 import heapq
 import math
+from bisect import bisect_left
+from collections import deque
 from itertools import count
+from operator import attrgetter
 from weakref import WeakKeyDictionary
 
 from stretto.calls import Call
@@ -12,6 +15,7 @@ from stretto.policies.governor.gate import HAIR, Configured, Gate
 from stretto.policies.governor.lane import Lane, Passage
 from stretto.policies.governor.place import Place
 
+_ticket = attrgetter("ticket")
 _TURN = 8
 """Every so manieth who goes out is the one who has waited longest: the least urgent come to their turn, too."""
 
@@ -24,7 +28,7 @@ class Queue:
         self.lane = lane
         self._governor = governor
         self._urgent: list[tuple[tuple[float, ...], int, Place]] = []
-        self._oldest: list[tuple[int, Place]] = []
+        self._oldest: deque[Place] = deque()
         self._waiting = 0
         self._turn = 0
         self._tokens = 0.0  # of the last call
@@ -34,7 +38,7 @@ class Queue:
     def spare(self) -> bool:
         """Whether nobody waits and one more call could go out now."""
         now = asyncio.get_running_loop().time()
-        return not self._waiting and self._opens_at(None, now) <= now + HAIR
+        return not self._waiting and self.opens_at(self._tokens, now) <= now + HAIR
 
     def place(self, call: Call) -> Place:
         """A place at the end of the queue, as far as the call is no more urgent than others."""
@@ -43,16 +47,16 @@ class Queue:
     async def enter(self, place: Place) -> Passage:
         """Wait until the request may go out; whoever entered must leave."""
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        if not self._waiting and self._opens_at(place, now) <= now + HAIR:
-            return self._go(place, now)
+        if not self._waiting:
+            now = loop.time()
+            if self.opens_at(place.tokens, now) <= now + HAIR:
+                return self._go(place, now)
+            self._governor.queues[self] = None
         place.key = place.call.urgency.key
         future: asyncio.Future[Passage] = loop.create_future()
         place.future = future
-        if not self._waiting:
-            self._governor.queues[self] = None
         self._waiting += 1
-        heapq.heappush(self._oldest, (place.ticket, place))
+        self._line_up(place)
         place.call.urgency.hastened.append(place.hastened)
         self.push(place)
         try:
@@ -62,25 +66,34 @@ class Queue:
                 self.leave(future.result())  # it was let out and taken away in the same moment
             elif place.future is not None:
                 self._remove(place)
-                self._governor.admit()
+                self._governor.admit(loop.time())
             raise
         finally:
             place.call.urgency.hastened.remove(place.hastened)
         return passage
+
+    def _line_up(self, place: Place) -> None:
+        """Put a place where its arrival belongs: at the end, unless it was sent back."""
+        line = self._oldest
+        if line and place.ticket < line[-1].ticket:
+            line.insert(bisect_left(line, place.ticket, key=_ticket), place)
+        else:
+            line.append(place)
 
     def push(self, place: Place) -> None:
         """Put a place where its urgency belongs."""
         entry = (place.key, place.ticket, place)
         heapq.heappush(self._urgent, entry)
         if self._urgent[0] is entry:  # else whoever is in front is waited for already
-            self._governor.admit()
+            self._governor.admit(asyncio.get_running_loop().time())
 
     def leave(self, passage: Passage) -> None:
         """A request came back, or never went out."""
         now = asyncio.get_running_loop().time()
-        self.lane.leave(passage, now)
-        self.gate.leave(passage.excess, now)
-        self._governor.admit()
+        excess = passage.excess
+        self.lane.leave(excess, now)
+        self.gate.leave(excess, now)
+        self._governor.admit(now)
 
     def refuse(self, passage: Passage, error: CallError, now: float) -> float:
         """A request was rate limited; the loop time until which the model should be left alone."""
@@ -105,25 +118,24 @@ class Queue:
 
     def oldest(self) -> Place | None:
         """Who has waited longest."""
-        while self._oldest and not self._oldest[0][1].waits:
-            heapq.heappop(self._oldest)
-        return self._oldest[0][1] if self._oldest else None
+        while self._oldest and not self._oldest[0].waits:
+            self._oldest.popleft()
+        return self._oldest[0] if self._oldest else None
 
-    def opens_at(self, now: float) -> float:
-        """From when the next one may go out."""
-        first = self.next()
-        return math.inf if first is None else self._opens_at(first, now)
+    def opens_at(self, tokens: float, now: float) -> float:
+        """From when a request of so many tokens may go out."""
+        gate, lane = self.gate, self.lane
+        opens = gate.opens_at(tokens + lane.doubt if gate.counts_tokens else 0.0, now)
+        theirs = lane.opens_at(tokens, now)
+        return theirs if theirs > opens else opens
 
-    def admit(self, now: float, *, oldest: bool) -> None:
-        """Let out who is next, or who has waited longest."""
-        place = self.oldest() if oldest else self.next()
-        assert place is not None  # noqa: S101 - the queue opens for somebody
+    def admit(self, place: Place, now: float) -> None:
+        """Let out one who waits."""
         future = place.future
         assert future is not None  # noqa: S101 - it waits
         self._remove(place)
-        if not future.done():  # else its caller was cancelled in this same moment, and has yet to hear of it
-            self._turn = (self._turn + 1) % _TURN
-            future.set_result(self._go(place, now))
+        self._turn = (self._turn + 1) % _TURN
+        future.set_result(self._go(place, now))
 
     def _go(self, place: Place, now: float) -> Passage:
         tokens = self._tokens = place.tokens
@@ -131,15 +143,6 @@ class Queue:
         self.gate.enter(tokens, now)
         self.lane.enter(passage)
         return passage
-
-    def _opens_at(self, place: Place | None, now: float) -> float:
-        lane = self.lane
-        tokens = self._tokens if place is None else place.tokens
-        opens = self.gate.opens_at(tokens + lane.doubt if self.gate.counts_tokens else 0.0, now)
-        if opens == math.inf:
-            return opens  # with many in flight this is the usual case, and the lane costs more to ask
-        theirs = lane.opens_at(tokens, now)
-        return max(opens, theirs)
 
     def _remove(self, place: Place) -> None:
         place.future = None
@@ -176,25 +179,29 @@ class Governor:
         """A number in the order of arrival."""
         return next(self._tickets)
 
-    def admit(self) -> None:
+    def admit(self, now: float) -> None:
         """Let out everyone who may go now, and come back when the next one may."""
         if not self.queues:
             self._wake_at(None)
             return
-        now = asyncio.get_running_loop().time()
         while True:
-            opens, soonest = [], math.inf
+            ready, soonest = [], math.inf
             for queue in self.queues:
-                at = queue.opens_at(now)
-                soonest = min(soonest, at)
+                if queue.gate.full or (place := queue.next()) is None:
+                    continue  # with many in flight this is the usual case
+                at = queue.opens_at(place.tokens, now)
+                if at < soonest:
+                    soonest = at
                 if at <= now + HAIR:
-                    opens.append(queue)
-            if not opens:
+                    ready.append((queue, place))
+            if not ready:
                 self._wake_at(soonest)
                 return
             self._turn = (self._turn + 1) % _TURN
-            first = opens[0] if len(opens) == 1 else min(opens, key=_age if not self._turn else _urgency)
-            first.admit(now, oldest=len(opens) > 1 and not self._turn)
+            if len(ready) > 1 and not self._turn:
+                ready = [(queue, queue.oldest() or place) for queue, place in ready]
+            queue, place = ready[0] if len(ready) == 1 else min(ready, key=_urgency if self._turn else _age)
+            queue.admit(place, now)
 
     def _wake_at(self, soonest: float | None) -> None:
         timer = self._timer
@@ -208,17 +215,15 @@ class Governor:
 
     def _wake(self) -> None:
         self._timer = None
-        self.admit()
+        self.admit(asyncio.get_running_loop().time())
 
 
-def _age(queue: Queue) -> float:
-    place = queue.oldest()
-    return math.inf if place is None else place.ticket
+def _age(ready: tuple[Queue, Place]) -> int:
+    return ready[1].ticket
 
 
-def _urgency(queue: Queue) -> tuple[tuple[float, ...], float]:
-    place = queue.next()
-    return ((math.inf,), math.inf) if place is None else (place.key, place.ticket)
+def _urgency(ready: tuple[Queue, Place]) -> tuple[tuple[float, ...], int]:
+    return ready[1].key, ready[1].ticket
 
 
 # What is learned of a key's limits belongs to the process, not to a workflow; but those who wait for it are futures of

@@ -1,0 +1,50 @@
+"""Random workflows whose processes are killed with -9 at random moments and resumed until they are done."""
+
+import subprocess
+import sys
+from collections import Counter
+
+import msgspec
+from msgspec import Struct
+
+from bench.processes import ROOT
+from bench.table import Part, Row, Setting
+
+_SEED = 4
+_WRONG = {
+    "lost": "runs lost",
+    "asked again": "completed calls asked again",
+    "subtasks": "subtasks doubled, missing or others",
+    "coverage": "runs whose coverage is not the undisturbed one's",
+    "results": "runs whose results or answer are not the undisturbed one's",
+    "log": "events shown and not stored, or out of order",
+}
+_SAME = {"answer": "results", "status": "lost"}
+
+
+class _Tally(Struct):
+    """What `tests/chaos.py` says of all its runs."""
+
+    runs: int
+    kills: int
+    phases: dict[str, int]
+    subtasks: int
+    settled: int
+    reissued: int
+    complaints: list[str]
+
+
+def rows(setting: Setting) -> Part:
+    """200 kills; what must not happen is counted, and told where it did."""
+    kills = setting.rounds(30, 200)
+    command = [sys.executable, "tests/chaos.py", str(kills), str(_SEED), str(setting.folder)]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
+    tally = msgspec.json.decode(done.stdout, type=_Tally)
+    phases = ", ".join(f"{name} {count}" for name, count in sorted(tally.phases.items()))
+    yield f"\n{tally.kills} kills of {tally.runs} runs with {tally.subtasks} subtasks, in: {phases}"
+    yield f"{tally.settled} calls were complete; {tally.reissued} were under way when their process was killed\n"
+    abouts = [complaint.partition(":")[0] for complaint in tally.complaints]
+    found = Counter(_SAME.get(about, about) for about in abouts)
+    for about, what in _WRONG.items():
+        yield Row(f"chaos, {what}", str(found[about]), "", float(found[about]), 0.0)
+    yield from tally.complaints

@@ -1,0 +1,22 @@
+"""Moments in the past, as people write them."""
+
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from stretto import amounts
+
+
+def moment(ctx: click.Context, param: click.Parameter, written: str | None) -> str | None:
+    """A flag's value as events write a moment: so long ago (30m, 2d, 1w), or a date or time (here, unless it says)."""
+    if written is None:
+        return None
+    try:
+        # A plain number is a date (20260131) or nothing: it would not say of what.
+        ago = None if written.strip().isdigit() else amounts.seconds(written)
+        at = datetime.fromisoformat(written) if ago is None else datetime.now(UTC) - timedelta(seconds=ago)
+        return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(
+            f"{written!r} is no moment; write how long ago (30m, 2d, 1w) or a date (2026-01-31)", ctx, param
+        ) from error

@@ -1,0 +1,63 @@
+"""`stretto plan`, and reading the plan it writes."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stretto.cli.carry import Output, carry
+from stretto.cli.help import Command
+from stretto.cli.options import (
+    build,
+    chosen_models,
+    configured,
+    output_options,
+    same_store,
+    store_path,
+    task_options,
+    workflow_options,
+)
+from stretto.cli.progress import Progress
+from stretto.cli.task import read_task
+from stretto.errors import TaskError
+from stretto.plan.given import PlanFile, read_plan
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        'stretto plan "Compare Postgres and SQLite for a job queue" -o plan.json',
+        "stretto run --plan plan.json",
+        "stretto resume --last",
+    ),
+)
+@task_options
+@workflow_options
+@output_options
+def plan(
+    task: str | None,
+    file: Path | None,
+    named: str | None,
+    models: tuple[str, ...],
+    store: Path | None,
+    output: Path | None,
+    quiet: bool,
+    as_json: bool,
+    **flags: Any,
+) -> int:
+    """Write the plan for TASK and stop: as JSON to edit and to run with `stretto run --plan FILE`.
+
+    The plan is recorded as a run, which `stretto resume` carries out as it is.
+    """
+    text = read_task(task, file)
+    progress = Progress(quiet=quiet)
+    workflow = build(configured(named), chosen_models(models), flags, store_path(store), progress.model)
+    return carry(workflow.plan(text), Output(output, as_json, same_store()), progress)
+
+
+def plan_file(path: Path) -> PlanFile:
+    """The plan in a file; raises `TaskError` if it is none."""
+    try:
+        return read_plan(path.read_bytes(), str(path))
+    except OSError as error:
+        raise TaskError(f"{path}: cannot be read: {error.strerror or error}") from error

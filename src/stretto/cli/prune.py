@@ -1,0 +1,96 @@
+"""`stretto prune`."""
+
+from pathlib import Path
+
+import click
+
+from stretto.cli.help import Command, option
+from stretto.cli.moments import moment
+from stretto.cli.options import store_option, store_path
+from stretto.errors import TaskError
+from stretto.store.lock import any_held
+from stretto.store.pruning import Pruned, compact, condemned, prune, size_of, weigh
+
+
+@click.command(
+    name="prune",
+    cls=Command,
+    examples=("stretto prune --older 30d --dry-run", "stretto prune --older 30d --keep 1000", "stretto prune --keep 0"),
+)
+@option("--older", metavar="WHEN", callback=moment, help="Runs last begun or ended before: 30d, 8w ago, or a date.")
+@option("--keep", type=click.IntRange(min=0), metavar="N", help="Never the newest N runs.")
+@option("--dry-run", is_flag=True, help="Only list the runs that would be removed.")
+@option(
+    "--vacuum/--no-vacuum",
+    default=None,
+    help="Make the file smaller afterwards, or leave the room to new runs.  [default: if no run is being carried]",
+)
+@option("--json", "as_json", is_flag=True, help="What was done as one JSON object.")
+@store_option
+def command(
+    older: str | None, keep: int | None, dry_run: bool, vacuum: bool | None, as_json: bool, store: Path | None
+) -> None:
+    """Remove recorded runs that are older than --older and not among the newest --keep; one of the two is enough.
+
+    A run that is being carried stays. Other processes may write meanwhile; only making the file smaller keeps them
+    waiting, and takes room for a copy of it.
+    """
+    if older is None and keep is None:
+        raise TaskError("say what to remove: --older 30d, --keep 1000, or both")
+    path = store_path(store)
+    old = condemned(path, before=older, keep=keep)
+    if dry_run:
+        _say_what_would_go(old, weigh(path, old), as_json=as_json)
+        return
+    before = size_of(path)
+    done = prune(path, old, before=older)
+    in_use = any_held(path)
+    vacuumed = not in_use if vacuum is None else vacuum
+    if vacuumed:
+        try:
+            compact(path)
+        finally:
+            _say_what_went(done, before, size_of(path), as_json=as_json, vacuumed=vacuumed)
+    else:
+        why = "a run is being carried; --vacuum does it all the same" if vacuum is None else "--no-vacuum"
+        _say_what_went(done, before, size_of(path), as_json=as_json, vacuumed=vacuumed, why=why)
+
+
+def _say_what_would_go(runs: list[str], size: int, *, as_json: bool) -> None:
+    if as_json:
+        _echo({"dry_run": True, "runs": runs, "bytes": size})
+        return
+    for run in runs:
+        click.echo(run)
+    click.echo(f"{counted(len(runs))} would be removed, about {megabytes(size)}", err=True)
+
+
+def _say_what_went(done: Pruned, before: int, after: int, *, as_json: bool, vacuumed: bool, why: str = "") -> None:
+    if as_json:
+        facts = {"removed": done.removed, "kept": done.kept, "vacuumed": vacuumed}
+        _echo({"dry_run": False, **facts, "bytes_before": before, "bytes_after": after})
+        return
+    kept = f"; {counted(done.kept)} stayed, because they are being carried or went on" if done.kept else ""
+    click.echo(f"removed {counted(done.removed)}{kept}")
+    if vacuumed:
+        click.echo(
+            f"{megabytes(max(before - after, 0))} given back: {megabytes(before)} before, {megabytes(after)} now"
+        )
+    else:
+        click.echo(f"the file is not smaller ({why}); new runs use its free room")
+
+
+def _echo(facts: dict[str, object]) -> None:
+    import msgspec
+
+    click.echo(msgspec.json.encode(facts))
+
+
+def counted(count: int) -> str:
+    """So many runs."""
+    return f"{count:,} run{'' if count == 1 else 's'}"
+
+
+def megabytes(size: int) -> str:
+    """A size as people read it."""
+    return f"{size / 1e6:,.1f} MB"

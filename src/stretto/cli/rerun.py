@@ -1,0 +1,142 @@
+"""`stretto rerun`."""
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from stretto.cli.carry import Output, carry
+from stretto.cli.help import Command, option
+from stretto.cli.options import (
+    build,
+    chosen_models,
+    output_options,
+    plan_option,
+    recorded,
+    same_store,
+    store_path,
+    workflow_options,
+)
+from stretto.cli.plan import plan_file
+from stretto.cli.progress import Progress, dollars, short
+from stretto.cli.resume import find_run
+from stretto.rerun import Forecast
+from stretto.store.sqlite import Store
+
+
+def _names(ctx: click.Context, param: click.Parameter, written: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG001
+    return tuple(dict.fromkeys(name.strip() for each in written for name in each.split(",") if name.strip()))
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        "stretto rerun --last -w ./stretto.toml --explain",
+        "stretto rerun 01K9ZQ4T -m synthesizer=openai:gpt-5",
+        "stretto rerun --last -w ./stretto.toml --only t3,t5",
+        "stretto rerun --last --fresh t2",
+        "stretto rerun --last --plan plan.json -o answer.md",
+    ),
+)
+@click.argument("run", required=False)
+@option("--last", is_flag=True, help="The newest run.")
+@plan_option
+@option(
+    "--only",
+    multiple=True,
+    callback=_names,
+    metavar="IDS",
+    help="Compute these subtasks of the plan only (t3,t5); the results of all others stay as they were.",
+)
+@option(
+    "--fresh",
+    multiple=True,
+    callback=_names,
+    metavar="IDS",
+    help="Ask these anew though nothing about them has changed: subtasks, orchestrator, synthesizer.",
+)
+@option("--explain", is_flag=True, help="Say which calls are reused, which are asked and why, and send nothing.")
+@workflow_options
+@output_options
+def rerun(
+    run: str | None,
+    last: bool,
+    plan: Path | None,
+    only: tuple[str, ...],
+    fresh: tuple[str, ...],
+    explain: bool,
+    named: str | None,
+    models: tuple[str, ...],
+    store: Path | None,
+    output: Path | None,
+    quiet: bool,
+    as_json: bool,
+    **flags: Any,
+) -> int:
+    """Run the task of RUN again, as a new run that asks only what has changed.
+
+    Every reply that RUN recorded for the same request is reused, and costs nothing.
+
+    RUN is a run's id, or the beginning or end of it. Workflow, models and limits are those the run was started with; -w
+    names another workflow (your edited stretto.toml, say), -m other models, and flags other limits.
+    """
+    path = store_path(store)
+    run_id = find_run(Store(path), run, last=last)
+    progress = Progress(quiet=quiet)
+    configuration = recorded(run_id, Store(path).run(run_id).workflow, named)
+    workflow = build(configuration, chosen_models(models, environment=bool(named)), flags, path, progress.model)
+    given = plan_file(plan) if plan else None
+    if explain:
+        lines = asyncio.run(workflow.explain(run_id, plan=given, only=only, fresh=fresh))
+        _print(run_id, lines, as_json=as_json)
+        return 0
+    stream = workflow.rerun(run_id, plan=given, only=only, fresh=fresh)
+    return carry(stream, Output(output, as_json, same_store()), progress)
+
+
+def _print(run: str, lines: Sequence[Forecast], *, as_json: bool) -> None:
+    if as_json:
+        for line in lines:
+            click.echo(msgspec.json.encode(line))
+        return
+    click.echo(f"A rerun of {run}, call by call:\n")
+    names = max(len(line.name) for line in lines)
+    types = max(len(line.type) for line in lines)
+    width = max(60, shutil.get_terminal_size().columns if sys.stdout.isatty() else 120)
+    for line in lines:
+        tokens = f"about {line.usage.input_tokens:,} + {line.usage.output_tokens:,} tokens" if _asks(line) else ""
+        fate = f"{line.name:<{names}}  {line.type:<{types}}  {line.fate:<7}"
+        why = ", ".join(part for part in (line.why, tokens, _money(line)) if part)
+        click.echo(f"  {fate}  {short(why, max(20, width - len(fate) - 4))}".rstrip())
+    click.echo(f"\n{_total(lines)}")
+
+
+def _asks(line: Forecast) -> bool:
+    return line.fate in {"new", "unknown"}
+
+
+def _money(line: Forecast) -> str:
+    return dollars(line.cost) if line.fate == "new" and line.cost else ""
+
+
+def _total(lines: Sequence[Forecast]) -> str:
+    """How many calls are made, and what they will take."""
+    asked, unknown = ([line for line in lines if line.fate == fate] for fate in ("new", "unknown"))
+    reused = sum(line.fate == "reused" for line in lines)
+    tokens = sum(line.usage.input_tokens + line.usage.output_tokens for line in asked)
+    costs = [line.cost for line in asked if line.cost is not None]
+    told = f"{reused} call{'s are' if reused != 1 else ' is'} reused, {len(asked)} asked"
+    if asked:
+        told += f": about {tokens:,} tokens"
+        cost = sum(costs, Decimal(0))
+        told += f", {dollars(cost)}" if cost and len(costs) == len(asked) else ""
+        told += "" if len(costs) == len(asked) else ", at a price that is not known"
+    if unknown:
+        told += f"; up to {len(unknown)} more, if the new plan is like the old one"
+    return told

@@ -1,0 +1,24 @@
+"""What a reply makes of its subtask."""
+
+from stretto.calls import KEPT, SHORTENED
+from stretto.types import Result
+
+CUT = {
+    "length": "the reply met its token limit; raise max_tokens of this worker",
+    SHORTENED: "the budget allowed for no longer reply",
+}
+"""Why a reply with such a finish reason is not whole."""
+
+
+def result_of(subtask: str, finish: str, text: str) -> Result:
+    """The result of a subtask whose worker replied."""
+    if finish in CUT:
+        return Result(subtask, "truncated", text, CUT[finish])
+    if finish not in KEPT:
+        return Result(subtask, "failed", error=f"the model stopped with finish reason {finish!r}")
+    return Result(subtask, "done", text)
+
+
+def lacking(subtask: str, need: str, result: Result) -> Result:
+    """The result of a subtask that needs another, whose own result is not whole."""
+    return Result(subtask, "skipped", error=f"it needs {need!r}, which is {result.outcome}")

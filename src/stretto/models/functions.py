@@ -1,0 +1,113 @@
+"""Python functions as workers: a provider whose models are functions."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from stretto.calls import Call, Chunk, Done, Sent, Text
+from stretto.errors import CallError, ConfigError
+from stretto.types import Result, Role, Subtask, Usage
+
+PROVIDER = "python"
+
+
+class Function(Struct, frozen=True):
+    """A Python function that does subtasks: `call(subtask)`, or `call(subtask, results)` with the texts it needs by id.
+
+    It gives the result as a text; if it is `async` it is awaited, else it runs in a thread. `version` is a part of its
+    identity beside its module and qualified name: raise it when the function does something else, or recorded results
+    are reused. `about` tells the orchestrator in one line what it is good for; its docstring's first line if empty.
+    """
+
+    call: Callable[..., Any]
+    version: str = "1"
+    about: str = ""
+
+
+class Functions(Struct, frozen=True):
+    """The provider `python`: functions by `MODULE.QUALNAME@VERSION`."""
+
+    known: Mapping[str, Callable[..., Any]]
+
+
+class _Work(Struct, frozen=True, omit_defaults=True):
+    """What a function is asked: its subtask, and the results that needs, in the plan's order."""
+
+    type: str
+    description: str
+    needs: dict[str, str] = {}
+
+
+def function_role(worker: Function, place: str) -> tuple[str, Role]:
+    """The name of a function among the provider's, and the role it plays; raises `ConfigError` if it has no name."""
+    call = worker.call
+    module, name = getattr(call, "__module__", None), getattr(call, "__qualname__", "<none>")
+    if not module or name.endswith((">",)):
+        raise ConfigError(
+            f"{place}: {call!r} has no name of its own, by which its results could be found again; def one"
+        )
+    full = f"{module}.{name}@{worker.version}"
+    about = worker.about or (inspect.getdoc(call) or "").partition("\n")[0]
+    return full, Role(f"{PROVIDER}:{full}", about=about)
+
+
+def is_function(role: Role) -> bool:
+    """Whether a function does this role's work."""
+    return role.models[0].startswith(f"{PROVIDER}:")
+
+
+def work(subtask: Subtask, needed: Sequence[tuple[Subtask, Result]]) -> str:
+    """What a function is asked, as the text of a request: the same subtask is the same call."""
+    texts = {need.id: result.text for need, result in needed}
+    return msgspec.json.encode(_Work(subtask.type, subtask.description, texts)).decode()
+
+
+class FunctionModel:
+    """A `Model` that calls a function; `timeout`: seconds it may take. What the function raises is a `CallError`."""
+
+    def __init__(self, name: str, function: Callable[..., Any], timeout: float) -> None:
+        self._name = f"{PROVIDER}:{name}"
+        self._function = function
+        self._timeout = timeout
+        self._with_results = _takes_two(function)
+
+    async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
+        """What the function returns, as one chunk."""
+        yield Sent()
+        text = await self._result(call)
+        yield Text(text)
+        yield Done("stop", Usage(), self._name)
+
+    async def _result(self, call: Call) -> str:
+        asked = msgspec.json.decode(call.request.messages[-1].content, type=_Work)
+        subtask = Subtask(call.subtask or "", asked.type, asked.description, tuple(asked.needs), call.value)
+        arguments = (subtask, asked.needs) if self._with_results else (subtask,)
+        try:
+            async with asyncio.timeout(self._timeout) as limit:
+                text = await self._called(*arguments)
+        except TimeoutError as error:
+            late = limit.expired()
+            why = f"did not return within {self._timeout:g} s (timeout)" if late else f"raised TimeoutError: {error}"
+            raise CallError(f"{self._name}: {why}") from error
+        except Exception as error:
+            raise CallError(f"{self._name}: raised {type(error).__name__}: {error}") from error
+        if not isinstance(text, str):
+            raise CallError(f"{self._name}: returned {type(text).__name__}; a result is a text")
+        return text
+
+    async def _called(self, *arguments: Any) -> Any:
+        if inspect.iscoroutinefunction(self._function):
+            return await self._function(*arguments)
+        # A thread cannot be stopped: given up, it runs on to its end, and nobody reads what it returns.
+        return await asyncio.to_thread(self._function, *arguments)
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
+    """Whether a function wants the results, too."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = [each for each in inspect.signature(function).parameters.values() if each.kind in kinds]
+    return sum(each.default is inspect.Parameter.empty for each in parameters) > 1

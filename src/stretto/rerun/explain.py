@@ -1,0 +1,197 @@
+"""Which calls a rerun would take from the records, which it would make and why: known before anything is sent."""
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+from stretto.engine.requests import answer_request, direct_request, plan_request, role_of, worker_request
+from stretto.engine.results import lacking, result_of
+from stretto.plan.book import PlanBook
+from stretto.rerun.beginning import given_results
+from stretto.runs import Run
+from stretto.store.sqlite import Record
+from stretto.types import Basis, Definition, Price, Reply, Request, Result, Subtask, Usage
+
+Known = Callable[[Request], Reply | None]
+"""The recorded reply that answers a request, if there is one."""
+
+Fate = Literal["reused", "kept", "new", "fails", "unknown"]
+"""Of a call: answered from the records; not made, because its result is taken over or its plan is given; made; not
+made, because it cannot be; or nobody can say before there is a plan."""
+
+
+class Forecast(Struct, frozen=True):
+    """What a rerun would do about one call, and what that would take: `usage` estimated from the earlier run's calls.
+
+    `cost` is in US dollars; None where a price is unknown.
+    """
+
+    name: str
+    type: str
+    fate: Fate
+    why: str = ""
+    usage: Usage = Usage()
+    cost: Decimal | None = Decimal(0)
+
+
+def explain(
+    definition: Definition,
+    basis: Basis,
+    origin: Run,
+    records: Mapping[str, Record],
+    known: Known,
+    prices: Mapping[str, Price | None],
+) -> list[Forecast]:
+    """A line for each call of a rerun of `origin`, in the order of its plan; `records` are those of `origin`."""
+    return list(_Explaining(definition, basis, origin, records, known, prices).lines())
+
+
+_Foreseen = tuple[Forecast, Result | None]
+
+
+class _Explaining:
+    def __init__(
+        self,
+        definition: Definition,
+        basis: Basis,
+        origin: Run,
+        records: Mapping[str, Record],
+        known: Known,
+        prices: Mapping[str, Price | None],
+    ) -> None:
+        self._definition = definition
+        self._basis = basis
+        self._origin = origin
+        self._known = known
+        self._prices = prices
+        self._given = given_results(basis, origin)
+        self._before = {subtask.id: subtask for subtask in origin.plan.subtasks}
+        # Of several calls for one subtask (asked again after a resume) the last one counts.
+        self._calls = {call.subtask or call.role: call for call in origin.calls if call.finished}
+        self._requests = {
+            name: records[c.fingerprint].request for name, c in self._calls.items() if c.fingerprint in records
+        }
+
+    def lines(self) -> Iterator[Forecast]:
+        plan = self._basis.plan
+        if plan is not None:
+            yield Forecast("orchestrator", "", "kept", "the plan is given")
+        else:
+            request = plan_request(self._definition, self._origin.task, self._sample("orchestrator"))
+            line = self._line("orchestrator", "", request)
+            yield line
+            if line.fate != "reused" or self._origin.plan.state is None:
+                yield from self._unknown()
+                return
+            plan = self._origin.plan
+        book, certain = PlanBook(self._definition.workers, len(plan.subtasks), plan.subtasks), dict[str, Result]()
+        for subtask in plan.subtasks:
+            line, result = self._worker(subtask, book, certain)
+            if result:
+                certain[subtask.id] = result
+            yield line
+        yield self._answer(plan.subtasks, certain)
+
+    def _worker(self, subtask: Subtask, book: PlanBook, certain: Mapping[str, Result]) -> _Foreseen:
+        """What a subtask's call comes to, and its result if that is known."""
+        name = subtask.id
+        if given := self._given.get(name):
+            return Forecast(name, subtask.type, "kept", "" if given.outcome == "done" else given.outcome), given
+        if refusal := book.refusal(subtask):
+            return self._without_call(subtask, Result(name, "failed", error=refusal))
+        if changed := [need for need in subtask.needs if need not in certain]:
+            return self._new(name, subtask.type, role_of(self._definition, subtask).models[0], _again(changed)), None
+        needed = [(book[need], certain[need]) for need in subtask.needs]
+        for need, result in needed:
+            if result.outcome != "done":
+                return self._without_call(subtask, lacking(name, need.id, result))
+        request = worker_request(self._definition, self._origin.task, subtask, needed, self._sample(name))
+        line, reply = self._line(name, subtask.type, request), self._known(request)
+        return line, result_of(name, reply.finish, reply.text) if reply else None
+
+    def _answer(self, subtasks: tuple[Subtask, ...], certain: Mapping[str, Result]) -> Forecast:
+        role, task, sample = self._definition.synthesizer, self._origin.task, self._sample("synthesizer")
+        if not subtasks:
+            return self._line("synthesizer", "", direct_request(self._definition, task, sample))
+        if role is None:
+            return Forecast("synthesizer", "", "kept", "there is none: the results are the answer")
+        if changed := [subtask.id for subtask in subtasks if subtask.id not in certain]:
+            return self._new("synthesizer", "", role.models[0], _again(changed))
+        state = (self._basis.plan or self._origin.plan).state or "complete"
+        request = answer_request(self._definition, task, subtasks, certain, state, sample)
+        assert request is not None  # noqa: S101 - there is a synthesizer
+        return self._line("synthesizer", "", request)
+
+    def _line(self, name: str, type_: str, request: Request) -> Forecast:
+        if self._known(request):
+            return Forecast(name, type_, "reused")
+        return self._new(name, type_, request.model, self._why(name, request))
+
+    def _why(self, name: str, request: Request) -> str:
+        """Why a request is not answered by what the earlier run recorded."""
+        if name in self._basis.fresh:
+            return "it is to be asked anew"
+        call, before = self._calls.get(name), self._requests.get(name)
+        if call is None or call.finished is None:
+            return "there was no such call"
+        if before is None:
+            return "what was asked then is not recorded"
+        if changes := difference(before, request):
+            return changes
+        if call.finished.error:
+            return "it failed then"
+        if call.finished.asked:
+            return f"then {call.finished.asked} answered in its place"
+        return f"its reply was not whole ({call.finished.finish})"
+
+    def _new(self, name: str, type_: str, model: str, why: str) -> Forecast:
+        usage, price = self._usual(name), self._prices.get(model)
+        return Forecast(name, type_, "new", why, usage, None if price is None else price.of(usage))
+
+    def _usual(self, name: str) -> Usage:
+        """What a call took in the earlier run, or what those of its kind took on the average."""
+        call = self._calls.get(name)
+        if call and call.finished and call.finished.usage:
+            return call.finished.usage
+        kind = name if name in {"orchestrator", "synthesizer"} else "worker"
+        told = [c.finished.usage for c in self._calls.values() if c.role == kind and c.finished and c.finished.usage]
+        if not told:
+            return Usage()
+        total = sum(told, Usage())
+        return Usage(total.input_tokens // len(told), total.output_tokens // len(told))
+
+    def _unknown(self) -> Iterator[Forecast]:
+        """A new plan may have the same subtasks, or quite others."""
+        for subtask in self._origin.plan.subtasks:
+            yield Forecast(
+                subtask.id, subtask.type, "unknown", "it depends on the new plan", self._usual(subtask.id), None
+            )
+        if self._definition.synthesizer:
+            yield Forecast("synthesizer", "", "unknown", "it depends on the new plan", self._usual("synthesizer"), None)
+
+    def _without_call(self, subtask: Subtask, result: Result) -> _Foreseen:
+        return Forecast(subtask.id, subtask.type, "fails", result.error or ""), result
+
+    def _sample(self, name: str) -> int:
+        return self._basis.samples.get(name, 0)
+
+
+def difference(before: Request, now: Request) -> str:
+    """What distinguishes two requests, in words; nothing if they are the same."""
+    changes = [f"model {before.model} -> {now.model}"] if before.model != now.model else []
+    for key in sorted({*before.options, *now.options}):
+        old, new = before.options.get(key, "unset"), now.options.get(key, "unset")
+        changes += [f"{key} {old} -> {new}"] if old != new else []
+    for role, what in (("system", "system prompt"), ("user", "prompt"), ("assistant", "prompt")):
+        old_text, new_text = ([m.content for m in each.messages if m.role == role] for each in (before, now))
+        changes += [f"{what} changed"] if old_text != new_text else []
+    changes += ["schema of the plan changed"] if before.schema != now.schema else []
+    changes += [f"sample {before.sample} -> {now.sample}"] if before.sample != now.sample else []
+    return ", ".join(dict.fromkeys(changes))
+
+
+def _again(changed: list[str]) -> str:
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    return f"{', '.join(changed[:3])}{more} {'is' if len(changed) == 1 else 'are'} asked again"

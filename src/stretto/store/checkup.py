@@ -1,0 +1,131 @@
+"""Looking a store over: is everything there, and is it what was written? Says what is lost, run by run."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from msgspec import Struct
+
+from stretto.calls import fingerprint
+from stretto.errors import StoreError
+from stretto.runs import fold
+from stretto.store.logs import events_of, records_of
+from stretto.store.pruning import size_of
+from stretto.store.schema import PATIENCE, connect, explain
+from stretto.store.summary import read, summary
+
+_LINES = 100  # of what SQLite finds; one broken page can be thousands
+
+
+class Facts(Struct, frozen=True):
+    """A store in figures: the format of its tables, bytes on the disk, runs in its list, bytes free for new ones."""
+
+    path: Path
+    form: int
+    size: int
+    runs: int
+    free: int
+
+
+class Finding(Struct, frozen=True):
+    """Something that is not as it was written, and what is lost by it; `run` is None if it is about the whole file."""
+
+    run: str | None
+    lost: str
+
+
+def facts(path: Path, patience: float = PATIENCE) -> Facts:
+    """The store in figures; raises `StoreError` if it cannot be opened."""
+    with closing(connect(path, create=False, patience=patience)) as db:
+        try:
+            form, free, page = (
+                db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "freelist_count", "page_size")
+            )
+            (runs,) = db.execute("SELECT count(*) FROM runs").fetchone()
+        except sqlite3.Error as error:
+            raise explain(path, error) from error
+    return Facts(path, form, size_of(path), runs, free * page)
+
+
+def findings(path: Path, *, quick: bool = False, patience: float = PATIENCE) -> Iterator[Finding]:
+    """Everything that is wrong with a store, as it is found; one run after the other, so that memory stays bounded.
+
+    Checked are SQLite's own structures, every event and every record against its checksum, that every request is kept
+    under its own fingerprint, and that the list of runs says what the logs say. `quick`: neither indices nor records.
+    """
+    with closing(connect(path, create=False, patience=patience)) as db:
+        yield from _of_the_file(db, quick=quick)
+        last = ""
+        while True:
+            try:
+                run = _next(db, last)
+            except sqlite3.Error as error:
+                yield Finding(None, f"the runs after {last or 'the beginning'} cannot be found: {error}")
+                return
+            if run is None:
+                return
+            yield from _of_a_run(db, path, run, quick=quick)
+            last = run
+
+
+def _of_the_file(db: sqlite3.Connection, *, quick: bool) -> Iterator[Finding]:
+    check = "quick_check" if quick else "integrity_check"
+    try:
+        for (line,) in db.execute(f"PRAGMA {check}({_LINES})"):
+            if line != "ok":
+                yield Finding(None, line)
+    except sqlite3.Error as error:
+        yield Finding(None, str(error))
+
+
+def _next(db: sqlite3.Connection, last: str) -> str | None:
+    """The next run, in the list or in the log: either may have lost it."""
+    query = """
+        SELECT min(run) FROM (SELECT min(run) AS run FROM runs WHERE run > ?1
+                              UNION ALL SELECT min(run) FROM events WHERE run > ?1)
+    """
+    (run,) = db.execute(query, (last,)).fetchone()
+    return None if run is None else str(run)
+
+
+def _of_a_run(db: sqlite3.Connection, path: Path, run: str, *, quick: bool) -> Iterator[Finding]:
+    """What is wrong with one run, at one moment."""
+    try:
+        db.execute("BEGIN")
+        yield from _of_its_log(db, path, run)
+        if not quick:
+            yield from _of_its_records(db, run)
+    except sqlite3.Error as error:
+        yield Finding(run, f"it cannot be read to its end: {error}")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _of_its_log(db: sqlite3.Connection, path: Path, run: str) -> Iterator[Finding]:
+    try:
+        events = events_of(db, path, run)
+    except StoreError as error:
+        kept = db.execute("SELECT count(*) FROM events WHERE run = ? AND reply IS NOT NULL", (run,)).fetchone()[0]
+        yield Finding(run, f"{error}; it cannot be shown or resumed, {kept} of its replies are still there")
+        return
+    row = db.execute("SELECT * FROM runs WHERE run = ?", (run,)).fetchone()
+    if row is None:
+        yield Finding(run, "it is missing in the list of runs; `stretto show` and `resume` find it by its whole id")
+        return
+    told = read(row)
+    if told is None:
+        yield Finding(run, "its line in the list of runs is damaged; the list tells it from its log, nothing is lost")
+    elif told.status != "running" and told != summary(fold(events)):  # of a running one it lags behind
+        yield Finding(run, "its line in the list of runs is not what its log says; the log is right")
+
+
+def _of_its_records(db: sqlite3.Connection, run: str) -> Iterator[Finding]:
+    for row in records_of(db, run):
+        if not row.whole:
+            yield Finding(
+                run, f"what was recorded with event {row.seq} is damaged and counts as not there: asked again"
+            )
+        elif row.request is not None and fingerprint(row.request) != row.fingerprint:
+            yield Finding(run, f"the request of event {row.seq} is kept under a fingerprint not its own: asked again")

@@ -1,0 +1,78 @@
+"""Lists of runs, from what their summaries say: a store of a hundred thousand runs is searched without their logs."""
+
+import sqlite3
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stretto.errors import StoreError
+from stretto.runs import fold
+from stretto.store.lock import is_held
+from stretto.store.logs import events_of, whole_bodies
+from stretto.store.summary import Standing, Summary, read, summary
+
+LOOKED_INTO = 100
+"""Runs in a list up to which each one's log is read and checked; a longer list relies on the summaries."""
+_AT_ONCE = 500  # rows read in one go, so that no list holds a snapshot of the store open
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """Which runs to list: those whose task has this text, in any case, in this status, begun since then.
+
+    `since`: RFC 3339 in UTC, as events write it. Asking for `unreadable` ones reads every log.
+    """
+
+    task: str = ""
+    status: Standing | None = None
+    since: str = ""
+    limit: int = 20
+
+
+def listed(db: sqlite3.Connection, path: Path, wanted: Wanted) -> list[Summary]:
+    """The wanted runs of a store, newest first."""
+    thorough = wanted.limit <= LOOKED_INTO or wanted.status == "unreadable"
+    found = (_standing(db, path, row, thorough=thorough) for row in _rows(db, wanted))
+    fitting = (told for told in found if wanted.status in {None, told.status})
+    return list(islice(fitting, wanted.limit))
+
+
+def _rows(db: sqlite3.Connection, wanted: Wanted) -> Iterator[tuple[Any, ...]]:
+    part = wanted.task.casefold()
+    db.create_function("has_part", 1, lambda task: part in str(task).casefold(), deterministic=True)
+    clauses, values = ["run < ?"], list[Any]()
+    if part:
+        clauses.append("has_part(task)")
+    if wanted.since:
+        clauses.append("started_at >= ?")
+        values.append(wanted.since)
+    if wanted.status not in {None, "unreadable"}:
+        clauses.append("status = ?")
+        values.append("running" if wanted.status == "killed" else wanted.status)
+    query = f"SELECT * FROM runs WHERE {' AND '.join(clauses)} ORDER BY run DESC LIMIT ?"  # noqa: S608 - our own words
+    last, size = "\U0010ffff", min(wanted.limit, _AT_ONCE)
+    while rows := db.execute(query, (last, *values, size)).fetchall():
+        yield from rows
+        last = rows[-1][0]
+
+
+def _standing(db: sqlite3.Connection, path: Path, row: tuple[Any, ...], *, thorough: bool) -> Summary:
+    """What a row of the list says, as far as it can be relied on; else what the log says."""
+    told = read(row)
+    run = str(row[0])
+    try:
+        if told is None or told.status == "running":
+            # First whether it is carried: one that ends in between was not killed.
+            carried = is_held(path, run)
+            events = events_of(db, path, run)
+            told = summary(fold(events))
+            return told if carried or told.status != "running" else replace(told, status="killed")
+        if thorough:
+            whole_bodies(db, path, run)
+    except StoreError as error:
+        nothing = Summary(run=run, status="unreadable", started_at="", last_at="", task="")
+        return replace(told or nothing, status="unreadable", error=str(error), error_type=None)
+    return told

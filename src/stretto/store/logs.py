@@ -1,0 +1,86 @@
+"""Reading what is stored of one run, checked against its checksums: never a wrong event, never a wrong record."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from stretto.errors import RunNotFound, StoreError
+from stretto.events import AnyEvent, RunStarted, decode
+from stretto.store.sums import event_is_whole, record_is_whole
+from stretto.text import clean
+from stretto.types import Reply, Request
+
+_EVENTS = "SELECT seq, kind, body, event_sum FROM events WHERE run = ? ORDER BY seq"
+_RECORDS = """
+SELECT seq, fingerprint, record_sum, request, reply FROM events
+WHERE run = ? AND (fingerprint IS NOT NULL OR record_sum IS NOT NULL) ORDER BY seq
+"""
+
+
+_request = msgspec.json.Decoder(Request)
+_reply = msgspec.json.Decoder(Reply)
+
+
+class Recorded(NamedTuple):
+    """What one row holds of a call; not `whole`: something in it changed since, and neither is told."""
+
+    seq: int
+    fingerprint: str
+    request: Request | None = None
+    reply: Reply | None = None
+    whole: bool = False
+
+
+def events_of(db: sqlite3.Connection, path: Path, run: str) -> list[AnyEvent]:
+    """The log of a run, oldest first; raises `RunNotFound`, or `StoreError` if a part of it is damaged."""
+    bodies = whole_bodies(db, path, run)
+    try:
+        events = [decode(body) for body in bodies]
+    except msgspec.MsgspecError as error:
+        raise damaged(path, run, f"an event cannot be read: {error}") from error
+    if not isinstance(events[0], RunStarted):
+        raise damaged(path, run, f"it begins with {events[0].kind}")
+    return events
+
+
+def whole_bodies(db: sqlite3.Connection, path: Path, run: str) -> list[bytes]:
+    """The events of a run as they are stored, not yet decoded; none is missing and none has changed."""
+    rows = db.execute(_EVENTS, (run,)).fetchall()
+    if not rows:
+        if db.execute("SELECT 1 FROM runs WHERE run = ?", (run,)).fetchone():
+            raise damaged(path, run, "none of its events is there")
+        raise not_found(path, run)
+    for place, (seq, kind, body, said) in enumerate(rows, 1):
+        if seq != place:
+            raise damaged(path, run, f"{len(rows)} events where {rows[-1][0]} were written")
+        if not event_is_whole(run, seq, kind, body, said):
+            raise damaged(path, run, f"event {seq} is not what was written")
+    return [body for _, _, body, _ in rows]
+
+
+def records_of(db: sqlite3.Connection, run: str) -> Iterator[Recorded]:
+    """What the calls of a run asked and were answered, row by row, oldest first."""
+    for seq, key, said, asked, answered in db.execute(_RECORDS, (run,)):
+        recorded = Recorded(seq, str(key))
+        if record_is_whole(run, seq, key, asked, answered, said):
+            # One that was damaged before it got its checksum is no error either: the others are still good.
+            with suppress(msgspec.MsgspecError):
+                request = None if asked is None else _request.decode(asked)
+                recorded = Recorded(seq, key, request, None if answered is None else _reply.decode(answered), True)
+        yield recorded
+
+
+def damaged(path: Path, run: str, how: str) -> StoreError:
+    """The log of a run cannot be relied on."""
+    return StoreError(
+        f"{path}: the log of run {run} is damaged ({how}); other runs are not concerned, run its task again"
+    )
+
+
+def not_found(path: Path, run: str) -> RunNotFound:
+    """There is no such run."""
+    return RunNotFound(f"{path}: no run {clean(run)!r} in this store; `stretto runs` lists them")

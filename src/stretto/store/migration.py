@@ -1,0 +1,68 @@
+"""Bringing a store of format 1 up to date: checksums for its rows, and the list of runs."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from stretto.errors import StoreError
+from stretto.events import RunStarted, decode
+from stretto.runs import fold
+from stretto.store.logs import events_of
+from stretto.store.summary import Summary, summary, write
+from stretto.store.sums import event_sum, record_sum
+from stretto.store.tables import TABLES
+
+_INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+def migrate(db: sqlite3.Connection, path: Path) -> None:
+    """Within the transaction that is open: copy every event into a new table with checksums, and tell of every run.
+
+    What an older format holds is taken as it stands: nobody can tell any more whether it is what was written.
+    """
+    db.execute("DROP INDEX run_starts")
+    db.execute("ALTER TABLE events RENAME TO events_1")
+    for table in TABLES:
+        db.execute(table)
+    db.executemany(_INSERT, _copied(db))  # in the old order
+    db.execute("DROP TABLE events_1")
+    for (run,) in db.execute("SELECT run FROM events WHERE kind = 'run_started' ORDER BY run").fetchall():
+        write(db, _told(db, path, run))
+
+
+def _copied(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
+    old = db.execute("SELECT run, seq, kind, body, fingerprint, request, reply FROM events_1 ORDER BY rowid")
+    for run, seq, kind, body, fingerprint, request, reply in old:
+        told, asked, answered = _bytes(body) or b"", _bytes(request), _bytes(reply)
+        event, record = event_sum(run, seq, kind, told), record_sum(run, seq, fingerprint, asked, answered)
+        yield run, seq, kind, told, event, fingerprint, record, asked, answered
+
+
+def _bytes(value: Any) -> bytes | None:
+    """What should be bytes; in a damaged row it may be anything, and is then damaged as bytes."""
+    return value if value is None or isinstance(value, bytes) else str(value).encode()
+
+
+def _told(db: sqlite3.Connection, path: Path, run: str) -> Summary:
+    try:
+        events = events_of(db, path, run)
+    except StoreError as error:
+        told = Summary(run=run, status="unreadable", started_at="", last_at="", task="", error=str(error))
+        return _begun(db, told)
+    return summary(fold(events))
+
+
+def _begun(db: sqlite3.Connection, told: Summary) -> Summary:
+    """When a run whose log is damaged was begun, and with which task, if at least that can be read."""
+    (body,) = db.execute("SELECT body FROM events WHERE run = ? AND kind = 'run_started'", (told.run,)).fetchone()
+    try:
+        first = decode(body)
+    except msgspec.MsgspecError:
+        return told
+    if not isinstance(first, RunStarted):
+        return told
+    return replace(told, task=first.task, started_at=first.at, last_at=first.at)

@@ -1,0 +1,96 @@
+"""What a list says of a run: one row of the store's `runs`, written with the events that begin and end an execution."""
+
+import sqlite3
+from decimal import Decimal
+from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import astuple
+
+from stretto.runs import Run, Status
+from stretto.store.sums import values_sum
+from stretto.text import clean
+from stretto.types import Usage
+
+Standing = Literal[Status, "killed"]
+"""A run's status in a list; one that began, did not end and is carried by nobody was killed."""
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """A run in a few words. `origin`: the run it was started from, if any; `missing`: subtasks the answer lacks.
+
+    `usage` and `cost` (US dollars, None: unknown) are what it paid over all its executions.
+    """
+
+    run: str
+    status: Standing
+    started_at: str
+    last_at: str
+    task: str
+    simulated: bool = False
+    origin: str | None = None
+    subtasks: int = 0
+    done: int = 0
+    missing: int = 0
+    usage: Usage = field(default_factory=Usage)
+    cost: Decimal | None = None
+    error: str | None = None
+    error_type: str | None = None
+
+
+def summary(run: Run) -> Summary:
+    """A run in a few words."""
+    return Summary(
+        run=run.id,
+        status=run.status,
+        started_at=run.started_at,
+        last_at=run.last_at,
+        task=clean(run.task),
+        simulated=run.simulated,
+        origin=run.basis.origin,
+        subtasks=len(run.plan.subtasks),
+        done=run.coverage.counts.get("done", 0),
+        missing=len(run.coverage.missing),
+        usage=run.usage,
+        cost=run.cost,
+        error=None if run.error is None else clean(run.error),
+        error_type=run.error_type,
+    )
+
+
+def write(db: sqlite3.Connection, told: Summary) -> None:
+    """Put a run's row in the place of the one before."""
+    values = _values(told)
+    marks = ", ".join("?" * (len(values) + 1))
+    db.execute(f"INSERT OR REPLACE INTO runs VALUES ({marks})", (*values, values_sum(values)))  # noqa: S608 - marks only
+
+
+def read(row: tuple[Any, ...]) -> Summary | None:
+    """The summary a row of `runs` holds; None if it is damaged."""
+    *values, said = row
+    if values_sum(tuple(values)) != said:
+        return None
+    run, status, started_at, last_at, task, simulated, origin, subtasks, done, missing, *rest = values
+    *tokens, cost, error, error_type = rest
+    return Summary(
+        run=run,
+        status=status,
+        started_at=started_at,
+        last_at=last_at,
+        task=task,
+        simulated=bool(simulated),
+        origin=origin,
+        subtasks=subtasks,
+        done=done,
+        missing=missing,
+        usage=Usage(*tokens),
+        cost=None if cost is None else Decimal(cost),
+        error=error,
+        error_type=error_type,
+    )
+
+
+def _values(told: Summary) -> tuple[Any, ...]:
+    facts = (told.run, told.status, told.started_at, told.last_at, told.task, int(told.simulated), told.origin)
+    counts = (told.subtasks, told.done, told.missing, *astuple(told.usage))
+    return (*facts, *counts, None if told.cost is None else str(told.cost), told.error, told.error_type)

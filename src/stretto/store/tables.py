@@ -1,0 +1,51 @@
+"""The form of a store file: its tables, and what marks a file as ours."""
+
+VERSION = 2
+APPLICATION_ID = 0x53545254  # "STRT", so that `file` and we know our own
+
+EVENTS = """
+CREATE TABLE events (
+    run         TEXT NOT NULL,
+    seq         INTEGER NOT NULL,
+    kind        TEXT NOT NULL,
+    body        BLOB NOT NULL,
+    event_sum   INTEGER NOT NULL,
+    fingerprint TEXT,
+    record_sum  INTEGER,
+    request     BLOB,
+    reply       BLOB,
+    PRIMARY KEY (run, seq)
+)
+"""
+# What a call asked stands in the row of its `call_started`, what it was answered in that of its `call_finished`: so a
+# reply and its event are one row, and a batch of events is one statement (see `stretto.store.writer`). Two checksums,
+# so that a damaged reply costs that reply and not the run; both stand before what may be large, where reading them
+# touches no further page.
+
+REPLIES = "CREATE INDEX replies ON events (fingerprint) WHERE reply IS NOT NULL"
+
+RUNS = """
+CREATE TABLE runs (
+    run              TEXT PRIMARY KEY,
+    status           TEXT NOT NULL,
+    started_at       TEXT NOT NULL,
+    last_at          TEXT NOT NULL,
+    task             TEXT NOT NULL,
+    simulated        INTEGER NOT NULL,
+    origin           TEXT,
+    subtasks         INTEGER NOT NULL,
+    done             INTEGER NOT NULL,
+    missing          INTEGER NOT NULL,
+    input_tokens     INTEGER NOT NULL,
+    output_tokens    INTEGER NOT NULL,
+    cached_tokens    INTEGER NOT NULL,
+    reasoning_tokens INTEGER NOT NULL,
+    cost             TEXT,
+    error            TEXT,
+    error_type       TEXT,
+    summary_sum      INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+# What the fold says of a run, for lists. Written with the events that begin and end an execution, in one transaction.
+
+TABLES = (EVENTS, REPLIES, RUNS)

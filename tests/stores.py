@@ -1,0 +1,96 @@
+"""Stores for tests: full of small runs, in today's format or in an older one."""
+
+import random
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+
+from stretto import events as e
+from stretto.calls import fingerprint
+from stretto.runs import fold
+from stretto.store.schema import connect
+from stretto.store.summary import summary, write
+from stretto.store.sums import event_sum, record_sum
+from stretto.store.tables import APPLICATION_ID
+from stretto.store.writer import Row
+from stretto.types import Coverage, Message, Reply, Request, Usage
+
+FORMAT_1 = (
+    """
+CREATE TABLE events (
+    run         TEXT NOT NULL,
+    seq         INTEGER NOT NULL,
+    kind        TEXT NOT NULL,
+    body        BLOB NOT NULL,
+    fingerprint TEXT,
+    request     BLOB,
+    reply       BLOB,
+    PRIMARY KEY (run, seq)
+)
+""",
+    "CREATE INDEX run_starts ON events (run) WHERE kind = 'run_started'",
+)
+
+
+def rows(run: str, chance: random.Random, *, calls: int = 3, at: str = "", end: str = "finished") -> list[Row]:
+    """The rows of a whole run: every call with what it asked and was answered; `end` is how it ended, "" not at all."""
+    usage = Usage(100, 50)
+    told: list[tuple[e.AnyEvent, Request | None, Reply | None]] = [
+        (e.RunStarted(task=f"Describe tea {chance.randrange(10**6)}, é", workflow={"n": chance.random()}), None, None)
+    ]
+    for n in range(calls):
+        asked = Request("sim:x", (Message("user", f"{run} {n} " + "x" * chance.randrange(3000)),))
+        reply = Reply("y" * chance.randrange(6000), "stop", usage)
+        call = {"call": f"c{n}", "role": "worker", "subtask": f"t{n}", "fingerprint": fingerprint(asked)}
+        told += [
+            (e.SubtaskPlanned(subtask=f"t{n}", type="a", description="some tea"), None, None),
+            (e.CallStarted(**call, model="sim:x"), asked, None),  # type: ignore[arg-type]
+            (e.CallFinished(**call, model="sim:x", finish="stop", usage=usage), None, reply),  # type: ignore[arg-type]
+            (e.SubtaskFinished(subtask=f"t{n}", outcome="done", text=reply.text), None, None),
+        ]
+    counts = Coverage({"done": calls})
+    ends: dict[str, e.AnyEvent] = {
+        "finished": e.RunFinished(answer="tea", usage=usage, coverage=counts),
+        "failed": e.RunFailed(error="no tea", error_type="WorkError"),
+        "interrupted": e.RunInterrupted(),
+    }
+    told += [(ends[end], None, None)] if end else []
+    return [_row(run, seq, at or e.now(), *one) for seq, one in enumerate(told, 1)]
+
+
+def _row(run: str, seq: int, at: str, event: e.AnyEvent, asked: Request | None, reply: Reply | None) -> Row:
+    body = e.encode(msgspec.structs.replace(event, run=run, seq=seq, at=at))
+    key = event.fingerprint if isinstance(event, e.CallStarted | e.CallFinished) else None
+    coded = [msgspec.json.encode(one) if one else None for one in (asked, reply)]
+    return run, seq, event.kind, body, key, coded[0], coded[1]
+
+
+def fill(path: Path, runs: list[list[Row]]) -> None:
+    """A store of today's format."""
+    with closing(connect(path)) as db:
+        db.execute("BEGIN")
+        for run in runs:
+            for name, seq, kind, body, key, asked, reply in run:
+                sums = event_sum(name, seq, kind, body), record_sum(name, seq, key, asked, reply)
+                values = (name, seq, kind, body, sums[0], key, sums[1], asked, reply)
+                db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+            events = [e.decode(body) for _, _, _, body, *_ in run]
+            write(db, summary(fold(events)))
+        db.execute("COMMIT")
+
+
+def fill_format_1(path: Path, runs: list[list[Row]]) -> None:
+    """A store as the first format was."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("BEGIN")
+        for statement in FORMAT_1:
+            db.execute(statement)
+        for run in runs:
+            db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", run)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute("PRAGMA user_version = 1")
+        db.execute("COMMIT")
+    path.chmod(0o600)

@@ -1,0 +1,17 @@
+"""Whatever the workflow, and whenever its process is killed: nothing is lost, nothing is paid twice."""
+
+from pathlib import Path
+
+from chaos import chaos
+
+KILLS = 30
+
+
+def test_runs_that_are_killed_at_random_moments_end_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    tally = chaos(KILLS, 7, tmp_path)
+
+    assert tally.complaints == []
+    assert tally.kills >= KILLS
+    assert tally.settled > tally.subtasks > 0
+    assert sum(tally.phases.values()) == tally.kills
+    assert {"resume", "plan and workers", "workers"} <= set(tally.phases)

@@ -1,0 +1,161 @@
+"""`rerun`, `plan`, `diff` and what belongs to them, as a user meets them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from terminal import Done, Terminal
+
+LINE = '{"id": "a", "type": "draft", "description": "x"}'
+TASK = "Compare teas in exactly 4 subtasks with needs"
+WORKFLOW = """
+[orchestrator]
+model = "sim:instant"
+[workers.draft]
+model = "sim:instant"
+prompt = "Draft: {{task_description}} {{needs}}"
+[workers.proof]
+model = "sim:instant"
+prompt = "{proof}: {{task_description}} {{needs}}"
+[synthesizer]
+model = "sim:instant"
+"""
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Terminal:
+    return Terminal(tmp_path)
+
+
+FATES = {"reused", "new", "kept", "unknown", "fails"}
+
+
+def said(done: Done) -> dict[str, str]:
+    """What an explanation says of each call."""
+    return {line["name"]: line["fate"] for line in map(json.loads, done.out.splitlines())}
+
+
+def started(terminal: Terminal) -> str:
+    """A run of the workflow, and its id."""
+    terminal.write("flow.toml", WORKFLOW.format(proof="Proofread"))
+    done = terminal("run", "-q", "-w", "./flow.toml", TASK)
+    assert done.code == 0
+    return terminal.run_id()
+
+
+def test_explain_says_what_would_be_asked_and_why_and_sends_nothing(terminal: Terminal) -> None:
+    run = started(terminal)
+    same = terminal("rerun", run, "--explain")
+    assert "6 calls are reused, 0 asked" in same.out
+    terminal.write("flow.toml", WORKFLOW.format(proof="Check"))
+    changed = terminal("rerun", run, "-w", "./flow.toml", "--explain")
+    assert "orchestrator         reused" in changed.out
+    lines = {line.split()[0]: line for line in changed.out.splitlines() if line.startswith("  ")}
+    assert "prompt changed" in changed.out
+    assert all("new" in line for line in lines.values() if " proof " in line)
+    assert "asked again" in lines["synthesizer"]
+    assert "about" in lines["synthesizer"]
+    told = said(terminal("rerun", run, "-w", "./flow.toml", "--explain", "--json"))
+    assert told == {name: next(word for word in line.split() if word in FATES) for name, line in lines.items()}
+    assert len(terminal("runs").out.splitlines()) == 1
+
+
+def test_what_was_explained_is_what_happens(terminal: Terminal) -> None:
+    run = started(terminal)
+    terminal.write("flow.toml", WORKFLOW.format(proof="Check"))
+    args = ("rerun", run, "-w", "./flow.toml")
+    told = said(terminal(*args, "--explain", "--json"))
+    finished = [event for event in terminal(*args, "--json", "-q").events if event["kind"] == "call_finished"]
+    reused = {event["subtask"] or event["role"]: event["reused"] for event in finished}
+    assert {name: fate == "reused" for name, fate in told.items()} == reused
+    again = terminal("rerun", "--last", "-w", "./flow.toml")
+    assert "6 reused" in again.err
+    assert "0 calls" in again.err
+
+
+def test_a_plan_is_written_edited_and_carried_out(terminal: Terminal) -> None:
+    terminal.write("flow.toml", WORKFLOW.format(proof="Proofread"))
+    done = terminal("plan", "-w", "./flow.toml", "-o", "plan.json", TASK)
+    assert (done.code, done.out) == (0, "")
+    assert "stretto run --plan plan.json" in done.err
+    plan = json.loads((terminal.folder / "plan.json").read_text())
+    assert plan["task"] == TASK
+    assert [each["id"] for each in plan["tasks"]] == ["t1", "t2", "t3", "t4"]
+    plan["tasks"][2:] = [{"type": "proof", "description": "Look at it all", "needs": ["t1", "t2"]}]
+    terminal.write("plan.json", json.dumps(plan))
+    ran = terminal("run", "-q", "-w", "./flow.toml", "--plan", "plan.json", "--json")
+    assert [event["subtask"] for event in ran.events if event["kind"] == "subtask_planned"] == ["t1", "t2", "t3"]
+    assert not [event for event in ran.events if event["kind"] == "call_started" and event["role"] == "orchestrator"]
+    assert json.loads(terminal("show", "--last", "--plan").out)["tasks"][2]["description"] == "Look at it all"
+    piped = terminal("plan", "-q", "-w", "./flow.toml", TASK)
+    assert json.loads(piped.out)["task"] == TASK
+    assert terminal("resume", "--last", "-q").code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "plan.json: no plan"),
+        ('{"tasks": [{"type": "draft", "descriptoin": "x"}]}', "tasks[0]"),
+        ('{"tasks": [{"type": "darft", "description": "x"}]}', "did you mean 'draft'"),
+        ('{"tasks": [{"type": "draft", "description": "x", "needs": ["t7"]}]}', "tasks[0].needs: 't7'"),
+        (f'{{"tasks": [{LINE}, {LINE}]}}', "twice"),
+        ('{"tasks": []}', "without subtasks"),
+        ('{"tasks": [{"type": "draft", "description": " "}]}', "tasks[0].description"),
+        ("[1]", "plan.json: no plan"),
+        ("\udcff", "plan.json"),
+    ],
+)
+def test_a_plan_that_cannot_be_carried_out_is_refused_with_its_place(terminal: Terminal, text: str, said: str) -> None:
+    terminal.write("flow.toml", WORKFLOW.format(proof="Proofread"))
+    (terminal.folder / "plan.json").write_bytes(text.encode(errors="surrogateescape"))
+    done = terminal("run", "-w", "./flow.toml", "--plan", "plan.json", TASK)
+    assert done.code == 2
+    assert said in done.err
+    assert not terminal.store.exists()
+
+
+def test_only_and_fresh_name_subtasks(terminal: Terminal) -> None:
+    run = started(terminal)
+    terminal.write("flow.toml", WORKFLOW.format(proof="Check"))
+    done = terminal("rerun", run, "-w", "./flow.toml", "--only", "t1,t2", "--fresh", "t1", "--json", "-q")
+    asked = [event["subtask"] for event in done.events if event["kind"] == "call_started"]
+    assert set(asked) <= {"t1", "t2", None}
+    assert "t1" in asked
+    wrong = terminal("rerun", run, "--only", "t9")
+    assert wrong.code == 2
+    assert "no such subtask" in wrong.err
+
+
+def test_diff_says_what_differs(terminal: Terminal) -> None:
+    run = started(terminal)
+    terminal.write("flow.toml", WORKFLOW.format(proof="Check"))
+    terminal("rerun", run, "-w", "./flow.toml", "-q")
+    other = terminal.run_id()
+    done = terminal("diff", "--last")
+    assert done.out == terminal("diff", run, other).out
+    assert 'Workflow: workers."proof" differs (prompt)' in done.out
+    assert "Plan: the same 4 subtasks" in done.out
+    assert "Calls reused: 0 -> " in done.out
+    same = terminal("diff", run, run)
+    assert "Answer: the same" in same.out
+    assert "->" not in same.out
+    alone = terminal("diff", run)
+    assert alone.code == 2
+    assert "no rerun of another run" in alone.err
+
+
+def test_memory_is_said_by_flag_or_file(terminal: Terminal) -> None:
+    terminal.write("flow.toml", WORKFLOW.format(proof="Proofread") + '[memory]\nreuse = "store"\n')
+    terminal("run", "-q", "-w", "./flow.toml", TASK)
+    again = terminal("run", "-w", "./flow.toml", TASK)
+    assert "6 reused" in again.err
+    assert "reused" not in terminal("run", "-w", "./flow.toml", "--reuse", "run", TASK).err
+    assert "reused" not in terminal("run", "-w", "./flow.toml", "--fresh", TASK).err
+    terminal("run", "-q", "-w", "./flow.toml", "--record", "usage", TASK)
+    shown = terminal("show", "--last")
+    assert "were not kept" in shown.out
+    assert TASK not in shown.out
+    wrong = terminal.write("wrong.toml", "[memory]\nreuze = 'store'\n")
+    assert 'did you mean "reuse"' in terminal("run", "-w", str(wrong), TASK).err

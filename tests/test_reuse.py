@@ -1,0 +1,149 @@
+"""What of other runs answers a call, and what of a run is kept."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from stretto import Memory, Role, Simulator, Workflow
+from stretto import events as e
+from stretto.errors import ConfigError, StoreError
+from stretto.models.simulator import parse_fault
+from stretto.runs import Run
+from stretto.store.sqlite import Store
+
+TASK = "Compare teas in exactly 3 subtasks"
+
+
+def flow(path: Path, memory: Memory, *, faults: tuple[str, ...] = (), **options: Any) -> Workflow:
+    simulator = Simulator(ttft=0.01, ttft_spread=0, tokens_per_second=20_000, faults=tuple(map(parse_fault, faults)))
+    role = Role("sim:x", options=options)
+    return Workflow(role, {"part": role}, role, providers={"sim": simulator}, store=path, memory=memory)
+
+
+async def carried(workflow: Workflow, **facts: Any) -> tuple[Run, int]:
+    """A run, and how many requests it made."""
+    async with workflow.stream(TASK, **facts) as events:
+        run = await events.finished()
+    return run, workflow.pool.simulated["sim"].asked.total()
+
+
+def test_with_the_store_identical_calls_of_any_earlier_run_are_not_asked_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        first, asked = await carried(flow(tmp_path / "s.db", Memory()))
+        assert asked == 5
+        second, asked = await carried(flow(tmp_path / "s.db", Memory(reuse="store")))
+        assert asked == 0
+        assert second.answer == first.answer
+        assert {call.finished.origin for call in second.calls if call.finished} == {first.id}
+        _, asked = await carried(flow(tmp_path / "s.db", Memory()))
+        assert asked == 5
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("temperature", "sampled", "asked"), [(0.7, False, 5), (0.7, True, 0), (0, False, 0)])
+def test_what_was_drawn_by_chance_is_drawn_again_unless_it_may_be_reused(
+    tmp_path: Path, temperature: float, sampled: bool, asked: int
+) -> None:
+    async def main() -> None:
+        await carried(flow(tmp_path / "s.db", Memory(), temperature=temperature))
+        again = flow(tmp_path / "s.db", Memory(reuse="store", reuse_sampled=sampled), temperature=temperature)
+        assert (await carried(again))[1] == asked
+
+    asyncio.run(main())
+
+
+def test_fresh_asks_everything_and_its_replies_are_the_newest(tmp_path: Path) -> None:
+    async def main() -> None:
+        memory = Memory(reuse="store")
+        await carried(flow(tmp_path / "s.db", memory))
+        fresh, asked = await carried(flow(tmp_path / "s.db", memory), fresh=True)
+        assert asked == 5
+        last, asked = await carried(flow(tmp_path / "s.db", memory))
+        assert asked == 0
+        assert {call.finished.origin for call in last.calls if call.finished} == {fresh.id}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("reuse", ["off", "run", "store"])
+def test_every_way_of_reuse_resumes(tmp_path: Path, reuse: Literal["off", "run", "store"]) -> None:
+    async def main() -> None:
+        workflow = flow(tmp_path / "s.db", Memory(reuse=reuse), faults=("500 role=synthesizer times=4",))
+        with pytest.raises(Exception, match="500"):
+            await workflow.run(TASK)
+        run = Store(tmp_path / "s.db").recent(1)[0]
+        assert run.status == "failed"
+        before = workflow.pool.simulated["sim"].asked.total()
+        async with workflow.resume(run.id) as events:
+            resumed = await events.finished()
+        assert resumed.coverage.complete
+        assert workflow.pool.simulated["sim"].asked.total() == before + 1
+
+    asyncio.run(main())
+
+
+def test_identical_calls_of_a_run_without_reuse_are_all_paid_and_none_is_paid_twice_when_it_goes_on(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        plan = {"tasks": [{"type": "part", "description": "Describe tea."}] * 4}
+        workflow = flow(tmp_path / "s.db", Memory(reuse="off"))
+        seen: list[e.AnyEvent] = []
+        async with workflow.stream(TASK, plan=plan) as events:
+            async for event in events:
+                seen.append(event)
+                if sum(isinstance(each, e.SubtaskFinished) for each in seen) == 2:
+                    break
+        log = Store(tmp_path / "s.db").events(seen[0].run)
+        paid = sum(isinstance(event, e.CallFinished) and event.finish == "stop" for event in log)
+        before = workflow.pool.simulated["sim"].completed.total()
+        async with workflow.resume(seen[0].run) as events:
+            await events.finished()
+        assert 2 <= paid <= 4
+        assert workflow.pool.simulated["sim"].completed.total() - before == 4 - paid + 1
+
+    asyncio.run(main())
+
+
+def test_usage_alone_keeps_no_prompt_ever_and_no_text_once_the_run_is_finished(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+
+    async def main() -> str:
+        workflow = flow(path, Memory(record="usage"), faults=("500 role=synthesizer times=4",))
+        with pytest.raises(Exception, match="500"):
+            await workflow.run(TASK)
+        store = Store(path)
+        failed = store.recent(1)[0]
+        assert all(record.request is None for record in store.records(failed.id).values())
+        async with workflow.resume(failed.id) as events:
+            run = await events.finished()
+        assert run.answer  # whoever carries the run has it
+        kept = store.run(run.id)
+        assert kept.forgotten
+        assert (kept.usage, kept.cost, kept.coverage) == (run.usage, run.cost, run.coverage)
+        assert [(call.id, call.finished) for call in kept.calls] == [(call.id, call.finished) for call in run.calls]
+        assert not any(record.reply or record.request for record in store.records(run.id).values())
+        for attempt in (workflow.resume, workflow.rerun):
+            with pytest.raises(StoreError, match="kept no texts"):
+                async with attempt(run.id) as events:
+                    await events.finished()
+        return run.answer
+
+    answer = asyncio.run(main())
+    stored = b"".join(file.read_bytes() for file in tmp_path.glob("s.db*") if file.is_file())
+    assert answer.encode()[:60] not in stored
+    assert TASK.encode() not in stored
+
+
+@pytest.mark.parametrize("memory", [Memory(reuse="sometimes"), Memory(record="nothing")])  # type: ignore[arg-type]
+def test_a_word_that_means_nothing_is_an_error(tmp_path: Path, memory: Memory) -> None:
+    with pytest.raises(ConfigError, match=r"memory\."):
+        flow(tmp_path / "s.db", memory)
+
+
+def test_to_reuse_a_store_there_must_be_one() -> None:
+    with pytest.raises(ConfigError, match="needs a store"):
+        Workflow("sim:x", {"a": "sim:x"}, memory=Memory(reuse="store"))
