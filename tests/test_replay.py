@@ -289,7 +289,7 @@ def test_a_run_that_never_finished_is_replayed_up_to_the_first_call_that_is_not_
         run, error, differences = await replayed(recording_of(rows[: stop - 1]))
         assert isinstance(error, MissingRecord)
         assert "the call of subtask" in str(error)
-        assert "broke off, or the run ended before" in str(error)
+        assert "that broke off, or the run ended before it was whole" in str(error)
         assert {asked[0].subtask, asked[1].subtask} <= set(run.results)
         assert not differences
         _, error, _ = await replayed(recording_of(rows[:2]))

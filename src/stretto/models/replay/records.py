@@ -75,14 +75,14 @@ class Records:
         recorded = self._requests.get((call.role, call.subtask), ())
         if not recorded:
             return (
-                f"{told}, and no other of it: the run ended before it was asked, or kept no requests (record = "
-                '"usage"); replay a run that was finished with record = "all"'
+                f"{told}, and no other of it: the run ended before it was asked (`stretto resume` goes on with it), or "
+                'kept no requests (record = "usage")'
             )
         changes = min((list(_changes(request, call.request)) for request in recorded), key=len)
         if not changes:
             return (
-                f"{told} as far as its reply: it broke off, or the run ended before, or kept no replies (record = "
-                '"usage"); replay a run that was finished with record = "all"'
+                f"{told} as far as its reply: that broke off, or the run ended before it was whole (`stretto resume` "
+                "goes on with it)"
             )
         return f"{told} as it is asked now: {'; '.join(changes)}"
 
