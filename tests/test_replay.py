@@ -222,6 +222,11 @@ def test_whatever_happened_in_a_run_a_replay_comes_to_the_same(block: int) -> No
         virtually(one(seed))
 
 
+@pytest.mark.parametrize("seed", [84, 152, 251, 1212, 1607, 2065, 3308, 11748])
+def test_a_run_that_a_replay_once_told_differently_comes_out_the_same(seed: int) -> None:
+    virtually(one(seed))
+
+
 async def one(seed: int) -> None:
     recording = recording_of(await story(seed))
     run, error, differences = await replayed(recording)

@@ -22,6 +22,8 @@ from stretto.types import AnswerState, Definition, Request, Result, Role, Subtas
 
 PLANNED = "only its plan was asked for"
 """Why a run ends that has a plan and was to have no more."""
+HALF_PLANNED = "the plan is taken as far as it was written"
+"""What a run gives up when the deadline comes before its plan is whole."""
 UNPAID = "the budget does not allow for it"
 UNASKED = "the deadline came before it was asked"
 """Why a subtask is skipped: in the same words in every execution, for it becomes a part of a prompt."""
@@ -105,7 +107,7 @@ class Execution:
             if not self._plan.book.subtasks:
                 raise DeadlineError(self._late("before there was a plan")) from None
             self._plan.stop("the deadline came before the plan was whole")
-            self._degrade("deadline", "the plan is taken as far as it was written")
+            self._degrade("deadline", HALF_PLANNED)
 
     async def _perform(self, subtask: Subtask) -> Result:
         """Do one subtask as soon as what it needs is there; whatever happens is its result."""

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from stretto import events as e
 from stretto.calls import KEPT, fingerprint
 from stretto.definitions import definition_of
-from stretto.engine.execution import UNASKED
+from stretto.engine.execution import HALF_PLANNED, UNASKED
 from stretto.engine.requests import plan_request
 from stretto.errors import MissingRecord, StoreError
 from stretto.models.replay import RecordedCall
@@ -67,6 +67,8 @@ class Recording(Struct, frozen=True):
     def _plan_is_kept(self) -> bool:
         """Whether the orchestrator's replies are all there, and make the same plan when they are read once more."""
         asked = list(dict.fromkeys(call.fingerprint for call in self.run.calls if call.role == "orchestrator"))
+        if any(event.reason == HALF_PLANNED for _, event in self.degraded):  # before the next one was asked, perhaps
+            return False
         if not all(each in self.replies for each in asked) or (self.run.executions > 1 and len(asked) > 1):
             return False
         sample = self.run.basis.samples.get("orchestrator", 0)
