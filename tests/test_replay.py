@@ -1,6 +1,7 @@
 """A run is replayed from its records: the same answer to the byte, the same gaps, and nobody is asked."""
 
 import asyncio
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -222,7 +223,7 @@ def test_whatever_happened_in_a_run_a_replay_comes_to_the_same(block: int) -> No
         virtually(one(seed))
 
 
-@pytest.mark.parametrize("seed", [84, 152, 251, 1212, 1607, 2065, 3308, 11748])
+@pytest.mark.parametrize("seed", [84, 152, 251, 1212, 1607, 2065, 3308, 11748, 20787, 23241])
 def test_a_run_that_a_replay_once_told_differently_comes_out_the_same(seed: int) -> None:
     virtually(one(seed))
 
@@ -339,6 +340,26 @@ def test_a_workflow_without_a_worker_of_the_plan_does_not_wait_for_its_calls() -
         with pytest.raises(StrettoError):
             async with ReplayStream(recording, replace(recording.definition, workers=workers)) as events:
                 await events.finished()
+
+    virtually(main())
+
+
+def test_a_plan_that_is_read_otherwise_than_it_was_does_not_wait_for_subtasks_that_are_no_more() -> None:
+    async def main() -> None:
+        quick = Role("sim:fast")
+        flow = Workflow("sim:o", {"draft": quick, "proof": quick}, "sim:s", providers={"sim": Simulator(length=10)})
+        rows = await Studio(flow).new("Compare teas in exactly 12 subtasks")
+        ended = [row.event.role for row in rows if isinstance(row.event, e.CallFinished)]
+        assert ended[0] == "worker"  # before the plan
+        (plan,) = (n for n, row in enumerate(rows) if row.reply and '"tasks"' in row.reply.text)
+        reply = rows[plan].reply
+        assert reply is not None
+        told = msgspec.json.decode(reply.text)
+        told["tasks"] = told["tasks"][4:]
+        rows[plan] = replace(rows[plan], answered=msgspec.json.encode(replace(reply, text=json.dumps(told))))
+        run, error, _ = await replayed(recording_of(rows))
+        assert len(run.plan.subtasks) < 12
+        assert isinstance(error, MissingRecord)
 
     virtually(main())
 

@@ -43,7 +43,7 @@ class Endings:
         if not spoke and (state == "unmerged" or self._run.error_type == "DeadlineError"):
             yield self._unasked("synthesizer", None, self._log[-1].seq)
         if self._run.error_type == "DeadlineError" and not self._run.plan.subtasks:
-            yield self._unasked("orchestrator", None, self._log[-1].seq)
+            yield self._unasked("orchestrator", None, None)
 
     def kept(self, event: e.CallFinished) -> RecordedCall | None:
         """A call that ended with a reply; None if that was not kept."""

@@ -36,8 +36,8 @@ class Replay:
                 await self._until(due)
                 yield Text(piece)
             await self._until(recorded.ended)
-            await self._order.turn(recorded.place)
-            for event in self._order.given_up(recorded.place) if recorded.place is not None else ():
+            await self._order.turn(recorded)
+            for event in self._order.given_up(_moment(recorded)):
                 yield Notice(event)
             if recorded.done is None:
                 raise recorded.error(recorded.why)
@@ -59,3 +59,8 @@ class Replay:
     async def _until(self, due: float | None) -> None:
         if self._began is not None and due is not None:
             await asyncio.sleep(self._began + due - asyncio.get_running_loop().time())
+
+
+def _moment(recorded: RecordedCall) -> float:
+    """The place in the log up to which everything was told when a call ended; where none is known, an error is last."""
+    return (0 if recorded.done else math.inf) if recorded.place is None else recorded.place

@@ -24,8 +24,11 @@ class Order:
         self._degraded = list(degraded)
         self._told: set[tuple[str, str]] = set()
 
-    async def turn(self, place: int | None) -> None:
-        """Wait until every call is over that ended before this place."""
+    async def turn(self, call: RecordedCall) -> None:
+        """Wait until every call is over that ended before this one."""
+        place = call.place
+        if call.role == "orchestrator" and place is not None:  # it has said all: what is not planned will not be before
+            self.over(*(each.place for each in self._unplanned() if each.place is not None and each.place < place))
         first = self._next()
         if place is not None and first is not None and first < place:
             self._waiting[place] = asyncio.Event()
@@ -49,18 +52,19 @@ class Order:
             case SubtaskFinished():
                 self.over(*(call.place for call in self._calls if call.subtask == event.subtask))
             case PlanFinished():
-                gone = (
-                    call for call in self._calls if call.role != "synthesizer" and call.subtask not in self._planned
-                )
-                self.over(*(call.place for call in gone))
+                planning = (call for call in self._calls if call.role == "orchestrator")
+                self.over(*(call.place for call in (*planning, *self._unplanned())))
             case _:
                 pass
 
-    def given_up(self, place: int) -> list[RunDegraded]:
+    def given_up(self, place: float) -> list[RunDegraded]:
         """What the run gave up before this place, as far as the replay has not told it."""
         due = [event for at, event in self._degraded if at < place]
         self._degraded = self._degraded[len(due) :]
         return [event for event in due if (event.policy, event.reason) not in self._told]
+
+    def _unplanned(self) -> list[RecordedCall]:
+        return [call for call in self._calls if call.role == "worker" and call.subtask not in self._planned]
 
     def _next(self) -> int | None:
         """The place of the first call that is not over."""
