@@ -29,6 +29,7 @@ _FAULTS = (
     ("429 once rate=0.1 retry_after=0.05", "500 once role=orchestrator"),
 )  # fmt: skip
 _KILLS = (4, 10)  # of one run
+_AT_ONCE = 3  # they mostly wait: for the simulator, and for the disk
 
 
 class Scenario(Struct, frozen=True):
@@ -114,7 +115,6 @@ def story(folder: Path, hosts: Endpoints, seed: str, kills: int) -> Tally:
     folder.mkdir()
     drawn, lot = scenario(seed), random.Random(f"{seed} kills")
     told = Story(folder, _host(folder / "chaos.toml", drawn, hosts), drawn.task)
-    kills = min(kills, lot.randint(*_KILLS))
     while not told.done and told.kills < kills:
         if told.live(moment(lot)).code not in (0, -9):
             break
@@ -140,19 +140,22 @@ def _undisturbed(file: Path, task: str) -> Run:
 
 
 def chaos(kills: int, seed: int, folder: Path) -> Tally:
-    """Two runs at a time, until so many kills have been dealt."""
-    tally, numbers, lock = Tally(), count(), Lock()
+    """Three runs at a time, until just so many kills have been dealt."""
+    tally, left, numbers, lock = Tally(), kills, count(), Lock()
 
     def deal(hosts: Endpoints) -> None:
-        nonlocal tally
-        while tally.kills < kills:
-            name = f"{seed}-{next(numbers)}"
-            one = story(folder / name, hosts, name, kills - tally.kills)
+        nonlocal tally, left
+        while left > 0:
             with lock:
-                tally += one
+                name = f"{seed}-{next(numbers)}"
+                share = min(left, random.Random(name).randint(*_KILLS))
+                left -= share
+            one = story(folder / name, hosts, name, share)
+            with lock:  # a run that ended before all its kills leaves them to others
+                tally, left = tally + one, left + share - one.kills
 
-    with endpoints() as hosts, ThreadPoolExecutor(2) as two:
-        for dealing in [two.submit(deal, hosts) for _ in range(2)]:
+    with endpoints() as hosts, ThreadPoolExecutor(_AT_ONCE) as several:
+        for dealing in [several.submit(deal, hosts) for _ in range(_AT_ONCE)]:
             dealing.result()
     return tally
 

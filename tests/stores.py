@@ -9,9 +9,8 @@ import msgspec
 
 from stretto import events as e
 from stretto.calls import fingerprint
-from stretto.runs import fold
 from stretto.store.schema import connect
-from stretto.store.summary import summary, write
+from stretto.store.summary import summary_of, write
 from stretto.store.sums import event_sum, record_sum
 from stretto.store.tables import APPLICATION_ID
 from stretto.store.writer import Row
@@ -77,7 +76,7 @@ def fill(path: Path, runs: list[list[Row]]) -> None:
                 values = (name, seq, kind, body, sums[0], key, sums[1], asked, reply)
                 db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
             events = [e.decode(body) for _, _, _, body, *_ in run]
-            write(db, summary(fold(events)))
+            write(db, summary_of(events))
         db.execute("COMMIT")
 
 

@@ -17,7 +17,7 @@ from stretto import events as e
 from stretto.errors import StoreError
 from stretto.store.journal import Journal
 from stretto.store.sqlite import Store
-from stretto.types import Message, Reply, Request
+from stretto.types import Coverage, Message, Reply, Request, Usage
 
 REQUEST = Request("sim:x", (Message("user", "tea?"),))
 REPLY = Reply("tea", "stop")
@@ -211,7 +211,7 @@ import asyncio, sys
 from pathlib import Path
 from stretto import events as e
 from stretto.store.journal import Journal
-from stretto.types import Message, Reply, Request
+from stretto.types import Coverage, Message, Reply, Request, Usage
 
 def show(event):
     sys.stdout.write(f"{event.seq} {event.kind} {getattr(event, 'fingerprint', '')}\\n")
@@ -341,3 +341,21 @@ def test_a_second_run_in_the_process_does_not_drop_the_locks_of_the_first(tmp_pa
             assert [event.seq for event in Store(path).events("A")] == [1, 2]
 
     asyncio.run(main())
+
+
+def test_a_log_that_was_damaged_before_it_is_forgotten_is_an_error_and_not_a_wait_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+
+    async def main() -> None:
+        journal = Journal("R", path=path, show=lambda _: None, keeps_texts=False)
+        async with asyncio.timeout(10), journal:
+            begin(journal)
+            await journal.settled()
+            with closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("UPDATE events SET body = 'gibberish'")
+            journal.append(e.RunFinished(answer="tea", usage=Usage(), coverage=Coverage()))
+            with pytest.raises(StoreError, match="log of run R is damaged"):
+                await journal.settled()
+
+    asyncio.run(main())
+    assert stored(path) == [1]

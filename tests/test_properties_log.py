@@ -137,6 +137,7 @@ def cut_after(whole: Path, part: Path, seq: int) -> None:
     with closing(sqlite3.connect(whole)) as source, closing(sqlite3.connect(part)) as copy:
         source.backup(copy)
         copy.execute("DELETE FROM events WHERE seq > ?", (seq,))
+        copy.execute("DELETE FROM runs")  # it was written with the last event, and says how many there were
         copy.commit()
 
 

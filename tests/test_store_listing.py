@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from stores import fill, rows
 from stretto import events as e
 from stretto.errors import RunNotFound
-from stretto.runs import fold
 from stretto.store.journal import Journal
 from stretto.store.listing import LOOKED_INTO, Wanted
 from stretto.store.sqlite import Store
-from stretto.store.summary import summary
+from stretto.store.summary import summary_of
 from terminal import Terminal
 
 
@@ -44,7 +43,7 @@ def test_the_newest_runs_come_first_and_say_what_the_log_says(store: Store) -> N
     listed = store.listing()
     assert [run.run for run in listed] == [f"01K{n:04d}" for n in range(11, -1, -1)]
     for run in listed:
-        told = summary(store.run(run.run))
+        told = summary_of(store.events(run.run))
         assert run == told or (run.status, told.status) == ("killed", "running")
     assert ids(store, limit=2) == [11, 10]
 
@@ -150,7 +149,7 @@ def test_whatever_was_stored_the_list_is_the_fold(
     chance = random.Random(seed)
     runs = [rows(f"01K{n:04d}", chance, calls=calls, end=end) for n, (calls, end) in enumerate(shapes)]
     fill(path, runs)
-    truth = [summary(fold([e.decode(body) for _, _, _, body, *_ in run])) for run in reversed(runs)]
+    truth = [summary_of([e.decode(body) for _, _, _, body, *_ in run]) for run in reversed(runs)]
     assert [(t.run, t.task, t.usage, t.cost, t.subtasks, t.done) for t in Store(path).listing()] == [
         (t.run, t.task, t.usage, t.cost, t.subtasks, t.done) for t in truth
     ]

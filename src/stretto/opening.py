@@ -1,6 +1,7 @@
 """Opening a run: what there is of it in its store, and what it may take from the runs before it."""
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -25,6 +26,7 @@ EVERYTHING = "everything"
 """What is `fresh` of a run that no recorded reply answers."""
 
 _T = TypeVar("_T")
+_log = logging.getLogger("stretto")
 
 
 class Setting(Struct, frozen=True):
@@ -63,7 +65,8 @@ class Opening(Struct, frozen=True):
 
 async def open_run(setting: Setting, run: str, begin: New | Rerun | None, stack: AsyncExitStack) -> Opening:
     """Open a new run, a rerun of another, or (None) one that is in the store already; `stack` holds it open."""
-    store, memory = Store(setting.store, GLANCE) if setting.store else None, setting.definition.memory
+    store = Store(setting.store, GLANCE, _log.warning) if setting.store else None
+    memory = setting.definition.memory
     history: list[AnyEvent] = []
     own: dict[str, list[Reply]] = {}
     if store:

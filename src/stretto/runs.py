@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from stretto import events as e
+from stretto.calls import SHORTENED
 from stretto.types import (
     OUTCOMES,
     AnswerState,
@@ -110,6 +111,7 @@ class Fold:
         self._paid = Decimal(0)
         self._unpriced = False
         self._degraded: dict[str, None] = {}
+        self._before: dict[str, None] = {}  # what earlier executions gave up
         self._executions = 1
 
     def take(self, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912 - one arm for each kind of event, by design
@@ -121,6 +123,7 @@ class Fold:
             case e.RunResumed():
                 self._executions += 1
                 self._run.pop("coverage", None)  # of an earlier answer
+                self._before |= self._degraded
                 self._degraded.clear()
                 self._abandon()
                 self._set(status="running", workflow=event.workflow, error=None, error_type=None, answer=None)
@@ -179,9 +182,18 @@ class Fold:
             self._set(simulated=True)
         if event.reused:
             self._saved += event.usage or Usage()
+            self._give_up_again(event)
         else:
             self._usage += (event.usage or Usage()) + event.lost
             self._pay(event.cost)
+
+    def _give_up_again(self, event: e.CallFinished) -> None:
+        """What an earlier execution gave up for a reply that is reused is given up still."""
+        for told in self._before:
+            if event.asked and told.startswith("fallback:") and told.endswith(f"asked {event.asked} instead"):
+                self._degraded[told] = None
+            if event.finish == SHORTENED and told.startswith("budget:") and told.endswith("a shorter reply"):
+                self._degraded[told] = None
 
     def _abandon(self) -> None:
         """Calls that were under way when a run was killed cost what was set aside for them: nobody knows better."""

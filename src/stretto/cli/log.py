@@ -8,6 +8,7 @@ from typing import get_args
 import click
 
 from stretto import events as e
+from stretto.cli import say
 from stretto.cli.help import Command, option
 from stretto.cli.moments import moment
 from stretto.cli.options import store_option, store_path
@@ -83,7 +84,7 @@ def show(run: str | None, last: bool, brief: bool, plan: bool, as_json: bool, st
 
     RUN is a run's id, or the beginning or end of it.
     """
-    kept = Store(store_path(store))
+    kept = Store(store_path(store), tell=say)
     run_id = find_run(kept, run, last=last)
     events = kept.events(run_id)
     if as_json:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from stretto.calls import Call, Chunk, Done, Sent, Text
 from stretto.errors import CallError, ConfigError
+from stretto.text import clean
 from stretto.types import Result, Role, Subtask, Usage
 
 PROVIDER = "python"
@@ -97,7 +98,7 @@ class FunctionModel:
             raise CallError(f"{self._name}: raised {type(error).__name__}: {error}") from error
         if not isinstance(text, str):
             raise CallError(f"{self._name}: returned {type(text).__name__}; a result is a text")
-        return text
+        return clean(text)
 
     async def _called(self, *arguments: Any) -> Any:
         if inspect.iscoroutinefunction(self._function):

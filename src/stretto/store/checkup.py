@@ -9,13 +9,14 @@ from msgspec import Struct
 
 from stretto.calls import fingerprint
 from stretto.errors import StoreError
-from stretto.runs import fold
 from stretto.store.logs import events_of, records_of
 from stretto.store.pruning import size_of
 from stretto.store.schema import PATIENCE, connect, explain
-from stretto.store.summary import read, summary
+from stretto.store.summary import read, summary_of
 
 _LINES = 100  # of what SQLite finds; one broken page can be thousands
+
+_CACHE = 64 * 1024  # KiB
 
 
 class Facts(Struct, frozen=True):
@@ -55,6 +56,7 @@ def findings(path: Path, *, quick: bool = False, patience: float = PATIENCE) -> 
     under its own fingerprint, and that the list of runs says what the logs say. `quick`: neither indices nor records.
     """
     with closing(connect(path, create=False, patience=patience)) as db:
+        db.execute(f"PRAGMA cache_size = -{_CACHE}")  # an index is looked up in the table row by row
         yield from _of_the_file(db, quick=quick)
         last = ""
         while True:
@@ -117,7 +119,7 @@ def _of_its_log(db: sqlite3.Connection, path: Path, run: str) -> Iterator[Findin
     told = read(row)
     if told is None:
         yield Finding(run, "its line in the list of runs is damaged; the list tells it from its log, nothing is lost")
-    elif told.status != "running" and told != summary(fold(events)):  # of a running one it lags behind
+    elif told.status != "running" and told != summary_of(events):  # of a running one it lags behind
         yield Finding(run, "its line in the list of runs is not what its log says; the log is right")
 
 

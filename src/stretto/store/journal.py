@@ -120,7 +120,7 @@ class Journal:
             self._show(event)
 
     def _turn(self, event: AnyEvent) -> Turn:
-        told = summary(self.run)
+        told = summary(self.run, self._seq)
         if self._keeps_texts or not isinstance(event, RunFinished):
             return Turn(told)
         return Turn(replace(told, task=""), forget=True)

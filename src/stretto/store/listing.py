@@ -10,10 +10,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto.errors import StoreError
-from stretto.runs import fold
 from stretto.store.lock import is_held
 from stretto.store.logs import events_of, whole_bodies
-from stretto.store.summary import Standing, Summary, read, summary
+from stretto.store.summary import Standing, Summary, read, summary_of
 
 LOOKED_INTO = 100
 """Runs in a list up to which each one's log is read and checked; a longer list relies on the summaries."""
@@ -68,7 +67,7 @@ def _standing(db: sqlite3.Connection, path: Path, row: tuple[Any, ...], *, thoro
             # First whether it is carried: one that ends in between was not killed.
             carried = is_held(path, run)
             events = events_of(db, path, run)
-            told = summary(fold(events))
+            told = summary_of(events)
             return told if carried or told.status != "running" else replace(told, status="killed")
         if thorough:
             whole_bodies(db, path, run)

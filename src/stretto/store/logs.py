@@ -10,6 +10,7 @@ import msgspec
 
 from stretto.errors import RunNotFound, StoreError
 from stretto.events import AnyEvent, RunStarted, decode
+from stretto.store.summary import read
 from stretto.store.sums import event_is_whole, record_is_whole
 from stretto.text import clean
 from stretto.types import Reply, Request
@@ -49,17 +50,30 @@ def events_of(db: sqlite3.Connection, path: Path, run: str) -> list[AnyEvent]:
 
 def whole_bodies(db: sqlite3.Connection, path: Path, run: str) -> list[bytes]:
     """The events of a run as they are stored, not yet decoded; none is missing and none has changed."""
+    least = _least(db, run)  # first: meanwhile there can only be more
     rows = db.execute(_EVENTS, (run,)).fetchall()
-    if not rows:
-        if db.execute("SELECT 1 FROM runs WHERE run = ?", (run,)).fetchone():
-            raise damaged(path, run, "none of its events is there")
+    if not rows and not _least(db, run):
         raise not_found(path, run)
+    if len(rows) < least:
+        raise damaged(path, run, f"{len(rows)} events where {least} were written")
     for place, (seq, kind, body, said) in enumerate(rows, 1):
         if seq != place:
             raise damaged(path, run, f"{len(rows)} events where {rows[-1][0]} were written")
         if not event_is_whole(run, seq, kind, body, said):
             raise damaged(path, run, f"event {seq} is not what was written")
     return [body for _, _, body, _ in rows]
+
+
+def _least(db: sqlite3.Connection, run: str) -> int:
+    """How many events there must be, as the list of runs tells; 0 if it does not."""
+    try:
+        row = db.execute("SELECT * FROM runs WHERE run = ?", (run,)).fetchone()
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+            raise
+        return 0  # a damaged list keeps nobody from the logs
+    told = row and read(row)
+    return told.events if told else 0
 
 
 def records_of(db: sqlite3.Connection, run: str) -> Iterator[Recorded]:

@@ -10,9 +10,8 @@ from msgspec.structs import replace
 
 from stretto.errors import StoreError
 from stretto.events import RunStarted, decode
-from stretto.runs import fold
 from stretto.store.logs import events_of
-from stretto.store.summary import Summary, summary, write
+from stretto.store.summary import Summary, summary_of, write
 from stretto.store.sums import event_sum, record_sum
 from stretto.store.tables import TABLES
 
@@ -53,7 +52,7 @@ def _told(db: sqlite3.Connection, path: Path, run: str) -> Summary:
     except StoreError as error:
         told = Summary(run=run, status="unreadable", started_at="", last_at="", task="", error=str(error))
         return _begun(db, told)
-    return summary(fold(events))
+    return summary_of(events)
 
 
 def _begun(db: sqlite3.Connection, told: Summary) -> Summary:

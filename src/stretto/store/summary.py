@@ -1,13 +1,15 @@
 """What a list says of a run: one row of the store's `runs`, written with the events that begin and end an execution."""
 
 import sqlite3
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
 from msgspec import Struct, field
 from msgspec.structs import astuple
 
-from stretto.runs import Run, Status
+from stretto.events import AnyEvent
+from stretto.runs import Run, Status, fold
 from stretto.store.sums import values_sum
 from stretto.text import clean
 from stretto.types import Usage
@@ -19,11 +21,13 @@ Standing = Literal[Status, "killed"]
 class Summary(Struct, frozen=True, kw_only=True):
     """A run in a few words. `origin`: the run it was started from, if any; `missing`: subtasks the answer lacks.
 
+    `events`: how many there were in its log then.
     `usage` and `cost` (US dollars, None: unknown) are what it paid over all its executions.
     """
 
     run: str
     status: Standing
+    events: int = 0
     started_at: str
     last_at: str
     task: str
@@ -38,11 +42,17 @@ class Summary(Struct, frozen=True, kw_only=True):
     error_type: str | None = None
 
 
-def summary(run: Run) -> Summary:
-    """A run in a few words."""
+def summary_of(events: Sequence[AnyEvent]) -> Summary:
+    """A log in a few words."""
+    return summary(fold(events), len(events))
+
+
+def summary(run: Run, events: int) -> Summary:
+    """A run in a few words, after so many events."""
     return Summary(
         run=run.id,
         status=run.status,
+        events=events,
         started_at=run.started_at,
         last_at=run.last_at,
         task=clean(run.task),
@@ -70,11 +80,12 @@ def read(row: tuple[Any, ...]) -> Summary | None:
     *values, said = row
     if values_sum(tuple(values)) != said:
         return None
-    run, status, started_at, last_at, task, simulated, origin, subtasks, done, missing, *rest = values
+    run, status, events, started_at, last_at, task, simulated, origin, subtasks, done, missing, *rest = values
     *tokens, cost, error, error_type = rest
     return Summary(
         run=run,
         status=status,
+        events=events,
         started_at=started_at,
         last_at=last_at,
         task=task,
@@ -91,6 +102,15 @@ def read(row: tuple[Any, ...]) -> Summary | None:
 
 
 def _values(told: Summary) -> tuple[Any, ...]:
-    facts = (told.run, told.status, told.started_at, told.last_at, told.task, int(told.simulated), told.origin)
+    facts = (
+        told.run,
+        told.status,
+        told.events,
+        told.started_at,
+        told.last_at,
+        told.task,
+        int(told.simulated),
+        told.origin,
+    )
     counts = (told.subtasks, told.done, told.missing, *astuple(told.usage))
     return (*facts, *counts, None if told.cost is None else str(told.cost), told.error, told.error_type)

@@ -28,6 +28,7 @@ RUNS = """
 CREATE TABLE runs (
     run              TEXT PRIMARY KEY,
     status           TEXT NOT NULL,
+    events           INTEGER NOT NULL,
     started_at       TEXT NOT NULL,
     last_at          TEXT NOT NULL,
     task             TEXT NOT NULL,
@@ -46,6 +47,7 @@ CREATE TABLE runs (
     summary_sum      INTEGER NOT NULL
 ) WITHOUT ROWID
 """
-# What the fold says of a run, for lists. Written with the events that begin and end an execution, in one transaction.
+# What the fold says of a run, for lists. Written with the events that begin and end an execution, in one transaction:
+# so its log has at least so many `events`, or has lost some.
 
 TABLES = (EVENTS, REPLIES, RUNS)

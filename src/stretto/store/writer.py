@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from stretto.errors import StoreError
 from stretto.store.forgetting import forget
+from stretto.store.logs import damaged
 from stretto.store.schema import GLANCE, PATIENCE, connect, explain
 from stretto.store.summary import Summary, write
 from stretto.store.sums import event_sum, record_sum
@@ -117,10 +119,12 @@ class Writer:
                 self._db.execute("COMMIT")
             if any(turn.forget for turn in turns):  # nor may the write-ahead log keep it, if nobody else needs that
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, msgspec.MsgspecError) as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            return explain(self._path, error)
+            if isinstance(error, sqlite3.Error):
+                return explain(self._path, error)
+            return damaged(self._path, entries[0][0][0], f"an event to be forgotten cannot be read: {error}")
         return None
 
 
