@@ -1,7 +1,7 @@
 """What a log tells of a run so that it can be replayed."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec import Struct
@@ -16,7 +16,7 @@ from stretto.errors import MissingRecord, StoreError
 from stretto.models.replay import RecordedCall
 from stretto.models.replay.records import Slot
 from stretto.replay.endings import Endings
-from stretto.runs import Run, fold
+from stretto.runs import Fold, Run, fold
 from stretto.store.parcel import Entry
 from stretto.types import Basis, Definition, Limits, Reply, Request, Result
 
@@ -111,9 +111,23 @@ def recording_of(entries: Iterable[Entry]) -> Recording:
         [*(replace(call, place=None) for call in earlier if call), *calls],
         {key: [endings.reply(key, reply) for reply in kept] for key, kept in replies.items()},
         requests,
-        [(event.seq or 0, event) for event in last if isinstance(event, e.RunDegraded)],
-        max(((event.seq or 0) + 2 for event in last if isinstance(event, e.PlanFinished)), default=0),
+        list(_given_up(before, last)),
+        max(((event.seq or 0) + 1 for event in last if isinstance(event, e.PlanFinished)), default=0),
     )
+
+
+def _given_up(before: Iterable[e.AnyEvent], last: Iterable[e.AnyEvent]) -> Iterator[tuple[int, e.RunDegraded]]:
+    """What the last execution gave up, and where; the fold knows what it took over from those before."""
+    reader, told = Fold(), set[str]()
+    for event in before:
+        reader.take(event)
+    for event in last:
+        reader.take(event)
+        for each in reader.degraded:
+            if each not in told:
+                told.add(each)
+                policy, _, reason = each.partition(": ")
+                yield event.seq or 0, e.RunDegraded(policy=policy, reason=reason)
 
 
 def _replies(told: Iterable[Entry]) -> Mapping[str, list[Reply]]:

@@ -9,11 +9,10 @@ import msgspec
 
 from stretto.errors import StoreError
 from stretto.events import decode
-from stretto.runs import fold
-from stretto.store.logs import damaged, not_found
+from stretto.store.logs import damaged, least_of, not_found
 from stretto.store.parcel import LONGEST, Entry, Parcel, check, header
 from stretto.store.schema import connect, explain
-from stretto.store.summary import summary, write
+from stretto.store.summary import summary_of, write
 from stretto.store.sums import event_is_whole, record_is_whole
 from stretto.store.writer import insert
 
@@ -88,7 +87,7 @@ def _is_there(db: sqlite3.Connection, path: Path, parcel: Parcel) -> bool:
 
 
 def _entries(db: sqlite3.Connection, path: Path, run: str) -> Iterator[Entry]:
-    place = 0
+    place, least = 0, least_of(db, run)  # first: meanwhile there can only be more
     for place, (seq, kind, body, event_sum, key, record_sum, asked, answered) in enumerate(
         db.execute(_WHOLE, (run,)), 1
     ):
@@ -102,8 +101,10 @@ def _entries(db: sqlite3.Connection, path: Path, run: str) -> Iterator[Entry]:
         except (msgspec.MsgspecError, ValueError) as error:
             raise damaged(path, run, f"event {place}: {error}") from error
         yield entry
-    if not place:
+    if not (least or place):
         raise not_found(path, run)
+    if place < least:
+        raise damaged(path, run, f"{place} events where {least} were written")
 
 
 def _insert(db: sqlite3.Connection, parcel: Parcel) -> None:
@@ -111,4 +112,4 @@ def _insert(db: sqlite3.Connection, parcel: Parcel) -> None:
         event = entry.event
         row = parcel.run, event.seq, event.kind, entry.body, entry.fingerprint, entry.asked, entry.answered
         insert(db, [row])
-    write(db, summary(fold(entry.event for entry in parcel.entries)))
+    write(db, summary_of([entry.event for entry in parcel.entries]))

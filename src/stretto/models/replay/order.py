@@ -58,8 +58,8 @@ class Order:
                 pass
 
     def given_up(self, place: float) -> list[RunDegraded]:
-        """What the run gave up before this place, as far as the replay has not told it."""
-        due = [event for at, event in self._degraded if at < place]
+        """What the run gave up until this place, as far as the replay has not told it."""
+        due = [event for at, event in self._degraded if at <= place]
         self._degraded = self._degraded[len(due) :]
         return [event for event in due if (event.policy, event.reason) not in self._told]
 
