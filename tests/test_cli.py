@@ -17,7 +17,7 @@ from stretto.config import presets
 from stretto.models.simulator import Fault, Simulator
 from terminal import STRETTO, Done, Terminal, kinds, served
 
-COMMANDS = ("run", "demo", "runs", "show", "resume", "rehearse", "sim")
+COMMANDS = ("run", "demo", "runs", "show", "resume", "replay", "export", "import", "rehearse", "sim")
 TASK = "Name uses of a brick in 3 subtasks"
 
 

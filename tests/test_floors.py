@@ -12,12 +12,12 @@ import stretto
 HOUSE = Path(stretto.__file__).parent
 FLOORS: dict[str, int] = {
     **dict.fromkeys(("types", "errors", "ids", "text", "aside", "amounts", "virtual"), 0),
-    **dict.fromkeys(("events", "calls", "runs", "plan", "prompts", "limits"), 1),
+    **dict.fromkeys(("events", "calls", "runs", "plan", "prompts", "limits", "definitions"), 1),
     **dict.fromkeys(("models", "policies", "store"), 2),
-    **dict.fromkeys(("engine", "pool", "rerun", "opening", "run_stream"), 3),
+    **dict.fromkeys(("engine", "pool", "rerun", "opening", "run_stream", "replay"), 3),
     "workflow": 4,
     **dict.fromkeys(("config", "rehearsal"), 5),
-    **dict.fromkeys(("cli", "server", "__main__"), 6),
+    **dict.fromkeys(("cli", "server", "testing", "__main__"), 6),
 }
 FILES = {
     ".".join(("stretto", *path.relative_to(HOUSE).with_suffix("").parts)).removesuffix(".__init__"): path
@@ -79,7 +79,8 @@ def test_import_stretto_loads_neither_aiohttp_nor_sqlite3_nor_asyncio() -> None:
 
 
 WATCH = """
-import aiohttp.web, asyncio, click, filelock, importlib, msgspec, os, platformdirs, sqlite3, sys, threading, truststore
+import aiohttp.web, asyncio, click, filelock, importlib, msgspec, os, platformdirs, pytest, sqlite3, sys, threading
+import truststore
 deeds = {"socket.connect", "socket.bind", "subprocess.Popen", "os.mkdir", "os.remove", "os.rename", "sqlite3.connect"}
 installed = tuple(os.path.realpath(path) for path in (*sys.path, sys.base_prefix) if path)
 sys.dont_write_bytecode = True

@@ -10,7 +10,8 @@
     ├── StoreError             the run store cannot be read or written
     │   ├── StoreLocked        another program holds it
     │   ├── RunNotFound
-    │   └── RunBusy            another process is carrying this run
+    │   ├── RunBusy            another process is carrying this run
+    │   └── MissingRecord      a replay needs a call that is not recorded
     └── CallError              a request to a model failed
         ├── AuthError          401, 403: the key is refused
         ├── BudgetError        the run's budget does not allow the call
@@ -74,6 +75,10 @@ class RunNotFound(StoreError):
 
 class RunBusy(StoreError):
     """Another process is carrying this run."""
+
+
+class MissingRecord(StoreError):
+    """A replay needs a call that is not recorded."""
 
 
 class CallError(StrettoError):

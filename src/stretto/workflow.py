@@ -21,9 +21,11 @@ from stretto.models.simulator import Simulator
 from stretto.opening import New, Setting, forecast
 from stretto.plan.given import AnyPlan, given_plan
 from stretto.pool import AnyProvider, Pool
+from stretto.replay import ReplayStream, recording_of
 from stretto.rerun import Forecast, Rerun
 from stretto.run_stream import RunStream
 from stretto.runs import Run
+from stretto.store.travel import entries
 from stretto.text import clean
 from stretto.types import Definition, Limits, Memory, Price, Role, RoleName
 
@@ -129,6 +131,16 @@ class Workflow:
             pool.look_up_prices(self.models)
             prices = {model: await pool.prices.of(model) for model in self.models}
         return forecast(Rerun(run, given, tuple(only), tuple(fresh)), self.definition, self.store, prices)
+
+    def replay(self, run: str, *, timed: bool = False) -> ReplayStream:
+        """A run of this workflow's store once more, from its records: as it was defined, with no key and no network.
+
+        `timed`: in the time that was recorded, not at once. Nothing is stored. Raises `RunNotFound`; a call that is not
+        recorded is a `MissingRecord` in the stream.
+        """
+        if self.store is None:
+            raise ConfigError("a run can only be replayed from a store; give the workflow one (store=…)")
+        return ReplayStream(recording_of(entries(self.store, run)), timed=timed)
 
     async def run(self, task: str) -> Run:
         """The finished run; raises what made an answer impossible."""

@@ -75,6 +75,10 @@ class Progress:
         if run.simulated:
             self._simulated()
 
+    def replayed(self, run: Run) -> None:
+        """What comes is a replay."""
+        self._say("replay", f"{run.id}, from its records: nothing is asked, nothing is stored")
+
     def written(self, file: Path, what: str) -> None:
         """The answer, or the plan, is in a file."""
         self._say(what, f"written to {file}")

@@ -12,7 +12,7 @@ from stretto import prompts
 from stretto.calls import Call, Chunk, Done, Model, Restarted, Text, Transcript, Urgency, fingerprint
 from stretto.engine.deadline import Deadline
 from stretto.engine.ledger import Ledger
-from stretto.errors import CallError, StrettoError
+from stretto.errors import CallError, DeadlineError, StrettoError
 from stretto.policies.account import Account
 from stretto.store.journal import Journal
 from stretto.types import Request, Role, RoleName
@@ -59,7 +59,10 @@ class Caller:
     async def ask(
         self, errand: Errand, role: Role, request: Request, transcript: Transcript
     ) -> AsyncGenerator[Chunk, None]:
-        """One call, with its events and its transcript; raises `CallError` and nothing else on the model's behalf."""
+        """One call, with its events and its transcript.
+
+        On the model's behalf it raises `CallError`, and `DeadlineError` if that says the deadline came (in a replay).
+        """
         call = self._call(errand, role, request)
         ledger = Ledger(call, self._journal, transcript, self._account)
         watch = self._deadline.watch() if self._deadline else None
@@ -72,6 +75,9 @@ class Caller:
                     yield chunk
         except CallError as error:
             ledger.finish(error=str(error), request_id=error.request_id)
+            raise
+        except DeadlineError:  # a replayed one
+            ledger.stop()
             raise
         except StrettoError:  # the store's, not the call's
             raise

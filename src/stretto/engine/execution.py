@@ -22,7 +22,10 @@ from stretto.types import AnswerState, Definition, Request, Result, Role, Subtas
 
 PLANNED = "only its plan was asked for"
 """Why a run ends that has a plan and was to have no more."""
-_UNPAID = "the budget does not allow for it"
+HALF_PLANNED = "the plan is taken as far as it was written"
+"""What a run gives up when the deadline comes before its plan is whole."""
+UNPAID = "the budget does not allow for it"
+UNASKED = "the deadline came before it was asked"
 """Why a subtask is skipped: in the same words in every execution, for it becomes a part of a prompt."""
 
 Answer = tuple[str, AnswerState]
@@ -34,7 +37,7 @@ class Execution:
 
     `model` gives the model of a role, policies included, which pay from `account`; `replies`: the fingerprints of the
     complete replies that this run has already; `given`: results of subtasks that are not computed. Every fact goes
-    through `journal`.
+    through `journal`. A model may say by a `DeadlineError` that the deadline came (in a replay it does).
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Execution:
         self._plan = Planning(definition, journal, self._caller, self._urgencies, replies)
         self._performing: dict[str, asyncio.Task[Result]] = {}
         self._errors: list[CallError] = []
+        self._lateness: list[DeadlineError] = []  # what a model said of the deadline
         self._degraded: set[str] = set()
 
     async def execute(self) -> None:
@@ -103,7 +107,7 @@ class Execution:
             if not self._plan.book.subtasks:
                 raise DeadlineError(self._late("before there was a plan")) from None
             self._plan.stop("the deadline came before the plan was whole")
-            self._degrade("deadline", "the plan is taken as far as it was written")
+            self._degrade("deadline", HALF_PLANNED)
 
     async def _perform(self, subtask: Subtask) -> Result:
         """Do one subtask as soon as what it needs is there; whatever happens is its result."""
@@ -112,6 +116,9 @@ class Execution:
             async with self._working():
                 result = await self._result(subtask, transcript)
         except TimeoutError:
+            result = self._cut(subtask, transcript)
+        except DeadlineError as error:
+            self._lateness.append(error)
             result = self._cut(subtask, transcript)
         if transcript.sent_at is not None:
             self._urgencies.finish(subtask, asyncio.get_running_loop().time() - transcript.sent_at)
@@ -142,7 +149,7 @@ class Execution:
         except BudgetError as error:
             self._errors.append(error)
             self._degrade("budget", f"subtasks are skipped, those of the least value first: {error}", once="skipped")
-            return Result(subtask.id, "skipped", error=_UNPAID)
+            return Result(subtask.id, "skipped", error=UNPAID)
         except CallError as error:
             self._errors.append(error)
             return Result(subtask.id, "failed", error=str(error))
@@ -152,7 +159,7 @@ class Execution:
         """What there is of a subtask when the deadline comes."""
         self._degrade("deadline", "who is still at work is cut, so that the answer can be written in time")
         if transcript.sent_at is None:
-            return Result(subtask.id, "skipped", error="the deadline came before it was asked")
+            return Result(subtask.id, "skipped", error=UNASKED)
         said = "after it had said this much" if transcript.text else "before it had said anything"
         return Result(subtask.id, "cut", transcript.text, f"the deadline came {said}")
 
@@ -184,9 +191,10 @@ class Execution:
         try:
             async with asyncio.timeout_at(self._deadline.ends_at if self._deadline else None):
                 finish = await self._caller.collect(errand, role, request, transcript, show=True)
-        except TimeoutError:
+        except (TimeoutError, DeadlineError) as error:
             if not transcript.text.strip():
-                raise DeadlineError(self._late("before the answer had begun")) from None
+                late = error if isinstance(error, DeadlineError) else None
+                raise late or DeadlineError(self._late("before the answer had begun")) from None
             self._degrade("deadline", "the answer is kept as far as it was written")
             return transcript.text, "cut"
         text = transcript.text
@@ -203,6 +211,8 @@ class Execution:
         told = f"none of {len(results)} subtasks has a result: {'; '.join(reasons[:3])}{more}"
         if self._errors and all(isinstance(error, BudgetError) for error in self._errors):
             return BudgetError(f"none of {len(results)} subtasks has a result: {self._errors[0]}")
+        if self._lateness and not self._errors:
+            return self._lateness[0]
         if self._deadline and self._deadline.passed and not self._errors:
             return DeadlineError(f"{self._late('before any subtask was done')}; {told}")
         error = WorkError(told)
@@ -235,4 +245,4 @@ def _deadline(definition: Definition) -> Deadline | None:
 
 def _unpaid(subtask: Subtask) -> str:
     """What the synthesizer reads of a subtask that was skipped."""
-    return "\n".join(prompts.result_text(subtask, Result(subtask.id, "skipped", error=_UNPAID)))
+    return "\n".join(prompts.result_text(subtask, Result(subtask.id, "skipped", error=UNPAID)))

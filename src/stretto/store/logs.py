@@ -50,9 +50,9 @@ def events_of(db: sqlite3.Connection, path: Path, run: str) -> list[AnyEvent]:
 
 def whole_bodies(db: sqlite3.Connection, path: Path, run: str) -> list[bytes]:
     """The events of a run as they are stored, not yet decoded; none is missing and none has changed."""
-    least = _least(db, run)  # first: meanwhile there can only be more
+    least = least_of(db, run)  # first: meanwhile there can only be more
     rows = db.execute(_EVENTS, (run,)).fetchall()
-    if not rows and not _least(db, run):
+    if not rows and not least_of(db, run):
         raise not_found(path, run)
     if len(rows) < least:
         raise damaged(path, run, f"{len(rows)} events where {least} were written")
@@ -64,7 +64,7 @@ def whole_bodies(db: sqlite3.Connection, path: Path, run: str) -> list[bytes]:
     return [body for _, _, body, _ in rows]
 
 
-def _least(db: sqlite3.Connection, run: str) -> int:
+def least_of(db: sqlite3.Connection, run: str) -> int:
     """How many events there must be, as the list of runs tells; 0 if it does not."""
     try:
         row = db.execute("SELECT * FROM runs WHERE run = ?", (run,)).fetchone()

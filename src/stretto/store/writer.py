@@ -8,7 +8,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -105,13 +105,12 @@ class Writer:
         return entries, False
 
     def _commit(self, entries: list[Entry]) -> StoreError | None:
-        rows = [value for row, _ in entries for value in _columns(*row)]
+        rows = [row for row, _ in entries]
         turns = [turn for _, turn in entries if turn is not None]
-        statement = _INSERT + ", ".join([_VALUES] * len(entries))
         try:
             if turns:  # twice in a run
                 self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute(statement, rows)
+            insert(self._db, rows)
             for turn in turns:
                 write(self._db, turn.summary)
                 if turn.forget:
@@ -127,6 +126,12 @@ class Writer:
                 return explain(self._path, error)
             return damaged(self._path, entries[0][0][0], f"an event to be forgotten cannot be read: {error}")
         return None
+
+
+def insert(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    """Write rows, each with its checksums, in one statement."""
+    values = [value for row in rows for value in _columns(*row)]
+    db.execute(_INSERT + ", ".join([_VALUES] * len(rows)), values)
 
 
 def _columns(

@@ -1,0 +1,48 @@
+"""`stretto replay`."""
+
+from pathlib import Path
+
+import click
+
+from stretto.cli import FAILED, say
+from stretto.cli.carry import Output, carry
+from stretto.cli.help import Command, option
+from stretto.cli.options import output_options, store_option, store_path
+from stretto.cli.progress import Progress
+from stretto.cli.resume import find_run
+from stretto.replay import ReplayStream, recording_of
+from stretto.store.sqlite import Store
+from stretto.store.travel import entries
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        "stretto replay --last",
+        "stretto replay 01K9ZQ4T --timed",
+        "stretto import bug.jsonl && stretto replay --last --json",
+    ),
+)
+@click.argument("run", required=False)
+@option("--last", is_flag=True, help="The newest run.")
+@option("--timed", is_flag=True, help="In the time that was recorded, not at once.")
+@store_option
+@output_options
+def replay(
+    run: str | None, last: bool, timed: bool, store: Path | None, output: Path | None, quiet: bool, as_json: bool
+) -> int:
+    """Carry RUN out once more, from its records: no key, no network, and the same answer to the byte.
+
+    RUN is a run's id, or the beginning or end of it. The plan is read, subtasks are dispatched and prompts are written
+    as then; only what the models said comes from the records. Nothing is stored. The exit code is that of the run, or 1
+    if a call is not recorded or anything comes out differently.
+    """
+    path = store_path(store)
+    recording = recording_of(entries(path, find_run(Store(path), run, last=last)))
+    progress = Progress(quiet=quiet)
+    progress.replayed(recording.run)
+    stream = ReplayStream(recording, timed=timed)
+    code = carry(stream, Output(output, as_json), progress)
+    for difference in stream.differences:
+        say(f"the replay differs from the run: {difference}")
+    return FAILED if stream.differences else code

@@ -1,0 +1,20 @@
+"""The definition of a workflow, read back from what is recorded of a run."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from stretto.types import Definition
+
+_ENDLESS = ("timeout", "max_wait")  # JSON has no infinity: it writes null
+
+
+def definition_of(workflow: Mapping[str, Any]) -> Definition:
+    """What `RunStarted.workflow` or `RunResumed.workflow` says; raises `msgspec.ValidationError` if that is none."""
+    facts = workflow.get("definition")
+    if isinstance(facts, dict) and isinstance(limits := facts.get("limits"), dict):
+        endless = {name: math.inf for name in _ENDLESS if name in limits and limits[name] is None}
+        facts = {**facts, "limits": {**limits, **endless}}
+    return msgspec.convert(facts, Definition)

@@ -1,0 +1,145 @@
+"""How the calls of a run ended, as its log tells it: with a reply, with an error, or because there was no time left."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from stretto import errors
+from stretto import events as e
+from stretto.calls import KEPT, Done
+from stretto.engine.execution import UNASKED, UNPAID
+from stretto.errors import BudgetError, CallError, DeadlineError
+from stretto.models.replay import ANY, RecordedCall
+from stretto.runs import Run
+from stretto.types import Reply, RoleName
+
+_LATE = "the deadline came"
+
+
+class Endings:
+    """The endings of the calls of the last execution of a run, whose events are `log`.
+
+    `replies` are those of the whole run, by fingerprint.
+    """
+
+    def __init__(self, run: Run, log: Sequence[e.AnyEvent], replies: Mapping[str, Sequence[Reply]]) -> None:
+        self._run = run
+        self._log = log
+        self._replies = replies
+        self._began = _seconds(log[0].at)
+        self._sent = {event.call: event for event in reversed(log) if isinstance(event, e.CallStarted)}
+        self._over = {event.subtask: event for event in log if isinstance(event, e.SubtaskFinished)}
+
+    def calls(self) -> Iterator[RecordedCall]:
+        """Every call of the execution whose end is known."""
+        spoke = False
+        for event in self._log:
+            if isinstance(event, e.CallFinished) and (call := self._ending(event)):
+                spoke = spoke or event.role == "synthesizer"
+                yield call
+        for finished in self._over.values():
+            if finished.error == UNASKED:
+                yield self._unasked("worker", finished.subtask, finished.seq)
+        state = self._run.coverage.answer
+        if not spoke and (state == "unmerged" or self._run.error_type == "DeadlineError"):
+            yield self._unasked("synthesizer", None, self._log[-1].seq)
+        if self._run.error_type == "DeadlineError" and not self._run.plan.subtasks:
+            yield self._unasked("orchestrator", None, None)
+
+    def kept(self, event: e.CallFinished) -> RecordedCall | None:
+        """A call that ended with a reply; None if that was not kept."""
+        known = self._replies.get(event.fingerprint)
+        if not known:
+            return None
+        said = self._over.get(event.subtask or "")
+        reply = next((each for each in known if said and each.text == said.text), known[0])
+        return self._told(event, text=reply.text, reasoning=reply.reasoning, done=_done(reply, event))
+
+    def reply(self, key: str, reply: Reply) -> RecordedCall:
+        """A reply that answers whoever asks for it."""
+        return RecordedCall(
+            role="worker",
+            subtask=None,
+            fingerprint=key,
+            text=reply.text,
+            reasoning=reply.reasoning,
+            done=_done(reply),
+            left=False,
+        )
+
+    def _ending(self, event: e.CallFinished) -> RecordedCall | None:
+        """None if a replay cannot know how this call ended, or need not."""
+        if event.finish in KEPT:
+            return self.kept(event)
+        if event.finish == "stopped":
+            return self._stopped(event)
+        if event.role == "orchestrator":  # what it said is not recorded, and may have been a part of the plan
+            return self._failed(event) if event.error and event.error == self._run.error else None
+        if event.finish is not None:
+            return self._told(event, done=Done(event.finish, event.usage, event.answered_by, reused=True))
+        return self._failed(event)
+
+    def _stopped(self, event: e.CallFinished) -> RecordedCall | None:
+        """A call that was given up: known if the deadline did that."""
+        over, coverage = self._over.get(event.subtask or ""), self._run.coverage
+        if over is not None and over.outcome == "cut":
+            return self._late(event, over.text)
+        if event.role == "synthesizer" and coverage.answer in {"cut", "unmerged"}:
+            return self._late(event, self._run.answer or "" if coverage.answer == "cut" else "")
+        return self._late(event) if self._run.error_type == "DeadlineError" and event.role != "worker" else None
+
+    def _late(self, event: e.CallFinished, text: str = "") -> RecordedCall:
+        return self._told(event, text=text, error=DeadlineError, why=self._lateness)
+
+    def _failed(self, event: e.CallFinished) -> RecordedCall:
+        over = self._over.get(event.subtask or "")
+        unpaid = over.error == UNPAID if over else self._run.coverage.answer == "unmerged"
+        kind = BudgetError if unpaid else CallError
+        if event.error == self._run.error:  # it ended the run, which says its class
+            named = getattr(errors, self._run.error_type or "", None)
+            kind = named if isinstance(named, type) and issubclass(named, CallError) else kind
+        return self._told(event, error=kind, why=event.error or "")
+
+    def _told(self, event: e.CallFinished, **end: object) -> RecordedCall:
+        sent = self._sent.get(event.call)
+        here = event.seq is not None and event.seq >= (self._log[0].seq or 0)
+        return RecordedCall(
+            role=event.role,
+            subtask=event.subtask,
+            fingerprint=event.fingerprint,
+            place=event.seq,
+            left=sent is not None,
+            sent=_seconds(sent.at) - self._began if sent else None,
+            ended=_seconds(event.at) - self._began if here else None,
+            **end,  # type: ignore[arg-type]
+        )
+
+    def _unasked(self, role: RoleName, subtask: str | None, place: int | None) -> RecordedCall:
+        return RecordedCall(
+            role=role,
+            subtask=subtask,
+            fingerprint=ANY,
+            place=place,
+            error=DeadlineError,
+            why=self._lateness,
+            left=False,
+        )
+
+    @property
+    def _lateness(self) -> str:
+        return self._run.error or _LATE if self._run.error_type == "DeadlineError" else _LATE
+
+
+def _done(reply: Reply, event: e.CallFinished | None = None) -> Done:
+    return Done(
+        reply.finish,
+        reply.usage,
+        reply.model,
+        event.request_id if event else None,
+        reused=True,
+        simulated=reply.simulated,
+        asked=reply.asked,
+    )
+
+
+def _seconds(at: str) -> float:
+    return datetime.fromisoformat(at).timestamp()

@@ -1,0 +1,147 @@
+"""What a log tells of a run so that it can be replayed."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stretto import events as e
+from stretto.calls import KEPT, fingerprint
+from stretto.definitions import definition_of
+from stretto.engine.execution import HALF_PLANNED, UNASKED
+from stretto.engine.requests import plan_request
+from stretto.errors import MissingRecord, StoreError
+from stretto.models.replay import RecordedCall
+from stretto.models.replay.records import Slot
+from stretto.replay.endings import Endings
+from stretto.runs import Fold, Run, fold
+from stretto.store.parcel import Entry
+from stretto.types import Basis, Definition, Limits, Reply, Request, Result
+
+
+class Recording(Struct, frozen=True):
+    """A run and its records: how its calls ended in its last execution, and every reply and request of all of them.
+
+    `degraded`: what its last execution gave up, each with its place in the log; `planned`: the place up to which that
+    was because of the plan, if it was not read whole.
+    """
+
+    run: Run
+    calls: list[RecordedCall]
+    replies: dict[str, list[RecordedCall]]
+    requests: dict[Slot, list[Request]]
+    degraded: list[tuple[int, e.RunDegraded]]
+    planned: int = 0
+
+    @property
+    def definition(self) -> Definition:
+        """The workflow the run was carried with at last."""
+        try:
+            return definition_of(self.run.workflow)
+        except msgspec.ValidationError as error:
+            raise StoreError(
+                f"run {self.run.id}: its definition cannot be read ({error}); run its task again"
+            ) from error
+
+    @property
+    def basis(self) -> Basis:
+        """What a replay begins with: as the run did, or with its plan, if the records do not hold that whole."""
+        run = self.run
+        if run.basis.plan is not None or run.plan.state is None or self._plan_is_kept:
+            return run.basis
+        return replace(run.basis, plan=run.plan)
+
+    @property
+    def given(self) -> dict[str, Result]:
+        """Results that are not computed: those a rerun took over, and of what waited for others at the deadline."""
+        run, waited = self.run, {subtask.id for subtask in self.run.plan.subtasks if subtask.needs}
+        return {
+            id_: result
+            for id_, result in run.results.items()
+            if (run.basis.only and id_ not in run.basis.only) or (id_ in waited and result.error == UNASKED)
+        }
+
+    @property
+    def _plan_is_kept(self) -> bool:
+        """Whether the orchestrator's replies are all there, and make the same plan when they are read once more."""
+        asked = list(dict.fromkeys(call.fingerprint for call in self.run.calls if call.role == "orchestrator"))
+        if any(event.reason == HALF_PLANNED for _, event in self.degraded):  # before the next one was asked, perhaps
+            return False
+        if not all(each in self.replies for each in asked) or (self.run.executions > 1 and len(asked) > 1):
+            return False
+        sample = self.run.basis.samples.get("orchestrator", 0)
+        return fingerprint(plan_request(self.definition, self.run.task, sample)) in asked
+
+
+def staged(definition: Definition) -> Definition:
+    """A definition as it is replayed: what enters a request stays, nothing is limited and nothing asked twice."""
+    usual, limits = Limits(), definition.limits
+    return replace(
+        definition,
+        limits=replace(usual, max_subtasks=limits.max_subtasks, budget=limits.budget, tokens=limits.tokens),
+    )
+
+
+def recording_of(entries: Iterable[Entry]) -> Recording:
+    """Read a log with its records; raises `MissingRecord` if the run kept none."""
+    told = list(entries)
+    run = fold(entry.event for entry in told)
+    if run.forgotten:
+        raise MissingRecord(
+            f'run {run.id} is finished and kept no texts (record = "usage"), so there is nothing to replay; run its '
+            'task again with record = "all"'
+        )
+    replies, requests = _replies(told), _requests(told)
+    start = max((n for n, entry in enumerate(told) if isinstance(entry.event, e.RunResumed)), default=0)
+    before, last = ([entry.event for entry in part] for part in (told[:start], told[start:]))
+    endings = Endings(run, last, replies)
+    calls = list(endings.calls())
+    ended = {call.fingerprint for call in calls}
+    # A plan that was whole before is not asked for once more: how it was made then is all there is.
+    planning = {
+        each.fingerprint: each
+        for each in reversed(before)
+        if isinstance(each, e.CallFinished) and each.role == "orchestrator" and each.finish in KEPT
+    }
+    earlier = [endings.kept(each) for key, each in planning.items() if key not in ended]
+    return Recording(
+        run,
+        [*(replace(call, place=None) for call in earlier if call), *calls],
+        {key: [endings.reply(key, reply) for reply in kept] for key, kept in replies.items()},
+        requests,
+        list(_given_up(before, last)),
+        max(((event.seq or 0) + 1 for event in last if isinstance(event, e.PlanFinished)), default=0),
+    )
+
+
+def _given_up(before: Iterable[e.AnyEvent], last: Iterable[e.AnyEvent]) -> Iterator[tuple[int, e.RunDegraded]]:
+    """What the last execution gave up, and where; the fold knows what it took over from those before."""
+    reader, told = Fold(), set[str]()
+    for event in before:
+        reader.take(event)
+    for event in last:
+        reader.take(event)
+        for each in reader.degraded:
+            if each not in told:
+                told.add(each)
+                policy, _, reason = each.partition(": ")
+                yield event.seq or 0, e.RunDegraded(policy=policy, reason=reason)
+
+
+def _replies(told: Iterable[Entry]) -> Mapping[str, list[Reply]]:
+    replies: defaultdict[str, list[Reply]] = defaultdict(list)
+    for entry in told:
+        if (reply := entry.reply) and entry.fingerprint:
+            replies[entry.fingerprint].append(reply)
+    return dict(replies)
+
+
+def _requests(told: Iterable[Entry]) -> dict[Slot, list[Request]]:
+    requests: defaultdict[Slot, list[Request]] = defaultdict(list)
+    for entry in told:
+        event = entry.event
+        if isinstance(event, e.CallStarted | e.CallFinished) and (request := entry.request):
+            requests[event.role, event.subtask].append(request)
+    return dict(requests)

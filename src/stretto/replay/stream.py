@@ -1,0 +1,72 @@
+"""Carrying a replay, and showing its events as those of any run."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from stretto.engine import Execution
+from stretto.errors import MissingRecord
+from stretto.events import AnyEvent, PlanFinished, RunStarted
+from stretto.models.replay import Order, Records, Replay
+from stretto.opening import Setting
+from stretto.policies.account import Account
+from stretto.pool import Pool
+from stretto.replay.recording import Recording, staged
+from stretto.run_stream import RunStream
+from stretto.store.journal import Journal
+from stretto.types import Definition, Limits
+
+
+class ReplayStream(RunStream):
+    """A recorded run once more: the same events under the same id; nothing is asked and nothing is stored.
+
+    With a `definition` that workflow runs over the records, else the recorded one. `timed`: in the time that was
+    recorded. After a call that is not recorded the iterator raises `MissingRecord`.
+    """
+
+    def __init__(self, recording: Recording, definition: Definition | None = None, *, timed: bool = False) -> None:
+        definition = staged(definition or recording.definition)
+        run = recording.run
+        setting = Setting(definition, run.workflow, run.simulated, [], lambda: Pool({}, definition.limits), None)
+        super().__init__(setting, run.id, None)
+        self._definition = definition
+        self._recording = recording
+        self._timed = timed
+        self._order = Order(recording.calls, recording.degraded)
+
+    @property
+    def differences(self) -> list[str]:
+        """In what this replay came out differently from the run, if that came to an end: empty as it should be."""
+        if self._journal is None:
+            return []
+        before, now = self._recording.run, self.run
+        ended = {"finished", "failed"}
+        if before.status not in ended or now.status not in ended or now.error_type == MissingRecord.__name__:
+            return []
+        told = [
+            f"{what} of {name} is another one"
+            for name, result in before.results.items()
+            for what in ("outcome", "text", "error")
+            if getattr(result, what) != getattr(now.results.get(name), what, None)
+        ]
+        told += ["the answer is another one"] if before.answer != now.answer else []
+        told += ["the coverage is another one"] if before.coverage != now.coverage else []
+        return told + (["it ended with another error"] if before.error != now.error else [])
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        recording, run = self._recording, self._recording.run
+        self._journal = journal = Journal(self.run_id, path=None, show=self._take)
+        await stack.enter_async_context(journal)
+        journal.append(RunStarted(task=run.task, workflow=run.workflow, simulated=run.simulated, basis=recording.basis))
+        began = asyncio.get_running_loop().time() if self._timed else None
+        records = Records(run.id, recording.calls, recording.replies, recording.requests)
+        model = Replay(records, self._order, began)
+        account = Account(Limits())
+        execution = Execution(self._definition, journal, lambda _: model, account, (), recording.given)
+        await self._execute(execution, journal)
+
+    def _take(self, event: AnyEvent) -> None:
+        self._order.heard(event)
+        self._events.put_nowait(event)
+        if isinstance(event, PlanFinished) and self._journal:
+            for given_up in self._order.given_up(self._recording.planned):
+                self._journal.append(given_up)

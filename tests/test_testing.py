@@ -1,0 +1,131 @@
+"""The pytest fixture `replayed`, in a small project of a user's, in a child process."""
+
+import os
+import sys
+
+import pytest
+
+from stretto import Role, Simulator, Workflow
+from stretto.runs import Run
+from stretto.store.travel import exported
+
+pytest_plugins = ["pytester"]
+
+TASK = "Compare teas in exactly 3 subtasks"
+
+CONFTEST = 'pytest_plugins = ["stretto.testing"]\n'
+FLOW = """
+import stretto
+
+flow = stretto.Workflow(
+    stretto.Role("box:o"),
+    {"part": stretto.Role("box:w", "Do {task_description}", options={"temperature": 0.5})},
+    stretto.Role("box:s"),
+    providers={"box": stretto.Provider("http://127.0.0.1:9/v1", key_env="NO_SUCH_KEY")},
+)
+"""
+
+
+@pytest.fixture
+def recorded(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The user's project, with the file of a run of the workflow in it that was recorded on the simulator."""
+    store = pytester.path / "s.db"
+    flow = Workflow(
+        Role("box:o"),
+        {"part": Role("box:w", "Do {task_description}", options={"temperature": 0.5})},
+        Role("box:s"),
+        providers={"box": Simulator(ttft=0, tokens_per_second=1e6)},
+        store=store,
+    )
+    run = flow.run_sync(TASK)
+    tests = pytester.mkdir("tests")
+    (tests / "teas.jsonl").write_bytes(b"".join(exported(store, run.id)))
+    (tests / "conftest.py").write_text(CONFTEST)
+    (pytester.path / "project.py").write_text(FLOW)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(pytester.path), os.environ.get("PYTHONPATH", "")]))
+    return run
+
+
+def test_a_users_workflow_runs_over_the_records_without_a_key(pytester: pytest.Pytester, recorded: Run) -> None:
+    (pytester.path / "answer.md").write_text(recorded.answer or "")
+    (pytester.path / "tests" / "test_teas.py").write_text(
+        """
+import asyncio
+from pathlib import Path
+import pytest
+from project import flow
+
+ANSWER = Path("answer.md").read_text()
+
+def test_in_the_folder_of_the_test(replayed):
+    run = replayed("teas.jsonl", flow)
+    assert run.answer == ANSWER
+    assert run.coverage.complete and len(run.results) == 3
+
+def test_from_the_root(replayed):
+    assert replayed("tests/teas.jsonl", flow).answer == ANSWER
+
+def test_as_it_was_recorded(replayed):
+    assert replayed(Path(__file__).parent / "teas.jsonl").answer == ANSWER
+
+def test_twice(replayed):
+    assert replayed("teas.jsonl", flow).answer == replayed("teas.jsonl", flow).answer
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_in_an_asynchronous_test(replayed):
+    await asyncio.sleep(0)
+    assert replayed("teas.jsonl", flow).answer == ANSWER
+"""
+    )
+    done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error")
+    done.assert_outcomes(passed=5)
+
+
+@pytest.mark.usefixtures("recorded")
+def test_what_is_asked_differently_fails_the_test_and_is_named(pytester: pytest.Pytester) -> None:
+    (pytester.path / "tests" / "test_teas.py").write_text(
+        """
+import stretto
+from project import flow
+
+def changed(**roles):
+    facts = {"orchestrator": flow.definition.orchestrator, "synthesizer": flow.definition.synthesizer}
+    facts |= {"workers": flow.definition.workers} | roles
+    return stretto.Workflow(**facts, providers=flow.providers)
+
+def test_another_prompt(replayed):
+    replayed("teas.jsonl", changed(workers={"part": stretto.Role("box:w", "Do not {task_description}",
+                                                                 options={"temperature": 0.5})}))
+
+def test_another_option(replayed):
+    replayed("teas.jsonl", changed(workers={"part": stretto.Role("box:w", "Do {task_description}")}))
+
+def test_another_model(replayed):
+    replayed("teas.jsonl", changed(synthesizer=stretto.Role("box:better")))
+
+def test_no_file(replayed):
+    replayed("coffees.jsonl", flow)
+"""
+    )
+    done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error")
+    done.assert_outcomes(failed=4)
+    for said in (
+        "*AssertionError: teas.jsonl: run * subtask t1 (box:w) is not recorded as it is asked now: its prompt *",
+        "*differs from character 4 on: 'Do not *recorded is 'Do *",
+        "*its option temperature is not set, recorded is 0.5*",
+        "*the synthesizer (box:better) is not recorded as it is asked now: its model is box:better, recorded is box:s*",
+        "*FileNotFoundError*coffees.jsonl*",
+    ):
+        done.stdout.fnmatch_lines([said])
+
+
+@pytest.mark.usefixtures("recorded")
+def test_the_fixture_explains_itself(pytester: pytest.Pytester) -> None:
+    done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--fixtures", "tests")
+    done.stdout.fnmatch_lines(["replayed *", "*Run a workflow over the records of an exported run*"])
+
+
+def test_only_who_wants_the_fixture_imports_pytest(pytester: pytest.Pytester) -> None:
+    code = "import sys, stretto.cli.replay, stretto.workflow; print('pytest' in sys.modules)"
+    assert pytester.run(sys.executable, "-c", code).outlines == ["False"]
