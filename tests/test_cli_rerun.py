@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from terminal import Done, Terminal
+from terminal import Done, Terminal, served
 
 LINE = '{"id": "a", "type": "draft", "description": "x"}'
 TASK = "Compare teas in exactly 4 subtasks with needs"
@@ -159,3 +159,31 @@ def test_memory_is_said_by_flag_or_file(terminal: Terminal) -> None:
     assert TASK not in shown.out
     wrong = terminal.write("wrong.toml", "[memory]\nreuze = 'store'\n")
     assert 'did you mean "reuse"' in terminal("run", "-w", str(wrong), TASK).err
+
+
+def test_an_imported_run_names_no_address_that_a_key_could_be_sent_to(tmp_path: Path) -> None:
+    here, there = Terminal(tmp_path / "here"), Terminal(tmp_path / "there")
+    for terminal in (here, there):
+        terminal.folder.mkdir()
+        terminal.environ["OPENAI_API_KEY"] = "sk-test"
+    with served() as (url, _):
+        provider = f"[providers.mine]\nbase_url = '{url}'\nkey_env = 'OPENAI_API_KEY'\n"
+        here.write("flow.toml", WORKFLOW.format(proof="Check").replace("sim:instant", "mine:x") + provider)
+        ran = here("run", "-q", "-w", "./flow.toml", TASK)
+        assert ran.code == 0, ran.err
+        assert here("rerun", "--last", "-q").code == 0  # one's own run says where it asks
+        assert here("export", "--last", "-o", "run.jsonl").code == 0
+        assert there("import", str(here.folder / "run.jsonl")).code == 0
+        for command in (("rerun", "--last"), ("resume", "--last"), ("rerun", "--last", "--explain")):
+            refused = there(*command)
+            assert refused.code == 3
+            assert "was imported, and asks provider 'mine'" in refused.err
+        assert there("replay", "--last", "-q").code == 0
+        there.write("stretto.toml", provider)
+        assert there("rerun", "--last", "--fresh", "t1").code == 0
+
+
+def test_a_limit_without_end_is_without_end_when_a_run_goes_on(terminal: Terminal) -> None:
+    terminal.write("flow.toml", WORKFLOW.format(proof="Check") + "[limits]\ntimeout = inf\nmax_wait = inf\n")
+    assert terminal("run", "-q", "-w", "./flow.toml", TASK).code == 0
+    assert terminal("rerun", "--last", "-q").code == 0

@@ -11,10 +11,14 @@ from stretto.types import Definition
 _ENDLESS = ("timeout", "max_wait")  # JSON has no infinity: it writes null
 
 
+def endless(limits: Mapping[str, Any]) -> dict[str, Any]:
+    """Limits as they were recorded, with those that had no end."""
+    return {**limits, **{name: math.inf for name in _ENDLESS if name in limits and limits[name] is None}}
+
+
 def definition_of(workflow: Mapping[str, Any]) -> Definition:
     """What `RunStarted.workflow` or `RunResumed.workflow` says; raises `msgspec.ValidationError` if that is none."""
     facts = workflow.get("definition")
     if isinstance(facts, dict) and isinstance(limits := facts.get("limits"), dict):
-        endless = {name: math.inf for name in _ENDLESS if name in limits and limits[name] is None}
-        facts = {**facts, "limits": {**limits, **endless}}
+        facts = {**facts, "limits": endless(limits)}
     return msgspec.convert(facts, Definition)

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ from stretto.config import (
 from stretto.errors import ConfigError
 from stretto.models import discovery
 from stretto.models.providers import KNOWN, Provider, from_environment, variable
+from stretto.store.sqlite import Store
 from stretto.types import Limits, Memory
 from stretto.workflow import Workflow
 
@@ -299,11 +300,12 @@ def configured(named: str | None) -> Configuration:
     return Configuration([*explicit, *usual, read_preset("general")])
 
 
-def recorded(run: str, before: Mapping[str, Any], named: str | None) -> Configuration:
+def recorded(store: Store, run: str, named: str | None) -> Configuration:
     """The configuration for a run that goes on or is run again: what -w names, else as it was started."""
+    before, imported = store.run(run).workflow, store.is_imported(run)
     explicit, usual = layers(named)
     known = [*explicit, recorded_roles(run, before), *usual]
-    return Configuration([*known, recorded_providers(run, before, Configuration(known).providers())])
+    return Configuration([*known, recorded_providers(run, before, Configuration(known).providers(), imported=imported)])
 
 
 def _default_model(configuration: Configuration) -> Choice:

@@ -89,7 +89,7 @@ def rerun(
     path = store_path(store)
     run_id = find_run(Store(path), run, last=last)
     progress = Progress(quiet=quiet)
-    configuration = recorded(run_id, Store(path).run(run_id).workflow, named)
+    configuration = recorded(Store(path), run_id, named)
     workflow = build(configuration, chosen_models(models, environment=bool(named)), flags, path, progress.model)
     given = plan_file(plan) if plan else None
     if explain:

@@ -52,7 +52,7 @@ def resume(
     path = store_path(store)
     run_id = find_run(Store(path), run, last=last)
     progress = Progress(quiet=quiet)
-    configuration = recorded(run_id, Store(path).run(run_id).workflow, named)
+    configuration = recorded(Store(path), run_id, named)
     # STRETTO_MODEL is for new work; a run keeps its models unless a flag says otherwise.
     chosen = chosen_models(models, environment=bool(named))
     workflow = build(configuration, chosen, flags, path, progress.model)

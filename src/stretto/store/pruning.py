@@ -85,6 +85,7 @@ def _remove(db: sqlite3.Connection, path: Path, runs: Sequence[str], before: str
             for run in free:
                 if db.execute("DELETE FROM runs WHERE run = ? AND last_at < ?", (run, before)).rowcount:
                     db.execute("DELETE FROM events WHERE run = ?", (run,))
+                    db.execute("DELETE FROM imports WHERE run = ?", (run,))
                     gone += 1
             db.execute("COMMIT")
         except BaseException:

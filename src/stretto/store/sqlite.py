@@ -61,6 +61,11 @@ class Store:
             rows = db.execute("SELECT run FROM runs ORDER BY run DESC LIMIT ?", (limit,)).fetchall()
             return [self._told(db, run) for (run,) in rows]
 
+    def is_imported(self, run: str) -> bool:
+        """Whether a run came from a file, so that somebody else may have written what it says."""
+        with self._reading() as db:
+            return db.execute("SELECT 1 FROM imports WHERE run = ?", (run,)).fetchone() is not None
+
     def listing(self, wanted: Wanted | None = None) -> list[Summary]:
         """The wanted runs in a few words each, newest first; without a wish, the newest 20."""
         with self._reading() as db:

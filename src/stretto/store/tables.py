@@ -50,4 +50,7 @@ CREATE TABLE runs (
 # What the fold says of a run, for lists. Written with the events that begin and end an execution, in one transaction:
 # so its log has at least so many `events`, or has lost some.
 
-TABLES = (EVENTS, REPLIES, RUNS)
+IMPORTS = "CREATE TABLE imports (run TEXT PRIMARY KEY) WITHOUT ROWID"
+# Runs that came from a file: what their logs say of addresses and keys somebody else may have written.
+
+TABLES = (EVENTS, REPLIES, RUNS, IMPORTS)

@@ -113,3 +113,4 @@ def _insert(db: sqlite3.Connection, parcel: Parcel) -> None:
         row = parcel.run, event.seq, event.kind, entry.body, entry.fingerprint, entry.asked, entry.answered
         insert(db, [row])
     write(db, summary_of([entry.event for entry in parcel.entries]))
+    db.execute("INSERT OR REPLACE INTO imports VALUES (?)", (parcel.run,))
