@@ -35,7 +35,7 @@ def commands() -> list[click.Command]:
 
 
 def test_the_readmes_python_runs_as_it_stands(tmp_path: Path) -> None:
-    (block,) = blocks("python")
+    block, *_ = blocks("python")
     code = block.replace("sim:default", "sim:instant")
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "Usage(input_tokens=" in done.stdout
