@@ -14,7 +14,7 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(("types", "errors", "ids", "text", "aside", "amounts", "virtual"), 0),
     **dict.fromkeys(("events", "calls", "runs", "plan", "prompts", "limits", "definitions"), 1),
     **dict.fromkeys(("models", "policies", "store"), 2),
-    **dict.fromkeys(("engine", "pool", "rerun", "opening", "run_stream", "replay"), 3),
+    **dict.fromkeys(("engine", "pool", "roles", "rerun", "opening", "run_stream", "replay"), 3),
     "workflow": 4,
     **dict.fromkeys(("config", "rehearsal"), 5),
     **dict.fromkeys(("cli", "server", "testing", "__main__"), 6),

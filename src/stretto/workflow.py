@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -10,27 +10,24 @@ from weakref import WeakKeyDictionary
 import msgspec
 from msgspec.structs import replace
 
-from stretto import prompts
 from stretto.aside import Aside
 from stretto.errors import ConfigError, TaskError
 from stretto.ids import new_ulid
-from stretto.limits import check_memory, check_numbers, check_prices, settled
-from stretto.models.functions import PROVIDER, Function, Functions, function_role
-from stretto.models.providers import KNOWN, UNTOLD, Provider, split_model
+from stretto.limits import check_memory, check_prices, settled
+from stretto.models.functions import PROVIDER, Functions
+from stretto.models.providers import KNOWN, UNTOLD, Provider
 from stretto.models.simulator import Simulator
 from stretto.opening import New, Setting, forecast
 from stretto.plan.given import AnyPlan, given_plan
 from stretto.pool import AnyProvider, Pool
 from stretto.replay import ReplayStream, recording_of
 from stretto.rerun import Forecast, Rerun
+from stretto.roles import Worker, as_role, as_worker, check_definition, roles
 from stretto.run_stream import RunStream
 from stretto.runs import Run
 from stretto.store.travel import entries
 from stretto.text import clean
-from stretto.types import Definition, Limits, Memory, Price, Role, RoleName
-
-Worker = Role | str | Function | Callable[..., Any]
-"""Who does a type of subtasks: a role, its model alone, or a Python function."""
+from stretto.types import Definition, Limits, Memory, Price, Role
 
 
 class Workflow:
@@ -59,9 +56,9 @@ class Workflow:
     ) -> None:
         functions: dict[str, Callable[..., Any]] = {}
         self.definition = Definition(
-            _role(orchestrator),
-            {name: _worker(name, worker, functions) for name, worker in workers.items()},
-            None if synthesizer is None else _role(synthesizer),
+            as_role(orchestrator),
+            {name: as_worker(name, worker, functions) for name, worker in workers.items()},
+            None if synthesizer is None else as_role(synthesizer),
             settled(limits or Limits()),
             memory or Memory(),
         )
@@ -71,7 +68,7 @@ class Workflow:
         check_prices(self.prices)
         self.jitter = jitter
         self.store = None if store is None else Path(store)
-        _check(self.definition, self.providers)
+        check_definition(self.definition, self.providers)
         check_memory(self.definition.memory)
         if self.definition.memory.reuse == "store" and self.store is None:
             raise ConfigError('memory.reuse: "store" needs a store; give the workflow one (store=…)')
@@ -158,7 +155,7 @@ class Workflow:
     @property
     def models(self) -> list[str]:
         """Every model this workflow may ask, as written, each once."""
-        return list(dict.fromkeys(model for _, _, role in _roles(self.definition) for model in role.models))
+        return list(dict.fromkeys(model for _, _, role in roles(self.definition) for model in role.models))
 
     @property
     def pool(self) -> Pool:
@@ -201,33 +198,6 @@ def _checked(task: str) -> str:
     return clean(task)
 
 
-def _role(role: Role | str) -> Role:
-    return Role(role) if isinstance(role, str) else role
-
-
-def _worker(name: str, worker: Worker, functions: dict[str, Callable[..., Any]]) -> Role:
-    """The role of a worker; a function is put among the others."""
-    if isinstance(worker, Role | str):
-        return _role(worker)
-    place = f'workers."{name}"'
-    if not isinstance(worker, Function) and not callable(worker):
-        raise ConfigError(f"{place}: a worker is a Role, a model's name or a function, not {worker!r}")
-    function = worker if isinstance(worker, Function) else Function(worker)
-    full, role = function_role(function, place)
-    if functions.setdefault(full, function.call) is not function.call:
-        raise ConfigError(f"{place}: another worker's function is called {full}, too; give them different names")
-    return role
-
-
-def _roles(definition: Definition) -> Iterator[tuple[str, RoleName, Role]]:
-    """Every role, with its place in the configuration."""
-    yield "orchestrator", "orchestrator", definition.orchestrator
-    for name, role in definition.workers.items():
-        yield f'workers."{name}"', "worker", role
-    if definition.synthesizer:
-        yield "synthesizer", "synthesizer", definition.synthesizer
-
-
 def _recorded(provider: AnyProvider) -> dict[str, Any]:
     if isinstance(provider, Functions):
         return {"kind": "functions"}
@@ -237,34 +207,3 @@ def _recorded(provider: AnyProvider) -> dict[str, Any]:
         headers = dict.fromkeys(provider.headers, "")
         provider = replace(provider, headers=headers, base_url=url + UNTOLD if query else url)
     return {**kind, **msgspec.to_builtins(provider)}
-
-
-def _check(definition: Definition, providers: Mapping[str, AnyProvider]) -> None:
-    """Raise `ConfigError` naming the place, for whatever cannot work."""
-    if not definition.workers:
-        raise ConfigError("workers: a workflow needs one worker at least")
-    for place, kind, role in _roles(definition):
-        _check_models(role, f"{place}.model", providers)
-        prompts.check(kind, role.prompt, f"{place}.prompt")
-        for key in Role.__struct_fields__:
-            try:
-                msgspec.json.encode(getattr(role, key))
-            except (TypeError, ValueError) as error:
-                raise ConfigError(f"{place}.{key}: cannot be written as JSON: {error}") from error
-    for name, known in providers.items():
-        if isinstance(known, Provider):
-            waits = ("connect", "first_byte", "silence")
-            check_numbers(f"providers.{name}", known, ("parallel",), ("rpm", "tpm"), waits)
-
-
-def _check_models(role: Role, place: str, providers: Mapping[str, AnyProvider]) -> None:
-    if not role.models:
-        raise ConfigError(f"{place}: no model at all; name one as provider:model")
-    for model in role.models:
-        provider, _ = split_model(model, place)
-        if provider not in providers:
-            names = ", ".join(sorted(providers))
-            raise ConfigError(
-                f"{place}: unknown provider {provider!r}; known are {names}; [providers.{provider}] with a base_url "
-                "adds one"
-            )

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from stretto.cli.help import Command, option
-from stretto.cli.options import store_option, store_path
+from stretto.cli.meaning import find_run, store_path
+from stretto.cli.options import store_option
 from stretto.cli.progress import dollars, short
-from stretto.cli.resume import find_run
 from stretto.errors import TaskError
 from stretto.runs import Run
 from stretto.store.sqlite import Store

@@ -10,10 +10,10 @@ import click
 from stretto import events as e
 from stretto.cli import say
 from stretto.cli.help import Command, option
+from stretto.cli.meaning import find_run, store_path
 from stretto.cli.moments import moment
-from stretto.cli.options import store_option, store_path
+from stretto.cli.options import store_option
 from stretto.cli.progress import dollars, short
-from stretto.cli.resume import find_run
 from stretto.plan.given import write_plan
 from stretto.runs import CallRecord, Run, fold
 from stretto.store.listing import Wanted

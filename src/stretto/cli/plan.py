@@ -7,16 +7,8 @@ import click
 
 from stretto.cli.carry import Output, carry
 from stretto.cli.help import Command
-from stretto.cli.options import (
-    build,
-    chosen_models,
-    configured,
-    output_options,
-    same_store,
-    store_path,
-    task_options,
-    workflow_options,
-)
+from stretto.cli.meaning import build, chosen_models, configured, same_store, store_path
+from stretto.cli.options import output_options, task_options, workflow_options
 from stretto.cli.progress import Progress
 from stretto.cli.task import read_task
 from stretto.errors import TaskError

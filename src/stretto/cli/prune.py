@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 
 from stretto.cli.help import Command, option
+from stretto.cli.meaning import store_path
 from stretto.cli.moments import moment
-from stretto.cli.options import store_option, store_path
+from stretto.cli.options import store_option
 from stretto.errors import TaskError
 from stretto.store.lock import any_held
 from stretto.store.pruning import Pruned, compact, condemned, prune, size_of, weigh

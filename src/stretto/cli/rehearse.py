@@ -8,10 +8,10 @@ import click
 
 from stretto.cli import say
 from stretto.cli.help import Command, option
-from stretto.cli.options import chosen_models, configured, limit_flags, store_path, workflow_options
+from stretto.cli.meaning import chosen_models, configured, find_run, limit_flags, store_path
+from stretto.cli.options import workflow_options
 from stretto.cli.rehearsal_options import rehearsal_options, variations_of
 from stretto.cli.rehearsal_report import Report, Tally, as_json, as_text
-from stretto.cli.resume import find_run
 from stretto.cli.task import read_task
 from stretto.config import Choice
 from stretto.errors import ConfigError

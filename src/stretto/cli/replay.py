@@ -7,9 +7,9 @@ import click
 from stretto.cli import FAILED, say
 from stretto.cli.carry import Output, carry
 from stretto.cli.help import Command, option
-from stretto.cli.options import output_options, store_option, store_path
+from stretto.cli.meaning import find_run, store_path
+from stretto.cli.options import output_options, store_option
 from stretto.cli.progress import Progress
-from stretto.cli.resume import find_run
 from stretto.replay import ReplayStream, recording_of
 from stretto.store.sqlite import Store
 from stretto.store.travel import entries

@@ -13,19 +13,10 @@ import msgspec
 
 from stretto.cli.carry import Output, carry
 from stretto.cli.help import Command, option
-from stretto.cli.options import (
-    build,
-    chosen_models,
-    output_options,
-    plan_option,
-    recorded,
-    same_store,
-    store_path,
-    workflow_options,
-)
+from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path
+from stretto.cli.options import output_options, plan_option, workflow_options
 from stretto.cli.plan import plan_file
 from stretto.cli.progress import Progress, dollars, short
-from stretto.cli.resume import find_run
 from stretto.rerun import Forecast
 from stretto.store.sqlite import Store
 

@@ -7,17 +7,9 @@ import click
 
 from stretto.cli.carry import Output, carry
 from stretto.cli.help import Command, option
-from stretto.cli.options import (
-    build,
-    chosen_models,
-    output_options,
-    recorded,
-    same_store,
-    store_path,
-    workflow_options,
-)
+from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path
+from stretto.cli.options import output_options, workflow_options
 from stretto.cli.progress import Progress
-from stretto.errors import RunNotFound, TaskError
 from stretto.store.sqlite import Store
 
 
@@ -57,15 +49,3 @@ def resume(
     chosen = chosen_models(models, environment=bool(named))
     workflow = build(configuration, chosen, flags, path, progress.model)
     return carry(workflow.resume(run_id), Output(output, as_json, same_store()), progress)
-
-
-def find_run(store: Store, run: str | None, *, last: bool) -> str:
-    """The id that a command's arguments mean."""
-    if last == (run is not None):
-        raise TaskError("name a run, or say --last for the newest; `stretto runs` lists them")
-    if run is not None:
-        return store.find(run)
-    newest = store.recent(1)
-    if not newest:
-        raise RunNotFound(f"{store.path}: no runs in this store yet")
-    return newest[0].id

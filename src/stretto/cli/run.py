@@ -7,18 +7,8 @@ import click
 
 from stretto.cli.carry import Output, carry
 from stretto.cli.help import Command, option
-from stretto.cli.options import (
-    build,
-    chosen_models,
-    configured,
-    output_options,
-    plan_option,
-    same_store,
-    store_option,
-    store_path,
-    task_options,
-    workflow_options,
-)
+from stretto.cli.meaning import build, chosen_models, configured, same_store, store_path
+from stretto.cli.options import output_options, plan_option, store_option, task_options, workflow_options
 from stretto.cli.plan import plan_file
 from stretto.cli.progress import Progress
 from stretto.cli.task import checked, read_task

@@ -11,9 +11,9 @@ import click
 from stretto import events as e
 from stretto.cli import say
 from stretto.cli.help import Command, option
-from stretto.cli.options import store_option, store_path
+from stretto.cli.meaning import find_run, store_path
+from stretto.cli.options import store_option
 from stretto.cli.progress import short
-from stretto.cli.resume import find_run
 from stretto.errors import StrettoError, TaskError
 from stretto.models.providers import KNOWN
 from stretto.store.parcel import Parcel, read_parcel

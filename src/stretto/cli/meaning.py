@@ -1,0 +1,135 @@
+"""What a command's arguments mean: the store, the run, and the workflow that files, environment and flags add up to."""
+
+import asyncio
+import os
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+from msgspec import Struct
+from platformdirs import user_config_path, user_state_path
+
+from stretto.config import (
+    Choice,
+    Configuration,
+    Source,
+    read_file,
+    read_preset,
+    read_workflow,
+    recorded_providers,
+    recorded_roles,
+)
+from stretto.errors import RunNotFound, TaskError
+from stretto.models import discovery
+from stretto.models.providers import KNOWN, Provider, from_environment, variable
+from stretto.store.sqlite import Store
+from stretto.types import Limits, Memory
+from stretto.workflow import Workflow
+
+
+def store_path(store: Path | None) -> Path:
+    """The store that was named, or the user's."""
+    return store or user_state_path("stretto") / "runs.db"
+
+
+def same_store() -> str:
+    """What a further command needs to look into the store of this one."""
+    context = click.get_current_context()
+    if context.get_parameter_source("store") is not ParameterSource.COMMANDLINE:
+        return ""
+    return f" --store {shlex.quote(str(context.params['store']))}"
+
+
+def layers(named: str | None) -> tuple[list[Source], list[Source]]:
+    """The configuration files there are, the most specific first: what -w names, and the usual ones."""
+    usual = (Path("stretto.toml"), user_config_path("stretto") / "stretto.toml")
+    return [read_workflow(named)] if named else [], [read_file(path) for path in usual if path.is_file()]
+
+
+def chosen_models(models: Sequence[str], *, environment: bool = True) -> dict[str | None, Choice]:
+    """`-m MODEL` under None, `-m ROLE=MODEL` under the role, said again a fallback; STRETTO_MODEL is the least."""
+    chosen: dict[str | None, Choice] = {}
+    if environment and (default := os.environ.get("STRETTO_MODEL")):
+        chosen[None] = Choice(default, "STRETTO_MODEL")
+    for model in models:
+        role, equals, name = model.partition("=")
+        # A model's name may contain = as well, but then a colon comes first.
+        named = role if equals and ":" not in role else None
+        name = model if named is None else name
+        first = chosen.get(named)
+        again = first is not None and first.by != "STRETTO_MODEL"
+        chosen[named] = (
+            Choice(first.model, f"{first.by} -m {model}", (*first.fallbacks, name))
+            if first is not None and again
+            else Choice(name, f"-m {model}")
+        )
+    return chosen
+
+
+def limit_flags(flags: dict[str, Any]) -> dict[str, Any]:
+    """The limits that were given as flags."""
+    return _given(flags, Limits)
+
+
+def _given(flags: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:
+    return {key: flags[key] for key in kind.__struct_fields__ if flags.get(key) is not None}
+
+
+def build(
+    configuration: Configuration,
+    models: dict[str | None, Choice],
+    flags: dict[str, Any],
+    store: Path,
+    say: Callable[[str], None],
+) -> Workflow:
+    """The workflow that files, environment and flags describe; `say` is told about a model that nobody named."""
+    default = None
+    if configuration.models_missing(models):
+        default = _default_model(configuration)
+        say(f"{default.model}, because {default.by}; -m names another")
+    return configuration.workflow(
+        models=models, default=default, limits=limit_flags(flags), memory=_given(flags, Memory), store=store
+    )
+
+
+def configured(named: str | None) -> Configuration:
+    """The configuration for a new run."""
+    explicit, usual = layers(named)
+    return Configuration([*explicit, *usual, read_preset("general")])
+
+
+def recorded(store: Store, run: str, named: str | None) -> Configuration:
+    """The configuration for a run that goes on or is run again: what -w names, else as it was started."""
+    before, imported = store.run(run).workflow, store.is_imported(run)
+    explicit, usual = layers(named)
+    known = [*explicit, recorded_roles(run, before), *usual]
+    return Configuration([*known, recorded_providers(run, before, Configuration(known).providers(), imported=imported)])
+
+
+def _default_model(configuration: Configuration) -> Choice:
+    ours = {name: p for name, p in configuration.providers().items() if isinstance(p, Provider)}
+    providers = {**KNOWN, **ours}
+    if model := discovery.with_key(providers, os.environ):
+        name = model.partition(":")[0]
+        variables = (providers[name].key_env, variable(name, "API_KEY"))
+        held = next(v for v in variables if v and os.environ.get(v, "").strip())
+        return Choice(model, f"{held} is set")
+    if model := asyncio.run(discovery.local(providers, os.environ)):
+        name = model.partition(":")[0]
+        return Choice(model, f"{name} answers at {from_environment(name, providers[name], os.environ).base_url}")
+    raise discovery.none_found()
+
+
+def find_run(store: Store, run: str | None, *, last: bool) -> str:
+    """The id that a command's arguments mean."""
+    if last == (run is not None):
+        raise TaskError("name a run, or say --last for the newest; `stretto runs` lists them")
+    if run is not None:
+        return store.find(run)
+    newest = store.recent(1)
+    if not newest:
+        raise RunNotFound(f"{store.path}: no runs in this store yet")
+    return newest[0].id
