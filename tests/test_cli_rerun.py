@@ -1,5 +1,6 @@
 """`rerun`, `plan`, `diff` and what belongs to them, as a user meets them."""
 
+import codecs
 import json
 from pathlib import Path
 
@@ -88,6 +89,8 @@ def test_a_plan_is_written_edited_and_carried_out(terminal: Terminal) -> None:
     assert [event["subtask"] for event in ran.events if event["kind"] == "subtask_planned"] == ["t1", "t2", "t3"]
     assert not [event for event in ran.events if event["kind"] == "call_started" and event["role"] == "orchestrator"]
     assert json.loads(terminal("show", "--last", "--plan").out)["tasks"][2]["description"] == "Look at it all"
+    (terminal.folder / "plan.json").write_bytes(codecs.BOM_UTF8 + b'{"task": "x", "tasks": [%s]}' % LINE.encode())
+    assert terminal("run", "-q", "-w", "./flow.toml", "--plan", "plan.json").code == 0
     piped = terminal("plan", "-q", "-w", "./flow.toml", TASK)
     assert json.loads(piped.out)["task"] == TASK
     assert terminal("resume", "--last", "-q").code == 0

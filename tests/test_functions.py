@@ -1,6 +1,7 @@
 """Python functions as workers: called like models, remembered like models."""
 
 import asyncio
+import functools
 import threading
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,21 @@ async def fails(_: Subtask) -> str:
 async def slow(_: Subtask) -> str:
     await asyncio.sleep(60)
     return "late"
+
+
+def stops(_: Subtask) -> str:
+    raise StopIteration
+
+
+def leaves(_: Subtask) -> str:
+    raise SystemExit(3)
+
+
+async def waits_for_what_is_cancelled(_: Subtask) -> str:
+    other = asyncio.create_task(asyncio.sleep(60))
+    other.cancel()
+    await other
+    return "never"
 
 
 async def number(_: Subtask) -> Any:
@@ -114,6 +130,9 @@ def test_functions_are_reused_from_the_store_by_what_they_were_asked(tmp_path: P
     [
         (fails, "raised ValueError: no such thing"),
         (slow, "did not return within 0.1 s"),
+        (stops, "raised RuntimeError: StopIteration"),
+        (leaves, "raised SystemExit: 3"),
+        (waits_for_what_is_cancelled, "raised CancelledError"),
         (number, "returned int; a result is a text"),
     ],
 )
@@ -149,3 +168,24 @@ def test_two_functions_of_one_name_are_told_apart_or_refused() -> None:
     with pytest.raises(ConfigError, match="another worker's function"):
         flow({"a": made("a"), "b": made("b")})
     flow({"a": made("a"), "b": Function(made("b"), version="b")})
+
+
+class Desk:
+    def look(self, subtask: Subtask) -> str:
+        return f"about {subtask.description}"
+
+
+def wrapped(function: Any) -> Any:
+    @functools.wraps(function)
+    def inner(subtask: Subtask) -> Any:
+        return function(subtask)
+
+    return inner
+
+
+def test_one_method_does_two_types_and_what_a_wrapper_returns_is_awaited() -> None:
+    desk = Desk()
+    workers = {"look": desk.look, "join": desk.look, "more": wrapped(look)}
+    plan = {"tasks": [{"type": type_, "description": "x"} for type_ in workers]}
+    run = asyncio.run(carried(flow(workers), plan))
+    assert [result.text for result in run.results.values()] == ["about x"] * 3

@@ -13,6 +13,7 @@ from stretto import events as e
 from stretto.errors import ConfigError, RunNotFound, TaskError
 from stretto.models.simulator import parse_fault
 from stretto.runs import Run
+from stretto.store.pruning import prune
 from stretto.store.sqlite import Store
 
 TASK = "Compare teas in exactly 6 subtasks with needs"
@@ -217,6 +218,26 @@ def test_a_rerun_that_was_stopped_goes_on_with_what_it_reused_and_what_it_was_gi
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("limited", [True, False])
+def test_a_rerun_that_was_stopped_goes_on_when_its_origin_is_gone(kitchen: Kitchen, limited: bool) -> None:
+    async def main() -> None:
+        first = await kitchen.run(kitchen.flow())
+        last = first.plan.subtasks[-1].id
+        changed = kitchen.flow(synthesizer=Role("sim:default", "S {worker_responses}"))
+        async with changed.rerun(first.id, only=[last] if limited else []) as events:
+            async for event in events:
+                if isinstance(event, e.CallStarted) and event.role == "synthesizer":
+                    break
+        second = events.run_id
+        prune(kitchen.store, [first.id])
+        async with changed.resume(second) as events:
+            run = await events.finished()
+        assert run.results == first.results
+        assert run.coverage.complete
+
+    asyncio.run(main())
+
+
 def test_a_plan_that_was_cut_and_gone_on_with_is_not_asked_for_again(kitchen: Kitchen) -> None:
     async def main() -> None:
         slow = Workflow(
@@ -265,11 +286,31 @@ def test_degraded_replies_serve_their_own_run_only(kitchen: Kitchen) -> None:
     asyncio.run(main())
 
 
+def test_what_nobody_can_know_before_there_is_a_plan_is_foretold_as_unknown(kitchen: Kitchen) -> None:
+    async def main() -> None:
+        spoiled = Simulator(faults=(parse_fault("truncated role=orchestrator"),), ttft=0.01, tokens_per_second=20_000)
+        flow = Workflow("sim:o", {"draft": "sim:w"}, providers={"sim": spoiled}, store=kitchen.store)
+        async with flow.stream(TASK) as events:
+            async for event in events:
+                if isinstance(event, e.CallFinished) and event.role == "orchestrator":
+                    break
+        told = await flow.explain(events.run_id)
+        assert (told[0].name, told[0].fate) == ("orchestrator", "unknown")
+        async with flow.stream(TASK) as events:
+            async for _ in events:
+                break
+        told = await flow.explain(events.run_id)
+        assert [(line.name, line.fate) for line in told] == [("orchestrator", "new"), ("subtasks", "unknown")]
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
         ({"only": ["t9"]}, "--only t9: no such subtask"),
         ({"fresh": ["synthesiser"]}, "did you mean 'synthesizer'"),
+        ({"only": ["t1"], "fresh": ["t2"]}, "--fresh t2: it is not among"),
         ({"plan": {"tasks": []}}, "without subtasks"),
         ({"plan": {"tasks": [{"type": "draft", "description": "x", "needs": ["t2"]}]}}, r"tasks\[0\].needs: 't2'"),
         ({"plan": {"tasks": [{"type": "drat", "description": "x"}]}}, "did you mean 'draft'"),

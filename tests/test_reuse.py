@@ -43,9 +43,11 @@ def test_with_the_store_identical_calls_of_any_earlier_run_are_not_asked_again(t
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(("temperature", "sampled", "asked"), [(0.7, False, 5), (0.7, True, 0), (0, False, 0)])
+@pytest.mark.parametrize(
+    ("temperature", "sampled", "asked"), [(0.7, False, 5), (0.7, True, 0), ("0.7", False, 5), (0, False, 0)]
+)
 def test_what_was_drawn_by_chance_is_drawn_again_unless_it_may_be_reused(
-    tmp_path: Path, temperature: float, sampled: bool, asked: int
+    tmp_path: Path, temperature: float | str, sampled: bool, asked: int
 ) -> None:
     async def main() -> None:
         await carried(flow(tmp_path / "s.db", Memory(), temperature=temperature))

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from stretto.calls import fingerprint, lasting
-from stretto.errors import StoreError, StoreLocked
+from stretto.errors import RunNotFound, StoreError, StoreLocked
 from stretto.events import AnyEvent, RunResumed, RunStarted
 from stretto.policies.memo import Earlier, Replies
 from stretto.pool import Pool
-from stretto.rerun import Forecast, Rerun, basis_of, explain, given_results
+from stretto.rerun import Forecast, Rerun, basis_of, explain, given_before, given_results
 from stretto.runs import Run, fold
 from stretto.store.recall import Recall
 from stretto.store.schema import GLANCE, PATIENCE
@@ -24,6 +24,11 @@ from stretto.types import Basis, Definition, Memory, Plan, Price, Reply, Request
 
 EVERYTHING = "everything"
 """What is `fresh` of a run that no recorded reply answers."""
+
+
+class NothingKept(StoreError):
+    """A finished run that recorded its usage only."""
+
 
 _T = TypeVar("_T")
 _log = logging.getLogger("stretto")
@@ -81,8 +86,8 @@ async def open_run(setting: Setting, run: str, begin: New | Rerun | None, stack:
     origin: Run | None = None
     recorded: dict[str, list[Reply]] = {}
     if store and (name := begin.origin if isinstance(begin, Rerun) else basis.origin):
-        origin = _kept(await patiently(lambda: store.run(name)))
-        recorded = await patiently(lambda: store.replies(name))
+        origin = await _origin(store, name, lost=begin is None)
+        recorded = await patiently(lambda: store.replies(name)) if origin else {}
     if isinstance(begin, Rerun) and origin:
         basis = basis_of(begin, origin, recorded, setting.definition)
     recall = None
@@ -99,7 +104,7 @@ async def open_run(setting: Setting, run: str, begin: New | Rerun | None, stack:
             basis=basis,
         ),
         Replies(own, _earlier(memory, basis, recorded, recall), shared=memory.reuse != "off"),
-        given_results(basis, origin) if origin else {},
+        given_results(basis, origin) if origin else given_before(basis, fold(history)) if history else {},
     )
 
 
@@ -127,13 +132,24 @@ def _basis(history: list[AnyEvent], begin: New | Rerun | None) -> Basis:
 
 
 def _kept(run: Run) -> Run:
-    """The run, if it can be gone on from; raises `StoreError` if it kept nothing for that."""
+    """The run, if it can be gone on from; raises `NothingKept` if there is nothing for that."""
     if run.forgotten:
-        raise StoreError(
+        raise NothingKept(
             f'run {run.id} is finished and kept no texts (record = "usage"): neither can it be gone on with nor can '
             "another run reuse anything of it; run its task again"
         )
     return run
+
+
+async def _origin(store: Store, run: str, *, lost: bool) -> Run | None:
+    """The run that a rerun is of. A rerun that goes on (`lost`) can do without: then this is None, and it is told."""
+    try:
+        return _kept(await patiently(lambda: store.run(run)))
+    except (RunNotFound, NothingKept) as error:
+        if not lost:
+            raise
+        _log.warning("%s: this run goes on with what it has taken over of %s, and asks the rest", error, run)
+        return None
 
 
 def _earlier(memory: Memory, basis: Basis, recorded: Mapping[str, list[Reply]], recall: Recall | None) -> Earlier:
@@ -154,7 +170,10 @@ def _earlier(memory: Memory, basis: Basis, recorded: Mapping[str, list[Reply]], 
 def _is_sampled(request: Request) -> bool:
     """Whether a request sets a temperature at which its reply is one of many."""
     temperature = request.options.get("temperature")
-    return isinstance(temperature, int | float) and temperature > 0
+    try:
+        return temperature is not None and float(temperature) > 0
+    except (TypeError, ValueError):
+        return True  # nobody knows what it says; to ask is to be on the safe side
 
 
 async def patiently(attempt: Callable[[], _T]) -> _T:

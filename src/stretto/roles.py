@@ -31,7 +31,7 @@ def as_worker(name: str, worker: Worker, functions: dict[str, Callable[..., Any]
         raise ConfigError(f"{place}: a worker is a Role, a model's name or a function, not {worker!r}")
     function = worker if isinstance(worker, Function) else Function(worker)
     full, role = function_role(function, place)
-    if functions.setdefault(full, function.call) is not function.call:
+    if functions.setdefault(full, function.call) != function.call:  # a method is another object each time
         raise ConfigError(f"{place}: another worker's function is called {full}, too; give them different names")
     return role
 

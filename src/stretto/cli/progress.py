@@ -174,11 +174,11 @@ class Progress:
         self._unspoken["working"] = 0
 
     def _missing(self, missing: Missing) -> None:
-        name = f"{missing.subtask} ({missing.type})"
+        name = short(f"{missing.subtask} ({missing.type})")
         self._say("missing", f"{name}, {missing.outcome}: {short(missing.reason, 300)}")
 
     def _name(self, subtask: str) -> str:
-        return f"{subtask} ({self._types.get(subtask, '?')})"
+        return short(f"{subtask} ({self._types.get(subtask, '?')})")  # a model wrote it
 
     def _now_and_then(self, word: str, text: str, freely: int = 1) -> None:
         """A line of a kind that may come in hundreds: the first few at once, then one every few seconds."""

@@ -21,8 +21,11 @@ from stretto.rerun import Forecast
 from stretto.store.sqlite import Store
 
 
-def _names(ctx: click.Context, param: click.Parameter, written: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG001
-    return tuple(dict.fromkeys(name.strip() for each in written for name in each.split(",") if name.strip()))
+def _names(ctx: click.Context, param: click.Parameter, written: Sequence[str]) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for each in written for name in each.split(",") if name.strip()))
+    if written and not names:  # an empty variable of a shell, say: it does not mean everything
+        raise click.BadParameter("no name at all; name some, like t3,t5", ctx, param)
+    return names
 
 
 @click.command(

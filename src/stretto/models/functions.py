@@ -94,6 +94,11 @@ class FunctionModel:
             late = limit.expired()
             why = f"did not return within {self._timeout:g} s (timeout)" if late else f"raised TimeoutError: {error}"
             raise CallError(f"{self._name}: {why}") from error
+        except (asyncio.CancelledError, SystemExit) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+                raise  # it is this call that was cancelled, not something the function waited for
+            raise CallError(f"{self._name}: raised {type(error).__name__}: {error}") from error
         except Exception as error:
             raise CallError(f"{self._name}: raised {type(error).__name__}: {error}") from error
         if not isinstance(text, str):
@@ -104,7 +109,26 @@ class FunctionModel:
         if inspect.iscoroutinefunction(self._function):
             return await self._function(*arguments)
         # A thread cannot be stopped: given up, it runs on to its end, and nobody reads what it returns.
-        return await asyncio.to_thread(self._function, *arguments)
+        returned = await asyncio.to_thread(_outcome, self._function, *arguments)
+        if isinstance(returned, _Raised):
+            raise returned.error
+        return await returned if inspect.isawaitable(returned) else returned
+
+
+class _Raised(Struct, frozen=True):
+    """What a function raised that its thread cannot hand over as it is."""
+
+    error: BaseException
+
+
+def _outcome(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function returns; a future that is to raise `StopIteration` would never be done."""
+    try:
+        return function(*arguments)
+    except StopIteration as error:
+        return _Raised(RuntimeError(f"StopIteration: {error}" if error.args else "StopIteration"))
+    except SystemExit as error:
+        return _Raised(error)
 
 
 def _takes_two(function: Callable[..., Any]) -> bool:

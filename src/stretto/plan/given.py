@@ -1,5 +1,6 @@
 """A plan that somebody gives, from a file or from Python: read strictly, because who wrote it can mend it."""
 
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -36,7 +37,7 @@ AnyPlan = Plan | PlanFile | Mapping[str, Any]
 def read_plan(text: bytes, place: str) -> PlanFile:
     """The plan in a file; raises `TaskError` naming the place that is wrong."""
     try:
-        return msgspec.json.decode(text, type=PlanFile)
+        return msgspec.json.decode(text.removeprefix(BOM_UTF8), type=PlanFile)  # some editors put it there
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise TaskError(f"{place}: no plan: {_where(str(error))}; `stretto plan TASK` writes one") from error
 
@@ -81,10 +82,10 @@ def _subtasks(file: PlanFile, workers: Mapping[str, Role], place: str) -> tuple[
             raise TaskError(f"{where}.description: empty; say what is to be done")
         if worker_for(line.type, workers) is None:
             raise TaskError(f"{where}.type: no worker {line.type!r}{_nearest(line.type, workers)}")
-        for need in line.needs:
+        needs = tuple(dict.fromkeys(clean(need.strip()) for need in line.needs))
+        for need in needs:
             if need not in subtasks:
                 raise TaskError(f"{where}.needs: {need!r} is no subtask listed before it{_nearest(need, subtasks)}")
-        needs = tuple(dict.fromkeys(line.needs))
         subtasks[id_] = Subtask(id_, clean(line.type), clean(line.description), needs, line.value)
     return tuple(subtasks.values())
 

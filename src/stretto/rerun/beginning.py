@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from stretto.calls import fingerprint
 from stretto.engine.requests import plan_request
-from stretto.errors import TaskError
+from stretto.errors import StoreError, TaskError
 from stretto.runs import Run
 from stretto.types import Basis, Definition, Plan, Result, Subtask
 
@@ -42,6 +42,8 @@ def basis_of(rerun: Rerun, origin: Run, replies: Container[str], definition: Def
     ids = [subtask.id for subtask in (plan or origin.plan).subtasks]
     _check("--only", rerun.only, ids)
     _check("--fresh", rerun.fresh, (*ids, *_ROLES))
+    if rerun.only and (left := [id_ for id_ in rerun.fresh if id_ not in {*rerun.only, *_ROLES}]):
+        raise TaskError(f"--fresh {left[0]}: it is not among those that are computed (--only); add it there")
     if plan is not None and "orchestrator" in rerun.fresh:
         raise TaskError("--fresh orchestrator asks for a new plan, but the plan is given; leave one of them out")
     return Basis(rerun.origin, plan, samples, rerun.only, rerun.fresh)
@@ -59,6 +61,19 @@ def given_results(basis: Basis, origin: Run) -> dict[str, Result]:
         for subtask in basis.plan.subtasks
         if subtask.id not in basis.only
     }
+
+
+def given_before(basis: Basis, own: Run) -> dict[str, Result]:
+    """What a rerun took over already, where its origin is gone; raises `StoreError` if that is not everything."""
+    if not basis.only or basis.plan is None:
+        return {}
+    others = [subtask.id for subtask in basis.plan.subtasks if subtask.id not in basis.only]
+    if lost := [id_ for id_ in others if id_ not in own.results]:
+        raise StoreError(
+            f"run {own.id} takes the results of {', '.join(lost)} from {basis.origin}, which is gone from this store "
+            "or kept no texts; run its task again"
+        )
+    return {id_: own.results[id_] for id_ in others}
 
 
 def _kept(rerun: Rerun, origin: Run, replies: Container[str], definition: Definition, sample: int) -> bool:

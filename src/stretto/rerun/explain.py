@@ -81,8 +81,11 @@ class _Explaining:
         else:
             request = plan_request(self._definition, self._origin.task, self._sample("orchestrator"))
             line = self._line("orchestrator", "", request)
+            if line.fate == "reused" and self._origin.plan.state is None:
+                why = "its plan was not taken in whole, so the rest of it may be asked for"
+                line = Forecast("orchestrator", "", "unknown", why, self._usual("orchestrator"), None)
             yield line
-            if line.fate != "reused" or self._origin.plan.state is None:
+            if line.fate != "reused":
                 yield from self._unknown()
                 return
             plan = self._origin.plan
@@ -164,6 +167,8 @@ class _Explaining:
 
     def _unknown(self) -> Iterator[Forecast]:
         """A new plan may have the same subtasks, or quite others."""
+        if not self._origin.plan.subtasks:
+            yield Forecast("subtasks", "", "unknown", "there is no plan yet", Usage(), None)
         for subtask in self._origin.plan.subtasks:
             yield Forecast(
                 subtask.id, subtask.type, "unknown", "it depends on the new plan", self._usual(subtask.id), None
