@@ -149,3 +149,9 @@ def test_a_word_that_means_nothing_is_an_error(tmp_path: Path, memory: Memory) -
 def test_to_reuse_a_store_there_must_be_one() -> None:
     with pytest.raises(ConfigError, match="needs a store"):
         Workflow("sim:x", {"a": "sim:x"}, memory=Memory(reuse="store"))
+
+
+def test_what_is_no_memory_is_refused_by_name(tmp_path: Path) -> None:
+    memory: Any = {"reuse": "store"}
+    with pytest.raises(ConfigError, match="memory: must be a Memory"):
+        Workflow("sim:x", {"part": "sim:x"}, store=tmp_path / "s.db", memory=memory)

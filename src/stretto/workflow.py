@@ -14,7 +14,7 @@ from stretto import prompts
 from stretto.aside import Aside
 from stretto.errors import ConfigError, TaskError
 from stretto.ids import new_ulid
-from stretto.limits import check_memory, check_numbers, check_prices, settled
+from stretto.limits import check_numbers, check_prices, checked_memory, settled
 from stretto.models.functions import PROVIDER, Function, Functions, function_role
 from stretto.models.providers import KNOWN, UNTOLD, Provider, split_model
 from stretto.models.simulator import Simulator
@@ -63,7 +63,7 @@ class Workflow:
             {name: _worker(name, worker, functions) for name, worker in workers.items()},
             None if synthesizer is None else _role(synthesizer),
             settled(limits or Limits()),
-            memory or Memory(),
+            checked_memory(memory or Memory()),
         )
         ours = {PROVIDER: Functions(functions)} if functions else {}
         self.providers: dict[str, AnyProvider] = {**KNOWN, "sim": Simulator(), **(providers or {}), **ours}
@@ -72,7 +72,6 @@ class Workflow:
         self.jitter = jitter
         self.store = None if store is None else Path(store)
         _check(self.definition, self.providers)
-        check_memory(self.definition.memory)
         if self.definition.memory.reuse == "store" and self.store is None:
             raise ConfigError('memory.reuse: "store" needs a store; give the workflow one (store=…)')
         self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
@@ -107,7 +106,7 @@ class Workflow:
         if self.store is None:
             raise ConfigError("a run can only be rerun from a store; give the workflow one (store=…)")
         given = None if plan is None else given_plan(plan, self.definition)
-        return RunStream(self._setting(), new_ulid(), Rerun(run, given, tuple(only), tuple(fresh)))
+        return RunStream(self._setting(), new_ulid(), Rerun(run, given, _names(only), _names(fresh)))
 
     def resume(self, run: str) -> RunStream:
         """Go on with a run of this workflow's store, with this definition; what is complete is not asked again."""
@@ -130,7 +129,7 @@ class Workflow:
         async with self.pool as pool:
             pool.look_up_prices(self.models)
             prices = {model: await pool.prices.of(model) for model in self.models}
-        return forecast(Rerun(run, given, tuple(only), tuple(fresh)), self.definition, self.store, prices)
+        return forecast(Rerun(run, given, _names(only), _names(fresh)), self.definition, self.store, prices)
 
     def replay(self, run: str, *, timed: bool = False) -> ReplayStream:
         """A run of this workflow's store once more, from its records: as it was defined, with no key and no network.
@@ -199,6 +198,11 @@ def _checked(task: str) -> str:
     if not task.strip():
         raise TaskError("the task is empty; say what is to be done")
     return clean(task)
+
+
+def _names(names: Sequence[str]) -> tuple[str, ...]:
+    """A text alone is one name, not its letters."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _role(role: Role | str) -> Role:

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import os
 import sys
+from typing import Any
 
 import click
 
@@ -59,6 +60,12 @@ class _Commands(click.Group):
         if cmd_name.startswith("-"):
             return None  # click says which option it does not know
         raise click.UsageError(_unknown(cmd_name), ctx)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click would make it a failure
+            return BROKEN_PIPE
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
