@@ -304,6 +304,15 @@ def test_what_calls_will_take_that_were_never_made_is_not_told_as_nothing(kitche
     asyncio.run(main())
 
 
+def test_why_nothing_is_reused_is_said(kitchen: Kitchen) -> None:
+    async def main() -> None:
+        first = await kitchen.run(kitchen.flow())
+        told = await kitchen.flow(memory=Memory(reuse="off")).explain(first.id)
+        assert (told[0].fate, told[0].why) == ("new", 'nothing is reused (reuse = "off")')
+
+    asyncio.run(main())
+
+
 def test_what_nobody_can_know_before_there_is_a_plan_is_foretold_as_unknown(kitchen: Kitchen) -> None:
     async def main() -> None:
         spoiled = Simulator(faults=(parse_fault("truncated role=orchestrator"),), ttft=0.01, tokens_per_second=20_000)

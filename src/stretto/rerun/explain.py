@@ -134,6 +134,8 @@ class _Explaining:
 
     def _why(self, name: str, request: Request) -> str:
         """Why a request is not answered by what the earlier run recorded."""
+        if self._definition.memory.reuse == "off":
+            return 'nothing is reused (reuse = "off")'
         if name in self._basis.fresh:
             return "it is to be asked anew"
         call, before = self._calls.get(name), self._requests.get(name)
@@ -158,7 +160,7 @@ class _Explaining:
         return Forecast(name, type_, "new", why, usage, None if untold or price is None else price.of(usage))
 
     def _usual(self, name: str) -> Usage:
-        """What a call took in the earlier run, or what its kind took on the average; nothing if none is known."""
+        """What a call took in the earlier run, or what its kind took on average; nothing if none is known."""
         call = self._calls.get(name)
         if call and call.finished and call.finished.usage:
             return call.finished.usage
