@@ -1,12 +1,16 @@
 """`rerun`, `plan`, `diff` and what belongs to them, as a user meets them."""
 
 import codecs
+import contextlib
 import json
+import os
+import pty
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from terminal import Done, Terminal, served
+from terminal import STRETTO, Done, Terminal, served
 
 LINE = '{"id": "a", "type": "draft", "description": "x"}'
 TASK = "Compare teas in exactly 4 subtasks with needs"
@@ -190,3 +194,25 @@ def test_a_limit_without_end_is_without_end_when_a_run_goes_on(terminal: Termina
     terminal.write("flow.toml", WORKFLOW.format(proof="Check") + "[limits]\ntimeout = inf\nmax_wait = inf\n")
     assert terminal("run", "-q", "-w", "./flow.toml", TASK).code == 0
     assert terminal("rerun", "--last", "-q").code == 0
+
+
+def test_what_a_model_wrote_commands_no_terminal(terminal: Terminal) -> None:
+    plan = {
+        "task": "Paint \u001b[31mred",
+        "tasks": [{"id": "a\u001b]0;x\u0007", "type": "draft", "description": "\u001b[2Jx"}],
+    }
+    terminal.write("plan.json", json.dumps(plan))
+    terminal.write("flow.toml", WORKFLOW.format(proof="Check"))
+    assert terminal("run", "-q", "-w", "./flow.toml", "--plan", "plan.json").code == 0
+    main, side = pty.openpty()
+    with subprocess.Popen([STRETTO, "show", "--last"], env=terminal.environ, stdout=side, stderr=side) as shown:
+        os.close(side)
+        said = b""
+        with contextlib.suppress(OSError):  # Linux says so when the other side is closed
+            while piece := os.read(main, 65536):
+                said += piece
+    os.close(main)
+    assert shown.returncode == 0
+    assert b"Paint [31mred" in said
+    assert b"\x1b" not in said
+    assert b"\x07" not in said

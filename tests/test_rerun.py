@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from stretto import Limits, Memory, Role, Simulator, Workflow
+from stretto import Limits, Memory, Price, Role, Simulator, Workflow
 from stretto import events as e
 from stretto.errors import ConfigError, RunNotFound, TaskError
 from stretto.models.simulator import parse_fault
@@ -286,6 +287,32 @@ def test_degraded_replies_serve_their_own_run_only(kitchen: Kitchen) -> None:
     asyncio.run(main())
 
 
+def test_what_calls_will_take_that_were_never_made_is_not_told_as_nothing(kitchen: Kitchen) -> None:
+    async def main() -> None:
+        flow = Workflow(
+            "sim:o",
+            {"draft": "sim:w"},
+            providers={"sim": FAST},
+            store=kitchen.store,
+            prices={"sim:w": Price(Decimal(1), Decimal(2))},
+        )
+        async with flow.plan("Compare teas in exactly 2 subtasks") as events:
+            await events.finished()
+        told = await flow.explain(events.run_id)
+        assert [line.cost for line in told if line.fate == "new"] == [None, None]
+
+    asyncio.run(main())
+
+
+def test_why_nothing_is_reused_is_said(kitchen: Kitchen) -> None:
+    async def main() -> None:
+        first = await kitchen.run(kitchen.flow())
+        told = await kitchen.flow(memory=Memory(reuse="off")).explain(first.id)
+        assert (told[0].fate, told[0].why) == ("new", 'nothing is reused (reuse = "off")')
+
+    asyncio.run(main())
+
+
 def test_what_nobody_can_know_before_there_is_a_plan_is_foretold_as_unknown(kitchen: Kitchen) -> None:
     async def main() -> None:
         spoiled = Simulator(faults=(parse_fault("truncated role=orchestrator"),), ttft=0.01, tokens_per_second=20_000)
@@ -310,6 +337,7 @@ def test_what_nobody_can_know_before_there_is_a_plan_is_foretold_as_unknown(kitc
     [
         ({"only": ["t9"]}, "--only t9: no such subtask"),
         ({"fresh": ["synthesiser"]}, "did you mean 'synthesizer'"),
+        ({"only": "t9"}, "--only t9: no such"),
         ({"only": ["t1"], "fresh": ["t2"]}, "--fresh t2: it is not among"),
         ({"plan": {"tasks": []}}, "without subtasks"),
         ({"plan": {"tasks": [{"type": "draft", "description": "x", "needs": ["t2"]}]}}, r"tasks\[0\].needs: 't2'"),

@@ -126,7 +126,9 @@ def test_usage_alone_keeps_no_prompt_ever_and_no_text_once_the_run_is_finished(t
         kept = store.run(run.id)
         assert kept.forgotten
         assert (kept.usage, kept.cost, kept.coverage) == (run.usage, run.cost, run.coverage)
-        assert [(call.id, call.finished) for call in kept.calls] == [(call.id, call.finished) for call in run.calls]
+        before, after = ([call.finished for call in each.calls if call.finished] for each in (run, kept))
+        assert [(one.usage, one.cost, one.finish) for one in after] == [(o.usage, o.cost, o.finish) for o in before]
+        assert {one.error for one in after} == {None, "(not kept)"}
         assert not any(record.reply or record.request for record in store.records(run.id).values())
         for attempt in (workflow.resume, workflow.rerun):
             with pytest.raises(StoreError, match="kept no texts"):
@@ -149,3 +151,9 @@ def test_a_word_that_means_nothing_is_an_error(tmp_path: Path, memory: Memory) -
 def test_to_reuse_a_store_there_must_be_one() -> None:
     with pytest.raises(ConfigError, match="needs a store"):
         Workflow("sim:x", {"a": "sim:x"}, memory=Memory(reuse="store"))
+
+
+def test_what_is_no_memory_is_refused_by_name(tmp_path: Path) -> None:
+    memory: Any = {"reuse": "store"}
+    with pytest.raises(ConfigError, match="memory: must be a Memory"):
+        Workflow("sim:x", {"part": "sim:x"}, store=tmp_path / "s.db", memory=memory)

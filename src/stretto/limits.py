@@ -67,11 +67,14 @@ def check_prices(prices: Mapping[str, Price | None]) -> None:
             _check_price(f'prices."{model}"', price)
 
 
-def check_memory(memory: Memory) -> None:
-    """Raise `ConfigError` for a word that means nothing here."""
+def checked_memory(memory: Memory) -> Memory:
+    """It, or a `ConfigError` for a word that means nothing here."""
+    if not isinstance(memory, Memory):
+        raise ConfigError(f'memory: must be a Memory, like Memory(reuse="store"), not {memory!r}')
     for name, known in (("reuse", ("run", "store", "off")), ("record", ("all", "usage"))):
         if getattr(memory, name) not in known:
             raise ConfigError(f"memory.{name}: must be {' or '.join(known)}, not {getattr(memory, name)!r}")
+    return memory
 
 
 def _check_price(place: str, price: Any) -> None:

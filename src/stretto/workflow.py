@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from stretto.aside import Aside
 from stretto.errors import ConfigError, TaskError
 from stretto.ids import new_ulid
-from stretto.limits import check_memory, check_prices, settled
+from stretto.limits import check_prices, checked_memory, settled
 from stretto.models.functions import PROVIDER, Functions
 from stretto.models.providers import KNOWN, UNTOLD, Provider
 from stretto.models.simulator import Simulator
@@ -60,7 +60,7 @@ class Workflow:
             {name: as_worker(name, worker, functions) for name, worker in workers.items()},
             None if synthesizer is None else as_role(synthesizer),
             settled(limits or Limits()),
-            memory or Memory(),
+            checked_memory(memory or Memory()),
         )
         ours = {PROVIDER: Functions(functions)} if functions else {}
         self.providers: dict[str, AnyProvider] = {**KNOWN, "sim": Simulator(), **(providers or {}), **ours}
@@ -69,7 +69,6 @@ class Workflow:
         self.jitter = jitter
         self.store = None if store is None else Path(store)
         check_definition(self.definition, self.providers)
-        check_memory(self.definition.memory)
         if self.definition.memory.reuse == "store" and self.store is None:
             raise ConfigError('memory.reuse: "store" needs a store; give the workflow one (store=…)')
         self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
@@ -104,7 +103,7 @@ class Workflow:
         if self.store is None:
             raise ConfigError("a run can only be rerun from a store; give the workflow one (store=…)")
         given = None if plan is None else given_plan(plan, self.definition)
-        return RunStream(self._setting(), new_ulid(), Rerun(run, given, tuple(only), tuple(fresh)))
+        return RunStream(self._setting(), new_ulid(), Rerun(run, given, _names(only), _names(fresh)))
 
     def resume(self, run: str) -> RunStream:
         """Go on with a run of this workflow's store, with this definition; what is complete is not asked again."""
@@ -127,7 +126,7 @@ class Workflow:
         async with self.pool as pool:
             pool.look_up_prices(self.models)
             prices = {model: await pool.prices.of(model) for model in self.models}
-        return forecast(Rerun(run, given, tuple(only), tuple(fresh)), self.definition, self.store, prices)
+        return forecast(Rerun(run, given, _names(only), _names(fresh)), self.definition, self.store, prices)
 
     def replay(self, run: str, *, timed: bool = False) -> ReplayStream:
         """A run of this workflow's store once more, from its records: as it was defined, with no key and no network.
@@ -196,6 +195,11 @@ def _checked(task: str) -> str:
     if not task.strip():
         raise TaskError("the task is empty; say what is to be done")
     return clean(task)
+
+
+def _names(names: Sequence[str]) -> tuple[str, ...]:
+    """A text alone is one name, not its letters."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _recorded(provider: AnyProvider) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import os
 import sys
+from typing import Any
 
 import click
 
@@ -44,6 +45,8 @@ _EXIT_CODES = [
     ("130", "interrupted; `stretto resume` goes on"),
 ]
 
+_CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n"), ord("\t")})
+
 ANSWERED, FAILED, USAGE, CONFIG, PARTIAL, SHORT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 3, 4, 5, 130, 141
 
 
@@ -59,6 +62,12 @@ class _Commands(click.Group):
         if cmd_name.startswith("-"):
             return None  # click says which option it does not know
         raise click.UsageError(_unknown(cmd_name), ctx)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click would make it a failure
+            return BROKEN_PIPE
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -117,6 +126,11 @@ def say(line: str) -> None:
     with contextlib.suppress(OSError):
         sys.stderr.write(f"stretto: {line}\n")
         sys.stderr.flush()
+
+
+def seemly(text: str) -> str:
+    """A text for stdout; on a terminal, without anything that a terminal would obey: models write it."""
+    return text.translate(_CONTROLS) if sys.stdout.isatty() else text
 
 
 def report(error: errors.StrettoError) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from stretto import events as e
-from stretto.cli import ANSWERED, BROKEN_PIPE, INTERRUPTED, PARTIAL, report, say
+from stretto.cli import ANSWERED, BROKEN_PIPE, INTERRUPTED, PARTIAL, report, say, seemly
 from stretto.cli.progress import Progress
 from stretto.errors import BudgetError, DeadlineError, PlanError, StrettoError
 from stretto.plan.given import write_plan
@@ -134,7 +134,7 @@ class _Carrier:
 
     def _put(self, text: str) -> None:
         try:
-            sys.stdout.write(text)
+            sys.stdout.write(seemly(text))
             sys.stdout.flush()
         except BrokenPipeError:
             raise

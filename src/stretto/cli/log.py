@@ -8,7 +8,7 @@ from typing import get_args
 import click
 
 from stretto import events as e
-from stretto.cli import say
+from stretto.cli import say, seemly
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import find_run, store_path
 from stretto.cli.moments import moment
@@ -97,13 +97,13 @@ def show(run: str | None, last: bool, brief: bool, plan: bool, as_json: bool, st
         return
     status = _status(told, kept)
     for line in [*_head(told, status), *_plan(told)]:
-        click.echo(line)
+        click.echo(seemly(line))
     records = {} if brief else kept.records(run_id)
     for call in told.calls:
         for line in _call(call, records.get(call.fingerprint), status):
-            click.echo(line)
+            click.echo(seemly(line))
     if told.answer is not None:
-        click.echo(f"\n## Answer{_mark(told.simulated)}\n\n{told.answer}")
+        click.echo(seemly(f"\n## Answer{_mark(told.simulated)}\n\n{told.answer}"))
 
 
 def _head(run: Run, status: str) -> list[str]:

@@ -104,15 +104,16 @@ def _print(run: str, lines: Sequence[Forecast], *, as_json: bool) -> None:
     types = max(len(line.type) for line in lines)
     width = max(60, shutil.get_terminal_size().columns if sys.stdout.isatty() else 120)
     for line in lines:
-        tokens = f"about {line.usage.input_tokens:,} + {line.usage.output_tokens:,} tokens" if _asks(line) else ""
+        tokens = f"about {line.usage.input_tokens:,} + {line.usage.output_tokens:,} tokens" if _told(line) else ""
         fate = f"{line.name:<{names}}  {line.type:<{types}}  {line.fate:<7}"
         why = ", ".join(part for part in (line.why, tokens, _money(line)) if part)
         click.echo(f"  {fate}  {short(why, max(20, width - len(fate) - 4))}".rstrip())
     click.echo(f"\n{_total(lines)}")
 
 
-def _asks(line: Forecast) -> bool:
-    return line.fate in {"new", "unknown"}
+def _told(line: Forecast) -> bool:
+    """Whether a call may be made, and calls like it have told how long they are."""
+    return line.fate in {"new", "unknown"} and line.usage.input_tokens + line.usage.output_tokens > 0
 
 
 def _money(line: Forecast) -> str:
@@ -127,10 +128,10 @@ def _total(lines: Sequence[Forecast]) -> str:
     costs = [line.cost for line in asked if line.cost is not None]
     told = f"{reused} call{'s are' if reused != 1 else ' is'} reused, {len(asked)} asked"
     if asked:
-        told += f": about {tokens:,} tokens"
+        told += f": about {tokens:,} tokens" if tokens else ": how many tokens is not known"
         cost = sum(costs, Decimal(0))
         told += f", {dollars(cost)}" if cost and len(costs) == len(asked) else ""
-        told += "" if len(costs) == len(asked) else ", at a price that is not known"
+        told += "" if len(costs) == len(asked) else ", at a cost that is not known"
     if unknown:
         told += f"; up to {len(unknown)} more, if the new plan is like the old one"
     return told

@@ -25,7 +25,7 @@ made, because it cannot be; or nobody can say before there is a plan."""
 class Forecast(Struct, frozen=True):
     """What a rerun would do about one call, and what that would take: `usage` estimated from the earlier run's calls.
 
-    `cost` is in US dollars; None where a price is unknown.
+    `cost` is in US dollars; None where a price is unknown, or no call of its kind was ever made.
     """
 
     name: str
@@ -134,11 +134,15 @@ class _Explaining:
 
     def _why(self, name: str, request: Request) -> str:
         """Why a request is not answered by what the earlier run recorded."""
+        if self._definition.memory.reuse == "off":
+            return 'nothing is reused (reuse = "off")'
         if name in self._basis.fresh:
             return "it is to be asked anew"
         call, before = self._calls.get(name), self._requests.get(name)
         if call is None or call.finished is None:
             return "there was no such call"
+        if call.started is None and call.finished.error:
+            return "it was not asked then"  # there was no money for it, say
         if before is None:
             return "what was asked then is not recorded"
         if changes := difference(before, request):
@@ -151,10 +155,12 @@ class _Explaining:
 
     def _new(self, name: str, type_: str, model: str, why: str) -> Forecast:
         usage, price = self._usual(name), self._prices.get(model)
-        return Forecast(name, type_, "new", why, usage, None if price is None else price.of(usage))
+        # What nobody can tell is not nothing, but for a model that costs nothing.
+        untold = price is None or (usage == Usage() and (price.input or price.output))
+        return Forecast(name, type_, "new", why, usage, None if untold or price is None else price.of(usage))
 
     def _usual(self, name: str) -> Usage:
-        """What a call took in the earlier run, or what those of its kind took on the average."""
+        """What a call took in the earlier run, or what its kind took on average; nothing if none is known."""
         call = self._calls.get(name)
         if call and call.finished and call.finished.usage:
             return call.finished.usage

@@ -6,7 +6,11 @@ from msgspec.structs import replace
 
 from stretto.events import (
     AnyEvent,
+    CallFinished,
+    CallRetried,
     PlanFinished,
+    RunDegraded,
+    RunFailed,
     RunFinished,
     RunStarted,
     SubtaskFinished,
@@ -15,6 +19,9 @@ from stretto.events import (
     encode,
 )
 from stretto.store.sums import event_sum
+from stretto.types import Coverage
+
+_GONE = "(not kept)"
 
 _UPDATE = """
 UPDATE events SET body = ?, event_sum = ?, request = NULL, reply = NULL, record_sum = NULL WHERE run = ? AND seq = ?
@@ -34,7 +41,7 @@ def forget(db: sqlite3.Connection, run: str) -> None:
 
 
 def _emptied(event: AnyEvent) -> AnyEvent:
-    """The event without what was said in it; errors stay, and so does the definition of the workflow."""
+    """The event without what was said in it, errors too: they may quote it. The definition of the workflow stays."""
     match event:
         case RunStarted():
             return replace(event, task="", basis=replace(event.basis, plan=None))
@@ -43,8 +50,21 @@ def _emptied(event: AnyEvent) -> AnyEvent:
         case PlanFinished():
             return replace(event, analysis="", remarks=())
         case SubtaskFinished():
-            return replace(event, text="")
+            return replace(event, text="", error=event.error and _GONE)
+        case CallFinished():
+            return replace(event, error=event.error and _GONE)
+        case CallRetried() | RunDegraded():
+            return replace(event, reason=_GONE)
+        case RunFailed():
+            return replace(event, error=_GONE)
         case RunFinished():
-            return replace(event, answer="")
+            return replace(event, answer="", coverage=_without_reasons(event.coverage))
         case _:
             return event
+
+
+def _without_reasons(coverage: Coverage) -> Coverage:
+    """What is missing, and by which policy what was given up, but not why."""
+    missing = tuple(replace(one, reason=one.outcome) for one in coverage.missing)
+    policies = dict.fromkeys(told.partition(":")[0] for told in coverage.degraded)
+    return replace(coverage, missing=missing, degraded=tuple(f"{policy}: {_GONE}" for policy in policies))
