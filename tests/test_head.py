@@ -1,6 +1,7 @@
 """Inputs at the head of every prompt: the same to the byte, kept once a run, and erased with its other texts."""
 
 import asyncio
+import hashlib
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,13 @@ def test_the_inputs_are_part_of_a_calls_identity_and_the_record_has_the_same() -
     assert difference(kept, other) == "inputs changed"
 
 
+def test_the_fingerprint_is_as_the_design_says() -> None:
+    asked = replace(PLAIN, head=head())
+    digest = hashlib.sha256(head().text.encode()).hexdigest()[:32]
+    form = f'[1,"sim:x",[{{"role":"user","content":"Hello"}}],{{}},null,0,"{digest}"]'
+    assert fingerprint(asked) == hashlib.sha256(form.encode()).hexdigest()[:32]
+
+
 def test_an_estimate_counts_them_whether_the_text_is_there_or_not() -> None:
     with_ = replace(PLAIN, head=head())
     assert tokens_asked(with_) >= tokens_asked(PLAIN) + sum(tokens_in(each.text) for each in TEAS)
@@ -191,6 +199,8 @@ def test_a_rerun_takes_them_over_and_others_ask_everything_anew(tmp_path: Path) 
         assert {line.fate for line in told} == {"reused"}
         told = await ours.explain(first.id, inputs=TEAS[:1])
         assert (told[0].fate, told[0].why) == ("new", "inputs changed")
+        more = await ours.explain(first.id, inputs=[*TEAS, Input("large", "word " * 4000)])
+        assert more[0].usage.input_tokens - told[0].usage.input_tokens == pytest.approx(5000, rel=0.05)
         return [first, same, other, none]
 
     first, same, other, none = asyncio.run(main())

@@ -77,7 +77,8 @@ def _gather(source: str, most: int, known: set[Path], stdin: Callable[[int], byt
             )
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise TaskError(f"{source}: cannot be read: {why}; check its permissions, or leave it out") from error
+        place = getattr(error, "filename", None) or source  # of a folder, what in it
+        raise TaskError(f"{place}: cannot be read: {why}; check its permissions, or leave it out") from error
     return found
 
 

@@ -13,7 +13,7 @@ from stretto.plan.book import PlanBook
 from stretto.rerun.beginning import given_results
 from stretto.runs import Run
 from stretto.store.sqlite import Record
-from stretto.types import Basis, Definition, Price, Reply, Request, Result, Subtask, Usage
+from stretto.types import Basis, Definition, Head, Price, Reply, Request, Result, Subtask, Usage
 
 Known = Callable[[Request], Reply | None]
 """The recorded reply that answers a request, if there is one."""
@@ -49,6 +49,8 @@ def explain(
     return list(_Explaining(definition, basis, origin, records, known, prices).lines())
 
 
+_BYTES = 4  # of other inputs than before that make about a token
+
 _Foreseen = tuple[Forecast, Result | None]
 
 
@@ -66,6 +68,7 @@ class _Explaining:
         self._basis = basis
         self._origin = origin
         self._head = head_of(basis.inputs)
+        self._longer = (_size(self._head) - _size(head_of(origin.basis.inputs))) // _BYTES
         self._known = known
         self._prices = prices
         self._given = given_results(basis, origin)
@@ -151,6 +154,8 @@ class _Explaining:
 
     def _new(self, name: str, type_: str, model: str, why: str) -> Forecast:
         usage, price = self._usual(name), self._prices.get(model)
+        if self._longer and usage.input_tokens:
+            usage = Usage(max(0, usage.input_tokens + self._longer), usage.output_tokens)
         return Forecast(name, type_, "new", why, usage, None if price is None else price.of(usage))
 
     def _usual(self, name: str) -> Usage:
@@ -179,6 +184,10 @@ class _Explaining:
 
     def _sample(self, name: str) -> int:
         return self._basis.samples.get(name, 0)
+
+
+def _size(head: Head | None) -> int:
+    return head.size if head else 0
 
 
 def difference(before: Request, now: Request) -> str:
