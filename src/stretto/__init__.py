@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 # Loaded when first used, so that `import stretto` and `stretto --help` cost next to nothing.
 _HOMES = {
     "Coverage": "types",
+    "Input": "types",
     "Limits": "types",
     "Memory": "types",
     "Plan": "types",
@@ -28,6 +29,7 @@ _HOMES = {
     "RunStream": "run_stream",
     "Workflow": "workflow",
     "StrettoError": "errors",
+    "read_inputs": "inputs",
     "errors": "errors",
     "events": "events",
 }

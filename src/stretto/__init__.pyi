@@ -1,6 +1,7 @@
 from stretto import errors as errors
 from stretto import events as events
 from stretto.errors import StrettoError as StrettoError
+from stretto.inputs import read_inputs as read_inputs
 from stretto.models.functions import Function as Function
 from stretto.models.providers import Provider as Provider
 from stretto.models.simulator import Fault as Fault
@@ -8,6 +9,7 @@ from stretto.models.simulator import Simulator as Simulator
 from stretto.run_stream import RunStream as RunStream
 from stretto.runs import Run as Run
 from stretto.types import Coverage as Coverage
+from stretto.types import Input as Input
 from stretto.types import Limits as Limits
 from stretto.types import Memory as Memory
 from stretto.types import Plan as Plan

@@ -34,11 +34,14 @@ _canonical = msgspec.json.Encoder(order="deterministic")
 def fingerprint(request: Request) -> str:
     """The identity of a request: a hash of its canonical form, the same in every process and for the request read back.
 
-    Canonical form: version, model as written, messages, the options that change the answer, schema, sample number.
-    Never a URL, a key, or how the provider happens to take a schema. All of it stands in `docs/design.md`, Formats.
+    Canonical form: version, model as written, messages, the options that change the answer, schema, sample number, and
+    the digest of the inputs if there are any. Never a URL, a key, or how the provider happens to take a schema. All of
+    it stands in `docs/design.md`, Formats.
     """
     options = {k: v for k, v in request.options.items() if k not in _NEUTRAL_OPTIONS}
-    settings = (_as_json(options), _as_json(request.schema), request.sample)
+    settings: tuple[Any, ...] = (_as_json(options), _as_json(request.schema), request.sample)
+    if request.head:
+        settings = (*settings, request.head.digest)
     try:
         form = _canonical.encode((FINGERPRINT_VERSION, request.model, request.messages, *settings))
     except UnicodeEncodeError:  # looking for a lone surrogate in every prompt beforehand would cost more than the hash

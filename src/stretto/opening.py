@@ -20,7 +20,7 @@ from stretto.runs import Run, fold
 from stretto.store.recall import Recall
 from stretto.store.schema import GLANCE, PATIENCE
 from stretto.store.sqlite import Store
-from stretto.types import Basis, Definition, Memory, Plan, Price, Reply, Request, Result
+from stretto.types import Basis, Definition, Input, Memory, Plan, Price, Reply, Request, Result
 
 EVERYTHING = "everything"
 """What is `fresh` of a run that no recorded reply answers."""
@@ -52,11 +52,12 @@ class Setting(Struct, frozen=True):
 
 
 class New(Struct, frozen=True):
-    """A new run of a task; `plan`: one that is given. `fresh`: no recorded reply answers its calls."""
+    """A new run of a task and its inputs; `plan`: one that is given. `fresh`: no recorded reply answers its calls."""
 
     task: str
     plan: Plan | None = None
     fresh: bool = False
+    inputs: tuple[Input, ...] = ()
 
 
 class Opening(Struct, frozen=True):
@@ -127,7 +128,7 @@ def forecast(rerun: Rerun, definition: Definition, path: Path, prices: Mapping[s
 def _basis(history: list[AnyEvent], begin: New | Rerun | None) -> Basis:
     """What a run begins with, as far as it is known without another run."""
     if isinstance(begin, New):
-        return Basis(plan=begin.plan, fresh=(EVERYTHING,) if begin.fresh else ())
+        return Basis(plan=begin.plan, fresh=(EVERYTHING,) if begin.fresh else (), inputs=begin.inputs)
     return fold(history[:1]).basis if history else Basis()
 
 

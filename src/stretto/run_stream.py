@@ -10,6 +10,7 @@ from stretto.engine import Execution
 from stretto.engine.requests import request_for
 from stretto.errors import ConfigError, StrettoError
 from stretto.events import AnyEvent, RunFailed, RunInterrupted
+from stretto.head import head_of
 from stretto.opening import New, Setting, open_run, patiently
 from stretto.policies.account import Account
 from stretto.policies.amounts import Amount
@@ -159,7 +160,7 @@ async def open_account(definition: Definition, journal: Journal, pool: Pool) -> 
     account = Account(definition.limits, Amount(journal.fold.paid, paid.input_tokens + paid.output_tokens))
     if account.limited and (role := definition.synthesizer):
         prompt = prompts.fill(prompts.template("synthesizer", role.prompt), {"task": journal.run.task})
-        asked = tokens_asked(request_for(role, prompt))
+        asked = tokens_asked(request_for(role, prompt, head=head_of(journal.run.basis.inputs)))
         account.set_aside(asked, most_output(role.options), await pool.prices.of(role.models[0]))
     return account
 

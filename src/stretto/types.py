@@ -214,11 +214,30 @@ class Message(Struct, frozen=True):
     content: str
 
 
+class Input(Struct, frozen=True):
+    """A text that a task comes with (a file, a page), and what it is called."""
+
+    name: str
+    text: str
+
+
+class Head(Struct, frozen=True):
+    """The inputs of a run as one text, which stands at the head of every prompt, the same in each.
+
+    `digest` stands for the text wherever that would be kept or hashed once a call; `size`: bytes of UTF-8. A recorded
+    request has no `text`: the inputs are in the run's `basis`.
+    """
+
+    digest: str
+    size: int
+    text: str = ""
+
+
 class Request(Struct, frozen=True):
     """What is asked of a model, above the wire; its canonical form is a call's identity.
 
     `model` as written (`provider:model`). `schema` is the JSON schema the reply must fit, if any. `sample` tells wanted
-    repetitions of one request apart.
+    repetitions of one request apart. `head` goes before all `messages` (`stretto.head` joins them).
     """
 
     model: str
@@ -226,6 +245,7 @@ class Request(Struct, frozen=True):
     options: dict[str, Any] = {}
     schema: dict[str, Any] | None = None
     sample: int = 0
+    head: Head | None = None
 
 
 class Plan(Struct, frozen=True):
@@ -243,6 +263,7 @@ class Basis(Struct, frozen=True):
     `origin`: the run whose recorded replies it may reuse. `plan`: one that is given and not asked for. `samples`: by
     subtask (or `orchestrator`, `synthesizer`) the sample number of its request, where that is not 0. `only`: of a given
     plan, the subtasks that are computed; the others' results are the origin's. `fresh`: what is asked anew.
+    `inputs`: the texts that its task comes with.
     """
 
     origin: str | None = None
@@ -250,3 +271,4 @@ class Basis(Struct, frozen=True):
     samples: dict[str, int] = {}
     only: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
+    inputs: tuple[Input, ...] = ()

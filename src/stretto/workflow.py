@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from stretto.aside import Aside
 from stretto.errors import ConfigError, TaskError
+from stretto.head import checked_inputs
 from stretto.ids import new_ulid
 from stretto.limits import check_prices, checked_memory, settled
 from stretto.models.functions import PROVIDER, Functions
@@ -27,7 +28,7 @@ from stretto.run_stream import RunStream
 from stretto.runs import Run
 from stretto.store.travel import entries
 from stretto.text import clean
-from stretto.types import Definition, Limits, Memory, Price, Role
+from stretto.types import Definition, Input, Limits, Memory, Price, Role
 
 
 class Workflow:
@@ -73,18 +74,22 @@ class Workflow:
             raise ConfigError('memory.reuse: "store" needs a store; give the workflow one (store=…)')
         self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
 
-    def stream(self, task: str, *, plan: AnyPlan | None = None, fresh: bool = False) -> RunStream:
+    def stream(
+        self, task: str, *, plan: AnyPlan | None = None, fresh: bool = False, inputs: Sequence[Input] = ()
+    ) -> RunStream:
         """A new run of this task: `async with workflow.stream(task) as events: async for event in events: …`.
 
         `plan`: carry out this one (a `Plan`, or data in the form of a plan) and ask for none. `fresh`: no reply that
-        another run has recorded answers a call, whatever `memory` says.
+        another run has recorded answers a call, whatever `memory` says. `inputs`: texts that the task comes with, at
+        the head of every prompt (`stretto.read_inputs` reads files and folders).
         """
         given = None if plan is None else given_plan(plan, self.definition)
-        return RunStream(self._setting(), new_ulid(), New(_checked(task), given, fresh))
+        return RunStream(self._setting(), new_ulid(), New(_checked(task), given, fresh, checked_inputs(inputs)))
 
-    def plan(self, task: str) -> RunStream:
+    def plan(self, task: str, *, inputs: Sequence[Input] = ()) -> RunStream:
         """A run that ends with its plan (`run.plan`), to be looked at or edited; `resume` carries it out."""
-        return RunStream(self._setting(), new_ulid(), New(_checked(task)), plan_only=True)
+        begin = New(_checked(task), inputs=checked_inputs(inputs))
+        return RunStream(self._setting(), new_ulid(), begin, plan_only=True)
 
     def rerun(
         self,
@@ -93,17 +98,17 @@ class Workflow:
         plan: AnyPlan | None = None,
         only: Sequence[str] = (),
         fresh: Sequence[str] = (),
+        inputs: Sequence[Input] | None = None,
     ) -> RunStream:
         """A new run of the task of an earlier one, with this definition: only what has changed is asked.
 
         `plan`: carry out this one. `only`: compute these subtasks of the earlier run's plan (or the given one), and
         take the results of all others as they were. `fresh`: ask these anew though nothing has changed about them: ids
-        of subtasks, `orchestrator`, `synthesizer`.
+        of subtasks, `orchestrator`, `synthesizer`. `inputs`: these in place of the earlier run's.
         """
         if self.store is None:
             raise ConfigError("a run can only be rerun from a store; give the workflow one (store=…)")
-        given = None if plan is None else given_plan(plan, self.definition)
-        return RunStream(self._setting(), new_ulid(), Rerun(run, given, _names(only), _names(fresh)))
+        return RunStream(self._setting(), new_ulid(), self._rerun(run, plan, only, fresh, inputs))
 
     def resume(self, run: str) -> RunStream:
         """Go on with a run of this workflow's store, with this definition; what is complete is not asked again."""
@@ -118,15 +123,16 @@ class Workflow:
         plan: AnyPlan | None = None,
         only: Sequence[str] = (),
         fresh: Sequence[str] = (),
+        inputs: Sequence[Input] | None = None,
     ) -> list[Forecast]:
         """What `rerun` with these would reuse, what it would ask and why, and what that would cost; nothing is sent."""
         if self.store is None:
             raise ConfigError("a run can only be rerun from a store; give the workflow one (store=…)")
-        given = None if plan is None else given_plan(plan, self.definition)
+        wanted = self._rerun(run, plan, only, fresh, inputs)
         async with self.pool as pool:
             pool.look_up_prices(self.models)
             prices = {model: await pool.prices.of(model) for model in self.models}
-        return forecast(Rerun(run, given, _names(only), _names(fresh)), self.definition, self.store, prices)
+        return forecast(wanted, self.definition, self.store, prices)
 
     def replay(self, run: str, *, timed: bool = False) -> ReplayStream:
         """A run of this workflow's store once more, from its records: as it was defined, with no key and no network.
@@ -138,18 +144,18 @@ class Workflow:
             raise ConfigError("a run can only be replayed from a store; give the workflow one (store=…)")
         return ReplayStream(recording_of(entries(self.store, run)), timed=timed)
 
-    async def run(self, task: str) -> Run:
+    async def run(self, task: str, *, inputs: Sequence[Input] = ()) -> Run:
         """The finished run; raises what made an answer impossible."""
-        async with self.stream(task) as events:
+        async with self.stream(task, inputs=inputs) as events:
             return await events.finished()
 
-    def run_sync(self, task: str) -> Run:
+    def run_sync(self, task: str, *, inputs: Sequence[Input] = ()) -> Run:
         """`run` from code that is not asynchronous, in a notebook too."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return asyncio.run(self.run(task))
-        return Aside(self.run(task)).result()
+            return asyncio.run(self.run(task, inputs=inputs))
+        return Aside(self.run(task, inputs=inputs)).result()
 
     @property
     def models(self) -> list[str]:
@@ -176,6 +182,17 @@ class Workflow:
 
     def _used(self) -> dict[str, AnyProvider]:
         return {name: self.providers[name] for name in dict.fromkeys(m.partition(":")[0] for m in self.models)}
+
+    def _rerun(
+        self,
+        run: str,
+        plan: AnyPlan | None,
+        only: Sequence[str],
+        fresh: Sequence[str],
+        inputs: Sequence[Input] | None,
+    ) -> Rerun:
+        given = None if plan is None else given_plan(plan, self.definition)
+        return Rerun(run, given, _names(only), _names(fresh), None if inputs is None else checked_inputs(inputs))
 
     def _setting(self) -> Setting:
         return Setting(

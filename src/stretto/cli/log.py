@@ -13,7 +13,7 @@ from stretto.cli.help import Command, option
 from stretto.cli.meaning import find_run, store_path
 from stretto.cli.moments import moment
 from stretto.cli.options import store_option
-from stretto.cli.progress import dollars, short
+from stretto.cli.progress import dollars, short, sizes
 from stretto.plan.given import write_plan
 from stretto.runs import CallRecord, Run, fold
 from stretto.store.listing import Wanted
@@ -119,7 +119,15 @@ def _head(run: Run, status: str) -> list[str]:
         lines += ['its task, prompts, replies and answer were not kept (record = "usage")']
     if run.status != "finished":
         lines += [f"go on with: stretto resume {run.id}"]
-    return [*lines, "", "## Task", "", run.task.strip(), ""]
+    return [*lines, "", "## Task", "", run.task.strip(), "", *_inputs(run)]
+
+
+def _inputs(run: Run) -> list[str]:
+    """What the task came with, by name; the texts are in the run's first event (--json)."""
+    if not run.basis.inputs:
+        return []
+    each = [f"- {short(one.name)}: {sizes([one])}" for one in run.basis.inputs]
+    return ["## Inputs, at the head of every prompt", "", *each, ""]
 
 
 def _plan(run: Run) -> list[str]:

@@ -14,6 +14,7 @@ from stretto.config import (
     share,
 )
 from stretto.errors import ConfigError
+from stretto.inputs import MOST
 from stretto.types import Limits
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -46,6 +47,26 @@ def task_options(command: F) -> F:
         help="Read the task from a file.",
     )
     return _with(command, (click.argument("task", required=False), file))
+
+
+def input_options(command: F) -> F:
+    """-i and --max-input."""
+    given = option(
+        "-i",
+        "--input",
+        "inputs",
+        multiple=True,
+        metavar="INPUT",
+        help="A text that the task is about, at the head of every prompt: a file, a folder (without what .gitignore "
+        "names), a quoted glob, or - for standard input. Repeatable.",
+    )
+    most = option(
+        "--max-input",
+        callback=_amount(number),
+        metavar="N",
+        help=f"Bytes of all inputs at most: 2M.  [default: {MOST // 1_000_000}M]",
+    )
+    return _with(command, (given, most))
 
 
 def plan_option(command: F) -> F:

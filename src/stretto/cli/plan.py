@@ -8,9 +8,9 @@ import click
 from stretto.cli.carry import Output, carry
 from stretto.cli.help import Command
 from stretto.cli.meaning import build, chosen_models, configured, same_store, store_path
-from stretto.cli.options import output_options, task_options, workflow_options
+from stretto.cli.options import input_options, output_options, task_options, workflow_options
 from stretto.cli.progress import Progress
-from stretto.cli.task import read_task
+from stretto.cli.task import not_a_file, read_named, read_task, reads_stdin
 from stretto.errors import TaskError
 from stretto.plan.given import PlanFile, read_plan
 
@@ -24,11 +24,14 @@ from stretto.plan.given import PlanFile, read_plan
     ),
 )
 @task_options
+@input_options
 @workflow_options
 @output_options
 def plan(
     task: str | None,
     file: Path | None,
+    inputs: tuple[str, ...],
+    max_input: float | None,
     named: str | None,
     models: tuple[str, ...],
     store: Path | None,
@@ -41,10 +44,12 @@ def plan(
 
     The plan is recorded as a run, which `stretto resume` carries out as it is.
     """
-    text = read_task(task, file)
+    not_a_file(task, inputs)
     progress = Progress(quiet=quiet)
+    texts = read_named(inputs, max_input, progress.input, stdin=not reads_stdin(task, file))
+    text = read_task(task, file)
     workflow = build(configured(named), chosen_models(models), flags, store_path(store), progress.model)
-    return carry(workflow.plan(text), Output(output, as_json, same_store()), progress)
+    return carry(workflow.plan(text, inputs=texts), Output(output, as_json, same_store()), progress)
 
 
 def plan_file(path: Path) -> PlanFile:

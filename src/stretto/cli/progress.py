@@ -3,13 +3,16 @@
 import contextlib
 import sys
 import time
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
 from stretto import events as e
 from stretto.cli import say
+from stretto.inputs import Gathered
+from stretto.policies.estimate import tokens_in
 from stretto.runs import Run
-from stretto.types import AnswerState, Missing, Outcome
+from stretto.types import AnswerState, Input, Missing, Outcome
 
 _EACH = 20
 """Subtasks that have lines of their own; of more there is only a count, every few seconds."""
@@ -67,6 +70,15 @@ class Progress:
         """The model that is taken because none is named, and why."""
         self._say("model", why)
 
+    def input(self, found: Gathered) -> None:
+        """What was read of one source that the task comes with, and what of it was left out."""
+        for remark in found.remarks[:_LISTED]:
+            self._say("input", short(remark, 300))
+        if (more := len(found.remarks) - _LISTED) > 0:
+            self._say("input", f"and {more} more of {short(found.source)} left out")
+        if found.inputs:
+            self._say("input", f"{short(found.source)}  {sizes(found.inputs)}")
+
     def resumed(self, run: Run) -> None:
         """A run goes on: what it has already."""
         self._types = {subtask.id: subtask.type for subtask in run.plan.subtasks}
@@ -115,6 +127,8 @@ class Progress:
         self._say("run", event.run)
         if event.basis.origin:
             self._say("rerun", f"of {event.basis.origin}: what it recorded for the same request is reused")
+        if event.basis.inputs:
+            self._say("inputs", f"at the head of every prompt: {sizes(event.basis.inputs)}")
         if event.simulated:
             self._simulated()
 
@@ -217,6 +231,17 @@ def _gaps(run: Run) -> str:
     gaps += ["the end of the plan"] if coverage.plan != "complete" else []
     gaps += [_UNFINISHED[coverage.answer].partition(":")[0]] if coverage.answer != "complete" else []
     return f"{', '.join(gaps)} (stretto show {run.id} --brief)"
+
+
+def sizes(inputs: Sequence[Input]) -> str:
+    """How many inputs, and how large they are; tokens as the budget counts them, rather more than fewer."""
+    size, tokens = sum(len(each.text.encode()) for each in inputs), sum(tokens_in(each.text) for each in inputs)
+    many = f"{len(inputs):,} files, " if len(inputs) > 1 else ""
+    return f"{many}{_bytes(size)}, about {tokens:,} tokens"
+
+
+def _bytes(size: int) -> str:
+    return f"{size:,} bytes" if size < 1000 else f"{size / 1000:,.0f} kB" if size < 1e6 else f"{size / 1e6:,.1f} MB"
 
 
 def dollars(cost: Decimal) -> str:

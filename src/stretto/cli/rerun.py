@@ -14,9 +14,10 @@ import msgspec
 from stretto.cli.carry import Output, carry
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path
-from stretto.cli.options import output_options, plan_option, workflow_options
+from stretto.cli.options import input_options, output_options, plan_option, workflow_options
 from stretto.cli.plan import plan_file
 from stretto.cli.progress import Progress, dollars, short
+from stretto.cli.task import read_named
 from stretto.rerun import Forecast
 from stretto.store.sqlite import Store
 
@@ -40,6 +41,7 @@ def _names(ctx: click.Context, param: click.Parameter, written: Sequence[str]) -
 )
 @click.argument("run", required=False)
 @option("--last", is_flag=True, help="The newest run.")
+@input_options
 @plan_option
 @option(
     "--only",
@@ -61,6 +63,8 @@ def _names(ctx: click.Context, param: click.Parameter, written: Sequence[str]) -
 def rerun(
     run: str | None,
     last: bool,
+    inputs: tuple[str, ...],
+    max_input: float | None,
     plan: Path | None,
     only: tuple[str, ...],
     fresh: tuple[str, ...],
@@ -78,7 +82,8 @@ def rerun(
     Every reply that RUN recorded for the same request is reused, and costs nothing.
 
     RUN is a run's id, or the beginning or end of it. Workflow, models and limits are those the run was started with; -w
-    names another workflow (your edited stretto.toml, say), -m other models, and flags other limits.
+    names another workflow (your edited stretto.toml, say), -m other models, and flags other limits. -i gives other
+    inputs; without it they are those of RUN, as they were then.
     """
     path = store_path(store)
     run_id = find_run(Store(path), run, last=last)
@@ -86,11 +91,12 @@ def rerun(
     configuration = recorded(Store(path), run_id, named)
     workflow = build(configuration, chosen_models(models, environment=bool(named)), flags, path, progress.model)
     given = plan_file(plan) if plan else None
+    texts = read_named(inputs, max_input, progress.input) if inputs else None
     if explain:
-        lines = asyncio.run(workflow.explain(run_id, plan=given, only=only, fresh=fresh))
+        lines = asyncio.run(workflow.explain(run_id, plan=given, only=only, fresh=fresh, inputs=texts))
         _print(run_id, lines, as_json=as_json)
         return 0
-    stream = workflow.rerun(run_id, plan=given, only=only, fresh=fresh)
+    stream = workflow.rerun(run_id, plan=given, only=only, fresh=fresh, inputs=texts)
     return carry(stream, Output(output, as_json, same_store()), progress)
 
 

@@ -8,10 +8,10 @@ import click
 from stretto.cli.carry import Output, carry
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import build, chosen_models, configured, same_store, store_path
-from stretto.cli.options import output_options, plan_option, store_option, task_options, workflow_options
+from stretto.cli.options import input_options, output_options, plan_option, store_option, task_options, workflow_options
 from stretto.cli.plan import plan_file
 from stretto.cli.progress import Progress
-from stretto.cli.task import checked, read_task
+from stretto.cli.task import checked, not_a_file, read_named, read_task, reads_stdin
 from stretto.config import Configuration, Source, read_preset
 
 LEAP_YEARS = "Write a program that prints the next 20 leap years."
@@ -24,12 +24,14 @@ _BRISK = Source("the demo", None, {"providers": {"sim": {"ttft": 0.2, "tokens_pe
     examples=(
         'stretto run "Compare Postgres and SQLite for a job queue"',
         "stretto run -m together:openai/gpt-oss-120b -f task.md -o answer.md",
+        'stretto run -i docs/ -i "src/**/*.py" "Which claims of the docs does the code not keep?"',
         "git log -20 | stretto run -m workers=groq:openai/gpt-oss-20b -",
         'stretto run -w solve -m sim:fast "Write a program that prints the next 20 leap years."',
         'stretto run --json "Name three uses of a brick" | jq -r .kind',
     ),
 )
 @task_options
+@input_options
 @plan_option
 @option("--fresh", is_flag=True, help="Ask everything, whatever --reuse says; the new replies are recorded.")
 @workflow_options
@@ -37,6 +39,8 @@ _BRISK = Source("the demo", None, {"providers": {"sim": {"ttft": 0.2, "tokens_pe
 def run(
     task: str | None,
     file: Path | None,
+    inputs: tuple[str, ...],
+    max_input: float | None,
     plan: Path | None,
     fresh: bool,
     named: str | None,
@@ -53,10 +57,14 @@ def run(
     into a pipe; everything else goes to stderr.
     """
     given = plan_file(plan) if plan else None
-    text = given.task if given and given.task and task is None and file is None else read_task(task, file)
+    planned = given.task if given and task is None and file is None else ""
+    not_a_file(task, inputs)
     progress = Progress(quiet=quiet)
+    stdin = bool(planned) or not reads_stdin(task, file)
+    texts = read_named(inputs, max_input, progress.input, stdin=stdin)
+    text = planned or read_task(task, file)
     workflow = build(configured(named), chosen_models(models), flags, store_path(store), progress.model)
-    stream = workflow.stream(text, plan=given, fresh=fresh)
+    stream = workflow.stream(text, plan=given, fresh=fresh, inputs=texts)
     return carry(stream, Output(output, as_json, same_store()), progress)
 
 

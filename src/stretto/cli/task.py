@@ -1,9 +1,14 @@
 """Reading the task of a command."""
 
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stretto.errors import TaskError
+from stretto.inputs import MOST, Gathered, gather
+from stretto.types import Input
+
+_LONGEST_NAME = 255
 
 
 def read_task(task: str | None, file: Path | None) -> str:
@@ -20,6 +25,33 @@ def read_task(task: str | None, file: Path | None) -> str:
     if task is None and file is None and sys.stdin.isatty():
         raise TaskError('no task; say it ("stretto run TASK"), name a file (-f FILE), or pipe it in')
     return _decoded(sys.stdin.buffer.read(), "standard input")
+
+
+def read_named(
+    sources: Sequence[str], most: float | None, tell: Callable[[Gathered], None], *, stdin: bool = True
+) -> tuple[Input, ...]:
+    """The inputs that -i names; `tell` is told of each source. `stdin`: whether standard input is free for one."""
+    if sources.count("-") > (1 if stdin else 0):
+        why = "once only" if stdin else "only if the task is not read from it; say the task as TASK, or with -f FILE"
+        raise TaskError(f"-i -: standard input can be read {why}")
+    found = gather(sources, int(most or MOST), sys.stdin.buffer.read)
+    for each in found:
+        tell(each)
+    return tuple(each for one in found for each in one.inputs)
+
+
+def reads_stdin(task: str | None, file: Path | None) -> bool:
+    """Whether the task is what standard input says."""
+    return task == "-" or str(file) == "-" or (task is None and file is None)
+
+
+def not_a_file(task: str | None, sources: Sequence[str]) -> None:
+    """Raise `TaskError` if the shell has made several words of an input, and the second is taken for the task."""
+    if sources and task and task != "-" and len(task) < _LONGEST_NAME and Path(task).exists():
+        raise TaskError(
+            f"the task is {task!r}, and that is a file; quote a glob so that the shell leaves it alone "
+            f'(-i "docs/*.md"), or read the task from the file with -f {task}'
+        )
 
 
 def _decoded(data: bytes, place: str) -> str:

@@ -14,6 +14,7 @@ from stretto.engine.requests import answer_request, direct_request, role_of, wor
 from stretto.engine.results import CUT, lacking, result_of
 from stretto.engine.urgencies import Urgencies
 from stretto.errors import BudgetError, CallError, DeadlineError, StrettoError, WorkError
+from stretto.head import head_of
 from stretto.policies.account import Account
 from stretto.policies.estimate import most_output
 from stretto.runs import coverage_of
@@ -52,13 +53,14 @@ class Execution:
         self._definition = definition
         self._task = journal.run.task
         self._samples = journal.run.basis.samples
+        self._head = head_of(journal.run.basis.inputs)
         self._given = given or {}
         self._journal = journal
         self._account = account
         self._deadline = _deadline(definition)
         self._urgencies = Urgencies()
         self._caller = Caller(journal, model, account, self._deadline)
-        self._plan = Planning(definition, journal, self._caller, self._urgencies, replies)
+        self._plan = Planning(definition, journal, self._caller, self._urgencies, replies, self._head)
         self._performing: dict[str, asyncio.Task[Result]] = {}
         self._errors: list[CallError] = []
         self._lateness: list[DeadlineError] = []  # what a model said of the deadline
@@ -142,7 +144,8 @@ class Execution:
                 return lacking(subtask.id, need.id, result)
         self._journal.append(e.SubtaskStarted(subtask=subtask.id))
         role = role_of(self._definition, subtask)
-        request = worker_request(self._definition, self._task, subtask, needed, self._samples.get(subtask.id, 0))
+        sample = self._samples.get(subtask.id, 0)
+        request = worker_request(self._definition, self._task, subtask, needed, sample, self._head)
         errand = Errand("worker", self._urgencies.of(subtask.id), subtask.id, subtask.value)
         try:
             finish = await self._caller.collect(errand, role, request, transcript)
@@ -168,16 +171,17 @@ class Execution:
         definition, subtasks, plan = self._definition, self._plan.book.subtasks, self._plan.state or "complete"
         role, sample = definition.synthesizer, self._samples.get("synthesizer", 0)
         if not subtasks:
-            return await self._speak(role or definition.orchestrator, direct_request(definition, self._task, sample))
+            request = direct_request(definition, self._task, sample, self._head)
+            return await self._speak(role or definition.orchestrator, request)
         if not any(result.outcome == "done" or result.text for result in results.values()):
             raise self._no_results(results)
         text = prompts.results_text(subtasks, results, plan)
-        request = answer_request(definition, self._task, subtasks, results, plan, sample)
-        if role is None or request is None:
+        asked = answer_request(definition, self._task, subtasks, results, plan, sample, self._head)
+        if role is None or asked is None:
             self._journal.append(e.AnswerDelta(text=text.strip()))
             return text.strip(), "complete"
         try:
-            return await self._speak(role, request)
+            return await self._speak(role, asked)
         except BudgetError as error:
             self._degrade("budget", f"the results themselves are the answer: {error}")
         except DeadlineError:

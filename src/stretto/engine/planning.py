@@ -15,7 +15,7 @@ from stretto.plan.book import PlanBook
 from stretto.plan.item import Broken, Draft
 from stretto.plan.reader import PlanReader
 from stretto.store.journal import Journal
-from stretto.types import Definition, PlanState, Request, Subtask
+from stretto.types import Definition, Head, PlanState, Request, Subtask
 
 _REMARKED = 20  # unreadable entries that get a remark each
 
@@ -34,6 +34,7 @@ class Planning:
         caller: Caller,
         urgencies: Urgencies,
         replies: Container[str],
+        head: Head | None = None,
     ) -> None:
         before = journal.run
         self._errand = Errand("orchestrator", urgencies.of_role("orchestrator"))
@@ -45,6 +46,7 @@ class Planning:
         self._analysis = ""
         self._remarks: list[str] = []
         self._basis = before.basis
+        self._head = head
         self._unread = 0  # entries of the plan that are no subtasks
         self.book = PlanBook(definition.workers, definition.limits.max_subtasks, before.plan.subtasks)
         # What was missing of it then (a deadline may have come) is asked for now.
@@ -89,7 +91,8 @@ class Planning:
 
     def _requests(self) -> Iterator[Request]:
         """What the orchestrator is asked: for its plan; then, if it is not whole, once for the rest of it."""
-        request = plan_request(self._definition, self._task, self._basis.samples.get("orchestrator", 0))
+        sample = self._basis.samples.get("orchestrator", 0)
+        request = plan_request(self._definition, self._task, sample, self._head)
         if not self.book.subtasks or fingerprint(request) in self._replies:
             yield request
         if self.state is None:

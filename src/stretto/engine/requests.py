@@ -11,16 +11,16 @@ from msgspec.structs import replace
 from stretto import prompts
 from stretto.models.functions import is_function, work
 from stretto.plan.book import plan_schema, rest_request, worker_for
-from stretto.types import Definition, Message, PlanState, Request, Result, Role, Subtask
+from stretto.types import Definition, Head, Message, PlanState, Request, Result, Role, Subtask
 
 
-def request_for(role: Role, prompt: str, sample: int = 0) -> Request:
-    """What a role's model is asked with this prompt."""
+def request_for(role: Role, prompt: str, sample: int = 0, head: Head | None = None) -> Request:
+    """What a role's model is asked with this prompt; `head`: the inputs of the run."""
     system = (Message("system", role.system),) if role.system else ()
-    return Request(role.models[0], (*system, Message("user", prompt)), role.options, sample=sample)
+    return Request(role.models[0], (*system, Message("user", prompt)), role.options, sample=sample, head=head)
 
 
-def plan_request(definition: Definition, task: str, sample: int = 0) -> Request:
+def plan_request(definition: Definition, task: str, sample: int = 0, head: Head | None = None) -> Request:
     """What the orchestrator is asked for its plan."""
     role, workers, limits = definition.orchestrator, definition.workers, definition.limits
     most = limits.max_subtasks
@@ -28,7 +28,7 @@ def plan_request(definition: Definition, task: str, sample: int = 0) -> Request:
     prompt = prompts.fill(prompts.template("orchestrator", role.prompt), values)
     # Where subtasks may have to be given up it matters what each is worth.
     ranked = limits.budget is not None or limits.tokens is not None
-    return replace(request_for(role, prompt, sample), schema=plan_schema(workers, most, ranked=ranked))
+    return replace(request_for(role, prompt, sample, head), schema=plan_schema(workers, most, ranked=ranked))
 
 
 def rest_of_plan(request: Request, planned: Sequence[Subtask]) -> Request:
@@ -42,13 +42,18 @@ def role_of(definition: Definition, subtask: Subtask) -> Role:
 
 
 def worker_request(
-    definition: Definition, task: str, subtask: Subtask, needed: Sequence[tuple[Subtask, Result]], sample: int = 0
+    definition: Definition,
+    task: str,
+    subtask: Subtask,
+    needed: Sequence[tuple[Subtask, Result]],
+    sample: int = 0,
+    head: Head | None = None,
 ) -> Request:
-    """What a worker is asked, with the results its subtask builds on."""
+    """What a worker is asked, with the results its subtask builds on; a function is given no inputs."""
     role = role_of(definition, subtask)
     if is_function(role):
         return request_for(role, work(subtask, needed), sample)
-    return request_for(role, prompts.worker_prompt(role, task, subtask, needed), sample)
+    return request_for(role, prompts.worker_prompt(role, task, subtask, needed), sample, head)
 
 
 def answer_request(
@@ -58,15 +63,16 @@ def answer_request(
     results: Mapping[str, Result],
     plan: PlanState,
     sample: int = 0,
+    head: Head | None = None,
 ) -> Request | None:
     """What the synthesizer is asked, with every result; without a synthesizer nothing is."""
     role = definition.synthesizer
     if role is None:
         return None
     values = {"task": task, "worker_responses": prompts.results_text(subtasks, results, plan)}
-    return request_for(role, prompts.fill(prompts.template("synthesizer", role.prompt), values), sample)
+    return request_for(role, prompts.fill(prompts.template("synthesizer", role.prompt), values), sample, head)
 
 
-def direct_request(definition: Definition, task: str, sample: int = 0) -> Request:
+def direct_request(definition: Definition, task: str, sample: int = 0, head: Head | None = None) -> Request:
     """What is asked where the plan has no subtasks: the task itself, of who would write the answer."""
-    return request_for(definition.synthesizer or definition.orchestrator, task, sample)
+    return request_for(definition.synthesizer or definition.orchestrator, task, sample, head)

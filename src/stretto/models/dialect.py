@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto.calls import Call
+from stretto.head import messages_of
 from stretto.models.providers import SchemaMode
 
 _NEXT_MODE: Mapping[SchemaMode, SchemaMode] = {"strict": "schema", "schema": "json", "json": "prompt"}
@@ -41,7 +42,7 @@ class Dialect(Struct, frozen=True):
     def body(self, model: str, call: Call) -> dict[str, Any]:
         """The JSON body of the request for a call."""
         request = call.request
-        messages = [{"role": m.role, "content": m.content} for m in request.messages]
+        messages = [{"role": m.role, "content": m.content} for m in messages_of(request)]
         options = {k: v for k, v in request.options.items() if k not in self.without}
         if "max_tokens" in options:
             options[self.token_key] = options.pop("max_tokens")

@@ -28,6 +28,8 @@ def tokens_in(text: str) -> int:
 def tokens_asked(request: Request) -> int:
     """Tokens of a request, and rather more than fewer."""
     total = sum([tokens_in(message.content) + _PER_MESSAGE for message in request.messages])
+    if request.head:
+        total += -(-request.head.size // _BYTES) + _PER_MESSAGE
     return total + (tokens_in(str(request.schema)) if request.schema else 0)
 
 

@@ -13,6 +13,7 @@ from stretto.definitions import definition_of
 from stretto.engine.execution import HALF_PLANNED, UNASKED
 from stretto.engine.requests import plan_request
 from stretto.errors import MissingRecord, StoreError
+from stretto.head import head_of
 from stretto.models.replay import RecordedCall
 from stretto.models.replay.records import Slot
 from stretto.replay.endings import Endings
@@ -72,7 +73,8 @@ class Recording(Struct, frozen=True):
         if not all(each in self.replies for each in asked) or (self.run.executions > 1 and len(asked) > 1):
             return False
         sample = self.run.basis.samples.get("orchestrator", 0)
-        return fingerprint(plan_request(self.definition, self.run.task, sample)) in asked
+        head = head_of(self.run.basis.inputs)
+        return fingerprint(plan_request(self.definition, self.run.task, sample, head)) in asked
 
 
 def staged(definition: Definition) -> Definition:

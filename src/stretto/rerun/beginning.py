@@ -8,8 +8,9 @@ from msgspec import Struct
 from stretto.calls import fingerprint
 from stretto.engine.requests import plan_request
 from stretto.errors import StoreError, TaskError
+from stretto.head import head_of
 from stretto.runs import Run
-from stretto.types import Basis, Definition, Plan, Result, Subtask
+from stretto.types import Basis, Definition, Input, Plan, Request, Result, Subtask
 
 _ROLES = ("orchestrator", "synthesizer")
 _NOT_AMONG = "it is not among those that are computed in this rerun (only)"
@@ -20,12 +21,14 @@ class Rerun(Struct, frozen=True):
 
     `plan`: carry out this one. `only`: of all subtasks, compute these, and take the others' results as they were.
     `fresh`: ask these anew (ids of subtasks, `orchestrator`, `synthesizer`), though nothing about them has changed.
+    `inputs`: those of the rerun; None are the origin's.
     """
 
     origin: str
     plan: Plan | None = None
     only: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
+    inputs: tuple[Input, ...] | None = None
 
 
 def basis_of(rerun: Rerun, origin: Run, replies: Container[str], definition: Definition) -> Basis:
@@ -36,8 +39,9 @@ def basis_of(rerun: Rerun, origin: Run, replies: Container[str], definition: Def
     samples = dict(origin.basis.samples)
     for name in rerun.fresh:
         samples[name] = samples.get(name, 0) + 1
-    plan = rerun.plan
-    if plan is None and (rerun.only or _kept(rerun, origin, replies, definition, samples.get("orchestrator", 0))):
+    plan, inputs = rerun.plan, origin.basis.inputs if rerun.inputs is None else rerun.inputs
+    request = plan_request(definition, origin.task, samples.get("orchestrator", 0), head_of(inputs))
+    if plan is None and (rerun.only or _kept(rerun, origin, replies, request)):
         plan = origin.plan
     ids = [subtask.id for subtask in (plan or origin.plan).subtasks]
     _check("--only", rerun.only, ids)
@@ -46,7 +50,7 @@ def basis_of(rerun: Rerun, origin: Run, replies: Container[str], definition: Def
         raise TaskError(f"--fresh {left[0]}: it is not among those that are computed (--only); add it there")
     if plan is not None and "orchestrator" in rerun.fresh:
         raise TaskError("--fresh orchestrator asks for a new plan, but the plan is given; leave one of them out")
-    return Basis(rerun.origin, plan, samples, rerun.only, rerun.fresh)
+    return Basis(rerun.origin, plan, samples, rerun.only, rerun.fresh, inputs)
 
 
 def given_results(basis: Basis, origin: Run) -> dict[str, Result]:
@@ -76,7 +80,7 @@ def given_before(basis: Basis, own: Run) -> dict[str, Result]:
     return {id_: own.results[id_] for id_ in others}
 
 
-def _kept(rerun: Rerun, origin: Run, replies: Container[str], definition: Definition, sample: int) -> bool:
+def _kept(rerun: Rerun, origin: Run, replies: Container[str], request: Request) -> bool:
     """Whether the plan is the origin's, though its records do not hold it whole: given, or cut and gone on with."""
     if "orchestrator" in rerun.fresh or origin.plan.state is None:
         return False
@@ -85,7 +89,7 @@ def _kept(rerun: Rerun, origin: Run, replies: Container[str], definition: Defini
     asked = [call.fingerprint for call in origin.calls if call.role == "orchestrator"]
     if all(each in replies for each in asked):
         return False  # then the same replies make the same plan
-    return fingerprint(plan_request(definition, origin.task, sample)) in asked
+    return fingerprint(request) in asked
 
 
 def _same(subtask: Subtask, before: Subtask) -> bool:

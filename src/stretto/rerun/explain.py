@@ -8,11 +8,12 @@ from msgspec import Struct
 
 from stretto.engine.requests import answer_request, direct_request, plan_request, role_of, worker_request
 from stretto.engine.results import lacking, result_of
+from stretto.head import head_of
 from stretto.plan.book import PlanBook
 from stretto.rerun.beginning import given_results
 from stretto.runs import Run
 from stretto.store.sqlite import Record
-from stretto.types import Basis, Definition, Price, Reply, Request, Result, Subtask, Usage
+from stretto.types import Basis, Definition, Head, Price, Reply, Request, Result, Subtask, Usage
 
 Known = Callable[[Request], Reply | None]
 """The recorded reply that answers a request, if there is one."""
@@ -48,6 +49,8 @@ def explain(
     return list(_Explaining(definition, basis, origin, records, known, prices).lines())
 
 
+_BYTES = 4  # of other inputs than before that make about a token
+
 _Foreseen = tuple[Forecast, Result | None]
 
 
@@ -64,6 +67,8 @@ class _Explaining:
         self._definition = definition
         self._basis = basis
         self._origin = origin
+        self._head = head_of(basis.inputs)
+        self._longer = (_size(self._head) - _size(head_of(origin.basis.inputs))) // _BYTES
         self._known = known
         self._prices = prices
         self._given = given_results(basis, origin)
@@ -79,7 +84,7 @@ class _Explaining:
         if plan is not None:
             yield Forecast("orchestrator", "", "kept", "the plan is given")
         else:
-            request = plan_request(self._definition, self._origin.task, self._sample("orchestrator"))
+            request = plan_request(self._definition, self._origin.task, self._sample("orchestrator"), self._head)
             line = self._line("orchestrator", "", request)
             if line.fate == "reused" and self._origin.plan.state is None:
                 why = "its plan was not taken in whole, so the rest of it may be asked for"
@@ -110,20 +115,21 @@ class _Explaining:
         for need, result in needed:
             if result.outcome != "done":
                 return self._without_call(subtask, lacking(name, need.id, result))
-        request = worker_request(self._definition, self._origin.task, subtask, needed, self._sample(name))
+        task, sample = self._origin.task, self._sample(name)
+        request = worker_request(self._definition, task, subtask, needed, sample, self._head)
         line, reply = self._line(name, subtask.type, request), self._known(request)
         return line, result_of(name, reply.finish, reply.text) if reply else None
 
     def _answer(self, subtasks: tuple[Subtask, ...], certain: Mapping[str, Result]) -> Forecast:
         role, task, sample = self._definition.synthesizer, self._origin.task, self._sample("synthesizer")
         if not subtasks:
-            return self._line("synthesizer", "", direct_request(self._definition, task, sample))
+            return self._line("synthesizer", "", direct_request(self._definition, task, sample, self._head))
         if role is None:
             return Forecast("synthesizer", "", "kept", "there is none: the results are the answer")
         if changed := [subtask.id for subtask in subtasks if subtask.id not in certain]:
             return self._new("synthesizer", "", role.models[0], _again(changed))
         state = (self._basis.plan or self._origin.plan).state or "complete"
-        request = answer_request(self._definition, task, subtasks, certain, state, sample)
+        request = answer_request(self._definition, task, subtasks, certain, state, sample, self._head)
         assert request is not None  # noqa: S101 - there is a synthesizer
         return self._line("synthesizer", "", request)
 
@@ -155,6 +161,8 @@ class _Explaining:
 
     def _new(self, name: str, type_: str, model: str, why: str) -> Forecast:
         usage, price = self._usual(name), self._prices.get(model)
+        if self._longer and usage.input_tokens:
+            usage = Usage(max(0, usage.input_tokens + self._longer), usage.output_tokens)
         # What nobody can tell is not nothing, but for a model that costs nothing.
         untold = price is None or (usage == Usage() and (price.input or price.output))
         return Forecast(name, type_, "new", why, usage, None if untold or price is None else price.of(usage))
@@ -189,9 +197,15 @@ class _Explaining:
         return self._basis.samples.get(name, 0)
 
 
+def _size(head: Head | None) -> int:
+    return head.size if head else 0
+
+
 def difference(before: Request, now: Request) -> str:
     """What distinguishes two requests, in words; nothing if they are the same."""
     changes = [f"model {before.model} -> {now.model}"] if before.model != now.model else []
+    digests = [each.head.digest if each.head else "" for each in (before, now)]
+    changes += ["inputs changed"] if digests[0] != digests[1] else []
     for key in sorted({*before.options, *now.options}):
         old, new = before.options.get(key, "unset"), now.options.get(key, "unset")
         changes += [f"{key} {old} -> {new}"] if old != new else []

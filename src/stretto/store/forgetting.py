@@ -29,7 +29,7 @@ UPDATE events SET body = ?, event_sum = ?, request = NULL, reply = NULL, record_
 
 
 def forget(db: sqlite3.Connection, run: str) -> None:
-    """Take every text of a run out of its log: task, descriptions, results, answer, prompts and replies.
+    """Take every text of a run out of its log: task, inputs, descriptions, results, answer, prompts and replies.
 
     Within the transaction that is under way.
     """
@@ -44,7 +44,7 @@ def _emptied(event: AnyEvent) -> AnyEvent:
     """The event without what was said in it, errors too: they may quote it. The definition of the workflow stays."""
     match event:
         case RunStarted():
-            return replace(event, task="", basis=replace(event.basis, plan=None))
+            return replace(event, task="", basis=replace(event.basis, plan=None, inputs=()))
         case SubtaskPlanned():
             return replace(event, description="", remark=None)
         case PlanFinished():

@@ -22,6 +22,7 @@ from stretto.events import (
     encode,
     now,
 )
+from stretto.head import recorded
 from stretto.runs import Fold, Run
 from stretto.store.schema import PATIENCE
 from stretto.store.summary import summary
@@ -159,7 +160,7 @@ class Journal:
             event.kind,
             encode(event),
             event.fingerprint if isinstance(event, CallStarted | CallFinished) and (request or reply) else None,
-            msgspec.json.encode(request) if request and self._keeps_texts else None,
+            msgspec.json.encode(recorded(request)) if request and self._keeps_texts else None,
             msgspec.json.encode(reply) if reply else None,
         )
 

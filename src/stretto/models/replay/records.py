@@ -91,6 +91,8 @@ def _changes(recorded: Request, asked: Request) -> Iterator[str]:
     """What is different about a request."""
     if recorded.model != asked.model:
         yield f"its model is {asked.model}, recorded is {recorded.model}"
+    if (recorded.head and recorded.head.digest) != (asked.head and asked.head.digest):
+        yield "its inputs are other ones"
     before, now = ({m.role: m.content for m in each.messages} for each in (recorded, asked))
     for role in dict.fromkeys([*before, *now]):
         if before.get(role) != now.get(role):

@@ -10,6 +10,7 @@ from stretto.calls import Call, Chunk, Done, Sent, Text
 from stretto.errors import CallError, CallTimeout, ConnectError, CutError, EmptyReply, ReplyError
 from stretto.models.simulator.faults import Outages
 from stretto.models.simulator.rates import Rates
+from stretto.models.simulator.reading import characters_of
 from stretto.models.simulator.refusals import Refusal
 from stretto.models.simulator.script import Script, write_script
 from stretto.models.simulator.settings import Grain, Simulator
@@ -48,7 +49,7 @@ class SimulatedProvider:
 
     def ask(self, model: str, request: Request, fingerprint: str, now: float) -> Script | Refusal:
         """Take a request in at loop time `now`: what will be said to it, or why the limits keep it out."""
-        prompt_tokens = sum(len(message.content) for message in request.messages) // 4
+        prompt_tokens = characters_of(request) // 4
         if refusal := self._rates.admit(prompt_tokens, now):
             self.refused += 1
             return refusal

@@ -57,8 +57,14 @@ class Section(Struct, frozen=True):
 
 
 def text_of(request: Request) -> str:
-    """Everything the messages say."""
+    """Everything the messages say; never the inputs, which may say anything."""
     return "\n\n".join(message.content for message in request.messages)
+
+
+def characters_of(request: Request) -> int:
+    """How long the prompt is, with the inputs at its head."""
+    head = request.head.size if request.head else 0
+    return head + sum(len(message.content) for message in request.messages)
 
 
 def role_of(request: Request) -> RoleName:

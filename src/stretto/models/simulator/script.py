@@ -101,7 +101,9 @@ def write_script(
     return Script(
         pieces=_sent(said[:allowed], fault),
         finish="length" if allowed < len(said) else "stop",
-        usage=Usage(estimate(len(prompt)), _tokens(min(allowed, len(said)), fault)),
+        usage=Usage(
+            estimate(len(prompt) + (request.head.size if request.head else 0)), _tokens(min(allowed, len(said)), fault)
+        ),
         ttft=profile.ttft * chance.lognormvariate(0.0, simulator.ttft_spread),
         rate=1 / fault.every if fault is not None and trickles else profile.tokens_per_second,
         fault=fault,

@@ -19,6 +19,7 @@ class Place:
         self.call = call
         self.ticket = ticket
         self.characters = sum([len(message.content) for message in call.request.messages])
+        self.characters += call.request.head.size if call.request.head else 0
         options = call.request.options
         most = (options.get("max_completion_tokens") or options.get("max_tokens")) if options else None
         self._most = most if isinstance(most, int | float) else math.inf

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from stretto.head import taken_apart
 from stretto.models.simulator.refusals import Refusal, bad_request
 from stretto.types import Message, Request
 
@@ -37,7 +38,7 @@ def read_body(data: bytes) -> ChatBody:
     model = body.pop("model", None)
     if not isinstance(model, str) or not model:
         raise BadBodyError("you must provide a model parameter: the name of a model", "model")
-    messages = tuple(_messages(body.pop("messages", None)))
+    head, rest = taken_apart(_messages(body.pop("messages", None)))
     stream = body.pop("stream", None) or False
     if not isinstance(stream, bool):
         raise BadBodyError("'stream' must be true or false", "stream")
@@ -47,7 +48,7 @@ def read_body(data: bytes) -> ChatBody:
     schema = _take_schema(body)
     stream_options = body.pop("stream_options", None)
     usage_wanted = isinstance(stream_options, dict) and stream_options.get("include_usage") is True
-    return ChatBody(Request(model, messages, body, schema), stream, usage_wanted)
+    return ChatBody(Request(model, rest, body, schema, head=head), stream, usage_wanted)
 
 
 def _object(data: bytes) -> dict[str, Any]:
