@@ -93,7 +93,7 @@ def test_a_run_travels_with_its_inputs_and_is_replayed_elsewhere(terminal: Termi
         ),
         (["-i", "docs", "--max-input", "1", TASK], b"", "docs/black.md: 2,300 bytes"),
         (["-i", "docs", "--max-input", "lots", TASK], b"", "--max-input"),
-        (["-i", "https://example.org/", TASK], b"", "addresses are not read"),
+        (["-i", "http://127.0.0.1:9/", TASK], b"", "http://127.0.0.1:9/: cannot be read"),
         (["-i", "-"], b"text", "only if the task is not read from it"),
         (["-i", "-", "-"], b"text", "only if the task is not read from it"),
         (["-i", "-", "-i", "-", TASK], b"text", "once only"),

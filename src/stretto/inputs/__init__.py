@@ -1,4 +1,4 @@
-"""Reading what a task comes with: files, folders, globs, standard input."""
+"""Reading what a task comes with: files, folders, globs, addresses, standard input."""
 
 from stretto.inputs.gathering import MOST, Gathered, gather, read_inputs
 

@@ -2,7 +2,6 @@
 
 import glob
 import os
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -34,7 +33,7 @@ class Gathered(Struct, frozen=True):
 
 
 def read_inputs(*sources: str | Path, most: int = MOST) -> list[Input]:
-    """The inputs in files, folders (without what .gitignore names) and globs, each file once.
+    """The inputs in files, folders (without what .gitignore names), globs and at addresses, each file once.
 
     Raises `TaskError` for whatever is missing, empty, no UTF-8 text, or with all others together above `most` bytes.
     """
@@ -61,9 +60,9 @@ def _gather(source: str, most: int, known: set[Path], stdin: Callable[[int], byt
     if source == "-":
         return Gathered("-", (_standard_input(stdin, most),))
     if source.startswith(_URL):
-        raise TaskError(f"{source}: addresses are not read; fetch it first: curl -sLo page.html {shlex.quote(source)}")
+        return _page(source, most)
     if not source:
-        raise TaskError("an input has no name; name a file, a folder, a glob, or - for standard input")
+        raise TaskError("an input has no name; name a file, a folder, a glob, an address, or - for standard input")
     try:
         if path.is_dir():
             found = _several(source, files_in(path), most, known, "there is no file with text in it")
@@ -92,6 +91,16 @@ def _standard_input(stdin: Callable[[int], bytes] | None, most: int) -> Input:
         return Input("stdin", decoded(data))
     except NoTextError as error:
         raise TaskError(f"standard input: {error}") from error
+
+
+def _page(url: str, most: int) -> Gathered:
+    from stretto.inputs.pages import read_page, told  # with it comes all that talks over the network
+
+    name = told(url)
+    try:
+        return Gathered(name, (Input(name, read_page(url, most)),))
+    except NoTextError as error:
+        raise TaskError(f"{name}: {error}") from error
 
 
 def _one(path: Path, most: int, known: set[Path]) -> Gathered:
