@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,18 +13,20 @@ import msgspec
 import pydantic
 import pytest
 
+import stretto
 from endpoint import Endpoint, Exchange, error, on_loop, reply
 from endpoint import http as http_reply
 from models import Beat, Scripted, carry, plan_of
-from stretto import Limits, Memory, Role, Simulator, Workflow
+from stretto import Limits, Memory, Role, Simulator, Workflow, schema_of
 from stretto.calls import Call
+from stretto.config import Configuration, read_file
 from stretto.errors import ConfigError, DeadlineError, ShapeError, WorkError
 from stretto.models.providers import Provider
 from stretto.models.simulator import parse_fault
 from stretto.runs import Run
 from stretto.server.sim import PROVIDER, listening, simulator_app
-from stretto.shapes import shape_of
 from stretto.types import Definition
+from terminal import Terminal
 from virtual import virtually
 
 
@@ -44,8 +49,9 @@ class Finding(msgspec.Struct):
 
 
 PLAN = {"tasks": [{"type": "part", "description": "tides"}, {"type": "part", "description": "ports"}]}
+SOURCES = str(Path(stretto.__file__).parents[1])
 GOOD = '{"summary": "fine", "score": 7}'
-SCHEMA = shape_of(Verdict, "answer").schema
+SCHEMA = schema_of(Verdict)
 
 
 def flow(*faults: str, store: Path | None = None, worker: Any = None, **facts: Any) -> Workflow:
@@ -144,7 +150,7 @@ def test_an_answer_that_does_not_fit_twice_is_an_error_and_a_resumption_asks_aga
 
 
 def test_a_worker_whose_result_does_not_fit_twice_has_failed() -> None:
-    worker = Role("sim:w", schema=shape_of(Finding, "x").schema)
+    worker = Role("sim:w", schema=schema_of(Finding))
     run, _ = carried(flow("schema always role=worker match=ports", worker=worker))
     assert msgspec.json.decode(run.results["t1"].text, type=Finding).what
     assert run.results["t2"].outcome == "failed"
@@ -156,7 +162,7 @@ def test_a_worker_whose_result_does_not_fit_twice_has_failed() -> None:
 
 
 def test_what_a_rerun_reuses_is_foreseen_though_a_result_was_repaired(tmp_path: Path) -> None:
-    worker = Role("sim:w", schema=shape_of(Finding, "x").schema)
+    worker = Role("sim:w", schema=schema_of(Finding))
     workflow = flow("schema once role=worker match=ports", worker=worker, store=tmp_path / "runs.db")
     run, _ = carried(workflow)
 
@@ -283,3 +289,93 @@ def test_when_no_worker_has_a_result_that_fits_there_is_nothing_to_answer_from()
     worker = Role("sim:w", schema=SCHEMA)
     with pytest.raises(WorkError, match="does not fit its schema"):
         carried(flow("schema always role=worker", worker=worker))
+
+
+def configured(folder: Path, workers: str = "", synthesizer: str = "") -> Path:
+    (folder / "form.json").write_text(json.dumps(SCHEMA), encoding="utf-8")
+    (folder / "list.json").write_text('{"type": "array"}', encoding="utf-8")
+    (folder / "torn.json").write_text('{"type": ', encoding="utf-8")
+    file = folder / "flow.toml"
+    model = 'model = "sim:x"'
+    file.write_text(
+        f"[orchestrator]\n{model}\n[workers.part]\n{model}\n{workers}\n[synthesizer]\n{model}\n{synthesizer}\n",
+        encoding="utf-8",
+    )
+    return file
+
+
+def test_a_schema_file_is_found_beside_its_toml_and_a_flag_goes_before_it(tmp_path: Path) -> None:
+    file = configured(tmp_path, 'schema_file = "form.json"', 'schema = {type = "object"}')
+    definition = Configuration([read_file(file)]).workflow(models={}).definition
+    assert definition.workers["part"].schema == SCHEMA
+    assert definition.synthesizer
+    assert definition.synthesizer.schema == {"type": "object"}
+    flagged = Configuration([read_file(file)]).workflow(models={}, schema=tmp_path / "form.json")
+    assert flagged.definition.synthesizer
+    assert flagged.definition.synthesizer.schema == SCHEMA
+
+
+@pytest.mark.parametrize(
+    ("synthesizer", "why"),
+    [
+        ("schema_file = 3", "synthesizer.schema_file: expected a text"),
+        ("schema_file = 'form.json'\nschema = {}", "synthesizer: schema and schema_file exclude each other"),
+        ("schema_file = 'none.json'", "none.json: cannot be read"),
+        ("schema_file = 'torn.json'", "torn.json: not JSON"),
+        ("schema_file = 'list.json'", "list.json: what a model is asked for is a JSON object"),
+        ("schema = {type = 'array'}", "flow.toml: synthesizer.schema: what a model is asked for is a JSON object"),
+    ],
+)
+def test_a_schema_that_cannot_be_used_is_an_error_that_names_its_file(
+    tmp_path: Path, synthesizer: str, why: str
+) -> None:
+    with pytest.raises(ConfigError) as failed:
+        Configuration([read_file(configured(tmp_path, synthesizer=synthesizer))]).workflow(models={})
+    assert why in str(failed.value)
+
+
+def test_the_command_line_writes_an_answer_that_fits_the_file(tmp_path: Path) -> None:
+    configured(tmp_path)
+    terminal = Terminal(tmp_path)
+    done = terminal("run", "-m", "sim:instant", "--schema", "form.json", "Tell of the sea", PYTHONPATH=SOURCES)
+    assert done.code == 0, done.err
+    assert Verdict.model_validate_json(done.out)
+    fault = '[providers.sim]\nfaults = ["schema always role=synthesizer"]\n'
+    (tmp_path / "stretto.toml").write_text(fault, encoding="utf-8")
+    done = terminal("run", "-m", "sim:instant", "--schema", "form.json", "Tell of the sea", PYTHONPATH=SOURCES)
+    assert done.code == 1
+    assert 'neither does the repair: $: the key "summary" is missing' in done.err
+    assert "stretto resume" in done.err
+
+
+def test_the_readmes_shape_runs_as_it_stands(tmp_path: Path) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    (block,) = (code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "answer=" in code)
+    code = block.replace("sim:default", "sim:instant")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "Comparison(winner=" in done.stdout
+
+
+def test_a_replay_that_knows_the_schema_only_tells_where_it_differs(tmp_path: Path) -> None:
+    left = ['{"summary": "three", "score": 3}', GOOD]
+
+    async def answer(exchange: Exchange) -> None:
+        said = exchange.body["messages"][-1]["content"]
+        asked = "WORKER RESULT" in said or said.startswith("This reply does not fit")
+        await exchange.send(http_reply(json.dumps(reply(left.pop(0) if asked else "water")).encode()))
+
+    async def main() -> None:
+        async with asyncio.timeout(30), Endpoint(answer) as server:
+            workflow = flow(providers={"sim": Provider(server.url)}, store=tmp_path / "runs.db")
+            async with workflow.stream("Tell of the sea", plan=PLAN) as events:
+                run = await events.finished()
+            assert run.parsed == Verdict(summary="fine", score=7)
+            async with workflow.replay(run.id) as told:
+                assert (await told.finished()).parsed == run.parsed
+                assert told.differences == []
+            plain = flow(providers={"sim": Provider(server.url)}, store=tmp_path / "runs.db", answer=SCHEMA)
+            async with plain.replay(run.id) as told:
+                assert (await told.finished()).parsed == {"summary": "three", "score": 3}
+                assert told.differences == ["the answer is another one"]
+
+    asyncio.run(main())

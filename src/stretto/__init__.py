@@ -27,6 +27,7 @@ _HOMES = {
     "Run": "runs",
     "RunStream": "run_stream",
     "Workflow": "workflow",
+    "schema_of": "shapes",
     "StrettoError": "errors",
     "errors": "errors",
     "events": "events",

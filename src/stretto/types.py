@@ -76,7 +76,7 @@ class Role(Struct, frozen=True):
     the placeholders of its role (`docs/design.md`, Formats); without one the default of that role is used. `options` go
     into the request as they are (`temperature`, `max_tokens`, …). `about` tells the orchestrator in one line what a
     worker is good for. `stream` streams a worker's call too, for gateways that cut silent connections. `schema` is the
-    JSON schema (of an object) that a worker's result, or the answer, must fit.
+    JSON schema (of an object) that a worker's result, or the answer, must fit; `schema_of` makes one of a Python type.
     """
 
     model: str | Sequence[str]

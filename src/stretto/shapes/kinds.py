@@ -41,6 +41,14 @@ def shape_of(answer: Any, place: str) -> Shape:
     return Shape(schema, kind)
 
 
+def schema_of(kind: type[Any]) -> dict[str, Any]:
+    """The JSON schema of a pydantic model, msgspec Struct, dataclass or TypedDict, as `Role.schema` takes it.
+
+    Raises `ConfigError` for a type that is none of them, or has no schema that can be checked.
+    """
+    return shape_of(kind, getattr(kind, "__name__", repr(kind))).schema
+
+
 def _schema_of(kind: Any, place: str) -> dict[str, Any]:
     if not isinstance(kind, type):
         raise ConfigError(
