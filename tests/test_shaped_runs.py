@@ -172,6 +172,15 @@ def test_what_a_rerun_reuses_is_foreseen_though_a_result_was_repaired(tmp_path: 
     assert set(asyncio.run(foreseen())) <= {"kept", "reused"}
 
 
+class Todo(msgspec.Struct):
+    tasks: list[Finding]
+
+
+def test_a_simulated_model_takes_no_list_of_tasks_for_a_plan() -> None:
+    run, _ = carried(flow(answer=Todo))
+    assert isinstance(run.parsed, Todo)
+
+
 def said(*replies: str) -> Any:
     """A script whose synthesizer gives these replies, one a call."""
     left = list(replies)

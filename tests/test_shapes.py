@@ -88,6 +88,17 @@ def test_what_the_strict_form_makes_null_is_left_out_again(kind: Any) -> None:
     assert fitted(msgspec.json.encode(value).decode(), shape).parsed
 
 
+class Harbours(msgspec.Struct):
+    by_name: dict[str, Tide]
+    pair: tuple[Tide, Tide]
+
+
+def test_a_null_is_left_out_wherever_it_stands() -> None:
+    tide = '{"kind": "low", "metres": 1, "remark": null}'
+    text = f'{{"by_name": {{"Hull": {tide}}}, "pair": [{tide}, {tide}]}}'
+    assert fitted(text, shape_of(Harbours, "answer")).parsed.by_name == {"Hull": Tide("low", 1.0)}
+
+
 def test_a_null_for_an_optional_key_is_no_key() -> None:
     found = fitted('{"kind": "high", "metres": 3, "remark": null}', shape_of(Tide, "answer"))
     assert found.parsed == Tide("high", 3.0)
@@ -197,6 +208,47 @@ def test_no_value_makes_the_check_stumble(value: Any) -> None:
         misfit(value, schema)
 
 
+KEYS = strategies.sampled_from(
+    [
+        "type",
+        "properties",
+        "items",
+        "required",
+        "enum",
+        "pattern",
+        "anyOf",
+        "$ref",
+        "$defs",
+        "patternProperties",
+        "minimum",
+        "multipleOf",
+        "minItems",
+        "additionalProperties",
+        "prefixItems",
+        "not",
+        "const",
+        "uniqueItems",
+    ]
+)
+WORDS = strategies.sampled_from(["object", "string", "array", "#", "#/$defs/type", "#/properties", "#/anyOf/0", "("])
+SCHEMAS = strategies.recursive(
+    strategies.none() | strategies.booleans() | strategies.integers(-3, 3) | WORDS,
+    lambda inner: strategies.lists(inner, max_size=3) | strategies.dictionaries(KEYS, inner, max_size=4),
+)
+
+
+@given(SCHEMAS, SCHEMAS)
+def test_a_schema_is_refused_or_can_be_checked_and_written_to(part: Any, value: Any) -> None:
+    schema = {**part, "type": "object"} if isinstance(part, dict) else part
+    try:
+        check_schema(schema, "answer")
+    except ConfigError:
+        return
+    misfit(value, schema)
+    shaped(schema, "a text", random.Random(0))
+    strict(schema)
+
+
 class Odd:
     pass
 
@@ -231,6 +283,8 @@ circle["properties"] = {"a": circle}
         ({"$ref": "https://example.org/s.json"}, "is not in the schema itself"),
         ({"$ref": "#/$defs/A"}, "answer.$ref: '#/$defs/A' is not there"),
         ({"$ref": "#"}, "a circle that ends nowhere"),
+        ({"type": "object", "anyOf": [{"type": "object"}, {"$ref": "#"}]}, "a circle that ends nowhere"),
+        ({"type": "object", "$ref": "#/properties", "properties": {"type": {}}}, "'#/properties' is no schema"),
         ({"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/B"}, "B": {"$ref": "#/$defs/A"}}}, "a circle"),
     ],
 )

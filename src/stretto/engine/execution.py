@@ -65,7 +65,7 @@ class Execution:
         self._shaping = Shaping(caller, journal, replies, shape)
         self._plan = Planning(definition, journal, caller, self._urgencies, replies)
         self._performing: dict[str, asyncio.Task[Result]] = {}
-        self._errors: list[CallError] = []
+        self._errors: list[StrettoError] = []
         self._lateness: list[DeadlineError] = []  # what a model said of the deadline
         self._degraded: set[str] = set()
 
@@ -155,9 +155,7 @@ class Execution:
             self._errors.append(error)
             self._degrade("budget", f"subtasks are skipped, those of the least value first: {error}", once="skipped")
             return Result(subtask.id, "skipped", error=UNPAID)
-        except ShapeError as error:
-            return Result(subtask.id, "failed", error=str(error))
-        except CallError as error:
+        except (CallError, ShapeError) as error:
             self._errors.append(error)
             return Result(subtask.id, "failed", error=str(error))
         return result_of(subtask.id, finish, transcript.text)
@@ -185,14 +183,12 @@ class Execution:
             return text.strip(), "complete"
         try:
             return await self._speak(role, request)
-        except BudgetError as error:
-            if request.schema is not None:
+        except (BudgetError, DeadlineError) as error:
+            if request.schema is not None:  # which the results, put together, would not fit
                 raise
-            self._degrade("budget", f"the results themselves are the answer: {error}")
-        except DeadlineError:
-            if request.schema is not None:
-                raise
-            self._degrade("deadline", "the results themselves are the answer: there was no time to merge them")
+            budget = isinstance(error, BudgetError)
+            why = str(error) if budget else "there was no time to merge them"
+            self._degrade("budget" if budget else "deadline", f"the results themselves are the answer: {why}")
         self._journal.append(e.AnswerDelta(text=text.strip(), restart=True))
         return text.strip(), "unmerged"
 

@@ -71,18 +71,20 @@ def without_nulls(value: Any, schema: Any, root: Mapping[str, Any] | None = None
         pruned = without_nulls(value, part, root)
         if misfit(pruned, part, root) is None:
             return pruned
-    if isinstance(value, dict) and (known := schema.get("properties")):
+    if isinstance(value, dict):
+        known, others = schema.get("properties", {}), schema.get("additionalProperties", True)
         kept = {k: v for k, v in value.items() if not (v is None and _is_gap(k, schema, root))}
-        return {k: without_nulls(v, known[k], root) if k in known else v for k, v in kept.items()}
-    if isinstance(value, list) and "items" in schema:
-        first = len(schema.get("prefixItems", ()))
-        return value[:first] + [without_nulls(each, schema["items"], root) for each in value[first:]]
+        return {k: without_nulls(v, known.get(k, others), root) for k, v in kept.items()}
+    if isinstance(value, list):
+        first, others = schema.get("prefixItems", []), schema.get("items", True)
+        parts = [*first, *(others for _ in value[len(first) :])]
+        return [without_nulls(each, part, root) for each, part in zip(value, parts, strict=False)]
     return value
 
 
 def _is_gap(key: str, schema: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
     """Whether null stands for nothing at this key."""
-    part = schema["properties"].get(key)
+    part = schema.get("properties", {}).get(key)
     return part is not None and key not in schema.get("required", ()) and misfit(None, part, root) is not None
 
 

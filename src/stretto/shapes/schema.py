@@ -1,7 +1,7 @@
 """JSON schemas as they are taken in: what of them is understood, and that nothing else is in them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -37,8 +37,15 @@ def check_schema(schema: Any, place: str) -> None:
         msgspec.json.encode(schema)
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(f"{place}: cannot be written as JSON: {error}") from error
-    for where, part in _parts(schema, place):
-        _check_part(schema, part, where)
+    parts = list(_parts(schema, place))
+    schemas = {id(part) for _, part in parts}
+    for where, part in parts:
+        _check_part(part, where)
+        if isinstance(part, dict) and "$ref" in part:
+            _check_reference(schema, part["$ref"], f"{where}.$ref", schemas)
+    for where, part in parts:
+        if isinstance(part, dict) and "$ref" in part:
+            _check_circle(schema, part, f"{where}.$ref")
     root = resolved(schema, schema)
     if not isinstance(root, dict) or root.get("type") != "object":
         raise ConfigError(
@@ -83,7 +90,7 @@ def _children(part: Mapping[str, Any], place: str) -> Iterator[tuple[str, Any]]:
         yield from ((f"{place}.{key}.{name}", each) for name, each in part[key].items())
 
 
-def _check_part(root: Mapping[str, Any], part: Any, place: str) -> None:
+def _check_part(part: Any, place: str) -> None:
     if isinstance(part, bool):
         return
     if not isinstance(part, dict):
@@ -95,11 +102,9 @@ def _check_part(root: Mapping[str, Any], part: Any, place: str) -> None:
             )
     types = part.get("type", [])
     for name in types if isinstance(types, list) else [types]:
-        if name not in TYPES:
+        if not isinstance(name, str) or name not in TYPES:
             raise ConfigError(f"{place}.type: {name!r} is no type; there are {', '.join(sorted(TYPES))}")
     _check_values(part, place)
-    if "$ref" in part:
-        _check_reference(root, part["$ref"], f"{place}.$ref")
 
 
 def _check_values(part: Mapping[str, Any], place: str) -> None:
@@ -112,6 +117,8 @@ def _check_values(part: Mapping[str, Any], place: str) -> None:
     ):
         if key in part and (not isinstance(part[key], kind) or isinstance(part[key], bool)):
             raise ConfigError(f"{place}.{key}: {what} is expected, not {part[key]!r}"[:300])
+    if not all(isinstance(name, str) for name in part.get("required", ())):
+        raise ConfigError(f"{place}.required: a list of names is expected")
     if part.get("multipleOf", 1) <= 0:
         raise ConfigError(f"{place}.multipleOf: must be more than 0")
     for pattern in (*([part["pattern"]] if "pattern" in part else []), *part.get("patternProperties", {})):
@@ -121,20 +128,35 @@ def _check_values(part: Mapping[str, Any], place: str) -> None:
             raise ConfigError(f"{place}: {pattern!r} is no regular expression: {error}") from error
 
 
-def _check_reference(root: Mapping[str, Any], reference: Any, place: str) -> None:
-    """That a reference ends somewhere in the schema itself, and not in a circle of nothing but references."""
-    seen: list[str] = []
-    part: Any = {"$ref": reference}
-    while isinstance(part, dict) and "$ref" in part:
-        reference = part["$ref"]
-        if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
-            raise ConfigError(f"{place}: {reference!r} is not in the schema itself; put what it means under $defs")
-        if reference in seen:
-            raise ConfigError(f"{place}: {' -> '.join([*seen, reference])} is a circle that ends nowhere")
-        seen.append(reference)
-        try:
-            part = referred(reference, root)
-        except (KeyError, TypeError) as error:
-            raise ConfigError(f"{place}: {reference!r} is not there") from error
-    if not isinstance(part, dict | bool):
+def _check_reference(root: Mapping[str, Any], reference: Any, place: str, schemas: Container[int]) -> None:
+    if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
+        raise ConfigError(f"{place}: {reference!r} is not in the schema itself; put what it means under $defs")
+    try:
+        found = referred(reference, root)
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f"{place}: {reference!r} is not there") from error
+    if id(found) not in schemas:
         raise ConfigError(f"{place}: {reference!r} is no schema")
+
+
+def _check_circle(root: Mapping[str, Any], part: Any, place: str) -> None:
+    """That what is meant at a place is not that place again, before anything inside the value comes."""
+    todo, seen = list(_meant(root, part)), set[int]()
+    while todo:
+        each = todo.pop()
+        if each is part:
+            raise ConfigError(f"{place}: {part['$ref']!r} is a circle that ends nowhere")
+        if id(each) not in seen:
+            seen.add(id(each))
+            todo += _meant(root, each)
+
+
+def _meant(root: Mapping[str, Any], part: Any) -> Iterator[Any]:
+    """The other schemas that a value is held against where it is held against this one."""
+    if isinstance(part, dict):
+        if "$ref" in part:
+            yield referred(part["$ref"], root)
+        if "not" in part:
+            yield part["not"]
+        for key in ("anyOf", "oneOf", "allOf"):
+            yield from part.get(key, ())

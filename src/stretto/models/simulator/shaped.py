@@ -5,6 +5,9 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from stretto.errors import ConfigError
+from stretto.models.simulator.reading import resolve
+from stretto.shapes import check_schema
 from stretto.types import Request
 
 _TOLD = "fits this JSON schema, and nothing else:\n"
@@ -22,17 +25,17 @@ _BY_FORMAT = {
 
 
 def schema_in(request: Request) -> dict[str, Any] | None:
-    """The schema a reply must fit, beside the messages or in the last of them."""
-    if request.schema is not None or not request.messages:
-        return request.schema
-    _, told, rest = request.messages[-1].content.rpartition(_TOLD)
-    if not told:
-        return None
+    """The schema a reply must fit, beside the messages or in the last of them; None if none is understood."""
+    found = request.schema
     try:
-        found = json.JSONDecoder().raw_decode(rest)[0]  # msgspec cannot stop where the value ends
-    except (ValueError, RecursionError):
+        if found is None and request.messages:
+            _, told, rest = request.messages[-1].content.rpartition(_TOLD)
+            found = json.JSONDecoder().raw_decode(rest)[0] if told else None  # msgspec cannot stop where the value ends
+        if found is not None:
+            check_schema(found, "schema")
+    except (ValueError, RecursionError, ConfigError):
         return None
-    return found if isinstance(found, dict) else None
+    return found
 
 
 def is_shape_repair(request: Request) -> bool:
@@ -82,7 +85,7 @@ class _Writer:
                 break
             rest = {key: part for key, part in schema.items() if key not in ("$ref", "allOf", "anyOf", "oneOf")}
             if "$ref" in schema:
-                schema = {**_at(self._root, schema["$ref"]), **rest}
+                schema = {**resolve(self._root, schema), **rest}
             elif "allOf" in schema:
                 schema = _merged([*schema["allOf"], rest])
             elif forms := schema.get("anyOf") or schema.get("oneOf"):
@@ -146,10 +149,3 @@ def _merged(parts: list[Any]) -> dict[str, Any]:
         made |= {"properties": properties} if properties else {}
         made |= {"required": required} if required else {}
     return made
-
-
-def _at(root: Any, reference: str) -> Mapping[str, Any]:
-    found: Any = root
-    for name in reference.removeprefix("#").split("/")[1:]:
-        found = found.get(name, {}) if isinstance(found, Mapping) else {}
-    return found if isinstance(found, Mapping) else {}
