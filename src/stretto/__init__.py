@@ -28,6 +28,7 @@ _HOMES = {
     "Run": "runs",
     "RunStream": "run_stream",
     "Workflow": "workflow",
+    "schema_of": "shapes",
     "StrettoError": "errors",
     "read_inputs": "inputs",
     "errors": "errors",

@@ -8,6 +8,7 @@ from stretto.models.simulator import Fault as Fault
 from stretto.models.simulator import Simulator as Simulator
 from stretto.run_stream import RunStream as RunStream
 from stretto.runs import Run as Run
+from stretto.shapes import schema_of as schema_of
 from stretto.types import Coverage as Coverage
 from stretto.types import Input as Input
 from stretto.types import Limits as Limits

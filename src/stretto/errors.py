@@ -5,6 +5,7 @@
     │   └── MissingKey         the environment variable that should hold a key is empty
     ├── TaskError              a task or input that cannot be used
     ├── PlanError              the orchestrator's reply held no plan
+    ├── ShapeError             a reply does not fit its schema, and neither does its repair
     ├── WorkError              every subtask failed, so there is nothing to answer from
     ├── DeadlineError          the deadline came before there was anything to answer from
     ├── StoreError             the run store cannot be read or written
@@ -51,6 +52,14 @@ class TaskError(StrettoError):
 
 class PlanError(StrettoError):
     """The orchestrator's reply held no plan, and neither did the repair."""
+
+
+class ShapeError(StrettoError):
+    """A reply does not fit the schema it must fit, and neither does its repair; `text` is what was said at last."""
+
+    def __init__(self, message: str, *, text: str = "") -> None:
+        super().__init__(message)
+        self.text = text
 
 
 class WorkError(StrettoError):

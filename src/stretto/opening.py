@@ -17,6 +17,7 @@ from stretto.policies.memo import Earlier, Replies
 from stretto.pool import Pool
 from stretto.rerun import Forecast, Rerun, basis_of, explain, given_before, given_results
 from stretto.runs import Run, fold
+from stretto.shapes import Shape
 from stretto.store.recall import Recall
 from stretto.store.schema import GLANCE, PATIENCE
 from stretto.store.sqlite import Store
@@ -39,7 +40,7 @@ class Setting(Struct, frozen=True):
 
     `record` is the workflow as data, as it goes into the log; `models`, every model it may ask, as written; `pool`
     gives the models of the running loop; `store`, the file the run is kept in, if any; `jitter` draws a number between
-    two.
+    two; `shape` is that of the answer, if it has one.
     """
 
     definition: Definition
@@ -49,6 +50,7 @@ class Setting(Struct, frozen=True):
     pool: Callable[[], Pool]
     store: Path | None
     jitter: Callable[[float, float], float] = random.uniform
+    shape: Shape | None = None
 
 
 class New(Struct, frozen=True):

@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from stretto import prompts
 from stretto.errors import ConfigError
 from stretto.limits import check_numbers
-from stretto.models.functions import Function, function_role
+from stretto.models.functions import Function, function_role, is_function
 from stretto.models.providers import Provider, split_model
 from stretto.pool import AnyProvider
+from stretto.shapes import Shape, check_schema, shape_of
 from stretto.types import Definition, Role, RoleName
 
 Worker = Role | str | Function | Callable[..., Any]
@@ -36,6 +38,20 @@ def as_worker(name: str, worker: Worker, functions: dict[str, Callable[..., Any]
     return role
 
 
+def shaped(definition: Definition, answer: Any) -> tuple[Definition, Shape | None]:
+    """The definition with the schema of its answer, and the shape of that; `answer` is how a user gives it, if any."""
+    synthesizer = definition.synthesizer
+    if answer is None:
+        given = synthesizer.schema if synthesizer else None
+        return definition, None if given is None else Shape(given)
+    if synthesizer is None:
+        raise ConfigError("answer: it is the synthesizer that writes one; give the workflow a synthesizer")
+    if synthesizer.schema is not None:
+        raise ConfigError("answer: synthesizer.schema says it already; keep one of the two")
+    shape = shape_of(answer, "answer")
+    return replace(definition, synthesizer=replace(synthesizer, schema=shape.schema)), shape
+
+
 def roles(definition: Definition) -> Iterator[tuple[str, RoleName, Role]]:
     """Every role, with its place in the configuration."""
     yield "orchestrator", "orchestrator", definition.orchestrator
@@ -52,6 +68,7 @@ def check_definition(definition: Definition, providers: Mapping[str, AnyProvider
     for place, kind, role in roles(definition):
         _check_models(role, f"{place}.model", providers)
         prompts.check(kind, role.prompt, f"{place}.prompt")
+        _check_schema(kind, role, f"{place}.schema")
         for key in Role.__struct_fields__:
             try:
                 msgspec.json.encode(getattr(role, key))
@@ -61,6 +78,16 @@ def check_definition(definition: Definition, providers: Mapping[str, AnyProvider
         if isinstance(known, Provider):
             waits = ("connect", "first_byte", "silence")
             check_numbers(f"providers.{name}", known, ("parallel",), ("rpm", "tpm"), waits)
+
+
+def _check_schema(kind: RoleName, role: Role, place: str) -> None:
+    if role.schema is None:
+        return
+    if kind == "orchestrator":
+        raise ConfigError(f"{place}: a plan has a form of its own; a schema belongs to a worker or the synthesizer")
+    if is_function(role):
+        raise ConfigError(f"{place}: a function gives what it gives; a schema belongs to a model")
+    check_schema(role.schema, place)
 
 
 def _check_models(role: Role, place: str, providers: Mapping[str, AnyProvider]) -> None:

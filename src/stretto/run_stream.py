@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Self
 
+from msgspec.structs import replace
+
 from stretto import prompts
 from stretto.engine import Execution
 from stretto.engine.requests import request_for
@@ -19,6 +21,7 @@ from stretto.policies.estimate import most_output, tokens_asked
 from stretto.pool import Pool
 from stretto.rerun import Rerun
 from stretto.runs import Run
+from stretto.shapes import Shape, fitted
 from stretto.store.journal import Journal
 from stretto.types import Definition
 
@@ -49,7 +52,7 @@ class RunStream:
         """The run so far."""
         if self._journal is None:
             raise StrettoError("the run has not begun; enter the stream with `async with` first")
-        return self._journal.run
+        return shaped(self._journal.run, self._setting.shape)
 
     async def __aenter__(self) -> Self:
         if self._carrier is not None:
@@ -122,7 +125,7 @@ class RunStream:
         journal.append(opening.event)
         account, replies = await open_account(definition, journal, pool), opening.replies
         composition = Composition(pool.model, definition.limits, account, pool.prices, replies, setting.jitter)
-        execution = Execution(definition, journal, composition.model, account, replies, opening.given)
+        execution = Execution(definition, journal, composition.model, account, replies, opening.given, setting.shape)
         await self._execute(execution, journal)
 
     async def _execute(self, execution: Execution, journal: Journal) -> None:
@@ -163,6 +166,13 @@ async def open_account(definition: Definition, journal: Journal, pool: Pool) -> 
         asked = tokens_asked(request_for(role, prompt, head=head_of(journal.run.basis.inputs)))
         account.set_aside(asked, most_output(role.options), await pool.prices.of(role.models[0]))
     return account
+
+
+def shaped(run: Run, shape: Shape | None) -> Run:
+    """The run with its answer `parsed`, if that has a shape and is there."""
+    if shape is None or run.status != "finished" or run.answer is None:
+        return run
+    return replace(run, parsed=fitted(run.answer, shape).parsed)
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -48,7 +48,8 @@ class Run(Struct, frozen=True, kw_only=True):
     `basis` is what it began with beside its task.
     `results` maps subtask ids to results, in the plan's order. `usage` and `cost` are what the run paid over all its
     executions, `saved` is the usage of reused calls. `cost` is None where a price is unknown. `unreadable` is a run, in
-    a list of runs, whose log is damaged; `error` says how.
+    a list of runs, whose log is damaged; `error` says how. `parsed` is the answer as the object it had to be
+    (`Workflow(answer=…)`), of its Python type where the workflow has that.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Run(Struct, frozen=True, kw_only=True):
     executions: int = 1
     started_at: str = ""
     last_at: str = ""
+    parsed: Any = None
 
     @property
     def forgotten(self) -> bool:

@@ -42,7 +42,9 @@ def replayed(request: pytest.FixtureRequest) -> Replayed:
 
     def replay(file: str | Path, workflow: Workflow | None = None) -> Run:
         recording = _read(next((path for folder in folders if (path := folder / file).exists()), Path(file)))
-        stream = ReplayStream(recording, workflow.definition if workflow else None)
+        stream = ReplayStream(
+            recording, workflow.definition if workflow else None, shape=workflow.shape if workflow else None
+        )
         try:
             # In a loop and thread of its own: an asynchronous test has a loop that is running.
             return Aside(_finished(stream)).result()

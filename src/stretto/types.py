@@ -75,7 +75,8 @@ class Role(Struct, frozen=True):
     `model` is written `provider:model`; of several, each is a fallback for those before it. `prompt` is a template with
     the placeholders of its role (`docs/design.md`, Formats); without one the default of that role is used. `options` go
     into the request as they are (`temperature`, `max_tokens`, …). `about` tells the orchestrator in one line what a
-    worker is good for. `stream` streams a worker's call too, for gateways that cut silent connections.
+    worker is good for. `stream` streams a worker's call too, for gateways that cut silent connections. `schema` is the
+    JSON schema (of an object) that a worker's result, or the answer, must fit; `schema_of` makes one of a Python type.
     """
 
     model: str | Sequence[str]
@@ -84,6 +85,7 @@ class Role(Struct, frozen=True):
     options: dict[str, Any] = {}
     about: str = ""
     stream: bool = False
+    schema: dict[str, Any] | None = None
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from stretto.plan.given import AnyPlan, given_plan
 from stretto.pool import AnyProvider, Pool
 from stretto.replay import ReplayStream, recording_of
 from stretto.rerun import Forecast, Rerun
-from stretto.roles import Worker, as_role, as_worker, check_definition, roles
+from stretto.roles import Worker, as_role, as_worker, check_definition, roles, shaped
 from stretto.run_stream import RunStream
 from stretto.runs import Run
 from stretto.store.travel import entries
@@ -35,10 +35,12 @@ class Workflow:
     """Who does what: an orchestrator that plans, workers by the type of subtask, and a synthesizer that merges.
 
     `workers` maps subtask types to roles, or to Python functions (see `Function`). Without a `synthesizer` the results
-    themselves are the answer. `providers` adds providers by name, or replaces known ones; `prices` says what models
-    cost (known ones are looked up with the extra `stretto[prices]`), None is unknown. `store` is the file in which runs
-    are kept, so that they can be resumed; without one nothing is written. `memory` says what is kept there, and which
-    recorded replies are reused. `jitter` draws a number between two: a seeded one makes simulated runs repeatable.
+    themselves are the answer. `answer` is the shape the answer must have: a pydantic model, msgspec Struct, dataclass
+    or TypedDict, or a JSON schema; `run.parsed` is one of it. `providers` adds providers by name, or replaces known
+    ones; `prices` says what models cost (known ones are looked up with the extra `stretto[prices]`), None is unknown.
+    `store` is the file in which runs are kept, so that they can be resumed; without one nothing is written. `memory`
+    says what is kept there, and which recorded replies are reused. `jitter` draws a number between two: a seeded one
+    makes simulated runs repeatable.
     Raises `ConfigError` for whatever cannot work, before anything is asked.
     """
 
@@ -48,6 +50,7 @@ class Workflow:
         workers: Mapping[str, Worker],
         synthesizer: Role | str | None = None,
         *,
+        answer: type[Any] | dict[str, Any] | None = None,
         limits: Limits | None = None,
         providers: Mapping[str, AnyProvider] | None = None,
         prices: Mapping[str, Price | None] | None = None,
@@ -63,6 +66,7 @@ class Workflow:
             settled(limits or Limits()),
             checked_memory(memory or Memory()),
         )
+        self.definition, self.shape = shaped(self.definition, answer)
         ours = {PROVIDER: Functions(functions)} if functions else {}
         self.providers: dict[str, AnyProvider] = {**KNOWN, "sim": Simulator(), **(providers or {}), **ours}
         self.prices = dict(prices or {})
@@ -142,7 +146,7 @@ class Workflow:
         """
         if self.store is None:
             raise ConfigError("a run can only be replayed from a store; give the workflow one (store=…)")
-        return ReplayStream(recording_of(entries(self.store, run)), timed=timed)
+        return ReplayStream(recording_of(entries(self.store, run)), timed=timed, shape=self.shape)
 
     async def run(self, task: str, *, inputs: Sequence[Input] = ()) -> Run:
         """The finished run; raises what made an answer impossible."""
@@ -203,6 +207,7 @@ class Workflow:
             pool=lambda: self.pool,
             store=self.store,
             jitter=self.jitter,
+            shape=self.shape,
         )
 
 

@@ -91,7 +91,12 @@ def build(
         default = _default_model(configuration)
         say(f"{default.model}, because {default.by}; -m names another")
     return configuration.workflow(
-        models=models, default=default, limits=limit_flags(flags), memory=_given(flags, Memory), store=store
+        models=models,
+        default=default,
+        limits=limit_flags(flags),
+        memory=_given(flags, Memory),
+        store=store,
+        schema=flags.get("schema"),
     )
 
 

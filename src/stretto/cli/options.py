@@ -22,8 +22,8 @@ _DEFAULT = Limits()
 
 
 def workflow_options(command: F) -> F:
-    """-w, -m, --store and a flag for every limit and for what is remembered."""
-    return _with(command, (_workflow, _model, store_option, *_limits(), *_memory()))
+    """-w, -m, --schema, --store and a flag for every limit and for what is remembered."""
+    return _with(command, (_workflow, _model, _schema, store_option, *_limits(), *_memory()))
 
 
 def store_option(command: F) -> F:
@@ -105,6 +105,15 @@ def _workflow(command: F) -> F:
         metavar="WORKFLOW",
         help="Who does what: a TOML file (a name with / or .toml), or a preset: general, solve.  "
         "[default: ./stretto.toml, else general]",
+    )(command)
+
+
+def _schema(command: F) -> F:
+    return option(
+        "--schema",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="The answer is a JSON object that fits the JSON schema in this file.",
     )(command)
 
 

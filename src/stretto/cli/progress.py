@@ -60,7 +60,7 @@ class Progress:
             case e.RunDegraded():
                 self._say("degraded", f"{event.policy}: {short(event.reason, 300)}")
             case e.AnswerDelta() if event.restart:
-                self._say("answer", "was cut off and begins anew")
+                self._say("answer", "begins anew")
             case e.CallStarted() if event.role == "synthesizer":
                 self._say("answer", "is being written")
             case _:

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from stretto.config.reading import Source
-from stretto.config.values import convert, limits_of, nearest, price_of, prompt_path, provider_of, role_of
+from stretto.config.values import convert, file_beside, limits_of, nearest, price_of, provider_of, role_of, schema_at
 from stretto.errors import ConfigError
 from stretto.pool import AnyProvider
 from stretto.types import Memory, Price, Role
@@ -75,14 +75,18 @@ class Configuration:
         limits: Mapping[str, Any] | None = None,
         memory: Mapping[str, Any] | None = None,
         store: Path | None = None,
+        schema: Path | None = None,
     ) -> Workflow:
         """The workflow.
 
         `models` is what `-m` says by role (None: all of them), `default` serves roles without any model, `limits`
-        and `memory` are flags. Raises `ConfigError` naming the file or flag that cannot work.
+        and `memory` are flags, `schema` is the file that one names for the answer's JSON schema. Raises `ConfigError`
+        naming the file or flag that cannot work.
         """
         layer, parts = self._role_layer(), list(self._parts())
         _check_names(models, parts)
+        if schema is not None and "synthesizer" not in layer.table:
+            raise ConfigError(f"--schema {schema}: {layer.name} has no synthesizer to write an answer that fits it")
         origins = dict.fromkeys(("workers", *(part.place for part in parts)), layer.name)
         roles: dict[str, Role] = {}
         for part in parts:
@@ -92,8 +96,10 @@ class Configuration:
                 table = {**table, "model": [choice.model, *choice.fallbacks] if choice.fallbacks else choice.model}
                 origins[f"{part.place}.model"] = choice.by
             if file := table.get("prompt_file"):
-                path = prompt_path(file, part.place, layer.folder)
+                path = file_beside(file, f"{part.place}.prompt_file", layer.folder)
                 origins[f"{part.place}.prompt"] = f"{path} (prompt_file of {layer.name})"
+            if schema is not None and part.place == "synthesizer":
+                table = {**{k: v for k, v in table.items() if k != "schema_file"}, "schema": _schema(schema)}
             roles[part.place] = role_of(table, f"{layer.name}: {part.place}", layer.folder)
         origins |= self._limit_origins()
         try:
@@ -147,6 +153,10 @@ def _worker(name: str) -> str:
 def _chosen(part: _Part, models: Mapping[str | None, Choice]) -> Choice | None:
     """The model that a flag or the environment says for a role; who names the role goes before who means all."""
     return next((models[name] for name in (*part.names, None) if name in models), None)
+
+
+def _schema(file: Path) -> dict[str, Any]:
+    return schema_at(file, f"--schema {file}")
 
 
 def _check_names(models: Mapping[str | None, Choice], parts: Sequence[_Part]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from stretto.config.values import convert, limits_of, nearest, price_of, prompt_path, provider_of, role_of
+from stretto.config.values import convert, file_beside, limits_of, nearest, price_of, provider_of, role_of
 from stretto.errors import ConfigError
 from stretto.models.providers import KNOWN, Provider
 from stretto.models.simulator import Simulator
@@ -16,7 +16,9 @@ from stretto.types import Limits, Memory, Price, Role
 
 _SECTIONS = ("orchestrator", "workers", "synthesizer", "limits", "memory", "providers", "prices")
 _PRICE_KEYS = tuple(key for key in Price.__struct_fields__ if key != "above")
-_ROLE_KEYS = (*Role.__struct_fields__, "prompt_file")
+_FILES = {"prompt_file": "prompt", "schema_file": "schema"}
+"""Keys that name a file, and the key that what it holds belongs to."""
+_ROLE_KEYS = (*Role.__struct_fields__, *_FILES)
 
 
 class Source(Struct, frozen=True):
@@ -95,12 +97,13 @@ def _section(source: Source, section: str) -> list[tuple[str, Any]]:
 
 def _check_role(table: Any, place: str, folder: Path | None) -> None:
     _check_keys(_table(table, place), _ROLE_KEYS, f"{place}.")
-    if "prompt_file" in table:
-        if "prompt" in table:
-            raise ConfigError(f"{place}: prompt and prompt_file exclude each other; keep one")
-        prompt_path(table["prompt_file"], place, folder)
+    for key, what in _FILES.items():
+        if key in table:
+            if what in table:
+                raise ConfigError(f"{place}: {what} and {key} exclude each other; keep one")
+            file_beside(table[key], f"{place}.{key}", folder)
     # The file itself is read when the role is used: a layer that another one covers may lack it.
-    role_of({key: value for key, value in table.items() if key != "prompt_file"}, place, folder)
+    role_of({key: value for key, value in table.items() if key not in _FILES}, place, folder)
 
 
 def _check_provider(name: str, table: Any, place: str) -> None:

@@ -14,6 +14,7 @@ from stretto.errors import ConfigError
 from stretto.models.providers import KNOWN, Provider, split_model
 from stretto.models.simulator import Simulator, parse_fault
 from stretto.pool import AnyProvider
+from stretto.shapes import check_schema
 from stretto.types import Limits, Price, Role
 
 _T = TypeVar("_T")
@@ -27,24 +28,40 @@ _IN_WORDS = {
 
 
 def role_of(table: Mapping[str, Any], place: str, folder: Path | None) -> Role:
-    """A role; its `prompt_file` is looked for beside the file that names it."""
+    """A role; its `prompt_file` and `schema_file` are looked for beside the file that names them."""
     facts = dict(table)
     if facts.get("model") == []:
         raise ConfigError(f"{place}.model: an empty list; name a model, and then its fallbacks if it has any")
     if "prompt_file" in facts:
-        path = prompt_path(facts.pop("prompt_file"), place, folder)
+        path = file_beside(facts.pop("prompt_file"), f"{place}.prompt_file", folder)
         try:
             facts["prompt"] = path.read_text(encoding="utf-8-sig")
         except OSError as error:
             raise ConfigError(f"{place}.prompt_file: {path}: cannot be read: {error.strerror or error}") from error
         except UnicodeDecodeError as error:
             raise ConfigError(f"{place}.prompt_file: {path}: not UTF-8 text (byte {error.start})") from error
+    if "schema_file" in facts:
+        path = file_beside(facts.pop("schema_file"), f"{place}.schema_file", folder)
+        facts["schema"] = schema_at(path, f"{place}.schema_file: {path}")
     return convert({"model": "", **facts}, Role, place)
 
 
-def prompt_path(file: Any, place: str, folder: Path | None) -> Path:
-    """The file a `prompt_file` means."""
-    return (folder or Path()) / convert(file, str, f"{place}.prompt_file")
+def file_beside(file: Any, place: str, folder: Path | None) -> Path:
+    """The file a `prompt_file` or `schema_file` means."""
+    return (folder or Path()) / convert(file, str, place)
+
+
+def schema_at(path: Path, place: str) -> dict[str, Any]:
+    """The JSON schema in a file."""
+    try:
+        schema = msgspec.json.decode(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+    except OSError as error:
+        raise ConfigError(f"{place}: cannot be read: {error.strerror or error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{place}: not JSON: {error}") from error
+    check_schema(schema, place)
+    found: dict[str, Any] = schema
+    return found
 
 
 def limits_of(table: Mapping[str, Any], place: str) -> Limits:

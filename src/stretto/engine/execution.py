@@ -12,12 +12,14 @@ from stretto.engine.deadline import Deadline
 from stretto.engine.planning import Planning
 from stretto.engine.requests import answer_request, direct_request, role_of, worker_request
 from stretto.engine.results import CUT, lacking, result_of
+from stretto.engine.shaping import Shaping
 from stretto.engine.urgencies import Urgencies
-from stretto.errors import BudgetError, CallError, DeadlineError, StrettoError, WorkError
+from stretto.errors import BudgetError, CallError, DeadlineError, ShapeError, StrettoError, WorkError
 from stretto.head import head_of
 from stretto.policies.account import Account
 from stretto.policies.estimate import most_output
 from stretto.runs import coverage_of
+from stretto.shapes import Shape
 from stretto.store.journal import Journal
 from stretto.types import AnswerState, Definition, Request, Result, Role, Subtask
 
@@ -37,8 +39,9 @@ class Execution:
     """One execution of a run: `execute` carries it from wherever its journal stands to the answer.
 
     `model` gives the model of a role, policies included, which pay from `account`; `replies`: the fingerprints of the
-    complete replies that this run has already; `given`: results of subtasks that are not computed. Every fact goes
-    through `journal`. A model may say by a `DeadlineError` that the deadline came (in a replay it does).
+    complete replies that this run has already; `given`: results of subtasks that are not computed; `shape`: that of the
+    answer, if a Python type stands behind it. Every fact goes through `journal`. A model may say by a `DeadlineError`
+    that the deadline came (in a replay it does).
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Execution:
         account: Account,
         replies: Container[str],
         given: Mapping[str, Result] | None = None,
+        shape: Shape | None = None,
     ) -> None:
         self._definition = definition
         self._task = journal.run.task
@@ -59,10 +63,11 @@ class Execution:
         self._account = account
         self._deadline = _deadline(definition)
         self._urgencies = Urgencies()
-        self._caller = Caller(journal, model, account, self._deadline)
-        self._plan = Planning(definition, journal, self._caller, self._urgencies, replies, self._head)
+        caller = Caller(journal, model, account, self._deadline)
+        self._shaping = Shaping(caller, journal, replies, shape)
+        self._plan = Planning(definition, journal, caller, self._urgencies, replies, self._head)
         self._performing: dict[str, asyncio.Task[Result]] = {}
-        self._errors: list[CallError] = []
+        self._errors: list[StrettoError] = []
         self._lateness: list[DeadlineError] = []  # what a model said of the deadline
         self._degraded: set[str] = set()
 
@@ -148,12 +153,12 @@ class Execution:
         request = worker_request(self._definition, self._task, subtask, needed, sample, self._head)
         errand = Errand("worker", self._urgencies.of(subtask.id), subtask.id, subtask.value)
         try:
-            finish = await self._caller.collect(errand, role, request, transcript)
+            finish = await self._shaping.collect(errand, role, request, transcript)
         except BudgetError as error:
             self._errors.append(error)
             self._degrade("budget", f"subtasks are skipped, those of the least value first: {error}", once="skipped")
             return Result(subtask.id, "skipped", error=UNPAID)
-        except CallError as error:
+        except (CallError, ShapeError) as error:
             self._errors.append(error)
             return Result(subtask.id, "failed", error=str(error))
         return result_of(subtask.id, finish, transcript.text)
@@ -182,10 +187,12 @@ class Execution:
             return text.strip(), "complete"
         try:
             return await self._speak(role, asked)
-        except BudgetError as error:
-            self._degrade("budget", f"the results themselves are the answer: {error}")
-        except DeadlineError:
-            self._degrade("deadline", "the results themselves are the answer: there was no time to merge them")
+        except (BudgetError, DeadlineError) as error:
+            if asked.schema is not None:  # which the results, put together, would not fit
+                raise
+            budget = isinstance(error, BudgetError)
+            why = str(error) if budget else "there was no time to merge them"
+            self._degrade("budget" if budget else "deadline", f"the results themselves are the answer: {why}")
         self._journal.append(e.AnswerDelta(text=text.strip(), restart=True))
         return text.strip(), "unmerged"
 
@@ -194,11 +201,11 @@ class Execution:
         errand, transcript = Errand("synthesizer", self._urgencies.of_role("synthesizer")), Transcript()
         try:
             async with asyncio.timeout_at(self._deadline.ends_at if self._deadline else None):
-                finish = await self._caller.collect(errand, role, request, transcript, show=True)
+                finish = await self._shaping.collect(errand, role, request, transcript, show=True)
         except (TimeoutError, DeadlineError) as error:
-            if not transcript.text.strip():
+            if not transcript.text.strip() or request.schema is not None:
                 late = error if isinstance(error, DeadlineError) else None
-                raise late or DeadlineError(self._late("before the answer had begun")) from None
+                raise late or DeadlineError(self._late("before the answer was there")) from None
             self._degrade("deadline", "the answer is kept as far as it was written")
             return transcript.text, "cut"
         text = transcript.text
@@ -206,6 +213,8 @@ class Execution:
             raise CallError(f"{request.model}: the answer stopped with finish reason {finish!r}")
         if not text.strip():
             raise CallError(f"{request.model}: the answer has no text before its token limit; raise its max_tokens")
+        if finish in CUT and request.schema is not None:
+            raise ShapeError(f"{request.model}: the answer ends before it fits its schema: {CUT[finish]}", text=text)
         return text, "truncated" if finish in CUT else "complete"
 
     def _no_results(self, results: Mapping[str, Result]) -> StrettoError:

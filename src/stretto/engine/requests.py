@@ -17,7 +17,8 @@ from stretto.types import Definition, Head, Message, PlanState, Request, Result,
 def request_for(role: Role, prompt: str, sample: int = 0, head: Head | None = None) -> Request:
     """What a role's model is asked with this prompt; `head`: the inputs of the run."""
     system = (Message("system", role.system),) if role.system else ()
-    return Request(role.models[0], (*system, Message("user", prompt)), role.options, sample=sample, head=head)
+    messages = (*system, Message("user", prompt))
+    return Request(role.models[0], messages, role.options, role.schema, sample, head)
 
 
 def plan_request(definition: Definition, task: str, sample: int = 0, head: Head | None = None) -> Request:
@@ -34,6 +35,15 @@ def plan_request(definition: Definition, task: str, sample: int = 0, head: Head 
 def rest_of_plan(request: Request, planned: Sequence[Subtask]) -> Request:
     """What the orchestrator is asked when the reply to `request` was not whole and these subtasks came of it."""
     return replace(request, messages=(*request.messages, Message("user", rest_request(planned))))
+
+
+def repair_request(request: Request, reply: str, why: str) -> Request:
+    """What is asked once more when the reply to `request` does not fit its schema, and why it does not."""
+    asked = (
+        f"This reply does not fit the JSON schema it must fit.\n{why}\n"
+        "Write it once more, as one JSON object that fits the schema, and nothing else. Keep what was right."
+    )
+    return replace(request, messages=(*request.messages, Message("assistant", reply), Message("user", asked)))
 
 
 def role_of(definition: Definition, subtask: Subtask) -> Role:

@@ -26,7 +26,8 @@ class Recording(Struct, frozen=True):
     """A run and its records: how its calls ended in its last execution, and every reply and request of all of them.
 
     `degraded`: what its last execution gave up, each with its place in the log; `planned`: the place up to which that
-    was because of the plan, if it was not read whole.
+    was because of the plan, if it was not read whole. `known`: the fingerprints of the replies that the last execution
+    began with.
     """
 
     run: Run
@@ -35,6 +36,7 @@ class Recording(Struct, frozen=True):
     requests: dict[Slot, list[Request]]
     degraded: list[tuple[int, e.RunDegraded]]
     planned: int = 0
+    known: frozenset[str] = frozenset()
 
     @property
     def definition(self) -> Definition:
@@ -115,6 +117,7 @@ def recording_of(entries: Iterable[Entry]) -> Recording:
         requests,
         list(_given_up(before, last)),
         max(((event.seq or 0) + 1 for event in last if isinstance(event, e.PlanFinished)), default=0),
+        frozenset(_replies(told[:start])),
     )
 
 

@@ -12,6 +12,7 @@ from stretto.policies.account import Account
 from stretto.pool import Pool
 from stretto.replay.recording import Recording, staged
 from stretto.run_stream import RunStream
+from stretto.shapes import Shape
 from stretto.store.journal import Journal
 from stretto.types import Definition, Limits
 
@@ -19,14 +20,26 @@ from stretto.types import Definition, Limits
 class ReplayStream(RunStream):
     """A recorded run once more: the same events under the same id; nothing is asked and nothing is stored.
 
-    With a `definition` that workflow runs over the records, else the recorded one. `timed`: in the time that was
-    recorded. After a call that is not recorded the iterator raises `MissingRecord`.
+    With a `definition` that workflow runs over the records, else the recorded one; `shape`: that of the answer, if a
+    Python type stands behind its schema. `timed`: in the time that was recorded. After a call that is not recorded the
+    iterator raises `MissingRecord`.
     """
 
-    def __init__(self, recording: Recording, definition: Definition | None = None, *, timed: bool = False) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        definition: Definition | None = None,
+        *,
+        timed: bool = False,
+        shape: Shape | None = None,
+    ) -> None:
         definition = staged(definition or recording.definition)
-        run = recording.run
-        setting = Setting(definition, run.workflow, run.simulated, [], lambda: Pool({}, definition.limits), None)
+        run, role = recording.run, definition.synthesizer
+        schema = role.schema if role else None
+        if shape is None or shape.schema != schema:
+            shape = None if schema is None else Shape(schema)
+        pool = lambda: Pool({}, definition.limits)  # noqa: E731 - its loop is the one the stream is entered in
+        setting = Setting(definition, run.workflow, run.simulated, [], pool, None, shape=shape)
         super().__init__(setting, run.id, None)
         self._definition = definition
         self._recording = recording
@@ -61,7 +74,8 @@ class ReplayStream(RunStream):
         records = Records(run.id, recording.calls, recording.replies, recording.requests)
         model = Replay(records, self._order, began)
         account = Account(Limits())
-        execution = Execution(self._definition, journal, lambda _: model, account, (), recording.given)
+        known, given, shape = recording.known, recording.given, self._setting.shape
+        execution = Execution(self._definition, journal, lambda _: model, account, known, given, shape)
         await self._execute(execution, journal)
 
     def _take(self, event: AnyEvent) -> None:

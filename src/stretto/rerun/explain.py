@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from stretto.engine.requests import answer_request, direct_request, plan_request, role_of, worker_request
 from stretto.engine.results import lacking, result_of
+from stretto.engine.shaping import counting
 from stretto.head import head_of
 from stretto.plan.book import PlanBook
 from stretto.rerun.beginning import given_results
@@ -117,7 +118,7 @@ class _Explaining:
                 return self._without_call(subtask, lacking(name, need.id, result))
         task, sample = self._origin.task, self._sample(name)
         request = worker_request(self._definition, task, subtask, needed, sample, self._head)
-        line, reply = self._line(name, subtask.type, request), self._known(request)
+        line, reply = self._line(name, subtask.type, request), counting(request, self._known)
         return line, result_of(name, reply.finish, reply.text) if reply else None
 
     def _answer(self, subtasks: tuple[Subtask, ...], certain: Mapping[str, Result]) -> Forecast:
@@ -212,7 +213,7 @@ def difference(before: Request, now: Request) -> str:
     for role, what in (("system", "system prompt"), ("user", "prompt"), ("assistant", "prompt")):
         old_text, new_text = ([m.content for m in each.messages if m.role == role] for each in (before, now))
         changes += [f"{what} changed"] if old_text != new_text else []
-    changes += ["schema of the plan changed"] if before.schema != now.schema else []
+    changes += ["schema changed"] if before.schema != now.schema else []
     changes += [f"sample {before.sample} -> {now.sample}"] if before.sample != now.sample else []
     return ", ".join(dict.fromkeys(changes))
 

@@ -1,12 +1,10 @@
 """The form a plan must have, as the request says."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from msgspec import Struct
 
-from stretto.models.simulator.reading import text_of
+from stretto.models.simulator.reading import resolve, text_of
 from stretto.types import Request
 
 _AT_MOST = re.compile(r"\b(?:at most|never more than|no more than|up to|maximum of)\s+(\d+)", re.IGNORECASE)
@@ -32,10 +30,10 @@ def plan_form(request: Request) -> PlanForm:
         every = frozenset({"id", "type", "description", "needs"})
         return PlanForm(_types_in(text), _at_most(text), every, frozenset(), analysis=True)
     root = request.schema
-    tasks = _resolve(root, root["properties"]["tasks"])
-    item = _resolve(root, tasks.get("items", {}))
+    tasks = resolve(root, root["properties"]["tasks"])
+    item = resolve(root, tasks.get("items", {}))
     properties = item.get("properties", {})
-    type_ = _resolve(root, properties.get("type", {}))
+    type_ = resolve(root, properties.get("type", {}))
     types = type_.get("enum") or ([type_["const"]] if "const" in type_ else [])
     return PlanForm(
         tuple(str(name) for name in types) or _types_in(text),
@@ -44,19 +42,6 @@ def plan_form(request: Request) -> PlanForm:
         frozenset(item.get("required", ())),
         analysis="analysis" in root["properties"],
     )
-
-
-def _resolve(root: Mapping[str, Any], part: Any) -> Mapping[str, Any]:
-    """A part of a schema with its `$ref` followed (`#/$defs/Task`, as pydantic writes it); empty for what is none."""
-    if not isinstance(part, Mapping):
-        return {}
-    reference = part.get("$ref")
-    if not isinstance(reference, str) or not reference.startswith("#/"):
-        return part
-    found: Any = root
-    for name in reference[2:].split("/"):
-        found = found.get(name, {}) if isinstance(found, Mapping) else {}
-    return found if isinstance(found, Mapping) else {}
 
 
 def _types_in(text: str) -> tuple[str, ...]:

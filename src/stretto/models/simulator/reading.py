@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -69,7 +71,7 @@ def characters_of(request: Request) -> int:
 
 def role_of(request: Request) -> RoleName:
     """Who is meant to answer this request."""
-    if request.schema is not None and "tasks" in request.schema.get("properties", {}):
+    if request.schema is not None and _is_of_a_plan(request.schema):
         return "orchestrator"
     text = text_of(request)
     if _RESULT.search(text) or _MISSING.search(text):
@@ -77,6 +79,28 @@ def role_of(request: Request) -> RoleName:
     if request.schema is None and _asks_for_plan(request, text):
         return "orchestrator"
     return "worker"
+
+
+def _is_of_a_plan(schema: Mapping[str, Any]) -> bool:
+    """Whether a schema has a list of tasks that are described; an answer may have one of another kind."""
+    properties = schema.get("properties", {})
+    if not isinstance(properties, Mapping) or "tasks" not in properties:
+        return False
+    task = resolve(schema, resolve(schema, properties["tasks"]).get("items", {}))
+    return not task or "description" in task.get("properties", {})
+
+
+def resolve(root: Mapping[str, Any], part: Any) -> Mapping[str, Any]:
+    """A part of a schema with its `$ref` followed (`#/$defs/Task`, as pydantic writes it); empty for what is none."""
+    if not isinstance(part, Mapping):
+        return {}
+    reference = part.get("$ref")
+    if not isinstance(reference, str) or not reference.startswith("#/"):
+        return part
+    found: Any = root
+    for name in reference[2:].split("/"):
+        found = found.get(name, {}) if isinstance(found, Mapping) else {}
+    return found if isinstance(found, Mapping) else {}
 
 
 def _asks_for_plan(request: Request, text: str) -> bool:

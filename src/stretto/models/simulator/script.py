@@ -20,6 +20,7 @@ from stretto.models.simulator.reading import (
     text_of,
 )
 from stretto.models.simulator.settings import Simulator
+from stretto.models.simulator.shaped import is_shape_repair, schema_in, shaped
 from stretto.models.simulator.tokens import estimate, pieces
 from stretto.types import Request, RoleName, Usage
 
@@ -87,8 +88,9 @@ def write_script(
 ) -> Script:
     """Decide everything about the nth reply (from 0) to a request; `goes_on`: whether a fault that lasts still does."""
     role = role_of(request)
-    # A request for the rest of a plan is a further asking of that plan: what is to fail once has failed already.
-    asked = nth + 1 if role == "orchestrator" and is_repair(request) else nth
+    # Asking for the rest of a plan, or for a reply that fits, is asking again: what is to fail once has failed already.
+    again = is_repair(request) if role == "orchestrator" else is_shape_repair(request)
+    asked = nth + 1 if again else nth
     prompt = text_of(request)
     fault = pick_fault(
         simulator.faults, role, prompt, seed=simulator.seed, fingerprint=fingerprint, nth=asked, goes_on=goes_on
@@ -134,7 +136,13 @@ def _text(simulator: Simulator, role: RoleName, request: Request, fingerprint: s
     if role == "orchestrator":
         return _plan_text(simulator, request, kind)
     text = _prose(simulator, role, request, fingerprint)
-    return msgspec.json.encode({"result": text}).decode() if kind == "schema" else text
+    if kind == "schema":
+        return msgspec.json.encode({"result": text}).decode()
+    schema = schema_in(request)
+    if schema is None:
+        return text
+    chance = dice(simulator.seed, fingerprint, request.sample, "shape")
+    return msgspec.json.format(msgspec.json.encode(shaped(schema, text, chance))).decode()
 
 
 def _prose(simulator: Simulator, role: RoleName, request: Request, fingerprint: str) -> str:

@@ -1,0 +1,111 @@
+"""Replies that must fit a schema: read, and asked once more if they do not."""
+
+from collections.abc import Callable, Container
+
+from msgspec.structs import replace
+
+from stretto import events as e
+from stretto.calls import KEPT, Restarted, Text, Transcript, fingerprint
+from stretto.engine.caller import Caller, Errand
+from stretto.engine.requests import repair_request
+from stretto.engine.results import CUT
+from stretto.errors import ShapeError
+from stretto.shapes import Misfit, Shape, fitted
+from stretto.store.journal import Journal
+from stretto.types import Reply, Request, Role
+
+
+class Shaping:
+    """Collects replies through `caller`; one that does not fit the schema of its request is asked for once more.
+
+    `shape` is that of the answer, if a Python type stands behind its schema. `replies`: the fingerprints of those the
+    run has already; a repair that an earlier execution got and that did not fit either is not taken again.
+    """
+
+    def __init__(self, caller: Caller, journal: Journal, replies: Container[str], shape: Shape | None) -> None:
+        self._caller = caller
+        self._journal = journal
+        self._replies = replies
+        self._shape = shape
+
+    async def collect(
+        self, errand: Errand, role: Role, request: Request, transcript: Transcript, *, show: bool = False
+    ) -> str:
+        """The finish reason of a reply whose text, in the transcript, fits; of one that was cut short it need not.
+
+        Raises `ShapeError` if the repair does not fit either.
+        """
+        finish = await self._caller.collect(errand, role, request, transcript, show=show)
+        shape = self._shape_of(errand, request)
+        if shape is None or finish not in KEPT or not transcript.text.strip():
+            return finish
+        why = self._fit(shape, transcript, show=show)
+        if why is None:
+            return "stop"
+        if finish in CUT:  # to ask the same again would meet the same limit
+            return finish
+        repair = repair_request(request, transcript.text, why)
+        while True:
+            known = fingerprint(repair) in self._replies
+            self._forget(transcript, show=show)
+            finish = await self._caller.collect(errand, role, repair, transcript, show=show)
+            if finish not in KEPT:
+                return finish
+            still = self._fit(shape, transcript, show=show)
+            if still is None:
+                return "stop"
+            if finish in CUT:
+                return finish
+            if not known:
+                raise ShapeError(_told(request, why, still), text=transcript.text)
+            repair = replace(repair, sample=repair.sample + 1)
+
+    def _shape_of(self, errand: Errand, request: Request) -> Shape | None:
+        if request.schema is None:
+            return None
+        shape = self._shape if errand.role == "synthesizer" else None
+        return shape if shape is not None and shape.schema == request.schema else Shape(request.schema)
+
+    def _fit(self, shape: Shape, transcript: Transcript, *, show: bool) -> str | None:
+        """Why a reply does not fit; if it does, its JSON alone is left of it."""
+        try:
+            text = fitted(transcript.text, shape).text
+        except Misfit as misfit:
+            return str(misfit)
+        if text != transcript.text:
+            self._forget(transcript, show=show)
+            transcript.take(Text(text))
+            if show:
+                self._journal.append(e.AnswerDelta(text=text))
+        return None
+
+    def _forget(self, transcript: Transcript, *, show: bool) -> None:
+        transcript.take(Restarted())
+        if show:
+            self._journal.append(e.AnswerDelta(text="", restart=True))
+
+
+def counting(request: Request, known: Callable[[Request], Reply | None]) -> Reply | None:
+    """Of what is recorded for a request and its repairs, the reply that counts; None if that is still to be asked."""
+    reply = known(request)
+    if request.schema is None or reply is None or reply.finish not in KEPT:
+        return reply
+    repair = None
+    while reply is not None:
+        try:
+            return replace(reply, text=fitted(reply.text, Shape(request.schema)).text, finish="stop")
+        except Misfit as misfit:
+            if reply.finish in CUT:
+                return reply
+            repair = (
+                replace(repair, sample=repair.sample + 1)
+                if repair
+                else repair_request(request, reply.text, str(misfit))
+            )
+        reply = known(repair)
+    return None
+
+
+def _told(request: Request, why: str, still: str) -> str:
+    first = "" if why == still else f" (at first: {why})"
+    return f"{request.model}: the reply does not fit its schema, and neither does the repair: {still}{first}"
