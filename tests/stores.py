@@ -93,3 +93,19 @@ def fill_format_1(path: Path, runs: list[list[Row]]) -> None:
         db.execute("PRAGMA user_version = 1")
         db.execute("COMMIT")
     path.chmod(0o600)
+
+
+DAYS = [f"2026-01-{n + 1:02d}T12:00:00.000Z" for n in range(12)]
+
+
+def twelve(folder: Path) -> Path:
+    """A store of twelve runs, one a day, of which the fourth never ended."""
+    chance, made = random.Random(5), folder / "s.db"
+    fill(made, [rows(f"01K{n:04d}", chance, at=at, end="" if n == 3 else "finished") for n, at in enumerate(DAYS)])
+    return made
+
+
+def change(path: Path, sql: str, *values: object) -> None:
+    """Change one row, past everything that watches over it."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        assert db.execute(sql, values).rowcount == 1

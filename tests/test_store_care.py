@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stores import fill, rows
+from stores import change, fill, rows, twelve
 from stretto.errors import StoreError, TaskError
 from stretto.store.checkup import facts, findings
 from stretto.store.copying import copy
@@ -21,21 +21,10 @@ from stretto.store.sqlite import Store
 from terminal import Terminal
 from test_store import as_nobody
 
-DAYS = [f"2026-01-{n + 1:02d}T12:00:00.000Z" for n in range(12)]
-
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Twelve runs, one a day."""
-    chance = random.Random(5)
-    made = tmp_path / "s.db"
-    fill(made, [rows(f"01K{n:04d}", chance, at=at, end="" if n == 3 else "finished") for n, at in enumerate(DAYS)])
-    return made
-
-
-def change(path: Path, sql: str, *values: object) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        assert db.execute(sql, values).rowcount == 1
+    return twelve(tmp_path)
 
 
 # -- backup
@@ -103,7 +92,7 @@ def test_a_copy_is_made_while_others_write(path: Path, tmp_path: Path) -> None:
 import random, sys
 sys.path[:0] = [sys.argv[2]]
 from pathlib import Path
-from stores import fill, rows
+from stores import change, fill, rows, twelve
 chance = random.Random(1)
 print(flush=True)
 for n in range(10**6):

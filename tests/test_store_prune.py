@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stores import fill, rows
+from stores import DAYS, change, fill, rows, twelve
 from stretto.errors import StoreError
 from stretto.store import lock
 from stretto.store.checkup import findings
@@ -20,21 +20,10 @@ from stretto.store.pruning import Pruned, compact, condemned, prune, size_of
 from stretto.store.sqlite import Store
 from terminal import Terminal
 
-DAYS = [f"2026-01-{n + 1:02d}T12:00:00.000Z" for n in range(12)]
-
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Twelve runs, one a day."""
-    chance = random.Random(5)
-    made = tmp_path / "s.db"
-    fill(made, [rows(f"01K{n:04d}", chance, at=at, end="" if n == 3 else "finished") for n, at in enumerate(DAYS)])
-    return made
-
-
-def change(path: Path, sql: str, *values: object) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        assert db.execute(sql, values).rowcount == 1
+    return twelve(tmp_path)
 
 
 def numbers(runs: list[str]) -> list[int]:

@@ -61,6 +61,11 @@ class New(Struct, frozen=True):
     fresh: bool = False
     inputs: tuple[Input, ...] = ()
 
+    @property
+    def basis(self) -> Basis:
+        """What the run begins with beside its task."""
+        return Basis(plan=self.plan, fresh=(EVERYTHING,) if self.fresh else (), inputs=self.inputs)
+
 
 class Opening(Struct, frozen=True):
     """What a run begins or goes on with: its log so far, its next event, replies, and results it takes over."""
@@ -73,42 +78,35 @@ class Opening(Struct, frozen=True):
 
 async def open_run(setting: Setting, run: str, begin: New | Rerun | None, stack: AsyncExitStack) -> Opening:
     """Open a new run, a rerun of another, or (None) one that is in the store already; `stack` holds it open."""
-    store = Store(setting.store, GLANCE, _log.warning) if setting.store else None
     memory = setting.definition.memory
+    if setting.store is None:
+        basis = begin.basis if isinstance(begin, New) else Basis()
+        return Opening([], _event(setting, begin, basis, None), Replies(shared=memory.reuse != "off"), {})
+    store = Store(setting.store, GLANCE, _log.warning)
+    if begin is None:
+        await patiently(lambda: store.check(run))
+    await patiently(lambda: stack.enter_context(store.carrying(run)))
     history: list[AnyEvent] = []
     own: dict[str, list[Reply]] = {}
-    if store:
-        if begin is None:
-            await patiently(lambda: store.check(run))
-        await patiently(lambda: stack.enter_context(store.carrying(run)))
-        if begin is None:
-            history = await patiently(lambda: store.events(run))
-            _kept(fold(history))
-            own = await patiently(lambda: store.replies(run))
-    basis = _basis(history, begin)
+    before: Run | None = None
+    if begin is None:
+        history = await patiently(lambda: store.events(run))
+        before = _kept(fold(history))
+        own = await patiently(lambda: store.replies(run))
+    basis = before.basis if before else begin.basis if isinstance(begin, New) else Basis()
     origin: Run | None = None
     recorded: dict[str, list[Reply]] = {}
-    if store and (name := begin.origin if isinstance(begin, Rerun) else basis.origin):
+    if name := begin.origin if isinstance(begin, Rerun) else basis.origin:
         origin = await _origin(store, name, lost=begin is None)
         recorded = await patiently(lambda: store.replies(name)) if origin else {}
     if isinstance(begin, Rerun) and origin:
         basis = basis_of(begin, origin, recorded, setting.definition)
     recall = None
-    if store and memory.reuse == "store" and EVERYTHING not in basis.fresh:
+    if memory.reuse == "store" and EVERYTHING not in basis.fresh:
         recall = await patiently(lambda: stack.enter_context(Recall(store.path, GLANCE)))
-    return Opening(
-        history,
-        RunResumed(workflow=setting.record)
-        if begin is None
-        else RunStarted(
-            task=begin.task if isinstance(begin, New) else origin.task if origin else "",
-            workflow=setting.record,
-            simulated=setting.simulated,
-            basis=basis,
-        ),
-        Replies(own, _earlier(memory, basis, recorded, recall), shared=memory.reuse != "off"),
-        given_results(basis, origin) if origin else given_before(basis, fold(history)) if history else {},
-    )
+    given = given_results(basis, origin) if origin else given_before(basis, before) if before else {}
+    replies = Replies(own, _earlier(memory, basis, recorded, recall), shared=memory.reuse != "off")
+    return Opening(history, _event(setting, begin, basis, origin), replies, given)
 
 
 def forecast(rerun: Rerun, definition: Definition, path: Path, prices: Mapping[str, Price | None]) -> list[Forecast]:
@@ -127,11 +125,12 @@ def forecast(rerun: Rerun, definition: Definition, path: Path, prices: Mapping[s
         return explain(definition, basis, origin, store.records(rerun.origin), known, prices)
 
 
-def _basis(history: list[AnyEvent], begin: New | Rerun | None) -> Basis:
-    """What a run begins with, as far as it is known without another run."""
-    if isinstance(begin, New):
-        return Basis(plan=begin.plan, fresh=(EVERYTHING,) if begin.fresh else (), inputs=begin.inputs)
-    return fold(history[:1]).basis if history else Basis()
+def _event(setting: Setting, begin: New | Rerun | None, basis: Basis, origin: Run | None) -> RunStarted | RunResumed:
+    """What the log says next."""
+    if begin is None:
+        return RunResumed(workflow=setting.record)
+    task = begin.task if isinstance(begin, New) else origin.task if origin else ""
+    return RunStarted(task=task, workflow=setting.record, simulated=setting.simulated, basis=basis)
 
 
 def _kept(run: Run) -> Run:

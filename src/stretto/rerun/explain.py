@@ -73,7 +73,6 @@ class _Explaining:
         self._known = known
         self._prices = prices
         self._given = given_results(basis, origin)
-        self._before = {subtask.id: subtask for subtask in origin.plan.subtasks}
         # Of several calls for one subtask (asked again after a resume) the last one counts.
         self._calls = {call.subtask or call.role: call for call in origin.calls if call.finished}
         self._requests = {
