@@ -167,7 +167,7 @@ def carry(
 def all_models(definition: Definition) -> list[str]:
     """Every model of a definition, as written."""
     roles = [definition.orchestrator, *definition.workers.values(), definition.synthesizer]
-    return [model for role in roles if role for model in role.models]
+    return [model for role in roles if role for model in role.candidates]
 
 
 def limited(model: Model, limits: Limits) -> Model:

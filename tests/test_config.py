@@ -52,7 +52,7 @@ def models(workflow: Workflow) -> dict[str, str]:
     named = {"orchestrator": definition.orchestrator, **definition.workers}
     if definition.synthesizer:
         named["synthesizer"] = definition.synthesizer
-    return {name: " or ".join(role.models) for name, role in named.items()}
+    return {name: " or ".join(role.candidates) for name, role in named.items()}
 
 
 # -- layers

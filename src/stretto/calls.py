@@ -94,7 +94,7 @@ class Call(Struct, frozen=True):
     Only `request` is part of the fingerprint. `described`: the prompt itself says what form the reply must have, so it
     need not be told again where the provider takes no schema. `value`: what it is worth, if the plan says so.
     `shorten`: rather a shorter reply than none, if the budget does not allow for the whole. `duplicate`: the same call
-    is under way already, and this one races it.
+    is under way already, and this one races it. `part`: what of its subtask it is, if not the work itself.
     """
 
     id: str
@@ -109,6 +109,7 @@ class Call(Struct, frozen=True):
     value: float | None = None
     shorten: bool = False
     duplicate: bool = False
+    part: str = ""
 
 
 class Sent(Struct, frozen=True):

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from stretto.text import clean
-from stretto.types import Basis, Coverage, Outcome, PlanState, RoleName, Usage
+from stretto.types import Basis, Citation, Coverage, Outcome, PlanState, RoleName, Usage, Verdict
 
 
 def _kind(name: str) -> str:
@@ -80,18 +80,21 @@ class SubtaskStarted(Event, frozen=True, kw_only=True):
 
 
 class SubtaskFinished(Event, frozen=True, kw_only=True):
-    """A subtask's outcome, with its text, or why there is none."""
+    """A subtask's outcome, with its text, or why there is none; `verdict` and `remark` are those of its check."""
 
     subtask: str
     outcome: Outcome
     text: str = ""
     error: str | None = None
+    verdict: Verdict | None = None
+    remark: str = ""
 
 
 class CallStarted(Event, frozen=True, kw_only=True):
     """A request left for the model; `reserved`, `reserved_cost` is what the call may take, if the run has a budget.
 
     Told again of the same call if a further request for it (asked again, in duplicate, at a fallback) makes that more.
+    `part`: what of its subtask it is, if not the work itself (`check`, `merge`, …).
     """
 
     call: str
@@ -99,6 +102,7 @@ class CallStarted(Event, frozen=True, kw_only=True):
     subtask: str | None
     fingerprint: str
     model: str
+    part: str = ""
     reserved: Usage | None = None
     reserved_cost: Decimal | None = None
 
@@ -117,6 +121,7 @@ class CallFinished(Event, frozen=True, kw_only=True):
     subtask: str | None
     fingerprint: str
     model: str
+    part: str = ""
     answered_by: str | None = None
     finish: str | None = None
     usage: Usage | None = None
@@ -146,6 +151,7 @@ class CallRetried(Event, frozen=True, kw_only=True):
     role: RoleName = "worker"
     subtask: str | None = None
     model: str = ""
+    part: str = ""
 
 
 class RunDegraded(Event, frozen=True, kw_only=True):
@@ -168,6 +174,7 @@ class RunFinished(Event, frozen=True, kw_only=True):
     """The answer is there. `usage` and `cost` are what the run paid over all its executions, `saved` what it reused.
 
     `cost` is in US dollars, estimated where a provider did not say what it counted, and None where a price is unknown.
+    `citations`: what its passages rest on; `remarks`: what had to be removed from it.
     """
 
     answer: str
@@ -175,6 +182,8 @@ class RunFinished(Event, frozen=True, kw_only=True):
     coverage: Coverage
     cost: Decimal | None = None
     saved: Usage = Usage()
+    citations: tuple[Citation, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class RunFailed(Event, frozen=True, kw_only=True):

@@ -91,9 +91,9 @@ def _check_schema(kind: RoleName, role: Role, place: str) -> None:
 
 
 def _check_models(role: Role, place: str, providers: Mapping[str, AnyProvider]) -> None:
-    if not role.models:
+    if not role.candidates:
         raise ConfigError(f"{place}: no model at all; name one as provider:model")
-    for model in role.models:
+    for model in role.candidates:
         provider, _ = split_model(model, place)
         if provider not in providers:
             names = ", ".join(sorted(providers))

@@ -164,7 +164,7 @@ async def open_account(definition: Definition, journal: Journal, pool: Pool) -> 
     if account.limited and (role := definition.synthesizer):
         prompt = prompts.fill(prompts.template("synthesizer", role.prompt), {"task": journal.run.task})
         asked = tokens_asked(request_for(role, prompt, head=head_of(journal.run.basis.inputs)))
-        account.set_aside(asked, most_output(role.options), await pool.prices.of(role.models[0]))
+        account.set_aside(asked, most_output(role.options), await pool.prices.of(role.candidates[0]))
     return account
 
 

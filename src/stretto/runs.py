@@ -13,7 +13,9 @@ from stretto.types import (
     OUTCOMES,
     AnswerState,
     Basis,
+    Citation,
     Coverage,
+    Doubtful,
     Missing,
     Outcome,
     Plan,
@@ -49,7 +51,8 @@ class Run(Struct, frozen=True, kw_only=True):
     `results` maps subtask ids to results, in the plan's order. `usage` and `cost` are what the run paid over all its
     executions, `saved` is the usage of reused calls. `cost` is None where a price is unknown. `unreadable` is a run, in
     a list of runs, whose log is damaged; `error` says how. `parsed` is the answer as the object it had to be
-    (`Workflow(answer=…)`), of its Python type where the workflow has that.
+    (`Workflow(answer=…)`), of its Python type where the workflow has that. `citations` are what the answer's passages
+    rest on, `remarks` what had to be removed from it.
     """
 
     id: str
@@ -62,6 +65,8 @@ class Run(Struct, frozen=True, kw_only=True):
     results: dict[str, Result] = field(default_factory=dict)
     answer: str | None = None
     coverage: Coverage = Coverage()
+    citations: tuple[Citation, ...] = ()
+    remarks: tuple[str, ...] = ()
     usage: Usage = Usage()
     saved: Usage = Usage()
     cost: Decimal | None = None
@@ -88,7 +93,7 @@ def coverage_of(
 ) -> Coverage:
     """What an answer written from these results rests on."""
     counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
-    missing = []
+    missing, doubtful = [], []
     for subtask in subtasks:
         result = results.get(subtask.id)
         if result is None:
@@ -96,7 +101,9 @@ def coverage_of(
         counts[result.outcome] += 1
         if result.outcome != "done":
             missing.append(Missing(subtask.id, subtask.type, result.outcome, result.error or result.outcome))
-    return Coverage(counts, tuple(missing), plan, answer, degraded)
+        elif result.verdict in {"fails", "unchecked"}:
+            doubtful.append(Doubtful(subtask.id, subtask.type, result.verdict, result.remark))
+    return Coverage(counts, tuple(missing), plan, answer, degraded, tuple(doubtful))
 
 
 class Fold:
@@ -129,6 +136,7 @@ class Fold:
                 self._degraded.clear()
                 self._abandon()
                 self._set(status="running", workflow=event.workflow, error=None, error_type=None, answer=None)
+                self._set(citations=(), remarks=())
             case e.SubtaskPlanned():
                 self._subtasks[event.subtask] = Subtask(
                     event.subtask, event.type, event.description, event.needs, event.value
@@ -138,7 +146,9 @@ class Fold:
             case e.SubtaskStarted():
                 self._results.pop(event.subtask, None)
             case e.SubtaskFinished():
-                self._results[event.subtask] = Result(event.subtask, event.outcome, event.text, event.error)
+                self._results[event.subtask] = Result(
+                    event.subtask, event.outcome, event.text, event.error, event.verdict, event.remark
+                )
             case e.CallStarted():
                 self._started(event)
             case e.CallRetried():
@@ -147,6 +157,7 @@ class Fold:
                 self._finished(event)
             case e.RunFinished():
                 self._set(status="finished", answer=event.answer, coverage=event.coverage)
+                self._set(citations=event.citations, remarks=event.remarks)
             case e.RunFailed():
                 self._set(status="failed", error=event.error, error_type=event.error_type)
             case e.RunInterrupted():

@@ -10,6 +10,8 @@ RoleName = Literal["orchestrator", "worker", "synthesizer"]
 Outcome = Literal["done", "truncated", "cut", "failed", "skipped"]
 AnswerState = Literal["complete", "truncated", "cut", "unmerged"]
 PlanState = Literal["complete", "incomplete", "bounded"]
+Verdict = Literal["holds", "fails", "unchecked"]
+Merge = Literal["synthesize", "vote", "best"]
 
 _MILLION = Decimal(1_000_000)
 OUTCOMES: tuple[Outcome, ...] = ("done", "truncated", "cut", "failed", "skipped")
@@ -77,18 +79,27 @@ class Role(Struct, frozen=True):
     into the request as they are (`temperature`, `max_tokens`, …). `about` tells the orchestrator in one line what a
     worker is good for. `stream` streams a worker's call too, for gateways that cut silent connections. `schema` is the
     JSON schema (of an object) that a worker's result, or the answer, must fit; `schema_of` makes one of a Python type.
+
+    Of a worker: `models` are asked side by side, each `samples` times, and `merge` says how their replies become one
+    result: `synthesize`, `model` (or the first of `models`) writes it from all of them; `vote`, the one most of them
+    gave; `best`, the one `model` prefers. `check` is who reads its results against what was asked: a role, whose
+    `about` is what to look at, or that alone; a checker without a model is the worker's own.
     """
 
-    model: str | Sequence[str]
+    model: str | Sequence[str] = ""
     prompt: str | None = None
     system: str | None = None
     options: dict[str, Any] = {}
     about: str = ""
     stream: bool = False
     schema: dict[str, Any] | None = None
+    models: tuple[str, ...] = ()
+    samples: int = 1
+    merge: Merge = "synthesize"
+    check: "Role | str | None" = None
 
     @property
-    def models(self) -> tuple[str, ...]:
+    def candidates(self) -> tuple[str, ...]:
         """The model and its fallbacks."""
         return (self.model,) if isinstance(self.model, str) else tuple(self.model)
 
@@ -158,13 +169,16 @@ class Result(Struct, frozen=True):
     """What a worker returned, or why it did not.
 
     `text` is complete only if the outcome is `done`; a `truncated` result keeps what arrived. `error` says why for
-    every other outcome.
+    every other outcome. `verdict` is what its check came to, if it has one: it holds, it fails, or nobody could say;
+    `remark` is what the check, or the merging of several replies, says of it.
     """
 
     subtask: str
     outcome: Outcome
     text: str = ""
     error: str | None = None
+    verdict: Verdict | None = None
+    remark: str = ""
 
 
 class Missing(Struct, frozen=True):
@@ -176,13 +190,22 @@ class Missing(Struct, frozen=True):
     reason: str
 
 
+class Doubtful(Struct, frozen=True):
+    """A result that the answer rests on though its check does not hold, or could not be made (`unchecked`)."""
+
+    subtask: str
+    type: str
+    verdict: Verdict
+    remark: str
+
+
 class Coverage(Struct, frozen=True):
-    """How much of the plan the answer rests on: counts by outcome, and what is missing.
+    """How much of the plan the answer rests on: counts by outcome, what is missing, and what is doubtful.
 
     `plan` is `incomplete` if the plan itself could not be had whole, `bounded` if it was longer than `max_subtasks`.
     `answer` is `truncated` if the answer met its token limit, `cut` if the deadline came while it was written, and
     `unmerged` if nothing was left to merge the results with: then they are the answer. `degraded` says by which policy
-    the run gave up what.
+    the run gave up what. `condensed` are the subtasks whose results were too long to be read whole.
     """
 
     counts: dict[Outcome, int] = {}
@@ -190,11 +213,31 @@ class Coverage(Struct, frozen=True):
     plan: PlanState = "complete"
     answer: AnswerState = "complete"
     degraded: tuple[str, ...] = ()
+    doubtful: tuple[Doubtful, ...] = ()
+    condensed: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
-        """Nothing at all is missing."""
-        return not self.missing and self.plan == "complete" and self.answer == "complete"
+        """Nothing at all is missing, and every check that was to be made holds."""
+        whole = self.plan == "complete" and self.answer == "complete"
+        return whole and not self.missing and not self.doubtful
+
+
+class Citation(Struct, frozen=True):
+    """A passage of the answer, and what it rests on: a subtask, or an input of the task.
+
+    `start`, `end`: the passage in the answer, in characters. `source`: the subtask's id, or the input's (`i1`, `i2`, …,
+    in their order). Of an input: its `name`, the `lines` (first and last, from 1) and the `quote` that stands there.
+    `verified`: the quote was found in the input; False if it was not, None where there is nothing to be found.
+    """
+
+    start: int
+    end: int
+    source: str
+    name: str = ""
+    lines: tuple[int, int] | None = None
+    quote: str = ""
+    verified: bool | None = None
 
 
 class Reply(Struct, frozen=True):

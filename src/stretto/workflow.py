@@ -164,7 +164,7 @@ class Workflow:
     @property
     def models(self) -> list[str]:
         """Every model this workflow may ask, as written, each once."""
-        return list(dict.fromkeys(model for _, _, role in roles(self.definition) for model in role.models))
+        return list(dict.fromkeys(model for _, _, role in roles(self.definition) for model in role.candidates))
 
     @property
     def pool(self) -> Pool:

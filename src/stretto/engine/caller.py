@@ -19,12 +19,16 @@ from stretto.types import Request, Role, RoleName
 
 
 class Errand(Struct, frozen=True):
-    """What a call is made for: its role, and whose subtask it does, with the value the plan gives that."""
+    """What a call is made for: its role, and whose subtask it does, with the value the plan gives that.
+
+    `part`: what of the subtask it is, if not the work itself.
+    """
 
     role: RoleName
     urgency: Urgency
     subtask: str | None = None
     value: float | None = None
+    part: str = ""
 
 
 class Caller:
@@ -101,4 +105,5 @@ class Caller:
             urgency=errand.urgency,
             described=errand.role == "orchestrator" and prompts.describes_plan(role.prompt or ""),
             value=errand.value,
+            part=errand.part,
         )

@@ -91,7 +91,8 @@ class Ledger:
 
     def _whose(self) -> dict[str, Any]:
         call = self._call
-        return {"call": call.id, "role": call.role, "subtask": call.subtask, "model": call.request.model}
+        whose = {"call": call.id, "role": call.role, "subtask": call.subtask, "model": call.request.model}
+        return {**whose, "part": call.part}
 
 
 def _is_more(sent: Sent, told: Sent) -> bool:

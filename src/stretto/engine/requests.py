@@ -18,7 +18,7 @@ def request_for(role: Role, prompt: str, sample: int = 0, head: Head | None = No
     """What a role's model is asked with this prompt; `head`: the inputs of the run."""
     system = (Message("system", role.system),) if role.system else ()
     messages = (*system, Message("user", prompt))
-    return Request(role.models[0], messages, role.options, role.schema, sample, head)
+    return Request(role.candidates[0], messages, role.options, role.schema, sample, head)
 
 
 def plan_request(definition: Definition, task: str, sample: int = 0, head: Head | None = None) -> Request:

@@ -58,7 +58,7 @@ def function_role(worker: Function, place: str) -> tuple[str, Role]:
 
 def is_function(role: Role) -> bool:
     """Whether a function does this role's work."""
-    return role.models[0].startswith(f"{PROVIDER}:")
+    return role.candidates[0].startswith(f"{PROVIDER}:")
 
 
 def work(subtask: Subtask, needed: Sequence[tuple[Subtask, Result]]) -> str:

@@ -59,7 +59,7 @@ class Composition:
 
     def model(self, role: Role) -> Model:
         """The model of a role, with its fallbacks."""
-        names = role.models
+        names = role.candidates
         if names not in self._composed:
             first, last = self._opened(names[0]), names[-1]
             if first.plain:

@@ -110,7 +110,9 @@ class _Explaining:
         if refusal := book.refusal(subtask):
             return self._without_call(subtask, Result(name, "failed", error=refusal))
         if changed := [need for need in subtask.needs if need not in certain]:
-            return self._new(name, subtask.type, role_of(self._definition, subtask).models[0], _again(changed)), None
+            return self._new(
+                name, subtask.type, role_of(self._definition, subtask).candidates[0], _again(changed)
+            ), None
         needed = [(book[need], certain[need]) for need in subtask.needs]
         for need, result in needed:
             if result.outcome != "done":
@@ -127,7 +129,7 @@ class _Explaining:
         if role is None:
             return Forecast("synthesizer", "", "kept", "there is none: the results are the answer")
         if changed := [subtask.id for subtask in subtasks if subtask.id not in certain]:
-            return self._new("synthesizer", "", role.models[0], _again(changed))
+            return self._new("synthesizer", "", role.candidates[0], _again(changed))
         state = (self._basis.plan or self._origin.plan).state or "complete"
         request = answer_request(self._definition, task, subtasks, certain, state, sample, self._head)
         assert request is not None  # noqa: S101 - there is a synthesizer
