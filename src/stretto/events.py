@@ -54,7 +54,10 @@ class RunResumed(Event, frozen=True, kw_only=True):
 
 
 class SubtaskPlanned(Event, frozen=True, kw_only=True):
-    """A line of the plan was closed and taken in; `remark` says what had to be changed about it."""
+    """A line of the plan was closed and taken in; `remark` says what had to be changed about it.
+
+    Of the workflow that does another subtask, `subtask` is that one's id, a slash, and its own.
+    """
 
     subtask: str
     type: str
@@ -62,15 +65,21 @@ class SubtaskPlanned(Event, frozen=True, kw_only=True):
     needs: tuple[str, ...] = ()
     value: float | None = None
     remark: str | None = None
+    round: int = 1
 
 
 class PlanFinished(Event, frozen=True, kw_only=True):
-    """Nothing will be added to the plan; `remarks` say what was wrong with it."""
+    """Nothing will be added to the plan in this `round`; `remarks` say what was wrong with it.
+
+    `within`: the subtask whose workflow has planned; empty for the run itself.
+    """
 
     state: PlanState
     subtasks: int
     analysis: str = ""
     remarks: tuple[str, ...] = ()
+    round: int = 1
+    within: str = ""
 
 
 class SubtaskStarted(Event, frozen=True, kw_only=True):

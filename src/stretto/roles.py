@@ -54,7 +54,8 @@ def shaped(definition: Definition, answer: Any) -> tuple[Definition, Shape | Non
 
 def roles(definition: Definition) -> Iterator[tuple[str, RoleName, Role]]:
     """Every role, with its place in the configuration."""
-    yield "orchestrator", "orchestrator", definition.orchestrator
+    if definition.orchestrator:
+        yield "orchestrator", "orchestrator", definition.orchestrator
     for name, role in definition.workers.items():
         yield f'workers."{name}"', "worker", role
     if definition.synthesizer:

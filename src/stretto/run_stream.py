@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from stretto import prompts
 from stretto.engine import Execution
 from stretto.engine.requests import request_for
-from stretto.errors import ConfigError, StrettoError
+from stretto.errors import ConfigError, StrettoError, cause_of
 from stretto.events import AnyEvent, RunFailed, RunInterrupted
 from stretto.head import head_of
 from stretto.opening import New, Setting, open_run, patiently
@@ -134,7 +134,7 @@ class RunStream:
             await journal.settled()  # nothing is asked for a run that cannot be recorded
             await (execution.plan() if self._plan_only else execution.execute())
         except Exception as error:  # noqa: BLE001 - whatever it is, the log says so, and it is raised again
-            cause = _cause(error)
+            cause = cause_of(error)
             if isinstance(cause, StrettoError):
                 cause.run_id = self.run_id
             journal.append(RunFailed(error=str(cause) or repr(cause), error_type=type(cause).__name__))
@@ -173,10 +173,3 @@ def shaped(run: Run, shape: Shape | None) -> Run:
     if shape is None or run.status != "finished" or run.answer is None:
         return run
     return replace(run, parsed=fitted(run.answer, shape).parsed)
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The first real error inside the groups that task groups raise."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -1,6 +1,6 @@
 """A run is its events: `fold` reads them into a `Run`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Literal, assert_never
 
@@ -44,6 +44,13 @@ class CallRecord(Struct, frozen=True):
     retries: tuple[e.CallRetried, ...] = ()
 
 
+class Part(Struct, frozen=True):
+    """What a workflow that does a subtask has planned, and its results by the ids of its own subtasks."""
+
+    plan: Plan = Plan()
+    results: dict[str, Result] = {}
+
+
 class Run(Struct, frozen=True, kw_only=True):
     """One execution of a workflow, complete or not, as its events tell it.
 
@@ -52,7 +59,7 @@ class Run(Struct, frozen=True, kw_only=True):
     executions, `saved` is the usage of reused calls. `cost` is None where a price is unknown. `unreadable` is a run, in
     a list of runs, whose log is damaged; `error` says how. `parsed` is the answer as the object it had to be
     (`Workflow(answer=…)`), of its Python type where the workflow has that. `citations` are what the answer's passages
-    rest on, `remarks` what had to be removed from it.
+    rest on, `remarks` what had to be removed from it. `parts` are the workflows that do subtasks, by the subtask.
     """
 
     id: str
@@ -63,6 +70,7 @@ class Run(Struct, frozen=True, kw_only=True):
     basis: Basis = Basis()
     plan: Plan = Plan()
     results: dict[str, Result] = field(default_factory=dict)
+    parts: dict[str, Part] = field(default_factory=dict)
     answer: str | None = None
     coverage: Coverage = Coverage()
     citations: tuple[Citation, ...] = ()
@@ -78,6 +86,10 @@ class Run(Struct, frozen=True, kw_only=True):
     last_at: str = ""
     parsed: Any = None
 
+    def part(self, within: str) -> Part:
+        """What is planned and done within a subtask; within "" that of the run itself."""
+        return self.parts.get(within, Part()) if within else Part(self.plan, self.results)
+
     @property
     def forgotten(self) -> bool:
         """Whether its texts were not kept (`Memory.record`): there is no task without any."""
@@ -86,7 +98,7 @@ class Run(Struct, frozen=True, kw_only=True):
 
 def coverage_of(
     subtasks: Iterable[Subtask],
-    results: dict[str, Result],
+    results: Mapping[str, Result],
     plan: PlanState = "complete",
     answer: AnswerState = "complete",
     degraded: tuple[str, ...] = (),
@@ -106,14 +118,34 @@ def coverage_of(
     return Coverage(counts, tuple(missing), plan, answer, degraded, tuple(doubtful))
 
 
+class _Planned:
+    """A plan as far as events tell of it."""
+
+    def __init__(self) -> None:
+        self.subtasks: dict[str, Subtask] = {}
+        self.results: dict[str, Result] = {}
+        self._plan = Plan()
+
+    def take(self, event: e.SubtaskPlanned) -> None:
+        id_ = event.subtask.rpartition("/")[2]
+        self.subtasks[id_] = Subtask(id_, event.type, event.description, event.needs, event.value, event.round)
+        if event.round > self._plan.rounds:  # a further one has begun
+            self._plan = replace(self._plan, state=None)
+
+    def finish(self, event: e.PlanFinished) -> None:
+        self._plan = Plan((), event.state, event.analysis, event.remarks, event.round)
+
+    def told(self) -> Part:
+        results = {id_: self.results[id_] for id_ in self.subtasks if id_ in self.results}
+        return Part(replace(self._plan, subtasks=tuple(self.subtasks.values())), results)
+
+
 class Fold:
     """Reads events one by one; `run` is what they amount to so far."""
 
     def __init__(self) -> None:
         self._run: dict[str, Any] = {}
-        self._subtasks: dict[str, Subtask] = {}
-        self._results: dict[str, Result] = {}
-        self._plan = Plan()
+        self._parts: dict[str, _Planned] = {"": _Planned()}
         self._calls: dict[str, CallRecord] = {}
         self._usage = Usage()
         self._saved = Usage()
@@ -138,16 +170,16 @@ class Fold:
                 self._set(status="running", workflow=event.workflow, error=None, error_type=None, answer=None)
                 self._set(citations=(), remarks=())
             case e.SubtaskPlanned():
-                self._subtasks[event.subtask] = Subtask(
-                    event.subtask, event.type, event.description, event.needs, event.value
-                )
+                self._part(event.subtask)[0].take(event)
             case e.PlanFinished():
-                self._plan = Plan((), event.state, event.analysis, event.remarks)
+                self._parts.setdefault(event.within, _Planned()).finish(event)
             case e.SubtaskStarted():
-                self._results.pop(event.subtask, None)
+                part, subtask = self._part(event.subtask)
+                part.results.pop(subtask, None)
             case e.SubtaskFinished():
-                self._results[event.subtask] = Result(
-                    event.subtask, event.outcome, event.text, event.error, event.verdict, event.remark
+                part, subtask = self._part(event.subtask)
+                part.results[subtask] = Result(
+                    subtask, event.outcome, event.text, event.error, event.verdict, event.remark
                 )
             case e.CallStarted():
                 self._started(event)
@@ -172,6 +204,11 @@ class Fold:
 
     def _set(self, **facts: Any) -> None:
         self._run |= facts
+
+    def _part(self, subtask: str) -> tuple["_Planned", str]:
+        """Where a subtask belongs, and its id there."""
+        within, _, own = subtask.rpartition("/")
+        return self._parts.setdefault(within, _Planned()), own
 
     def _started(self, event: e.CallStarted) -> None:
         record = self._calls.get(event.call) or CallRecord(
@@ -221,6 +258,11 @@ class Fold:
         self._unpriced = self._unpriced or cost is None
 
     @property
+    def planned(self) -> int:
+        """How many subtasks there are so far, those of workflows within subtasks included."""
+        return sum(len(part.subtasks) for part in self._parts.values())
+
+    @property
     def usage(self) -> Usage:
         """What was paid so far."""
         return self._usage
@@ -248,16 +290,15 @@ class Fold:
     @property
     def run(self) -> Run:
         """The run as far as the events tell it."""
-        subtasks = tuple(self._subtasks.values())
-        results = {s.id: self._results[s.id] for s in subtasks if s.id in self._results}
-        facts = dict(self._run)
-        facts.setdefault(
-            "coverage", coverage_of(subtasks, results, self._plan.state or "complete", degraded=self.degraded)
-        )
+        parts = {within: part.told() for within, part in self._parts.items()}
+        own, facts = parts.pop(""), dict(self._run)
+        state = own.plan.state or "complete"
+        facts.setdefault("coverage", coverage_of(own.plan.subtasks, own.results, state, degraded=self.degraded))
         return Run(
             **facts,
-            plan=replace(self._plan, subtasks=subtasks),
-            results=results,
+            plan=own.plan,
+            results=own.results,
+            parts=parts,
             usage=self._usage,
             saved=self._saved,
             cost=self.cost,

@@ -23,13 +23,36 @@ def request_for(role: Role, prompt: str, sample: int = 0, head: Head | None = No
 
 def plan_request(definition: Definition, task: str, sample: int = 0, head: Head | None = None) -> Request:
     """What the orchestrator is asked for its plan."""
-    role, workers, limits = definition.orchestrator, definition.workers, definition.limits
+    role, workers, limits = _orchestrator(definition), definition.workers, definition.limits
     most = limits.max_subtasks
     values = {"task": task, "workers": prompts.worker_lines(workers), "max_subtasks": str(most)}
     prompt = prompts.fill(prompts.template("orchestrator", role.prompt), values)
     # Where subtasks may have to be given up it matters what each is worth.
     ranked = limits.budget is not None or limits.tokens is not None
     return replace(request_for(role, prompt, sample, head), schema=plan_schema(workers, most, ranked=ranked))
+
+
+def _orchestrator(definition: Definition) -> Role:
+    assert definition.orchestrator is not None  # noqa: S101 - who plans has one
+    return definition.orchestrator
+
+
+def round_request(
+    request: Request, subtasks: Sequence[Subtask], results: Mapping[str, Result], number: int, rounds: int
+) -> Request:
+    """What the orchestrator is asked for a further round; `request` is what it was asked for the first."""
+    listed = prompts.results_text(subtasks, results, "complete")
+    asked = (
+        f"The subtasks so far and their results:\n{listed}\nThis is round {number} of {rounds}. Reply in the same form "
+        "once more, with only those subtasks that are still needed for a good answer; `needs` may name any id above. "
+        'Leave "tasks" empty if the answer can be written now.'
+    )
+    return replace(request, messages=(*request.messages, Message("user", asked)))
+
+
+def part_task(role: Role, task: str, subtask: Subtask, needed: Sequence[tuple[Subtask, Result]]) -> str:
+    """The subtask as a task of its own, for the workflow that does it."""
+    return prompts.worker_prompt(role, task, subtask, needed)
 
 
 def rest_of_plan(request: Request, planned: Sequence[Subtask]) -> Request:
@@ -85,4 +108,4 @@ def answer_request(
 
 def direct_request(definition: Definition, task: str, sample: int = 0, head: Head | None = None) -> Request:
     """What is asked where the plan has no subtasks: the task itself, of who would write the answer."""
-    return request_for(definition.synthesizer or definition.orchestrator, task, sample, head)
+    return request_for(definition.synthesizer or _orchestrator(definition), task, sample, head)

@@ -71,6 +71,14 @@ def given_plan(plan: AnyPlan, definition: Definition, place: str = "plan") -> Pl
     return Plan(_subtasks(file, definition.workers, place), "complete", clean(file.analysis))
 
 
+def fixed_plan(definition: Definition, task: str) -> Plan | None:
+    """The plan of a workflow that has no orchestrator: every worker does the whole task."""
+    if definition.orchestrator is not None:
+        return None
+    subtasks = (Subtask(f"t{number}", name, task) for number, name in enumerate(definition.workers, 1))
+    return Plan(tuple(subtasks), "complete")
+
+
 def _subtasks(file: PlanFile, workers: Mapping[str, Role], place: str) -> tuple[Subtask, ...]:
     subtasks: dict[str, Subtask] = {}
     for number, line in enumerate(file.tasks, 1):

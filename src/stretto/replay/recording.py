@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from stretto import events as e
 from stretto.calls import KEPT, fingerprint
 from stretto.definitions import definition_of
-from stretto.engine.execution import HALF_PLANNED, UNASKED
 from stretto.engine.requests import plan_request
+from stretto.engine.results import UNASKED
+from stretto.engine.spine import HALF_PLANNED
 from stretto.errors import MissingRecord, StoreError
 from stretto.head import head_of
 from stretto.models.replay import RecordedCall
