@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from models import TRIO, Script, Told, carry, plan_of
 from stretto.calls import Call
+from stretto.events import SubtaskPlanned
 from stretto.types import Limits
 
 THREE = replace(TRIO, limits=Limits(rounds=3))
@@ -84,7 +85,7 @@ def test_an_execution_goes_on_in_the_midst_of_a_round_with_what_was_planned() ->
     events = [event for _, event in whole.events if event.stored]
     for cut in range(2, len(events)):
         again = carry(plans, THREE, history=events[:cut])
-        planned = [event.subtask for event in events[:cut] if event.kind == "subtask_planned"]
+        planned = [event.subtask for event in events[:cut] if isinstance(event, SubtaskPlanned)]
         assert [s.id for s in again.run.plan.subtasks][: len(planned)] == planned
         assert sorted(s.description for s in again.run.plan.subtasks) == ["a", "b", "c"], cut
         assert again.error is None

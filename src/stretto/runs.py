@@ -42,6 +42,7 @@ class CallRecord(Struct, frozen=True):
     started: e.CallStarted | None = None
     finished: e.CallFinished | None = None
     retries: tuple[e.CallRetried, ...] = ()
+    part: str = ""
 
 
 class Part(Struct, frozen=True):
@@ -212,7 +213,7 @@ class Fold:
 
     def _started(self, event: e.CallStarted) -> None:
         record = self._calls.get(event.call) or CallRecord(
-            event.call, event.role, event.subtask, event.fingerprint, event.model
+            event.call, event.role, event.subtask, event.fingerprint, event.model, part=event.part
         )
         at = record.started_at or event.at
         self._calls[event.call] = replace(record, fingerprint=event.fingerprint, started_at=at, started=event)
@@ -220,12 +221,12 @@ class Fold:
     def _retried(self, event: e.CallRetried) -> None:
         record = self._calls.get(event.call)
         if record is None:  # held back before it could be sent for the first time
-            record = CallRecord(event.call, event.role, event.subtask, "", event.model)
+            record = CallRecord(event.call, event.role, event.subtask, "", event.model, part=event.part)
         self._calls[event.call] = replace(record, retries=(*record.retries, event))
 
     def _finished(self, event: e.CallFinished) -> None:
         record = self._calls.get(event.call) or CallRecord(
-            event.call, event.role, event.subtask, event.fingerprint, event.model
+            event.call, event.role, event.subtask, event.fingerprint, event.model, part=event.part
         )
         self._calls[event.call] = replace(record, finished=event, finished_at=event.at, fingerprint=event.fingerprint)
         if event.simulated:

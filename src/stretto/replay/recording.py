@@ -75,6 +75,8 @@ class Recording(Struct, frozen=True):
             return False
         if not all(each in self.replies for each in asked) or (self.run.executions > 1 and len(asked) > 1):
             return False
+        if self.definition.orchestrator is None:
+            return True
         sample = self.run.basis.samples.get("orchestrator", 0)
         head = head_of(self.run.basis.inputs)
         return fingerprint(plan_request(self.definition, self.run.task, sample, head)) in asked
@@ -85,7 +87,13 @@ def staged(definition: Definition) -> Definition:
     usual, limits = Limits(), definition.limits
     return replace(
         definition,
-        limits=replace(usual, max_subtasks=limits.max_subtasks, budget=limits.budget, tokens=limits.tokens),
+        limits=replace(
+            usual,
+            max_subtasks=limits.max_subtasks,
+            rounds=limits.rounds,
+            budget=limits.budget,
+            tokens=limits.tokens,
+        ),
     )
 
 
