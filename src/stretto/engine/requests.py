@@ -39,8 +39,8 @@ def rest_of_plan(request: Request, planned: Sequence[Subtask]) -> Request:
 
 def repair_request(request: Request, reply: str, why: str) -> Request:
     """What is asked once more when the reply to `request` does not fit its schema, and why it does not."""
-    asked = prompts.fill(prompts.text("repair"), {"why": why})
-    return replace(request, messages=(*request.messages, Message("assistant", reply), Message("user", asked)))
+    asked = Message("user", prompts.filled("repair", why=why))
+    return replace(request, messages=(*request.messages, Message("assistant", reply), asked))
 
 
 def role_of(definition: Definition, subtask: Subtask) -> Role:

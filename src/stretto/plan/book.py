@@ -129,4 +129,4 @@ def rest_request(planned: Sequence[Subtask]) -> str:
     """What is asked of the orchestrator when its plan was cut off or could not be read."""
     known = [{"id": s.id, "type": s.type, "description": s.description} for s in planned]
     listed = msgspec.json.encode(known).decode()
-    return prompts.fill(prompts.text("rest"), {"subtasks": listed})
+    return prompts.filled("rest", subtasks=listed)

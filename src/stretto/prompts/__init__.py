@@ -1,6 +1,17 @@
 """The prompts: a file each, `text("worker")`, and what is filled into them."""
 
-from stretto.prompts.filling import PLACEHOLDERS, ROLES, check, describes_plan, fill, names, template, text, uses
+from stretto.prompts.filling import (
+    PLACEHOLDERS,
+    ROLES,
+    check,
+    describes_plan,
+    fill,
+    filled,
+    names,
+    template,
+    text,
+    uses,
+)
 from stretto.prompts.results import result_text, results_text
 from stretto.prompts.work import worker_lines, worker_prompt
 
@@ -10,6 +21,7 @@ __all__ = [
     "check",
     "describes_plan",
     "fill",
+    "filled",
     "names",
     "result_text",
     "results_text",

@@ -60,6 +60,11 @@ def fill(prompt: str, values: Mapping[str, str]) -> str:
     return _WORD.sub(lambda match: f"{{{match[1]}}}" if match[1] else values.get(match[2], match[0]), prompt)
 
 
+def filled(name: str, **values: str) -> str:
+    """The prompt in the file `NAME.md` with its placeholders replaced, as one message of several says it."""
+    return fill(text(name), values).removesuffix("\n")
+
+
 def describes_plan(prompt: str) -> bool:
     """Whether a prompt itself says what form the plan must have."""
     return '"tasks"' in prompt and '"description"' in prompt
