@@ -142,10 +142,10 @@ def test_an_unknown_placeholder_is_an_error_with_its_place_and_the_remedy(
     assert "{{tusk}} stands for a literal {tusk}" in message
 
 
-@pytest.mark.parametrize("role", prompts.DEFAULTS)
+@pytest.mark.parametrize("role", prompts.ROLES)
 def test_the_default_prompts_use_all_of_their_placeholders_and_no_others(role: RoleName) -> None:
-    prompts.check(role, prompts.DEFAULTS[role], role)
-    assert all(prompts.uses(prompts.DEFAULTS[role], name) for name in prompts.PLACEHOLDERS[role])
+    prompts.check(role, prompts.text(role), role)
+    assert all(prompts.uses(prompts.text(role), name) for name in prompts.PLACEHOLDERS[role])
 
 
 @pytest.mark.parametrize("prompt", ["Do {task_description}", "Do {task_description} with {{needs}}"])

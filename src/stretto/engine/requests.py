@@ -62,11 +62,8 @@ def rest_of_plan(request: Request, planned: Sequence[Subtask]) -> Request:
 
 def repair_request(request: Request, reply: str, why: str) -> Request:
     """What is asked once more when the reply to `request` does not fit its schema, and why it does not."""
-    asked = (
-        f"This reply does not fit the JSON schema it must fit.\n{why}\n"
-        "Write it once more, as one JSON object that fits the schema, and nothing else. Keep what was right."
-    )
-    return replace(request, messages=(*request.messages, Message("assistant", reply), Message("user", asked)))
+    asked = Message("user", prompts.filled("repair", why=why))
+    return replace(request, messages=(*request.messages, Message("assistant", reply), asked))
 
 
 def role_of(definition: Definition, subtask: Subtask) -> Role:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from stretto import prompts
 from stretto.plan.item import Draft
 from stretto.types import Role, Subtask
 
@@ -134,9 +135,4 @@ def rest_request(planned: Sequence[Subtask]) -> str:
     """What is asked of the orchestrator when its plan was cut off or could not be read."""
     known = [{"id": s.id, "type": s.type, "description": s.description} for s in planned]
     listed = msgspec.json.encode(known).decode()
-    return (
-        "Your plan did not arrive whole or could not be read. These subtasks of it are already under way:\n"
-        f"{listed}\n"
-        'Reply in the same form once more, with only the subtasks that are not in this list under "tasks"; '
-        'leave "tasks" empty if none is missing. Escape quotes and newlines inside strings.'
-    )
+    return prompts.filled("rest", subtasks=listed)
