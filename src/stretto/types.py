@@ -84,6 +84,9 @@ class Role(Struct, frozen=True):
     result: `synthesize`, `model` (or the first of `models`) writes it from all of them; `vote`, the one most of them
     gave; `best`, the one `model` prefers. `check` is who reads its results against what was asked: a role, whose
     `about` is what to look at, or that alone; a checker without a model is the worker's own.
+
+    `context`: tokens that its model takes, request and reply together; what is longer is made shorter before it is
+    asked. `share`, of a worker: tokens of the inputs that it reads at once, where each is to read a part of them.
     """
 
     model: str | Sequence[str] = ""
@@ -97,6 +100,8 @@ class Role(Struct, frozen=True):
     samples: int = 1
     merge: Merge = "synthesize"
     check: "Role | str | None" = None
+    context: int | None = None
+    share: int | None = None
 
     @property
     def candidates(self) -> tuple[str, ...]:

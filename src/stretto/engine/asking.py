@@ -17,11 +17,15 @@ T = TypeVar("T")
 
 
 class Ask(Struct, frozen=True):
-    """A request to the model of a role; `part`: what of its subtask it is, if not the work itself."""
+    """A request to the model of a role; `part`: what of its subtask it is, if not the work itself.
+
+    `subtask`: which one, if not that for which the whole is asked.
+    """
 
     role: Role
     request: Request
     part: str = ""
+    subtask: str | None = None
 
 
 class Said(Struct, frozen=True):
