@@ -7,7 +7,7 @@ condensed, the first two thirds and the last third of its share are kept. Result
 are left out: those of the least value first, then the last ones.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,13 +16,11 @@ from stretto import prompts
 from stretto.engine.asking import Ask, Asking, Said
 from stretto.engine.lengths import cap, pieces, shortened, words
 from stretto.engine.requests import answer_request, request_for
+from stretto.engine.windows import Reading, Window, context_of
 from stretto.models.functions import is_function
 from stretto.plan.book import worker_for
-from stretto.policies.estimate import USUAL, most_output, tokens_asked, tokens_in
+from stretto.policies.estimate import tokens_asked, tokens_in
 from stretto.types import Definition, Head, PlanState, Request, Result, Role, Subtask
-
-CONTEXT = 100_000
-"""Tokens that a model takes of which nothing is said, if the inputs are not so long already."""
 
 PROMPT = """\
 The text at the end is too long for who reads it next. Write it again, shorter.
@@ -41,17 +39,12 @@ The text{part}:
 {text}
 """
 
-_BESIDE = 50_000  # tokens that are there beside inputs however long they are, if no window is told
 _LEAST = 100  # tokens of a text worth a call
 _MOST_PIECES = 8  # of one text
 _LEVELS = 2  # a text that is condensed, and what came of it
 _THOUGHT = 1024  # tokens of a reply beside its text: many models think first
 _TOLD = 1000  # tokens of the task, and of a description, that who condenses is told
 _FORM = frozenset({"response_format", "stop", "tools", "tool_choice"})  # options that are meant for a worker's results
-_ROUNDS = 4  # of fitting texts to a window, if what stands around them grows with them
-
-Reading = Callable[[Mapping[str, Result]], Request]
-"""What the reader is asked with these results; a subtask that has none among them is not in it."""
 
 
 class Condensed(Struct, frozen=True):
@@ -101,7 +94,7 @@ def condensed_for(
     Two rounds of calls at most, each of one call for every hundred tokens that the reader takes at the very most.
     """
     texts = {subtask.id: results[subtask.id].text for subtask in subtasks if subtask.id in results}
-    window = _Window(reader, reading, results)
+    window = Window(reader, reading, results)
     if is_function(reader) or not any(texts.values()) or window.fits(texts):
         return Condensed(dict(results))
     found, cut = dict(texts), set[str]()
@@ -118,62 +111,6 @@ def condensed_for(
         tuple(id_ for id_ in texts if id_ in cut),
         left_out,
     )
-
-
-class _Window:
-    """What a reader can take in; `room`: tokens there are for the texts of results."""
-
-    def __init__(self, reader: Role, reading: Reading, results: Mapping[str, Result]) -> None:
-        self._reading = reading
-        self._results = results
-        bare = reading({})
-        self._size = _context(reader, bare)
-        self._size -= min(most_output(reader.options) or min(USUAL, self._size // 4), self._size // 2)
-        self._hopeless = tokens_asked(bare) > self._size  # then its provider says so, in its own words
-        named = {id_: replace(result, text="-") if result.text else result for id_, result in results.items()}
-        self._around = tokens_asked(reading(named))
-        self.room = self._size - self._around
-
-    def fits(self, texts: Mapping[str, str], shown: Sequence[str] | None = None) -> bool:
-        """Whether the results with these texts can be read at once; or those of them that are `shown`."""
-        # To put many megabytes together only to see that they are too many would take its time.
-        if shown is None and sum(len(text) for text in texts.values()) > 8 * self._size:
-            return self._hopeless
-        return self._hopeless or self._asked(texts, shown) <= self._size
-
-    def fitted(self, texts: Mapping[str, str]) -> dict[str, str]:
-        """The texts, cut where they are longer than their share of the room."""
-        sizes, room, found = [tokens_in(text) for text in texts.values()], self.room, dict(texts)
-        for _ in range(_ROUNDS):
-            share = cap(sizes, room)
-            found = {
-                id_: text if size <= share else shortened(text, share)
-                for (id_, text), size in zip(texts.items(), sizes, strict=True)
-            }
-            asked = self._asked(found)
-            if asked <= self._size or room <= 0:
-                break
-            # What stands around the texts grows with them, or they stand there more than once.
-            room = room * max(self.room, 0) // (asked - self._around) - 1
-        return found
-
-    def left_out(self, texts: Mapping[str, str], subtasks: Sequence[Subtask]) -> tuple[str, ...]:
-        """Of results that do not fit, the fewest without which the others do, in the plan's order."""
-        places = [(subtask.value or 0.0, -place, subtask.id) for place, subtask in enumerate(subtasks)]
-        ranked = [id_ for _, _, id_ in sorted(places) if id_ in texts]
-        least, most = 0, len(ranked)
-        while least < most:
-            middle = (least + most) // 2
-            if self.fits(texts, ranked[middle:]):
-                most = middle
-            else:
-                least = middle + 1
-        gone = set(ranked[:least])
-        return tuple(subtask.id for subtask in subtasks if subtask.id in gone)
-
-    def _asked(self, texts: Mapping[str, str], shown: Sequence[str] | None = None) -> int:
-        ids = texts if shown is None else shown
-        return tokens_asked(self._reading({id_: replace(self._results[id_], text=texts[id_]) for id_ in ids}))
 
 
 class _Work(Struct, frozen=True):
@@ -227,7 +164,7 @@ def _shorter(
 def _work(subtask: Subtask, text: str, share: int, role: Role, task: str) -> _Work | None:
     """How a text is condensed to its share; None if who would do it has no room for any of it."""
     bare = _ask(role, task, subtask, "", share, "").request
-    room = (_context(role, bare) - tokens_asked(bare) - _THOUGHT) // 3  # a third to read, two to write in
+    room = (context_of(role, bare) - tokens_asked(bare) - _THOUGHT) // 3  # a third to read, two to write in
     if room < _LEAST:
         return None
     most = min(_MOST_PIECES, max(share // _LEAST, 1))
@@ -257,15 +194,10 @@ def _joined(replies: Sequence[Said]) -> str:
 
 
 def _condenser(subtask: Subtask, workers: Mapping[str, Role], reader: Role) -> Role:
-    """Who condenses a result: its worker's model, or the reader's where that is none, without what forms its results."""
+    """Who condenses a result: its worker's model, or the reader's where that is none, without the form of its results."""
     role = workers.get(worker_for(subtask.type, workers) or "", reader)
     models = role.candidates if any(role.candidates) else role.models[:1]
     if not any(models) or is_function(replace(role, model=models)):
         role, models = reader, reader.candidates
     options = {key: value for key, value in role.options.items() if key not in _FORM}
     return Role(models, options=options, stream=role.stream, context=role.context)
-
-
-def _context(role: Role, request: Request) -> int:
-    """Tokens that a role's model takes; `request`: what it is asked at the least."""
-    return role.context or max(CONTEXT, tokens_asked(request) + _BESIDE)
