@@ -85,6 +85,9 @@ class Role(Struct, frozen=True):
     gave; `best`, the one `model` prefers. `check` is who reads its results against what was asked: a role, whose
     `about` is what to look at, or that alone; a checker without a model is the worker's own. `workflow` does its
     subtasks, each as a task of its own, in place of a model: `prompt` is then how the subtask becomes that task.
+
+    `context`: tokens that its model takes, request and reply together; what is longer is made shorter before it is
+    asked. `share`, of a worker: tokens of the inputs that it reads at once, where each is to read a part of them.
     """
 
     model: str | Sequence[str] = ""
@@ -99,6 +102,8 @@ class Role(Struct, frozen=True):
     merge: Merge = "synthesize"
     check: "Role | str | None" = None
     workflow: "Definition | None" = None
+    context: int | None = None
+    share: int | None = None
 
     @property
     def candidates(self) -> tuple[str, ...]:
