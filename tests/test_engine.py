@@ -23,7 +23,7 @@ from stretto.errors import (
     WorkError,
 )
 from stretto.events import AnyEvent, CallStarted
-from stretto.runs import fold
+from stretto.fold import fold
 from stretto.types import Definition, Limits, Role, Usage
 
 DONE_OF_TEN = {"done": 9, "truncated": 0, "cut": 0, "failed": 1, "skipped": 0}

@@ -1,7 +1,7 @@
 """The facts of a run: a closed, tagged union of events, and its codec.
 
 A run is its events. They are written to the run's log, shown as JSON lines, and folded into a `Run`
-(`stretto.runs`). `answer_delta` is shown but never stored.
+(`stretto.fold`). `answer_delta` is shown but never stored.
 """
 
 from datetime import UTC, datetime

@@ -220,7 +220,8 @@ class Coverage(Struct, frozen=True):
     `plan` is `incomplete` if the plan itself could not be had whole, `bounded` if it was longer than `max_subtasks`.
     `answer` is `truncated` if the answer met its token limit, `cut` if the deadline came while it was written, and
     `unmerged` if nothing was left to merge the results with: then they are the answer. `degraded` says by which policy
-    the run gave up what. `condensed` are the subtasks whose results were too long to be read whole.
+    the run gave up what. `condensed` are the subtasks whose results were too long for who wrote the answer,
+    and were condensed or cut for that.
     """
 
     counts: dict[Outcome, int] = {}

@@ -16,8 +16,9 @@ from stretto.cli.moments import moment
 from stretto.cli.options import store_option
 from stretto.cli.progress import dollars, short, sizes
 from stretto.cli.prompts import default_prompts, sent_prompts
+from stretto.fold import fold
 from stretto.plan.given import write_plan
-from stretto.runs import CallRecord, Run, fold
+from stretto.runs import CallRecord, Run
 from stretto.store.listing import Wanted
 from stretto.store.sqlite import Record, Store
 from stretto.store.summary import Standing, Summary

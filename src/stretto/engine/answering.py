@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stretto import events as e
 from stretto import prompts
 from stretto.calls import KEPT, Transcript
 from stretto.engine.caller import ANSWER, Errand
+from stretto.engine.condensing import condensed
 from stretto.engine.means import Means
 from stretto.engine.requests import answer_request, direct_request
 from stretto.engine.results import CUT
@@ -18,10 +20,15 @@ from stretto.types import AnswerState, Definition, Head, PlanState, Request, Res
 
 
 class Answer(Struct, frozen=True):
-    """A text, and whether it is whole."""
+    """A text, and whether it is whole.
+
+    `condensed`: the subtasks whose results were made shorter for who wrote it; `unread`: those there was no room for.
+    """
 
     text: str
     state: AnswerState
+    condensed: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 class Answering:
@@ -37,6 +44,8 @@ class Answering:
         urgency = of_role("synthesizer")
         within = path.rstrip("/")
         self._errand = Errand("worker", urgency, within, part=ANSWER) if path else Errand("synthesizer", urgency)
+        self._condensing = Errand("worker", urgency)
+        self._path = path
 
     async def answer(self, subtasks: Sequence[Subtask], results: Mapping[str, Result], plan: PlanState) -> Answer:
         """The answer; raises what makes one impossible."""
@@ -48,13 +57,19 @@ class Answering:
             return await self._speak(writer, request)
         if not any(result.outcome == "done" or result.text for result in results.values()):
             raise self._means.setbacks.nothing_done(results)
-        text = prompts.results_text(subtasks, results, plan)
-        asked = answer_request(definition, self._task, subtasks, results, plan, self._sample, self._head)
-        if role is None or asked is None:
-            self._show(text.strip())
-            return Answer(text.strip(), "complete")
+        if role is None:
+            text = prompts.results_text(subtasks, results, plan).strip()
+            self._show(text)
+            return Answer(text, "complete")
+        short, _ = await self._means.inquiry.answer(
+            condensed(definition, self._task, subtasks, results, self._head, plan), self._condensing, self._path
+        )
+        read = [subtask for subtask in subtasks if subtask.id not in short.left_out]
+        changed = tuple(dict.fromkeys((*short.condensed, *short.cut)))
+        asked = answer_request(definition, self._task, read, short.results, plan, self._sample, self._head)
+        assert asked is not None  # noqa: S101 - there is a synthesizer
         try:
-            return await self._speak(role, asked)
+            answer = await self._speak(role, asked)
         except (BudgetError, DeadlineError) as error:
             if asked.schema is not None:  # which the results, put together, would not fit
                 raise
@@ -62,8 +77,11 @@ class Answering:
             why = str(error) if budget else "there was no time to merge them"
             policy = "budget" if budget else "deadline"
             self._means.setbacks.degrade(policy, f"the results themselves are the answer: {why}")
-        self._show(text.strip(), restart=True)
-        return Answer(text.strip(), "unmerged")
+        else:
+            return replace(answer, condensed=changed, unread=short.left_out)
+        text = prompts.results_text(subtasks, results, plan).strip()
+        self._show(text, restart=True)
+        return Answer(text, "unmerged")
 
     async def _speak(self, role: Role, request: Request) -> Answer:
         """Ask for the answer; what was said of it by the deadline is kept, and `DeadlineError` if that is nothing."""

@@ -25,21 +25,23 @@ class Inquiry:
         self._setbacks = setbacks
         self._deadline = deadline
 
-    async def answer(self, asking: Asking[T], errand: Errand) -> tuple[T, float]:
-        """What the asking finds, and how many seconds its calls took together, one after another."""
+    async def answer(self, asking: Asking[T], errand: Errand, path: str = "") -> tuple[T, float]:
+        """What the asking finds, and how many seconds its calls took together, one after another.
+
+        What is asked for a subtask by its name is asked for the one within `path`.
+        """
         seconds = 0.0
         try:
             asks = next(asking)
             while True:
-                said, took = await self._said(asks, errand)
+                said, took = await self._said([_Work(ask, _errand(ask, errand, path)) for ask in asks])
                 seconds += took
                 asks = asking.send(said)
         except StopIteration as end:
             return end.value, seconds
 
-    async def _said(self, asks: list[Ask], errand: Errand) -> tuple[list[Said], float]:
+    async def _said(self, works: "list[_Work]") -> tuple[list[Said], float]:
         """What came of these, and how long the longest of them took."""
-        works = [_Work(ask, _errand(ask, errand)) for ask in asks]
         try:
             async with self._deadline.work() if self._deadline else nullcontext():
                 if len(works) == 1:
@@ -88,8 +90,9 @@ class _Work:
         self.said = Said(finish, self.transcript.text, error, asked=sent or error is None)
 
 
-def _errand(ask: Ask, errand: Errand) -> Errand:
+def _errand(ask: Ask, errand: Errand, path: str) -> Errand:
     """What a call is made for; `ask` may be for another subtask, and a part of it."""
     if not ask.part and ask.subtask is None:
         return errand
-    return replace(errand, part=ask.part or errand.part, subtask=ask.subtask or errand.subtask)
+    subtask = errand.subtask if ask.subtask is None else path + ask.subtask
+    return replace(errand, part=ask.part or errand.part, subtask=subtask)

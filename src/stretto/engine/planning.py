@@ -65,6 +65,10 @@ class Planning:
         late = deadline is not None and deadline.passed
         return any(s.round == self._round for s in self.book.subtasks) and not self._full and not late
 
+    def next_request(self, results: Mapping[str, Result]) -> Request:
+        """What the orchestrator is asked for the next round, if this is what all subtasks came to."""
+        return self._request(self._round + 1, results)
+
     def see(self, results: Mapping[str, Result]) -> None:
         """What all subtasks so far came to."""
         self._results = results
@@ -131,18 +135,17 @@ class Planning:
             )
         )
 
-    def _request(self) -> Request:
-        """What the orchestrator is asked for this round."""
+    def _request(self, number: int, results: Mapping[str, Result]) -> Request:
+        """What the orchestrator is asked for a round."""
         request = plan_request(self._definition, self._task, self._sample, self._head)
-        if self._round == 1:
+        if number == 1:
             return request
-        earlier = [subtask for subtask in self.book.subtasks if subtask.round < self._round]
-        rounds = self._definition.limits.rounds
-        return round_request(request, earlier, self._results, self._round, rounds)
+        earlier = [subtask for subtask in self.book.subtasks if subtask.round < number and subtask.id in results]
+        return round_request(request, earlier, results, number, self._definition.limits.rounds)
 
     def _requests(self) -> Iterator[Request]:
         """What the orchestrator is asked: for its plan; then, if it is not whole, once for the rest of it."""
-        request, replies = self._request(), self._means.replies
+        request, replies = self._request(self._round, self._results), self._means.replies
         if not self._planned or fingerprint(request) in replies:
             yield request
         if self.state is None:

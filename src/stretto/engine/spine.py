@@ -8,11 +8,14 @@ from msgspec import Struct
 
 from stretto.engine.answering import Answer, Answering
 from stretto.engine.asking import Said
+from stretto.engine.caller import Errand
+from stretto.engine.condensing import condensed_for
 from stretto.engine.means import Means
 from stretto.engine.performing import Performing
 from stretto.engine.planning import Planning
 from stretto.engine.requests import part_task
 from stretto.engine.results import result_said
+from stretto.engine.urgencies import of_role
 from stretto.errors import DeadlineError, StoreError, StrettoError, cause_of
 from stretto.runs import coverage_of
 from stretto.types import Coverage, Definition, Head, Result, Role, Subtask, Verdict
@@ -46,12 +49,25 @@ class Spine:
         while plan.goes_on:
             async with asyncio.TaskGroup() as workers:
                 await self._dispatch(workers)
-            plan.see(work.results)
+            if plan.goes_on:
+                await self._look_back()
         subtasks, results, state = plan.book.subtasks, work.results, plan.state or "complete"
         answering = Answering(self._means, self._definition, self._task, self._head, self._path)
         answer = await answering.answer(subtasks, results, state)
         degraded = self._means.journal.fold.degraded
-        return Carried(answer, coverage_of(subtasks, results, state, answer.state, degraded))
+        coverage = coverage_of(
+            subtasks, results, state, answer.state, degraded, condensed=answer.condensed, unread=answer.unread
+        )
+        return Carried(answer, coverage)
+
+    async def _look_back(self) -> None:
+        """Let the orchestrator see what there is so far, as far as it can take it in."""
+        definition, plan, role = self._definition, self.plan, self._definition.orchestrator
+        assert role is not None  # noqa: S101 - without one there is one round
+        results, subtasks = self._work.results, plan.book.subtasks
+        asking = condensed_for(role, plan.next_request, definition.workers, self._task, subtasks, results)
+        short, _ = await self._means.inquiry.answer(asking, Errand("worker", of_role("orchestrator")), self._path)
+        plan.see(short.results)
 
     async def _dispatch(self, workers: asyncio.TaskGroup) -> None:
         """Start each subtask at the moment it is planned."""

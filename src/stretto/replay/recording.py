@@ -14,11 +14,12 @@ from stretto.engine.requests import plan_request
 from stretto.engine.results import UNASKED
 from stretto.engine.spine import HALF_PLANNED
 from stretto.errors import MissingRecord, StoreError
+from stretto.fold import Fold, fold
 from stretto.head import head_of
 from stretto.models.replay import RecordedCall
 from stretto.models.replay.records import Slot
 from stretto.replay.endings import Endings
-from stretto.runs import Fold, Run, fold
+from stretto.runs import Run
 from stretto.store.parcel import Entry
 from stretto.types import Basis, Definition, Limits, Reply, Request, Result
 

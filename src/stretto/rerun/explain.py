@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, TypeVar
 
 from msgspec import Struct
 
 from stretto.engine.asking import Asking, Said
+from stretto.engine.condensing import condensed, condensed_for
 from stretto.engine.requests import answer_request, direct_request, plan_request, role_of, round_request
 from stretto.engine.results import lacking
 from stretto.engine.shaping import counting
@@ -15,6 +16,7 @@ from stretto.head import head_of
 from stretto.plan.book import PlanBook
 from stretto.plan.given import fixed_plan
 from stretto.rerun.beginning import given_results
+from stretto.rerun.differences import difference
 from stretto.runs import Run
 from stretto.store.sqlite import Record
 from stretto.types import Basis, Definition, Head, Price, Reply, Request, Result, Subtask, Usage
@@ -52,6 +54,8 @@ def explain(
     """A line for each call of a rerun of `origin`, in the order of its plan; `records` are those of `origin`."""
     return list(_Explaining(definition, basis, origin, records, known, prices).lines())
 
+
+T = TypeVar("T")
 
 _BYTES = 4  # of other inputs than before that make about a token
 
@@ -109,7 +113,20 @@ class _Explaining:
             earlier = [subtask for subtask in origin.plan.subtasks if subtask.round < number]
             if changed := [subtask.id for subtask in earlier if subtask.id not in certain]:
                 return self._new("orchestrator", f"round {number}", request.model, _again(changed))
-            request = round_request(request, earlier, certain, number, definition.limits.rounds)
+            first, rounds = request, definition.limits.rounds
+
+            def reading(found: Mapping[str, Result]) -> Request:
+                return round_request(first, [s for s in earlier if s.id in found], found, number, rounds)
+
+            assert definition.orchestrator is not None  # noqa: S101 - there are rounds
+            line, short = self._foreseen(
+                "orchestrator",
+                f"round {number}",
+                condensed_for(definition.orchestrator, reading, definition.workers, origin.task, earlier, certain),
+            )
+            if short is None:
+                return line
+            request = reading(short.results)
         line = self._line("orchestrator", f"round {number}" if number > 1 else "", request)
         if line.fate == "reused" and origin.plan.state is None:
             why = "its plan was not taken in whole, so the rest of it may be asked for"
@@ -148,15 +165,15 @@ class _Explaining:
         asking = work(self._definition, self._origin.task, subtask, needed, self._sample(name), self._head)
         return self._foreseen(name, subtask.type, asking)
 
-    def _foreseen(self, name: str, type_: str, asking: Asking[Result]) -> _Foreseen:
-        """What a subtask comes to as far as the records answer; the line is that of the first call they do not."""
+    def _foreseen(self, name: str, type_: str, asking: Asking[T]) -> tuple[Forecast, T | None]:
+        """What an asking finds as far as the records answer; the line is that of the first call they do not."""
         line = Forecast(name, type_, "reused")
         try:
             asks = next(asking)
             while True:
                 said = []
                 for ask in asks:
-                    line = self._line(name, type_, ask.request, ask.part)
+                    line = self._line(ask.subtask or name, type_, ask.request, ask.part)
                     reply = counting(ask.request, self._known)
                     if reply is None:
                         return line, None
@@ -174,7 +191,12 @@ class _Explaining:
         if changed := [subtask.id for subtask in subtasks if subtask.id not in certain]:
             return self._new("synthesizer", "", role.candidates[0], _again(changed))
         state = (self._basis.plan or self._origin.plan).state or "complete"
-        request = answer_request(self._definition, task, subtasks, certain, state, sample, self._head)
+        condensing = condensed(self._definition, task, subtasks, certain, self._head, state)
+        line, short = self._foreseen("synthesizer", "", condensing)
+        if short is None:
+            return line
+        read = [subtask for subtask in subtasks if subtask.id not in short.left_out]
+        request = answer_request(self._definition, task, read, short.results, state, sample, self._head)
         assert request is not None  # noqa: S101 - there is a synthesizer
         return self._line("synthesizer", "", request)
 
@@ -245,22 +267,6 @@ class _Explaining:
 
 def _size(head: Head | None) -> int:
     return head.size if head else 0
-
-
-def difference(before: Request, now: Request) -> str:
-    """What distinguishes two requests, in words; nothing if they are the same."""
-    changes = [f"model {before.model} -> {now.model}"] if before.model != now.model else []
-    digests = [each.head.digest if each.head else "" for each in (before, now)]
-    changes += ["inputs changed"] if digests[0] != digests[1] else []
-    for key in sorted({*before.options, *now.options}):
-        old, new = before.options.get(key, "unset"), now.options.get(key, "unset")
-        changes += [f"{key} {old} -> {new}"] if old != new else []
-    for role, what in (("system", "system prompt"), ("user", "prompt"), ("assistant", "prompt")):
-        old_text, new_text = ([m.content for m in each.messages if m.role == role] for each in (before, now))
-        changes += [f"{what} changed"] if old_text != new_text else []
-    changes += ["schema changed"] if before.schema != now.schema else []
-    changes += [f"sample {before.sample} -> {now.sample}"] if before.sample != now.sample else []
-    return ", ".join(dict.fromkeys(changes))
 
 
 def _again(changed: list[str]) -> str:
