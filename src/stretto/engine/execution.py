@@ -180,7 +180,7 @@ class Execution:
             return await self._speak(role or definition.orchestrator, request)
         if not any(result.outcome == "done" or result.text for result in results.values()):
             raise self._no_results(results)
-        text = prompts.results_text(subtasks, results, plan)
+        text = prompts.unmerged_text(subtasks, results, plan)
         asked = answer_request(definition, self._task, subtasks, results, plan, sample, self._head)
         if role is None or asked is None:
             self._journal.append(e.AnswerDelta(text=text.strip()))
