@@ -7,9 +7,8 @@ from typing import Self
 
 from msgspec.structs import replace
 
-from stretto import prompts
 from stretto.engine import Execution
-from stretto.engine.requests import request_for
+from stretto.engine.requests import answer_request
 from stretto.errors import ConfigError, StrettoError, cause_of
 from stretto.events import AnyEvent, RunFailed, RunInterrupted
 from stretto.head import head_of
@@ -161,9 +160,10 @@ async def open_account(definition: Definition, journal: Journal, pool: Pool) -> 
     """The account of a run, from where it stands."""
     paid = journal.fold.usage
     account = Account(definition.limits, Amount(journal.fold.paid, paid.input_tokens + paid.output_tokens))
-    if account.limited and (role := definition.synthesizer):
-        prompt = prompts.fill(prompts.template("synthesizer", role.prompt), {"task": journal.run.task})
-        asked = tokens_asked(request_for(role, prompt, head=head_of(journal.run.basis.inputs)))
+    head = head_of(journal.run.basis.inputs)
+    request = answer_request(definition, journal.run.task, (), {}, "incomplete", head=head)
+    if account.limited and (role := definition.synthesizer) and request:
+        asked = tokens_asked(request)
         account.set_aside(asked, most_output(role.options), await pool.prices.of(role.candidates[0]))
     return account
 

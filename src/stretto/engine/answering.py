@@ -58,7 +58,7 @@ class Answering:
         if not any(result.outcome == "done" or result.text for result in results.values()):
             raise self._means.setbacks.nothing_done(results)
         if role is None:
-            text = prompts.results_text(subtasks, results, plan).strip()
+            text = prompts.unmerged_text(subtasks, results, plan).strip()
             self._show(text)
             return Answer(text, "complete")
         short, _ = await self._means.inquiry.answer(
@@ -79,7 +79,7 @@ class Answering:
             self._means.setbacks.degrade(policy, f"the results themselves are the answer: {why}")
         else:
             return replace(answer, condensed=changed, unread=short.left_out)
-        text = prompts.results_text(subtasks, results, plan).strip()
+        text = prompts.unmerged_text(subtasks, results, plan).strip()
         self._show(text, restart=True)
         return Answer(text, "unmerged")
 

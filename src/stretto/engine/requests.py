@@ -4,7 +4,7 @@ Nothing else may enter one: the same definition, task and results make the same 
 a recorded reply is found again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -94,13 +94,37 @@ def answer_request(
     plan: PlanState,
     sample: int = 0,
     head: Head | None = None,
+    condensed: Collection[str] = frozenset(),
 ) -> Request | None:
-    """What the synthesizer is asked, with every result; without a synthesizer nothing is."""
+    """What the synthesizer is asked, with every result and the ledger; without a synthesizer nothing is.
+
+    `condensed`: the ids of results that are not there whole.
+    """
     role = definition.synthesizer
     if role is None:
         return None
-    values = {"task": task, "worker_responses": prompts.results_text(subtasks, results, plan)}
+    values = {
+        "task": task,
+        "worker_responses": prompts.results_text(subtasks, results, plan, condensed),
+        "references": _references(head) if cites(definition) else "",
+    }
     return request_for(role, prompts.fill(prompts.template("synthesizer", role.prompt), values), sample, head)
+
+
+def cites(definition: Definition) -> bool:
+    """Whether the answer is to say by references what it rests on; one that has a schema has no place for them."""
+    role = definition.synthesizer
+    return (
+        role is not None
+        and role.schema is None
+        and prompts.uses(prompts.template("synthesizer", role.prompt), "references")
+    )
+
+
+def _references(head: Head | None) -> str:
+    """How references are written; inputs are quoted in theirs."""
+    asked = [prompts.filled("references"), *([prompts.filled("quotes")] if head else [])]
+    return "\n".join(asked)
 
 
 def direct_request(definition: Definition, task: str, sample: int = 0, head: Head | None = None) -> Request:

@@ -12,7 +12,7 @@ from stretto.types import RoleName
 PLACEHOLDERS: dict[RoleName, frozenset[str]] = {
     "orchestrator": frozenset({"task", "workers", "max_subtasks"}),
     "worker": frozenset({"original_task", "task_type", "task_description", "needs"}),
-    "synthesizer": frozenset({"task", "worker_responses"}),
+    "synthesizer": frozenset({"task", "worker_responses", "references"}),
 }
 """What each role's prompt may use; its default uses all of them."""
 ROLES: tuple[RoleName, ...] = get_args(RoleName)

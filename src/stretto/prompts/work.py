@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from stretto.prompts.filling import fill, template, uses
+from stretto.prompts.results import needs_text
 from stretto.types import Result, Role, Subtask
 
 
@@ -14,8 +15,7 @@ def worker_lines(workers: Mapping[str, Role]) -> str:
 def worker_prompt(role: Role, task: str, subtask: Subtask, needed: Sequence[tuple[Subtask, Result]]) -> str:
     """What a worker is asked, with the results its subtask builds on."""
     prompt = template("worker", role.prompt)
-    blocks = [f"=== RESULT OF {need.id} ({need.type}) ===\n{result.text}\n" for need, result in needed]
-    needs = "\n" + "\n".join(blocks) if blocks else ""
+    needs = needs_text(needed)
     values = {"original_task": task, "task_type": subtask.type, "task_description": subtask.description, "needs": needs}
     # A prompt without the placeholder loses nothing.
     return fill(prompt, values) + ("" if uses(prompt, "needs") else needs)
