@@ -48,10 +48,11 @@ contradictions, and does not mention the workers. If something is listed as miss
 matters, and do not make it up.
 """
 
-PLACEHOLDERS: dict[RoleName, frozenset[str]] = {
+PLACEHOLDERS: dict[str, frozenset[str]] = {
     "orchestrator": frozenset({"task", "workers", "max_subtasks"}),
     "worker": frozenset({"original_task", "task_type", "task_description", "needs"}),
     "synthesizer": frozenset({"task", "worker_responses"}),
+    "checker": frozenset({"original_task", "task_type", "task_description", "needs", "about", "result"}),
 }
 DEFAULTS: dict[RoleName, str] = {"orchestrator": ORCHESTRATOR, "worker": WORKER, "synthesizer": SYNTHESIZER}
 
@@ -66,7 +67,7 @@ def template(role: RoleName, prompt: str | None) -> str:
     return DEFAULTS[role] if prompt is None else prompt
 
 
-def check(role: RoleName, prompt: str | None, place: str) -> None:
+def check(role: str, prompt: str | None, place: str) -> None:
     """Raise `ConfigError` if a prompt has a placeholder that its role does not fill."""
     known = PLACEHOLDERS[role]
     for literal, word in _WORD.findall(prompt or ""):

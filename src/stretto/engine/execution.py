@@ -11,7 +11,7 @@ from stretto.engine.caller import Caller, Errand
 from stretto.engine.deadline import Deadline
 from stretto.engine.planning import Planning
 from stretto.engine.requests import answer_request, direct_request, role_of, worker_request
-from stretto.engine.results import CUT, lacking, result_of
+from stretto.engine.results import CUT, UNPAID, lacking, result_of
 from stretto.engine.shaping import Shaping
 from stretto.engine.urgencies import Urgencies
 from stretto.errors import BudgetError, CallError, DeadlineError, ShapeError, StrettoError, WorkError
@@ -27,7 +27,6 @@ PLANNED = "only its plan was asked for"
 """Why a run ends that has a plan and was to have no more."""
 HALF_PLANNED = "the plan is taken as far as it was written"
 """What a run gives up when the deadline comes before its plan is whole."""
-UNPAID = "the budget does not allow for it"
 UNASKED = "the deadline came before it was asked"
 """Why a subtask is skipped: in the same words in every execution, for it becomes a part of a prompt."""
 

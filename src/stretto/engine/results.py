@@ -1,7 +1,12 @@
 """What a reply makes of its subtask."""
 
 from stretto.calls import KEPT, SHORTENED
+from stretto.engine.asking import Said
+from stretto.errors import BudgetError
 from stretto.types import Result
+
+UNPAID = "the budget does not allow for it"
+"""Why a subtask is skipped: in the same words in every execution, for it becomes a part of a prompt."""
 
 CUT = {
     "length": "the reply met its token limit; raise max_tokens of this worker",
@@ -17,6 +22,15 @@ def result_of(subtask: str, finish: str, text: str) -> Result:
     if finish not in KEPT:
         return Result(subtask, "failed", error=f"the model stopped with finish reason {finish!r}")
     return Result(subtask, "done", text)
+
+
+def result_from(subtask: str, said: Said) -> Result:
+    """The result of a subtask from what came of asking its worker."""
+    if isinstance(said.error, BudgetError):
+        return Result(subtask, "skipped", error=UNPAID)
+    if said.error is not None:
+        return Result(subtask, "failed", error=str(said.error))
+    return result_of(subtask, said.finish, said.text)
 
 
 def lacking(subtask: str, need: str, result: Result) -> Result:
