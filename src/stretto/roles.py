@@ -1,12 +1,13 @@
 """Who does what, as users write it: roles, models alone or functions become roles, and are checked at the door."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import msgspec
 from msgspec.structs import replace
 
 from stretto import prompts
+from stretto.engine.checking import checker_of
 from stretto.errors import ConfigError
 from stretto.limits import check_numbers
 from stretto.models.functions import Function, function_role, is_function
@@ -18,6 +19,15 @@ from stretto.types import Definition, Role, RoleName
 Worker = Role | str | Function | Callable[..., Any]
 """Who does a type of subtasks: a role, its model alone, or a Python function."""
 
+MOST_REPLIES = 64
+"""Of an ensemble: what is more than that is a mistake, or a bill nobody wants."""
+_MERGES = ("synthesize", "vote", "best")
+WORKERS_OWN = ("models", "samples", "merge", "check")
+"""What only a worker has."""
+_USUAL = Role()
+
+Kind = RoleName | Literal["checker"]
+
 
 def as_role(role: Role | str) -> Role:
     """A role, or the one that a model alone has."""
@@ -25,13 +35,46 @@ def as_role(role: Role | str) -> Role:
 
 
 def as_worker(name: str, worker: Worker, functions: dict[str, Callable[..., Any]]) -> Role:
-    """The role of a worker; a function is put among the others."""
-    if isinstance(worker, Role | str):
-        return as_role(worker)
+    """The role of a worker, its checker a role as well; functions are put among the others.
+
+    A role with `models` and no `model` has the first of them.
+    """
     place = f'workers."{name}"'
-    if not isinstance(worker, Function) and not callable(worker):
-        raise ConfigError(f"{place}: a worker is a Role, a model's name or a function, not {worker!r}")
-    function = worker if isinstance(worker, Function) else Function(worker)
+    if not isinstance(worker, Role | str):
+        function = _function(worker, place, "a worker is a Role, a model's name or a function")
+        role = _function_role(function, place, functions)
+        return replace(role, check=_as_checker(function.check, f"{place}.check", functions))
+    role = as_role(worker)
+    if not isinstance(role.models, tuple):
+        if not isinstance(role.models, list):
+            raise ConfigError(f"{place}.models: must be a list of models, not {role.models!r}")
+        role = replace(role, models=tuple(role.models))
+    if role.models and not any(role.candidates):
+        role = replace(role, model=role.models[0])
+    return replace(role, check=_as_checker(role.check, f"{place}.check", functions))
+
+
+def _as_checker(check: Any, place: str, functions: dict[str, Callable[..., Any]]) -> Role | None:
+    """The role of a checker, however it is given."""
+    if check is None or isinstance(check, Role):
+        return check
+    if isinstance(check, str):
+        if not check.strip():
+            raise ConfigError(f"{place}: it is empty; say what to look at, or leave it out")
+        return Role(about=check)
+    function = _function(check, place, "a check is a text (what to look at), a Role or a function")
+    if function.check is not None:
+        raise ConfigError(f"{place}.check: a checker is not checked itself")
+    return _function_role(function, place, functions)
+
+
+def _function(given: Any, place: str, may_be: str) -> Function:
+    if not isinstance(given, Function) and not callable(given):
+        raise ConfigError(f"{place}: {may_be}, not {given!r}")
+    return given if isinstance(given, Function) else Function(given)
+
+
+def _function_role(function: Function, place: str, functions: dict[str, Callable[..., Any]]) -> Role:
     full, role = function_role(function, place)
     if functions.setdefault(full, function.call) != function.call:  # a method is another object each time
         raise ConfigError(f"{place}: another worker's function is called {full}, too; give them different names")
@@ -52,14 +95,21 @@ def shaped(definition: Definition, answer: Any) -> tuple[Definition, Shape | Non
     return replace(definition, synthesizer=replace(synthesizer, schema=shape.schema)), shape
 
 
-def roles(definition: Definition) -> Iterator[tuple[str, RoleName, Role]]:
-    """Every role, with its place in the configuration."""
+def roles(definition: Definition) -> Iterator[tuple[str, Kind, Role]]:
+    """Every role, with its place in the configuration; a checker has the model that it will be asked with."""
     if definition.orchestrator:
         yield "orchestrator", "orchestrator", definition.orchestrator
     for name, role in definition.workers.items():
         yield f'workers."{name}"', "worker", role
+        if checker := checker_of(definition, role):
+            yield f'workers."{name}".check', "checker", checker
     if definition.synthesizer:
         yield "synthesizer", "synthesizer", definition.synthesizer
+
+
+def models_of(role: Role) -> tuple[str, ...]:
+    """Every model that a role may ask, as written."""
+    return tuple(dict.fromkeys((*role.candidates, *role.models)))
 
 
 def check_definition(definition: Definition, providers: Mapping[str, AnyProvider]) -> None:
@@ -67,7 +117,8 @@ def check_definition(definition: Definition, providers: Mapping[str, AnyProvider
     if not definition.workers:
         raise ConfigError("workers: a workflow needs one worker at least")
     for place, kind, role in roles(definition):
-        _check_models(role, f"{place}.model", providers)
+        _check_ensemble(kind, role, place, providers)
+        _check_models(role.candidates, f"{place}.model", providers)
         prompts.check(kind, role.prompt, f"{place}.prompt")
         _check_schema(kind, role, f"{place}.schema")
         _check_lengths(kind, role, place)
@@ -82,17 +133,38 @@ def check_definition(definition: Definition, providers: Mapping[str, AnyProvider
             check_numbers(f"providers.{name}", known, ("parallel",), ("rpm", "tpm"), waits)
 
 
-def _check_schema(kind: RoleName, role: Role, place: str) -> None:
+def _check_ensemble(kind: Kind, role: Role, place: str, providers: Mapping[str, AnyProvider]) -> None:
+    for key in WORKERS_OWN:
+        if kind != "worker" and getattr(role, key) != getattr(_USUAL, key):
+            raise ConfigError(f"{place}.{key}: only a worker has {key}; leave it out here")
+    check_numbers(place, role, ("samples",), ())
+    if role.merge not in _MERGES:
+        raise ConfigError(f"{place}.merge: must be {', '.join(_MERGES[:-1])} or {_MERGES[-1]}, not {role.merge!r}")
+    asked = max(1, len(role.models)) * role.samples
+    if asked > MOST_REPLIES:
+        key = "samples" if role.samples > 1 else "models"
+        raise ConfigError(f"{place}.{key}: {asked} replies for each subtask; {MOST_REPLIES} at the most")
+    if asked > 1 and is_function(role):
+        raise ConfigError(f"{place}.samples: a function gives the same each time; ensembles are of models")
+    if role.models:
+        _check_models(role.models, f"{place}.models", providers)
+    if any(is_function(Role(model)) for model in role.models):
+        raise ConfigError(f"{place}.models: a function gives the same each time; ensembles are of models")
+
+
+def _check_schema(kind: Kind, role: Role, place: str) -> None:
     if role.schema is None:
         return
     if kind == "orchestrator":
         raise ConfigError(f"{place}: a plan has a form of its own; a schema belongs to a worker or the synthesizer")
+    if kind == "checker":
+        raise ConfigError(f"{place}: a verdict has a form of its own; a schema belongs to a worker or the synthesizer")
     if is_function(role):
         raise ConfigError(f"{place}: a function gives what it gives; a schema belongs to a model")
     check_schema(role.schema, place)
 
 
-def _check_lengths(kind: RoleName, role: Role, place: str) -> None:
+def _check_lengths(kind: Kind, role: Role, place: str) -> None:
     if kind != "worker" and role.share is not None:
         raise ConfigError(f"{place}.share: shares of the inputs are read by workers; set it on one of them")
     for key, least in (("context", 1000), ("share", 100)):
@@ -101,10 +173,12 @@ def _check_lengths(kind: RoleName, role: Role, place: str) -> None:
             raise ConfigError(f"{place}.{key}: must be a whole number of tokens, {least:,} or more, not {tokens!r}")
 
 
-def _check_models(role: Role, place: str, providers: Mapping[str, AnyProvider]) -> None:
-    if not role.candidates:
+def _check_models(models: Sequence[str], place: str, providers: Mapping[str, AnyProvider]) -> None:
+    if not models:
         raise ConfigError(f"{place}: no model at all; name one as provider:model")
-    for model in role.candidates:
+    for model in models:
+        if not isinstance(model, str):
+            raise ConfigError(f"{place}: a model is written provider:model, not {model!r}")
         provider, _ = split_model(model, place)
         if provider not in providers:
             names = ", ".join(sorted(providers))

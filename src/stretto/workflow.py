@@ -23,7 +23,7 @@ from stretto.plan.given import AnyPlan, given_plan
 from stretto.pool import AnyProvider, Pool
 from stretto.replay import ReplayStream, recording_of
 from stretto.rerun import Forecast, Rerun
-from stretto.roles import Worker, as_role, as_worker, check_definition, roles, shaped
+from stretto.roles import Worker, as_role, as_worker, check_definition, models_of, roles, shaped
 from stretto.run_stream import RunStream
 from stretto.runs import Run
 from stretto.store.travel import entries
@@ -166,7 +166,7 @@ class Workflow:
     @property
     def models(self) -> list[str]:
         """Every model this workflow may ask, as written, each once."""
-        return list(dict.fromkeys(model for _, _, role in roles(self.definition) for model in role.candidates))
+        return list(dict.fromkeys(model for _, _, role in roles(self.definition) for model in models_of(role)))
 
     @property
     def pool(self) -> Pool:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stretto.config.reading import Source
 from stretto.config.values import convert, file_beside, limits_of, nearest, price_of, provider_of, role_of, schema_at
@@ -26,11 +27,17 @@ class Choice(Struct, frozen=True):
 
 
 class _Part(Struct, frozen=True):
-    """A role in a file: its place, what `-m` may call it, and its table."""
+    """A role in a file: its place, what `-m` may call it, and its table; one that `inherits` needs no model."""
 
     place: str
     names: tuple[str, ...]
     table: dict[str, Any]
+    inherits: bool = False
+
+    @property
+    def named(self) -> bool:
+        """Whether the file says which model it is, or that it is another role's."""
+        return bool(self.inherits or self.table.get("model") or self.table.get("models"))
 
 
 class Configuration:
@@ -65,7 +72,7 @@ class Configuration:
 
     def models_missing(self, models: Mapping[str | None, Choice]) -> bool:
         """Whether some role has no model yet."""
-        return any(not part.table.get("model") and _chosen(part, models) is None for part in self._parts())
+        return any(not part.named and _chosen(part, models) is None for part in self._parts())
 
     def workflow(
         self,
@@ -91,9 +98,9 @@ class Configuration:
         roles: dict[str, Role] = {}
         for part in parts:
             table = part.table
-            choice = _chosen(part, models) or (None if table.get("model") else default)
+            choice = _chosen(part, models) or (None if part.named else default)
             if choice is not None:
-                table = {**table, "model": [choice.model, *choice.fallbacks] if choice.fallbacks else choice.model}
+                table = _asked_of(choice, table)
                 origins[f"{part.place}.model"] = choice.by
             if file := table.get("prompt_file"):
                 path = file_beside(file, f"{part.place}.prompt_file", layer.folder)
@@ -102,10 +109,13 @@ class Configuration:
                 table = {**{k: v for k, v in table.items() if k != "schema_file"}, "schema": _schema(schema)}
             roles[part.place] = role_of(table, f"{layer.name}: {part.place}", layer.folder)
         origins |= self._limit_origins()
+        workers = {
+            name: replace(roles[_worker(name)], check=roles.get(_check(name))) for name in layer.table["workers"]
+        }
         try:
             return Workflow(
                 roles["orchestrator"],
-                {name: roles[_worker(name)] for name in layer.table["workers"]},
+                workers,
                 roles.get("synthesizer"),
                 limits=limits_of({**self._merged("limits"), **(limits or {})}, "limits"),
                 memory=convert({**self._merged("memory"), **(memory or {})}, Memory, "memory"),
@@ -141,7 +151,11 @@ class Configuration:
         table = self._role_layer().table
         yield _Part("orchestrator", ("orchestrator",), table["orchestrator"])
         for name, worker in table["workers"].items():
-            yield _Part(_worker(name), (name, "workers"), worker)
+            check = worker.get("check")
+            yield _Part(_worker(name), (name, "workers"), {key: worker[key] for key in worker if key != "check"})
+            if check:
+                table = {"about": check} if isinstance(check, str) else check
+                yield _Part(_check(name), (f"{name}.check", "checks"), table, inherits=not table.get("model"))
         if "synthesizer" in table:
             yield _Part("synthesizer", ("synthesizer",), table["synthesizer"])
 
@@ -150,9 +164,25 @@ def _worker(name: str) -> str:
     return f'workers."{name}"'
 
 
+def _check(name: str) -> str:
+    return f"{_worker(name)}.check"
+
+
 def _chosen(part: _Part, models: Mapping[str | None, Choice]) -> Choice | None:
-    """The model that a flag or the environment says for a role; who names the role goes before who means all."""
-    return next((models[name] for name in (*part.names, None) if name in models), None)
+    """The model that a flag or the environment says for a role; who names the role goes before who means all.
+
+    Who means all means no role that has another's model anyway: that may have a name of its own in a flag.
+    """
+    names = part.names if part.inherits else (*part.names, None)
+    return next((models[name] for name in names if name in models), None)
+
+
+def _asked_of(choice: Choice, table: dict[str, Any]) -> dict[str, Any]:
+    """The table with a chosen model in place of each that it names; of an ensemble it gives every reply."""
+    chosen = {**table, "model": [choice.model, *choice.fallbacks] if choice.fallbacks else choice.model}
+    if models := table.get("models"):
+        chosen |= {"models": [], "samples": len(models) * table.get("samples", 1)}
+    return chosen
 
 
 def _schema(file: Path) -> dict[str, Any]:

@@ -12,13 +12,16 @@ from stretto.config.values import convert, file_beside, limits_of, nearest, pric
 from stretto.errors import ConfigError
 from stretto.models.providers import KNOWN, Provider
 from stretto.models.simulator import Simulator
+from stretto.roles import WORKERS_OWN
 from stretto.types import Limits, Memory, Price, Role
 
 _SECTIONS = ("orchestrator", "workers", "synthesizer", "limits", "memory", "providers", "prices")
 _PRICE_KEYS = tuple(key for key in Price.__struct_fields__ if key != "above")
 _FILES = {"prompt_file": "prompt", "schema_file": "schema"}
 """Keys that name a file, and the key that what it holds belongs to."""
-_ROLE_KEYS = (*Role.__struct_fields__, *_FILES)
+_WORKER_KEYS = (*Role.__struct_fields__, *_FILES)
+_ROLE_KEYS = tuple(key for key in _WORKER_KEYS if key not in WORKERS_OWN)
+_CHECK_KEYS = tuple(key for key in _ROLE_KEYS if not key.startswith("schema"))
 
 
 class Source(Struct, frozen=True):
@@ -73,9 +76,9 @@ def _checked(source: Source) -> Source:
     _check_keys(table, _SECTIONS, f"{source.name}: ")
     for section in ("orchestrator", "synthesizer"):
         if section in table:
-            _check_role(table[section], f"{source.name}: {section}", source.folder)
+            _check_role(table[section], f"{source.name}: {section}", source.folder, _ROLE_KEYS)
     for name, worker in _section(source, "workers"):
-        _check_role(worker, f'{source.name}: workers."{name}"', source.folder)
+        _check_worker(worker, f'{source.name}: workers."{name}"', source.folder)
     limits = _table(table.get("limits", {}), f"{source.name}: limits")
     _check_keys(limits, Limits.__struct_fields__, f"{source.name}: limits.")
     limits_of(limits, f"{source.name}: limits")
@@ -95,15 +98,32 @@ def _section(source: Source, section: str) -> list[tuple[str, Any]]:
     return list(_table(source.table.get(section, {}), f"{source.name}: {section}").items())
 
 
-def _check_role(table: Any, place: str, folder: Path | None) -> None:
-    _check_keys(_table(table, place), _ROLE_KEYS, f"{place}.")
+def _check_worker(table: Any, place: str, folder: Path | None) -> None:
+    _check_role(table, place, folder, _WORKER_KEYS)
+    if table.get("models") == []:
+        raise ConfigError(f"{place}.models: an empty list; name the models that are asked side by side")
+    if "merge" in table and not ("models" in table or "samples" in table):
+        raise ConfigError(f"{place}.merge: there is one reply only; say models or samples as well, or leave it out")
+    check = table.get("check")
+    if isinstance(check, dict):
+        _check_role(check, f"{place}.check", folder, _CHECK_KEYS)
+    elif isinstance(check, str) and not check.strip():
+        raise ConfigError(f"{place}.check: it is empty; say what to look at, or leave it out")
+
+
+def _check_role(table: Any, place: str, folder: Path | None, known: Collection[str]) -> None:
+    for key in WORKERS_OWN:
+        if key not in known and key in _table(table, place):
+            raise ConfigError(f"{place}.{key}: only a worker has {key}; leave it out here")
+    _check_keys(_table(table, place), known, f"{place}.")
     for key, what in _FILES.items():
         if key in table:
             if what in table:
                 raise ConfigError(f"{place}: {what} and {key} exclude each other; keep one")
             file_beside(table[key], f"{place}.{key}", folder)
     # The file itself is read when the role is used: a layer that another one covers may lack it.
-    role_of({key: value for key, value in table.items() if key not in _FILES}, place, folder)
+    apart = {*_FILES, *(["check"] if isinstance(table.get("check"), dict) else [])}
+    role_of({key: value for key, value in table.items() if key not in apart}, place, folder)
 
 
 def _check_provider(name: str, table: Any, place: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
+from msgspec.structs import replace
 
 from stretto import amounts
 from stretto.errors import ConfigError
@@ -30,6 +31,7 @@ _IN_WORDS = {
 def role_of(table: Mapping[str, Any], place: str, folder: Path | None) -> Role:
     """A role; its `prompt_file` and `schema_file` are looked for beside the file that names them."""
     facts = dict(table)
+    check = facts.pop("check", None)
     if facts.get("model") == []:
         raise ConfigError(f"{place}.model: an empty list; name a model, and then its fallbacks if it has any")
     if "prompt_file" in facts:
@@ -44,7 +46,17 @@ def role_of(table: Mapping[str, Any], place: str, folder: Path | None) -> Role:
         path = file_beside(facts.pop("schema_file"), f"{place}.schema_file", folder)
         facts["schema"] = schema_at(path, f"{place}.schema_file: {path}")
     facts |= {key: _amount(key, facts[key], f"{place}.{key}") for key in ("context", "share") if key in facts}
-    return convert({"model": "", **facts}, Role, place)
+    role = convert({"model": "", **facts}, Role, place)
+    return role if check is None else replace(role, check=_check_of(check, f"{place}.check", folder))
+
+
+def _check_of(check: Any, place: str, folder: Path | None) -> Role | str:
+    """Who checks: a table like that of a role, or a text that says what to look at."""
+    if isinstance(check, Mapping):
+        return role_of(check, place, folder)
+    if not isinstance(check, str):
+        raise ConfigError(f"{place}: expected a text that says what to look at, or a table, got {check!r}"[:300])
+    return check
 
 
 def file_beside(file: Any, place: str, folder: Path | None) -> Path:

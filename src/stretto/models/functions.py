@@ -1,4 +1,4 @@
-"""Python functions as workers: a provider whose models are functions."""
+"""Python functions as workers and as checkers: a provider whose models are functions."""
 
 import asyncio
 import inspect
@@ -22,11 +22,16 @@ class Function(Struct, frozen=True):
     It gives the result as a text; if it is `async` it is awaited, else it runs in a thread. `version` is a part of its
     identity beside its module and qualified name: raise it when the function does something else, or recorded results
     are reused. `about` tells the orchestrator in one line what it is good for; its docstring's first line if empty.
+    `check`: who reads its results, as of a role.
+
+    As a checker (`Role(…, check=…)`) it is called `call(subtask, text)` and gives True if the text holds, False or what
+    is wrong with it if not, None if it cannot tell; a pair of True, False or None and a remark says both.
     """
 
     call: Callable[..., Any]
     version: str = "1"
     about: str = ""
+    check: "Role | str | Function | Callable[..., Any] | None" = None
 
 
 class Functions(Struct, frozen=True):
@@ -36,11 +41,15 @@ class Functions(Struct, frozen=True):
 
 
 class _Work(Struct, frozen=True, omit_defaults=True):
-    """What a function is asked: its subtask, and the results that needs, in the plan's order."""
+    """What a function is asked: its subtask and the results that needs, in the plan's order; or a text to be checked.
+
+    Of what is checked, `needs` are ids alone.
+    """
 
     type: str
     description: str
-    needs: dict[str, str] = {}
+    needs: dict[str, str] | tuple[str, ...] = {}
+    result: str | None = None
 
 
 def function_role(worker: Function, place: str) -> tuple[str, Role]:
@@ -58,7 +67,7 @@ def function_role(worker: Function, place: str) -> tuple[str, Role]:
 
 def is_function(role: Role) -> bool:
     """Whether a function does this role's work."""
-    return role.candidates[0].startswith(f"{PROVIDER}:")
+    return any(name.startswith(f"{PROVIDER}:") for name in role.candidates[:1])
 
 
 def work(subtask: Subtask, needed: Sequence[tuple[Subtask, Result]]) -> str:
@@ -67,8 +76,16 @@ def work(subtask: Subtask, needed: Sequence[tuple[Subtask, Result]]) -> str:
     return msgspec.json.encode(_Work(subtask.type, subtask.description, texts)).decode()
 
 
+def review(subtask: Subtask, text: str) -> str:
+    """What a function that checks is asked, as the text of a request."""
+    return msgspec.json.encode(_Work(subtask.type, subtask.description, subtask.needs or {}, clean(text))).decode()
+
+
 class FunctionModel:
-    """A `Model` that calls a function; `timeout`: seconds it may take. What the function raises is a `CallError`."""
+    """A `Model` that calls a function; `timeout`: seconds it may take. What the function raises is a `CallError`.
+
+    What a checker finds is said as JSON: a `verdict` (`holds`, `fails`, `unsure`) and a `remark`.
+    """
 
     def __init__(self, name: str, function: Callable[..., Any], timeout: float) -> None:
         self._name = f"{PROVIDER}:{name}"
@@ -79,17 +96,34 @@ class FunctionModel:
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """What the function returns, as one chunk."""
         yield Sent()
-        text = await self._result(call)
-        yield Text(text)
+        yield Text(clean(await self._said(call)))
         yield Done("stop", Usage(), self._name)
 
-    async def _result(self, call: Call) -> str:
+    async def _said(self, call: Call) -> str:
         asked = msgspec.json.decode(call.request.messages[-1].content, type=_Work)
         subtask = Subtask(call.subtask or "", asked.type, asked.description, tuple(asked.needs), call.value)
-        arguments = (subtask, asked.needs) if self._with_results else (subtask,)
+        if asked.result is not None:
+            return self._verdict(await self._returned(subtask, asked.result))
+        text = await self._returned(*((subtask, asked.needs) if self._with_results else (subtask,)))
+        if not isinstance(text, str):
+            raise CallError(f"{self._name}: returned {type(text).__name__}; a result is a text")
+        return text
+
+    def _verdict(self, found: Any) -> str:
+        """What a checker returned as a verdict; whatever is none is a `CallError`, so that nobody guesses."""
+        holds, remark = found if isinstance(found, tuple) and len(found) == 2 else (found, "")
+        if isinstance(holds, str) and holds.strip() and not remark:
+            holds, remark = False, holds
+        if not (holds is None or isinstance(holds, bool)) or not isinstance(remark, str):
+            what = "an empty text" if isinstance(found, str) else type(found).__name__
+            raise CallError(f"{self._name}: returned {what}; a checker returns True, False, None, or what is wrong")
+        verdict = "unsure" if holds is None else "holds" if holds else "fails"
+        return msgspec.json.encode({"remark": clean(remark), "verdict": verdict}).decode()
+
+    async def _returned(self, *arguments: Any) -> Any:
         try:
             async with asyncio.timeout(self._timeout) as limit:
-                text = await self._called(*arguments)
+                return await self._called(*arguments)
         except TimeoutError as error:
             late = limit.expired()
             why = f"did not return within {self._timeout:g} s (timeout)" if late else f"raised TimeoutError: {error}"
@@ -101,9 +135,6 @@ class FunctionModel:
             raise CallError(f"{self._name}: raised {type(error).__name__}: {error}") from error
         except Exception as error:
             raise CallError(f"{self._name}: raised {type(error).__name__}: {error}") from error
-        if not isinstance(text, str):
-            raise CallError(f"{self._name}: returned {type(text).__name__}; a result is a text")
-        return clean(text)
 
     async def _called(self, *arguments: Any) -> Any:
         if inspect.iscoroutinefunction(self._function):

@@ -4,15 +4,19 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
-from typing import get_args
+from typing import Literal, get_args
 
 from stretto.errors import ConfigError
 from stretto.types import RoleName
 
-PLACEHOLDERS: dict[RoleName, frozenset[str]] = {
+Asked = RoleName | Literal["checker"]
+"""Whom a prompt is for."""
+
+PLACEHOLDERS: dict[Asked, frozenset[str]] = {
     "orchestrator": frozenset({"task", "workers", "max_subtasks"}),
     "worker": frozenset({"original_task", "task_type", "task_description", "needs"}),
     "synthesizer": frozenset({"task", "worker_responses", "references"}),
+    "checker": frozenset({"original_task", "task_type", "task_description", "needs", "about", "result"}),
 }
 """What each role's prompt may use; its default uses all of them."""
 ROLES: tuple[RoleName, ...] = get_args(RoleName)
@@ -33,12 +37,12 @@ def names() -> list[str]:
     return sorted(name.removesuffix(".md") for name in files if name.endswith(".md"))
 
 
-def template(role: RoleName, prompt: str | None) -> str:
+def template(role: Asked, prompt: str | None) -> str:
     """The prompt of a role, or its default."""
     return text(role) if prompt is None else prompt
 
 
-def check(role: RoleName, prompt: str | None, place: str) -> None:
+def check(role: Asked, prompt: str | None, place: str) -> None:
     """Raise `ConfigError` if a prompt has a placeholder that its role does not fill."""
     known = PLACEHOLDERS[role]
     for literal, word in _WORD.findall(prompt or ""):
