@@ -61,6 +61,7 @@ class SubtaskPlanned(Event, frozen=True, kw_only=True):
     description: str
     needs: tuple[str, ...] = ()
     value: float | None = None
+    reads: tuple[str, ...] = ()
     remark: str | None = None
 
 

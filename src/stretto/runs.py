@@ -139,7 +139,7 @@ class Fold:
                 self._set(citations=(), remarks=())
             case e.SubtaskPlanned():
                 self._subtasks[event.subtask] = Subtask(
-                    event.subtask, event.type, event.description, event.needs, event.value
+                    event.subtask, event.type, event.description, event.needs, event.value, reads=event.reads
                 )
             case e.PlanFinished():
                 self._plan = Plan((), event.state, event.analysis, event.remarks)

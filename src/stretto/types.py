@@ -160,7 +160,8 @@ class Definition(Struct, frozen=True):
 class Subtask(Struct, frozen=True):
     """One line of the plan; `needs` are ids of subtasks listed before it.
 
-    `value` ranks it, if the plan does: what is worth least is given up first when the budget gets short.
+    `value` ranks it, if the plan does: what is worth least is given up first when the budget gets short. `reads`: the
+    pieces of the inputs that it has (`i1`, `i3:1-400`: those lines); all of them if it names none.
     """
 
     id: str
@@ -168,6 +169,7 @@ class Subtask(Struct, frozen=True):
     description: str
     needs: tuple[str, ...] = ()
     value: float | None = None
+    reads: tuple[str, ...] = ()
 
 
 class Result(Struct, frozen=True):

@@ -169,6 +169,7 @@ class Planning:
                 description=subtask.description,
                 needs=subtask.needs,
                 value=subtask.value,
+                reads=subtask.reads,
                 remark=remark,
             )
         )
