@@ -64,6 +64,7 @@ class SubtaskPlanned(Event, frozen=True, kw_only=True):
     description: str
     needs: tuple[str, ...] = ()
     value: float | None = None
+    reads: tuple[str, ...] = ()
     remark: str | None = None
     round: int = 1
 

@@ -22,7 +22,9 @@ class _Planned:
 
     def take(self, event: e.SubtaskPlanned) -> None:
         id_ = event.subtask.rpartition("/")[2]
-        self.subtasks[id_] = Subtask(id_, event.type, event.description, event.needs, event.value, event.round)
+        self.subtasks[id_] = Subtask(
+            id_, event.type, event.description, event.needs, event.value, event.round, event.reads
+        )
         if event.round > self._plan.rounds:  # a further one has begun
             self._plan = replace(self._plan, state=None)
 

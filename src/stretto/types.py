@@ -169,7 +169,8 @@ class Subtask(Struct, frozen=True):
     """One line of the plan; `needs` are ids of subtasks listed before it.
 
     `value` ranks it, if the plan does: what is worth least is given up first when the budget gets short. `round`: in
-    which one it was planned.
+    which one it was planned. `reads`: the pieces of the inputs that it has (`i1`, `i3:1-400`: those lines); all of them
+    if it names none.
     """
 
     id: str
@@ -178,6 +179,7 @@ class Subtask(Struct, frozen=True):
     needs: tuple[str, ...] = ()
     value: float | None = None
     round: int = 1
+    reads: tuple[str, ...] = ()
 
 
 class Result(Struct, frozen=True):

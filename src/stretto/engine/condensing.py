@@ -177,7 +177,7 @@ def _joined(replies: Sequence[Said]) -> str:
 
 
 def _condenser(subtask: Subtask, workers: Mapping[str, Role], reader: Role) -> Role:
-    """Who condenses a result: its worker's model, or the reader's where that is none, in no form but that of a text."""
+    """Who condenses a result: its worker's model, or the reader's where that is none, without options of form."""
     role = workers.get(worker_for(subtask.type, workers) or "", reader)
     models = role.candidates if any(role.candidates) else role.models[:1]
     if not any(models) or is_function(replace(role, model=models)):

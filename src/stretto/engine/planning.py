@@ -226,6 +226,7 @@ class Planning:
                 needs=subtask.needs,
                 round=subtask.round,
                 value=subtask.value,
+                reads=subtask.reads,
                 remark=remark,
             )
         )

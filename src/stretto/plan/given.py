@@ -20,6 +20,7 @@ class _Line(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
     description: str
     needs: tuple[str, ...] = ()
     value: float | None = None
+    reads: tuple[str, ...] = ()
 
 
 class PlanFile(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -94,7 +95,7 @@ def _subtasks(file: PlanFile, workers: Mapping[str, Role], place: str) -> tuple[
         for need in needs:
             if need not in subtasks:
                 raise TaskError(f"{where}.needs: {need!r} is no subtask listed before it{_nearest(need, subtasks)}")
-        subtasks[id_] = Subtask(id_, clean(line.type), clean(line.description), needs, line.value)
+        subtasks[id_] = Subtask(id_, clean(line.type), clean(line.description), needs, line.value, reads=line.reads)
     return tuple(subtasks.values())
 
 
