@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from stretto import events as e
 from stretto.calls import Done, Restarted, Text, Transcript, fingerprint
 from stretto.engine.caller import Caller, Errand
-from stretto.engine.requests import plan_request, rest_of_plan
+from stretto.engine.requests import plan_request, rest_of_plan, sized
 from stretto.engine.urgencies import Urgencies
 from stretto.errors import CallError, PlanError
 from stretto.plan.book import PlanBook
@@ -47,6 +47,7 @@ class Planning:
         self._remarks: list[str] = []
         self._basis = before.basis
         self._head = head
+        self._sized = sized(definition)
         self._unread = 0  # entries of the plan that are no subtasks
         self.book = PlanBook(definition.workers, definition.limits.max_subtasks, before.plan.subtasks)
         # What was missing of it then (a deadline may have come) is asked for now.
@@ -127,6 +128,7 @@ class Planning:
                         del self._remarks[remarks:]
                         self._unread = unread
                     for item in reader.feed(chunk.text) if isinstance(chunk, Text) else ():
+                        self.book.scale(reader.size if self._sized else "")
                         if subtask := self._take(item):
                             yield subtask
                         if self.state == "bounded" or self._unread - unread > most:
@@ -156,7 +158,7 @@ class Planning:
             return None
         if self.book.full:
             self.state = "bounded"
-            self._remarks.append(f"the plan is longer than max_subtasks = {self._definition.limits.max_subtasks}")
+            self._remarks.append(self.book.why_full)
             return None
         return self._add(item)
 

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from stretto import prompts
 from stretto.models.functions import is_function, work
 from stretto.plan.book import plan_schema, rest_request, worker_for
+from stretto.plan.sizes import size_lines
 from stretto.types import Definition, Head, Message, PlanState, Request, Result, Role, Subtask
 
 
@@ -25,11 +26,22 @@ def plan_request(definition: Definition, task: str, sample: int = 0, head: Head 
     """What the orchestrator is asked for its plan."""
     role, workers, limits = definition.orchestrator, definition.workers, definition.limits
     most = limits.max_subtasks
-    values = {"task": task, "workers": prompts.worker_lines(workers), "max_subtasks": str(most)}
+    values = {
+        "task": task,
+        "workers": prompts.worker_lines(workers),
+        "max_subtasks": str(most),
+        "sizes": size_lines(most),
+    }
     prompt = prompts.fill(prompts.template("orchestrator", role.prompt), values)
     # Where subtasks may have to be given up it matters what each is worth.
     ranked = limits.budget is not None or limits.tokens is not None
-    return replace(request_for(role, prompt, sample, head), schema=plan_schema(workers, most, ranked=ranked))
+    schema = plan_schema(workers, most, ranked=ranked, sized=sized(definition))
+    return replace(request_for(role, prompt, sample, head), schema=schema)
+
+
+def sized(definition: Definition) -> bool:
+    """Whether the orchestrator is asked to say how large its plan is, and is held to it."""
+    return prompts.uses(prompts.template("orchestrator", definition.orchestrator.prompt), "sizes")
 
 
 def rest_of_plan(request: Request, planned: Sequence[Subtask]) -> Request:

@@ -10,7 +10,7 @@ from stretto.errors import ConfigError
 from stretto.types import RoleName
 
 PLACEHOLDERS: dict[RoleName, frozenset[str]] = {
-    "orchestrator": frozenset({"task", "workers", "max_subtasks"}),
+    "orchestrator": frozenset({"task", "workers", "max_subtasks", "sizes"}),
     "worker": frozenset({"original_task", "task_type", "task_description", "needs"}),
     "synthesizer": frozenset({"task", "worker_responses", "references"}),
 }

@@ -11,6 +11,7 @@ from stretto.models.simulator.dice import dice
 from stretto.models.simulator.parts import part_of
 from stretto.models.simulator.plan_form import PlanForm, plan_form
 from stretto.models.simulator.reading import is_repair, same, task_of, under_way
+from stretto.plan.sizes import sizes
 from stretto.types import Request
 
 _EXACTLY = re.compile(r"(?<!at most )(?<!more than )(?<!up to )\b(\d{1,6}) (?:\w+ )?subtasks\b", re.IGNORECASE)
@@ -47,8 +48,9 @@ class WrittenPlan(Struct, frozen=True):
         """The plan as JSON, a subtask a line; if spoilt, every second one has unescaped quotes in its description."""
         lines = [self._line(task, spoilt=spoilt and index % 2 == 0) for index, task in enumerate(self.tasks)]
         analysis = f'  "analysis": {_json(self.analysis)},\n' if self.form.analysis else ""
+        size = f'  "size": {_json(_size(len(self.tasks)))},\n' if self.form.sized else ""
         tasks = "[\n    " + ",\n    ".join(lines) + "\n  ]" if lines else "[]"
-        return f'{{\n{analysis}  "tasks": {tasks}\n}}\n'
+        return f'{{\n{analysis}{size}  "tasks": {tasks}\n}}\n'
 
     def steps(self) -> str:
         """The same work as valid JSON of another form, which is no plan."""
@@ -132,6 +134,11 @@ def _numbered(pairs: list[tuple[str, str]], chance: random.Random, *, with_needs
         needs = sorted(chance.sample(earlier, min(wanted, len(earlier))))
         tasks.append(Planned(f"t{index + 1}", type_, description, tuple(f"t{need + 1}" for need in needs)))
     return tuple(tasks)
+
+
+def _size(count: int) -> str:
+    """The smallest size of plan that permits so many subtasks."""
+    return next(size.name for size in sizes(max(count, 9)) if count <= size.most)
 
 
 def _json(value: object) -> str:
