@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from stretto import prompts
 from stretto.models.functions import is_function, work
 from stretto.plan.book import plan_schema, rest_request, worker_for
+from stretto.plan.given import plan_text
 from stretto.plan.sizes import size_lines
-from stretto.types import Definition, Head, Message, PlanState, Request, Result, Role, Subtask
+from stretto.types import Definition, Head, Message, Plan, PlanState, Request, Result, Role, Subtask
 
 
 def request_for(role: Role, prompt: str, sample: int = 0, head: Head | None = None) -> Request:
@@ -47,6 +48,30 @@ def sized(definition: Definition) -> bool:
 def rest_of_plan(request: Request, planned: Sequence[Subtask]) -> Request:
     """What the orchestrator is asked when the reply to `request` was not whole and these subtasks came of it."""
     return replace(request, messages=(*request.messages, Message("user", rest_request(planned))))
+
+
+def round_request(
+    request: Request,
+    subtasks: Sequence[Subtask],
+    results: Mapping[str, Result],
+    number: int,
+    rounds: int,
+    condensed: Collection[str] = frozenset(),
+) -> Request:
+    """What the orchestrator is asked once the plan it wrote to `request` is carried out: what else the answer takes.
+
+    `number`: which of the `rounds` of planning this is; the plan was the first. `condensed`: ids of results that are
+    not there whole.
+    """
+    found = prompts.results_text(subtasks, results, "complete", condensed, described=True)
+    asked = prompts.filled("round", results=found, round=str(number), rounds=str(rounds))
+    return replace(request, messages=(*request.messages, Message("user", asked)))
+
+
+def again_request(request: Request, plan: Plan, remark: str) -> Request:
+    """What the orchestrator is asked when somebody wants another plan than the one it wrote to `request`."""
+    asked = Message("user", prompts.filled("again", remark=remark))
+    return replace(request, messages=(*request.messages, Message("assistant", plan_text(plan)), asked))
 
 
 def repair_request(request: Request, reply: str, why: str) -> Request:

@@ -58,6 +58,11 @@ def write_plan(task: str, plan: Plan) -> bytes:
     return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
 
 
+def plan_text(plan: Plan) -> str:
+    """The plan as its orchestrator could have written it, on one line."""
+    return msgspec.json.encode(PlanFile(analysis=plan.analysis, tasks=_lines(plan))).decode()
+
+
 def _lines(plan: Plan) -> list[_Line]:
     return [msgspec.convert(subtask, _Line, from_attributes=True) for subtask in plan.subtasks]
 
