@@ -6,10 +6,11 @@ import random
 from stretto.engine import Execution
 from stretto.errors import StrettoError
 from stretto.events import AnyEvent, RunResumed, RunStarted
+from stretto.fold import fold
 from stretto.policies.composition import Composition
 from stretto.policies.memo import Replies
 from stretto.run_stream import open_account
-from stretto.runs import Run, fold
+from stretto.runs import Run
 from stretto.store.journal import Journal
 from stretto.workflow import Workflow
 

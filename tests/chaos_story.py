@@ -14,7 +14,8 @@ from typing import Any
 from chaos_endpoint import Asked, Endpoint, asked
 from stretto import events as e
 from stretto.errors import StoreError
-from stretto.runs import Run, fold
+from stretto.fold import fold
+from stretto.runs import Run
 from stretto.store.sqlite import Store
 
 COMMAND = (sys.executable, "-m", "stretto")

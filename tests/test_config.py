@@ -49,10 +49,8 @@ def build(*texts: str, folder: Path, models: Mapping[str | None, str] | None = N
 
 def models(workflow: Workflow) -> dict[str, str]:
     definition = workflow.definition
-    named = {"orchestrator": definition.orchestrator, **definition.workers}
-    if definition.synthesizer:
-        named["synthesizer"] = definition.synthesizer
-    return {name: " or ".join(role.candidates) for name, role in named.items()}
+    named = {"orchestrator": definition.orchestrator, **definition.workers, "synthesizer": definition.synthesizer}
+    return {name: " or ".join(role.candidates) for name, role in named.items() if role}
 
 
 # -- layers
@@ -133,6 +131,7 @@ def test_every_limit_reaches_the_run_from_its_flag(terminal: Terminal) -> None:
     given: dict[str, object] = {
         "parallel": 3,
         "max_subtasks": 4,
+        "rounds": 2,
         "rpm": 60000.0,
         "attempts": 2,
         "timeout": 90.0,

@@ -23,7 +23,7 @@ from stretto.errors import (
     WorkError,
 )
 from stretto.events import AnyEvent, CallStarted
-from stretto.runs import fold
+from stretto.fold import fold
 from stretto.types import Definition, Limits, Role, Usage
 
 DONE_OF_TEN = {"done": 9, "truncated": 0, "cut": 0, "failed": 1, "skipped": 0}
@@ -170,9 +170,9 @@ def test_a_worker_that_fails_for_ever_costs_one_of_ten_and_the_synthesizer_is_to
     told = carry(model)
     (prompt,) = model.prompts("synthesizer")
     assert [f"Done: {piece}\n" in prompt for piece in TEN] == [piece != "Piece 4." for piece in TEN]
-    results, missing = prompt.split("=== MISSING ===")
+    results, ledger = prompt.split("=== LEDGER ===")
     assert "boom" not in results
-    assert "- part: Piece 4. (failed: 500: boom)" in missing
+    assert '{"id":"t4","type":"part","outcome":"failed","why":"500: boom","description":"Piece 4."}\n' in ledger
     assert told.run.answer == "Nine of ten."
     assert told.run.coverage.counts == DONE_OF_TEN
     assert [(m.subtask, m.type, m.outcome, m.reason) for m in told.run.coverage.missing] == [
@@ -200,8 +200,8 @@ def test_a_truncated_result_is_passed_on_as_partial_and_counts_as_missing() -> N
     )
     told = carry(model)
     (prompt,) = model.prompts("synthesizer")
-    assert "=== PARTIAL WORKER RESULT (part; truncated) ===\nHalf of\n" in prompt
-    assert "- part: Piece 4. (truncated: " in prompt.split("=== MISSING ===")[1]
+    assert "=== PARTIAL WORKER RESULT (part; truncated), t4 ===\nHalf of\n" in prompt
+    assert '"outcome":"truncated","why":"' in prompt.split("=== LEDGER ===")[1]
     assert (told.run.results["t4"].outcome, told.run.results["t4"].text) == ("truncated", "Half of")
     assert told.run.coverage.missing[0].outcome == "truncated"
 
@@ -327,7 +327,7 @@ def test_without_a_synthesizer_the_results_are_the_answer() -> None:
         by_role(orchestrator=plan_of("One.", "Two."), worker=unless("One.", 3.0, "First.")),
         Definition(TRIO.orchestrator, TRIO.workers),
     )
-    assert told.run.answer == "=== WORKER RESULT (part) ===\nFirst.\n \n=== WORKER RESULT (part) ===\nDone: Two."
+    assert told.run.answer == "=== WORKER RESULT (part) ===\nFirst.\n\n=== WORKER RESULT (part) ===\nDone: Two."
     assert [e.text for e in told.only("answer_delta")] == [told.run.answer]
 
 
@@ -426,7 +426,7 @@ def test_if_the_rest_cannot_be_had_either_the_run_goes_on_and_says_that_the_plan
     assert told.run.coverage.plan == "incomplete"
     assert told.run.coverage.counts["done"] == 2
     assert not told.run.coverage.complete
-    assert "the end of the plan" in model.prompts("synthesizer")[0].split("=== MISSING ===")[1]
+    assert "the end of the plan" in model.prompts("synthesizer")[0].split("=== LEDGER ===")[1]
 
 
 def test_a_reply_without_any_plan_twice_is_an_error_that_shows_what_was_said() -> None:
@@ -484,7 +484,7 @@ def test_a_plan_of_ten_thousand_is_bounded_and_the_orchestrators_call_is_closed(
     assert planning
     assert (planning.finish, planning.usage) == ("stopped", None)
     assert told.at("run_finished")[0] < 10
-    assert "longer than permitted" in model.prompts("synthesizer")[0].split("=== MISSING ===")[1]
+    assert "longer than permitted" in model.prompts("synthesizer")[0].split("=== LEDGER ===")[1]
 
 
 def test_a_plan_of_exactly_max_subtasks_is_whole() -> None:

@@ -63,8 +63,11 @@ def test_the_synthesizer_reads_every_result_under_its_type_in_the_cookbooks_form
     assert model.prompts("worker")[0] == DO_ONE.replace("{original_task}", "A job.").replace(
         "{task_type}", "plan"
     ).replace("{task_description}", "Outline.")
-    results = "\n=== WORKER RESULT (plan) ===\nI am t1.\n \n=== WORKER RESULT (test) ===\nI am t2.\n"
-    assert model.prompts("synthesizer") == [JOIN.replace("{task}", "A job.").replace("{worker_responses}", results)]
+    (prompt,) = model.prompts("synthesizer")
+    before, ledger = prompt.split("\n=== LEDGER ===\n")
+    results = "\n=== WORKER RESULT (plan), t1 ===\nI am t1.\n\n=== WORKER RESULT (test), t2 ===\nI am t2.\n"
+    assert before == JOIN.replace("{task}", "A job.").partition("{worker_responses}")[0] + results
+    assert '{"id":"t2","type":"test","outcome":"done"}\n\n\nMake one text of it.\n' in ledger
 
 
 def test_every_role_is_asked_with_its_own_model_prompt_system_and_options() -> None:
@@ -142,10 +145,10 @@ def test_an_unknown_placeholder_is_an_error_with_its_place_and_the_remedy(
     assert "{{tusk}} stands for a literal {tusk}" in message
 
 
-@pytest.mark.parametrize("role", prompts.DEFAULTS)
+@pytest.mark.parametrize("role", prompts.ROLES)
 def test_the_default_prompts_use_all_of_their_placeholders_and_no_others(role: RoleName) -> None:
-    prompts.check(role, prompts.DEFAULTS[role], role)
-    assert all(prompts.uses(prompts.DEFAULTS[role], name) for name in prompts.PLACEHOLDERS[role])
+    prompts.check(role, prompts.text(role), role)
+    assert all(prompts.uses(prompts.text(role), name) for name in prompts.PLACEHOLDERS[role])
 
 
 @pytest.mark.parametrize("prompt", ["Do {task_description}", "Do {task_description} with {{needs}}"])
@@ -160,5 +163,5 @@ def test_a_worker_prompt_without_a_place_for_needs_gets_them_at_its_end(prompt: 
 def test_a_long_description_is_shortened_in_the_list_of_what_is_missing() -> None:
     subtask = Subtask("t1", "a", "line\nof " + "x" * 5000)
     text = prompts.results_text([subtask], {"t1": Result("t1", "failed", error="500")}, "complete")
-    assert re.search(r"\n- a: line of x{490,}… \(failed: 500\)\n", text)
+    assert re.search(r'"outcome":"failed","why":"500","description":"line of x{280,}…"}\n', text)
     assert len(text) < 1000

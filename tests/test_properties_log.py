@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from stretto import Workflow
 from stretto import events as e
 from stretto.calls import KEPT
-from stretto.runs import Fold, Run, fold
+from stretto.fold import Fold, fold
+from stretto.runs import Run
 from stretto.store.sqlite import Store
 from stretto.types import Message, Reply, Request, Usage
 from test_events import KINDS, TEXT, an_event

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from stretto import events as e
+from stretto.fold import Fold, fold
 from stretto.ids import new_ulid
-from stretto.runs import Fold, coverage_of, fold
+from stretto.runs import coverage_of
 from stretto.types import OUTCOMES, Coverage, Result, Subtask, Usage
 
 STARTED = e.RunStarted(run="R", at="2026-01-01T00:00:00.000Z", task="tea", workflow={"v": 1})

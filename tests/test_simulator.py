@@ -77,7 +77,7 @@ def orchestrator(
 ) -> Request:
     values = {"task": task, "workers": prompts.worker_lines(workers), "max_subtasks": "64"}
     form = plan_schema(workers, 64)
-    text = prompts.fill(prompts.ORCHESTRATOR, values)
+    text = prompts.fill(prompts.text("orchestrator"), values)
     if schema:
         return Request(model, (Message("user", text),), schema=form)
     told = f"{text}\nReply with one JSON object that fits this JSON schema:\n{msgspec.json.encode(form).decode()}"
@@ -86,14 +86,14 @@ def orchestrator(
 
 def worker(task: str, type_: str, description: str, **options: Any) -> Request:
     values = {"original_task": task, "task_type": type_, "task_description": description, "needs": ""}
-    return Request("sim:x", (Message("user", prompts.fill(prompts.WORKER, values)),), options=options)
+    return Request("sim:x", (Message("user", prompts.fill(prompts.text("worker"), values)),), options=options)
 
 
 def synthesizer(task: str, outcomes: list[tuple[Subtask, Result]]) -> Request:
     subtasks = [subtask for subtask, _ in outcomes]
     results = {subtask.id: result for subtask, result in outcomes}
     text = prompts.results_text(subtasks, results, "complete")
-    filled = prompts.fill(prompts.SYNTHESIZER, {"task": task, "worker_responses": text})
+    filled = prompts.fill(prompts.text("synthesizer"), {"task": task, "worker_responses": text})
     return Request("sim:x", (Message("user", filled),))
 
 

@@ -16,10 +16,11 @@ import pytest
 
 from stretto.errors import ConfigError, MissingKey, PlanError, StrettoError, TaskError, WorkError
 from stretto.events import AnyEvent
+from stretto.fold import fold
 from stretto.models.providers import Provider
 from stretto.models.simulator import Fault, SimulatedProvider, Simulator
 from stretto.run_stream import RunStream
-from stretto.runs import Run, fold
+from stretto.runs import Run
 from stretto.server.sim import listening, simulator_app
 from stretto.store.sqlite import Store
 from stretto.types import Limits, Role

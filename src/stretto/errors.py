@@ -161,3 +161,10 @@ class CallTimeout(TransientError):
 
 class EmptyReply(TransientError):
     """A finished reply without any text."""
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """The first real error inside the groups that task groups raise."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

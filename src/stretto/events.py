@@ -1,7 +1,7 @@
 """The facts of a run: a closed, tagged union of events, and its codec.
 
 A run is its events. They are written to the run's log, shown as JSON lines, and folded into a `Run`
-(`stretto.runs`). `answer_delta` is shown but never stored.
+(`stretto.fold`). `answer_delta` is shown but never stored.
 """
 
 from datetime import UTC, datetime
@@ -54,23 +54,33 @@ class RunResumed(Event, frozen=True, kw_only=True):
 
 
 class SubtaskPlanned(Event, frozen=True, kw_only=True):
-    """A line of the plan was closed and taken in; `remark` says what had to be changed about it."""
+    """A line of the plan was closed and taken in; `remark` says what had to be changed about it.
+
+    Of the workflow that does another subtask, `subtask` is that one's id, a slash, and its own.
+    """
 
     subtask: str
     type: str
     description: str
     needs: tuple[str, ...] = ()
     value: float | None = None
+    reads: tuple[str, ...] = ()
     remark: str | None = None
+    round: int = 1
 
 
 class PlanFinished(Event, frozen=True, kw_only=True):
-    """Nothing will be added to the plan; `remarks` say what was wrong with it."""
+    """Nothing will be added to the plan in this `round`; `remarks` say what was wrong with it.
+
+    `within`: the subtask whose workflow has planned; empty for the run itself.
+    """
 
     state: PlanState
     subtasks: int
     analysis: str = ""
     remarks: tuple[str, ...] = ()
+    round: int = 1
+    within: str = ""
 
 
 class SubtaskStarted(Event, frozen=True, kw_only=True):

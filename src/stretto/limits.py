@@ -29,7 +29,7 @@ def settled(limits: Limits) -> Limits:
     That is, within which nothing could run, or which contradict each other.
     """
     limits = replace(limits, **{name: _read(name, getattr(limits, name)) for name in _WRITTEN})
-    counts = ("parallel", "max_subtasks", "tokens", "attempts")
+    counts = ("parallel", "max_subtasks", "rounds", "tokens", "attempts")
     check_numbers("limits", limits, counts, ("rpm", "tpm", "budget", "deadline"), ("timeout", "max_wait"))
     if not _is_number(limits.hedge) or not 0 <= limits.hedge <= 1:
         raise ConfigError(f"limits.hedge: must be a share from 0 to 1, not {limits.hedge}")

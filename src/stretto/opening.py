@@ -13,10 +13,11 @@ from msgspec import Struct
 from stretto.calls import fingerprint, lasting
 from stretto.errors import RunNotFound, StoreError, StoreLocked
 from stretto.events import AnyEvent, RunResumed, RunStarted
+from stretto.fold import fold
 from stretto.policies.memo import Earlier, Replies
 from stretto.pool import Pool
 from stretto.rerun import Forecast, Rerun, basis_of, explain, given_before, given_results
-from stretto.runs import Run, fold
+from stretto.runs import Run
 from stretto.shapes import Shape
 from stretto.store.recall import Recall
 from stretto.store.schema import GLANCE, PATIENCE

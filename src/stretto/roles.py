@@ -97,7 +97,8 @@ def shaped(definition: Definition, answer: Any) -> tuple[Definition, Shape | Non
 
 def roles(definition: Definition) -> Iterator[tuple[str, Kind, Role]]:
     """Every role, with its place in the configuration; a checker has the model that it will be asked with."""
-    yield "orchestrator", "orchestrator", definition.orchestrator
+    if definition.orchestrator:
+        yield "orchestrator", "orchestrator", definition.orchestrator
     for name, role in definition.workers.items():
         yield f'workers."{name}"', "worker", role
         if checker := checker_of(definition, role):
@@ -120,6 +121,7 @@ def check_definition(definition: Definition, providers: Mapping[str, AnyProvider
         _check_models(role.candidates, f"{place}.model", providers)
         prompts.check(kind, role.prompt, f"{place}.prompt")
         _check_schema(kind, role, f"{place}.schema")
+        _check_lengths(kind, role, place)
         for key in Role.__struct_fields__:
             try:
                 msgspec.json.encode(getattr(role, key))
@@ -160,6 +162,15 @@ def _check_schema(kind: Kind, role: Role, place: str) -> None:
     if is_function(role):
         raise ConfigError(f"{place}: a function gives what it gives; a schema belongs to a model")
     check_schema(role.schema, place)
+
+
+def _check_lengths(kind: Kind, role: Role, place: str) -> None:
+    if kind != "worker" and role.share is not None:
+        raise ConfigError(f"{place}.share: shares of the inputs are read by workers; set it on one of them")
+    for key, least in (("context", 1000), ("share", 100)):
+        tokens = getattr(role, key)
+        if tokens is not None and (not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < least):
+            raise ConfigError(f"{place}.{key}: must be a whole number of tokens, {least:,} or more, not {tokens!r}")
 
 
 def _check_models(models: Sequence[str], place: str, providers: Mapping[str, AnyProvider]) -> None:

@@ -7,10 +7,9 @@ from typing import Self
 
 from msgspec.structs import replace
 
-from stretto import prompts
 from stretto.engine import Execution
-from stretto.engine.requests import request_for
-from stretto.errors import ConfigError, StrettoError
+from stretto.engine.requests import answer_request
+from stretto.errors import ConfigError, StrettoError, cause_of
 from stretto.events import AnyEvent, RunFailed, RunInterrupted
 from stretto.head import head_of
 from stretto.opening import New, Setting, open_run, patiently
@@ -134,7 +133,7 @@ class RunStream:
             await journal.settled()  # nothing is asked for a run that cannot be recorded
             await (execution.plan() if self._plan_only else execution.execute())
         except Exception as error:  # noqa: BLE001 - whatever it is, the log says so, and it is raised again
-            cause = _cause(error)
+            cause = cause_of(error)
             if isinstance(cause, StrettoError):
                 cause.run_id = self.run_id
             journal.append(RunFailed(error=str(cause) or repr(cause), error_type=type(cause).__name__))
@@ -161,9 +160,10 @@ async def open_account(definition: Definition, journal: Journal, pool: Pool) -> 
     """The account of a run, from where it stands."""
     paid = journal.fold.usage
     account = Account(definition.limits, Amount(journal.fold.paid, paid.input_tokens + paid.output_tokens))
-    if account.limited and (role := definition.synthesizer):
-        prompt = prompts.fill(prompts.template("synthesizer", role.prompt), {"task": journal.run.task})
-        asked = tokens_asked(request_for(role, prompt, head=head_of(journal.run.basis.inputs)))
+    head = head_of(journal.run.basis.inputs)
+    request = answer_request(definition, journal.run.task, (), {}, "incomplete", head=head)
+    if account.limited and (role := definition.synthesizer) and request:
+        asked = tokens_asked(request)
         account.set_aside(asked, most_output(role.options), await pool.prices.of(role.candidates[0]))
     return account
 
@@ -173,10 +173,3 @@ def shaped(run: Run, shape: Shape | None) -> Run:
     if shape is None or run.status != "finished" or run.answer is None:
         return run
     return replace(run, parsed=fitted(run.answer, shape).parsed)
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The first real error inside the groups that task groups raise."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

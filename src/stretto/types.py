@@ -83,7 +83,11 @@ class Role(Struct, frozen=True):
     Of a worker: `models` are asked side by side, each `samples` times, and `merge` says how their replies become one
     result: `synthesize`, `model` (or the first of `models`) writes it from all of them; `vote`, the one most of them
     gave; `best`, the one `model` prefers. `check` is who reads its results against what was asked: a role, whose
-    `about` is what to look at, or that alone; a checker without a model is the worker's own.
+    `about` is what to look at, or that alone; a checker without a model is the worker's own. `workflow` does its
+    subtasks, each as a task of its own, in place of a model: `prompt` is then how the subtask becomes that task.
+
+    `context`: tokens that its model takes, request and reply together; what is longer is made shorter before it is
+    asked. `share`, of a worker: tokens of the inputs that it reads at once, where each is to read a part of them.
     """
 
     model: str | Sequence[str] = ""
@@ -97,6 +101,9 @@ class Role(Struct, frozen=True):
     samples: int = 1
     merge: Merge = "synthesize"
     check: "Role | str | None" = None
+    workflow: "Definition | None" = None
+    context: int | None = None
+    share: int | None = None
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -107,15 +114,18 @@ class Role(Struct, frozen=True):
 class Limits(Struct, frozen=True):
     """What one workflow may use.
 
-    `parallel`: calls in flight. `rpm`, `tpm`: requests and tokens a minute. Of one run: `budget`, US dollars; `tokens`,
-    of input and output together; `deadline`, seconds from its start (or its resumption) to the answer. `hedge`: the
-    share of a run's cost that may go into asking stragglers a second time. `unpriced`: whether a run with a budget
-    refuses a model whose price is unknown, or asks it uncounted. `attempts`: how often a call is asked before its error
-    counts. `timeout`: seconds of one whole call. `max_wait`: seconds a call may be held back by rate limits.
+    `parallel`: calls in flight. `max_subtasks`: of the whole run. `rounds`: how often subtasks are planned, each time
+    with all results so far in view; the orchestrator may stop before. `rpm`, `tpm`: requests and tokens a minute. Of
+    one run: `budget`, US dollars; `tokens`, of input and output together; `deadline`, seconds from its start (or its
+    resumption) to the answer. `hedge`: the share of a run's cost that may go into asking stragglers a second time.
+    `unpriced`: whether a run with a budget refuses a model whose price is unknown, or asks it uncounted. `attempts`:
+    how often a call is asked before its error counts. `timeout`: seconds of one whole call. `max_wait`: seconds a call
+    may be held back by rate limits.
     """
 
     parallel: int = 64
     max_subtasks: int = 64
+    rounds: int = 1
     rpm: float | None = None
     tpm: float | None = None
     budget: Decimal | None = None
@@ -143,9 +153,12 @@ class Memory(Struct, frozen=True):
 
 
 class Definition(Struct, frozen=True):
-    """A workflow as data: who does what, within which limits. Without a `synthesizer` the results are the answer."""
+    """A workflow as data: who does what, within which limits.
 
-    orchestrator: Role
+    Without an `orchestrator` every worker does the whole task; without a `synthesizer` the results are the answer.
+    """
+
+    orchestrator: Role | None
     workers: dict[str, Role]
     synthesizer: Role | None = None
     limits: Limits = Limits()
@@ -155,7 +168,9 @@ class Definition(Struct, frozen=True):
 class Subtask(Struct, frozen=True):
     """One line of the plan; `needs` are ids of subtasks listed before it.
 
-    `value` ranks it, if the plan does: what is worth least is given up first when the budget gets short.
+    `value` ranks it, if the plan does: what is worth least is given up first when the budget gets short. `round`: in
+    which one it was planned. `reads`: the pieces of the inputs that it has (`i1`, `i3:1-400`: those lines); all of them
+    if it names none.
     """
 
     id: str
@@ -163,6 +178,8 @@ class Subtask(Struct, frozen=True):
     description: str
     needs: tuple[str, ...] = ()
     value: float | None = None
+    round: int = 1
+    reads: tuple[str, ...] = ()
 
 
 class Result(Struct, frozen=True):
@@ -205,7 +222,8 @@ class Coverage(Struct, frozen=True):
     `plan` is `incomplete` if the plan itself could not be had whole, `bounded` if it was longer than `max_subtasks`.
     `answer` is `truncated` if the answer met its token limit, `cut` if the deadline came while it was written, and
     `unmerged` if nothing was left to merge the results with: then they are the answer. `degraded` says by which policy
-    the run gave up what. `condensed` are the subtasks whose results were too long to be read whole.
+    the run gave up what. `condensed` are the subtasks whose results were too long for who wrote the answer,
+    and were condensed or cut for that.
     """
 
     counts: dict[Outcome, int] = {}
@@ -294,12 +312,16 @@ class Request(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """The subtasks in the order they were planned, and whether that is all of them (None: still being written)."""
+    """The subtasks in the order they were planned, and whether that is all of them (None: still being written).
+
+    `rounds`: how many are over.
+    """
 
     subtasks: tuple[Subtask, ...] = ()
     state: PlanState | None = None
     analysis: str = ""
     remarks: tuple[str, ...] = field(default=())
+    rounds: int = 0
 
 
 class Basis(Struct, frozen=True):

@@ -34,6 +34,8 @@ from stretto.types import Definition, Input, Limits, Memory, Price, Role
 class Workflow:
     """Who does what: an orchestrator that plans, workers by the type of subtask, and a synthesizer that merges.
 
+    Without an `orchestrator` every worker does the whole task.
+
     `workers` maps subtask types to roles, or to Python functions (see `Function`). Without a `synthesizer` the results
     themselves are the answer. `answer` is the shape the answer must have: a pydantic model, msgspec Struct, dataclass
     or TypedDict, or a JSON schema; `run.parsed` is one of it. `providers` adds providers by name, or replaces known
@@ -46,7 +48,7 @@ class Workflow:
 
     def __init__(
         self,
-        orchestrator: Role | str,
+        orchestrator: Role | str | None,
         workers: Mapping[str, Worker],
         synthesizer: Role | str | None = None,
         *,
@@ -60,7 +62,7 @@ class Workflow:
     ) -> None:
         functions: dict[str, Callable[..., Any]] = {}
         self.definition = Definition(
-            as_role(orchestrator),
+            None if orchestrator is None else as_role(orchestrator),
             {name: as_worker(name, worker, functions) for name, worker in workers.items()},
             None if synthesizer is None else as_role(synthesizer),
             settled(limits or Limits()),

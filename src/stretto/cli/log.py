@@ -1,6 +1,7 @@
 """`stretto runs` and `stretto show`."""
 
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import get_args
@@ -14,8 +15,10 @@ from stretto.cli.meaning import find_run, store_path
 from stretto.cli.moments import moment
 from stretto.cli.options import store_option
 from stretto.cli.progress import dollars, short, sizes
+from stretto.cli.prompts import default_prompts, sent_prompts
+from stretto.fold import fold
 from stretto.plan.given import write_plan
-from stretto.runs import CallRecord, Run, fold
+from stretto.runs import CallRecord, Run
 from stretto.store.listing import Wanted
 from stretto.store.sqlite import Record, Store
 from stretto.store.summary import Standing, Summary
@@ -71,19 +74,26 @@ def _as_line(run: Summary) -> str:
         "stretto show 01K9ZQ4T --brief",
         "stretto show --last | less",
         "stretto show --last --plan > plan.json",
+        "stretto show --prompts",
     ),
 )
 @click.argument("run", required=False)
 @option("--last", is_flag=True, help="The newest run.")
 @option("--brief", is_flag=True, help="Without prompts and replies.")
 @option("--plan", is_flag=True, help="The plan alone, as JSON to edit and to run with --plan.")
+@option("--prompts", is_flag=True, help="What its calls were asked, alone; without RUN, the default prompts.")
 @option("--json", "as_json", is_flag=True, help="The run's events as JSON lines.")
 @store_option
-def show(run: str | None, last: bool, brief: bool, plan: bool, as_json: bool, store: Path | None) -> None:
+def show(
+    run: str | None, last: bool, brief: bool, plan: bool, prompts: bool, as_json: bool, store: Path | None
+) -> None:
     """Show RUN: its plan, every call with what was asked and answered, and the answer.
 
     RUN is a run's id, or the beginning or end of it.
     """
+    if prompts and run is None and not last:
+        click.echo("\n".join(default_prompts()), nl=False)
+        return
     kept = Store(store_path(store), tell=say)
     run_id = find_run(kept, run, last=last)
     events = kept.events(run_id)
@@ -95,15 +105,18 @@ def show(run: str | None, last: bool, brief: bool, plan: bool, as_json: bool, st
     if plan:
         click.echo(write_plan(told.task, told.plan), nl=False)
         return
-    status = _status(told, kept)
-    for line in [*_head(told, status), *_plan(told)]:
+    for line in sent_prompts(told, kept.records(run_id)) if prompts else _everything(told, kept, brief=brief):
         click.echo(seemly(line))
-    records = {} if brief else kept.records(run_id)
+
+
+def _everything(told: Run, kept: Store, *, brief: bool) -> Iterator[str]:
+    status = _status(told, kept)
+    yield from [*_head(told, status), *_plan(told)]
+    records = {} if brief else kept.records(told.id)
     for call in told.calls:
-        for line in _call(call, records.get(call.fingerprint), status):
-            click.echo(seemly(line))
+        yield from _call(call, records.get(call.fingerprint), status)
     if told.answer is not None:
-        click.echo(seemly(f"\n## Answer{_mark(told.simulated)}\n\n{told.answer}"))
+        yield f"\n## Answer{_mark(told.simulated)}\n\n{told.answer}"
 
 
 def _head(run: Run, status: str) -> list[str]:

@@ -145,6 +145,11 @@ def _limits() -> list[Callable[[F], F]]:
     return [
         limit("parallel", f"Calls in flight at most.  [default: {_DEFAULT.parallel}]", **count),
         limit("max-subtasks", f"Subtasks at most.  [default: {_DEFAULT.max_subtasks}]", **count),
+        limit(
+            "rounds",
+            f"Times that subtasks are planned, with all results so far in view.  [default: {_DEFAULT.rounds}]",
+            **count,
+        ),
         limit("rpm", "Requests a minute at most.  [default: no limit]", **rate),
         limit("tpm", "Tokens a minute at most: 200k.  [default: no limit]", **rate),
         limit(

@@ -21,7 +21,7 @@ from stretto.types import Limits, Price, Role
 _T = TypeVar("_T")
 
 _DURATIONS = frozenset({"timeout", "max_wait", "deadline", "connect", "first_byte", "silence", "ttft"})
-_COUNTS = frozenset({"tokens", "rpm", "tpm"})
+_COUNTS = frozenset({"tokens", "rpm", "tpm", "context", "share"})
 _IN_WORDS = {
     "int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "object": "a table",
     "array": "a list", "null": "nothing",
@@ -45,6 +45,7 @@ def role_of(table: Mapping[str, Any], place: str, folder: Path | None) -> Role:
     if "schema_file" in facts:
         path = file_beside(facts.pop("schema_file"), f"{place}.schema_file", folder)
         facts["schema"] = schema_at(path, f"{place}.schema_file: {path}")
+    facts |= {key: _amount(key, facts[key], f"{place}.{key}") for key in ("context", "share") if key in facts}
     role = convert({"model": "", **facts}, Role, place)
     return role if check is None else replace(role, check=_check_of(check, f"{place}.check", folder))
 

@@ -17,19 +17,28 @@ T = TypeVar("T")
 
 
 class Ask(Struct, frozen=True):
-    """A request to the model of a role; `part`: what of its subtask it is, if not the work itself."""
+    """A request to the model of a role; `part`: what of its subtask it is, if not the work itself.
+
+    `subtask`: which one, if not that for which the whole is asked.
+    """
 
     role: Role
     request: Request
     part: str = ""
+    subtask: str | None = None
 
 
 class Said(Struct, frozen=True):
-    """What came of it: the finish reason and the text of a reply, or the error that it ended with."""
+    """What came of it: the finish reason and the text of a reply, or the error that it ended with.
+
+    At the deadline the error is a `DeadlineError`, and `text` what was said until then; `asked` says whether the
+    request left at all.
+    """
 
     finish: str = ""
     text: str = ""
     error: StrettoError | None = None
+    asked: bool = True
 
 
 Asking = Generator[list[Ask], list[Said], T]

@@ -17,6 +17,9 @@ from stretto.policies.account import Account
 from stretto.store.journal import Journal
 from stretto.types import Request, Role, RoleName
 
+PLAN, ANSWER = "plan", "answer"
+"""The parts of a subtask that a workflow does."""
+
 
 class Errand(Struct, frozen=True):
     """What a call is made for: its role, and whose subtask it does, with the value the plan gives that.
@@ -94,6 +97,8 @@ class Caller:
             raise
 
     def _call(self, errand: Errand, role: Role, request: Request) -> Call:
+        plans = errand.role == "orchestrator" or errand.part == PLAN
+        whole = errand.role != "worker" or errand.part in {PLAN, ANSWER}
         return Call(
             id=f"c{next(self._numbers)}",
             run=self._journal.run_id,
@@ -101,9 +106,9 @@ class Caller:
             subtask=errand.subtask,
             request=request,
             fingerprint=fingerprint(request),
-            stream=role.stream or errand.role != "worker" or self._deadline is not None,
+            stream=role.stream or whole or self._deadline is not None,
             urgency=errand.urgency,
-            described=errand.role == "orchestrator" and prompts.describes_plan(role.prompt or ""),
+            described=plans and prompts.describes_plan(role.prompt or ""),
             value=errand.value,
             part=errand.part,
         )

@@ -1,64 +1,86 @@
 """Reading the plan while it is written, and asking once for the rest of one that did not arrive whole."""
 
-from collections.abc import AsyncGenerator, Container, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 
 from msgspec.structs import replace
 
 from stretto import events as e
 from stretto.calls import Done, Restarted, Text, Transcript, fingerprint
-from stretto.engine.caller import Caller, Errand
-from stretto.engine.requests import plan_request, rest_of_plan
-from stretto.engine.urgencies import Urgencies
+from stretto.engine.caller import PLAN, Errand
+from stretto.engine.means import Means
+from stretto.engine.requests import plan_request, rest_of_plan, round_request
+from stretto.engine.urgencies import of_role
 from stretto.errors import CallError, PlanError
 from stretto.plan.book import PlanBook
+from stretto.plan.given import fixed_plan
 from stretto.plan.item import Broken, Draft
 from stretto.plan.reader import PlanReader
-from stretto.store.journal import Journal
-from stretto.types import Definition, Head, PlanState, Request, Subtask
+from stretto.types import Definition, Head, PlanState, Request, Result, Subtask
 
 _REMARKED = 20  # unreadable entries that get a remark each
 
 
 class Planning:
-    """The plan of one run: `subtasks()` yields each one at the moment its line is complete.
+    """A plan, round by round: `subtasks()` yields each one at the moment its line is complete.
 
-    `book` holds those taken in. `state` is None until nothing will be added any more. What the journal says was planned
-    in an earlier execution is taken as given.
+    `book` holds those taken in. `state` is None until nothing will be added in the round. What the journal says was
+    planned in an earlier execution is taken as given. With a `path` it is the plan of a workflow that does a subtask.
     """
 
     def __init__(
-        self,
-        definition: Definition,
-        journal: Journal,
-        caller: Caller,
-        urgencies: Urgencies,
-        replies: Container[str],
-        head: Head | None = None,
+        self, means: Means, definition: Definition, task: str, head: Head | None = None, path: str = ""
     ) -> None:
-        before = journal.run
-        self._errand = Errand("orchestrator", urgencies.of_role("orchestrator"))
+        run = means.journal.run
+        within = path.rstrip("/")
+        self._before = run.part(within).plan
+        self._path, self._within = path, within
+        urgency = of_role("orchestrator")
+        self._errand = Errand("worker", urgency, within, part=PLAN) if path else Errand("orchestrator", urgency)
+        self._means = means
         self._definition = definition
-        self._task = before.task
-        self._journal = journal
-        self._caller = caller
-        self._replies = replies
+        self._task = task
+        self._given = fixed_plan(definition, task) if path or run.basis.plan is None else run.basis.plan
+        self._sample = run.basis.samples.get(f"{path}orchestrator", 0)
+        self._executions = run.executions
+        self._head = head
+        self._round = 0
+        self._results: Mapping[str, Result] = {}
         self._analysis = ""
         self._remarks: list[str] = []
-        self._basis = before.basis
-        self._head = head
         self._unread = 0  # entries of the plan that are no subtasks
-        self.book = PlanBook(definition.workers, definition.limits.max_subtasks, before.plan.subtasks)
-        # What was missing of it then (a deadline may have come) is asked for now.
-        self.state: PlanState | None = None if before.plan.state == "incomplete" else before.plan.state
+        most = definition.limits.max_subtasks
+        known = [s for s in self._before.subtasks if s.round == 1]
+        self.book = PlanBook(definition.workers, most, known)
+        self.state: PlanState | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there may be subtasks in a further round."""
+        if self._round == 0:
+            return True
+        if self._given is not None or self._round >= self._definition.limits.rounds or self.state != "complete":
+            return False
+        deadline = self._means.deadline
+        late = deadline is not None and deadline.passed
+        return any(s.round == self._round for s in self.book.subtasks) and not self._full and not late
+
+    def next_request(self, results: Mapping[str, Result]) -> Request:
+        """What the orchestrator is asked for the next round, if this is what all subtasks came to."""
+        return self._request(self._round + 1, results)
+
+    def see(self, results: Mapping[str, Result]) -> None:
+        """What all subtasks so far came to."""
+        self._results = results
 
     async def subtasks(self) -> AsyncGenerator[Subtask, None]:
-        """Every subtask; raises `PlanError` if there is no plan to be had."""
-        for subtask in self.book.subtasks:
+        """Every subtask of the next round; raises `PlanError` if there is no plan to be had."""
+        self._begin()
+        for subtask in self._planned:
             yield subtask
         if self.state is not None:
             return
-        if (given := self._basis.plan) is not None:
+        if (given := self._given) is not None:
             for subtask in given.subtasks[len(self.book.subtasks) :]:
                 yield self._add(Draft(subtask.type, subtask.description, subtask.id, subtask.needs, subtask.value))
             self.state, self._analysis = given.state, given.analysis
@@ -78,34 +100,65 @@ class Planning:
             self._remarks.append(why)
             self._finish()
 
+    def _begin(self) -> None:
+        """The next round: what is known of it from an earlier execution, and nothing else yet."""
+        self._round += 1
+        self._analysis, self._remarks, self._unread = "", [], 0
+        before = self._before
+        self.book.go_on(s for s in before.subtasks if s.round == self._round)
+        over = before.rounds >= self._round
+        # What was missing of it then (a deadline may have come) is asked for now. Of an earlier round nothing was.
+        self.state = ("complete" if before.rounds > self._round else before.state) if over else None
+        if self.state == "incomplete":
+            self.state = None
+
+    @property
+    def _planned(self) -> tuple[Subtask, ...]:
+        """The subtasks of this round so far."""
+        return tuple(subtask for subtask in self.book.subtasks if subtask.round == self._round)
+
+    @property
+    def _full(self) -> bool:
+        """Whether no more subtasks are permitted, here or in the whole run."""
+        return self.book.full or self._means.journal.fold.planned >= self._means.most
+
     def _finish(self) -> None:
         self.state = self.state or "incomplete"
-        self._journal.append(
+        self._means.journal.append(
             e.PlanFinished(
                 state=self.state,
-                subtasks=len(self.book.subtasks),
+                subtasks=len(self._planned),
                 analysis=self._analysis,
                 remarks=tuple(self._remarks),
+                round=self._round,
+                within=self._within,
             )
         )
 
+    def _request(self, number: int, results: Mapping[str, Result]) -> Request:
+        """What the orchestrator is asked for a round."""
+        request = plan_request(self._definition, self._task, self._sample, self._head)
+        if number == 1:
+            return request
+        earlier = [subtask for subtask in self.book.subtasks if subtask.round < number and subtask.id in results]
+        return round_request(request, earlier, results, number, self._definition.limits.rounds)
+
     def _requests(self) -> Iterator[Request]:
         """What the orchestrator is asked: for its plan; then, if it is not whole, once for the rest of it."""
-        sample = self._basis.samples.get("orchestrator", 0)
-        request = plan_request(self._definition, self._task, sample, self._head)
-        if not self.book.subtasks or fingerprint(request) in self._replies:
+        request, replies = self._request(self._round, self._results), self._means.replies
+        if not self._planned or fingerprint(request) in replies:
             yield request
         if self.state is None:
-            rest = rest_of_plan(request, self.book.subtasks)
-            again = fingerprint(rest) in self._replies
-            unread, known = self._unread, len(self.book.subtasks)
+            rest = rest_of_plan(request, self._planned)
+            again = fingerprint(rest) in replies
+            unread, known = self._unread, len(self._planned)
             yield rest
-            if self.state == "complete" and len(self.book.subtasks) - known < unread:
+            if self.state == "complete" and len(self._planned) - known < unread:
                 self.state = "incomplete"
                 self._remarks.append(f"{unread} entries could not be read, and the repair did not bring them all")
             if again and self.state is None and not self.book.subtasks:
                 # An earlier execution ended on just these replies; to read them once more would change nothing.
-                yield replace(request, sample=request.sample + self._journal.run.executions)
+                yield replace(request, sample=request.sample + self._executions)
 
     async def _read(  # noqa: C901 - whatever can happen to a plan while it is read stands here in its order
         self, request: Request
@@ -117,7 +170,8 @@ class Planning:
         self.book.expect_again()
         try:
             role = self._definition.orchestrator
-            async with aclosing(self._caller.ask(self._errand, role, request, transcript)) as chunks:
+            assert role is not None  # noqa: S101 - without one the plan is given
+            async with aclosing(self._means.caller.ask(self._errand, role, request, transcript)) as chunks:
                 async for chunk in chunks:
                     if isinstance(chunk, Done):
                         finish = chunk.finish
@@ -154,21 +208,25 @@ class Planning:
             return None
         if self.book.knows(item):
             return None
-        if self.book.full:
+        if self._full:
             self.state = "bounded"
-            self._remarks.append(f"the plan is longer than max_subtasks = {self._definition.limits.max_subtasks}")
+            self._remarks.append(
+                f"the plan is longer than max_subtasks = {min(self._definition.limits.max_subtasks, self._means.most)}"
+            )
             return None
         return self._add(item)
 
     def _add(self, draft: Draft) -> Subtask:
-        subtask, remark = self.book.take(draft)
-        self._journal.append(
+        subtask, remark = self.book.take(draft, self._round)
+        self._means.journal.append(
             e.SubtaskPlanned(
-                subtask=subtask.id,
+                subtask=self._path + subtask.id,
                 type=subtask.type,
                 description=subtask.description,
                 needs=subtask.needs,
+                round=subtask.round,
                 value=subtask.value,
+                reads=subtask.reads,
                 remark=remark,
             )
         )

@@ -4,7 +4,7 @@ Nothing else may enter one: the same definition, task and results make the same 
 a recorded reply is found again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -23,13 +23,36 @@ def request_for(role: Role, prompt: str, sample: int = 0, head: Head | None = No
 
 def plan_request(definition: Definition, task: str, sample: int = 0, head: Head | None = None) -> Request:
     """What the orchestrator is asked for its plan."""
-    role, workers, limits = definition.orchestrator, definition.workers, definition.limits
+    role, workers, limits = _orchestrator(definition), definition.workers, definition.limits
     most = limits.max_subtasks
     values = {"task": task, "workers": prompts.worker_lines(workers), "max_subtasks": str(most)}
     prompt = prompts.fill(prompts.template("orchestrator", role.prompt), values)
     # Where subtasks may have to be given up it matters what each is worth.
     ranked = limits.budget is not None or limits.tokens is not None
     return replace(request_for(role, prompt, sample, head), schema=plan_schema(workers, most, ranked=ranked))
+
+
+def _orchestrator(definition: Definition) -> Role:
+    assert definition.orchestrator is not None  # noqa: S101 - who plans has one
+    return definition.orchestrator
+
+
+def round_request(
+    request: Request, subtasks: Sequence[Subtask], results: Mapping[str, Result], number: int, rounds: int
+) -> Request:
+    """What the orchestrator is asked for a further round; `request` is what it was asked for the first."""
+    listed = prompts.results_text(subtasks, results, "complete")
+    asked = (
+        f"The subtasks so far and their results:\n{listed}\nThis is round {number} of {rounds}. Reply in the same form "
+        "once more, with only those subtasks that are still needed for a good answer; `needs` may name any id above. "
+        'Leave "tasks" empty if the answer can be written now.'
+    )
+    return replace(request, messages=(*request.messages, Message("user", asked)))
+
+
+def part_task(role: Role, task: str, subtask: Subtask, needed: Sequence[tuple[Subtask, Result]]) -> str:
+    """The subtask as a task of its own, for the workflow that does it."""
+    return prompts.worker_prompt(role, task, subtask, needed)
 
 
 def rest_of_plan(request: Request, planned: Sequence[Subtask]) -> Request:
@@ -39,11 +62,8 @@ def rest_of_plan(request: Request, planned: Sequence[Subtask]) -> Request:
 
 def repair_request(request: Request, reply: str, why: str) -> Request:
     """What is asked once more when the reply to `request` does not fit its schema, and why it does not."""
-    asked = (
-        f"This reply does not fit the JSON schema it must fit.\n{why}\n"
-        "Write it once more, as one JSON object that fits the schema, and nothing else. Keep what was right."
-    )
-    return replace(request, messages=(*request.messages, Message("assistant", reply), Message("user", asked)))
+    asked = Message("user", prompts.filled("repair", why=why))
+    return replace(request, messages=(*request.messages, Message("assistant", reply), asked))
 
 
 def role_of(definition: Definition, subtask: Subtask) -> Role:
@@ -74,15 +94,39 @@ def answer_request(
     plan: PlanState,
     sample: int = 0,
     head: Head | None = None,
+    condensed: Collection[str] = frozenset(),
 ) -> Request | None:
-    """What the synthesizer is asked, with every result; without a synthesizer nothing is."""
+    """What the synthesizer is asked, with every result and the ledger; without a synthesizer nothing is.
+
+    `condensed`: the ids of results that are not there whole.
+    """
     role = definition.synthesizer
     if role is None:
         return None
-    values = {"task": task, "worker_responses": prompts.results_text(subtasks, results, plan)}
+    values = {
+        "task": task,
+        "worker_responses": prompts.results_text(subtasks, results, plan, condensed),
+        "references": _references(head) if cites(definition) else "",
+    }
     return request_for(role, prompts.fill(prompts.template("synthesizer", role.prompt), values), sample, head)
+
+
+def cites(definition: Definition) -> bool:
+    """Whether the answer is to say by references what it rests on; one that has a schema has no place for them."""
+    role = definition.synthesizer
+    return (
+        role is not None
+        and role.schema is None
+        and prompts.uses(prompts.template("synthesizer", role.prompt), "references")
+    )
+
+
+def _references(head: Head | None) -> str:
+    """How references are written; inputs are quoted in theirs."""
+    asked = [prompts.filled("references"), *([prompts.filled("quotes")] if head else [])]
+    return "\n".join(asked)
 
 
 def direct_request(definition: Definition, task: str, sample: int = 0, head: Head | None = None) -> Request:
     """What is asked where the plan has no subtasks: the task itself, of who would write the answer."""
-    return request_for(definition.synthesizer or definition.orchestrator, task, sample, head)
+    return request_for(definition.synthesizer or _orchestrator(definition), task, sample, head)

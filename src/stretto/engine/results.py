@@ -2,10 +2,11 @@
 
 from stretto.calls import KEPT, SHORTENED
 from stretto.engine.asking import Said
-from stretto.errors import BudgetError
+from stretto.errors import BudgetError, DeadlineError
 from stretto.types import Result
 
 UNPAID = "the budget does not allow for it"
+UNASKED = "the deadline came before it was asked"
 """Why a subtask is skipped: in the same words in every execution, for it becomes a part of a prompt."""
 
 CUT = {
@@ -24,13 +25,20 @@ def result_of(subtask: str, finish: str, text: str) -> Result:
     return Result(subtask, "done", text)
 
 
-def result_from(subtask: str, said: Said) -> Result:
-    """The result of a subtask from what came of asking its worker."""
-    if isinstance(said.error, BudgetError):
-        return Result(subtask, "skipped", error=UNPAID)
-    if said.error is not None:
-        return Result(subtask, "failed", error=str(said.error))
-    return result_of(subtask, said.finish, said.text)
+def result_said(subtask: str, said: Said) -> Result:
+    """The result of a subtask whose call ended like this."""
+    match said.error:
+        case None:
+            return result_of(subtask, said.finish, said.text)
+        case BudgetError():
+            return Result(subtask, "skipped", error=UNPAID)
+        case DeadlineError() if not said.asked:
+            return Result(subtask, "skipped", error=UNASKED)
+        case DeadlineError():
+            when = "after it had said this much" if said.text else "before it had said anything"
+            return Result(subtask, "cut", said.text, f"the deadline came {when}")
+        case error:
+            return Result(subtask, "failed", error=str(error))
 
 
 def lacking(subtask: str, need: str, result: Result) -> Result:

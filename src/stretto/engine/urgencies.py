@@ -10,8 +10,13 @@ _FIRST: Mapping[RoleName, int] = {"orchestrator": 0, "synthesizer": 1, "worker":
 _LONGER = 1.5  # how much longer a type must prove to be before those who wait are told
 
 
+def of_role(role: RoleName) -> Urgency:
+    """The urgency of a plan or a synthesis: nothing else would hold the run back for longer."""
+    return Urgency(_FIRST[role])
+
+
 class Urgencies:
-    """The urgencies of one run's calls.
+    """The urgencies of the calls for the subtasks of one plan.
 
     The plan goes before the synthesis, that before workers; of these, first those on whom the longest chain of other
     subtasks waits, then those of the type that has taken longest so far.
@@ -24,10 +29,6 @@ class Urgencies:
         self._urgencies: dict[str, Urgency] = {}
         self._unfinished: Counter[int] = Counter()
         self._seconds: dict[str, float] = {}
-
-    def of_role(self, role: RoleName) -> Urgency:
-        """The urgency of a plan or a synthesis: nothing else would hold the run back for longer."""
-        return Urgency(_FIRST[role])
 
     def of(self, subtask: str) -> Urgency:
         """The urgency of a subtask that was planned."""

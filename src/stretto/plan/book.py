@@ -1,11 +1,12 @@
 """The plan as we ask for it and as we take it in: its schema, its rules, the request for the rest of a broken one."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from stretto import prompts
 from stretto.plan.item import Draft
 from stretto.types import Role, Subtask
 
@@ -78,6 +79,12 @@ class PlanBook:
     def __getitem__(self, subtask: str) -> Subtask:
         return self._subtasks[subtask]
 
+    def go_on(self, planned: Iterable[Subtask]) -> None:
+        """Take in what was planned in an earlier execution, as it is."""
+        for subtask in planned:
+            self._places.setdefault(subtask.id, len(self._subtasks))
+            self._subtasks.setdefault(subtask.id, subtask)
+
     @property
     def full(self) -> bool:
         """No more subtasks are permitted."""
@@ -94,7 +101,7 @@ class PlanBook:
             self._known[_same(draft)] -= 1
         return known
 
-    def take(self, draft: Draft) -> tuple[Subtask, str | None]:
+    def take(self, draft: Draft, round_: int = 1) -> tuple[Subtask, str | None]:
         """The draft as a subtask of the plan, and a remark if it had to be changed."""
         asked = (draft.id or "").strip() or f"t{len(self._subtasks) + 1}"
         id_ = asked
@@ -103,7 +110,7 @@ class PlanBook:
             copies += 1
             id_ = f"{asked}-{copies}"
         needs = dict.fromkeys(need.strip() for need in draft.needs)
-        subtask = Subtask(id_, draft.type, draft.description, tuple(needs), draft.value)
+        subtask = Subtask(id_, draft.type, draft.description, tuple(needs), draft.value, round_)
         self._places[id_] = len(self._subtasks)
         self._subtasks[id_] = subtask
         return subtask, None if id_ == asked else f"id {asked!r} stands twice in the plan; this one is now {id_!r}"
@@ -128,9 +135,4 @@ def rest_request(planned: Sequence[Subtask]) -> str:
     """What is asked of the orchestrator when its plan was cut off or could not be read."""
     known = [{"id": s.id, "type": s.type, "description": s.description} for s in planned]
     listed = msgspec.json.encode(known).decode()
-    return (
-        "Your plan did not arrive whole or could not be read. These subtasks of it are already under way:\n"
-        f"{listed}\n"
-        'Reply in the same form once more, with only the subtasks that are not in this list under "tasks"; '
-        'leave "tasks" empty if none is missing. Escape quotes and newlines inside strings.'
-    )
+    return prompts.filled("rest", subtasks=listed)

@@ -20,6 +20,7 @@ class _Line(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
     description: str
     needs: tuple[str, ...] = ()
     value: float | None = None
+    reads: tuple[str, ...] = ()
 
 
 class PlanFile(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -71,6 +72,14 @@ def given_plan(plan: AnyPlan, definition: Definition, place: str = "plan") -> Pl
     return Plan(_subtasks(file, definition.workers, place), "complete", clean(file.analysis))
 
 
+def fixed_plan(definition: Definition, task: str) -> Plan | None:
+    """The plan of a workflow that has no orchestrator: every worker does the whole task."""
+    if definition.orchestrator is not None:
+        return None
+    subtasks = (Subtask(f"t{number}", name, task) for number, name in enumerate(definition.workers, 1))
+    return Plan(tuple(subtasks), "complete")
+
+
 def _subtasks(file: PlanFile, workers: Mapping[str, Role], place: str) -> tuple[Subtask, ...]:
     subtasks: dict[str, Subtask] = {}
     for number, line in enumerate(file.tasks, 1):
@@ -86,7 +95,7 @@ def _subtasks(file: PlanFile, workers: Mapping[str, Role], place: str) -> tuple[
         for need in needs:
             if need not in subtasks:
                 raise TaskError(f"{where}.needs: {need!r} is no subtask listed before it{_nearest(need, subtasks)}")
-        subtasks[id_] = Subtask(id_, clean(line.type), clean(line.description), needs, line.value)
+        subtasks[id_] = Subtask(id_, clean(line.type), clean(line.description), needs, line.value, reads=line.reads)
     return tuple(subtasks.values())
 
 

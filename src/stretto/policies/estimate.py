@@ -5,7 +5,7 @@ from typing import Any
 
 from stretto.types import Request, RoleName
 
-_BYTES = 3
+BYTES = 3
 """Bytes of UTF-8 that make at least one token: English has 4 to 5, Chinese about 3, code 3 to 4."""
 _PER_MESSAGE = 8
 """Tokens that a message takes beside its text, and more."""
@@ -22,14 +22,14 @@ _PER_SUBTASK = 96
 
 def tokens_in(text: str) -> int:
     """Tokens of a text, and rather more than fewer."""
-    return -(-(len(text) if text.isascii() else len(text.encode())) // _BYTES)
+    return -(-(len(text) if text.isascii() else len(text.encode())) // BYTES)
 
 
 def tokens_asked(request: Request) -> int:
     """Tokens of a request, and rather more than fewer."""
     total = sum([tokens_in(message.content) + _PER_MESSAGE for message in request.messages])
     if request.head:
-        total += -(-request.head.size // _BYTES) + _PER_MESSAGE
+        total += -(-request.head.size // BYTES) + _PER_MESSAGE
     return total + (tokens_in(str(request.schema)) if request.schema else 0)
 
 

@@ -6,8 +6,7 @@ from datetime import datetime
 from stretto import errors
 from stretto import events as e
 from stretto.calls import KEPT, Done
-from stretto.engine.execution import UNASKED
-from stretto.engine.results import UNPAID
+from stretto.engine.results import UNASKED, UNPAID
 from stretto.errors import BudgetError, CallError, DeadlineError
 from stretto.models.replay import ANY, RecordedCall
 from stretto.runs import Run

@@ -10,14 +10,16 @@ from msgspec.structs import replace
 from stretto import events as e
 from stretto.calls import KEPT, fingerprint
 from stretto.definitions import definition_of
-from stretto.engine.execution import HALF_PLANNED, UNASKED
 from stretto.engine.requests import plan_request
+from stretto.engine.results import UNASKED
+from stretto.engine.spine import HALF_PLANNED
 from stretto.errors import MissingRecord, StoreError
+from stretto.fold import Fold, fold
 from stretto.head import head_of
 from stretto.models.replay import RecordedCall
 from stretto.models.replay.records import Slot
 from stretto.replay.endings import Endings
-from stretto.runs import Fold, Run, fold
+from stretto.runs import Run
 from stretto.store.parcel import Entry
 from stretto.types import Basis, Definition, Limits, Reply, Request, Result
 
@@ -74,6 +76,8 @@ class Recording(Struct, frozen=True):
             return False
         if not all(each in self.replies for each in asked) or (self.run.executions > 1 and len(asked) > 1):
             return False
+        if self.definition.orchestrator is None:
+            return True
         sample = self.run.basis.samples.get("orchestrator", 0)
         head = head_of(self.run.basis.inputs)
         return fingerprint(plan_request(self.definition, self.run.task, sample, head)) in asked
@@ -84,7 +88,13 @@ def staged(definition: Definition) -> Definition:
     usual, limits = Limits(), definition.limits
     return replace(
         definition,
-        limits=replace(usual, max_subtasks=limits.max_subtasks, budget=limits.budget, tokens=limits.tokens),
+        limits=replace(
+            usual,
+            max_subtasks=limits.max_subtasks,
+            rounds=limits.rounds,
+            budget=limits.budget,
+            tokens=limits.tokens,
+        ),
     )
 
 

@@ -40,8 +40,11 @@ def basis_of(rerun: Rerun, origin: Run, replies: Container[str], definition: Def
     for name in rerun.fresh:
         samples[name] = samples.get(name, 0) + 1
     plan, inputs = rerun.plan, origin.basis.inputs if rerun.inputs is None else rerun.inputs
-    request = plan_request(definition, origin.task, samples.get("orchestrator", 0), head_of(inputs))
-    if plan is None and (rerun.only or _kept(rerun, origin, replies, request)):
+
+    def request() -> Request:
+        return plan_request(definition, origin.task, samples.get("orchestrator", 0), head_of(inputs))
+
+    if plan is None and (rerun.only or (definition.orchestrator and _kept(rerun, origin, replies, request()))):
         plan = origin.plan
     ids = [subtask.id for subtask in (plan or origin.plan).subtasks]
     _check("--only", rerun.only, ids)

@@ -1,17 +1,22 @@
 """Which calls a rerun would take from the records, which it would make and why: known before anything is sent."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, TypeVar
 
 from msgspec import Struct
 
-from stretto.engine.requests import answer_request, direct_request, plan_request, role_of, worker_request
-from stretto.engine.results import lacking, result_of
+from stretto.engine.asking import Asking, Said
+from stretto.engine.condensing import condensed, condensed_for
+from stretto.engine.requests import answer_request, direct_request, plan_request, role_of, round_request
+from stretto.engine.results import lacking
 from stretto.engine.shaping import counting
+from stretto.engine.work import work
 from stretto.head import head_of
 from stretto.plan.book import PlanBook
+from stretto.plan.given import fixed_plan
 from stretto.rerun.beginning import given_results
+from stretto.rerun.differences import difference
 from stretto.runs import Run
 from stretto.store.sqlite import Record
 from stretto.types import Basis, Definition, Head, Price, Reply, Request, Result, Subtask, Usage
@@ -50,6 +55,8 @@ def explain(
     return list(_Explaining(definition, basis, origin, records, known, prices).lines())
 
 
+T = TypeVar("T")
+
 _BYTES = 4  # of other inputs than before that make about a token
 
 _Foreseen = tuple[Forecast, Result | None]
@@ -74,53 +81,106 @@ class _Explaining:
         self._prices = prices
         self._given = given_results(basis, origin)
         # Of several calls for one subtask (asked again after a resume) the last one counts.
-        self._calls = {call.subtask or call.role: call for call in origin.calls if call.finished}
+        self._calls = {(c.subtask or c.role, c.part): c for c in origin.calls if c.finished}
         self._requests = {
             name: records[c.fingerprint].request for name, c in self._calls.items() if c.fingerprint in records
         }
 
     def lines(self) -> Iterator[Forecast]:
-        plan = self._basis.plan
+        plan = self._basis.plan or fixed_plan(self._definition, self._origin.task)
+        certain: dict[str, Result] = {}
         if plan is not None:
-            yield Forecast("orchestrator", "", "kept", "the plan is given")
+            if self._definition.orchestrator:
+                yield Forecast("orchestrator", "", "kept", "the plan is given")
+            yield from self._workers(plan.subtasks, plan.subtasks, certain)
         else:
-            request = plan_request(self._definition, self._origin.task, self._sample("orchestrator"), self._head)
-            line = self._line("orchestrator", "", request)
-            if line.fate == "reused" and self._origin.plan.state is None:
-                why = "its plan was not taken in whole, so the rest of it may be asked for"
-                line = Forecast("orchestrator", "", "unknown", why, self._usual("orchestrator"), None)
-            yield line
-            if line.fate != "reused":
-                yield from self._unknown()
-                return
             plan = self._origin.plan
-        book, certain = PlanBook(self._definition.workers, len(plan.subtasks), plan.subtasks), dict[str, Result]()
-        for subtask in plan.subtasks:
+            for number in range(1, max(1, plan.rounds, *(s.round for s in plan.subtasks)) + 1):
+                line = self._round(number, certain)
+                yield line
+                if line.fate != "reused":
+                    yield from self._unknown(number)
+                    return
+                subtasks = tuple(subtask for subtask in plan.subtasks if subtask.round == number)
+                yield from self._workers(subtasks, plan.subtasks, certain)
+        yield self._answer(plan.subtasks, certain)
+
+    def _round(self, number: int, certain: Mapping[str, Result]) -> Forecast:
+        """What the orchestrator's call for a round comes to."""
+        definition, origin = self._definition, self._origin
+        request = plan_request(definition, origin.task, self._sample("orchestrator"), self._head)
+        if number > 1:
+            earlier = [subtask for subtask in origin.plan.subtasks if subtask.round < number]
+            if changed := [subtask.id for subtask in earlier if subtask.id not in certain]:
+                return self._new("orchestrator", f"round {number}", request.model, _again(changed))
+            first, rounds = request, definition.limits.rounds
+
+            def reading(found: Mapping[str, Result]) -> Request:
+                return round_request(first, [s for s in earlier if s.id in found], found, number, rounds)
+
+            assert definition.orchestrator is not None  # noqa: S101 - there are rounds
+            line, short = self._foreseen(
+                "orchestrator",
+                f"round {number}",
+                condensed_for(definition.orchestrator, reading, definition.workers, origin.task, earlier, certain),
+            )
+            if short is None:
+                return line
+            request = reading(short.results)
+        line = self._line("orchestrator", f"round {number}" if number > 1 else "", request)
+        if line.fate == "reused" and origin.plan.state is None:
+            why = "its plan was not taken in whole, so the rest of it may be asked for"
+            return Forecast("orchestrator", line.type, "unknown", why, self._usual("orchestrator"), None)
+        return line
+
+    def _workers(
+        self, subtasks: Sequence[Subtask], plan: Sequence[Subtask], certain: dict[str, Result]
+    ) -> Iterator[Forecast]:
+        """A line for each of these subtasks of a plan; results that are known are put among the `certain` ones."""
+        book = PlanBook(self._definition.workers, len(plan), plan)
+        for subtask in subtasks:
             line, result = self._worker(subtask, book, certain)
             if result:
                 certain[subtask.id] = result
             yield line
-        yield self._answer(plan.subtasks, certain)
 
     def _worker(self, subtask: Subtask, book: PlanBook, certain: Mapping[str, Result]) -> _Foreseen:
-        """What a subtask's call comes to, and its result if that is known."""
+        """What a subtask's calls come to, and its result if that is known."""
         name = subtask.id
         if given := self._given.get(name):
             return Forecast(name, subtask.type, "kept", "" if given.outcome == "done" else given.outcome), given
         if refusal := book.refusal(subtask):
             return self._without_call(subtask, Result(name, "failed", error=refusal))
+        role = role_of(self._definition, subtask)
+        model = role.candidates[0]
         if changed := [need for need in subtask.needs if need not in certain]:
-            return self._new(
-                name, subtask.type, role_of(self._definition, subtask).candidates[0], _again(changed)
-            ), None
+            return self._new(name, subtask.type, model, _again(changed)), None
         needed = [(book[need], certain[need]) for need in subtask.needs]
         for need, result in needed:
             if result.outcome != "done":
                 return self._without_call(subtask, lacking(name, need.id, result))
-        task, sample = self._origin.task, self._sample(name)
-        request = worker_request(self._definition, task, subtask, needed, sample, self._head)
-        line, reply = self._line(name, subtask.type, request), counting(request, self._known)
-        return line, result_of(name, reply.finish, reply.text) if reply else None
+        if role.workflow is not None:
+            why = "a workflow does it, whose own calls are reused as far as nothing about them has changed"
+            return Forecast(name, subtask.type, "unknown", why, self._usual(name), None), None
+        asking = work(self._definition, self._origin.task, subtask, needed, self._sample(name), self._head)
+        return self._foreseen(name, subtask.type, asking)
+
+    def _foreseen(self, name: str, type_: str, asking: Asking[T]) -> tuple[Forecast, T | None]:
+        """What an asking finds as far as the records answer; the line is that of the first call they do not."""
+        line = Forecast(name, type_, "reused")
+        try:
+            asks = next(asking)
+            while True:
+                said = []
+                for ask in asks:
+                    line = self._line(ask.subtask or name, type_, ask.request, ask.part)
+                    reply = counting(ask.request, self._known)
+                    if reply is None:
+                        return line, None
+                    said.append(Said(reply.finish, reply.text))
+                asks = asking.send(said)
+        except StopIteration as end:
+            return line, end.value
 
     def _answer(self, subtasks: tuple[Subtask, ...], certain: Mapping[str, Result]) -> Forecast:
         role, task, sample = self._definition.synthesizer, self._origin.task, self._sample("synthesizer")
@@ -131,22 +191,28 @@ class _Explaining:
         if changed := [subtask.id for subtask in subtasks if subtask.id not in certain]:
             return self._new("synthesizer", "", role.candidates[0], _again(changed))
         state = (self._basis.plan or self._origin.plan).state or "complete"
-        request = answer_request(self._definition, task, subtasks, certain, state, sample, self._head)
+        condensing = condensed(self._definition, task, subtasks, certain, self._head, state)
+        line, short = self._foreseen("synthesizer", "", condensing)
+        if short is None:
+            return line
+        read = [subtask for subtask in subtasks if subtask.id not in short.left_out]
+        request = answer_request(self._definition, task, read, short.results, state, sample, self._head)
         assert request is not None  # noqa: S101 - there is a synthesizer
         return self._line("synthesizer", "", request)
 
-    def _line(self, name: str, type_: str, request: Request) -> Forecast:
+    def _line(self, name: str, type_: str, request: Request, part: str = "") -> Forecast:
         if self._known(request):
             return Forecast(name, type_, "reused")
-        return self._new(name, type_, request.model, self._why(name, request))
+        why = self._why(name, request, part)
+        return self._new(name, type_, request.model, f"{part}: {why}" if part else why)
 
-    def _why(self, name: str, request: Request) -> str:
+    def _why(self, name: str, request: Request, part: str) -> str:
         """Why a request is not answered by what the earlier run recorded."""
         if self._definition.memory.reuse == "off":
             return 'nothing is reused (reuse = "off")'
         if name in self._basis.fresh:
             return "it is to be asked anew"
-        call, before = self._calls.get(name), self._requests.get(name)
+        call, before = self._calls.get((name, part)), self._requests.get((name, part))
         if call is None or call.finished is None:
             return "there was no such call"
         if call.started is None and call.finished.error:
@@ -171,9 +237,9 @@ class _Explaining:
 
     def _usual(self, name: str) -> Usage:
         """What a call took in the earlier run, or what its kind took on average; nothing if none is known."""
-        call = self._calls.get(name)
-        if call and call.finished and call.finished.usage:
-            return call.finished.usage
+        own = [c.finished.usage for (whose, _), c in self._calls.items() if whose == name and c.finished]
+        if paid := [usage for usage in own if usage]:
+            return sum(paid, Usage())
         kind = name if name in {"orchestrator", "synthesizer"} else "worker"
         told = [c.finished.usage for c in self._calls.values() if c.role == kind and c.finished and c.finished.usage]
         if not told:
@@ -181,16 +247,16 @@ class _Explaining:
         total = sum(told, Usage())
         return Usage(total.input_tokens // len(told), total.output_tokens // len(told))
 
-    def _unknown(self) -> Iterator[Forecast]:
-        """A new plan may have the same subtasks, or quite others."""
+    def _unknown(self, number: int) -> Iterator[Forecast]:
+        """A new plan, or round of it, may have the same subtasks, or quite others."""
+        why = "it depends on the new plan"
+        later = [subtask for subtask in self._origin.plan.subtasks if subtask.round >= number]
         if not self._origin.plan.subtasks:
             yield Forecast("subtasks", "", "unknown", "there is no plan yet", Usage(), None)
-        for subtask in self._origin.plan.subtasks:
-            yield Forecast(
-                subtask.id, subtask.type, "unknown", "it depends on the new plan", self._usual(subtask.id), None
-            )
+        for subtask in later:
+            yield Forecast(subtask.id, subtask.type, "unknown", why, self._usual(subtask.id), None)
         if self._definition.synthesizer:
-            yield Forecast("synthesizer", "", "unknown", "it depends on the new plan", self._usual("synthesizer"), None)
+            yield Forecast("synthesizer", "", "unknown", why, self._usual("synthesizer"), None)
 
     def _without_call(self, subtask: Subtask, result: Result) -> _Foreseen:
         return Forecast(subtask.id, subtask.type, "fails", result.error or ""), result
@@ -201,22 +267,6 @@ class _Explaining:
 
 def _size(head: Head | None) -> int:
     return head.size if head else 0
-
-
-def difference(before: Request, now: Request) -> str:
-    """What distinguishes two requests, in words; nothing if they are the same."""
-    changes = [f"model {before.model} -> {now.model}"] if before.model != now.model else []
-    digests = [each.head.digest if each.head else "" for each in (before, now)]
-    changes += ["inputs changed"] if digests[0] != digests[1] else []
-    for key in sorted({*before.options, *now.options}):
-        old, new = before.options.get(key, "unset"), now.options.get(key, "unset")
-        changes += [f"{key} {old} -> {new}"] if old != new else []
-    for role, what in (("system", "system prompt"), ("user", "prompt"), ("assistant", "prompt")):
-        old_text, new_text = ([m.content for m in each.messages if m.role == role] for each in (before, now))
-        changes += [f"{what} changed"] if old_text != new_text else []
-    changes += ["schema changed"] if before.schema != now.schema else []
-    changes += [f"sample {before.sample} -> {now.sample}"] if before.sample != now.sample else []
-    return ", ".join(dict.fromkeys(changes))
 
 
 def _again(changed: list[str]) -> str:

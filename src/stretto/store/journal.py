@@ -22,8 +22,9 @@ from stretto.events import (
     encode,
     now,
 )
+from stretto.fold import Fold
 from stretto.head import recorded
-from stretto.runs import Fold, Run
+from stretto.runs import Run
 from stretto.store.schema import PATIENCE
 from stretto.store.summary import summary
 from stretto.store.writer import Entry, Row, Turn, Writer

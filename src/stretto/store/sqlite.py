@@ -9,7 +9,8 @@ import msgspec
 
 from stretto.errors import RunNotFound, StoreError
 from stretto.events import AnyEvent
-from stretto.runs import Run, fold
+from stretto.fold import fold
+from stretto.runs import Run
 from stretto.store import lock
 from stretto.store.listing import Wanted, listed
 from stretto.store.logs import Recorded, events_of, not_found, records_of

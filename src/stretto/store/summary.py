@@ -9,7 +9,8 @@ from msgspec import Struct, field
 from msgspec.structs import astuple
 
 from stretto.events import AnyEvent
-from stretto.runs import Run, Status, fold
+from stretto.fold import fold
+from stretto.runs import Run, Status
 from stretto.store.sums import values_sum
 from stretto.text import clean
 from stretto.types import Usage

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -13,8 +14,10 @@ from stretto.types import Request, RoleName
 UNDER_WAY = "already under way"
 """How a request for the rest of a plan speaks of the subtasks that it need not contain."""
 
-_RESULT = re.compile(r"^[ \t]*=== (?:PARTIAL )?WORKER RESULT\b[ \t]*(?:\(([^\n]*)\))?[^\n]*(?:\n|\Z)", re.MULTILINE)
-_MISSING = re.compile(r"^[ \t]*=== MISSING\b[^\n]*(?:\n|\Z)", re.MULTILINE)
+_RESULT = re.compile(
+    r"^[ \t]*=== (?:PARTIAL )?WORKER RESULT\b[ \t]*(?:\(([^\n]*)\))?(?:,[ \t]*([\w.-]+))?[^\n]*(?:\n|\Z)", re.MULTILINE
+)
+_LEDGER = re.compile(r"^[ \t]*=== LEDGER\b[^\n]*(?:\n|\Z)", re.MULTILINE)
 _NAMES_TASKS = re.compile(r"""["'`]tasks["'`]""")
 
 _TASK_LABELS = (
@@ -56,6 +59,18 @@ class Section(Struct, frozen=True):
 
     type: str
     text: str
+    id: str = ""
+
+
+class Entry(Struct):
+    """A line of the ledger: of a subtask, or of the plan."""
+
+    id: str = ""
+    type: str = ""
+    outcome: str = ""
+    why: str = ""
+    description: str = ""
+    plan: str = ""
 
 
 def text_of(request: Request) -> str:
@@ -74,7 +89,7 @@ def role_of(request: Request) -> RoleName:
     if request.schema is not None and _is_of_a_plan(request.schema):
         return "orchestrator"
     text = text_of(request)
-    if _RESULT.search(text) or _MISSING.search(text):
+    if _RESULT.search(text) or _LEDGER.search(text):
         return "synthesizer"
     if request.schema is None and _asks_for_plan(request, text):
         return "orchestrator"
@@ -132,24 +147,33 @@ def assignment_of(request: Request) -> Assignment:
 def sections_of(request: Request) -> list[Section]:
     """The results in a synthesizer's prompt, in its order."""
     text = text_of(request)
-    if missing := _MISSING.search(text):
-        text = text[: missing.start()]
+    if ledger := _LEDGER.search(text):
+        text = text[: ledger.start()]
     found = list(_RESULT.finditer(text))
     ends = [match.start() for match in found[1:]] + [len(text)]
     return [
-        Section(match[1] or "result", text[match.end() : end].strip()) for match, end in zip(found, ends, strict=True)
+        Section(match[1] or "result", text[match.end() : end].strip(), match[2] or "")
+        for match, end in zip(found, ends, strict=True)
     ]
 
 
+def ledger_of(request: Request) -> list[Entry]:
+    """The lines under `=== LEDGER` in a prompt."""
+    text, entries = text_of(request), list[Entry]()
+    found = _LEDGER.search(text)
+    for line in text[found.end() :].split("\n\n")[0].splitlines() if found else ():
+        with suppress(msgspec.MsgspecError):
+            entries.append(msgspec.json.decode(line, type=Entry))
+    return entries
+
+
 def missing_of(request: Request) -> list[str]:
-    """The lines under `=== MISSING` in a synthesizer's prompt."""
-    text = text_of(request)
-    found = _MISSING.search(text)
-    if not found:
-        return []
-    block = text[found.end() :].split("\n===")[0].strip().split("\n\n")[0]
-    lines = [line.strip() for line in block.splitlines() if line.strip()]
-    return [line for line in lines if line.startswith("- ")] or lines
+    """What the ledger in a synthesizer's prompt says is missing, a line each."""
+    lacking = [entry for entry in ledger_of(request) if entry.outcome != "done"]
+    return [
+        f"- {entry.why}" if entry.plan else f"- {entry.type}: {entry.description} ({entry.outcome}: {entry.why})"
+        for entry in lacking
+    ]
 
 
 def is_repair(request: Request) -> bool:

@@ -1,0 +1,110 @@
+"""The answer, written from the results."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stretto import events as e
+from stretto import prompts
+from stretto.calls import KEPT, Transcript
+from stretto.engine.caller import ANSWER, Errand
+from stretto.engine.condensing import condensed
+from stretto.engine.means import Means
+from stretto.engine.requests import answer_request, direct_request
+from stretto.engine.results import CUT
+from stretto.engine.urgencies import of_role
+from stretto.errors import BudgetError, CallError, DeadlineError, ShapeError
+from stretto.types import AnswerState, Definition, Head, PlanState, Request, Result, Role, Subtask
+
+
+class Answer(Struct, frozen=True):
+    """A text, and whether it is whole.
+
+    `condensed`: the subtasks whose results were made shorter for who wrote it; `unread`: those there was no room for.
+    """
+
+    text: str
+    state: AnswerState
+    condensed: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+class Answering:
+    """Has the answer to a task written: that of the run, shown as it comes, or (with a `path`) a subtask's."""
+
+    def __init__(self, means: Means, definition: Definition, task: str, head: Head | None, path: str) -> None:
+        self._means = means
+        self._definition = definition
+        self._task = task
+        self._head = head
+        self._shown = not path
+        self._sample = means.journal.run.basis.samples.get(f"{path}synthesizer", 0)
+        urgency = of_role("synthesizer")
+        within = path.rstrip("/")
+        self._errand = Errand("worker", urgency, within, part=ANSWER) if path else Errand("synthesizer", urgency)
+        self._condensing = Errand("worker", urgency)
+        self._path = path
+
+    async def answer(self, subtasks: Sequence[Subtask], results: Mapping[str, Result], plan: PlanState) -> Answer:
+        """The answer; raises what makes one impossible."""
+        definition, role = self._definition, self._definition.synthesizer
+        if not subtasks:
+            request = direct_request(definition, self._task, self._sample, self._head)
+            writer = role or definition.orchestrator
+            assert writer is not None  # noqa: S101 - without an orchestrator there are subtasks
+            return await self._speak(writer, request)
+        if not any(result.outcome == "done" or result.text for result in results.values()):
+            raise self._means.setbacks.nothing_done(results)
+        if role is None:
+            text = prompts.unmerged_text(subtasks, results, plan).strip()
+            self._show(text)
+            return Answer(text, "complete")
+        short, _ = await self._means.inquiry.answer(
+            condensed(definition, self._task, subtasks, results, self._head, plan), self._condensing, self._path
+        )
+        read = [subtask for subtask in subtasks if subtask.id not in short.left_out]
+        changed = tuple(dict.fromkeys((*short.condensed, *short.cut)))
+        asked = answer_request(definition, self._task, read, short.results, plan, self._sample, self._head)
+        assert asked is not None  # noqa: S101 - there is a synthesizer
+        try:
+            answer = await self._speak(role, asked)
+        except (BudgetError, DeadlineError) as error:
+            if asked.schema is not None:  # which the results, put together, would not fit
+                raise
+            budget = isinstance(error, BudgetError)
+            why = str(error) if budget else "there was no time to merge them"
+            policy = "budget" if budget else "deadline"
+            self._means.setbacks.degrade(policy, f"the results themselves are the answer: {why}")
+        else:
+            return replace(answer, condensed=changed, unread=short.left_out)
+        text = prompts.unmerged_text(subtasks, results, plan).strip()
+        self._show(text, restart=True)
+        return Answer(text, "unmerged")
+
+    async def _speak(self, role: Role, request: Request) -> Answer:
+        """Ask for the answer; what was said of it by the deadline is kept, and `DeadlineError` if that is nothing."""
+        transcript, deadline, setbacks = Transcript(), self._means.deadline, self._means.setbacks
+        shaping = self._means.shaping
+        try:
+            async with asyncio.timeout_at(deadline.ends_at if deadline else None):
+                finish = await shaping.collect(self._errand, role, request, transcript, show=self._shown)
+        except (TimeoutError, DeadlineError) as error:
+            if not transcript.text.strip() or request.schema is not None:
+                late = error if isinstance(error, DeadlineError) else None
+                raise late or DeadlineError(setbacks.late("before the answer was there")) from None
+            setbacks.degrade("deadline", "the answer is kept as far as it was written")
+            return Answer(transcript.text, "cut")
+        text = transcript.text
+        if finish not in KEPT:
+            raise CallError(f"{request.model}: the answer stopped with finish reason {finish!r}")
+        if not text.strip():
+            raise CallError(f"{request.model}: the answer has no text before its token limit; raise its max_tokens")
+        if finish in CUT and request.schema is not None:
+            raise ShapeError(f"{request.model}: the answer ends before it fits its schema: {CUT[finish]}", text=text)
+        return Answer(text, "truncated" if finish in CUT else "complete")
+
+    def _show(self, text: str, *, restart: bool = False) -> None:
+        if self._shown:
+            self._means.journal.append(e.AnswerDelta(text=text, restart=restart))

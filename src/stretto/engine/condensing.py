@@ -1,0 +1,186 @@
+"""Results that are too long for who reads them, made shorter: by calls, and where that does not help, by a rule.
+
+The rule: short results stay whole, and long ones share what is left of the reader's window equally. What is longer than
+its share is condensed by a call of the worker's own model; a text that this takes in pieces only, in pieces at the same
+time. What comes back too long is condensed once more, as a whole. Of what is longer even then, or could not be
+condensed, the first two thirds and the last third of its share are kept. Results without even room for their headings
+are left out: those of the least value first, then the last ones.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stretto import prompts
+from stretto.engine.asking import Ask, Asking, Said
+from stretto.engine.lengths import cap, pieces, shortened, words
+from stretto.engine.requests import answer_request, request_for
+from stretto.engine.windows import Reading, Window, context_of
+from stretto.models.functions import is_function
+from stretto.plan.book import worker_for
+from stretto.policies.estimate import tokens_asked, tokens_in
+from stretto.types import Definition, Head, PlanState, Request, Result, Role, Subtask
+
+_LEAST = 100  # tokens of a text worth a call
+_MOST_PIECES = 8  # of one text
+_LEVELS = 2  # a text that is condensed, and what came of it
+_THOUGHT = 1024  # tokens of a reply beside its text: many models think first
+_TOLD = 1000  # tokens of the task, and of a description, that who condenses is told
+_FORM = frozenset({"response_format", "stop", "tools", "tool_choice"})  # options that are meant for a worker's results
+
+
+class Condensed(Struct, frozen=True):
+    """Results as their reader can take them in: all of them, with the texts that it is to read.
+
+    The ids of those that were made shorter by a call; of those with a part left out; and of those that must be left
+    out altogether, because not even a line for each of them would fit.
+    """
+
+    results: dict[str, Result]
+    condensed: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+def condensed(
+    definition: Definition,
+    task: str,
+    subtasks: Sequence[Subtask],
+    results: Mapping[str, Result],
+    head: Head | None,
+    plan: PlanState,
+) -> Asking[Condensed]:
+    """The results as the synthesizer can take them in; without one, as they are."""
+    role = definition.synthesizer
+    if role is None:
+        return Condensed(dict(results))
+
+    def reading(found: Mapping[str, Result]) -> Request:
+        shown = [subtask for subtask in subtasks if subtask.id in found]
+        request = answer_request(definition, task, shown, found, plan, head=head)
+        return request or request_for(role, task, head=head)
+
+    return (yield from condensed_for(role, reading, definition.workers, task, subtasks, results))
+
+
+def condensed_for(
+    reader: Role,
+    reading: Reading,
+    workers: Mapping[str, Role],
+    task: str,
+    subtasks: Sequence[Subtask],
+    results: Mapping[str, Result],
+) -> Asking[Condensed]:
+    """The results as whoever reads them can take them in; `reading` makes the reader's request.
+
+    Two rounds of calls at most, each of one call for every hundred tokens that the reader takes at the very most.
+    """
+    texts = {subtask.id: results[subtask.id].text for subtask in subtasks if subtask.id in results}
+    window = Window(reader, reading, results)
+    if is_function(reader) or not any(texts.values()) or window.fits(texts):
+        return Condensed(dict(results))
+    found, cut = dict(texts), set[str]()
+    share = cap([tokens_in(text) for text in texts.values()], window.room)
+    if share >= _LEAST:
+        found, cut = yield from _shorter(texts, share, reader, workers, task, subtasks)
+    asked = {id_ for id_, text in found.items() if text != texts[id_]}
+    fitting = window.fitted(found)
+    cut |= {id_ for id_, text in fitting.items() if text != found[id_]}
+    left_out = () if window.fits(fitting) else window.left_out(fitting, subtasks)
+    return Condensed(
+        {id_: replace(result, text=fitting.get(id_, result.text)) for id_, result in results.items()},
+        tuple(id_ for id_ in texts if id_ in asked),
+        tuple(id_ for id_ in texts if id_ in cut),
+        left_out,
+    )
+
+
+class _Work(Struct, frozen=True):
+    """A text to be condensed: the tokens it may have then, who does it, and in which pieces."""
+
+    subtask: Subtask
+    tokens: int
+    role: Role
+    pieces: tuple[str, ...]
+    cut: bool = False
+
+    def asks(self, task: str) -> list[Ask]:
+        """What is asked, a request for each piece."""
+        count = len(self.pieces)
+        parts = [f" (part {number} of {count})" if count > 1 else "" for number in range(1, count + 1)]
+        tokens = self.tokens // count
+        return [
+            _ask(self.role, task, self.subtask, piece, tokens, part)
+            for piece, part in zip(self.pieces, parts, strict=True)
+        ]
+
+
+def _shorter(
+    texts: Mapping[str, str],
+    share: int,
+    reader: Role,
+    workers: Mapping[str, Role],
+    task: str,
+    subtasks: Sequence[Subtask],
+) -> Asking[tuple[dict[str, str], set[str]]]:
+    """The texts with what could be condensed to its share; and those of which a part had to be left out before."""
+    found, cut = dict(texts), set[str]()
+    todo = [subtask for subtask in subtasks if tokens_in(texts.get(subtask.id, "")) > share]
+    for _ in range(_LEVELS):
+        condensers = [(subtask, _condenser(subtask, workers, reader)) for subtask in todo]
+        works = [_work(subtask, found[subtask.id], share, role, task) for subtask, role in condensers]
+        asked = [work for work in works if work]
+        if not asked:
+            break
+        said = iter((yield [ask for work in asked for ask in work.asks(task)]))
+        todo = []
+        for work in asked:
+            id_, text = work.subtask.id, _joined([next(said) for _ in work.pieces])
+            if text and tokens_in(text) < tokens_in(found[id_]):
+                found[id_] = text
+                cut |= {id_} if work.cut else set()
+                todo += [work.subtask] if tokens_in(text) > share else []
+    return found, cut
+
+
+def _work(subtask: Subtask, text: str, share: int, role: Role, task: str) -> _Work | None:
+    """How a text is condensed to its share; None if who would do it has no room for any of it."""
+    bare = _ask(role, task, subtask, "", share, "").request
+    room = (context_of(role, bare) - tokens_asked(bare) - _THOUGHT) // 3  # a third to read, two to write in
+    if room < _LEAST:
+        return None
+    most = min(_MOST_PIECES, max(share // _LEAST, 1))
+    count = -(-tokens_in(text) // room)
+    kept = text if count <= most else shortened(text, most * room)
+    return _Work(subtask, share, role, tuple(pieces(kept, min(count, most))), cut=kept != text)
+
+
+def _ask(role: Role, task: str, subtask: Subtask, text: str, tokens: int, part: str) -> Ask:
+    values = {
+        "task": shortened(task, _TOLD),
+        "task_type": subtask.type,
+        "task_description": shortened(subtask.description, _TOLD),
+        "words": str(words(text, tokens)),
+        "part": part,
+        "text": text,
+    }
+    limit = "max_completion_tokens" if "max_completion_tokens" in role.options else "max_tokens"
+    asked = replace(role, options={**role.options, limit: 2 * tokens + _THOUGHT})
+    return Ask(asked, request_for(asked, prompts.fill(prompts.text("condense"), values)), "condense", subtask.id)
+
+
+def _joined(replies: Sequence[Said]) -> str:
+    """The pieces of a text, condensed; nothing if one of them is not whole."""
+    whole = all(said.error is None and said.finish == "stop" and said.text.strip() for said in replies)
+    return "\n\n".join(said.text.strip() for said in replies) if whole else ""
+
+
+def _condenser(subtask: Subtask, workers: Mapping[str, Role], reader: Role) -> Role:
+    """Who condenses a result: its worker's model, or the reader's where that is none, without options of form."""
+    role = workers.get(worker_for(subtask.type, workers) or "", reader)
+    models = role.candidates if any(role.candidates) else role.models[:1]
+    if not any(models) or is_function(replace(role, model=models)):
+        role, models = reader, reader.candidates
+    options = {key: value for key, value in role.options.items() if key not in _FORM}
+    return Role(models, options=options, stream=role.stream, context=role.context)

@@ -1,0 +1,98 @@
+"""Answering what is asked as data (`stretto.engine.asking`) by calls."""
+
+import asyncio
+from contextlib import nullcontext
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from stretto.calls import Transcript
+from stretto.engine.asking import Ask, Asking, Said
+from stretto.engine.caller import Errand
+from stretto.engine.deadline import Deadline
+from stretto.engine.setbacks import Setbacks
+from stretto.engine.shaping import Shaping
+from stretto.errors import CallError, DeadlineError, ShapeError
+
+T = TypeVar("T")
+
+
+class Inquiry:
+    """Makes the calls of subtasks; at the deadline, those still under way are cut and no more are made."""
+
+    def __init__(self, shaping: Shaping, setbacks: Setbacks, deadline: Deadline | None) -> None:
+        self._shaping = shaping
+        self._setbacks = setbacks
+        self._deadline = deadline
+
+    async def answer(self, asking: Asking[T], errand: Errand, path: str = "") -> tuple[T, float]:
+        """What the asking finds, and how many seconds its calls took together, one after another.
+
+        What is asked for a subtask by its name is asked for the one within `path`.
+        """
+        seconds = 0.0
+        try:
+            asks = next(asking)
+            while True:
+                said, took = await self._said([_Work(ask, _errand(ask, errand, path)) for ask in asks])
+                seconds += took
+                asks = asking.send(said)
+        except StopIteration as end:
+            return end.value, seconds
+
+    async def _said(self, works: "list[_Work]") -> tuple[list[Said], float]:
+        """What came of these, and how long the longest of them took."""
+        try:
+            async with self._deadline.work() if self._deadline else nullcontext():
+                if len(works) == 1:
+                    await self._ask(works[0])
+                else:
+                    async with asyncio.TaskGroup() as calls:
+                        for work in works:
+                            calls.create_task(self._ask(work))
+        except TimeoutError:
+            self._setbacks.cut()
+        for work in works:
+            if work.said is None:
+                work.end(error=DeadlineError(self._setbacks.late("while there was work under way")))
+        return [work.said for work in works if work.said], max((work.took for work in works), default=0.0)
+
+    async def _ask(self, work: "_Work") -> None:
+        ask, part = work.ask, work.errand.part
+        try:
+            finish = await self._shaping.collect(work.errand, ask.role, ask.request, work.transcript)
+        except DeadlineError as error:  # a replayed one
+            self._setbacks.cut()
+            self._setbacks.take(error, part)
+            work.end(error=error)
+        except (CallError, ShapeError) as error:
+            self._setbacks.take(error, part)
+            work.end(error=error)
+        else:
+            work.end(finish)
+
+
+class _Work:
+    """One of the things that are asked, and what came of it."""
+
+    def __init__(self, ask: Ask, errand: Errand) -> None:
+        self.ask = ask
+        self.errand = errand
+        self.transcript = Transcript()
+        self.said: Said | None = None
+        self.took = 0.0
+
+    def end(self, finish: str = "", error: CallError | ShapeError | DeadlineError | None = None) -> None:
+        """It is over."""
+        if self.transcript.sent_at is not None:
+            self.took = asyncio.get_running_loop().time() - self.transcript.sent_at
+        sent = self.transcript.sent_at is not None
+        self.said = Said(finish, self.transcript.text, error, asked=sent or error is None)
+
+
+def _errand(ask: Ask, errand: Errand, path: str) -> Errand:
+    """What a call is made for; `ask` may be for another subtask, and a part of it."""
+    if not ask.part and ask.subtask is None:
+        return errand
+    subtask = errand.subtask if ask.subtask is None else path + ask.subtask
+    return replace(errand, part=ask.part or errand.part, subtask=subtask)

@@ -1,0 +1,116 @@
+"""Doing one subtask: whatever happens is its result."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
+
+from stretto import events as e
+from stretto import prompts
+from stretto.engine.caller import Errand
+from stretto.engine.means import Means
+from stretto.engine.requests import role_of
+from stretto.engine.results import UNASKED, UNPAID, lacking
+from stretto.engine.urgencies import Urgencies
+from stretto.engine.work import work
+from stretto.plan.book import PlanBook
+from stretto.types import Definition, Head, Result, Role, Subtask
+
+Within = Callable[[Subtask, Role, Sequence[tuple[Subtask, Result]]], Awaitable[Result]]
+"""Has a subtask done by the workflow that its role names."""
+
+
+class Performing:
+    """Does the subtasks of one plan, each as soon as what it needs is there.
+
+    `path`: the subtask that has this plan, with a slash behind it; empty for the run's own. `within` does those whose
+    worker is a workflow.
+    """
+
+    def __init__(
+        self,
+        means: Means,
+        definition: Definition,
+        task: str,
+        head: Head | None,
+        path: str,
+        book: PlanBook,
+        within: Within,
+    ) -> None:
+        self._means = means
+        self._definition = definition
+        self._task = task
+        self._head = head
+        self._path = path
+        self._book = book
+        self._within = within
+        self._samples = means.journal.run.basis.samples
+        self._urgencies = Urgencies()
+        self._performing: dict[str, asyncio.Task[Result]] = {}
+
+    @property
+    def results(self) -> Mapping[str, Result]:
+        """What the subtasks came to; all of them must be over."""
+        return {subtask: task.result() for subtask, task in self._performing.items()}
+
+    def start(self, subtask: Subtask, workers: asyncio.TaskGroup) -> None:
+        """Begin with a subtask that was planned."""
+        self._urgencies.plan(subtask)
+        self._keep(_unpaid(subtask))  # what is told of it, if nothing else can be
+        self._performing[subtask.id] = workers.create_task(self._perform(subtask))
+
+    async def _perform(self, subtask: Subtask) -> Result:
+        result, seconds = await self._result(subtask)
+        self._urgencies.finish(subtask, seconds)
+        self._keep("\n".join(prompts.result_text(subtask, result)), instead_of=_unpaid(subtask))
+        journal = self._means.journal
+        journal.append(
+            e.SubtaskFinished(
+                subtask=self._path + subtask.id,
+                outcome=result.outcome,
+                text=result.text,
+                error=result.error,
+                verdict=result.verdict,
+                remark=result.remark,
+            )
+        )
+        await journal.settled()  # what others build on is on the disk
+        return result
+
+    async def _result(self, subtask: Subtask) -> tuple[Result, float]:
+        """The result of a subtask, and how many seconds its calls took."""
+        full = self._path + subtask.id
+        if full in self._means.given:
+            return self._means.given[full], 0.0
+        if refusal := self._book.refusal(subtask):
+            return Result(subtask.id, "failed", error=refusal), 0.0
+        deadline = self._means.deadline
+        try:
+            async with deadline.work() if deadline else nullcontext():
+                needed = [(self._book[need], await asyncio.shield(self._performing[need])) for need in subtask.needs]
+        except TimeoutError:
+            self._means.setbacks.cut()
+            return Result(subtask.id, "skipped", error=UNASKED), 0.0
+        for need, result in needed:
+            if result.outcome != "done":
+                return lacking(subtask.id, need.id, result), 0.0
+        self._means.journal.append(e.SubtaskStarted(subtask=full))
+        role = role_of(self._definition, subtask)
+        if role.workflow is not None:
+            return await self._timed(self._within(subtask, role, needed))
+        asking = work(self._definition, self._task, subtask, needed, self._samples.get(full, 0), self._head)
+        errand = Errand("worker", self._urgencies.of(subtask.id), full, subtask.value)
+        return await self._means.inquiry.answer(asking, errand)
+
+    async def _timed(self, result: Awaitable[Result]) -> tuple[Result, float]:
+        began = asyncio.get_running_loop().time()
+        return await result, asyncio.get_running_loop().time() - began
+
+    def _keep(self, text: str, *, instead_of: str = "") -> None:
+        """The run's synthesizer will read this, which must be paid for, too; others are paid like workers."""
+        if not self._path:
+            self._means.account.keep(text, instead_of=instead_of)
+
+
+def _unpaid(subtask: Subtask) -> str:
+    """What the synthesizer reads of a subtask that was skipped."""
+    return "\n".join(prompts.result_text(subtask, Result(subtask.id, "skipped", error=UNPAID)))

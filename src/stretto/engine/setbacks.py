@@ -1,0 +1,62 @@
+"""What went wrong in an execution, and what it gave up for that."""
+
+from collections.abc import Mapping
+
+from stretto import events as e
+from stretto.engine.deadline import Deadline
+from stretto.errors import BudgetError, DeadlineError, StrettoError, WorkError
+from stretto.store.journal import Journal
+from stretto.types import Result
+
+
+class Setbacks:
+    """Collects them, and says what a run gives up, each thing once."""
+
+    def __init__(self, journal: Journal, deadline: Deadline | None) -> None:
+        self._journal = journal
+        self._deadline = deadline
+        self._told: set[str] = set()
+        self._errors: list[StrettoError] = []
+        self._lateness: list[DeadlineError] = []  # what a model said of the deadline
+
+    def degrade(self, policy: str, reason: str, *, once: str | None = None) -> None:
+        """Say what the run gives up, each reason once; or what is called `once`, whatever its reason."""
+        if (once or policy + reason) not in self._told:
+            self._told.add(once or policy + reason)
+            self._journal.append(e.RunDegraded(policy=policy, reason=reason))
+
+    def take(self, error: StrettoError, part: str) -> None:
+        """A call that was `part` of a subtask, or (empty) all of it, ended with an error."""
+        if isinstance(error, DeadlineError):
+            self._lateness.append(error)
+            return
+        self._errors.append(error)
+        if isinstance(error, BudgetError):
+            told = (
+                "checks and the like are left out" if part else "subtasks are skipped, those of the least value first"
+            )
+            self.degrade("budget", f"{told}: {error}", once="left out" if part else "skipped")
+
+    def cut(self) -> None:
+        """The deadline came while there was work under way."""
+        self.degrade("deadline", "who is still at work is cut, so that the answer can be written in time")
+
+    def late(self, when: str) -> str:
+        """That the deadline came, and what to do about it."""
+        seconds = self._deadline.seconds if self._deadline else 0.0
+        return f"the deadline of {seconds:g} s came {when}; raise it, or take quicker models"
+
+    def nothing_done(self, results: Mapping[str, Result]) -> StrettoError:
+        """The error that says why nothing has a result, each reason once."""
+        reasons = list(dict.fromkeys(result.error or result.outcome for result in results.values()))
+        more = f" (and {len(reasons) - 3} other reasons)" if len(reasons) > 3 else ""
+        told = f"none of {len(results)} subtasks has a result: {'; '.join(reasons[:3])}{more}"
+        if self._errors and all(isinstance(error, BudgetError) for error in self._errors):
+            return BudgetError(f"none of {len(results)} subtasks has a result: {self._errors[0]}")
+        if self._lateness and not self._errors:
+            return self._lateness[0]
+        if self._deadline and self._deadline.passed and not self._errors:
+            return DeadlineError(f"{self.late('before any subtask was done')}; {told}")
+        error = WorkError(told)
+        error.__cause__ = self._errors[0] if self._errors else None
+        return error

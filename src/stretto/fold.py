@@ -1,0 +1,211 @@
+"""A run is its events: `fold` reads them into a `Run`."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any, assert_never
+
+from msgspec.structs import replace
+
+from stretto import events as e
+from stretto.calls import SHORTENED
+from stretto.runs import CallRecord, Part, Run, coverage_of
+from stretto.types import Plan, Result, Subtask, Usage
+
+
+class _Planned:
+    """A plan as far as events tell of it."""
+
+    def __init__(self) -> None:
+        self.subtasks: dict[str, Subtask] = {}
+        self.results: dict[str, Result] = {}
+        self._plan = Plan()
+
+    def take(self, event: e.SubtaskPlanned) -> None:
+        id_ = event.subtask.rpartition("/")[2]
+        self.subtasks[id_] = Subtask(
+            id_, event.type, event.description, event.needs, event.value, event.round, event.reads
+        )
+        if event.round > self._plan.rounds:  # a further one has begun
+            self._plan = replace(self._plan, state=None)
+
+    def finish(self, event: e.PlanFinished) -> None:
+        self._plan = Plan((), event.state, event.analysis, event.remarks, event.round)
+
+    def told(self) -> Part:
+        results = {id_: self.results[id_] for id_ in self.subtasks if id_ in self.results}
+        return Part(replace(self._plan, subtasks=tuple(self.subtasks.values())), results)
+
+
+class Fold:
+    """Reads events one by one; `run` is what they amount to so far."""
+
+    def __init__(self) -> None:
+        self._run: dict[str, Any] = {}
+        self._parts: dict[str, _Planned] = {"": _Planned()}
+        self._calls: dict[str, CallRecord] = {}
+        self._usage = Usage()
+        self._saved = Usage()
+        self._paid = Decimal(0)
+        self._unpriced = False
+        self._degraded: dict[str, None] = {}
+        self._before: dict[str, None] = {}  # what earlier executions gave up
+        self._executions = 1
+
+    def take(self, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912 - one arm for each kind of event, by design
+        """One event further."""
+        match event:
+            case e.RunStarted():
+                self._run |= {"id": event.run, "task": event.task, "started_at": event.at, "simulated": event.simulated}
+                self._set(workflow=event.workflow, basis=event.basis)
+            case e.RunResumed():
+                self._executions += 1
+                self._run.pop("coverage", None)  # of an earlier answer
+                self._before |= self._degraded
+                self._degraded.clear()
+                self._abandon()
+                self._set(status="running", workflow=event.workflow, error=None, error_type=None, answer=None)
+                self._set(citations=(), remarks=())
+            case e.SubtaskPlanned():
+                self._part(event.subtask)[0].take(event)
+            case e.PlanFinished():
+                self._parts.setdefault(event.within, _Planned()).finish(event)
+            case e.SubtaskStarted():
+                part, subtask = self._part(event.subtask)
+                part.results.pop(subtask, None)
+            case e.SubtaskFinished():
+                part, subtask = self._part(event.subtask)
+                part.results[subtask] = Result(
+                    subtask, event.outcome, event.text, event.error, event.verdict, event.remark
+                )
+            case e.CallStarted():
+                self._started(event)
+            case e.CallRetried():
+                self._retried(event)
+            case e.CallFinished():
+                self._finished(event)
+            case e.RunFinished():
+                self._set(status="finished", answer=event.answer, coverage=event.coverage)
+                self._set(citations=event.citations, remarks=event.remarks)
+            case e.RunFailed():
+                self._set(status="failed", error=event.error, error_type=event.error_type)
+            case e.RunInterrupted():
+                self._set(status="interrupted", error=event.reason)
+            case e.RunDegraded():
+                self._degraded[f"{event.policy}: {event.reason}"] = None
+            case e.AnswerDelta():
+                pass
+            case _:
+                assert_never(event)
+        self._set(last_at=event.at)
+
+    def _set(self, **facts: Any) -> None:
+        self._run |= facts
+
+    def _part(self, subtask: str) -> tuple["_Planned", str]:
+        """Where a subtask belongs, and its id there."""
+        within, _, own = subtask.rpartition("/")
+        return self._parts.setdefault(within, _Planned()), own
+
+    def _started(self, event: e.CallStarted) -> None:
+        record = self._calls.get(event.call) or CallRecord(
+            event.call, event.role, event.subtask, event.fingerprint, event.model, part=event.part
+        )
+        at = record.started_at or event.at
+        self._calls[event.call] = replace(record, fingerprint=event.fingerprint, started_at=at, started=event)
+
+    def _retried(self, event: e.CallRetried) -> None:
+        record = self._calls.get(event.call)
+        if record is None:  # held back before it could be sent for the first time
+            record = CallRecord(event.call, event.role, event.subtask, "", event.model, part=event.part)
+        self._calls[event.call] = replace(record, retries=(*record.retries, event))
+
+    def _finished(self, event: e.CallFinished) -> None:
+        record = self._calls.get(event.call) or CallRecord(
+            event.call, event.role, event.subtask, event.fingerprint, event.model, part=event.part
+        )
+        self._calls[event.call] = replace(record, finished=event, finished_at=event.at, fingerprint=event.fingerprint)
+        if event.simulated:
+            self._set(simulated=True)
+        if event.reused:
+            self._saved += event.usage or Usage()
+            self._give_up_again(event)
+        else:
+            self._usage += (event.usage or Usage()) + event.lost
+            self._pay(event.cost)
+
+    def _give_up_again(self, event: e.CallFinished) -> None:
+        """What an earlier execution gave up for a reply that is reused is given up still."""
+        for told in self._before:
+            if event.asked and told.startswith("fallback:") and told.endswith(f"asked {event.asked} instead"):
+                self._degraded[told] = None
+            if event.finish == SHORTENED and told.startswith("budget:") and told.endswith("a shorter reply"):
+                self._degraded[told] = None
+
+    def _abandon(self) -> None:
+        """Calls that were under way when a run was killed cost what was set aside for them: nobody knows better."""
+        for record in list(self._calls.values()):
+            if record.finished is None and record.started and record.started.reserved:
+                self._usage += record.started.reserved
+                self._pay(record.started.reserved_cost)
+                self._calls[record.id] = replace(record, started=None)  # once
+
+    def _pay(self, cost: Decimal | None) -> None:
+        self._paid += cost or 0
+        self._unpriced = self._unpriced or cost is None
+
+    @property
+    def planned(self) -> int:
+        """How many subtasks there are so far, those of workflows within subtasks included."""
+        return sum(len(part.subtasks) for part in self._parts.values())
+
+    @property
+    def usage(self) -> Usage:
+        """What was paid so far."""
+        return self._usage
+
+    @property
+    def saved(self) -> Usage:
+        """What was reused so far."""
+        return self._saved
+
+    @property
+    def cost(self) -> Decimal | None:
+        """What was paid so far in money; None as soon as one part of it is unknown."""
+        return None if self._unpriced else self._paid
+
+    @property
+    def paid(self) -> Decimal:
+        """What was paid so far as far as prices are known."""
+        return self._paid
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """What this execution gave up, and by which policy."""
+        return tuple(self._degraded)
+
+    @property
+    def run(self) -> Run:
+        """The run as far as the events tell it."""
+        parts = {within: part.told() for within, part in self._parts.items()}
+        own, facts = parts.pop(""), dict(self._run)
+        state = own.plan.state or "complete"
+        facts.setdefault("coverage", coverage_of(own.plan.subtasks, own.results, state, degraded=self.degraded))
+        return Run(
+            **facts,
+            plan=own.plan,
+            results=own.results,
+            parts=parts,
+            usage=self._usage,
+            saved=self._saved,
+            cost=self.cost,
+            calls=tuple(self._calls.values()),
+            executions=self._executions,
+        )
+
+
+def fold(events: Iterable[e.AnyEvent]) -> Run:
+    """The run these events tell of; the first one must be its `run_started`."""
+    reader = Fold()
+    for event in events:
+        reader.take(event)
+    return reader.run

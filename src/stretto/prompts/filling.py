@@ -1,0 +1,74 @@
+"""The texts of the prompts, files beside this one, and filling in their placeholders."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Literal, get_args
+
+from stretto.errors import ConfigError
+from stretto.types import RoleName
+
+Asked = RoleName | Literal["checker"]
+"""Whom a prompt is for."""
+
+PLACEHOLDERS: dict[Asked, frozenset[str]] = {
+    "orchestrator": frozenset({"task", "workers", "max_subtasks"}),
+    "worker": frozenset({"original_task", "task_type", "task_description", "needs"}),
+    "synthesizer": frozenset({"task", "worker_responses", "references"}),
+    "checker": frozenset({"original_task", "task_type", "task_description", "needs", "about", "result"}),
+}
+"""What each role's prompt may use; its default uses all of them."""
+ROLES: tuple[RoleName, ...] = get_args(RoleName)
+
+# `{word}` is a placeholder and `{{word}}` the literal `{word}`; every other brace is just a brace (JSON examples).
+_WORD = re.compile(r"\{\{([A-Za-z_]\w*)\}\}|\{([A-Za-z_]\w*)\}")
+
+
+@cache
+def text(name: str) -> str:
+    """The prompt in the file `NAME.md`, as it stands there."""
+    return (resources.files("stretto") / "prompts" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def names() -> list[str]:
+    """Every prompt there is a file of."""
+    files = (entry.name for entry in (resources.files("stretto") / "prompts").iterdir())
+    return sorted(name.removesuffix(".md") for name in files if name.endswith(".md"))
+
+
+def template(role: Asked, prompt: str | None) -> str:
+    """The prompt of a role, or its default."""
+    return text(role) if prompt is None else prompt
+
+
+def check(role: Asked, prompt: str | None, place: str) -> None:
+    """Raise `ConfigError` if a prompt has a placeholder that its role does not fill."""
+    known = PLACEHOLDERS[role]
+    for literal, word in _WORD.findall(prompt or ""):
+        if not literal and word not in known:
+            names = ", ".join(f"{{{name}}}" for name in sorted(known))
+            raise ConfigError(
+                f"{place}: unknown placeholder {{{word}}}; this prompt can use {names}, "
+                f"and {{{{{word}}}}} stands for a literal {{{word}}}"
+            )
+
+
+def uses(prompt: str, placeholder: str) -> bool:
+    """Whether a prompt has this placeholder; doubled braces are none."""
+    return any(word == placeholder for _, word in _WORD.findall(prompt))
+
+
+def fill(prompt: str, values: Mapping[str, str]) -> str:
+    """The prompt with every known placeholder replaced, once: what is filled in is never read again."""
+    return _WORD.sub(lambda match: f"{{{match[1]}}}" if match[1] else values.get(match[2], match[0]), prompt)
+
+
+def filled(name: str, **values: str) -> str:
+    """The prompt in the file `NAME.md` with its placeholders replaced, as one message of several says it."""
+    return fill(text(name), values).removesuffix("\n")
+
+
+def describes_plan(prompt: str) -> bool:
+    """Whether a prompt itself says what form the plan must have."""
+    return '"tasks"' in prompt and '"description"' in prompt

@@ -1,0 +1,152 @@
+"""The results as they are read: by the synthesizer, by a worker that builds on some, or by people.
+
+The ledger says in JSON, a line for each subtask, what came of it; why something is missing stands there and nowhere
+else, so no error is ever read as a result.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from stretto.prompts.defusing import defused
+from stretto.prompts.filling import filled
+from stretto.types import Outcome, PlanState, Result, Subtask, Verdict
+
+_LONGEST_LINE = 300
+_LONGEST_TYPE = 80
+# Controls, line and paragraph ends of every kind, and what turns the direction of writing.
+_CONTROLS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
+_EMPTY = "(This result is empty.)"
+_PLANS: dict[PlanState, str] = {
+    "incomplete": "the end of the plan could not be read, so there may be parts that nobody worked on",
+    "bounded": "the end of the plan was longer than permitted, and the rest was not worked on",
+}
+_KEPT = ("done", "truncated", "cut")
+"""The outcomes whose text is a worker's."""
+
+
+class _Entry(Struct, frozen=True, omit_defaults=True):
+    """A line of the ledger; what says nothing is left out."""
+
+    id: str
+    type: str
+    outcome: Outcome
+    check: Verdict | None = None
+    remark: str = ""
+    why: str = ""
+    description: str = ""
+    needs: tuple[str, ...] = ()
+    condensed: bool = False
+
+
+class _PlanEntry(Struct, frozen=True):
+    plan: PlanState
+    why: str
+
+
+def results_text(
+    subtasks: Sequence[Subtask],
+    results: Mapping[str, Result],
+    plan: PlanState,
+    condensed: Collection[str] = frozenset(),
+    *,
+    described: bool = False,
+) -> str:
+    """Every result in the plan's order, then the ledger; `condensed`: the ids of results that are not there whole.
+
+    `described`: the ledger says of every subtask what it was to do, not only of what is missing.
+    """
+    told = [result_text(s, results[s.id], condensed=s.id in condensed, described=described) for s in subtasks]
+    return "".join([*(block for block, _ in told), _ledger_head(), *(line for _, line in told), _plan_line(plan)])
+
+
+def result_text(
+    subtask: Subtask, result: Result, *, condensed: bool = False, described: bool = False
+) -> tuple[str, str]:
+    """The share of one subtask in that text: its block, empty if there is nothing of it, and its line of the ledger."""
+    entry = _Entry(
+        subtask.id,
+        one_line(subtask.type, _LONGEST_TYPE),
+        result.outcome,
+        result.verdict,
+        one_line(result.remark),
+        _why(result),
+        one_line(subtask.description) if described or result.outcome != "done" else "",
+        subtask.needs,
+        condensed,
+    )
+    return _block(subtask, result), msgspec.json.encode(entry).decode() + "\n"
+
+
+def needs_text(needed: Sequence[tuple[Subtask, Result]]) -> str:
+    """The results that a worker's own part builds on; empty if there are none."""
+    if not needed:
+        return ""
+    blocks = [
+        f"\n=== RESULT OF {need.id} ({one_line(need.type, _LONGEST_TYPE)}) ===\n{_doubt(result)}{_said(result)}\n"
+        for need, result in needed
+    ]
+    return "\n" + filled("needs") + "\n" + "".join(blocks)
+
+
+def unmerged_text(subtasks: Sequence[Subtask], results: Mapping[str, Result], plan: PlanState) -> str:
+    """The results as people read them, where nobody merges them; then what is missing, if anything is."""
+    blocks, missing = [], []
+    for subtask in subtasks:
+        result = results[subtask.id]
+        part = "" if result.outcome == "done" else f"; {result.outcome}"
+        if _kept(result):
+            blocks.append(f"=== WORKER RESULT ({subtask.type}{part}) ===\n{result.text}\n")
+        if part:
+            about = one_line(subtask.description)
+            missing.append(f"- {subtask.type}: {about} ({result.outcome}: {one_line(result.error or '')})\n")
+    missing += [f"- {_PLANS[plan]}\n"] if plan in _PLANS else []
+    if missing:
+        blocks.append("=== MISSING ===\nThese parts have no complete result:\n" + "".join(missing))
+    return "\n".join(blocks)
+
+
+def one_line(text: str, most: int = _LONGEST_LINE) -> str:
+    """Enough of a text to know which one it is, on one line and without controls."""
+    line = _CONTROLS.sub(" ", text[: 4 * most]).strip()
+    return line if len(line) <= most and len(text) <= 4 * most else line[:most] + "…"
+
+
+def _block(subtask: Subtask, result: Result) -> str:
+    if not _kept(result):
+        return ""
+    type_ = one_line(subtask.type, _LONGEST_TYPE)
+    if result.outcome == "done":
+        return f"\n=== WORKER RESULT ({type_}), {subtask.id} ===\n{_said(result)}\n"
+    return f"\n=== PARTIAL WORKER RESULT ({type_}; {result.outcome}), {subtask.id} ===\n{_said(result)}\n"
+
+
+def _kept(result: Result) -> bool:
+    """Whether there is something of a result to be read."""
+    return result.outcome == "done" or (result.outcome in _KEPT and bool(result.text.strip()))
+
+
+def _said(result: Result) -> str:
+    return defused(result.text) if result.text.strip() else _EMPTY
+
+
+def _doubt(result: Result) -> str:
+    if result.verdict != "fails":
+        return ""
+    return f"(A check of this result fails{': ' if result.remark else ''}{one_line(result.remark)})\n"
+
+
+def _why(result: Result) -> str:
+    if result.outcome == "done":
+        return "" if result.text.strip() else "the worker returned no text"
+    return one_line(result.error or "")
+
+
+def _ledger_head() -> str:
+    return f"\n=== LEDGER ===\n{filled('ledger')}\n"
+
+
+def _plan_line(plan: PlanState) -> str:
+    return msgspec.json.encode(_PlanEntry(plan, _PLANS[plan])).decode() + "\n" if plan in _PLANS else ""
