@@ -13,10 +13,10 @@ from stretto.engine.blocks import blocks, tag_for
 from stretto.engine.checking import VERDICT, checker_of
 from stretto.engine.requests import worker_request
 from stretto.engine.results import UNPAID
-from stretto.engine.work import work
-from stretto.errors import BudgetError, CallError, ShapeError
+from stretto.engine.work import verified, work
+from stretto.errors import BudgetError, CallError, DeadlineError, ShapeError, StrettoError
 from stretto.head import head_of
-from stretto.types import Input, Message, Result, Role, Subtask
+from stretto.types import Definition, Input, Message, Result, Role, Subtask
 
 CHECKED = Role("sim:w", check="Are they counted right?")
 NEED = Subtask("t0", "part", "Name a port.")
@@ -99,9 +99,10 @@ def test_a_checkers_own_prompt_loses_nothing_that_it_has_no_place_for() -> None:
         (CallError("sim:w: 503"), "the checker could not be reached: sim:w: 503"),
         (ShapeError("sim:w: no verdict"), "the checker's reply could not be read: sim:w: no verdict"),
         (BudgetError("0.01 of 0.02 $"), "the budget does not allow for a check"),
+        (DeadlineError("20 s are over"), "the deadline came before it was checked"),
     ],
 )
-def test_whatever_keeps_a_checker_from_a_verdict_is_none(said: Said | str | CallError, remark: str) -> None:
+def test_whatever_keeps_a_checker_from_a_verdict_is_none(said: Said | str | StrettoError, remark: str) -> None:
     result, rounds = done(CHECKED, by_part(work="two", check=said))
     assert (result.outcome, result.text, result.verdict) == ("done", "two", "unchecked")
     assert result.remark.startswith(remark)
@@ -206,6 +207,7 @@ def test_a_checker_of_an_ensemble_is_its_merger_and_of_a_function_the_orchestrat
         (Role("sim:m", models=("sim:a", "sim:b"), check="x"), ("sim:m",)),
         (Role("python:m.f@1", check="x"), ("sim:o",)),
         (Role("sim:w", check=Role("sim:c")), ("sim:c",)),
+        (Role(workflow=defined(Role("sim:inner")), check="x"), ("sim:o",)),
     ):
         checker = checker_of(defined(worker), worker)
         assert checker is not None
@@ -216,6 +218,21 @@ def test_a_function_that_did_the_work_is_not_asked_again() -> None:
     result, rounds = done(Role("python:m.f@1", check="x"), by_part(work="three", check=verdict("fails", "It is two.")))
     assert (result.text, result.verdict, result.remark) == ("three", "fails", "It is two.")
     assert parts(rounds) == [[""], ["check"]]
+
+
+def test_where_a_function_is_alone_nobody_is_there_to_check_it() -> None:
+    worker = Role("python:m.f@1", check="x")
+    checker = checker_of(Definition(None, {"part": worker}), worker)
+    assert checker is not None
+    assert checker.candidates == ("",)  # which is refused at the door
+
+
+def test_what_a_workflow_came_to_is_checked_and_not_asked_for_again() -> None:
+    definition, result = defined(Role(workflow=defined(Role("sim:inner")), check="x")), Result("t1", "done", "three")
+    says = by_part(check=verdict("fails", "It is two."))
+    found, rounds = driven(verified(definition, "T", SUBTASK, [], result), says)
+    assert found == Result("t1", "done", "three", verdict="fails", remark="It is two.")
+    assert parts(rounds) == [["check"]]
 
 
 def test_a_function_that_checks_is_asked_about_subtask_and_text_alone() -> None:

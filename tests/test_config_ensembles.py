@@ -10,7 +10,9 @@ from stretto import Role, Workflow
 from stretto.config import Choice, Configuration, read_file, read_preset, recorded_roles
 from stretto.engine.checking import checker_of
 from stretto.errors import ConfigError
+from stretto.types import Definition
 
+INNER = Definition(Role("sim:o"), {"a": Role("sim:a")})
 HEAD = '[orchestrator]\nmodel = "sim:o"\n[workers.a]\n'
 
 
@@ -184,6 +186,8 @@ def test_what_is_given_in_python_is_held_against_the_same_rules() -> None:
         (Role("sim:a", check=Role(check="x")), "check.check: only a worker has check"),
         (Role("sim:a", check=Role(schema={"type": "object"})), "check.schema: a verdict has a form of its own"),
         (Role("sim:a", check=""), "check: it is empty"),
+        (Role("sim:a", workflow=INNER, samples=2), "samples: a workflow does a subtask once"),
+        (Role("sim:a", check=Role("sim:c", workflow=INNER)), "check.workflow: only a worker has workflow"),
         (Role(), "model: '' is no model"),
     ]
     for role, why in wrong:

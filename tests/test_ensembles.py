@@ -14,7 +14,7 @@ from stretto.engine.merging import members
 from stretto.engine.requests import worker_request
 from stretto.engine.results import UNPAID
 from stretto.engine.votes import as_json, folded
-from stretto.errors import BudgetError, CallError
+from stretto.errors import BudgetError, CallError, DeadlineError, StrettoError
 from stretto.types import Result, Role
 
 NUMBER = {"type": "object", "properties": {"n": {"type": "number"}}, "required": ["n"]}
@@ -180,12 +180,15 @@ def test_one_result_is_written_from_all_by_the_model_that_is_named() -> None:
     [
         (CallError("sim:a: 503"), "they could not be merged: sim:a: 503"),
         (BudgetError("1 ct is left"), "the budget does not allow for merging them"),
+        (DeadlineError("20 s are over"), "the deadline came before they were merged"),
         (Said("length", "hal"), "met its limit of tokens"),
         (Said("content_filter", ""), "finish reason 'content_filter'"),
         ("  ", "said nothing"),
     ],
 )
-def test_a_merge_that_brings_nothing_leaves_the_first_reply(merge: str, said: Said | str | CallError, why: str) -> None:
+def test_a_merge_that_brings_nothing_leaves_the_first_reply(
+    merge: Any, said: Said | str | StrettoError, why: str
+) -> None:
     result, _ = done(three(merge), by_part(reply=["x", "y", "z"], merge=said))
     assert (result.outcome, result.text) == ("done", "x")
     assert result.remark.startswith("the first of 3 replies is taken: ")
@@ -242,6 +245,18 @@ def test_of_no_reply_the_result_is_why_the_first_failed(replies: list[Any], resu
     found, rounds = done(three(check="x"), by_part(reply=replies, check=verdict("holds")))
     assert (found.outcome, found.text, found.error) == (result.outcome, result.text, result.error)
     assert len(rounds) == (2 if result.outcome == "done" else 1)
+
+
+def test_where_the_deadline_came_what_was_said_by_then_is_kept() -> None:
+    late = DeadlineError("20 s are over")
+    replies: list[Any] = [
+        CallError("a"),
+        Said(error=late, asked=True),
+        Said(text="tw", error=late, asked=True),
+        Said(error=late),
+    ]
+    result, rounds = done(Role("sim:a", samples=4), by_part(reply=replies))
+    assert (result.outcome, result.text, len(rounds)) == ("cut", "tw", 1)
 
 
 def test_where_only_cut_replies_are_the_first_of_them_is_the_truncated_result() -> None:

@@ -22,7 +22,7 @@ Worker = Role | str | Function | Callable[..., Any]
 MOST_REPLIES = 64
 """Of an ensemble: what is more than that is a mistake, or a bill nobody wants."""
 _MERGES = ("synthesize", "vote", "best")
-WORKERS_OWN = ("models", "samples", "merge", "check")
+WORKERS_OWN = ("models", "samples", "merge", "check", "workflow")
 """What only a worker has."""
 _USUAL = Role()
 
@@ -146,6 +146,8 @@ def _check_ensemble(kind: Kind, role: Role, place: str, providers: Mapping[str, 
         raise ConfigError(f"{place}.{key}: {asked} replies for each subtask; {MOST_REPLIES} at the most")
     if asked > 1 and is_function(role):
         raise ConfigError(f"{place}.samples: a function gives the same each time; ensembles are of models")
+    if asked > 1 and role.workflow is not None:
+        raise ConfigError(f"{place}.samples: a workflow does a subtask once; ensembles are of models")
     if role.models:
         _check_models(role.models, f"{place}.models", providers)
     if any(is_function(Role(model)) for model in role.models):
