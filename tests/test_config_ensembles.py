@@ -58,6 +58,13 @@ def test_a_check_is_a_text_or_a_table(tmp_path: Path) -> None:
     assert worker(tmp_path, table + "options = { temperature = 0 }").check == role
 
 
+def test_who_comes_after_a_check_in_a_file_is_there(tmp_path: Path) -> None:
+    text = 'model = "sim:a"\ncheck = "x"\n[workers.b]\nmodel = "sim:b"\ncheck = "y"\n[synthesizer]\nmodel = "sim:s"\n'
+    definition = built(tmp_path, HEAD + text).definition
+    assert list(definition.workers) == ["a", "b"]
+    assert definition.synthesizer == Role("sim:s")
+
+
 def test_a_checker_without_a_model_needs_none_and_is_asked_as_the_worker(tmp_path: Path) -> None:
     text = HEAD + 'model = "sim:w"\n[workers.a.check]\nabout = "x"\n'
     assert not configured(tmp_path, text).models_missing({})

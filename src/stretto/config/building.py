@@ -151,11 +151,10 @@ class Configuration:
         table = self._role_layer().table
         yield _Part("orchestrator", ("orchestrator",), table["orchestrator"])
         for name, worker in table["workers"].items():
-            check = worker.get("check")
             yield _Part(_worker(name), (name, "workers"), {key: worker[key] for key in worker if key != "check"})
-            if check:
-                table = {"about": check} if isinstance(check, str) else check
-                yield _Part(_check(name), (f"{name}.check", "checks"), table, inherits=not table.get("model"))
+            if check := worker.get("check"):
+                checker = {"about": check} if isinstance(check, str) else check
+                yield _Part(_check(name), (f"{name}.check", "checks"), checker, inherits=not checker.get("model"))
         if "synthesizer" in table:
             yield _Part("synthesizer", ("synthesizer",), table["synthesizer"])
 
