@@ -14,7 +14,7 @@ from stretto.models.functions import Function, function_role, is_function
 from stretto.models.providers import Provider, split_model
 from stretto.pool import AnyProvider
 from stretto.shapes import Shape, check_schema, shape_of
-from stretto.types import Definition, Role, RoleName
+from stretto.types import Definition, Input, Role, RoleName
 
 Worker = Role | str | Function | Callable[..., Any]
 """Who does a type of subtasks: a role, its model alone, or a Python function."""
@@ -131,6 +131,20 @@ def check_definition(definition: Definition, providers: Mapping[str, AnyProvider
         if isinstance(known, Provider):
             waits = ("connect", "first_byte", "silence")
             check_numbers(f"providers.{name}", known, ("parallel",), ("rpm", "tpm"), waits)
+
+
+def check_images(inputs: Sequence[Input], definition: Definition, providers: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise `ConfigError` if there are images and a role that can be sent none; `providers` as a run records them."""
+    if not any(each.data for each in inputs):
+        return
+    for place, _, role in roles(definition):
+        for models in (role.candidates, *((model,) for model in role.models)):
+            names = [model.partition(":")[0] for model in models]
+            if not any(providers.get(name, {}).get("images", True) for name in names):
+                raise ConfigError(
+                    f"{place}.model: the task comes with images, and provider {names[0]!r} takes none (images = "
+                    "false); name a model that takes them, or leave them out"
+                )
 
 
 def _check_ensemble(kind: Kind, role: Role, place: str, providers: Mapping[str, AnyProvider]) -> None:
