@@ -1,12 +1,15 @@
 """Results too long for their reader: shared fairly, condensed by calls, cut by a rule, always within the window."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stretto import Workflow
+from stretto import Run, Simulator, Workflow
 from stretto.config.values import role_of
 from stretto.engine.asking import Ask, Asking, Said
 from stretto.engine.condensing import Condensed, condensed, condensed_for
@@ -15,6 +18,7 @@ from stretto.engine.requests import answer_request
 from stretto.errors import CallError, ConfigError
 from stretto.head import head_of
 from stretto.policies.estimate import most_output, tokens_asked, tokens_in
+from stretto.store.sqlite import Store
 from stretto.types import Definition, Head, Input, Message, Request, Result, Role, Subtask
 
 TASK = "Which teas are there?"
@@ -78,7 +82,8 @@ def read(definition: Definition, texts: Sequence[str], found: Condensed, head: H
     """What the synthesizer is asked then."""
     subtasks, _ = long(*texts)
     shown = [subtask for subtask in subtasks if subtask.id not in found.left_out]
-    request = answer_request(definition, TASK, shown, found.results, "complete", head=head)
+    changed = {*found.condensed, *found.cut}
+    request = answer_request(definition, TASK, shown, found.results, "complete", head=head, condensed=changed)
     assert request
     return request
 
@@ -370,6 +375,37 @@ def test_it_always_ends_within_two_rounds_and_fits(parts: list[tuple[str, int]],
     if tokens_asked(bare) <= context - context // 4:
         assert fits(definition, texts, found)
     assert condense(definition, texts, answer)[0] == found
+
+
+# -- in a run
+
+
+async def finished(stream: Any) -> Run:
+    async with stream as events:
+        run: Run = await events.finished()
+    return run
+
+
+def test_a_run_whose_results_are_too_long_says_which_were_made_shorter(tmp_path: Path) -> None:
+    store = tmp_path / "s.db"
+    simulator = Simulator(ttft=0, tokens_per_second=1e6, length=1500, length_spread=0)
+    worker, writer = Role("sim:w", context=8000), Role("sim:s", context=4000)
+    flow = Workflow("sim:o", {"draft": worker}, writer, providers={"sim": simulator}, store=store)
+    run = asyncio.run(finished(flow.stream("Compare teas in exactly 4 subtasks")))
+    assert run.answer
+    assert set(run.coverage.condensed) == {"t1", "t2", "t3", "t4"}
+    assert all(len(result.text) > 4000 for result in run.results.values())
+    condensing = [call for call in run.calls if call.started and call.started.part == "condense"]
+    assert {call.subtask for call in condensing} == {"t1", "t2", "t3", "t4"}
+    requests = [record.request for record in Store(store).records(run.id).values() if record.request]
+    (answer,) = [request for request in requests if request.model == "sim:s"]
+    assert tokens_asked(answer) <= 3000
+    assert answer.messages[-1].content.count('"condensed":true') == 4
+    again = asyncio.run(finished(flow.rerun(run.id)))
+    assert all(call.finished and call.finished.reused for call in again.calls)
+    assert again.answer == run.answer
+    assert asyncio.run(finished(flow.replay(run.id))).answer == run.answer
+    assert {each.fate for each in asyncio.run(flow.explain(run.id))} == {"reused"}
 
 
 # -- how it is configured

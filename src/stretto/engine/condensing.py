@@ -58,7 +58,8 @@ def condensed(
 
     def reading(found: Mapping[str, Result]) -> Request:
         shown = [subtask for subtask in subtasks if subtask.id in found]
-        request = answer_request(definition, task, shown, found, plan, head=head)
+        changed = [id_ for id_, result in found.items() if result.text != results[id_].text]  # the ledger says so
+        request = answer_request(definition, task, shown, found, plan, head=head, condensed=changed)
         return request or request_for(role, task, head=head)
 
     return (yield from condensed_for(role, reading, definition.workers, task, subtasks, results))

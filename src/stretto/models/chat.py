@@ -5,7 +5,6 @@ Source of the format: https://platform.openai.com/docs/api-reference/chat.
 
 import asyncio
 import io
-import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -21,7 +20,7 @@ from stretto.models.allowance import allowance
 from stretto.models.dialect import Dialect
 from stretto.models.http import FAILURES, Http, Reader, failure, proxy_for
 from stretto.models.providers import PATH, Provider, address
-from stretto.models.refusals import error_inside, refusal, request_id, status_inside
+from stretto.models.refusals import error_inside, of_images, refusal, request_id, status_inside
 from stretto.models.reply import DONE, Events, Reply, is_streamed, joined
 from stretto.models.secrets import Secrets
 from stretto.models.wire import Body, read
@@ -37,7 +36,6 @@ _LAST = 0.25  # seconds from the last event to the end of the body; then the con
 _GATHER = 0.05  # seconds in which the tokens of a worker may gather: reading them one by one costs half as much again
 _AT_ONCE = 2**20  # bytes of a request; aiohttp warns of more, and reads a file in pieces instead
 _ADAPTABLE = frozenset({400, 404, 415, 422})
-_OF_IMAGES = re.compile(r"image|vision|visual|modal|content", re.IGNORECASE)  # in a refusal
 
 
 class Endpoints:
@@ -92,7 +90,9 @@ class ChatModel:
                 said = str(error).removeprefix(self._where)  # the model's name may contain any word
                 adapted = dialect.adapted(said, call) if error.status in _ADAPTABLE and not spoken else None
                 if adapted is None:
-                    raise _remedied(error, call) from error
+                    if call.request.head and call.request.head.images and (told := of_images(error)):
+                        raise told from error
+                    raise
                 if self._dialect == dialect:  # else another call has learned it meanwhile
                     self._dialect, given_up = adapted
                     if given_up:
@@ -266,19 +266,6 @@ class ChatModel:
     def _told(self, text: str) -> str:
         """What an endpoint said, fit to be repeated."""
         return self._secrets.hidden(clean(text))
-
-
-def _remedied(error: errors.RequestError, call: Call) -> errors.RequestError:
-    """A refusal as it is told: where it may be images that are refused, with what helps."""
-    if not (call.request.head and call.request.head.images and _OF_IMAGES.search(str(error))):
-        return error
-    return errors.RequestError(
-        f"{error} (the task comes with images: name a model that takes them, or leave them out)",
-        status=error.status,
-        request_id=error.request_id,
-        retry_after=error.retry_after,
-        allowance=error.allowance,
-    )
 
 
 async def _beginning(response: aiohttp.ClientResponse, until: float) -> bytes:
