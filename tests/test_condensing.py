@@ -408,6 +408,28 @@ def test_a_run_whose_results_are_too_long_says_which_were_made_shorter(tmp_path:
     assert {each.fate for each in asyncio.run(flow.explain(run.id))} == {"reused"}
 
 
+def test_what_a_worker_needs_is_made_to_fit_its_window_by_calls_of_its_own(tmp_path: Path) -> None:
+    store, simulator = tmp_path / "s.db", Simulator(ttft=0, tokens_per_second=1e6, length=3000, length_spread=0)
+    workers = {"write": Role("sim:w"), "read": Role("sim:r", context=4000)}
+    flow = Workflow("sim:o", workers, "sim:s", providers={"sim": simulator}, store=store)
+    plan = {
+        "tasks": [
+            {"id": "a", "type": "write", "description": "Write."},
+            {"id": "b", "type": "read", "description": "Read.", "needs": ["a"]},
+        ]
+    }
+    run = asyncio.run(finished(flow.stream(TASK, plan=plan)))
+    assert tokens_in(run.results["a"].text) > 4000
+    assert not run.coverage.missing
+    (condensing,) = [call for call in run.calls if call.started and call.started.part == "condense"]
+    assert (condensing.subtask, condensing.model) == ("b", "sim:w")
+    requests = [record.request for record in Store(store).records(run.id).values() if record.request]
+    assert all(tokens_asked(request) <= 3000 for request in requests if request.model == "sim:r")
+    assert run.coverage.condensed == ()
+    assert asyncio.run(finished(flow.replay(run.id))).answer == run.answer
+    assert {each.fate for each in asyncio.run(flow.explain(run.id))} <= {"reused", "kept"}
+
+
 # -- how it is configured
 
 
