@@ -58,7 +58,7 @@ def input_options(command: F) -> F:
         multiple=True,
         metavar="INPUT",
         help="A text that the task is about, at the head of every prompt: a file, a folder (without what .gitignore "
-        "names), a quoted glob, an address (https:), or - for standard input. Repeatable.",
+        "names), a quoted glob, an address (https:), or - for standard input; or an image. Repeatable.",
     )
     most = option(
         "--max-input",

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from stretto import events as e
 from stretto.cli import say
+from stretto.images import SIZE
 from stretto.inputs import Gathered
-from stretto.policies.estimate import tokens_in
+from stretto.policies.estimate import BYTES, tokens_in
 from stretto.runs import Run
 from stretto.types import AnswerState, Input, Missing, Outcome
 
@@ -235,9 +236,11 @@ def _gaps(run: Run) -> str:
 
 def sizes(inputs: Sequence[Input]) -> str:
     """How many inputs, and how large they are; tokens as the budget counts them, rather more than fewer."""
-    size, tokens = sum(len(each.text.encode()) for each in inputs), sum(tokens_in(each.text) for each in inputs)
-    many = f"{len(inputs):,} files, " if len(inputs) > 1 else ""
-    return f"{many}{_bytes(size)}, about {tokens:,} tokens"
+    texts, images = [each.text for each in inputs if not each.data], sum(bool(each.data) for each in inputs)
+    told = [f"{len(texts):,} files"] if len(texts) > 1 else []
+    told += [_bytes(sum(len(text.encode()) for text in texts))] if texts else []
+    told += ["an image" if images == 1 else f"{images} images"] if images else []
+    return ", ".join([*told, f"about {sum(map(tokens_in, texts)) + images * SIZE // BYTES:,} tokens"])
 
 
 def _bytes(size: int) -> str:
