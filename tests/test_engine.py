@@ -289,7 +289,7 @@ def test_an_answer_that_breaks_off_begins_anew_and_is_whole() -> None:
 
     told = carry(by_role(orchestrator=plan_of("One."), worker="Done.", synthesizer=synthesizer))
     assert [(e.text, e.restart) for e in told.only("answer_delta")] == [
-        ("The tides a", False), ("", True), ("The tides ", False), ("follow the moon.", False),
+        ("The tides a", False), ("", True), ("The tides", False), (" follow the moon.", False),
     ]  # fmt: skip
     assert told.run.answer == "The tides follow the moon."
     assert told.run.coverage.complete

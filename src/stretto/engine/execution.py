@@ -51,7 +51,13 @@ class Execution:
         fold, answer = self._journal.fold, carried.answer
         self._journal.append(
             e.RunFinished(
-                answer=answer.text, usage=fold.usage, cost=fold.cost, saved=fold.saved, coverage=carried.coverage
+                answer=answer.text,
+                usage=fold.usage,
+                cost=fold.cost,
+                saved=fold.saved,
+                coverage=carried.coverage,
+                citations=answer.citations,
+                remarks=answer.remarks,
             )
         )
         await self._journal.settled()
