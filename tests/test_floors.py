@@ -15,6 +15,7 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(
         ("events", "calls", "runs", "fold", "plan", "prompts", "head", "images", "limits", "definitions", "shapes"), 1
     ),
+    "references": 1,
     **dict.fromkeys(("models", "policies", "store", "inputs"), 2),
     **dict.fromkeys(("engine", "pool", "roles", "rerun", "opening", "run_stream", "replay"), 3),
     "workflow": 4,

@@ -13,7 +13,7 @@ from stretto.images import SIZE
 from stretto.inputs import Gathered
 from stretto.policies.estimate import BYTES, tokens_in
 from stretto.runs import Run
-from stretto.types import AnswerState, Input, Missing, Outcome
+from stretto.types import AnswerState, Citation, Input, Missing, Outcome
 
 _EACH = 20
 """Subtasks that have lines of their own; of more there is only a count, every few seconds."""
@@ -117,6 +117,10 @@ class Progress:
             self._say("missing", f"the end of the plan ({run.coverage.plan}): {why}")
         if run.coverage.answer != "complete":
             self._say("missing", _UNFINISHED[run.coverage.answer])
+        for remark in run.remarks[:_LISTED]:
+            self._say("citations", short(remark, 300))
+        if run.citations:
+            self._say("citations", _citations(run.citations))
         done = run.coverage.counts.get("done", 0)
         parts = [f"{done} of {len(run.plan.subtasks)} subtasks", _calls(run)]
         parts.append(f"{run.usage.input_tokens:,} tokens in, {run.usage.output_tokens:,} out")
@@ -223,6 +227,17 @@ def _calls(run: Run) -> str:
     asked = sum(1 for call in run.calls if call.started_at)
     over = f" over {run.executions} executions" if run.executions > 1 else ""
     return f"{asked} call{'s' if asked != 1 else ''}{over}" + (f" ({remarks})" if remarks else "")
+
+
+def _citations(citations: Sequence[Citation]) -> str:
+    """How many passages rest on what, and how many of the quotes are where they should be."""
+    found = sum(each.verified is True for each in citations)
+    not_found = sum(each.verified is False for each in citations)
+    sources = len({each.source for each in citations})
+    facts = [f"{len(citations):,} of {sources:,} source{'s' if sources != 1 else ''}"]
+    facts += [f"{found:,} quotes verified"] if found else []
+    facts += [f"{not_found:,} not found in their input"] if not_found else []
+    return ", ".join(facts)
 
 
 def _gaps(run: Run) -> str:
