@@ -9,7 +9,7 @@ from msgspec import Struct
 
 _REACH = 120  # characters of a line that are looked at
 _MAYBE_OPENING = re.compile(r"[ \t>*+\-\d.)`~]*\Z")
-_OPENING = re.compile(r"[ \t>]{0,40}(?:(?:[-*+]|\d{1,9}[.)])[ \t]{1,8}){0,3}(`{3,}|~{3,})")
+_START = re.compile(r"[ \t>]{0,40}(?:(?:[-*+]|\d{1,9}[.)])[ \t]{1,8}){0,3}(`{3,}|~{3,})?")
 _MAYBE_CLOSING = re.compile(r"[ \t>]*[`~]*[ \t]*\r?\Z")
 _CLOSING = re.compile(r"[ \t>]*(`{3,}|~{3,})[ \t]*\r?(?:\n|\Z)")
 _MAYBE_BREAK = re.compile(r"[ \t\r*+\-\d.)`~]*\Z")
@@ -18,19 +18,19 @@ _PARAGRAPH_ENDS = re.compile(r"\n" + _BREAK.pattern)
 
 
 class Opening(Struct, frozen=True):
-    """The start of a line: the mark of the fence that opens there, if one does, and where that ends."""
+    """The start of a line: where its markers end, and the mark of the fence that opens there, if one does."""
 
     end: int
     mark: str = ""
 
 
-def opening_fence(text: str, at: int, *, over: bool) -> Opening | None:
-    """Whether a fence opens on the line that begins here."""
+def opening(text: str, at: int, *, over: bool) -> Opening | None:
+    """How the line begins that begins here."""
     start = text[at : at + _REACH]
     if not over and len(start) < _REACH and _MAYBE_OPENING.match(start):
         return None
-    found = _OPENING.match(start)
-    return Opening(at + found.end(), found[1]) if found else Opening(at)
+    found = _START.match(start)
+    return Opening(at + found.end(), found[1] or "") if found else Opening(at)
 
 
 def closing_fence(text: str, at: int, mark: str, *, over: bool) -> int | None:

@@ -21,7 +21,7 @@ _CLOSERS = {
     "「": "」",
     "『": "』",
 }
-_END = re.compile(r"(?<!\\)[\"”“»«'’」』]\s{0,3}\]")
+_END = re.compile(r"(?<!\\)[\"”“»«'’」』](?:\s{0,3}[,;]\s{0,3}\^?[\w./+:–-]{1,60}){0,8}\s{0,3}\]")
 _ITEM = re.compile(
     r"[\s,;]*\^?(?P<label>[\w./+-]+)"
     r"(?:(?:\s*:\s*(?:lines?\s*|L)?|\s*,?\s*lines?\s+|\s*#?L)(?P<first>\d{1,9})(?:\s*[-–—]\s*L?(?P<last>\d{1,9}))?)?"
@@ -75,10 +75,10 @@ def read_mark(window: str, knows: Knows, *, over: bool) -> Mark | bool:
 
 
 def _quoted(window: str, start: int, *, ended: bool) -> int | bool:
-    """Where a reference ends that has quotes from `start` on; its last bracket follows a quotation mark.
+    """Where a reference ends that has quotes from `start` on: at a bracket behind one, or behind labels that follow it.
 
-    A quote may hold `"]` itself (`x["a"] = 1`), so brackets inside have to match; where they never do, the first
-    counts, and without any the first bracket of the line.
+    A quote may hold `"]` itself (`x["a"] = 1`), so brackets inside have to match; where they never do, the first such
+    bracket counts, and where there is none, the first of the line.
     """
     first, depth, seen = 0, 0, start
     for found in _END.finditer(window, start + 1):

@@ -8,7 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from stretto.references.code import breaks, closing_fence, opening_fence, span_closes
+from stretto.references.code import breaks, closing_fence, opening, span_closes
 from stretto.references.marks import LONGEST
 
 HOLD = -1
@@ -37,6 +37,7 @@ class Prose(ABC):
         self._scan: Callable[[int], int] = self._line
         self._mark = ""  # the backticks or tildes that opened the code that is being read
         self._since = 0  # characters read up to there
+        self._bare = 0  # where in the clean text the words of its line begin
         self._fenced = 0  # where in the clean text its fence began
         self._behind = False  # a reference has just been removed
         self._fences: list[tuple[int, int]] = []
@@ -95,14 +96,16 @@ class Prose(ABC):
 
     def _line(self, at: int) -> int:
         """Begin a line."""
-        fence = opening_fence(self._held, at, over=self._over)
+        fence = opening(self._held, at, over=self._over)
         if fence is None:
             return HOLD
         self._scan = self._prose
         if fence.mark:
             self._mark, self._fenced, self._since = fence.mark, self._length, self._passed + fence.end
             self._scan = self._info if fence.mark[0] == "`" else self._code
-        return self._emit(at, fence.end)
+        self._emit(at, fence.end)
+        self._bare = self._length
+        return fence.end
 
     def _info(self, at: int) -> int:
         """The rest of a line that opens a fence, unless it has backticks: then it was no fence."""

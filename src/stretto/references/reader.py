@@ -130,6 +130,8 @@ class References(Prose):
         elif not self._over and _MAYBE_BETWEEN.match(self._held, at):
             return HOLD
         self._behind = False
+        if self._length == self._bare:  # its line begins only now
+            self._scan = self._line
         return at + (self._last in f" \n\t\xa0[{_OPENED}" and self._held[at] == " ")
 
     def _remove(self, marks: list[_Placed]) -> int:
