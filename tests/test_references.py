@@ -209,6 +209,8 @@ def test_code_and_the_answers_own_footnotes_stay_to_the_byte(text: str) -> None:
         ("巴黎（[^t1]）很大", "巴黎很大"),
         ("f([^t1] and more)", "f(and more)"),
         ("[[^t1]]", "[]"),
+        ("`a`[^t1]`b`", "`a` `b`"),
+        ("[^t1]```\n[^t1]\n```", "```\n[^t1]\n```"),
         ("[^[^t1]]", "[^]"),
         ("[^t1][^t3]", ""),
         ("[^t1]\n[^t3]\n", "\n\n"),

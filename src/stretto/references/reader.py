@@ -132,6 +132,8 @@ class References(Prose):
         self._behind = False
         if self._length == self._bare:  # its line begins only now
             self._scan = self._line
+        if self._last in "`~" and self._held[at] == self._last:  # or two marks of code would become one
+            self._put(" ")
         return at + (self._last in f" \n\t\xa0[{_OPENED}" and self._held[at] == " ")
 
     def _remove(self, marks: list[_Placed]) -> int:
