@@ -153,17 +153,25 @@ def test_the_same_arguments_make_the_same_forecast() -> None:
 # -- history
 
 
+def test_few_calls_tell_about_where_it_is_but_not_how_much_it_differs() -> None:
+    few, many = (told("", known=efforts(2.0, 100, number)).lines[0].seconds for number in (4, 5))
+    assert many.p50 == many.p95 == 2.0
+    assert few.p50 == pytest.approx(2.0, rel=0.1)
+    assert few.p95 > 3.0
+
+
 def test_simulated_calls_tell_of_simulated_models_only() -> None:
     known = [*efforts(1.0, 10, simulated=True), *efforts(9.0, 90)]
     kind = Kind("x:w", "worker", "part")
     assert {each.seconds for each in History(known).like(kind)} == {9.0}
-    assert {each.seconds for each in History(known, {"x:w"}).like(kind)} == {1.0}
+    assert {each.seconds for each in History(known, {"x"}).like(kind)} == {1.0}
 
 
 def test_a_type_nobody_knows_is_told_by_its_models_other_workers_then_by_all_its_calls() -> None:
     plans = efforts(9.0, 90, role="orchestrator", type="")
-    history = History([*efforts(1.0, 10, 4), *efforts(2.0, 10, 4, type="other"), *plans])
-    assert {each.seconds for each in history.like(Kind("x:w", "worker", "part"))} == {1.0, 2.0}
+    history = History([*efforts(1.0, 10), *efforts(2.0, 10, 4, type="other"), *plans])
+    assert {each.seconds for each in history.like(Kind("x:w", "worker", "other"))} == {2.0}
+    assert {each.seconds for each in history.like(Kind("x:w", "worker", "new"))} == {1.0, 2.0}
     assert {each.seconds for each in History(plans).like(Kind("x:w", "worker", "part"))} == {9.0}
     assert {each.seconds for each in history.like(Kind("x:w", "orchestrator"))} == {9.0}
     assert not history.like(Kind("y:w", "worker", "part"))

@@ -49,6 +49,9 @@ class Progress:
                 self._planned(event)
             case e.PlanFinished():
                 self._plan(event)
+            case e.PlanWithdrawn():
+                self._types.clear()
+                self._say("withdrawn", f"{event.reason}{f': {short(event.remark, 300)}' if event.remark else ''}")
             case e.CallStarted() if event.subtask:  # waiting for its turn is no effort
                 self._started.setdefault(event.subtask, time.monotonic())
             case e.SubtaskFinished():

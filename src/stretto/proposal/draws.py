@@ -7,7 +7,7 @@ from random import Random
 from msgspec import Struct
 
 from stretto.proposal.expected import RETURNED, Expected, Job
-from stretto.proposal.history import History, Kind
+from stretto.proposal.history import ENOUGH, History, Kind
 from stretto.store.efforts import Effort
 from stretto.types import Price
 
@@ -15,6 +15,7 @@ _TTFT, _SPREAD = 1.0, 0.3  # seconds to the first token where nothing is known, 
 _SPEED = 60.0  # tokens a second
 _USUAL = 0.25  # of its limit, that half of all replies stay within
 _SIGMA = math.log(1 / _USUAL) / 1.645  # so that 19 of 20 stay within the limit itself
+_FEW = 0.35  # how much calls differ of which few are known, as the sigma of the logarithm
 SCALE = 0.75
 """Tokens of a prompt for each that `policies.estimate` tells of, which is rather more: four bytes make one."""
 
@@ -73,7 +74,7 @@ class Drawing:
                 seconds.append(took)
                 told.append(efforts)
             stages.append(tuple(seconds))
-            if number == job.result:
+            if number == job.result % len(job.stages):
                 result = outputs[0]
             said = _sum([read, *outputs], self._draws)
         return Drawn(tokens, cost, result, tuple(stages), tuple(told))
@@ -84,15 +85,23 @@ class Drawing:
             self._like[call.kind] = self._grounds.history.like(call.kind)
         chance = self._random
         if efforts := self._like[call.kind]:
-            chosen = chance.choices(efforts, k=self._draws)
-            outputs = [float(RETURNED) if call.plain else float(each.output_tokens) for each in chosen]
-            return outputs, [each.seconds for each in chosen], efforts
+            return *self._recorded(call, efforts), efforts
         if call.plain:
             return [float(RETURNED)] * self._draws, [0.0] * self._draws, ()
         most, middle = float(call.limit), math.log(_USUAL * call.limit)
         outputs = [min(most, math.exp(chance.gauss(middle, _SIGMA))) for _ in range(self._draws)]
         waits = [_TTFT * math.exp(chance.gauss(0.0, _SPREAD)) for _ in range(self._draws)]
         return outputs, [wait + output / _SPEED for wait, output in zip(waits, outputs, strict=True)], ()
+
+    def _recorded(self, call: Expected, efforts: Sequence[Effort]) -> tuple[Draws, Draws]:
+        """Output tokens and seconds of recorded calls; of few, the one or the other by as much more or less."""
+        chance, sigma = self._random, 0.0 if len(efforts) >= ENOUGH else _FEW
+        chosen = chance.choices(efforts, k=self._draws)
+        factors = [math.exp(chance.gauss(0.0, sigma)) for _ in chosen] if sigma else [1.0] * self._draws
+        seconds = [each.seconds * factor for each, factor in zip(chosen, factors, strict=True)]
+        if call.plain:
+            return [float(RETURNED)] * self._draws, seconds
+        return [each.output_tokens * factor for each, factor in zip(chosen, factors, strict=True)], seconds
 
     def _paid(self, call: Expected, cost: Draws | None, asked: Draws, spent: Draws) -> Draws | None:
         """What it has cost with this call, too."""

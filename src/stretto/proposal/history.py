@@ -10,7 +10,7 @@ from stretto.store.efforts import Effort, newest_efforts
 from stretto.types import RoleName
 
 ENOUGH = 5
-"""Calls of one kind from which another one of it can be told."""
+"""Calls of one kind that show how much they differ; fewer show only about where they are."""
 _NEWEST = 500  # calls of a kind that count: models get quicker, and prompts change
 
 
@@ -24,14 +24,14 @@ class Kind(Struct, frozen=True):
 
 
 class History:
-    """Efforts by their kind. Simulated ones serve the models in `simulated`, the others all others."""
+    """Efforts by their kind. Simulated ones serve the models of the providers in `simulated`, the others all others."""
 
     def __init__(self, efforts: Iterable[Effort] = (), simulated: Collection[str] = ()) -> None:
         self._efforts: defaultdict[Kind, list[Effort]] = defaultdict(list)
         self._workers: defaultdict[str, list[Effort]] = defaultdict(list)
         self._models: defaultdict[str, list[Effort]] = defaultdict(list)
         for effort in efforts:
-            if effort.simulated != (effort.model in simulated):
+            if effort.simulated != (effort.model.partition(":")[0] in simulated):
                 continue
             kind = Kind(effort.model, effort.role, _same(effort.type), effort.part)
             self._efforts[kind].append(effort)
@@ -43,10 +43,7 @@ class History:
         """The newest efforts that tell of this kind: its own, else its model's workers' or all its model's; or none."""
         own = self._efforts.get(Kind(kind.model, kind.role, _same(kind.type), kind.part), [])
         workers = self._workers.get(kind.model, []) if kind.role == "worker" and not kind.part else []
-        for known in (own, workers, self._models.get(kind.model, [])):
-            if len(known) >= ENOUGH:
-                return known[-_NEWEST:]
-        return []
+        return (own or workers or self._models.get(kind.model, []))[-_NEWEST:]
 
 
 def history_of(path: Path | None, simulated: Collection[str], patience: float) -> History:
