@@ -5,8 +5,10 @@ from itertools import cycle
 
 from msgspec import Struct
 
+from stretto.engine.asking import Ask, Said
 from stretto.engine.caller import ANSWER, PLAN
-from stretto.engine.requests import answer_request, direct_request, role_of, worker_request
+from stretto.engine.requests import answer_request, direct_request, part_task, request_for, role_of
+from stretto.engine.work import work as engine_work
 from stretto.head import head_of
 from stretto.models.functions import PROVIDER
 from stretto.plan.book import PlanBook
@@ -14,6 +16,7 @@ from stretto.policies.estimate import USUAL, most_output, tokens_asked, tokens_i
 from stretto.proposal.history import Kind
 from stretto.types import Definition, Head, Input, Plan, Request, Result, Role, RoleName, Subtask
 
+_HOLDS, _BEST = '{"remark": "", "verdict": "holds"}', '{"why": "", "best": 1}'
 _VERDICT = 512  # tokens of what a checker says, at most
 _SUBTASKS = 4  # that a workflow within a subtask plans, as long as it has not
 RETURNED = 300
@@ -81,9 +84,7 @@ def jobs_of(definition: Definition, plan: Plan, work: Work) -> tuple[list[Job], 
             jobs.append(Job())
         else:
             needs = tuple(places[need] for need in subtask.needs)
-            jobs.append(
-                _subtask(definition, subtask, needs, worker_request(definition, work.task, subtask, [], 0, head))
-            )
+            jobs.append(_subtask(definition, subtask, needs, work, head))
     return jobs, _answer(definition, plan, work, head)
 
 
@@ -94,22 +95,34 @@ def models_of(definition: Definition, plan: Plan, work: Work) -> list[str]:
     return list(dict.fromkeys(call.kind.model for call in calls))
 
 
-def _subtask(definition: Definition, subtask: Subtask, needs: tuple[int, ...], request: Request) -> Job:
-    """The members of an ensemble, then who merges their replies, then who checks the result."""
+def _subtask(definition: Definition, subtask: Subtask, needs: tuple[int, ...], work: Work, head: Head | None) -> Job:
+    """What doing a subtask asks if every call ends well and every check holds, found by saying so."""
     role = role_of(definition, subtask)
     if role.workflow is not None:
+        request = request_for(role, part_task(role, work.task, subtask, []), head=head)
         return Job(needs, _within(role.workflow, subtask.type, request), result=-1)
-    models = (role.models or role.candidates[:1]) * max(1, role.samples)
-    members = tuple(_call(role, model, "worker", subtask.type, "", request) for model in models)
-    stages, first = [members], role.candidates[0] if any(role.candidates) else models[0]
-    if len(members) > 1 and role.merge != "vote":
-        stages.append((_call(role, first, "worker", subtask.type, "merge", request),))
-    writes = len(stages) - 1 if role.merge == "synthesize" else 0
-    if (check := role.check) is not None:
-        checker = Role(about=check) if isinstance(check, str) else check
-        model = checker.candidates[0] if any(checker.candidates) else first
-        stages.append((_call(checker, model, "worker", subtask.type, "check", request, _VERDICT),))
-    return Job(needs, tuple(stages), writes)
+    asking = engine_work(definition, work.task, subtask, [], head=head)
+    stages: list[tuple[Expected, ...]] = []
+    written = 0
+    try:
+        asks = next(asking)
+        while True:
+            written = len(stages) if asks[0].part == "merge" and role.merge == "synthesize" else written
+            stages.append(tuple(_asked(ask, subtask.type) for ask in asks))
+            asks = asking.send([_well(ask, number) for number, ask in enumerate(asks, 1)])
+    except StopIteration:
+        return Job(needs, tuple(stages), written)
+
+
+def _asked(ask: Ask, type_: str) -> Expected:
+    limit = _VERDICT if ask.part == "check" else USUAL
+    return _call(ask.role, ask.request.model, "worker", type_, ask.part, ask.request, limit)
+
+
+def _well(ask: Ask, number: int) -> Said:
+    """What is said where all goes well; no two replies are the same."""
+    said = {"check": _HOLDS, "merge": _BEST if ask.request.schema else "."}
+    return Said("stop", said.get(ask.part, str(number)))
 
 
 def _within(workflow: Definition, type_: str, request: Request) -> tuple[tuple[Expected, ...], ...]:

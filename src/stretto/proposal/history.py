@@ -33,22 +33,27 @@ class History:
         for effort in efforts:
             if effort.simulated != (effort.model.partition(":")[0] in simulated):
                 continue
-            kind = Kind(effort.model, effort.role, _same(effort.type), effort.part)
+            kind = Kind(effort.model, effort.role, _same(effort.type), _alike(effort.part))
             self._efforts[kind].append(effort)
             self._models[effort.model].append(effort)
-            if effort.role == "worker" and not effort.part:
+            if effort.role == "worker" and not kind.part:
                 self._workers[effort.model].append(effort)
 
     def like(self, kind: Kind) -> list[Effort]:
         """The newest efforts that tell of this kind: its own, else its model's workers' or all its model's; or none."""
-        own = self._efforts.get(Kind(kind.model, kind.role, _same(kind.type), kind.part), [])
-        workers = self._workers.get(kind.model, []) if kind.role == "worker" and not kind.part else []
+        own = self._efforts.get(Kind(kind.model, kind.role, _same(kind.type), _alike(kind.part)), [])
+        workers = self._workers.get(kind.model, []) if kind.role == "worker" and not _alike(kind.part) else []
         return (own or workers or self._models.get(kind.model, []))[-_NEWEST:]
 
 
 def history_of(path: Path | None, simulated: Collection[str], patience: float) -> History:
     """What the store at `path` knows; nothing without one. Raises `StoreError`."""
     return History(newest_efforts(path, patience) if path and path.exists() else (), simulated)
+
+
+def _alike(part: str) -> str:
+    """Each of several replies is work like any other, and a second check is a check."""
+    return "" if part.startswith("reply ") else part.removeprefix("second ")
 
 
 def _same(type_: str) -> str:
