@@ -115,7 +115,8 @@ def test_members_of_an_ensemble_run_at_once_then_merge_then_check() -> None:
     assert line.seconds.p50 == 4.0 + 2.0 + 1.0
     vote = replace(definition, workers={"part": replace(worker, merge="vote", check="Is it true?")})
     (job,), _ = jobs_of(vote, plan(""), WORK)
-    assert [[call.kind.part for call in stage] for stage in job.stages] == [[f"reply {n}" for n in (1, 2, 3, 4)], ["check"]]
+    parts = [[call.kind.part for call in stage] for stage in job.stages]
+    assert parts == [["reply 1", "reply 2", "reply 3", "reply 4"], ["check"]]
     assert job.stages[1][0].kind.model == "x:w"  # a checker without a model is the worker's own
 
 

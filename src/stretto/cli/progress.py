@@ -102,6 +102,14 @@ class Progress:
         """Only a plan was asked for, and is there."""
         self._say("planned", how_to_go_on)
 
+    def confirmed(self, why: str) -> None:
+        """What a plan may cost was enough to decide about it."""
+        self._say("confirm", why)
+
+    def foreseen(self, told: str) -> None:
+        """How good the forecast of a plan was."""
+        self._say("forecast", told)
+
     def stopping(self) -> None:
         """Ctrl-C was heard."""
         self._say("stopping", "calls in flight are cancelled (Ctrl-C again stops at once)")

@@ -40,10 +40,11 @@ class History:
                 self._workers[effort.model].append(effort)
 
     def like(self, kind: Kind) -> list[Effort]:
-        """The newest efforts that tell of this kind: its own, else its model's workers' or all its model's; or none."""
+        """The newest efforts that tell of this kind: its own, its model's workers', or many of its model's."""
         own = self._efforts.get(Kind(kind.model, kind.role, _same(kind.type), _alike(kind.part)), [])
         workers = self._workers.get(kind.model, []) if kind.role == "worker" and not _alike(kind.part) else []
-        return (own or workers or self._models.get(kind.model, []))[-_NEWEST:]
+        every = self._models.get(kind.model, [])
+        return (own or workers or (every if len(every) >= ENOUGH else []))[-_NEWEST:]
 
 
 def history_of(path: Path | None, simulated: Collection[str], patience: float) -> History:
