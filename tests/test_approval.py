@@ -45,11 +45,11 @@ class Judge:
 
 
 def script(first: str = CHAIN, again: Sequence[str] = ()) -> Script:
-    """A model that writes the first plan, and another one each time it is told that one is not approved."""
+    """A model that writes the first plan, and another one each time that one is not approved."""
 
     def say(call: Call, _: int) -> list[Any]:
         if call.role == "orchestrator":
-            told = sum("not approved" in message.content for message in call.request.messages)
+            told = sum(message.role == "assistant" for message in call.request.messages)
             return [[first, *again][told]]
         return [1.0, f"Done: {call.subtask}." if call.role == "worker" else "The answer."]
 

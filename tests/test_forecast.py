@@ -19,7 +19,7 @@ from stretto.proposal.forecast import forecast
 from stretto.proposal.history import History, Kind
 from stretto.proposal.schedule import Item, schedule
 from stretto.store.efforts import Effort, newest_efforts
-from stretto.types import Definition, Limits, Plan, Price, Result, Role, Subtask
+from stretto.types import Definition, Input, Limits, Plan, Price, Result, Role, Subtask
 from stretto.workflow import Workflow
 
 DEFINITION = Definition(Role("x:o"), {"part": Role("x:w")}, Role("x:s"))
@@ -118,6 +118,28 @@ def test_members_of_an_ensemble_run_at_once_then_merge_then_check() -> None:
     parts = [[call.kind.part for call in stage] for stage in job.stages]
     assert parts == [["reply 1", "reply 2", "reply 3", "reply 4"], ["check"]]
     assert job.stages[1][0].kind.model == "x:w"  # a checker without a model is the worker's own
+
+
+def test_a_workflow_within_a_subtask_is_forecast_as_a_plan_some_work_and_an_answer_and_its_check() -> None:
+    part = Definition(Role("x:o"), {"deep": Role("x:d")}, Role("x:s"))
+    worker = Role(workflow=part, check=Role("x:c"))
+    definition = replace(DEFINITION, workers={"part": worker})
+    (job,), _ = jobs_of(definition, plan(""), WORK)
+    asked = [[call.kind.model for call in stage] for stage in job.stages]
+    assert asked == [["x:o"], ["x:d"] * 4, ["x:s"], ["x:c"]]
+    assert job.result == 2
+    known = [*EVEN, *efforts(1.0, 10, model="x:o", part="plan"), *efforts(4.0, 10, model="x:d", type="deep")]
+    (line,) = told("", definition=definition, known=known).lines
+    assert line.calls == 7
+    assert line.source == "mixed"
+
+
+def test_who_reads_a_share_of_the_inputs_has_a_shorter_prompt_than_who_reads_all() -> None:
+    inputs = (Input("a", "word " * 2000), Input("b", "word " * 2000))
+    subtasks = (Subtask("t1", "part", "Do."), Subtask("t2", "part", "Do.", reads=("i1",)))
+    proposal = forecast(DEFINITION, Plan(subtasks, "complete"), Work("Tea?", inputs), Grounds(History(EVEN), PRICES))
+    whole, share = (line.tokens.p50 for line in proposal.lines)
+    assert share < 0.6 * whole
 
 
 def test_what_is_done_and_what_cannot_be_done_takes_no_calls() -> None:

@@ -5,11 +5,12 @@ from itertools import cycle
 
 from msgspec import Struct
 
-from stretto.engine.asking import Ask, Said
+from stretto.engine.asking import Ask, Asking, Said
 from stretto.engine.caller import ANSWER, PLAN
 from stretto.engine.requests import answer_request, direct_request, part_task, request_for, role_of
-from stretto.engine.work import work as engine_work
-from stretto.head import head_of
+from stretto.engine.work import verified
+from stretto.engine.work import work as work_of
+from stretto.head import Heads
 from stretto.models.functions import PROVIDER
 from stretto.plan.book import PlanBook
 from stretto.policies.estimate import USUAL, most_output, tokens_asked, tokens_in
@@ -68,7 +69,7 @@ def jobs_of(definition: Definition, plan: Plan, work: Work) -> tuple[list[Job], 
 
     A subtask that has its result, or cannot be done, takes no calls.
     """
-    head = head_of(work.inputs)
+    heads = Heads(work.inputs)
     book = PlanBook(definition.workers, len(plan.subtasks), plan.subtasks)
     places = {subtask.id: place for place, subtask in enumerate(plan.subtasks)}
     jobs: list[Job] = []
@@ -84,8 +85,8 @@ def jobs_of(definition: Definition, plan: Plan, work: Work) -> tuple[list[Job], 
             jobs.append(Job())
         else:
             needs = tuple(places[need] for need in subtask.needs)
-            jobs.append(_subtask(definition, subtask, needs, work, head))
-    return jobs, _answer(definition, plan, work, head)
+            jobs.append(_subtask(definition, subtask, needs, work, heads.of(subtask.reads)))
+    return jobs, _answer(definition, plan, work, heads.of())
 
 
 def models_of(definition: Definition, plan: Plan, work: Work) -> list[str]:
@@ -97,21 +98,28 @@ def models_of(definition: Definition, plan: Plan, work: Work) -> list[str]:
 
 def _subtask(definition: Definition, subtask: Subtask, needs: tuple[int, ...], work: Work, head: Head | None) -> Job:
     """What doing a subtask asks if every call ends well and every check holds, found by saying so."""
-    role = role_of(definition, subtask)
+    role, task = role_of(definition, subtask), work.task
     if role.workflow is not None:
-        request = request_for(role, part_task(role, work.task, subtask, []), head=head)
-        return Job(needs, _within(role.workflow, subtask.type, request), result=-1)
-    asking = engine_work(definition, work.task, subtask, [], head=head)
+        request = request_for(role, part_task(role, task, subtask, []), head=head)
+        within = _within(role.workflow, subtask.type, request)
+        done = Result(subtask.id, "done", ".")
+        checks = _stages(verified(definition, task, subtask, [], done, head=head), subtask.type)
+        return Job(needs, (*within, *checks), len(within) - 1)
+    stages = _stages(work_of(definition, task, subtask, [], head=head), subtask.type)
+    merges = len(stages) > 1 and stages[1][0].kind.part == "merge" and role.merge == "synthesize"
+    return Job(needs, stages, int(merges))
+
+
+def _stages(asking: Asking[Result], type_: str) -> tuple[tuple[Expected, ...], ...]:
     stages: list[tuple[Expected, ...]] = []
-    written = 0
-    try:
-        asks = next(asking)
-        while True:
-            written = len(stages) if asks[0].part == "merge" and role.merge == "synthesize" else written
-            stages.append(tuple(_asked(ask, subtask.type) for ask in asks))
-            asks = asking.send([_well(ask, number) for number, ask in enumerate(asks, 1)])
-    except StopIteration:
-        return Job(needs, tuple(stages), written)
+    said: list[Said] | None = None
+    while True:
+        try:
+            asks = asking.send(said) if said is not None else next(asking)
+        except StopIteration:
+            return tuple(stages)
+        stages.append(tuple(_asked(ask, type_) for ask in asks))
+        said = [_well(ask, number) for number, ask in enumerate(asks, 1)]
 
 
 def _asked(ask: Ask, type_: str) -> Expected:
