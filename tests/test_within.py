@@ -38,8 +38,8 @@ def say(call: Call, _: int) -> list[Any]:
 def test_without_an_orchestrator_every_worker_does_the_whole_task() -> None:
     told = carry(say, replace(TRIO, orchestrator=None, workers={"a": Role("sim:a"), "b": Role("sim:b")}))
     assert [(s.type, s.description) for s in told.run.plan.subtasks] == [
-        ("a", "Explain tides."),
-        ("b", "Explain tides."),
+        ("a", "the whole task"),
+        ("b", "the whole task"),
     ]
     assert told.run.answer == "The answer."
     assert {call.role for call in told.run.calls} == {"worker", "synthesizer"}

@@ -16,7 +16,7 @@ from stretto.engine.requests import answer_request, direct_request
 from stretto.engine.results import CUT
 from stretto.engine.urgencies import of_role
 from stretto.errors import BudgetError, CallError, DeadlineError, ShapeError
-from stretto.types import AnswerState, Definition, Head, PlanState, Request, Result, Role, Subtask
+from stretto.types import AnswerState, Definition, PlanState, Request, Result, Role, Subtask
 
 
 class Answer(Struct, frozen=True):
@@ -34,11 +34,10 @@ class Answer(Struct, frozen=True):
 class Answering:
     """Has the answer to a task written: that of the run, shown as it comes, or (with a `path`) a subtask's."""
 
-    def __init__(self, means: Means, definition: Definition, task: str, head: Head | None, path: str) -> None:
+    def __init__(self, means: Means, definition: Definition, task: str, path: str) -> None:
         self._means = means
         self._definition = definition
         self._task = task
-        self._head = head
         self._shown = not path
         self._sample = means.journal.run.basis.samples.get(f"{path}synthesizer", 0)
         urgency = of_role("synthesizer")
@@ -49,9 +48,11 @@ class Answering:
 
     async def answer(self, subtasks: Sequence[Subtask], results: Mapping[str, Result], plan: PlanState) -> Answer:
         """The answer; raises what makes one impossible."""
-        definition, role = self._definition, self._definition.synthesizer
+        definition, role, head = self._definition, self._definition.synthesizer, self._means.heads.of()
+        if any(subtask.reads for subtask in subtasks):  # then they are too much for one
+            head = None
         if not subtasks:
-            request = direct_request(definition, self._task, self._sample, self._head)
+            request = direct_request(definition, self._task, self._sample, head)
             writer = role or definition.orchestrator
             assert writer is not None  # noqa: S101 - without an orchestrator there are subtasks
             return await self._speak(writer, request)
@@ -62,11 +63,11 @@ class Answering:
             self._show(text)
             return Answer(text, "complete")
         short, _ = await self._means.inquiry.answer(
-            condensed(definition, self._task, subtasks, results, self._head, plan), self._condensing, self._path
+            condensed(definition, self._task, subtasks, results, head, plan), self._condensing, self._path
         )
         read = [subtask for subtask in subtasks if subtask.id not in short.left_out]
         changed = tuple(dict.fromkeys((*short.condensed, *short.cut)))
-        asked = answer_request(definition, self._task, read, short.results, plan, self._sample, self._head)
+        asked = answer_request(definition, self._task, read, short.results, plan, self._sample, head, changed)
         assert asked is not None  # noqa: S101 - there is a synthesizer
         try:
             answer = await self._speak(role, asked)

@@ -8,7 +8,6 @@ from stretto.calls import Model
 from stretto.engine.means import means_of
 from stretto.engine.spine import Spine
 from stretto.errors import DeadlineError
-from stretto.head import head_of
 from stretto.policies.account import Account
 from stretto.shapes import Shape
 from stretto.store.journal import Journal
@@ -40,7 +39,7 @@ class Execution:
         self._journal = journal
         self._means = means_of(definition, journal, model, account, replies, given or {}, shape)
         self._deadline = self._means.deadline
-        self._spine = Spine(self._means, definition, journal.run.task, head_of(journal.run.basis.inputs))
+        self._spine = Spine(self._means, definition, journal.run.task)
 
     async def execute(self) -> None:
         """From the task to the answer; raises what makes an answer impossible."""

@@ -10,6 +10,7 @@ from stretto.engine.deadline import Deadline
 from stretto.engine.inquiry import Inquiry
 from stretto.engine.setbacks import Setbacks
 from stretto.engine.shaping import Shaping
+from stretto.head import Heads
 from stretto.policies.account import Account
 from stretto.policies.estimate import most_output
 from stretto.shapes import Shape
@@ -22,7 +23,8 @@ class Means(Struct, frozen=True):
 
     `caller`, `shaping`, `inquiry` make calls, `account` pays for them; every fact goes through `journal`. `deadline`,
     if there is one, is when workers are cut. `replies`: the fingerprints of the complete replies that the run has
-    already; `given`: results of subtasks that are not computed. `most`: subtasks of the whole run, at most.
+    already; `given`: results of subtasks that are not computed. `heads` are those of its prompts; `most`: subtasks of
+    the whole run, at most.
     """
 
     journal: Journal
@@ -34,6 +36,7 @@ class Means(Struct, frozen=True):
     deadline: Deadline | None
     replies: Container[str]
     given: Mapping[str, Result]
+    heads: Heads
     most: int
 
 
@@ -61,6 +64,7 @@ def means_of(
         deadline=deadline,
         replies=replies,
         given=given,
+        heads=Heads(journal.run.basis.inputs),
         most=definition.limits.max_subtasks,
     )
 

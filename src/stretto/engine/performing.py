@@ -13,7 +13,7 @@ from stretto.engine.results import UNASKED, UNPAID, lacking
 from stretto.engine.urgencies import Urgencies
 from stretto.engine.work import work
 from stretto.plan.book import PlanBook
-from stretto.types import Definition, Head, Result, Role, Subtask
+from stretto.types import Definition, Result, Role, Subtask
 
 Within = Callable[[Subtask, Role, Sequence[tuple[Subtask, Result]]], Awaitable[Result]]
 """Has a subtask done by the workflow that its role names."""
@@ -31,7 +31,6 @@ class Performing:
         means: Means,
         definition: Definition,
         task: str,
-        head: Head | None,
         path: str,
         book: PlanBook,
         within: Within,
@@ -39,7 +38,6 @@ class Performing:
         self._means = means
         self._definition = definition
         self._task = task
-        self._head = head
         self._path = path
         self._book = book
         self._within = within
@@ -97,7 +95,8 @@ class Performing:
         role = role_of(self._definition, subtask)
         if role.workflow is not None:
             return await self._timed(self._within(subtask, role, needed))
-        asking = work(self._definition, self._task, subtask, needed, self._samples.get(full, 0), self._head)
+        head = self._means.heads.of(subtask.reads)
+        asking = work(self._definition, self._task, subtask, needed, self._samples.get(full, 0), head)
         errand = Errand("worker", self._urgencies.of(subtask.id), full, subtask.value)
         return await self._means.inquiry.answer(asking, errand)
 

@@ -13,10 +13,10 @@ from stretto.engine.requests import plan_request, rest_of_plan, round_request
 from stretto.engine.urgencies import of_role
 from stretto.errors import CallError, PlanError
 from stretto.plan.book import PlanBook
-from stretto.plan.given import fixed_plan
+from stretto.plan.given import fixed_plan, given_draft
 from stretto.plan.item import Broken, Draft
 from stretto.plan.reader import PlanReader
-from stretto.types import Definition, Head, PlanState, Request, Result, Subtask
+from stretto.types import Definition, PlanState, Request, Result, Subtask
 
 _REMARKED = 20  # unreadable entries that get a remark each
 
@@ -28,9 +28,7 @@ class Planning:
     planned in an earlier execution is taken as given. With a `path` it is the plan of a workflow that does a subtask.
     """
 
-    def __init__(
-        self, means: Means, definition: Definition, task: str, head: Head | None = None, path: str = ""
-    ) -> None:
+    def __init__(self, means: Means, definition: Definition, task: str, path: str = "") -> None:
         run = means.journal.run
         within = path.rstrip("/")
         self._before = run.part(within).plan
@@ -40,10 +38,11 @@ class Planning:
         self._means = means
         self._definition = definition
         self._task = task
-        self._given = fixed_plan(definition, task) if path or run.basis.plan is None else run.basis.plan
+        fixed = fixed_plan(definition, run.basis.inputs)
+        self._given = fixed if path or run.basis.plan is None else run.basis.plan
         self._sample = run.basis.samples.get(f"{path}orchestrator", 0)
         self._executions = run.executions
-        self._head = head
+        self._head = means.heads.of() if fixed is None else None
         self._round = 0
         self._results: Mapping[str, Result] = {}
         self._analysis = ""
@@ -82,8 +81,11 @@ class Planning:
             return
         if (given := self._given) is not None:
             for subtask in given.subtasks[len(self.book.subtasks) :]:
-                yield self._add(Draft(subtask.type, subtask.description, subtask.id, subtask.needs, subtask.value))
-            self.state, self._analysis = given.state, given.analysis
+                if self._full:
+                    break
+                yield self._add(given_draft(subtask), subtask.reads)
+            whole = len(self.book.subtasks) >= len(given.subtasks)
+            self.state, self._analysis = given.state if whole else "bounded", given.analysis
             self._finish()
             return
         for request in self._requests():
@@ -216,8 +218,8 @@ class Planning:
             return None
         return self._add(item)
 
-    def _add(self, draft: Draft) -> Subtask:
-        subtask, remark = self.book.take(draft, self._round)
+    def _add(self, draft: Draft, reads: tuple[str, ...] = ()) -> Subtask:
+        subtask, remark = self.book.take(draft, self._round, reads)
         self._means.journal.append(
             e.SubtaskPlanned(
                 subtask=self._path + subtask.id,

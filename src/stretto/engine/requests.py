@@ -103,10 +103,11 @@ def answer_request(
     role = definition.synthesizer
     if role is None:
         return None
+    quotes = head is not None or any(subtask.reads for subtask in subtasks)
     values = {
         "task": task,
         "worker_responses": prompts.results_text(subtasks, results, plan, condensed),
-        "references": _references(head) if cites(definition) else "",
+        "references": _references(quotes=quotes) if cites(definition) else "",
     }
     return request_for(role, prompts.fill(prompts.template("synthesizer", role.prompt), values), sample, head)
 
@@ -121,9 +122,9 @@ def cites(definition: Definition) -> bool:
     )
 
 
-def _references(head: Head | None) -> str:
+def _references(*, quotes: bool) -> str:
     """How references are written; inputs are quoted in theirs."""
-    asked = [prompts.filled("references"), *([prompts.filled("quotes")] if head else [])]
+    asked = [prompts.filled("references"), *([prompts.filled("quotes")] if quotes else [])]
     return "\n".join(asked)
 
 

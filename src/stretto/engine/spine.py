@@ -18,7 +18,7 @@ from stretto.engine.results import result_said
 from stretto.engine.urgencies import of_role
 from stretto.errors import DeadlineError, StoreError, StrettoError, cause_of
 from stretto.runs import coverage_of
-from stretto.types import Coverage, Definition, Head, Result, Role, Subtask, Verdict
+from stretto.types import Coverage, Definition, Result, Role, Subtask, Verdict
 
 HALF_PLANNED = "the plan is taken as far as it was written"
 """What a run gives up when the deadline comes before its plan is whole."""
@@ -34,14 +34,13 @@ class Carried(Struct, frozen=True):
 class Spine:
     """Carries a task from its plan to its answer: that of the run or, with a `path`, a part of it."""
 
-    def __init__(self, means: Means, definition: Definition, task: str, head: Head | None, path: str = "") -> None:
+    def __init__(self, means: Means, definition: Definition, task: str, path: str = "") -> None:
         self._means = means
         self._definition = definition
         self._path = path
         self._task = task
-        self._head = head
-        self.plan = Planning(means, definition, task, head, path)
-        self._work = Performing(means, definition, task, head, path, self.plan.book, self._within)
+        self.plan = Planning(means, definition, task, path)
+        self._work = Performing(means, definition, task, path, self.plan.book, self._within)
 
     async def carry(self) -> Carried:
         """From the task to the answer; raises what makes an answer impossible."""
@@ -52,7 +51,7 @@ class Spine:
             if plan.goes_on:
                 await self._look_back()
         subtasks, results, state = plan.book.subtasks, work.results, plan.state or "complete"
-        answering = Answering(self._means, self._definition, self._task, self._head, self._path)
+        answering = Answering(self._means, self._definition, self._task, self._path)
         answer = await answering.answer(subtasks, results, state)
         degraded = self._means.journal.fold.degraded
         coverage = coverage_of(
@@ -86,7 +85,7 @@ class Spine:
         """Have a subtask done by a workflow, as a task of its own; whatever happens is its result."""
         assert role.workflow is not None  # noqa: S101 - whoever asks has looked
         task, deadline = part_task(role, self._task, subtask, needed), self._means.deadline
-        spine = Spine(self._means, role.workflow, task, self._head, f"{self._path}{subtask.id}/")
+        spine = Spine(self._means, role.workflow, task, f"{self._path}{subtask.id}/")
         try:
             async with deadline.work() if deadline else nullcontext():
                 carried = await spine.carry()

@@ -101,7 +101,7 @@ class PlanBook:
             self._known[_same(draft)] -= 1
         return known
 
-    def take(self, draft: Draft, round_: int = 1) -> tuple[Subtask, str | None]:
+    def take(self, draft: Draft, round_: int = 1, reads: tuple[str, ...] = ()) -> tuple[Subtask, str | None]:
         """The draft as a subtask of the plan, and a remark if it had to be changed."""
         asked = (draft.id or "").strip() or f"t{len(self._subtasks) + 1}"
         id_ = asked
@@ -110,7 +110,7 @@ class PlanBook:
             copies += 1
             id_ = f"{asked}-{copies}"
         needs = dict.fromkeys(need.strip() for need in draft.needs)
-        subtask = Subtask(id_, draft.type, draft.description, tuple(needs), draft.value, round_)
+        subtask = Subtask(id_, draft.type, draft.description, tuple(needs), draft.value, round_, reads)
         self._places[id_] = len(self._subtasks)
         self._subtasks[id_] = subtask
         return subtask, None if id_ == asked else f"id {asked!r} stands twice in the plan; this one is now {id_!r}"

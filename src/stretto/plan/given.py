@@ -1,7 +1,7 @@
 """A plan that somebody gives, from a file or from Python: read strictly, because who wrote it can mend it."""
 
 from codecs import BOM_UTF8
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -10,8 +10,10 @@ from msgspec import Struct
 
 from stretto.errors import TaskError
 from stretto.plan.book import worker_for
+from stretto.plan.item import Draft
+from stretto.plan.shares import shares
 from stretto.text import clean
-from stretto.types import Definition, Plan, Role, Subtask
+from stretto.types import Definition, Input, Plan, Role, Subtask
 
 
 class _Line(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -72,12 +74,30 @@ def given_plan(plan: AnyPlan, definition: Definition, place: str = "plan") -> Pl
     return Plan(_subtasks(file, definition.workers, place), "complete", clean(file.analysis))
 
 
-def fixed_plan(definition: Definition, task: str) -> Plan | None:
-    """The plan of a workflow that has no orchestrator: every worker does the whole task."""
+def fixed_plan(definition: Definition, inputs: Sequence[Input]) -> Plan | None:
+    """The plan of a workflow that has no orchestrator: every worker does the whole task.
+
+    One that reads the inputs by shares does it for each of them.
+    """
     if definition.orchestrator is not None:
         return None
-    subtasks = (Subtask(f"t{number}", name, task) for number, name in enumerate(definition.workers, 1))
-    return Plan(tuple(subtasks), "complete")
+    work = [
+        (name, reads)
+        for name, role in definition.workers.items()
+        for reads in (shares(inputs, role.share) if role.share and inputs else ((),))
+    ]
+    subtasks = (Subtask(f"t{number}", name, _whole(reads), reads=reads) for number, (name, reads) in enumerate(work, 1))
+    most = definition.limits.max_subtasks
+    return Plan(tuple(subtasks)[:most], "complete" if len(work) <= most else "bounded")
+
+
+def given_draft(subtask: Subtask) -> Draft:
+    """A given subtask as the orchestrator might have written it."""
+    return Draft(subtask.type, subtask.description, subtask.id, subtask.needs, subtask.value)
+
+
+def _whole(reads: Sequence[str]) -> str:
+    return f"the whole task, as far as {', '.join(reads)} goes" if reads else "the whole task"
 
 
 def _subtasks(file: PlanFile, workers: Mapping[str, Role], place: str) -> tuple[Subtask, ...]:

@@ -12,7 +12,7 @@ from stretto.engine.requests import answer_request, direct_request, plan_request
 from stretto.engine.results import lacking
 from stretto.engine.shaping import counting
 from stretto.engine.work import work
-from stretto.head import head_of
+from stretto.head import Heads, head_of
 from stretto.plan.book import PlanBook
 from stretto.plan.given import fixed_plan
 from stretto.rerun.beginning import given_results
@@ -75,7 +75,8 @@ class _Explaining:
         self._definition = definition
         self._basis = basis
         self._origin = origin
-        self._head = head_of(basis.inputs)
+        self._heads = Heads(basis.inputs)
+        self._head = self._heads.of()
         self._longer = (_size(self._head) - _size(head_of(origin.basis.inputs))) // _BYTES
         self._known = known
         self._prices = prices
@@ -87,7 +88,7 @@ class _Explaining:
         }
 
     def lines(self) -> Iterator[Forecast]:
-        plan = self._basis.plan or fixed_plan(self._definition, self._origin.task)
+        plan = self._basis.plan or fixed_plan(self._definition, self._basis.inputs)
         certain: dict[str, Result] = {}
         if plan is not None:
             if self._definition.orchestrator:
@@ -162,7 +163,9 @@ class _Explaining:
         if role.workflow is not None:
             why = "a workflow does it, whose own calls are reused as far as nothing about them has changed"
             return Forecast(name, subtask.type, "unknown", why, self._usual(name), None), None
-        asking = work(self._definition, self._origin.task, subtask, needed, self._sample(name), self._head)
+        asking = work(
+            self._definition, self._origin.task, subtask, needed, self._sample(name), self._heads.of(subtask.reads)
+        )
         return self._foreseen(name, subtask.type, asking)
 
     def _foreseen(self, name: str, type_: str, asking: Asking[T]) -> tuple[Forecast, T | None]:
@@ -191,12 +194,15 @@ class _Explaining:
         if changed := [subtask.id for subtask in subtasks if subtask.id not in certain]:
             return self._new("synthesizer", "", role.candidates[0], _again(changed))
         state = (self._basis.plan or self._origin.plan).state or "complete"
-        condensing = condensed(self._definition, task, subtasks, certain, self._head, state)
+        head = None if any(subtask.reads for subtask in subtasks) else self._head
+        condensing = condensed(self._definition, task, subtasks, certain, head, state)
         line, short = self._foreseen("synthesizer", "", condensing)
         if short is None:
             return line
         read = [subtask for subtask in subtasks if subtask.id not in short.left_out]
-        request = answer_request(self._definition, task, read, short.results, state, sample, self._head)
+        request = answer_request(
+            self._definition, task, read, short.results, state, sample, head, (*short.condensed, *short.cut)
+        )
         assert request is not None  # noqa: S101 - there is a synthesizer
         return self._line("synthesizer", "", request)
 

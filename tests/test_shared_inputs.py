@@ -1,0 +1,56 @@
+"""Inputs that are read by shares: a subtask for each, and the answer from what they found."""
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from models import TRIO, carry
+from stretto.calls import Call
+from stretto.events import RunStarted
+from stretto.head import messages_of
+from stretto.types import Basis, Input, Limits, Role
+
+READERS = replace(TRIO, orchestrator=None, workers={"reader": Role("sim:r", share=100)})
+INPUTS = (Input("a.md", "alpha\n" * 40), Input("b.md", "beta\n" * 60), Input("c.md", "gamma\n"))
+
+
+def begun(*inputs: Input) -> list[RunStarted]:
+    return [RunStarted(run="r1", seq=1, task="What is said?", workflow={}, basis=Basis(inputs=inputs))]
+
+
+def test_every_part_of_the_inputs_is_read_by_a_worker_and_the_synthesizer_reads_what_they_found() -> None:
+    seen: dict[str, str] = {}
+
+    def say(call: Call, _: int) -> list[Any]:
+        seen[call.subtask or call.role] = "\n".join(message.content for message in messages_of(call.request))
+        return ["Found." if call.subtask else "The answer."]
+
+    told = carry(say, READERS, history=begun(*INPUTS))
+    assert told.error is None
+    read = [piece for subtask in told.run.plan.subtasks for piece in subtask.reads]
+    assert len(told.run.plan.subtasks) > 2
+    assert {piece.partition(":")[0] for piece in read} == {"i1", "i2", "i3"}
+    assert sum(text.count("alpha") for name, text in seen.items() if name != "synthesizer") == 40
+    assert "alpha" not in seen["synthesizer"]
+    assert "copied" in seen["synthesizer"]
+    assert told.run.coverage.complete
+
+
+def test_without_inputs_one_worker_does_the_whole_task() -> None:
+    told = carry(lambda *_: ["Done."], READERS)
+    assert [subtask.reads for subtask in told.run.plan.subtasks] == [()]
+
+
+def test_more_shares_than_subtasks_are_permitted_are_told() -> None:
+    few = replace(READERS, limits=Limits(max_subtasks=2))
+    told = carry(lambda *_: ["Done."], few, history=begun(*INPUTS))
+    assert len(told.run.plan.subtasks) == 2
+    assert told.run.coverage.plan == "bounded"
+
+
+def test_an_execution_goes_on_with_the_same_shares() -> None:
+    whole = carry(lambda *_: ["Done."], READERS, history=begun(*INPUTS))
+    events = [event for _, event in whole.events if event.stored]
+    for cut in range(len(events) - 1):
+        again = carry(lambda *_: ["Done."], READERS, history=[*begun(*INPUTS), *events[:cut]])
+        assert again.run.plan.subtasks == whole.run.plan.subtasks
