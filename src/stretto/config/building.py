@@ -114,7 +114,7 @@ class Configuration:
         }
         try:
             return Workflow(
-                roles["orchestrator"],
+                roles.get("orchestrator"),
                 workers,
                 roles.get("synthesizer"),
                 limits=limits_of({**self._merged("limits"), **(limits or {})}, "limits"),
@@ -142,14 +142,14 @@ class Configuration:
         """The most specific layer that says who does what."""
         sections = ("orchestrator", "workers", "synthesizer")
         layer = next(layer for layer in self._layers if any(section in layer.table for section in sections))
-        for section, example in (("orchestrator", "[orchestrator]"), ("workers", "[workers.general]")):
-            if section not in layer.table:
-                raise ConfigError(f"{layer.name}: {section} is missing beside the other roles; add {example}")
+        if "workers" not in layer.table:
+            raise ConfigError(f"{layer.name}: workers is missing beside the other roles; add [workers.general]")
         return layer
 
     def _parts(self) -> Iterator[_Part]:
         table = self._role_layer().table
-        yield _Part("orchestrator", ("orchestrator",), table["orchestrator"])
+        if "orchestrator" in table:
+            yield _Part("orchestrator", ("orchestrator",), table["orchestrator"])
         for name, worker in table["workers"].items():
             check = worker.get("check")
             yield _Part(_worker(name), (name, "workers"), {key: worker[key] for key in worker if key != "check"})
