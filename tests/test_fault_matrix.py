@@ -54,7 +54,7 @@ malformed always  6 done +0..1                          -                       
 fenced always     6 done +0..1                          -                            -                          -
 schema once       6 done +2..3                          6 done -1..1                 6 done -3..0               6 done -1..1
 schema always     PlanError -8..-6                      6 done -1..1                 6 done -3..0               6 done -1..1
-huge once         6 done +0..1                          6 done +1..3                 6 done +1..3               6 done +1..3
+huge once         6 done +0..1                          6 done +1..8                 6 done +1..8               6 done +1..3
 """  # noqa: E501 - a table is read in rows
 
 CELL = re.compile(r"(.+) ([+-][\d.]+)\.\.(-?[\d.]+)")

@@ -10,16 +10,18 @@ import msgspec
 import pytest
 
 from stretto.engine.requests import (
+    again_request,
     answer_request,
     direct_request,
     plan_request,
     repair_request,
     rest_of_plan,
+    round_request,
     worker_request,
 )
 from stretto.head import head_of, messages_of
 from stretto.prompts import names
-from stretto.types import Definition, Input, Limits, Request, Result, Role, Subtask
+from stretto.types import Definition, Input, Limits, Plan, Request, Result, Role, Subtask
 
 GOLDEN = Path(__file__).parent / "golden" / "prompts"
 
@@ -53,6 +55,8 @@ def requests() -> dict[str, Request | None]:
         "plan": plan,
         "plan-of-two-at-most": plan_request(ONE, TASK),
         "rest-of-plan": rest_of_plan(plan, SUBTASKS[:2]),
+        "round": round_request(plan, SUBTASKS, RESULTS, 2, 3),
+        "plan-again": again_request(plan, Plan(SUBTASKS[:2], "complete", "Halls and cost."), "Leave out the cost."),
         "work": worker_request(DEFINITION, TASK, SUBTASKS[0], (), head=head),
         "work-with-needs": worker_request(DEFINITION, TASK, SUBTASKS[1], needed, head=head),
         "repair": repair_request(worker_request(DEFINITION, TASK, SUBTASKS[0], ()), "{}", "at $: `cost` is missing"),

@@ -37,6 +37,7 @@ from stretto.models.simulator import KINDS, Fault, SimulatedModel, SimulatedProv
 from stretto.models.simulator.rates import duration
 from stretto.models.simulator.tokens import pieces
 from stretto.plan.book import plan_schema, rest_request
+from stretto.plan.sizes import size_lines
 from stretto.types import Limits, Message, Request, Result, Role, RoleName, Subtask
 from stretto.workflow import Workflow
 
@@ -75,8 +76,8 @@ def virtually(main: Coroutine[Any, Any, T]) -> T:
 def orchestrator(
     task: str, *, workers: dict[str, Role] = WORKERS, schema: bool = True, model: str = "sim:x"
 ) -> Request:
-    values = {"task": task, "workers": prompts.worker_lines(workers), "max_subtasks": "64"}
-    form = plan_schema(workers, 64)
+    values = {"task": task, "workers": prompts.worker_lines(workers), "max_subtasks": "64", "sizes": size_lines(64)}
+    form = plan_schema(workers, 64, sized=True)
     text = prompts.fill(prompts.text("orchestrator"), values)
     if schema:
         return Request(model, (Message("user", text),), schema=form)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from stretto import prompts
 from stretto.engine.checking import checker_of
 from stretto.errors import ConfigError
-from stretto.limits import check_numbers
+from stretto.limits import check_numbers, settled
 from stretto.models.functions import Function, function_role, is_function
 from stretto.models.providers import Provider, split_model
 from stretto.pool import AnyProvider
@@ -22,9 +22,13 @@ Worker = Role | str | Function | Callable[..., Any]
 MOST_REPLIES = 64
 """Of an ensemble: what is more than that is a mistake, or a bill nobody wants."""
 _MERGES = ("synthesize", "vote", "best")
-WORKERS_OWN = ("models", "samples", "merge", "check")
+WORKERS_OWN = ("models", "samples", "merge", "check", "workflow", "share")
 """What only a worker has."""
 _USUAL = Role()
+_NO_MODEL = ("workflow", "prompt", "about")
+"""What a worker may say that is a workflow; all else its own roles say."""
+DEEPEST = 3
+"""How deep workflows do the subtasks of others: the run's is the first."""
 
 Kind = RoleName | Literal["checker"]
 
@@ -45,6 +49,8 @@ def as_worker(name: str, worker: Worker, functions: dict[str, Callable[..., Any]
         role = _function_role(function, place, functions)
         return replace(role, check=_as_checker(function.check, f"{place}.check", functions))
     role = as_role(worker)
+    if role.workflow is not None:
+        return replace(role, workflow=_within(role.workflow, functions))
     if not isinstance(role.models, tuple):
         if not isinstance(role.models, list):
             raise ConfigError(f"{place}.models: must be a list of models, not {role.models!r}")
@@ -52,6 +58,12 @@ def as_worker(name: str, worker: Worker, functions: dict[str, Callable[..., Any]
     if role.models and not any(role.candidates):
         role = replace(role, model=role.models[0])
     return replace(role, check=_as_checker(role.check, f"{place}.check", functions))
+
+
+def _within(definition: Definition, functions: dict[str, Callable[..., Any]]) -> Definition:
+    """A workflow that does subtasks of another, with its own workers as they are to be."""
+    workers = {name: as_worker(name, worker, functions) for name, worker in definition.workers.items()}
+    return replace(definition, workers=workers, limits=settled(definition.limits))
 
 
 def _as_checker(check: Any, place: str, functions: dict[str, Callable[..., Any]]) -> Role | None:
@@ -95,16 +107,23 @@ def shaped(definition: Definition, answer: Any) -> tuple[Definition, Shape | Non
     return replace(definition, synthesizer=replace(synthesizer, schema=shape.schema)), shape
 
 
-def roles(definition: Definition) -> Iterator[tuple[str, Kind, Role]]:
-    """Every role, with its place in the configuration; a checker has the model that it will be asked with."""
+def roles(definition: Definition, path: str = "") -> Iterator[tuple[str, Kind, Role]]:
+    """Every role that asks a model, with its place in the configuration; a checker has the model it will be asked with.
+
+    Those of workflows that do subtasks are among them.
+    """
     if definition.orchestrator:
-        yield "orchestrator", "orchestrator", definition.orchestrator
+        yield f"{path}orchestrator", "orchestrator", definition.orchestrator
     for name, role in definition.workers.items():
-        yield f'workers."{name}"', "worker", role
+        place = f'{path}workers."{name}"'
+        if role.workflow is not None:
+            yield from roles(role.workflow, f"{place}.workflow.")
+            continue
+        yield place, "worker", role
         if checker := checker_of(definition, role):
-            yield f'workers."{name}".check', "checker", checker
+            yield f"{place}.check", "checker", checker
     if definition.synthesizer:
-        yield "synthesizer", "synthesizer", definition.synthesizer
+        yield f"{path}synthesizer", "synthesizer", definition.synthesizer
 
 
 def models_of(role: Role) -> tuple[str, ...]:
@@ -114,8 +133,7 @@ def models_of(role: Role) -> tuple[str, ...]:
 
 def check_definition(definition: Definition, providers: Mapping[str, AnyProvider]) -> None:
     """Raise `ConfigError` naming the place, for whatever cannot work."""
-    if not definition.workers:
-        raise ConfigError("workers: a workflow needs one worker at least")
+    _check_team(definition)
     for place, kind, role in roles(definition):
         _check_ensemble(kind, role, place, providers)
         _check_models(role.candidates, f"{place}.model", providers)
@@ -131,6 +149,28 @@ def check_definition(definition: Definition, providers: Mapping[str, AnyProvider
         if isinstance(known, Provider):
             waits = ("connect", "first_byte", "silence")
             check_numbers(f"providers.{name}", known, ("parallel",), ("rpm", "tpm"), waits)
+
+
+def _check_team(definition: Definition, path: str = "", depth: int = 1) -> None:
+    """Raise `ConfigError` if workers are missing, or workflows do each other's subtasks in a way that cannot work."""
+    if not definition.workers:
+        raise ConfigError(f"{path}workers: a workflow needs one worker at least")
+    for name, role in definition.workers.items():
+        place = f'{path}workers."{name}"'
+        if role.share is not None and definition.orchestrator is not None:
+            raise ConfigError(
+                f"{place}.share: who reads the inputs by shares is planned for by none; leave the orchestrator out "
+                "(orchestrator = false), or share"
+            )
+        if role.workflow is None:
+            continue
+        if depth >= DEEPEST:
+            raise ConfigError(f"{place}.workflow: workflows do subtasks {DEEPEST} deep at the most")
+        for key in Role.__struct_fields__:
+            if key not in _NO_MODEL and getattr(role, key) != getattr(_USUAL, key):
+                raise ConfigError(f"{place}.{key}: a workflow does this work; say {key} of its own roles")
+        prompts.check("worker", role.prompt, f"{place}.prompt")
+        _check_team(role.workflow, f"{place}.workflow.", depth + 1)
 
 
 def _check_ensemble(kind: Kind, role: Role, place: str, providers: Mapping[str, AnyProvider]) -> None:

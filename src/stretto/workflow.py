@@ -34,12 +34,12 @@ from stretto.types import Definition, Input, Limits, Memory, Price, Role
 class Workflow:
     """Who does what: an orchestrator that plans, workers by the type of subtask, and a synthesizer that merges.
 
-    Without an `orchestrator` every worker does the whole task.
-
-    `workers` maps subtask types to roles, or to Python functions (see `Function`). Without a `synthesizer` the results
-    themselves are the answer. `answer` is the shape the answer must have: a pydantic model, msgspec Struct, dataclass
-    or TypedDict, or a JSON schema; `run.parsed` is one of it. `providers` adds providers by name, or replaces known
-    ones; `prices` says what models cost (known ones are looked up with the extra `stretto[prices]`), None is unknown.
+    `workers` maps subtask types to roles, to Python functions (see `Function`), or to workflows, which do each subtask
+    as a task of their own. Without an `orchestrator` every worker does the whole task; without a `synthesizer` the
+    results themselves are the answer. `answer` is the shape the answer must have: a pydantic model, msgspec Struct,
+    dataclass or TypedDict, or a JSON schema; `run.parsed` is one of it. `providers` adds providers by name, or replaces
+    known ones; `prices` says what models cost (known ones are looked up with the extra `stretto[prices]`), None is
+    unknown.
     `store` is the file in which runs are kept, so that they can be resumed; without one nothing is written. `memory`
     says what is kept there, and which recorded replies are reused. `jitter` draws a number between two: a seeded one
     makes simulated runs repeatable.
@@ -49,7 +49,7 @@ class Workflow:
     def __init__(
         self,
         orchestrator: Role | str | None,
-        workers: Mapping[str, Worker],
+        workers: "Mapping[str, Worker | Workflow]",
         synthesizer: Role | str | None = None,
         *,
         answer: type[Any] | dict[str, Any] | None = None,
@@ -63,15 +63,22 @@ class Workflow:
         functions: dict[str, Callable[..., Any]] = {}
         self.definition = Definition(
             None if orchestrator is None else as_role(orchestrator),
-            {name: as_worker(name, worker, functions) for name, worker in workers.items()},
+            {name: as_worker(name, _unfolded(worker), functions) for name, worker in workers.items()},
             None if synthesizer is None else as_role(synthesizer),
             settled(limits or Limits()),
             checked_memory(memory or Memory()),
         )
         self.definition, self.shape = shaped(self.definition, answer)
+        within = [worker for worker in workers.values() if isinstance(worker, Workflow)]
+        known: dict[str, Price | None] = {}
+        for each in within:  # what it knows of providers and prices, this one may say otherwise
+            theirs = each.providers.get(PROVIDER)
+            functions |= theirs.known if isinstance(theirs, Functions) else {}
+            providers = {**each.providers, **(providers or {})}
+            known |= each.prices
         ours = {PROVIDER: Functions(functions)} if functions else {}
         self.providers: dict[str, AnyProvider] = {**KNOWN, "sim": Simulator(), **(providers or {}), **ours}
-        self.prices = dict(prices or {})
+        self.prices: dict[str, Price | None] = {**known, **(prices or {})}
         check_prices(self.prices)
         self.jitter = jitter
         self.store = None if store is None else Path(store)
@@ -211,6 +218,11 @@ class Workflow:
             jitter=self.jitter,
             shape=self.shape,
         )
+
+
+def _unfolded(worker: "Worker | Workflow") -> Worker:
+    """A workflow as the role that it plays in another."""
+    return Role(workflow=worker.definition) if isinstance(worker, Workflow) else worker
 
 
 def _checked(task: str) -> str:

@@ -79,7 +79,7 @@ def _checked(source: Source) -> Source:
     table = source.table
     _check_keys(table, _SECTIONS, f"{source.name}: ")
     for section in ("orchestrator", "synthesizer"):
-        if section in table:
+        if section in table and (section, table[section]) != ("orchestrator", False):
             _check_role(table[section], f"{source.name}: {section}", source.folder, _ROLE_KEYS)
     for name, worker in _section(source, "workers"):
         _check_worker(worker, f'{source.name}: workers."{name}"', source.folder)
@@ -126,7 +126,9 @@ def _check_role(table: Any, place: str, folder: Path | None, known: Collection[s
                 raise ConfigError(f"{place}: {what} and {key} exclude each other; keep one")
             file_beside(table[key], f"{place}.{key}", folder)
     # The file itself is read when the role is used: a layer that another one covers may lack it.
-    apart = {*_FILES, *(["check"] if isinstance(table.get("check"), dict) else [])}
+    if not isinstance(table.get("workflow", ""), str):
+        raise ConfigError(f"{place}.workflow: expected the name of a preset or a TOML file, not {table['workflow']!r}")
+    apart = {*_FILES, "workflow", *(["check"] if isinstance(table.get("check"), dict) else [])}
     role_of({key: value for key, value in table.items() if key not in apart}, place, folder)
 
 

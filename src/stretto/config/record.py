@@ -13,7 +13,7 @@ def recorded_roles(run: str, record: Mapping[str, Any]) -> Source:
     """Roles and limits of a run, from its log."""
     definition = record["definition"]
     table = {name: value for name, value in definition.items() if value is not None}
-    return Source(f"run {run}", None, {**table, "limits": endless(table.get("limits", {}))})
+    return Source(f"run {run}", None, {"orchestrator": False, **table, "limits": endless(table.get("limits", {}))})
 
 
 def recorded_providers(

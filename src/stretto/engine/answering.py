@@ -66,8 +66,7 @@ class Answering:
             condensed(definition, self._task, subtasks, results, head, plan), self._condensing, self._path
         )
         read = [subtask for subtask in subtasks if subtask.id not in short.left_out]
-        changed = tuple(dict.fromkeys((*short.condensed, *short.cut)))
-        asked = answer_request(definition, self._task, read, short.results, plan, self._sample, head, changed)
+        asked = answer_request(definition, self._task, read, short.results, plan, self._sample, head, short.changed)
         assert asked is not None  # noqa: S101 - there is a synthesizer
         try:
             answer = await self._speak(role, asked)
@@ -79,7 +78,7 @@ class Answering:
             policy = "budget" if budget else "deadline"
             self._means.setbacks.degrade(policy, f"the results themselves are the answer: {why}")
         else:
-            return replace(answer, condensed=changed, unread=short.left_out)
+            return replace(answer, condensed=short.changed, unread=short.left_out)
         text = prompts.unmerged_text(subtasks, results, plan).strip()
         self._show(text, restart=True)
         return Answer(text, "unmerged")

@@ -42,6 +42,11 @@ class Condensed(Struct, frozen=True):
     cut: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
 
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Those that are not there whole, each once."""
+        return tuple(dict.fromkeys((*self.condensed, *self.cut)))
+
 
 def condensed(
     definition: Definition,

@@ -1,6 +1,6 @@
 """Reading the plan while it is written, and asking once for the rest of one that did not arrive whole."""
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
 from contextlib import aclosing
 
 from msgspec.structs import replace
@@ -9,7 +9,7 @@ from stretto import events as e
 from stretto.calls import Done, Restarted, Text, Transcript, fingerprint
 from stretto.engine.caller import PLAN, Errand
 from stretto.engine.means import Means
-from stretto.engine.requests import plan_request, rest_of_plan, round_request
+from stretto.engine.requests import plan_request, rest_of_plan, round_request, sized
 from stretto.engine.urgencies import of_role
 from stretto.errors import CallError, PlanError
 from stretto.plan.book import PlanBook
@@ -45,8 +45,10 @@ class Planning:
         self._head = means.heads.of() if fixed is None else None
         self._round = 0
         self._results: Mapping[str, Result] = {}
+        self._condensed: Collection[str] = ()
         self._analysis = ""
         self._remarks: list[str] = []
+        self._sized = fixed is None and sized(definition)
         self._unread = 0  # entries of the plan that are no subtasks
         most = definition.limits.max_subtasks
         known = [s for s in self._before.subtasks if s.round == 1]
@@ -62,15 +64,15 @@ class Planning:
             return False
         deadline = self._means.deadline
         late = deadline is not None and deadline.passed
-        return any(s.round == self._round for s in self.book.subtasks) and not self._full and not late
+        return any(s.round == self._round for s in self.book.subtasks) and not self._exhausted and not late
 
     def next_request(self, results: Mapping[str, Result]) -> Request:
         """What the orchestrator is asked for the next round, if this is what all subtasks came to."""
         return self._request(self._round + 1, results)
 
-    def see(self, results: Mapping[str, Result]) -> None:
-        """What all subtasks so far came to."""
-        self._results = results
+    def see(self, results: Mapping[str, Result], condensed: Collection[str]) -> None:
+        """What all subtasks so far came to; `condensed`, the ids of results that are not there whole."""
+        self._results, self._condensed = results, condensed
 
     async def subtasks(self) -> AsyncGenerator[Subtask, None]:
         """Every subtask of the next round; raises `PlanError` if there is no plan to be had."""
@@ -121,8 +123,13 @@ class Planning:
 
     @property
     def _full(self) -> bool:
-        """Whether no more subtasks are permitted, here or in the whole run."""
-        return self.book.full or self._means.journal.fold.planned >= self._means.most
+        """Whether no more subtasks are permitted in this reply."""
+        return self.book.full or self._exhausted
+
+    @property
+    def _exhausted(self) -> bool:
+        """Whether no more subtasks are permitted here, or in the whole run."""
+        return self.book.exhausted or self._means.journal.fold.planned >= self._means.most
 
     def _finish(self) -> None:
         self.state = self.state or "incomplete"
@@ -137,17 +144,17 @@ class Planning:
             )
         )
 
-    def _request(self, number: int, results: Mapping[str, Result]) -> Request:
+    def _request(self, number: int, results: Mapping[str, Result], condensed: Collection[str] = ()) -> Request:
         """What the orchestrator is asked for a round."""
         request = plan_request(self._definition, self._task, self._sample, self._head)
         if number == 1:
             return request
         earlier = [subtask for subtask in self.book.subtasks if subtask.round < number and subtask.id in results]
-        return round_request(request, earlier, results, number, self._definition.limits.rounds)
+        return round_request(request, earlier, results, number, self._definition.limits.rounds, condensed)
 
     def _requests(self) -> Iterator[Request]:
         """What the orchestrator is asked: for its plan; then, if it is not whole, once for the rest of it."""
-        request, replies = self._request(self._round, self._results), self._means.replies
+        request, replies = self._request(self._round, self._results, self._condensed), self._means.replies
         if not self._planned or fingerprint(request) in replies:
             yield request
         if self.state is None:
@@ -183,6 +190,7 @@ class Planning:
                         del self._remarks[remarks:]
                         self._unread = unread
                     for item in reader.feed(chunk.text) if isinstance(chunk, Text) else ():
+                        self.book.scale(reader.size if self._sized else "")
                         if subtask := self._take(item):
                             yield subtask
                         if self.state == "bounded" or self._unread - unread > most:
@@ -212,9 +220,7 @@ class Planning:
             return None
         if self._full:
             self.state = "bounded"
-            self._remarks.append(
-                f"the plan is longer than max_subtasks = {min(self._definition.limits.max_subtasks, self._means.most)}"
-            )
+            self._remarks.append(self.book.why_full or f"the run has max_subtasks = {self._means.most} already")
             return None
         return self._add(item)
 

@@ -11,7 +11,9 @@ from msgspec.structs import replace
 from stretto import prompts
 from stretto.models.functions import is_function, work
 from stretto.plan.book import plan_schema, rest_request, worker_for
-from stretto.types import Definition, Head, Message, PlanState, Request, Result, Role, Subtask
+from stretto.plan.given import plan_text
+from stretto.plan.sizes import size_lines
+from stretto.types import Definition, Head, Message, Plan, PlanState, Request, Result, Role, Subtask
 
 
 def request_for(role: Role, prompt: str, sample: int = 0, head: Head | None = None) -> Request:
@@ -25,29 +27,27 @@ def plan_request(definition: Definition, task: str, sample: int = 0, head: Head 
     """What the orchestrator is asked for its plan."""
     role, workers, limits = _orchestrator(definition), definition.workers, definition.limits
     most = limits.max_subtasks
-    values = {"task": task, "workers": prompts.worker_lines(workers), "max_subtasks": str(most)}
+    values = {
+        "task": task,
+        "workers": prompts.worker_lines(workers),
+        "max_subtasks": str(most),
+        "sizes": size_lines(most),
+    }
     prompt = prompts.fill(prompts.template("orchestrator", role.prompt), values)
     # Where subtasks may have to be given up it matters what each is worth.
     ranked = limits.budget is not None or limits.tokens is not None
-    return replace(request_for(role, prompt, sample, head), schema=plan_schema(workers, most, ranked=ranked))
+    schema = plan_schema(workers, most, ranked=ranked, sized=sized(definition))
+    return replace(request_for(role, prompt, sample, head), schema=schema)
+
+
+def sized(definition: Definition) -> bool:
+    """Whether the orchestrator is asked to say how large its plan is, and is held to it."""
+    return prompts.uses(prompts.template("orchestrator", _orchestrator(definition).prompt), "sizes")
 
 
 def _orchestrator(definition: Definition) -> Role:
     assert definition.orchestrator is not None  # noqa: S101 - who plans has one
     return definition.orchestrator
-
-
-def round_request(
-    request: Request, subtasks: Sequence[Subtask], results: Mapping[str, Result], number: int, rounds: int
-) -> Request:
-    """What the orchestrator is asked for a further round; `request` is what it was asked for the first."""
-    listed = prompts.results_text(subtasks, results, "complete")
-    asked = (
-        f"The subtasks so far and their results:\n{listed}\nThis is round {number} of {rounds}. Reply in the same form "
-        "once more, with only those subtasks that are still needed for a good answer; `needs` may name any id above. "
-        'Leave "tasks" empty if the answer can be written now.'
-    )
-    return replace(request, messages=(*request.messages, Message("user", asked)))
 
 
 def part_task(role: Role, task: str, subtask: Subtask, needed: Sequence[tuple[Subtask, Result]]) -> str:
@@ -58,6 +58,30 @@ def part_task(role: Role, task: str, subtask: Subtask, needed: Sequence[tuple[Su
 def rest_of_plan(request: Request, planned: Sequence[Subtask]) -> Request:
     """What the orchestrator is asked when the reply to `request` was not whole and these subtasks came of it."""
     return replace(request, messages=(*request.messages, Message("user", rest_request(planned))))
+
+
+def round_request(
+    request: Request,
+    subtasks: Sequence[Subtask],
+    results: Mapping[str, Result],
+    number: int,
+    rounds: int,
+    condensed: Collection[str] = frozenset(),
+) -> Request:
+    """What the orchestrator is asked once the plan it wrote to `request` is carried out: what else the answer takes.
+
+    `number`: which of the `rounds` of planning this is; the plan was the first. `condensed`: ids of results that are
+    not there whole.
+    """
+    found = prompts.results_text(subtasks, results, "complete", condensed, described=True)
+    asked = prompts.filled("round", results=found, round=str(number), rounds=str(rounds))
+    return replace(request, messages=(*request.messages, Message("user", asked)))
+
+
+def again_request(request: Request, plan: Plan, remark: str) -> Request:
+    """What the orchestrator is asked when somebody wants another plan than the one it wrote to `request`."""
+    asked = Message("user", prompts.filled("again", remark=remark))
+    return replace(request, messages=(*request.messages, Message("assistant", plan_text(plan)), asked))
 
 
 def repair_request(request: Request, reply: str, why: str) -> Request:

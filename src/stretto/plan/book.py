@@ -1,18 +1,26 @@
 """The plan as we ask for it and as we take it in: its schema, its rules, the request for the rest of a broken one."""
 
-from collections import Counter
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import msgspec
 
 from stretto import prompts
 from stretto.plan.item import Draft
+from stretto.plan.naming import LONGEST_ID, is_reserved, numbered, safe_id
+from stretto.plan.sizes import Size, sizes
 from stretto.types import Role, Subtask
 
 
-def plan_schema(workers: Mapping[str, Role], max_subtasks: int, *, ranked: bool = False) -> dict[str, Any]:
-    """The JSON schema of a plan for these workers; `ranked`: it says what each subtask is worth."""
+def plan_schema(
+    workers: Mapping[str, Role], max_subtasks: int, *, ranked: bool = False, sized: bool = False
+) -> dict[str, Any]:
+    """The JSON schema of a plan for these workers.
+
+    `ranked`: it says what each subtask is worth; `sized`: how large it is, before it lists them.
+    """
     about = "; ".join(f"{name}: {role.about}" for name, role in workers.items() if role.about)
     value = {"type": "number", "description": "what the answer loses without it, from 1 to 5"}
     subtask = {
@@ -20,7 +28,7 @@ def plan_schema(workers: Mapping[str, Role], max_subtasks: int, *, ranked: bool 
         "properties": {
             "id": {"type": "string", "description": "a short name, unique in the plan"},
             "type": {"type": "string", "enum": list(workers), "description": about or "which worker does it"},
-            "description": {"type": "string", "description": "what to do and what to return"},
+            "description": {"type": "string", "description": "the objective, what to return, what is out of scope"},
             "needs": {
                 "type": "array",
                 "items": {"type": "string"},
@@ -31,17 +39,19 @@ def plan_schema(workers: Mapping[str, Role], max_subtasks: int, *, ranked: bool 
         "required": ["type", "description"],
         "additionalProperties": False,
     }
+    size = {"type": "string", "enum": [size.name for size in sizes(max_subtasks)]}
     return {
         "type": "object",
         "properties": {
             "analysis": {"type": "string", "description": "two sentences at the most"},
+            **({"size": size} if sized else {}),
             "tasks": {
                 "type": "array",
                 "items": subtask,
                 "description": f"at most {max_subtasks} subtasks",
             },
         },
-        "required": ["analysis", "tasks"],
+        "required": ["analysis", *(["size"] if sized else []), "tasks"],
         "additionalProperties": False,
     }
 
@@ -60,7 +70,8 @@ class PlanBook:
     """The subtasks taken in so far, in order; gives each its id and says which of them cannot be done.
 
     What was `planned` in an earlier execution, or before a repair, is the same subtask when the orchestrator lists it
-    again with the same type and description; within one reply, two alike are two.
+    again with the same type and description; within one reply, two alike are two. A reply may list as many as the size
+    it says permits, and all replies together `max_subtasks`.
     """
 
     def __init__(self, workers: Mapping[str, Role], max_subtasks: int, planned: Sequence[Subtask] = ()) -> None:
@@ -68,7 +79,7 @@ class PlanBook:
         self._max = max_subtasks
         self._subtasks = {subtask.id: subtask for subtask in planned}
         self._places = {id_: place for place, id_ in enumerate(self._subtasks)}
-        self._known: Counter[tuple[str, str]] = Counter()
+        self._names: dict[str, str] = {}  # the ids as they were written
         self.expect_again()
 
     @property
@@ -86,34 +97,65 @@ class PlanBook:
             self._subtasks.setdefault(subtask.id, subtask)
 
     @property
+    def exhausted(self) -> bool:
+        """No more subtasks are permitted, in whatever reply."""
+        return len(self._subtasks) >= self._max
+
+    @property
     def full(self) -> bool:
         """No more subtasks are permitted."""
-        return len(self._subtasks) >= self._max
+        return bool(self.why_full)
+
+    @property
+    def why_full(self) -> str:
+        """What permits no more subtasks; empty if more are permitted."""
+        if self.exhausted:
+            return f"the plan is longer than max_subtasks = {self._max}"
+        if self._size and self._listed >= self._size.most:
+            return f"the plan is longer than its size {self._size.name!r} permits: {self._size.most} at the most"
+        return ""
 
     def expect_again(self) -> None:
         """A new reply begins, in which everything that is here may be listed once more."""
-        self._known = Counter(_same(s) for s in self._subtasks.values())
+        self._size: Size | None = None
+        self._listed = 0
+        self._known: defaultdict[tuple[str, str], deque[str]] = defaultdict(deque)
+        for subtask in self._subtasks.values():
+            self._known[_same(subtask)].append(subtask.id)
+
+    def scale(self, size: str) -> None:
+        """Take note of the size that the reply says its plan has; one that does not exist says nothing."""
+        self._size = next((known for known in sizes(self._max) if known.name == size), None)
 
     def knows(self, draft: Draft) -> bool:
         """Whether this draft is one that is here already, listed once more."""
-        known = self._known[_same(draft)] > 0
-        if known:
-            self._known[_same(draft)] -= 1
-        return known
+        if not (known := self._known[_same(draft)]):
+            return False
+        self._name(draft, known.popleft())
+        return True
 
     def take(self, draft: Draft, round_: int = 1, reads: tuple[str, ...] = ()) -> tuple[Subtask, str | None]:
         """The draft as a subtask of the plan, and a remark if it had to be changed."""
-        asked = (draft.id or "").strip() or f"t{len(self._subtasks) + 1}"
-        id_ = asked
-        copies = 1
-        while id_ in self._subtasks:
-            copies += 1
-            id_ = f"{asked}-{copies}"
-        needs = dict.fromkeys(need.strip() for need in draft.needs)
+        usual = f"t{len(self._subtasks) + 1}"
+        asked = (draft.id or "").strip() or usual
+        wanted = safe_id(asked) or usual
+        copies = (numbered(wanted, copy) for copy in count(2 if is_reserved(wanted) else 1))
+        id_ = next(each for each in copies if each not in self._subtasks)
+        needs = dict.fromkeys(self._meant(need.strip()) for need in draft.needs)
         subtask = Subtask(id_, draft.type, draft.description, tuple(needs), draft.value, round_, reads)
         self._places[id_] = len(self._subtasks)
         self._subtasks[id_] = subtask
-        return subtask, None if id_ == asked else f"id {asked!r} stands twice in the plan; this one is now {id_!r}"
+        self._name(draft, id_)
+        return subtask, None if id_ == asked else _renamed(asked, wanted, id_)
+
+    def _name(self, draft: Draft, id_: str) -> None:
+        self._listed += 1
+        if draft.id:
+            self._names.setdefault(draft.id.strip(), id_)
+
+    def _meant(self, need: str) -> str:
+        """The id of the subtask that was written so; of two, the first."""
+        return self._names.get(need) or safe_id(need) or need[:LONGEST_ID]
 
     def refusal(self, subtask: Subtask) -> str | None:
         """Why a subtask cannot be done at all, or None."""
@@ -124,6 +166,15 @@ class PlanBook:
             if self._places.get(need, place) >= place:
                 return f"it needs {need!r}, which is not listed before it"
         return None
+
+
+def _renamed(asked: str, wanted: str, id_: str) -> str:
+    shown = asked if len(asked) <= LONGEST_ID else asked[:LONGEST_ID] + "…"
+    if wanted != asked:
+        why = f"has more than {LONGEST_ID} characters, or others than letters, digits, _ . and -"
+    else:
+        why = "means something else" if is_reserved(wanted) else "stands twice in the plan"
+    return f"id {shown!r} {why}; this one is now {id_!r}"
 
 
 def _same(subtask: Subtask | Draft) -> tuple[str, str]:

@@ -1,9 +1,12 @@
 """A plan that somebody gives, from a file or from Python: read strictly, because who wrote it can mend it."""
 
+import json
 from codecs import BOM_UTF8
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
+from unicodedata import normalize
 
 import msgspec
 from msgspec import Struct
@@ -11,6 +14,7 @@ from msgspec import Struct
 from stretto.errors import TaskError
 from stretto.plan.book import worker_for
 from stretto.plan.item import Draft
+from stretto.plan.naming import LONGEST_ID, is_reserved, safe_id
 from stretto.plan.shares import shares
 from stretto.text import clean
 from stretto.types import Definition, Input, Plan, Role, Subtask
@@ -26,10 +30,11 @@ class _Line(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
 
 
 class PlanFile(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """A plan as a file holds it: the orchestrator's own form, and the task it is for."""
+    """A plan as a file holds it: the orchestrator's own form, and the task it is for; a `size` means nothing here."""
 
     task: str | None = None
     analysis: str = ""
+    size: str | None = None
     tasks: list[_Line]
 
 
@@ -39,16 +44,26 @@ AnyPlan = Plan | PlanFile | Mapping[str, Any]
 
 def read_plan(text: bytes, place: str) -> PlanFile:
     """The plan in a file; raises `TaskError` naming the place that is wrong."""
+    text = text.removeprefix(BOM_UTF8)  # some editors put it there
     try:
-        return msgspec.json.decode(text.removeprefix(BOM_UTF8), type=PlanFile)  # some editors put it there
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        file = msgspec.json.decode(text, type=PlanFile)
+        json.loads(text, object_pairs_hook=_once)
+    except TaskError as error:
+        raise TaskError(f"{place}: no plan: {error}") from error
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise TaskError(f"{place}: no plan: {_where(str(error))}; `stretto plan TASK` writes one") from error
+    return file
 
 
 def write_plan(task: str, plan: Plan) -> bytes:
     """The file that `read_plan` reads, for people to edit."""
     file = PlanFile(task=task, analysis=plan.analysis, tasks=_lines(plan))
     return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
+
+
+def plan_text(plan: Plan) -> str:
+    """The plan as its orchestrator could have written it, on one line."""
+    return msgspec.json.encode(PlanFile(analysis=plan.analysis, tasks=_lines(plan))).decode()
 
 
 def _lines(plan: Plan) -> list[_Line]:
@@ -106,19 +121,38 @@ def _subtasks(file: PlanFile, workers: Mapping[str, Role], place: str) -> tuple[
     subtasks: dict[str, Subtask] = {}
     for number, line in enumerate(file.tasks, 1):
         where = f"{place}: tasks[{number - 1}]"
-        id_ = clean((line.id or "").strip()) or f"t{number}"
+        id_ = _id(clean((line.id or "").strip()) or f"t{number}", where)
         if id_ in subtasks:
             raise TaskError(f"{where}.id: {id_!r} stands twice in the plan; every subtask needs an id of its own")
         if not line.description.strip():
             raise TaskError(f"{where}.description: empty; say what is to be done")
         if worker_for(line.type, workers) is None:
             raise TaskError(f"{where}.type: no worker {line.type!r}{_nearest(line.type, workers)}")
-        needs = tuple(dict.fromkeys(clean(need.strip()) for need in line.needs))
+        needs = tuple(dict.fromkeys(normalize("NFC", clean(need.strip())) for need in line.needs))
         for need in needs:
             if need not in subtasks:
                 raise TaskError(f"{where}.needs: {need!r} is no subtask listed before it{_nearest(need, subtasks)}")
         subtasks[id_] = Subtask(id_, clean(line.type), clean(line.description), needs, line.value, reads=line.reads)
     return tuple(subtasks.values())
+
+
+def _id(written: str, where: str) -> str:
+    id_ = normalize("NFC", written)
+    if safe_id(id_) != id_:
+        raise TaskError(
+            f"{where}.id: {id_[:80]!r} is no id; letters, digits, _ . and - make one, {LONGEST_ID} at the most"
+        )
+    if is_reserved(id_):
+        raise TaskError(f"{where}.id: {id_!r} means something else (a role, or an input); take another")
+    return id_
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of the file; raises `TaskError` for a key that stands in it twice, of which one would be lost."""
+    ((key, times),) = Counter(key for key, _ in pairs).most_common(1) or [("", 1)]
+    if times > 1:
+        raise TaskError(f"the key {key[:80]!r} stands {times} times in one object; only one of them can count")
+    return dict(pairs)
 
 
 def _nearest(word: str, known: Mapping[str, Any]) -> str:

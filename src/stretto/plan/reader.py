@@ -26,6 +26,7 @@ _SPACE = re.compile(r"\s*+")
 _BETWEEN = re.compile(r"[\s,:}]*+")
 _RUN = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _STRUCTURE = re.compile(r'[{}\[\]":,]')
+_SIZE = re.compile(r'"size"\s{0,40}:\s{0,40}"(\w{1,40})"')
 
 # An atomic group, not a possessive repeat: that captures wrongly on CPython 3.11.2, which is Debian 12's own.
 _ANALYSIS = re.compile(r'"analysis"\s*:\s*"((?>(?:[^"\\]+|\\.|"(?!\s*(?:,\s*"|,?\s*(?:\}|\Z))))*))("?)', re.DOTALL)
@@ -34,13 +35,15 @@ _ANALYSIS = re.compile(r'"analysis"\s*:\s*"((?>(?:[^"\\]+|\\.|"(?!\s*(?:,\s*"|,?
 class PlanReader:
     """Finds the subtasks in a reply that comes in pieces.
 
-    `state`: no list `tasks` was seen yet, one is open, or its `]` was seen. Prose may quote the plan's form, so a list
+    `state`: no list `tasks` was seen yet, one is open, or its `]` was seen. `size`: what stands before the list as the
+    plan's size, or "". Prose may quote the plan's form, so a list
     without one object that says something does not count and the search goes on; what is broken in it is told when
     such an object follows, or at the end.
     """
 
     def __init__(self) -> None:
         self.state: Literal["absent", "open", "closed"] = "absent"
+        self.size = ""
         self._scan: Callable[[int], int] = self._beside
         self._window = ""  # the newest text
         self._start = 0  # where in it the current section, an element or the text beside the list, begins or goes on
@@ -101,6 +104,7 @@ class PlanReader:
         if match is None:
             return len(self._window)
         self._before.append(self._take(match.end()))
+        self.size = (_SIZE.findall(self._before[-1]) or [self.size])[-1]
         self.state, self._held, self._place, self._scan = "open", [], 0, self._between
         return match.end()
 

@@ -13,7 +13,7 @@ Asked = RoleName | Literal["checker"]
 """Whom a prompt is for."""
 
 PLACEHOLDERS: dict[Asked, frozenset[str]] = {
-    "orchestrator": frozenset({"task", "workers", "max_subtasks"}),
+    "orchestrator": frozenset({"task", "workers", "max_subtasks", "sizes"}),
     "worker": frozenset({"original_task", "task_type", "task_description", "needs"}),
     "synthesizer": frozenset({"task", "worker_responses", "references"}),
     "checker": frozenset({"original_task", "task_type", "task_description", "needs", "about", "result"}),

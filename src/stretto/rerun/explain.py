@@ -1,6 +1,6 @@
 """Which calls a rerun would take from the records, which it would make and why: known before anything is sent."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Literal, TypeVar
 
@@ -116,8 +116,8 @@ class _Explaining:
                 return self._new("orchestrator", f"round {number}", request.model, _again(changed))
             first, rounds = request, definition.limits.rounds
 
-            def reading(found: Mapping[str, Result]) -> Request:
-                return round_request(first, [s for s in earlier if s.id in found], found, number, rounds)
+            def reading(found: Mapping[str, Result], changed: Collection[str] = ()) -> Request:
+                return round_request(first, [s for s in earlier if s.id in found], found, number, rounds, changed)
 
             assert definition.orchestrator is not None  # noqa: S101 - there are rounds
             line, short = self._foreseen(
@@ -127,7 +127,8 @@ class _Explaining:
             )
             if short is None:
                 return line
-            request = reading(short.results)
+            read = {id_: result for id_, result in short.results.items() if id_ not in short.left_out}
+            request = reading(read, short.changed)
         line = self._line("orchestrator", f"round {number}" if number > 1 else "", request)
         if line.fate == "reused" and origin.plan.state is None:
             why = "its plan was not taken in whole, so the rest of it may be asked for"

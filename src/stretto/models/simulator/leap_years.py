@@ -1,7 +1,7 @@
 """What a good team says to "Write a program that prints the next 20 leap years"."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stretto.models.simulator.parts import PARTS, Part, part_of
 
@@ -191,8 +191,10 @@ def scripted(prompt: str) -> str | None:
     return next((_WORKER[part] for part, description in DESCRIPTIONS.items() if description in prompt), None)
 
 
-def answer(parts: Sequence[Part]) -> str:
-    """The final answer, as far as the parts are there."""
+def answer(parts: Sequence[Part], references: Mapping[Part, str] | None = None) -> str:
+    """The final answer, as far as the parts are there, with what refers to the result of each at its end."""
     lead = _LEAD + (", and how it is tested. " if "test" in parts else ". ")
     opening = (lead if "solve" in parts else "") + _RULE + "\n"
-    return "\n".join([opening, *(_ANSWER[part] for part in _ANSWER_ORDER if part in parts)])
+    told = references or {}
+    blocks = [_ANSWER[part].removesuffix("\n") + told.get(part, "") + "\n" for part in _ANSWER_ORDER if part in parts]
+    return "\n".join([opening, *blocks])

@@ -10,17 +10,23 @@ from stretto.types import Request
 _AT_MOST = re.compile(r"\b(?:at most|never more than|no more than|up to|maximum of)\s+(\d+)", re.IGNORECASE)
 _WORKER_LINES = re.compile(r"^workers?\b[^\n]*:[ \t]*\n((?:[ \t]*- [^\n]*\n?)+)", re.IGNORECASE | re.MULTILINE)
 _WORKER_NAME = re.compile(r"^[ \t]*- `?([^\s:`]+)`?(?:[ \t]*:|[ \t]*$)", re.MULTILINE)
-_ENUM = re.compile(r'"enum"\s*:\s*\[([^\]]*)\]')
+_ENUM = re.compile(r'"type"\s*:\s*\{[^{}\]]*?"enum"\s*:\s*\[([^\]]*)\]')
+_SIZED = "`size`"
+"""How a prompt that asks for a plan's size speaks of it."""
 
 
 class PlanForm(Struct, frozen=True):
-    """The worker types, how many subtasks at most, and which keys a subtask may or must have."""
+    """The worker types, how many subtasks at most, and which keys a subtask may or must have.
+
+    `analysis`, `sized`: whether the plan says how the task is understood, and how large it is.
+    """
 
     types: tuple[str, ...]
     at_most: int | None
     keys: frozenset[str]
     required: frozenset[str]
     analysis: bool
+    sized: bool = False
 
 
 def plan_form(request: Request) -> PlanForm:
@@ -28,7 +34,7 @@ def plan_form(request: Request) -> PlanForm:
     text = text_of(request)
     if request.schema is None:
         every = frozenset({"id", "type", "description", "needs"})
-        return PlanForm(_types_in(text), _at_most(text), every, frozenset(), analysis=True)
+        return PlanForm(_types_in(text), _at_most(text), every, frozenset(), analysis=True, sized=_SIZED in text)
     root = request.schema
     tasks = resolve(root, root["properties"]["tasks"])
     item = resolve(root, tasks.get("items", {}))
@@ -41,6 +47,7 @@ def plan_form(request: Request) -> PlanForm:
         frozenset(properties) or frozenset({"id", "type", "description", "needs"}),
         frozenset(item.get("required", ())),
         analysis="analysis" in root["properties"],
+        sized="size" in root["properties"],
     )
 
 

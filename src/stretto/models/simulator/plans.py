@@ -10,12 +10,15 @@ from stretto.models.simulator import leap_years
 from stretto.models.simulator.dice import dice
 from stretto.models.simulator.parts import part_of
 from stretto.models.simulator.plan_form import PlanForm, plan_form
-from stretto.models.simulator.reading import is_repair, same, task_of, under_way
+from stretto.models.simulator.reading import is_repair, ledger_of, remark_of, round_of, same, task_of, under_way
+from stretto.plan.sizes import sizes
 from stretto.types import Request
 
 _EXACTLY = re.compile(r"(?<!at most )(?<!more than )(?<!up to )\b(\d{1,6}) (?:\w+ )?subtasks\b", re.IGNORECASE)
 _FEWEST, _MOST = 3, 6
 _LONGEST_SUBJECT = 90
+_LAST_ROUND, _ADDS = 2, 0.8
+_SEEN = "The results were read, and compared with the task."
 
 _VERBS = {"plan": "Plan", "solve": "Work out", "test": "Check", None: "Cover"}
 _ASPECTS = (
@@ -47,8 +50,9 @@ class WrittenPlan(Struct, frozen=True):
         """The plan as JSON, a subtask a line; if spoilt, every second one has unescaped quotes in its description."""
         lines = [self._line(task, spoilt=spoilt and index % 2 == 0) for index, task in enumerate(self.tasks)]
         analysis = f'  "analysis": {_json(self.analysis)},\n' if self.form.analysis else ""
+        size = f'  "size": {_json(_size(len(self.tasks)))},\n' if self.form.sized else ""
         tasks = "[\n    " + ",\n    ".join(lines) + "\n  ]" if lines else "[]"
-        return f'{{\n{analysis}  "tasks": {tasks}\n}}\n'
+        return f'{{\n{analysis}{size}  "tasks": {tasks}\n}}\n'
 
     def steps(self) -> str:
         """The same work as valid JSON of another form, which is no plan."""
@@ -66,12 +70,16 @@ class WrittenPlan(Struct, frozen=True):
 def write_plan(seed: int, request: Request, subtasks: int | None = None) -> WrittenPlan:
     """The plan for a request, of so many `subtasks` if it is said.
 
-    A request for the rest of a plan gets what the same plan has beyond what is listed.
+    A request for the rest of a plan gets what the same plan has beyond what is listed; one for a round of planning one
+    subtask more at the most; one with a remark another plan.
     """
-    task, form = task_of(request), plan_form(request)
+    task, form, remark = task_of(request), plan_form(request), remark_of(request)
     # Not the fingerprint: the request for the rest is another one, and it must find the same plan.
-    chance = dice(seed, request.model, task, form.types, request.sample, "plan")
-    found = _EXACTLY.search(task)
+    asked = (seed, request.model, task, form.types, request.sample)
+    if number := round_of(request):
+        return WrittenPlan(_SEEN, _added(request, form, dice(*asked, "round", number), number), form)
+    chance = dice(*asked, "plan", *([remark] if remark else []))
+    found = _EXACTLY.search(remark) or _EXACTLY.search(task)
     exactly = subtasks or (int(found[1]) if found else None)
     if leap_years.about_leap_years(task) and not exactly:
         analysis, pairs = leap_years.ANALYSIS, leap_years.subtasks(form.types)
@@ -83,6 +91,17 @@ def write_plan(seed: int, request: Request, subtasks: int | None = None) -> Writ
         known = under_way(request)
         tasks = tuple(planned for planned in tasks if same(planned.type, planned.description) not in known)
     return WrittenPlan(analysis, tasks, form)
+
+
+def _added(request: Request, form: PlanForm, chance: random.Random, number: int) -> tuple[Planned, ...]:
+    """What a round of planning adds: the second one usually something, later ones nothing."""
+    task, known = task_of(request), [entry.id for entry in ledger_of(request) if entry.outcome == "done"]
+    if number > _LAST_ROUND or leap_years.about_leap_years(task) or chance.random() > _ADDS:
+        return ()
+    ((type_, description),) = _pairs(task, form.types, 1, chance)
+    taken = sum(bool(entry.id) for entry in ledger_of(request))
+    needs = tuple(chance.sample(known, 1)) if known and "needs" in form.keys else ()
+    return (Planned(f"t{taken + 1}", type_, f"Settle what is open. {description}", needs),)
 
 
 def fenced(text: str) -> str:
@@ -132,6 +151,11 @@ def _numbered(pairs: list[tuple[str, str]], chance: random.Random, *, with_needs
         needs = sorted(chance.sample(earlier, min(wanted, len(earlier))))
         tasks.append(Planned(f"t{index + 1}", type_, description, tuple(f"t{need + 1}" for need in needs)))
     return tuple(tasks)
+
+
+def _size(count: int) -> str:
+    """The smallest size of plan that permits so many subtasks."""
+    return next(size.name for size in sizes(max(count, 9)) if count <= size.most)
 
 
 def _json(value: object) -> str:

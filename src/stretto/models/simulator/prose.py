@@ -96,22 +96,34 @@ def _other(terms: list[str], term: str) -> str:
     return terms[(terms.index(term) + 1) % len(terms)] if len(terms) > 1 else "the context"
 
 
-def answer_text(task: str, sections: list[Section], missing: list[str]) -> str:
-    """A synthesizer's answer: the results under headings, then what is missing."""
+def answer_text(task: str, sections: list[Section], missing: list[str], references: str | None = None) -> str:
+    """A synthesizer's answer: the results under headings, then what is missing.
+
+    `references`: None, or each result is referred to; a reference to an input stands beside the first.
+    """
     if leap_years.about_leap_years(task):
-        parts = [part_of(section.type) or part_of(section.text.split("\n")[0]) for section in sections]
-        text = leap_years.answer([part for part in parts if part is not None])
+        found = [(part_of(section.type) or part_of(section.text.split("\n")[0]), section) for section in sections]
+        parts = {part: _reference(section, references) for part, section in reversed(found) if part is not None}
+        text = leap_years.answer([part for part, _ in found if part is not None], parts)
     else:
-        text = f"# {subject_of(task)}\n\n" + "\n\n".join(_summaries(sections)) + "\n"
+        text = f"# {subject_of(task)}\n\n" + "\n\n".join(_summaries(sections, references)) + "\n"
     if missing:
         text += "\nMissing:\n" + "\n".join(missing) + "\n"
     return text
 
 
-def _summaries(sections: list[Section]) -> list[str]:
-    blocks = [f"## {_heading(section)}\n\n{_summary(section)}" for section in sections[:_SECTIONS_IN_FULL]]
+def _reference(section: Section, references: str | None) -> str:
+    return f" [^{section.id}]" if references is not None and section.id else ""
+
+
+def _summaries(sections: list[Section], references: str | None) -> list[str]:
+    blocks = [
+        f"## {_heading(section)}\n\n{_summary(section)}{_reference(section, references)}"
+        for section in sections[:_SECTIONS_IN_FULL]
+    ]
+    blocks[:1] = [block + (references or "") for block in blocks[:1]]
     if rest := sections[_SECTIONS_IN_FULL:]:
-        lines = "\n".join(f"- {_heading(section)}" for section in rest)
+        lines = "\n".join(f"- {_heading(section)}{_reference(section, references)}" for section in rest)
         blocks.append(f"## Further results\n\n{lines}")
     return blocks
 

@@ -14,6 +14,18 @@ from stretto.types import Request, RoleName
 UNDER_WAY = "already under way"
 """How a request for the rest of a plan speaks of the subtasks that it need not contain."""
 
+REFERENCES = "put a reference to the results"
+"""How a prompt speaks of the references it wants."""
+QUOTES = "[^i2 "
+"""How it writes one that quotes an input."""
+AGAIN = "Write the plan once more"
+"""How a request for another plan begins."""
+
+_ROUND = re.compile(
+    r'This is round (\d{1,6}) of \d{1,6}\. If the answer can be written from these results, leave "tasks" empty'
+)
+_INPUT = re.compile(r'<input(?:-\d+)? id="(i\d+)"[^\n]*>\n')
+_FEW_WORDS = re.compile(r'[^\s"<>]+(?:[ \t]+[^\s"<>]+){2,7}')
 _RESULT = re.compile(
     r"^[ \t]*=== (?:PARTIAL )?WORKER RESULT\b[ \t]*(?:\(([^\n]*)\))?(?:,[ \t]*([\w.-]+))?[^\n]*(?:\n|\Z)", re.MULTILINE
 )
@@ -87,6 +99,8 @@ def characters_of(request: Request) -> int:
 def role_of(request: Request) -> RoleName:
     """Who is meant to answer this request."""
     if request.schema is not None and _is_of_a_plan(request.schema):
+        return "orchestrator"
+    if round_of(request):
         return "orchestrator"
     text = text_of(request)
     if _RESULT.search(text) or _LEDGER.search(text):
@@ -176,9 +190,35 @@ def missing_of(request: Request) -> list[str]:
     ]
 
 
+def references_of(request: Request) -> str | None:
+    """What a prompt for an answer asks to be referred to: None for nothing, else a reference to an input, if any.
+
+    With inputs that is one which quotes a few words of the first; without, or where it is not asked for, empty.
+    """
+    asked = _last_user_message(request)
+    if REFERENCES not in asked:
+        return None
+    found = _INPUT.search(request.head.text) if request.head and QUOTES in asked else None
+    words = _FEW_WORDS.search(request.head.text, found.end()) if found and request.head else None
+    return f'[^{found[1]} "{words[0]}"]' if found and words else ""
+
+
+def round_of(request: Request) -> int:
+    """Which round of planning this asks for, in a second message; 0 if for none."""
+    earlier = sum(message.role == "user" for message in request.messages) > 1
+    rounds = _ROUND.findall(_last_user_message(request)) if earlier else []
+    return int(rounds[-1]) if rounds else 0
+
+
+def remark_of(request: Request) -> str:
+    """What somebody says of a plan that is to be written once more; empty if none is."""
+    asked = _last_user_message(request)
+    return asked.partition("\n")[2] if asked.startswith(AGAIN) else ""
+
+
 def is_repair(request: Request) -> bool:
     """Whether this asks for the rest of a plan."""
-    return UNDER_WAY in _last_user_message(request)
+    return not round_of(request) and UNDER_WAY in _last_user_message(request)
 
 
 def under_way(request: Request) -> set[tuple[str, str]]:

@@ -9,11 +9,13 @@ from msgspec import Struct
 from stretto.models.simulator import leap_years, plans
 from stretto.models.simulator.dice import dice
 from stretto.models.simulator.faults import Fault, pick_fault
+from stretto.models.simulator.judging import judgement
 from stretto.models.simulator.prose import answer_text, worker_text
 from stretto.models.simulator.reading import (
     assignment_of,
     is_repair,
     missing_of,
+    references_of,
     role_of,
     sections_of,
     task_of,
@@ -135,19 +137,21 @@ def _text(simulator: Simulator, role: RoleName, request: Request, fingerprint: s
         return ""
     if role == "orchestrator":
         return _plan_text(simulator, request, kind)
-    text = _prose(simulator, role, request, fingerprint)
+    schema, chance = schema_in(request), dice(simulator.seed, fingerprint, request.sample, "shape")
+    judged = None if schema is None else judgement(schema, simulator.doubts, chance)
+    text = judged.remark if judged else _prose(simulator, role, request, fingerprint)
     if kind == "schema":
         return msgspec.json.encode({"result": text}).decode()
-    schema = schema_in(request)
     if schema is None:
         return text
-    chance = dice(simulator.seed, fingerprint, request.sample, "shape")
+    if judged:
+        return msgspec.json.encode(shaped(schema, text, chance) | judged.said).decode()
     return msgspec.json.format(msgspec.json.encode(shaped(schema, text, chance))).decode()
 
 
 def _prose(simulator: Simulator, role: RoleName, request: Request, fingerprint: str) -> str:
     if role == "synthesizer":
-        return answer_text(task_of(request), sections_of(request), missing_of(request))
+        return answer_text(task_of(request), sections_of(request), missing_of(request), references_of(request))
     if scripted := leap_years.scripted(text_of(request)):
         return scripted
     chance = dice(simulator.seed, fingerprint, request.sample, "text")

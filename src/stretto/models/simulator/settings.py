@@ -51,8 +51,8 @@ class Simulator(Struct, frozen=True):
     `tells`: what is said of the limits. `ttft` (median seconds) and
     `tokens_per_second` override every profile; `ttft_spread` is the sigma of a lognormal. `length`: median tokens of a
     worker's text, lognormal with sigma `length_spread`: a heavy tail. `subtasks`: how many a plan has, if the task does
-    not matter. `grain`: what is streamed at once, a `token` or a `line`. `profiles` are those of single models, by
-    name, and go before all this.
+    not matter. `doubts`: the share of checks that fail. `grain`: what is streamed at once, a `token` or a `line`.
+    `profiles` are those of single models, by name, and go before all this.
     """
 
     seed: int = 0
@@ -68,6 +68,7 @@ class Simulator(Struct, frozen=True):
     length: float = 150.0
     length_spread: float = 0.8
     subtasks: int | None = None
+    doubts: float = 0.0
     grain: Grain = "token"
     profiles: dict[str, Profile] = {}
 
@@ -83,6 +84,8 @@ class Simulator(Struct, frozen=True):
             if value is not None and not 0 <= value < math.inf:
                 raise ConfigError(f"simulator: {name} must be 0 or more, not {value}")
 
+        if not 0 <= self.doubts <= 1:
+            raise ConfigError(f"simulator: doubts must be from 0 to 1, not {self.doubts}")
         if self.subtasks is not None and self.subtasks < 1:
             raise ConfigError(f"simulator: subtasks must be 1 or more, not {self.subtasks}")
         if self.grain not in get_args(Grain):

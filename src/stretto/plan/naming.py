@@ -1,0 +1,28 @@
+"""Ids of subtasks: safe to cite in an answer, to print and to type."""
+
+import re
+import unicodedata
+
+LONGEST_ID = 40
+_UNSAFE = re.compile(r"[^\w.-]")
+_RESERVED = re.compile(r"orchestrator|synthesizer|i\d+", re.IGNORECASE)
+
+
+def safe_id(text: str) -> str:
+    """The text as an id: letters and digits of any script, `_`, `.` and `-`, at most 40; empty if it has none of them.
+
+    What else it has becomes `_`.
+    """
+    made = _UNSAFE.sub("_", unicodedata.normalize("NFC", text.strip()))[:LONGEST_ID]
+    return made if any(letter.isalnum() for letter in made) else ""
+
+
+def is_reserved(id_: str) -> bool:
+    """Whether an id means something else: a role, or an input (`i1`, `i2`, …)."""
+    return _RESERVED.fullmatch(id_) is not None
+
+
+def numbered(id_: str, copy: int) -> str:
+    """The id of so manieth a subtask that wants this one; the first keeps it."""
+    suffix = f"-{copy}" if copy > 1 else ""
+    return id_[: LONGEST_ID - len(suffix)] + suffix

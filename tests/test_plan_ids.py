@@ -1,0 +1,169 @@
+"""Ids that can be cited, printed and typed, and plans that are wrong in every way."""
+
+import re
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import Scripted, by_role, carry, plan_of
+from stretto.errors import TaskError
+from stretto.plan.book import PlanBook
+from stretto.plan.given import given_plan, read_plan
+from stretto.plan.item import Draft
+from stretto.types import Definition, Limits, Role
+
+WORKERS = {"part": Role("sim:w")}
+DEFINITION = Definition(Role("sim:o"), WORKERS, Role("sim:s"), Limits(max_subtasks=500))
+
+
+@pytest.mark.parametrize(
+    ("written", "id_"),
+    [
+        ("halls", "halls"),
+        ("part one", "part_one"),
+        ("a/b,c]", "a_b_c_"),
+        ("潮汐", "潮汐"),
+        ("größe.2-x", "größe.2-x"),
+        ("cafe\u0301", "café"),
+        ("x" * 50, "x" * 40),
+        ("=== LEDGER ===", "____LEDGER____"),
+        ("a\x1b[31m\n", "a__31m"),
+        ("???", "t1"),
+        ("i1", "i1-2"),
+        ("I12", "I12-2"),
+        ("i1b", "i1b"),
+        ("Orchestrator", "Orchestrator-2"),
+        ("synthesizer", "synthesizer-2"),
+    ],
+)
+def test_an_id_becomes_one_that_can_be_cited(written: str, id_: str) -> None:
+    book = PlanBook(WORKERS, 64)
+    subtask, remark = book.take(Draft("part", "a", written))
+    user, _ = book.take(Draft("part", "b", "user", (written, f" {written} ")))
+    assert subtask.id == id_
+    assert (remark is None) == (written == id_)
+    assert user.needs == (id_,)
+    assert book.refusal(user) is None
+
+
+def test_ids_that_become_the_same_are_told_apart_and_needs_mean_what_was_written() -> None:
+    book = PlanBook(WORKERS, 64)
+    ids = [book.take(Draft("part", name, name))[0].id for name in ("a b", "a_b", "a/b", "a_b")]
+    assert ids == ["a_b", "a_b-2", "a_b-3", "a_b-4"]
+    assert book.take(Draft("part", "x", None, ("a b", "a_b", "a/b")))[0].needs == ("a_b", "a_b-2", "a_b-3")
+
+
+def test_needs_mean_what_was_written_when_the_plan_is_read_once_more() -> None:
+    drafts = [Draft("part", "a", "orchestrator"), Draft("part", "b", "a b"), Draft("part", "c", "a/b")]
+    before = PlanBook(WORKERS, 64)
+    for draft in drafts:
+        before.take(draft)
+    book = PlanBook(WORKERS, 64, before.subtasks)
+    assert all(book.knows(draft) for draft in drafts)
+    assert book.take(Draft("part", "d", None, ("orchestrator", "a/b")))[0].needs == ("orchestrator-2", "a_b-2")
+
+
+@given(st.lists(st.tuples(st.none() | st.text(max_size=60), st.lists(st.text(max_size=5), max_size=2)), max_size=8))
+def test_every_id_is_safe_and_its_own(drafts: list[tuple[str | None, list[str]]]) -> None:
+    book = PlanBook(WORKERS, 64)
+    for id_, needs in drafts:
+        subtask, _ = book.take(Draft("part", "x", id_, tuple(needs)))
+        assert re.fullmatch(r"[\w.-]{1,40}", subtask.id)
+        assert not re.fullmatch(r"i\d+|orchestrator|synthesizer", subtask.id, re.IGNORECASE)
+    assert len({subtask.id for subtask in book.subtasks}) == len(drafts)
+
+
+def test_a_long_id_leaves_room_for_its_number() -> None:
+    book = PlanBook(WORKERS, 64)
+    ids = [book.take(Draft("part", str(n), "x" * 45))[0].id for n in range(12)]
+    assert ids[1] == "x" * 38 + "-2"
+    assert {len(id_) for id_ in ids} == {40}
+
+
+# A plan that an orchestrator wrote
+
+
+def one(description: str, **more: Any) -> dict[str, Any]:
+    return {"type": "part", "description": description, **more}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "failed"),
+    [
+        ([one("a", id="a", needs=["a"]), one("b")], {"a"}),
+        ([one("a", id="a", needs=["b"]), one("b", id="b", needs=["a"]), one("c")], {"a", "b"}),
+        ([one("a", id="a", needs=["nobody"]), one("b", id="b")], {"a"}),
+        ([one("a", id="a", needs=["b"]), one("b", id="b")], {"a"}),
+        ([one("a", id="a", needs=["a-2"]), one("b", id="a"), one("c", id="a", needs=["a-2"])], {"a"}),
+    ],
+    ids=["itself", "each other", "unknown", "later", "copies"],
+)
+def test_needs_that_cannot_be_had_cost_their_subtasks_alone(tasks: list[dict[str, Any]], failed: set[str]) -> None:
+    model = Scripted(by_role(orchestrator=plan_of(*tasks), worker="Done.", synthesizer="All."))
+    told = carry(model)
+    lost = {id_ for id_, result in told.run.results.items() if result.outcome != "done"}
+    assert failed <= lost
+    assert told.run.answer == "All."
+    assert {missing.subtask for missing in told.run.coverage.missing} == lost
+
+
+def test_five_hundred_subtasks_in_one_chain_are_five_hundred_results() -> None:
+    tasks = [one(f"Piece {n}.", id=f"p {n}", needs=[f"p {n - 1}"] if n else []) for n in range(500)]
+    model = Scripted(by_role(orchestrator=plan_of(*tasks), worker="Done.", synthesizer="All."))
+    told = carry(model, DEFINITION)
+    assert told.run.coverage.counts["done"] == 500
+    assert told.run.coverage.complete
+    assert told.run.plan.subtasks[-1].needs == ("p_498",)
+
+
+# A plan that somebody gives
+
+
+def given_of(*tasks: dict[str, Any]) -> None:
+    given_plan({"tasks": list(tasks)}, DEFINITION)
+
+
+@pytest.mark.parametrize("id_", ["part one", "x" * 41, "a\n", "???", "i1", "synthesizer", "a/b"])
+def test_a_given_plan_has_ids_as_they_must_be(id_: str) -> None:
+    if id_.strip() != id_:
+        given_of(one("a", id=id_))  # blanks around it are nobody's intention
+        return
+    with pytest.raises(TaskError, match=r"^plan: tasks\[1\]\.id: "):
+        given_of(one("a"), one("b", id=id_))
+
+
+def test_a_given_id_is_the_same_however_its_accents_are_written() -> None:
+    plan = given_plan({"tasks": [one("a", id="cafe\u0301"), one("b", needs=["café"])]}, DEFINITION)
+    assert plan.subtasks[1].needs == ("café",)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('{"tasks": [], "tasks": [{"type": "part", "description": "a"}]}', "tasks"),
+        ('{"tasks": [{"type": "part", "description": "a", "description": "b"}]}', "description"),
+        ('{"task": "x", "t\\u0061sk": "y", "tasks": []}', "task"),
+    ],
+)
+def test_a_key_that_stands_twice_in_a_plan_file_is_an_error_that_names_it(text: str, key: str) -> None:
+    with pytest.raises(TaskError, match=rf"^plan.json: no plan: the key '{key}' stands 2 times"):
+        read_plan(text.encode(), "plan.json")
+
+
+def test_the_same_key_in_two_objects_is_none() -> None:
+    text = msgspec.json.encode({"task": "x", "size": "small", "tasks": [one("a"), one("b")]})
+    assert len(read_plan(b"\xef\xbb\xbf" + text, "plan.json").tasks) == 2
+
+
+@pytest.mark.parametrize(("most", "right"), [(500, True), (499, False)])
+def test_a_given_plan_of_five_hundred_needs_a_limit_that_permits_it(most: int, right: bool) -> None:
+    definition = msgspec.structs.replace(DEFINITION, limits=Limits(max_subtasks=most))
+    tasks = {"tasks": [one(f"Piece {n}.") for n in range(500)]}
+    if right:
+        assert len(given_plan(tasks, definition).subtasks) == 500
+    else:
+        with pytest.raises(TaskError, match="500 subtasks, but max_subtasks is 499"):
+            given_plan(tasks, definition)
