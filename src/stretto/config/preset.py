@@ -52,7 +52,7 @@ def _roles(text: str) -> str:
     names = list(table["workers"])
     workers = f"worker{'s' if len(names) > 1 else ''} {', '.join(names)}"
     roles = {"orchestrator": "orchestrator", "workers": workers, "synthesizer": "synthesizer"}
-    return "; ".join(words for role, words in roles.items() if role in table)
+    return "; ".join(words for role, words in roles.items() if table.get(role, False) is not False)
 
 
 def ones_own(preset: Preset, called: str, model: str | None, budget: Decimal | None) -> str:
