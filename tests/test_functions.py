@@ -8,10 +8,15 @@ from typing import Any
 
 import pytest
 
-from stretto import Function, Limits, Memory, Simulator, Workflow
-from stretto.errors import ConfigError
+from models import outcome
+from stretto import Function, Limits, Memory, Role, Simulator, Workflow
+from stretto.calls import Call, Text, Urgency, fingerprint
+from stretto.engine.checking import VERDICT, checker_of
+from stretto.errors import CallError, ConfigError
+from stretto.models.functions import FunctionModel, review, work
 from stretto.runs import Run
-from stretto.types import Subtask
+from stretto.shapes import Shape, fitted
+from stretto.types import Message, Request, Subtask
 
 FAST = Simulator(ttft=0.01, ttft_spread=0, tokens_per_second=20_000)
 PLAN = {
@@ -189,3 +194,130 @@ def test_one_method_does_two_types_and_what_a_wrapper_returns_is_awaited() -> No
     plan = {"tasks": [{"type": type_, "description": "x"} for type_ in workers]}
     run = asyncio.run(carried(flow(workers), plan))
     assert [result.text for result in run.results.values()] == ["about x"] * 3
+
+
+# -- functions that check
+
+
+def counts(subtask: Subtask, text: str) -> Any:
+    """Whether it is a number."""
+    called.append((subtask.id, subtask.type, subtask.description, *subtask.needs, text))
+    return text.isdecimal() or f"{text!r} is no number"
+
+
+async def finds(_: Subtask, text: str) -> Any:
+    return FOUND[text]
+
+
+def breaks(_: Subtask, text: str) -> Any:
+    raise ValueError(text)
+
+
+def takes_one(_: Subtask) -> bool:
+    return True
+
+
+FOUND: dict[str, Any] = {
+    "true": True,
+    "false": False,
+    "none": None,
+    "text": "It is wrong.",
+    "pair": (False, "It is wrong."),
+    "holding pair": (True, "It is right."),
+    "open pair": (None, "No source."),
+    "surrogate": "\ud800",
+    "empty": "",
+    "number": 1,
+    "triple": (True, "a", "b"),
+    "two texts": ("a", "b"),
+    "no remark": (False, None),
+}
+
+
+def asked_to_check(function: Any, text: str) -> Any:
+    """What a function that checks says of a text; the error in its place if it is one."""
+    subtask = Subtask("t2", "look", "ports", ("t1",))
+    request = Request("python:f@1", (Message("user", review(subtask, text)),))
+    asked = Call("c1", "r1", "worker", subtask.id, request, fingerprint(request), False, Urgency(2), part="check")
+    said = asyncio.run(outcome(FunctionModel("f@1", function, 1.0), asked))
+    return str(said) if isinstance(said, CallError) else "".join(each.text for each in said if isinstance(each, Text))
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "remark"),
+    [
+        ("true", "holds", ""),
+        ("false", "fails", ""),
+        ("none", "unsure", ""),
+        ("text", "fails", "It is wrong."),
+        ("pair", "fails", "It is wrong."),
+        ("holding pair", "holds", "It is right."),
+        ("open pair", "unsure", "No source."),
+        ("surrogate", "fails", "\ufffd"),
+    ],
+)
+def test_what_a_checking_function_returns_is_a_verdict(text: str, verdict: str, remark: str) -> None:
+    said = asked_to_check(finds, text)
+    assert fitted(said, Shape(VERDICT)).parsed == {"verdict": verdict, "remark": remark}
+
+
+@pytest.mark.parametrize(
+    ("function", "text", "why"),
+    [
+        (finds, "empty", "returned an empty text; a checker returns True, False, None, or what is wrong"),
+        (finds, "number", "returned int"),
+        (finds, "triple", "returned tuple"),
+        (finds, "two texts", "returned tuple"),
+        (finds, "no remark", "returned tuple"),
+        (breaks, "x", "raised ValueError: x"),
+        (takes_one, "x", "raised TypeError"),
+    ],
+)
+def test_what_is_no_verdict_of_a_function_is_an_error(function: Any, text: str, why: str) -> None:
+    assert why in asked_to_check(function, text)
+
+
+def test_a_checking_function_is_told_the_subtask_and_the_text() -> None:
+    assert "'two' is no number" in asked_to_check(counts, "two")
+    assert called == [("t2", "look", "ports", "t1", "two")]
+
+
+def test_a_check_is_another_call_for_another_version_subtask_or_text() -> None:
+    one = Subtask("t1", "look", "ports")
+    other = Subtask("t1", "look", "tides")
+    assert len({review(one, "a"), review(one, "b"), review(other, "a"), work(one, [])}) == 4
+    assert review(one, "a") == review(Subtask("t7", "look", "ports"), "a")
+    assert work(one, []) == '{"type":"look","description":"ports"}'  # as it is in the records of earlier versions
+
+
+def test_a_check_may_be_a_function_of_a_model_or_of_another_function() -> None:
+    checks: Any = counts
+    workers = {"a": Role("sim:x", check=checks), "b": Function(look, check=Function(counts, version="2"))}
+    definition = flow(workers).definition
+    found = {name: checker_of(definition, role) for name, role in definition.workers.items()}
+    names = {name: checker.candidates for name, checker in found.items() if checker}
+    assert names == {"a": (f"python:{__name__}.counts@1",), "b": (f"python:{__name__}.counts@2",)}
+    assert {*names["a"], *names["b"]} < set(flow(workers).models)
+
+
+def test_a_function_is_checked_by_the_orchestrators_model_where_none_is_named() -> None:
+    definition = flow({"a": Function(look, check="Is it there?")}).definition
+    checker = checker_of(definition, definition.workers["a"])
+    assert checker
+    assert (checker.candidates, checker.about) == (("sim:x",), "Is it there?")
+
+
+@pytest.mark.parametrize(
+    ("check", "why"),
+    [
+        (lambda _, text: bool(text), "has no name of its own"),
+        (7, r'workers."a".check: a check is a text \(what to look at\), a Role or a function, not 7'),
+        ("  ", r'workers."a".check: it is empty'),
+        (Function(counts, check="x"), "a checker is not checked itself"),
+    ],
+)
+def test_what_cannot_check_is_refused_at_the_door(check: Any, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        flow({"a": Function(look, check=check)})
+    with pytest.raises(ConfigError, match=why):
+        flow({"a": Role("sim:x", check=check)})

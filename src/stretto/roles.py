@@ -25,7 +25,7 @@ _MERGES = ("synthesize", "vote", "best")
 WORKERS_OWN = ("models", "samples", "merge", "check", "workflow", "share")
 """What only a worker has."""
 _USUAL = Role()
-_NO_MODEL = ("workflow", "prompt", "about")
+_NO_MODEL = ("workflow", "prompt", "about", "check")
 """What a worker may say that is a workflow; all else its own roles say."""
 DEEPEST = 3
 """How deep workflows do the subtasks of others: the run's is the first."""
@@ -50,7 +50,8 @@ def as_worker(name: str, worker: Worker, functions: dict[str, Callable[..., Any]
         return replace(role, check=_as_checker(function.check, f"{place}.check", functions))
     role = as_role(worker)
     if role.workflow is not None:
-        return replace(role, workflow=_within(role.workflow, functions))
+        check = _as_checker(role.check, f"{place}.check", functions)
+        return replace(role, workflow=_within(role.workflow, functions), check=check)
     if not isinstance(role.models, tuple):
         if not isinstance(role.models, list):
             raise ConfigError(f"{place}.models: must be a list of models, not {role.models!r}")
@@ -118,8 +119,8 @@ def roles(definition: Definition, path: str = "") -> Iterator[tuple[str, Kind, R
         place = f'{path}workers."{name}"'
         if role.workflow is not None:
             yield from roles(role.workflow, f"{place}.workflow.")
-            continue
-        yield place, "worker", role
+        else:
+            yield place, "worker", role
         if checker := checker_of(definition, role):
             yield f"{place}.check", "checker", checker
     if definition.synthesizer:

@@ -21,7 +21,7 @@ _FILES = {"prompt_file": "prompt", "schema_file": "schema"}
 """Keys that name a file, and the key that what it holds belongs to."""
 _WORKER_KEYS = (*Role.__struct_fields__, *_FILES)
 _ROLE_KEYS = tuple(key for key in _WORKER_KEYS if key not in WORKERS_OWN)
-_CHECK_KEYS = tuple(key for key in _ROLE_KEYS if not key.startswith("schema"))
+_CHECK_KEYS = ("model", "prompt", "prompt_file", "system", "options", "about", "stream", "context")
 
 
 class Source(Struct, frozen=True):

@@ -97,11 +97,10 @@ class Team:
         for name, worker in self._workers.items():
             if name in self._within:
                 yield from self._within[name].parts()
-                continue
-            check = worker.get("check")
-            apart = {key: worker[key] for key in worker if key != "check"}
-            yield self._part(_worker(name), (name, "workers"), apart)
-            if check:
+            else:
+                apart = {key: worker[key] for key in worker if key != "check"}
+                yield self._part(_worker(name), (name, "workers"), apart)
+            if check := worker.get("check"):
                 facts = {"about": check} if isinstance(check, str) else check
                 inherits = not facts.get("model")
                 yield self._part(_check(name), (f"{name}.check", "checks"), facts, inherits=inherits)
@@ -120,12 +119,12 @@ class Team:
         )
 
     def _role(self, name: str, roles: Mapping[str, Role]) -> Role:
-        place = f"{self._path}{_worker(name)}"
+        place, check = f"{self._path}{_worker(name)}", roles.get(f"{self._path}{_check(name)}")
         if name not in self._within:
-            return replace(roles[place], check=roles.get(f"{self._path}{_check(name)}"))
-        table = {key: value for key, value in self._workers[name].items() if key != "workflow"}
+            return replace(roles[place], check=check)
+        table = {key: value for key, value in self._workers[name].items() if key not in {"workflow", "check"}}
         role = role_of(table, f"{self.source.name}: {place}", self.source.folder)
-        return replace(role, workflow=self._within[name].definition(roles))
+        return replace(role, workflow=self._within[name].definition(roles), check=check)
 
     def _part(self, place: str, names: tuple[str, ...], table: dict[str, Any], *, inherits: bool = False) -> Part:
         """A role here; within a worker of another file it is that worker's name that `-m` may say, or both."""

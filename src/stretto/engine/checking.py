@@ -12,7 +12,7 @@ from stretto.engine.asking import Ask, Asking, Said
 from stretto.engine.blocks import blocks
 from stretto.engine.requests import request_for
 from stretto.engine.results import CUT, result_said
-from stretto.errors import BudgetError, ShapeError
+from stretto.errors import BudgetError, DeadlineError, ShapeError
 from stretto.models.functions import is_function, review
 from stretto.shapes import Misfit, Shape, fitted
 from stretto.types import Definition, Head, Message, Request, Result, Role, Subtask, Verdict
@@ -34,15 +34,16 @@ _LONGEST_REMARK = 1000  # characters; it goes into prompts
 def checker_of(definition: Definition, role: Role) -> Role | None:
     """Who checks a worker's results, if anybody does; one without a model has the worker's.
 
-    For a worker that is a function it has the orchestrator's, or the synthesizer's.
+    For a worker that is a function or a workflow it has the orchestrator's, or the synthesizer's.
     """
     if role.check is None:
         return None
     checker = role.check if isinstance(role.check, Role) else Role(about=role.check)
     if any(checker.candidates):
         return checker
-    owner = (definition.orchestrator or definition.synthesizer or role) if is_function(role) else role
-    model = owner.model if any(owner.candidates) else role.models[:1]
+    own = not is_function(role) and role.workflow is None
+    owner = role if own else definition.orchestrator or definition.synthesizer or Role()
+    model = owner.model if any(owner.candidates) else owner.models[:1] or ""
     return replace(checker, model=model, stream=checker.stream or owner.stream)
 
 
@@ -101,16 +102,16 @@ def checking(
     return partial(check_request, checker, task, subtask, needed, sample, head)
 
 
-def checked(result: Result, checker: Role, asking: Callable[[str], Request], again: Ask) -> Asking[Result]:
+def checked(result: Result, checker: Role, asking: Callable[[str], Request], again: Ask | None) -> Asking[Result]:
     """A result with its verdict; one that fails is asked for once more, and then it is the second verdict that counts.
 
-    `asking` makes the checker's request about a text; `again` is who is asked once more, and what was asked. A function
-    would only say the same again, so it is not. Three calls at the most.
+    `asking` makes the checker's request about a text; `again` is who is asked once more, and what was asked. None: it
+    is not asked for again, nor is it of a function, which would only say the same. Three calls at the most.
     """
     (said,) = yield [Ask(checker, asking(result.text), "check")]
     verdict, remark = _verdict(said, checker)
     first = replace(result, verdict=verdict, remark="; ".join(filter(None, (result.remark, remark))))
-    if verdict != "fails" or is_function(again.role):
+    if verdict != "fails" or again is None or is_function(again.role):
         return first
     (said,) = yield [Ask(again.role, retry_request(again.request, result.text, remark), "retry")]
     second = result_said(result.subtask, said)
@@ -142,6 +143,8 @@ def _verdict(said: Said, checker: Role) -> tuple[Verdict, str]:
 def _why_unasked(error: Exception, checker: Role) -> str:
     if isinstance(error, BudgetError):
         return "the budget does not allow for a check"
+    if isinstance(error, DeadlineError):
+        return "the deadline came before it was checked"
     if isinstance(error, ShapeError):
         return f"the checker's reply could not be read: {error}"
     return f"the checker could not {'say' if is_function(checker) else 'be reached'}: {error}"

@@ -13,7 +13,7 @@ from stretto.engine.blocks import blocks
 from stretto.engine.checking import further
 from stretto.engine.results import CUT, result_said
 from stretto.engine.votes import as_json, folded, tally
-from stretto.errors import BudgetError
+from stretto.errors import BudgetError, DeadlineError
 from stretto.shapes import Misfit, Shape, fitted
 from stretto.types import Request, Result, Role
 
@@ -60,14 +60,16 @@ def replied(role: Role, request: Request, asked: list[Ask], subtask: str) -> Ask
     if len(results) == 1:
         return results[0]
     if not whole:
-        return next((each for each in results if each.outcome == "truncated"), _first_failed(results))
+        return _of_none(results)
     lost = "" if len(whole) == len(results) else f"{len(results) - len(whole)} of {len(results)} replies are missing"
     merged = yield from _merged(role, request, [result.text for result in whole])
     return replace(whole[0], text=merged.text, remark="; ".join(filter(None, (merged.remark, lost))))
 
 
-def _first_failed(results: Sequence[Result]) -> Result:
-    return next((each for each in results if each.outcome != "done"), results[0])
+def _of_none(results: Sequence[Result]) -> Result:
+    """Of results none of which is whole, the first that says something, or else why the first failed."""
+    partial = [each for outcome in ("truncated", "cut") for each in results if each.outcome == outcome and each.text]
+    return next((each for each in (*partial, *results) if each.outcome != "done"), results[0])
 
 
 class _Merged(Struct, frozen=True):
@@ -128,6 +130,8 @@ def _useless(said: Said) -> str | None:
     """Why nothing can be made of what came of merging, or None."""
     if isinstance(said.error, BudgetError):
         return "the budget does not allow for merging them"
+    if isinstance(said.error, DeadlineError):
+        return "the deadline came before they were merged"
     if said.error is not None:
         return f"they could not be merged: {said.error}"
     if said.finish in CUT:

@@ -11,7 +11,7 @@ from stretto.engine.means import Means
 from stretto.engine.requests import role_of
 from stretto.engine.results import UNASKED, UNPAID, lacking
 from stretto.engine.urgencies import Urgencies
-from stretto.engine.work import work
+from stretto.engine.work import verified, work
 from stretto.plan.book import PlanBook
 from stretto.types import Definition, Result, Role, Subtask
 
@@ -92,17 +92,23 @@ class Performing:
             if result.outcome != "done":
                 return lacking(subtask.id, need.id, result), 0.0
         self._means.journal.append(e.SubtaskStarted(subtask=full))
-        role = role_of(self._definition, subtask)
-        if role.workflow is not None:
-            return await self._timed(self._within(subtask, role, needed))
-        head = self._means.heads.of(subtask.reads)
-        asking = work(self._definition, self._task, subtask, needed, self._samples.get(full, 0), head)
+        role, head, sample = (
+            role_of(self._definition, subtask),
+            self._means.heads.of(subtask.reads),
+            self._samples.get(full, 0),
+        )
         errand = Errand("worker", self._urgencies.of(subtask.id), full, subtask.value)
+        if role.workflow is not None:
+            began = asyncio.get_running_loop().time()
+            result = await self._within(subtask, role, needed)
+            seconds = asyncio.get_running_loop().time() - began
+            if result.verdict is not None:  # what is known to lack something is doubtful anyway
+                return result, seconds
+            asking = verified(self._definition, self._task, subtask, needed, result, sample, head)
+            checked, more = await self._means.inquiry.answer(asking, errand)
+            return checked, seconds + more
+        asking = work(self._definition, self._task, subtask, needed, sample, head)
         return await self._means.inquiry.answer(asking, errand)
-
-    async def _timed(self, result: Awaitable[Result]) -> tuple[Result, float]:
-        began = asyncio.get_running_loop().time()
-        return await result, asyncio.get_running_loop().time() - began
 
     def _keep(self, text: str, *, instead_of: str = "") -> None:
         """The run's synthesizer will read this, which must be paid for, too; others are paid like workers."""

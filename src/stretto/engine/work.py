@@ -19,7 +19,7 @@ def work(
     sample: int = 0,
     head: Head | None = None,
 ) -> Asking[Result]:
-    """The result of a subtask, with the verdict of its check if it has one; only what is done is checked.
+    """The result of a subtask that models or a function do, with the verdict of its check if it has one.
 
     `needed` are the results that it builds on, `head` the inputs of the run.
     """
@@ -27,9 +27,26 @@ def work(
     request = worker_request(definition, task, subtask, needed, sample, head)
     asked = members(role, request)
     result = yield from replied(role, request, asked, subtask.id)
-    checker = checker_of(definition, role)
-    if checker is None or result.outcome != "done":
-        return result
     who = asked[0].role if len(asked) == 1 else merger_of(role)
     again = Ask(who, replace(request, model=who.candidates[0]))
+    return (yield from verified(definition, task, subtask, needed, result, sample, head, again))
+
+
+def verified(
+    definition: Definition,
+    task: str,
+    subtask: Subtask,
+    needed: Sequence[tuple[Subtask, Result]],
+    result: Result,
+    sample: int = 0,
+    head: Head | None = None,
+    again: Ask | None = None,
+) -> Asking[Result]:
+    """A result with the verdict of its check, if its worker has one; only what is done is checked.
+
+    `again`: who is asked once more if it fails, and what was asked; None if nobody can be.
+    """
+    checker = checker_of(definition, role_of(definition, subtask))
+    if checker is None or result.outcome != "done":
+        return result
     return (yield from checked(result, checker, checking(checker, task, subtask, needed, sample, head), again))
