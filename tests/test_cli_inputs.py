@@ -85,7 +85,8 @@ def test_a_run_travels_with_its_inputs_and_is_replayed_elsewhere(terminal: Termi
     ("args", "stdin", "said"),
     [
         (["-i", "nowhere", TASK], b"", "nowhere: there is no such file or folder"),
-        (["-i", "pixel.png", TASK], b"", "pixel.png: an image (PNG); models are sent text only"),
+        (["-i", "-", TASK], b"\x89PNG\r\n\x1a\n", "an image (png), which is sent if its file is named itself"),
+        (["-i", "large.png", TASK], b"", "large.png: an image of more than 5,000,000 bytes"),
         (
             ["-i", "docs", "--max-input", "3k", TASK],
             b"",
@@ -102,7 +103,7 @@ def test_a_run_travels_with_its_inputs_and_is_replayed_elsewhere(terminal: Termi
     ],
 )
 def test_what_cannot_be_an_input(terminal: Terminal, args: list[str], stdin: bytes, said: str) -> None:
-    (terminal.folder / "pixel.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (terminal.folder / "large.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(5_000_000))
     done = terminal.fed(stdin, "run", "-m", "sim:instant", *args)
     assert done.code == 2
     assert said in done.err

@@ -1,12 +1,15 @@
 """Results too long for their reader: shared fairly, condensed by calls, cut by a rule, always within the window."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stretto import Workflow
+from stretto import Run, Simulator, Workflow
 from stretto.config.values import role_of
 from stretto.engine.asking import Ask, Asking, Said
 from stretto.engine.condensing import Condensed, condensed, condensed_for
@@ -15,6 +18,7 @@ from stretto.engine.requests import answer_request
 from stretto.errors import CallError, ConfigError
 from stretto.head import head_of
 from stretto.policies.estimate import most_output, tokens_asked, tokens_in
+from stretto.store.sqlite import Store
 from stretto.types import Definition, Head, Input, Message, Request, Result, Role, Subtask
 
 TASK = "Which teas are there?"
@@ -78,7 +82,8 @@ def read(definition: Definition, texts: Sequence[str], found: Condensed, head: H
     """What the synthesizer is asked then."""
     subtasks, _ = long(*texts)
     shown = [subtask for subtask in subtasks if subtask.id not in found.left_out]
-    request = answer_request(definition, TASK, shown, found.results, "complete", head=head)
+    changed = {*found.condensed, *found.cut}
+    request = answer_request(definition, TASK, shown, found.results, "complete", head=head, condensed=changed)
     assert request
     return request
 
@@ -372,6 +377,59 @@ def test_it_always_ends_within_two_rounds_and_fits(parts: list[tuple[str, int]],
     assert condense(definition, texts, answer)[0] == found
 
 
+# -- in a run
+
+
+async def finished(stream: Any) -> Run:
+    async with stream as events:
+        run: Run = await events.finished()
+    return run
+
+
+def test_a_run_whose_results_are_too_long_says_which_were_made_shorter(tmp_path: Path) -> None:
+    store = tmp_path / "s.db"
+    simulator = Simulator(ttft=0, tokens_per_second=1e6, length=1500, length_spread=0)
+    worker, writer = Role("sim:w", context=8000), Role("sim:s", context=4000)
+    flow = Workflow("sim:o", {"draft": worker}, writer, providers={"sim": simulator}, store=store)
+    run = asyncio.run(finished(flow.stream("Compare teas in exactly 4 subtasks")))
+    assert run.answer
+    assert set(run.coverage.condensed) == {"t1", "t2", "t3", "t4"}
+    assert all(len(result.text) > 4000 for result in run.results.values())
+    condensing = [call for call in run.calls if call.started and call.started.part == "condense"]
+    assert {call.subtask for call in condensing} == {"t1", "t2", "t3", "t4"}
+    requests = [record.request for record in Store(store).records(run.id).values() if record.request]
+    (answer,) = [request for request in requests if request.model == "sim:s"]
+    assert tokens_asked(answer) <= 3000
+    assert answer.messages[-1].content.count('"condensed":true') == 4
+    again = asyncio.run(finished(flow.rerun(run.id)))
+    assert all(call.finished and call.finished.reused for call in again.calls)
+    assert again.answer == run.answer
+    assert asyncio.run(finished(flow.replay(run.id))).answer == run.answer
+    assert {each.fate for each in asyncio.run(flow.explain(run.id))} == {"reused"}
+
+
+def test_what_a_worker_needs_is_made_to_fit_its_window_by_calls_of_its_own(tmp_path: Path) -> None:
+    store, simulator = tmp_path / "s.db", Simulator(ttft=0, tokens_per_second=1e6, length=3000, length_spread=0)
+    workers = {"write": Role("sim:w"), "read": Role("sim:r", context=4000)}
+    flow = Workflow("sim:o", workers, "sim:s", providers={"sim": simulator}, store=store)
+    plan = {
+        "tasks": [
+            {"id": "a", "type": "write", "description": "Write."},
+            {"id": "b", "type": "read", "description": "Read.", "needs": ["a"]},
+        ]
+    }
+    run = asyncio.run(finished(flow.stream(TASK, plan=plan)))
+    assert tokens_in(run.results["a"].text) > 4000
+    assert not run.coverage.missing
+    (condensing,) = [call for call in run.calls if call.started and call.started.part == "condense"]
+    assert (condensing.subtask, condensing.model) == ("b", "sim:w")
+    requests = [record.request for record in Store(store).records(run.id).values() if record.request]
+    assert all(tokens_asked(request) <= 3000 for request in requests if request.model == "sim:r")
+    assert run.coverage.condensed == ()
+    assert asyncio.run(finished(flow.replay(run.id))).answer == run.answer
+    assert {each.fate for each in asyncio.run(flow.explain(run.id))} <= {"reused", "kept"}
+
+
 # -- how it is configured
 
 
@@ -388,7 +446,7 @@ def test_a_window_and_a_share_are_written_as_amounts() -> None:
         (Role("sim:w", context=8), Role("sim:s"), r'workers\."draft"\.context: .* 1,000 or more, not 8'),
         (Role("sim:w", share=0), Role("sim:s"), r'workers\."draft"\.share: .* 100 or more, not 0'),
         (Role("sim:w", context=1e6), Role("sim:s"), "whole number"),  # type: ignore[arg-type]
-        (Role("sim:w"), Role("sim:s", share=500), r"synthesizer\.share: .* read by workers"),
+        (Role("sim:w"), Role("sim:s", share=500), r"synthesizer\.share: only a worker has share"),
     ],
 )
 def test_lengths_that_make_no_sense_are_errors_at_the_door(worker: Role, writer: Role, message: str) -> None:

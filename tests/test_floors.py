@@ -13,8 +13,9 @@ HOUSE = Path(stretto.__file__).parent
 FLOORS: dict[str, int] = {
     **dict.fromkeys(("types", "errors", "ids", "text", "aside", "amounts", "virtual"), 0),
     **dict.fromkeys(
-        ("events", "calls", "runs", "fold", "plan", "prompts", "head", "limits", "definitions", "shapes"), 1
+        ("events", "calls", "runs", "fold", "plan", "prompts", "head", "images", "limits", "definitions", "shapes"), 1
     ),
+    "references": 1,
     **dict.fromkeys(("models", "policies", "store", "inputs"), 2),
     **dict.fromkeys(("engine", "pool", "roles", "rerun", "opening", "run_stream", "replay"), 3),
     "workflow": 4,

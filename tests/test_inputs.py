@@ -107,9 +107,7 @@ def test_links_in_a_folder_are_left_out_so_that_none_leads_elsewhere_or_in_a_cir
 
 
 NOT_TEXT = [
-    (b"\x89PNG\r\n\x1a\n\0", "an image (PNG); models are sent text only"),
-    (b"\xff\xd8\xff\xe0", "an image (JPEG)"),
-    (b"RIFF\0\0\0\0WEBP", "an image (WebP)"),
+    (b"II*\0\0", "an image (TIFF); make a PNG of it first"),
     (b"%PDF-1.7\n", "pdftotext"),
     ("text".encode("utf-16"), "iconv -f UTF-16"),
     (b"abc\0def", "binary data (byte 3)"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stretto import Limits, Simulator, Workflow
+from stretto import Input, Limits, Simulator, Workflow
 from stretto.events import CallFinished
 from stretto.models.simulator import Profile, parse_fault
 from stretto.rehearsal import Conditions, Rehearsal, carry, perform, prepare, recorded, usual
@@ -76,6 +76,15 @@ def test_a_table_shows_the_configuration_as_it_is_and_with_one_setting_changed(t
     rows = [line.split("  ")[0] for line in lines[lines.index("") + 3 :] if line]
     changed = ["parallel 32", "parallel 128", "hedge 5 %", "budget $0.5", "budget $2", "deadline 45 s"]
     assert rows == ["as it is", *changed, "deadline 180 s"]
+
+
+def test_inputs_are_read_and_told_and_make_every_prompt_longer(terminal: Terminal) -> None:
+    (terminal.folder / "page.md").write_text("word " * 20_000)
+    done = terminal("rehearse", "--json", "-i", "page.md", *SMALL, TASK)
+    assert "page.md  100 kB, about 33,334 tokens" in done.err
+    with_, without = json.loads(done.out), rehearsed(terminal)
+    tokens = [each["variations"][0]["tokens"]["min"] for each in (with_, without)]
+    assert tokens[0] > tokens[1] + 100_000
 
 
 def test_what_is_missing_is_told_with_its_reason(terminal: Terminal) -> None:
@@ -280,6 +289,15 @@ def test_runs_that_say_nothing_of_these_models_are_refused(terminal: Terminal) -
 def prepared(limits: Limits | None = None, **conditions: Any) -> Rehearsal:
     flow = Workflow("sim:a", {"general": "sim:a"}, "sim:a", limits=limits)
     return prepare(flow, TASK, Conditions(**conditions))
+
+
+def test_inputs_count_into_every_call() -> None:
+    flow = Workflow("sim:a", {"general": "sim:a"}, "sim:a")
+    page = Input("page.md", "word " * 20_000)
+    trials = [perform(prepare(flow, TASK, Conditions(subtasks=4), inputs), Limits(), 1) for inputs in ((), (page,))]
+    more = trials[1].usage.input_tokens - trials[0].usage.input_tokens
+    assert more > trials[1].requests * 20_000
+    assert trials[1].subtasks == 4
 
 
 def test_lines_arrive_when_their_last_token_would() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
+from stretto import images
 from stretto.errors import TaskError
 from stretto.plan.shares import Piece, Pieces
 from stretto.text import clean
@@ -40,9 +41,16 @@ def checked_inputs(inputs: Iterable[Input]) -> tuple[Input, ...]:
             raise TaskError(f"input {number} is {type(each).__name__}, not an Input; stretto.read_inputs reads files")
         if not isinstance(each.name, str) or not isinstance(each.text, str):
             raise TaskError(f"input {number}: its name and its text are texts")
-        if not each.text.strip():
+        if not each.text.strip() and not each.data:
             raise TaskError(f"input {number} ({each.name[:80]}): there is nothing in it; leave it out")
-    return tuple(Input(clean(each.name), clean(each.text)) for each in found)
+    if (count := sum(bool(each.data) for each in found)) > images.MOST:
+        raise TaskError(f"{count} images, and every call carries all of them; name {images.MOST} at the most")
+    return tuple(
+        replace(images.checked_image(each), name=clean(each.name))
+        if each.data
+        else Input(clean(each.name), clean(each.text))
+        for each in found
+    )
 
 
 def head_of(inputs: Sequence[Input], pieces: Iterable[str] = ()) -> Head | None:
@@ -72,11 +80,16 @@ class Heads:
 
     def _head(self, found: Sequence[Piece]) -> Head:
         pieces = found or [Piece(number) for number in range(1, len(self._inputs) + 1)]
-        texts = [self._pieces.text(piece) for piece in pieces]
+        inputs = [self._inputs[piece.number - 1] for piece in pieces]
+        pictures = [each for each in inputs if each.data]
+        texts = [
+            _in_place(each, pictures) if each.data else self._pieces.text(piece)
+            for piece, each in zip(pieces, inputs, strict=True)
+        ]
         tag = _tag(texts)
-        names = [self._inputs[piece.number - 1].name for piece in pieces]
-        blocks = [_block(tag, piece, name, text) for piece, name, text in zip(pieces, names, texts, strict=True)]
-        return _head((_IN_PARTS if found else _INTRODUCTION) + "\n\n".join(blocks))
+        blocks = [_block(tag, *block) for block in zip(pieces, (each.name for each in inputs), texts, strict=True)]
+        text = (_IN_PARTS if found else _INTRODUCTION) + "\n\n".join(blocks)
+        return _head(text, tuple(images.uri(each) for each in pictures))
 
 
 def messages_of(request: Request) -> tuple[Message, ...]:
@@ -89,24 +102,34 @@ def messages_of(request: Request) -> tuple[Message, ...]:
     return Message("system", request.head.text), *request.messages
 
 
-def taken_apart(messages: Sequence[Message]) -> tuple[Head | None, tuple[Message, ...]]:
-    """The reverse of `messages_of`: the head that stands in messages that were sent, and the messages without it."""
+def taken_apart(messages: Sequence[Message], pictures: Sequence[str] = ()) -> tuple[Head | None, tuple[Message, ...]]:
+    """The reverse of `messages_of`: the head that stands in messages that were sent, and the messages without it.
+
+    `pictures`: the images that came with them.
+    """
     text = messages[0].content if messages and messages[0].role == "system" else ""
     end = _end(text)
     if not end:
         return None, tuple(messages)
     own = (Message("system", text[end + 2 :]),) if text[end + 2 :] else ()
-    return _head(text[:end]), (*own, *messages[1:])
+    return _head(text[:end], tuple(pictures)), (*own, *messages[1:])
 
 
 def recorded(request: Request) -> Request:
     """A request as it is kept: a megabyte of inputs must not be kept once for each of hundreds of calls."""
-    return replace(request, head=replace(request.head, text="")) if request.head else request
+    return replace(request, head=replace(request.head, text="", images=())) if request.head else request
 
 
-def _head(text: str) -> Head:
+def _head(text: str, pictures: tuple[str, ...]) -> Head:
     data = text.encode()
-    return Head(hashlib.sha256(data).hexdigest()[:32], len(data), text)
+    return Head(hashlib.sha256(data).hexdigest()[:32], len(data) + images.SIZE * len(pictures), text, pictures)
+
+
+def _in_place(image: Input, pictures: Sequence[Input]) -> str:
+    """What stands in the place of an image: the digest makes the head another one if the image is."""
+    number = next(number for number, each in enumerate(pictures, 1) if each is image)
+    digest = hashlib.sha256(image.data.encode()).hexdigest()[:32]
+    return f"(an image, attached as number {number} of {len(pictures)}; {image.media}, {digest})"
 
 
 def _block(tag: str, piece: Piece, name: str, text: str) -> str:

@@ -17,6 +17,7 @@ from stretto.fold import fold
 from stretto.policies.memo import Earlier, Replies
 from stretto.pool import Pool
 from stretto.rerun import Forecast, Rerun, basis_of, explain, given_before, given_results
+from stretto.roles import check_images
 from stretto.runs import Run
 from stretto.shapes import Shape
 from stretto.store.recall import Recall
@@ -128,6 +129,7 @@ def forecast(rerun: Rerun, definition: Definition, path: Path, prices: Mapping[s
 
 def _event(setting: Setting, begin: New | Rerun | None, basis: Basis, origin: Run | None) -> RunStarted | RunResumed:
     """What the log says next."""
+    check_images(basis.inputs, setting.definition, setting.record["providers"])
     if begin is None:
         return RunResumed(workflow=setting.record)
     task = begin.task if isinstance(begin, New) else origin.task if origin else ""

@@ -14,7 +14,7 @@ from stretto.models.functions import Function, function_role, is_function
 from stretto.models.providers import Provider, split_model
 from stretto.pool import AnyProvider
 from stretto.shapes import Shape, check_schema, shape_of
-from stretto.types import Definition, Role, RoleName
+from stretto.types import Definition, Input, Role, RoleName
 
 Worker = Role | str | Function | Callable[..., Any]
 """Who does a type of subtasks: a role, its model alone, or a Python function."""
@@ -140,7 +140,7 @@ def check_definition(definition: Definition, providers: Mapping[str, AnyProvider
         _check_models(role.candidates, f"{place}.model", providers)
         prompts.check(kind, role.prompt, f"{place}.prompt")
         _check_schema(kind, role, f"{place}.schema")
-        _check_lengths(kind, role, place)
+        _check_lengths(role, place)
         for key in Role.__struct_fields__:
             try:
                 msgspec.json.encode(getattr(role, key))
@@ -158,7 +158,7 @@ def _check_team(definition: Definition, path: str = "", depth: int = 1) -> None:
         raise ConfigError(f"{path}workers: a workflow needs one worker at least")
     for name, role in definition.workers.items():
         place = f'{path}workers."{name}"'
-        if role.share is not None and definition.orchestrator is not None:
+        if role.share and definition.orchestrator is not None:
             raise ConfigError(
                 f"{place}.share: who reads the inputs by shares is planned for by none; leave the orchestrator out "
                 "(orchestrator = false), or share"
@@ -172,6 +172,20 @@ def _check_team(definition: Definition, path: str = "", depth: int = 1) -> None:
                 raise ConfigError(f"{place}.{key}: a workflow does this work; say {key} of its own roles")
         prompts.check("worker", role.prompt, f"{place}.prompt")
         _check_team(role.workflow, f"{place}.workflow.", depth + 1)
+
+
+def check_images(inputs: Sequence[Input], definition: Definition, providers: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise `ConfigError` if there are images and a role that can be sent none; `providers` as a run records them."""
+    if not any(each.data for each in inputs):
+        return
+    for place, _, role in roles(definition):
+        for models in (role.candidates, *((model,) for model in role.models)):
+            names = [model.partition(":")[0] for model in models]
+            if not any(providers.get(name, {}).get("images", True) for name in names):
+                raise ConfigError(
+                    f"{place}.model: the task comes with images, and provider {names[0]!r} takes none (images = "
+                    "false); name a model that takes them, or leave them out"
+                )
 
 
 def _check_ensemble(kind: Kind, role: Role, place: str, providers: Mapping[str, AnyProvider]) -> None:
@@ -205,9 +219,7 @@ def _check_schema(kind: Kind, role: Role, place: str) -> None:
     check_schema(role.schema, place)
 
 
-def _check_lengths(kind: Kind, role: Role, place: str) -> None:
-    if kind != "worker" and role.share is not None:
-        raise ConfigError(f"{place}.share: shares of the inputs are read by workers; set it on one of them")
+def _check_lengths(role: Role, place: str) -> None:
     for key, least in (("context", 1000), ("share", 100)):
         tokens = getattr(role, key)
         if tokens is not None and (not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < least):

@@ -277,23 +277,30 @@ class Message(Struct, frozen=True):
     content: str
 
 
-class Input(Struct, frozen=True):
-    """A text that a task comes with (a file, a page), and what it is called."""
+class Input(Struct, frozen=True, omit_defaults=True):
+    """A text that a task comes with (a file, a page), and what it is called; or an image.
+
+    An image has no `text`; `data` is it in base64, `media` its type (`image/png`).
+    """
 
     name: str
-    text: str
+    text: str = ""
+    media: str = ""
+    data: str = ""
 
 
 class Head(Struct, frozen=True):
     """The inputs of a run as one text, which stands at the head of every prompt, the same in each.
 
-    `digest` stands for the text wherever that would be kept or hashed once a call; `size`: bytes of UTF-8. A recorded
-    request has no `text`: the inputs are in the run's `basis`.
+    `digest` stands for the text wherever that would be kept or hashed once a call; `size`: bytes of UTF-8, and what an
+    image counts for. `images`: as data URIs, for which their digests stand in the text. A recorded request has neither
+    text nor images: the inputs are in the run's `basis`.
     """
 
     digest: str
     size: int
     text: str = ""
+    images: tuple[str, ...] = ()
 
 
 class Request(Struct, frozen=True):

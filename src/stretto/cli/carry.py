@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from stretto import events as e
 from stretto.cli import ANSWERED, BROKEN_PIPE, INTERRUPTED, PARTIAL, report, say, seemly
+from stretto.cli.cited import cited
 from stretto.cli.progress import Progress
 from stretto.errors import BudgetError, DeadlineError, PlanError, StrettoError
 from stretto.plan.given import write_plan
@@ -22,12 +23,14 @@ from stretto.runs import Run
 class Output(Struct, frozen=True):
     """Where the answer goes: a file, stdout as it is written (a terminal), or stdout once it is whole.
 
-    `flags` is what `stretto resume` needs beside the run's id to find it.
+    `flags` is what `stretto resume` needs beside the run's id to find it. `cite`: with footnotes, so only once it is
+    whole.
     """
 
     file: Path | None = None
     as_json: bool = False
     flags: str = ""
+    cite: bool = False
 
 
 def carry(stream: RunStream, output: Output, progress: Progress) -> int:
@@ -52,7 +55,8 @@ class _Carrier:
         self._stream = stream
         self._output = output
         self._progress = progress
-        self._live = sys.stdout.isatty() and not output.as_json and output.file is None
+        whole = output.as_json or output.cite or output.file is not None
+        self._live = sys.stdout.isatty() and not whole
         self._began = False
         self._open_line = False
         self._stopped = False
@@ -108,7 +112,7 @@ class _Carrier:
             case e.AnswerDelta() if self._live:
                 self._put(event.text)
             case e.RunFinished():
-                self._answer(event.answer)
+                self._answer(cited(self._stream.run) if self._output.cite else event.answer)
 
     def _plan(self, run: Run) -> None:
         self._deliver(write_plan(run.task, run.plan).decode(), "plan")

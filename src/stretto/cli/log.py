@@ -10,12 +10,14 @@ import click
 
 from stretto import events as e
 from stretto.cli import say, seemly
+from stretto.cli.cited import cited
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import find_run, store_path
 from stretto.cli.moments import moment
 from stretto.cli.options import store_option
 from stretto.cli.progress import dollars, short, sizes
 from stretto.cli.prompts import default_prompts, sent_prompts
+from stretto.errors import TaskError
 from stretto.fold import fold
 from stretto.plan.given import write_plan
 from stretto.runs import CallRecord, Run
@@ -75,6 +77,7 @@ def _as_line(run: Summary) -> str:
         "stretto show --last | less",
         "stretto show --last --plan > plan.json",
         "stretto show --prompts",
+        "stretto show --last --cite",
     ),
 )
 @click.argument("run", required=False)
@@ -82,10 +85,18 @@ def _as_line(run: Summary) -> str:
 @option("--brief", is_flag=True, help="Without prompts and replies.")
 @option("--plan", is_flag=True, help="The plan alone, as JSON to edit and to run with --plan.")
 @option("--prompts", is_flag=True, help="What its calls were asked, alone; without RUN, the default prompts.")
+@option("--cite", is_flag=True, help="The answer alone, with footnotes: which results and inputs it rests on.")
 @option("--json", "as_json", is_flag=True, help="The run's events as JSON lines.")
 @store_option
 def show(
-    run: str | None, last: bool, brief: bool, plan: bool, prompts: bool, as_json: bool, store: Path | None
+    run: str | None,
+    last: bool,
+    brief: bool,
+    plan: bool,
+    prompts: bool,
+    cite: bool,
+    as_json: bool,
+    store: Path | None,
 ) -> None:
     """Show RUN: its plan, every call with what was asked and answered, and the answer.
 
@@ -104,6 +115,11 @@ def show(
     told = fold(events)
     if plan:
         click.echo(write_plan(told.task, told.plan), nl=False)
+        return
+    if cite:
+        if told.answer is None:
+            raise TaskError(f"{run_id} has no answer; it is {_status(told, kept)}")
+        click.echo(seemly(cited(told)))
         return
     for line in sent_prompts(told, kept.records(run_id)) if prompts else _everything(told, kept, brief=brief):
         click.echo(seemly(line))

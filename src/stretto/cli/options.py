@@ -59,7 +59,7 @@ def input_options(command: F) -> F:
         multiple=True,
         metavar="INPUT",
         help="A text that the task is about, at the head of every prompt: a file, a folder (without what .gitignore "
-        "names), a quoted glob, an address (https:), or - for standard input. Repeatable.",
+        "names), a quoted glob, an address (https:), or - for standard input; or an image. Repeatable.",
     )
     most = option(
         "--max-input",
@@ -93,7 +93,12 @@ def output_options(command: F) -> F:
     )
     quiet = option("-q", "--quiet", is_flag=True, section="Output", help="No progress on stderr, only errors.")
     as_json = option(
-        "--json", "as_json", is_flag=True, section="Output", help="Events as JSON lines on stdout, not the answer."
+        "--json",
+        "as_json",
+        is_flag=True,
+        section="Output",
+        callback=_either,
+        help="Events as JSON lines on stdout, not the answer.",
     )
     return _with(command, (output, quiet, as_json))
 
@@ -104,6 +109,18 @@ class _Workflow(Option):
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         record = super().get_help_record(ctx)
         return record and (record[0], record[1].format(presets=", ".join(presets())))
+
+
+def answer_options(command: F) -> F:
+    """-o, -q, --json and --cite."""
+    cite = option(
+        "--cite",
+        is_flag=True,
+        section="Output",
+        callback=_either,
+        help="The answer, once it is whole, with footnotes: which results and inputs its passages rest on.",
+    )
+    return _with(output_options(command), (cite,))
 
 
 def _workflow(command: F) -> F:
@@ -240,6 +257,13 @@ def _with(command: F, options: Sequence[Callable[[F], F]]) -> F:
     for decorate in reversed(options):
         command = decorate(command)
     return command
+
+
+def _either(ctx: click.Context, param: click.Parameter, chosen: bool) -> bool:
+    """--json and --cite exclude each other, whichever comes first."""
+    if chosen and (ctx.params.get("cite") or ctx.params.get("as_json")):
+        raise click.BadParameter("--json has the citations in run_finished; --cite is for reading", ctx, param)
+    return chosen
 
 
 def _writable(ctx: click.Context, param: click.Parameter, output: Path | None) -> Path | None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from stretto import events as e
 from stretto.cli import say
+from stretto.images import SIZE
 from stretto.inputs import Gathered
-from stretto.policies.estimate import tokens_in
+from stretto.policies.estimate import BYTES, tokens_in
 from stretto.runs import Run
-from stretto.types import AnswerState, Input, Missing, Outcome
+from stretto.types import AnswerState, Citation, Input, Missing, Outcome
 
 _EACH = 20
 """Subtasks that have lines of their own; of more there is only a count, every few seconds."""
@@ -116,6 +117,10 @@ class Progress:
             self._say("missing", f"the end of the plan ({run.coverage.plan}): {why}")
         if run.coverage.answer != "complete":
             self._say("missing", _UNFINISHED[run.coverage.answer])
+        for remark in run.remarks[:_LISTED]:
+            self._say("citations", short(remark, 300))
+        if run.citations:
+            self._say("citations", _citations(run.citations))
         done = run.coverage.counts.get("done", 0)
         parts = [f"{done} of {len(run.plan.subtasks)} subtasks", _calls(run)]
         parts.append(f"{run.usage.input_tokens:,} tokens in, {run.usage.output_tokens:,} out")
@@ -224,6 +229,17 @@ def _calls(run: Run) -> str:
     return f"{asked} call{'s' if asked != 1 else ''}{over}" + (f" ({remarks})" if remarks else "")
 
 
+def _citations(citations: Sequence[Citation]) -> str:
+    """How many passages rest on what, and how many of the quotes are where they should be."""
+    found = sum(each.verified is True for each in citations)
+    not_found = sum(each.verified is False for each in citations)
+    sources = len({each.source for each in citations})
+    facts = [f"{len(citations):,} of {sources:,} source{'s' if sources != 1 else ''}"]
+    facts += [f"{found:,} quotes verified"] if found else []
+    facts += [f"{not_found:,} not found in their input"] if not_found else []
+    return ", ".join(facts)
+
+
 def _gaps(run: Run) -> str:
     """What is missing, in few words."""
     coverage = run.coverage
@@ -235,9 +251,11 @@ def _gaps(run: Run) -> str:
 
 def sizes(inputs: Sequence[Input]) -> str:
     """How many inputs, and how large they are; tokens as the budget counts them, rather more than fewer."""
-    size, tokens = sum(len(each.text.encode()) for each in inputs), sum(tokens_in(each.text) for each in inputs)
-    many = f"{len(inputs):,} files, " if len(inputs) > 1 else ""
-    return f"{many}{_bytes(size)}, about {tokens:,} tokens"
+    texts, images = [each.text for each in inputs if not each.data], sum(bool(each.data) for each in inputs)
+    told = [f"{len(texts):,} files"] if len(texts) > 1 else []
+    told += [_bytes(sum(len(text.encode()) for text in texts))] if texts else []
+    told += ["an image" if images == 1 else f"{images} images"] if images else []
+    return ", ".join([*told, f"about {sum(map(tokens_in, texts)) + images * SIZE // BYTES:,} tokens"])
 
 
 def _bytes(size: int) -> str:

@@ -9,10 +9,11 @@ import click
 from stretto.cli import say
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import chosen_models, configured, find_run, limit_flags, store_path
-from stretto.cli.options import workflow_options
+from stretto.cli.options import input_options, workflow_options
+from stretto.cli.progress import Progress
 from stretto.cli.rehearsal_options import rehearsal_options, variations_of
 from stretto.cli.rehearsal_report import Report, Tally, as_json, as_text
-from stretto.cli.task import read_task
+from stretto.cli.task import not_a_file, read_named, read_task, reads_stdin
 from stretto.config import Choice
 from stretto.errors import ConfigError
 from stretto.models import discovery
@@ -42,17 +43,21 @@ _RECENT = 100  # runs that `--like all` looks at
     examples=(
         'stretto rehearse "Compare Postgres and SQLite for a job queue"',
         "stretto rehearse --subtasks 100 --provider-rpm 300 --vary parallel=16 --vary rpm=300 TASK",
+        'stretto rehearse -i docs/ "What changed for users?"',
         'stretto rehearse -w solve --like all --budget 50ct --fault "500 rate=0.05" TASK',
         "stretto rehearse --json TASK | jq .variations[0].makespan.p95",
     ),
 )
 @click.argument("task", required=False)
+@input_options
 @workflow_options
 @rehearsal_options
 @option("-q", "--quiet", is_flag=True, section="Output", help="No progress on stderr, only errors.")
 @option("--json", "in_json", is_flag=True, section="Output", help="One JSON object with every quantile.")
 def rehearse(
     task: str | None,
+    inputs: tuple[str, ...],
+    max_input: float | None,
     named: str | None,
     models: tuple[str, ...],
     store: Path | None,
@@ -75,6 +80,8 @@ def rehearse(
     is sent. The table on stdout has a row for the configuration as it is, and one for each setting changed, all with
     the same chances.
     """
+    not_a_file(task, inputs)
+    texts = read_named(inputs, max_input, Progress(quiet=quiet).input, stdin=not reads_stdin(task, None))
     text = read_task(task, None)
     workflow = _workflow(named, models, flags, quiet=quiet)
     known = _recorded(Store(store_path(store)), like, workflow) if like else None
@@ -90,7 +97,7 @@ def rehearse(
         subtasks=subtasks or (known.subtasks if known else None),
         profiles=known.profiles if known else {},
     )
-    rehearsal = prepare(workflow, text, conditions)
+    rehearsal = prepare(workflow, text, conditions, texts)
     limits = rehearsal.definition.limits
     variations = [Variation(AS_IT_IS, limits), *(variations_of(rehearsal, varied) if varied else usual(limits))]
     with Tally(quiet=quiet) as progress:

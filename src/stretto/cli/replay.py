@@ -8,7 +8,7 @@ from stretto.cli import FAILED, say
 from stretto.cli.carry import Output, carry
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import find_run, store_path
-from stretto.cli.options import output_options, store_option
+from stretto.cli.options import answer_options, store_option
 from stretto.cli.progress import Progress
 from stretto.replay import ReplayStream, recording_of
 from stretto.store.sqlite import Store
@@ -27,9 +27,16 @@ from stretto.store.travel import entries
 @option("--last", is_flag=True, help="The newest run.")
 @option("--timed", is_flag=True, help="In the time that was recorded, not at once.")
 @store_option
-@output_options
+@answer_options
 def replay(
-    run: str | None, last: bool, timed: bool, store: Path | None, output: Path | None, quiet: bool, as_json: bool
+    run: str | None,
+    last: bool,
+    timed: bool,
+    store: Path | None,
+    output: Path | None,
+    quiet: bool,
+    as_json: bool,
+    cite: bool,
 ) -> int:
     """Carry RUN out once more, from its records: no key, no network, and the same answer to the byte.
 
@@ -42,7 +49,7 @@ def replay(
     progress = Progress(quiet=quiet)
     progress.replayed(recording.run)
     stream = ReplayStream(recording, timed=timed)
-    code = carry(stream, Output(output, as_json), progress)
+    code = carry(stream, Output(output, as_json, cite=cite), progress)
     for difference in stream.differences:
         say(f"the replay differs from the run: {difference}")
     return FAILED if stream.differences else code

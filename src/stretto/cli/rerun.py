@@ -14,7 +14,7 @@ import msgspec
 from stretto.cli.carry import Output, carry
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path
-from stretto.cli.options import input_options, output_options, plan_option, workflow_options
+from stretto.cli.options import answer_options, input_options, plan_option, workflow_options
 from stretto.cli.plan import plan_file
 from stretto.cli.progress import Progress, dollars, short
 from stretto.cli.task import read_named
@@ -59,7 +59,7 @@ def _names(ctx: click.Context, param: click.Parameter, written: Sequence[str]) -
 )
 @option("--explain", is_flag=True, help="Say which calls are reused, which are asked and why, and send nothing.")
 @workflow_options
-@output_options
+@answer_options
 def rerun(
     run: str | None,
     last: bool,
@@ -75,6 +75,7 @@ def rerun(
     output: Path | None,
     quiet: bool,
     as_json: bool,
+    cite: bool,
     **flags: Any,
 ) -> int:
     """Run the task of RUN again, as a new run that asks only what has changed.
@@ -97,7 +98,7 @@ def rerun(
         _print(run_id, lines, as_json=as_json)
         return 0
     stream = workflow.rerun(run_id, plan=given, only=only, fresh=fresh, inputs=texts)
-    return carry(stream, Output(output, as_json, same_store()), progress)
+    return carry(stream, Output(output, as_json, same_store(), cite), progress)
 
 
 def _print(run: str, lines: Sequence[Forecast], *, as_json: bool) -> None:

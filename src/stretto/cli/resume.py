@@ -8,7 +8,7 @@ import click
 from stretto.cli.carry import Output, carry
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path
-from stretto.cli.options import output_options, workflow_options
+from stretto.cli.options import answer_options, workflow_options
 from stretto.cli.progress import Progress
 from stretto.store.sqlite import Store
 
@@ -24,7 +24,7 @@ from stretto.store.sqlite import Store
 @click.argument("run", required=False)
 @option("--last", is_flag=True, help="The newest run.")
 @workflow_options
-@output_options
+@answer_options
 def resume(
     run: str | None,
     last: bool,
@@ -34,6 +34,7 @@ def resume(
     output: Path | None,
     quiet: bool,
     as_json: bool,
+    cite: bool,
     **flags: Any,
 ) -> int:
     """Go on with RUN where it stopped: what is complete is taken from its records, only the rest is asked.
@@ -48,4 +49,4 @@ def resume(
     # STRETTO_MODEL is for new work; a run keeps its models unless a flag says otherwise.
     chosen = chosen_models(models, environment=bool(named))
     workflow = build(configuration, chosen, flags, path, progress.model)
-    return carry(workflow.resume(run_id), Output(output, as_json, same_store()), progress)
+    return carry(workflow.resume(run_id), Output(output, as_json, same_store(), cite), progress)

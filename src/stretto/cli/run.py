@@ -8,7 +8,7 @@ import click
 from stretto.cli.carry import Output, carry
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import build, chosen_models, configured, same_store, store_path
-from stretto.cli.options import input_options, output_options, plan_option, store_option, task_options, workflow_options
+from stretto.cli.options import answer_options, input_options, plan_option, store_option, task_options, workflow_options
 from stretto.cli.plan import plan_file
 from stretto.cli.progress import Progress
 from stretto.cli.task import checked, not_a_file, read_named, read_task, reads_stdin
@@ -36,7 +36,7 @@ _BRISK = Source("the demo", None, {"providers": {"sim": {"ttft": 0.2, "tokens_pe
 @plan_option
 @option("--fresh", is_flag=True, help="Ask everything, whatever --reuse says; the new replies are recorded.")
 @workflow_options
-@output_options
+@answer_options
 def run(
     task: str | None,
     file: Path | None,
@@ -50,6 +50,7 @@ def run(
     output: Path | None,
     quiet: bool,
     as_json: bool,
+    cite: bool,
     **flags: Any,
 ) -> int:
     """Answer TASK: an orchestrator plans it, workers do the parts in parallel, a synthesizer writes the answer.
@@ -66,14 +67,14 @@ def run(
     text = planned or read_task(task, file, example(named))
     workflow = build(configured(named), chosen_models(models), flags, store_path(store), progress.model)
     stream = workflow.stream(text, plan=given, fresh=fresh, inputs=texts)
-    return carry(stream, Output(output, as_json, same_store()), progress)
+    return carry(stream, Output(output, as_json, same_store(), cite), progress)
 
 
 @click.command(cls=Command, examples=("stretto demo", "stretto demo -q -o answer.md"))
 @click.argument("task", default=LEAP_YEARS)
 @store_option
-@output_options
-def demo(task: str, store: Path | None, output: Path | None, quiet: bool, as_json: bool) -> int:
+@answer_options
+def demo(task: str, store: Path | None, output: Path | None, quiet: bool, as_json: bool, cite: bool) -> int:
     """The main job on the built-in simulator: no key, no network, no configuration, no language model.
 
     It carries a full script for its own task, the next 20 leap years; for any other TASK its texts are made up.
@@ -82,7 +83,7 @@ def demo(task: str, store: Path | None, output: Path | None, quiet: bool, as_jso
     # Nobody's configuration: what is recommended when that is broken must not read it.
     solve = Configuration([_BRISK, read_preset("solve")])
     workflow = build(solve, chosen_models(["sim:default"]), {}, store_path(store), progress.model)
-    return carry(workflow.stream(checked(task, "TASK")), Output(output, as_json, same_store()), progress)
+    return carry(workflow.stream(checked(task, "TASK")), Output(output, as_json, same_store(), cite), progress)
 
 
 def example(named: str | None) -> str:

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from stretto import prompts
 from stretto.engine.asking import Ask, Asking, Said
 from stretto.engine.lengths import cap, pieces, shortened, words
-from stretto.engine.requests import answer_request, request_for
-from stretto.engine.windows import Reading, Window, context_of
+from stretto.engine.requests import answer_request, request_for, role_of, worker_request
+from stretto.engine.windows import Reading, Window, context_of, fits_surely
 from stretto.models.functions import is_function
 from stretto.plan.book import worker_for
 from stretto.policies.estimate import tokens_asked, tokens_in
@@ -47,6 +47,11 @@ class Condensed(Struct, frozen=True):
         """Those that are not there whole, each once."""
         return tuple(dict.fromkeys((*self.condensed, *self.cut)))
 
+    @property
+    def shown(self) -> dict[str, Result]:
+        """Those that are read."""
+        return {id_: result for id_, result in self.results.items() if id_ not in self.left_out}
+
 
 def condensed(
     definition: Definition,
@@ -63,10 +68,31 @@ def condensed(
 
     def reading(found: Mapping[str, Result]) -> Request:
         shown = [subtask for subtask in subtasks if subtask.id in found]
-        request = answer_request(definition, task, shown, found, plan, head=head)
+        changed = [id_ for id_, result in found.items() if result.text != results[id_].text]  # the ledger says so
+        request = answer_request(definition, task, shown, found, plan, head=head, condensed=changed)
         return request or request_for(role, task, head=head)
 
     return (yield from condensed_for(role, reading, definition.workers, task, subtasks, results))
+
+
+def condensed_needs(
+    definition: Definition,
+    task: str,
+    subtask: Subtask,
+    needed: Sequence[tuple[Subtask, Result]],
+    head: Head | None,
+) -> Asking[list[tuple[Subtask, Result]]]:
+    """The results that a subtask builds on, as its worker can take them in."""
+
+    def reading(found: Mapping[str, Result]) -> Request:
+        shown = [(need, found[need.id]) for need, _ in needed if need.id in found]
+        return worker_request(definition, task, subtask, shown, head=head)
+
+    needs, results = [need for need, _ in needed], {need.id: result for need, result in needed}
+    role = role_of(definition, subtask)
+    asking = condensed_for(role, reading, definition.workers, task, needs, results, own=True)
+    shown = (yield from asking).shown
+    return [(need, shown[need.id]) for need in needs if need.id in shown]
 
 
 def condensed_for(
@@ -76,19 +102,25 @@ def condensed_for(
     task: str,
     subtasks: Sequence[Subtask],
     results: Mapping[str, Result],
+    *,
+    own: bool = False,
 ) -> Asking[Condensed]:
     """The results as whoever reads them can take them in; `reading` makes the reader's request.
 
-    Two rounds of calls at most, each of one call for every hundred tokens that the reader takes at the very most.
+    Two rounds of calls at most, each of one call for every hundred tokens that the reader takes at the very most. A
+    call is for the subtask whose result it condenses; with `own`, for the one that reads it.
     """
     texts = {subtask.id: results[subtask.id].text for subtask in subtasks if subtask.id in results}
+    if is_function(reader) or not any(texts.values()) or fits_surely(reader, reading, results):
+        return Condensed(dict(results))
     window = Window(reader, reading, results)
-    if is_function(reader) or not any(texts.values()) or window.fits(texts):
+    if window.fits(texts):
         return Condensed(dict(results))
     found, cut = dict(texts), set[str]()
     share = cap([tokens_in(text) for text in texts.values()], window.room)
     if share >= _LEAST:
-        found, cut = yield from _shorter(texts, share, reader, workers, task, subtasks)
+        condensers = {subtask.id: _condenser(subtask, workers, reader) for subtask in subtasks}
+        found, cut = yield from _shorter(texts, share, task, subtasks, condensers, own=own)
     asked = {id_ for id_, text in found.items() if text != texts[id_]}
     fitting = window.fitted(found)
     cut |= {id_ for id_, text in fitting.items() if text != found[id_]}
@@ -124,21 +156,22 @@ class _Work(Struct, frozen=True):
 def _shorter(
     texts: Mapping[str, str],
     share: int,
-    reader: Role,
-    workers: Mapping[str, Role],
     task: str,
     subtasks: Sequence[Subtask],
+    condensers: Mapping[str, Role],
+    *,
+    own: bool,
 ) -> Asking[tuple[dict[str, str], set[str]]]:
     """The texts with what could be condensed to its share; and those of which a part had to be left out before."""
     found, cut = dict(texts), set[str]()
     todo = [subtask for subtask in subtasks if tokens_in(texts.get(subtask.id, "")) > share]
     for _ in range(_LEVELS):
-        condensers = [(subtask, _condenser(subtask, workers, reader)) for subtask in todo]
-        works = [_work(subtask, found[subtask.id], share, role, task) for subtask, role in condensers]
+        works = [_work(subtask, found[subtask.id], share, condensers[subtask.id], task) for subtask in todo]
         asked = [work for work in works if work]
         if not asked:
             break
-        said = iter((yield [ask for work in asked for ask in work.asks(task)]))
+        asks = [ask for work in asked for ask in work.asks(task)]
+        said = iter((yield [replace(ask, subtask=None) for ask in asks] if own else asks))
         todo = []
         for work in asked:
             id_, text = work.subtask.id, _joined([next(said) for _ in work.pieces])

@@ -66,7 +66,7 @@ class Spine:
         results, subtasks = self._work.results, plan.book.subtasks
         asking = condensed_for(role, plan.next_request, definition.workers, self._task, subtasks, results)
         short, _ = await self._means.inquiry.answer(asking, Errand("worker", of_role("orchestrator")), self._path)
-        plan.see({id_: r for id_, r in short.results.items() if id_ not in short.left_out}, short.changed)
+        plan.see(short.shown, short.changed)
 
     async def _dispatch(self, workers: asyncio.TaskGroup) -> None:
         """Start each subtask at the moment it is planned."""

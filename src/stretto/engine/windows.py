@@ -23,6 +23,19 @@ def context_of(role: Role, request: Request) -> int:
     return role.context or max(CONTEXT, tokens_asked(request) + _BESIDE)
 
 
+def fits_surely(reader: Role, reading: Reading, results: Mapping[str, Result]) -> bool:
+    """Whether a reader can take in the results as they are, as nearly always; False if that takes a closer look."""
+    least = _without_reply(reader, reader.context or CONTEXT)
+    if sum(len(result.text) for result in results.values()) > 8 * least:  # to put them together would take its time
+        return False
+    return tokens_asked(reading(results)) <= least
+
+
+def _without_reply(reader: Role, window: int) -> int:
+    """What is left of a window beside the reply that its reader may write."""
+    return window - min(most_output(reader.options) or min(USUAL, window // 4), window // 2)
+
+
 class Window:
     """What a reader can take in; `room`: tokens there are for the texts of results."""
 
@@ -30,8 +43,7 @@ class Window:
         self._reading = reading
         self._results = results
         bare = reading({})
-        self._size = context_of(reader, bare)
-        self._size -= min(most_output(reader.options) or min(USUAL, self._size // 4), self._size // 2)
+        self._size = _without_reply(reader, context_of(reader, bare))
         self._hopeless = tokens_asked(bare) > self._size  # then its provider says so, in its own words
         named = {id_: replace(result, text="-") if result.text else result for id_, result in results.items()}
         self._around = tokens_asked(reading(named))

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from stretto.engine.asking import Ask, Asking
 from stretto.engine.checking import checked, checker_of, checking
+from stretto.engine.condensing import condensed_needs
 from stretto.engine.merging import members, merger_of, replied
 from stretto.engine.requests import role_of, worker_request
 from stretto.types import Definition, Head, Result, Subtask
@@ -24,6 +25,7 @@ def work(
     `needed` are the results that it builds on, `head` the inputs of the run.
     """
     role = role_of(definition, subtask)
+    needed = yield from condensed_needs(definition, task, subtask, needed, head)
     request = worker_request(definition, task, subtask, needed, sample, head)
     asked = members(role, request)
     result = yield from replied(role, request, asked, subtask.id)

@@ -8,14 +8,16 @@ from pathlib import Path
 from msgspec import Struct
 
 from stretto.errors import TaskError
+from stretto.images import image_input
 from stretto.inputs.folders import files_in, kept
-from stretto.inputs.texts import NoTextError, decoded, read_text, too_large
+from stretto.inputs.texts import NoTextError, decoded, read_image, read_text, too_large
 from stretto.types import Input
 
 MOST = 1_000_000
 """Bytes of all inputs together: about 330,000 tokens, in every call."""
 
 _LARGEST = 3  # files that are named when it is too much
+_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")  # the end of a glob that means images
 _URL = ("http://", "https://")
 
 
@@ -28,7 +30,7 @@ class Gathered(Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """Bytes of UTF-8."""
+        """Bytes of UTF-8; images are none."""
         return sum(len(each.text.encode()) for each in self.inputs)
 
 
@@ -109,13 +111,20 @@ def _one(path: Path, most: int, known: set[Path]) -> Gathered:
         return Gathered(str(path), (), (f"{path}: left out: it is there already",))
     known.add(place)
     try:
-        return Gathered(str(path), (Input(_name(path), read_text(path, most)),))
+        return Gathered(str(path), (_input(path, most, images=True),))
     except NoTextError as error:
         raise TaskError(f"{path}: {error}") from error
 
 
+def _input(path: Path, most: int, *, images: bool) -> Input:
+    """What is in a file: a text, or (with `images`) an image."""
+    image = read_image(path) if images else None
+    return Input(_name(path), read_text(path, most)) if image is None else image_input(_name(path), image)
+
+
 def _several(source: str, paths: Iterator[Path | str], most: int, known: set[Path], nothing: str) -> Gathered:
     """Files that were found: what is no text among them is left out, and that is said."""
+    images = source.lower().endswith(_PICTURES)  # a folder full of them is seldom meant to be sent
     inputs, left_out, again, size = list[Input](), list[str](), 0, 0
     for path in paths:
         if isinstance(path, str):
@@ -125,7 +134,7 @@ def _several(source: str, paths: Iterator[Path | str], most: int, known: set[Pat
         else:
             known.add(place)
             try:
-                inputs.append(Input(_name(path), read_text(path, most)))
+                inputs.append(_input(path, most, images=images))
                 size += len(inputs[-1].text)
             except NoTextError as error:
                 if error.too_large:

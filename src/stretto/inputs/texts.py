@@ -2,14 +2,16 @@
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+from stretto.images import LARGEST, media_of
 
 _KINDS: tuple[tuple[bytes, str], ...] = (
-    (b"\x89PNG\r\n", "an image (PNG)"),
-    (b"\xff\xd8\xff", "an image (JPEG)"),
-    (b"GIF8", "an image (GIF)"),
-    (b"II*\0", "an image (TIFF)"),
-    (b"MM\0*", "an image (TIFF)"),
+    (b"II*\0", "an image (TIFF); make a PNG of it first"),
+    (b"MM\0*", "an image (TIFF); make a PNG of it first"),
     (b"%PDF-", "a PDF; make a text of it first (pdftotext FILE -)"),
     (b"\xff\xfe", "UTF-16 text; make UTF-8 of it first (iconv -f UTF-16 -t UTF-8)"),
     (b"\xfe\xff", "UTF-16 text; make UTF-8 of it first (iconv -f UTF-16 -t UTF-8)"),
@@ -27,22 +29,34 @@ class NoTextError(Exception):
 
 def read_text(path: Path, most: int) -> str:
     """The text in a file of at most so many bytes; raises `NoTextError`, and `OSError` if it cannot be read."""
-    # Opened so that a pipe without a writer holds nobody up, and looked at as what was opened.
-    number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with open(number, "rb") as file:  # noqa: PTH123 - of a descriptor
-        found = os.fstat(number)
-        if not stat.S_ISREG(found.st_mode):
-            raise NoTextError("no regular file (a pipe, a socket or a device); pipe its text in, with -i -")
+    with _opened(path) as file:
         # What is no text is not too large a text.
         start = file.read(8192)
         _check_kind(start)
-        if found.st_size > most:
-            raise too_large(found.st_size, most)
+        if (size := os.fstat(file.fileno()).st_size) > most:
+            raise too_large(size, most)
         data = start + file.read(most + 1)  # it may have grown meanwhile, or be of those that never say their size
 
     if len(data) > most:
         raise too_large(len(data), most)
     return decoded(data)
+
+
+def read_image(path: Path) -> bytes | None:
+    """The image in a file, a byte more of it than there may be at most; None if it is none that models take."""
+    with _opened(path) as file:
+        start = file.read(16)
+        return start + file.read(LARGEST + 1 - len(start)) if media_of(start) else None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    # Opened so that a pipe without a writer holds nobody up, and looked at as what was opened.
+    number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(number, "rb") as file:  # noqa: PTH123 - of a descriptor
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise NoTextError("no regular file (a pipe, a socket or a device); pipe its text in, with -i -")
+        yield file
 
 
 def too_large(size: int, most: int) -> NoTextError:
@@ -67,10 +81,10 @@ def decoded(data: bytes) -> str:
 
 
 def _check_kind(start: bytes) -> None:
+    if media := media_of(start):
+        raise NoTextError(f"an image ({media.partition('/')[2]}), which is sent if its file is named itself")
     for beginning, kind in _KINDS:
         if start.startswith(beginning):
-            raise NoTextError(kind + (_ONLY_TEXT if kind.startswith("an image") else ""))
-    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
-        raise NoTextError(f"an image (WebP){_ONLY_TEXT}")
+            raise NoTextError(kind)
     if b"\0" in start:
         raise NoTextError(f"binary data (byte {start.index(0)}){_ONLY_TEXT}")

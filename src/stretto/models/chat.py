@@ -20,7 +20,7 @@ from stretto.models.allowance import allowance
 from stretto.models.dialect import Dialect
 from stretto.models.http import FAILURES, Http, Reader, failure, proxy_for
 from stretto.models.providers import PATH, Provider, address
-from stretto.models.refusals import error_inside, refusal, request_id, status_inside
+from stretto.models.refusals import error_inside, of_images, refusal, request_id, status_inside
 from stretto.models.reply import DONE, Events, Reply, is_streamed, joined
 from stretto.models.secrets import Secrets
 from stretto.models.wire import Body, read
@@ -90,6 +90,8 @@ class ChatModel:
                 said = str(error).removeprefix(self._where)  # the model's name may contain any word
                 adapted = dialect.adapted(said, call) if error.status in _ADAPTABLE and not spoken else None
                 if adapted is None:
+                    if call.request.head and call.request.head.images and (told := of_images(error)):
+                        raise told from error
                     raise
                 if self._dialect == dialect:  # else another call has learned it meanwhile
                     self._dialect, given_up = adapted
@@ -97,6 +99,10 @@ class ChatModel:
                         yield Notice(RunDegraded(policy="dialect", reason=f"{self._label}: {given_up}"))
 
     async def _ask(self, call: Call, body: dict[str, Any]) -> AsyncGenerator[Chunk, None]:
+        if call.request.head and call.request.head.images and not self._provider.images:
+            raise errors.RequestError(
+                f"{self._label}: its provider takes no images (images = false), and there are some"
+            )
         loop = asyncio.get_running_loop()
         until = loop.time() + self._timeout
         data = msgspec.json.encode(body)

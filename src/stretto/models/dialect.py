@@ -1,7 +1,7 @@
 """How a model wants to be asked, learned from what it refuses."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -42,7 +42,7 @@ class Dialect(Struct, frozen=True):
     def body(self, model: str, call: Call) -> dict[str, Any]:
         """The JSON body of the request for a call."""
         request = call.request
-        messages = [{"role": m.role, "content": m.content} for m in messages_of(request)]
+        messages: list[dict[str, Any]] = [{"role": m.role, "content": m.content} for m in messages_of(request)]
         options = {k: v for k, v in request.options.items() if k not in self.without}
         if "max_tokens" in options:
             options[self.token_key] = options.pop("max_tokens")
@@ -51,10 +51,12 @@ class Dialect(Struct, frozen=True):
             body["stream_options"] = {"include_usage": True}
         if request.schema is not None:
             self._ask_for_schema(body, messages, request.schema, described=call.described)
+        if request.head and request.head.images:
+            _attach(messages, request.head.images)
         return body
 
     def _ask_for_schema(
-        self, body: dict[str, Any], messages: list[dict[str, str]], schema: dict[str, Any], *, described: bool
+        self, body: dict[str, Any], messages: list[dict[str, Any]], schema: dict[str, Any], *, described: bool
     ) -> None:
         match self.schema:
             case "strict":
@@ -84,6 +86,16 @@ class Dialect(Struct, frozen=True):
         if call.request.schema is not None and self.schema in _NEXT_MODE and _SCHEMA_WORDS.search(refusal):
             return replace(self, schema=_NEXT_MODE[self.schema]), ""
         return None
+
+
+def _attach(messages: list[dict[str, Any]], images: Sequence[str]) -> None:
+    """Put images before what the first user message says: system messages take none.
+
+    Source: https://platform.openai.com/docs/guides/images-vision.
+    """
+    first = next(message for message in messages if message["role"] == "user")
+    parts = [{"type": "image_url", "image_url": {"url": image}} for image in images]
+    first["content"] = [*parts, {"type": "text", "text": first["content"]}]
 
 
 _SCHEMAS = frozenset({"properties", "$defs", "definitions"})  # names to schemas

@@ -24,10 +24,10 @@ class Provider(Struct, frozen=True):
 
     `base_url` is what comes before `/chat/completions`. `key_env` names the environment variable that holds the key;
     without it a key is used if `<NAME>_API_KEY` is set. `schema` is the way it takes a JSON schema; `stream_usage`,
-    whether it knows `stream_options.include_usage`. `parallel`, `rpm` and `tpm` (requests and tokens a minute) hold for
-    everything behind its key. `model` is the one to take if none is named; `local` servers are asked which they have.
-    `connect`, `first_byte` and `silence` are seconds to wait: for the connection, for the first byte of a streamed
-    reply, and between two.
+    whether it knows `stream_options.include_usage`; `images`, whether any of its models takes some. `parallel`, `rpm`
+    and `tpm` (requests and tokens a minute) hold for everything behind its key. `model` is the one to take if none is
+    named; `local` servers are asked which they have. `connect`, `first_byte` and `silence` are seconds to wait: for the
+    connection, for the first byte of a streamed reply, and between two.
     """
 
     base_url: str
@@ -35,6 +35,7 @@ class Provider(Struct, frozen=True):
     headers: dict[str, str] = {}
     schema: SchemaMode = "schema"
     stream_usage: bool = True
+    images: bool = True
     parallel: int | None = None
     rpm: float | None = None
     tpm: float | None = None

@@ -32,6 +32,7 @@ _HINT = re.compile(
 )
 # Together answers 403 where others answer 400 or 413.
 _TOO_LONG = re.compile(r"max_(?:new_)?tokens|context.?(?:length|window)|too long", re.IGNORECASE)
+_IMAGES = re.compile(r"image|vision|visual|modal|content", re.IGNORECASE)
 _TRANSIENT = frozenset({408, 409, 425})
 _SAYS = frozenset({"message", "detail", "msg"})
 _WORDS = (
@@ -74,6 +75,19 @@ def _kind(status: int, text: str, body: str, asked: float | None) -> type[errors
     if status >= 500 or status in _TRANSIENT:
         return errors.ServerError
     return errors.RequestError
+
+
+def of_images(error: errors.RequestError) -> errors.RequestError | None:
+    """The refusal of a request with images, with what helps; None if it is surely not these that are refused."""
+    if not _IMAGES.search(str(error)):
+        return None
+    return errors.RequestError(
+        f"{error} (the task comes with images: name a model that takes them, or leave them out)",
+        status=error.status,
+        request_id=error.request_id,
+        retry_after=error.retry_after,
+        allowance=error.allowance,
+    )
 
 
 def error_inside(data: bytes) -> Any:

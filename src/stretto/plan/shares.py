@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from stretto.errors import TaskError
+from stretto.images import SIZE
 from stretto.types import Input
 
 BYTES = 3
@@ -92,7 +93,8 @@ def shares(inputs: Sequence[Input], tokens: int) -> tuple[tuple[str, ...], ...]:
     groups, group, size, most = list[tuple[str, ...]](), list[str](), 0, tokens * BYTES
     for number, each in enumerate(inputs, 1):
         around = _FRAME + len(each.name.encode())
-        for piece, length in _pieces(number, each.text, max(most - around, 4)):
+        pieces = _pieces(number, each.text, max(most - around, 4)) if not each.data else [(Piece(number), SIZE)]
+        for piece, length in pieces:
             if group and size + around + length > most:
                 groups.append(tuple(group))
                 group, size = [], 0

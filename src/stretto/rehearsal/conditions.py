@@ -12,7 +12,7 @@ from stretto.models.providers import Provider
 from stretto.models.simulator import Fault, Profile, Simulator, StandIn
 from stretto.models.simulator.settings import Tells
 from stretto.pool import AnyProvider
-from stretto.types import Definition, Limits, Price
+from stretto.types import Definition, Input, Limits, Price
 from stretto.workflow import Workflow
 
 
@@ -34,12 +34,13 @@ class Conditions(Struct, frozen=True):
 
 
 class Rehearsal(Struct, frozen=True):
-    """A task and everything it takes to carry it without the world outside; a price that is None is unknown."""
+    """A task, its inputs, and what it takes to carry it without the world outside; a price that is None is unknown."""
 
     task: str
     definition: Definition
     providers: dict[str, StandIn]
     prices: dict[str, Price | None]
+    inputs: tuple[Input, ...] = ()
 
     def workflow(self, limits: Limits, seed: int) -> Workflow:
         """The workflow with these limits, and the chance of this seed."""
@@ -55,7 +56,7 @@ class Rehearsal(Struct, frozen=True):
         )
 
 
-def prepare(workflow: Workflow, task: str, conditions: Conditions) -> Rehearsal:
+def prepare(workflow: Workflow, task: str, conditions: Conditions, inputs: tuple[Input, ...] = ()) -> Rehearsal:
     """The rehearsal of a task; no key is read, nothing is sent. Raises `ConfigError` for faults of no provider.
 
     `max_subtasks` is raised to the number of subtasks that is assumed.
@@ -74,6 +75,7 @@ def prepare(workflow: Workflow, task: str, conditions: Conditions) -> Rehearsal:
         definition,
         {name: _stand_in(name, workflow.providers[name], conditions) for name in names},
         asyncio.run(_prices(workflow)),
+        inputs,
     )
 
 

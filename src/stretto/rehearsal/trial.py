@@ -11,10 +11,10 @@ from msgspec import Struct
 from stretto import events as e
 from stretto.errors import ConfigError, StrettoError
 from stretto.rehearsal.conditions import Rehearsal
+from stretto.run_stream import RunStream
 from stretto.runs import Run
 from stretto.types import Limits, Usage
 from stretto.virtual import virtually
-from stretto.workflow import Workflow
 
 Answered = Literal["full", "part", "none"]
 
@@ -43,11 +43,12 @@ class Trial(Struct, frozen=True):
 
 def perform(rehearsal: Rehearsal, limits: Limits, seed: int) -> Trial:
     """Carry the rehearsed workflow once, with these limits; raises `ConfigError` if no run of it could begin."""
-    return virtually(_perform(rehearsal.workflow(limits, seed), rehearsal.task))
+    workflow = rehearsal.workflow(limits, seed)
+    return virtually(_perform(workflow.stream(rehearsal.task, inputs=rehearsal.inputs)))
 
 
-async def _perform(workflow: Workflow, task: str) -> Trial:
-    loop, stream = asyncio.get_running_loop(), workflow.stream(task)
+async def _perform(stream: RunStream) -> Trial:
+    loop = asyncio.get_running_loop()
     kinds, started, error = Counter[str](), set[str](), None
     try:
         async with stream as events:

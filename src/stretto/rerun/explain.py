@@ -127,8 +127,7 @@ class _Explaining:
             )
             if short is None:
                 return line
-            read = {id_: result for id_, result in short.results.items() if id_ not in short.left_out}
-            request = reading(read, short.changed)
+            request = reading(short.shown, short.changed)
         line = self._line("orchestrator", f"round {number}" if number > 1 else "", request)
         if line.fate == "reused" and origin.plan.state is None:
             why = "its plan was not taken in whole, so the rest of it may be asked for"

@@ -38,7 +38,8 @@ def read_body(data: bytes) -> ChatBody:
     model = body.pop("model", None)
     if not isinstance(model, str) or not model:
         raise BadBodyError("you must provide a model parameter: the name of a model", "model")
-    head, rest = taken_apart(_messages(body.pop("messages", None)))
+    messages = body.pop("messages", None)
+    head, rest = taken_apart(_messages(messages), _images(messages))
     stream = body.pop("stream", None) or False
     if not isinstance(stream, bool):
         raise BadBodyError("'stream' must be true or false", "stream")
@@ -85,6 +86,13 @@ def _content(given: Any, role: str, place: str) -> str:
     if isinstance(given, list) and all(isinstance(part, dict) for part in given):
         return "".join(str(part.get("text", "")) for part in given)
     raise BadBodyError(f"'{place}' must be a string or a list of parts", place)
+
+
+def _images(given: Any) -> list[str]:
+    """The addresses of the images among the parts of messages."""
+    parts = [part for message in given if isinstance(message.get("content"), list) for part in message["content"]]
+    found = [part["image_url"] for part in parts if isinstance(part.get("image_url"), dict)]
+    return [str(image.get("url")) for image in found]
 
 
 def _check_token_limits(body: Mapping[str, Any]) -> None:

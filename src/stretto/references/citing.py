@@ -1,0 +1,121 @@
+"""References become citations: what passage each supports, and whether the words it quotes are in the input."""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stretto.references.evidence import Evidence, is_evidence
+from stretto.references.marks import Part
+from stretto.references.passages import Passages, Span
+from stretto.references.sources import Sources
+from stretto.types import Citation, Input
+
+_MOST = 2_000
+"""Citations of one answer; what comes after is removed from it all the same."""
+
+_REMARKS = 20
+_QUOTATION = re.compile(r"[\"“„«「]([^\"“”„«»「」\n]{1,600})[\"“”»」][.,;:!?。，、！？*_]*\s*\Z")
+_BACK = 640
+
+
+class Found(Struct, frozen=True):
+    """One source that a reference named, and where the reference stood in the clean text."""
+
+    at: int
+    part: Part
+
+
+def cite(
+    text: str, fences: Sequence[Span], found: Sequence[Found], sources: Sources, inputs: Sequence[Input]
+) -> tuple[tuple[Citation, ...], tuple[str, ...]]:
+    """What the passages of a text rest on, in its order, and what is to be said of it."""
+    citing = _Citing(text, Passages(text, fences), sources, inputs)
+    told: dict[Citation, None] = {}
+    for at, together in groupby(found, key=lambda each: each.at):
+        told.update(dict.fromkeys(citing.place(at, [each.part for each in together])))
+        if len(told) > _MOST:
+            citing.remark(f"of {len(found):,} references only the first {_MOST:,} are told")
+            break
+    return tuple(told)[:_MOST], _bounded(tuple(citing.remarks))
+
+
+class _Citing:
+    def __init__(self, text: str, passages: Passages, sources: Sources, inputs: Sequence[Input]) -> None:
+        self.remarks: dict[str, None] = {}
+        self._text = text
+        self._passages = passages
+        self._sources = sources
+        self._evidence = [Evidence(each) for each in inputs]
+
+    def remark(self, text: str) -> None:
+        """Say something, once."""
+        self.remarks[_line(text, 240)] = None
+
+    def place(self, at: int, parts: list[Part]) -> Iterator[Citation]:
+        """The citations that references at one place make."""
+        start, end = self._passages.at(at)
+        quotation = _QUOTATION.search(self._text, max(0, at - _BACK), at)
+        if quotation and quotation.start() < start:  # it has several sentences
+            start = self._passages.at(quotation.start() + 1)[0]
+        said = quotation[1] if quotation and is_evidence(quotation[1]) else ""
+        known = [part for part in parts if self._knows(part)]
+        # One quotation before several inputs is from one of them.
+        bare = [self._of_input(part, said) for part in known if said and not part.quote and self._is_input(part)]
+        proven = any(each.verified for each in bare)
+        for part in known:
+            one = Citation(start, end, self._sources.find(part.label) or "", quote=part.quote)
+            if self._is_input(part):
+                one = self._of_input(part, said)
+                if proven and not part.quote and not one.verified:
+                    one = self._of_input(part, "")
+                one = replace(one, start=start, end=end)
+                self._doubt(part, one)
+            yield one
+
+    def _knows(self, part: Part) -> bool:
+        known = self._sources.knows(part.label)
+        if not known:
+            self.remark(f"[^{part.label}] was removed: {self._sources.wants(part.label)}")
+        return known
+
+    def _is_input(self, part: Part) -> bool:
+        return self._sources.input(self._sources.find(part.label) or "") is not None
+
+    def _of_input(self, part: Part, said: str) -> Citation:
+        """What a reference to an input comes to, with its own quote or the quotation it stands behind."""
+        source = self._sources.find(part.label) or ""
+        evidence = self._evidence[(self._sources.input(source) or 1) - 1]
+        there = part.lines and 0 < part.lines[0] <= part.lines[1] <= evidence.lines
+        doubt = False if part.lines and not there else None
+        one = Citation(0, 0, source, evidence.name, part.lines, part.quote or said, doubt)
+        if not is_evidence(one.quote):
+            return one
+        place = evidence.find(one.quote, part.lines if there else None)
+        return (
+            replace(one, lines=place.lines, quote=place.words, verified=True) if place else replace(one, verified=False)
+        )
+
+    def _doubt(self, part: Part, one: Citation) -> None:
+        """Say so if something is not in the input."""
+        if one.verified is not False:
+            return
+        if is_evidence(one.quote):
+            self.remark(f'{one.name} ({one.source}) does not have these words: "{one.quote[:120]}"')
+        elif part.lines:
+            wanted = "-".join(str(line) for line in dict.fromkeys(part.lines))
+            lines = self._evidence[(self._sources.input(one.source) or 1) - 1].lines
+            self.remark(f"{one.name} ({one.source}) has {lines:,} lines, and no {wanted}")
+
+
+def _bounded(remarks: tuple[str, ...]) -> tuple[str, ...]:
+    more = len(remarks) - _REMARKS
+    return (*remarks[:_REMARKS], f"and {more:,} more like these") if more > 0 else remarks
+
+
+def _line(text: str, most: int) -> str:
+    """A text on one line, without control characters."""
+    line = "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
+    return line if len(line) <= most else line[: most - 1] + "…"

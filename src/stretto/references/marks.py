@@ -1,0 +1,143 @@
+"""One reference as a model writes it: `[^t3]`, `[^t1, t3]`, `[^i2:10-14]`, `[^i2 "words copied exactly"]`."""
+
+import re
+from collections.abc import Callable, Iterator
+
+from msgspec import Struct
+
+LONGEST = 400
+"""Characters of a reference; what is longer is text."""
+
+_HEAD = re.compile(r"\[\^[ \t]?[\w./+-][\w./+\-,;:#^ \t–—]{0,120}")
+_PARAGRAPH = re.compile(r"\n[ \t\r]*\n")
+_CLOSERS = {
+    '"': '"”',
+    "“": '”"“',
+    "„": '“”"',
+    "«": "»",
+    "»": "«",
+    "'": "'’",
+    "‘": "’'",
+    "「": "」",
+    "『": "』",
+}
+_END = re.compile(r"(?<!\\)[\"”“»«'’」』](?:\s{0,3}[,;]\s{0,3}\^?[\w./+:–-]{1,60}){0,8}\s{0,3}\]")
+_ITEM = re.compile(
+    r"[\s,;]*\^?(?P<label>[\w./+-]+)"
+    r"(?:(?:\s*:\s*(?:lines?\s*|L)?|\s*,?\s*lines?\s+|\s*#?L)(?P<first>\d{1,9})(?:\s*[-–—]\s*L?(?P<last>\d{1,9}))?)?"
+)
+_LINES = re.compile(r"(\d{1,9})(?:[-–—]L?(\d{1,9}))?")
+_OPENING = re.compile(r"[\s:,]*([\"“„«»'‘「『])")
+_NEXT = re.compile(r"\s*(?:\Z|[\"“„«「『]|[,;]\s*(?:[\"“„«「『]|\^?([\w./+-]+)))")
+_UNREADABLE = re.compile(r"\s*\S")
+
+
+class Part(Struct, frozen=True):
+    """One source that a reference names, as it is written there; `lines` are the first and the last."""
+
+    label: str
+    lines: tuple[int, int] | None = None
+    quote: str = ""
+
+
+class Mark(Struct, frozen=True):
+    """A reference: how long it is, what it names, and whether all of it could be read."""
+
+    size: int
+    parts: tuple[Part, ...]
+    whole: bool
+
+
+Knows = Callable[[str], bool]
+"""Whether a label is that of something there is."""
+
+
+def read_mark(window: str, knows: Knows, *, over: bool) -> Mark | bool:
+    """The reference that a text begins with; False if there is none, True if it must be longer to tell.
+
+    The text begins with `[^` and is cut after `LONGEST` characters; `over` says that the whole answer ends with it.
+    """
+    ended = over or len(window) >= LONGEST
+    if blank := _PARAGRAPH.search(window):
+        window, ended = window[: blank.start()], True
+    head = _HEAD.match(window)
+    if head is None:
+        return not ended and window in {"[^", "[^ ", "[^\t"}
+    at = head.end()
+    if at == len(window):
+        return not ended
+    if window[at] == "]":
+        return _mark(window[: at + 1], knows)
+    if window[at] not in _CLOSERS:
+        return False
+    end = _quoted(window, at, ended=ended)
+    return end if isinstance(end, bool) else _mark(window[:end], knows)
+
+
+def _quoted(window: str, start: int, *, ended: bool) -> int | bool:
+    """Where a reference ends that has quotes from `start` on: at a bracket behind one, or behind labels that follow it.
+
+    A quote may hold `"]` itself (`x["a"] = 1`), so brackets inside have to match; where they never do, the first such
+    bracket counts, and where there is none, the first of the line.
+    """
+    first, depth, seen = 0, 0, start
+    for found in _END.finditer(window, start + 1):
+        inside = window[seen : found.start()]
+        depth += inside.count("[") - inside.count("]")
+        seen = found.start()
+        first = first or found.end()
+        if depth <= 0:
+            return found.end()
+    if not ended:
+        return True
+    line = window.partition("\n")[0]
+    return first or line.find("]", start) + 1 or False
+
+
+def _mark(text: str, knows: Knows) -> Mark:
+    content = text[2:-1].strip()
+    if knows(content):  # an id with blanks
+        return Mark(len(text), (Part(content),), whole=True)
+    parts: list[Part] = []
+    at, whole = 0, True
+    while at < len(content) and (item := _ITEM.match(content, at)):
+        at = item.end()
+        label, lines = item["label"], _lines(item["first"], item["last"])
+        if parts and parts[-1].lines and (more := _LINES.fullmatch(label)):  # `i2:10-14, 20-22`
+            label, lines = parts[-1].label, _lines(more[1], more[2])
+        quotes = list(_quotes(content, at, knows))
+        parts += [Part(label, lines, quote) for quote, _ in quotes] or [Part(label, lines)]
+        at = quotes[-1][1] if quotes else at
+        if content[at : at + 1] not in {"", " ", ",", ";", "\t"}:
+            break
+    whole = not _UNREADABLE.match(content, at)
+    return Mark(len(text), tuple(parts), whole=whole)
+
+
+def _quotes(content: str, at: int, knows: Knows) -> Iterator[tuple[str, int]]:
+    """The quotes that stand here one after the other, each with where it ends."""
+    while opening := _OPENING.match(content, at):
+        start, closers = opening.end(), _CLOSERS[opening[1]]
+        at = next((place for place in range(start, len(content)) if _closes(content, place, closers, knows)), -1)
+        text = content[start:at] if at >= 0 else content[start:]
+        at = at + 1 if at >= 0 else len(content)
+        yield _unescaped(text), at
+
+
+def _closes(content: str, place: int, closers: str, knows: Knows) -> bool:
+    """Whether a quotation mark ends its quote: what goes on with words is inside it."""
+    if content[place] not in closers or content[place - 1] == "\\":
+        return False
+    after = _NEXT.match(content, place + 1)
+    return after is not None and (after[1] is None or knows(after[1].rstrip(".")))
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([\"'“”\\\[\]])", r"\1", text).strip()
+
+
+def _lines(first: str | None, last: str | None) -> tuple[int, int] | None:
+    if first is None:
+        return None
+    one, other = int(first), int(last or first)
+    return (min(one, other), max(one, other))

@@ -1,0 +1,64 @@
+"""`--cite`: the answer with what its passages rest on, as a user gets it."""
+
+from pathlib import Path
+from random import Random
+
+import msgspec
+import pytest
+
+from stores import fill, rows
+from stretto import events as e
+from stretto.types import Basis, Citation, Coverage, Input, Usage
+from terminal import Terminal
+
+RUN = "01K9ZQ4TCITED"
+ANSWER = "Tea is brewed hot. It was drunk in China first.\n"
+CITATIONS = (
+    Citation(0, 18, "t0"),
+    Citation(19, 47, "i1", "tea.md", (2, 2), "drunk in China", verified=True),
+    Citation(19, 47, "i1", "tea.md", None, "drunk on the moon", verified=False),
+)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Terminal:
+    """One with a run whose answer has citations."""
+    told = rows(RUN, Random(1), calls=1)
+    end = e.RunFinished(answer=ANSWER, usage=Usage(), coverage=Coverage({"done": 1}), citations=CITATIONS)
+    started = e.RunStarted(task="Tea?", workflow={}, basis=Basis(inputs=(Input("tea.md", "Tea\ndrunk in China\n"),)))
+    for place, event in ((0, started), (len(told) - 1, end)):
+        run, seq, kind, _, *rest = told[place]
+        body = e.encode(msgspec.structs.replace(event, run=run, seq=seq, at=e.now()))
+        told[place] = (run, seq, kind, body, *rest)  # type: ignore[assignment, misc]
+    fill(tmp_path / "runs.db", [told])
+    return Terminal(tmp_path)
+
+
+def test_show_prints_the_answer_with_footnotes(terminal: Terminal) -> None:
+    done = terminal("show", RUN, "--cite")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == (
+        "Tea is brewed hot. [1] It was drunk in China first. [2][3]\n\n---\n\n"
+        "- [1] t0: a: some tea\n"
+        '- [2] tea.md, line 2: "drunk in China"\n'
+        '- [3] tea.md: "drunk on the moon" (not found in the file)\n'
+    )
+
+
+def test_without_cite_the_answer_is_clean(terminal: Terminal) -> None:
+    assert terminal("show", RUN).out.endswith(f"## Answer\n\n{ANSWER}\n")
+
+
+def test_an_answer_that_cites_nothing_is_printed_whole_as_it_is(terminal: Terminal) -> None:
+    plain, cited = (terminal("run", "-q", "-m", "sim:instant", *flags, "Tea?") for flags in ((), ("--cite",)))
+    assert cited.code == 0
+    assert cited.out == plain.out
+    assert terminal("run", "-q", "-m", "sim:instant", "--cite", "-o", "answer.md", "Tea?").out == ""
+    assert (terminal.folder / "answer.md").read_text() == cited.out
+
+
+@pytest.mark.parametrize("flags", [("--cite", "--json"), ("--json", "--cite")])
+def test_footnotes_and_events_exclude_each_other(terminal: Terminal, flags: tuple[str, ...]) -> None:
+    done = terminal("run", "-m", "sim:instant", *flags, "Tea?")
+    assert done.code == 2
+    assert "run_finished" in done.err
