@@ -285,7 +285,7 @@ def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
 
 
 def test_a_workflow_is_a_path_with_a_slash_or_toml_and_else_a_preset(tmp_path: Path) -> None:
-    assert presets() == ["general", "solve"]
+    assert presets() == ["documents", "general", "moa", "research", "review", "solve", "translate"]
     assert read_workflow("solve").name == "preset solve"
     (tmp_path / "solve").write_text("[limits]\nparallel = 3\n")
     assert read_workflow(f"{tmp_path}/solve").table == {"limits": {"parallel": 3}}

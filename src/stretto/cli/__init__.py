@@ -23,6 +23,8 @@ _COMMANDS = {
     "replay": ("replay", "replay", "Carry a run out once more from its records: no key, no network."),
     "export": ("travel", "export_run", "Write a run into one file, for a bug report or a test."),
     "import": ("travel", "import_runs", "Take runs from such files into the store."),
+    "presets": ("presets", "command", "List the workflows that come with Stretto, or print one."),
+    "init": ("init", "init", "Write a workflow of your own into a file, from a preset."),
     "rehearse": ("rehearse", "rehearse", "See what a workflow would take, on the simulator, before it is paid."),
     "prune": ("prune", "command", "Remove old runs."),
     "backup": ("backup", "command", "Copy the store, whole, while it is written."),

@@ -43,9 +43,9 @@ def same_store() -> str:
     return f" --store {shlex.quote(str(context.params['store']))}"
 
 
-def layers(named: str | None) -> tuple[list[Source], list[Source]]:
-    """The configuration files there are, the most specific first: what -w names, and the usual ones."""
-    usual = (Path("stretto.toml"), user_config_path("stretto") / "stretto.toml")
+def layers(named: str | None, but: Path | None = None) -> tuple[list[Source], list[Source]]:
+    """The configuration files there are, the most specific first: what -w names, and the usual ones `but` for one."""
+    usual = [path for path in (Path("stretto.toml"), user_config_path("stretto") / "stretto.toml") if path != but]
     return [read_workflow(named)] if named else [], [read_file(path) for path in usual if path.is_file()]
 
 
@@ -88,7 +88,7 @@ def build(
     """The workflow that files, environment and flags describe; `say` is told about a model that nobody named."""
     default = None
     if configuration.models_missing(models):
-        default = _default_model(configuration)
+        default = default_model(configuration)
         say(f"{default.model}, because {default.by}; -m names another")
     return configuration.workflow(
         models=models,
@@ -114,7 +114,8 @@ def recorded(store: Store, run: str, named: str | None) -> Configuration:
     return Configuration([*known, recorded_providers(run, before, Configuration(known).providers(), imported=imported)])
 
 
-def _default_model(configuration: Configuration) -> Choice:
+def default_model(configuration: Configuration) -> Choice:
+    """The model that is taken where none is named, and why; raises `ConfigError` if there is none."""
     ours = {name: p for name, p in configuration.providers().items() if isinstance(p, Provider)}
     providers = {**KNOWN, **ours}
     if model := discovery.with_key(providers, os.environ):

@@ -6,10 +6,11 @@ from typing import Any, TypeVar
 
 import click
 
-from stretto.cli.help import option
+from stretto.cli.help import Option, option
 from stretto.config import (
     dollars,
     number,
+    presets,
     seconds,
     share,
 )
@@ -62,7 +63,7 @@ def input_options(command: F) -> F:
     )
     most = option(
         "--max-input",
-        callback=_amount(number),
+        callback=amount(number),
         metavar="N",
         help=f"Bytes of all inputs at most: 2M.  [default: {MOST // 1_000_000}M]",
     )
@@ -102,6 +103,14 @@ def output_options(command: F) -> F:
     return _with(command, (output, quiet, as_json))
 
 
+class _Workflow(Option):
+    """-w, whose help lists the presets there are, once somebody asks for it."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        record = super().get_help_record(ctx)
+        return record and (record[0], record[1].format(presets=", ".join(presets())))
+
+
 def answer_options(command: F) -> F:
     """-o, -q, --json and --cite."""
     cite = option(
@@ -115,12 +124,13 @@ def answer_options(command: F) -> F:
 
 
 def _workflow(command: F) -> F:
-    return option(
+    return click.option(
         "-w",
         "--workflow",
         "named",
+        cls=_Workflow,
         metavar="WORKFLOW",
-        help="Who does what: a TOML file (a name with / or .toml), or a preset: general, solve.  "
+        help="Who does what: a TOML file (a name with / or .toml), or a preset: {presets}.  "
         "[default: ./stretto.toml, else general]",
     )(command)
 
@@ -156,8 +166,8 @@ def _limits() -> list[Callable[[F], F]]:
 
     count, rate, length = (
         {"type": whole, "metavar": "N"},
-        {"callback": _amount(number), "metavar": "N"},
-        {"callback": _amount(seconds), "metavar": "TIME"},
+        {"callback": amount(number), "metavar": "N"},
+        {"callback": amount(seconds), "metavar": "TIME"},
     )
     return [
         limit("parallel", f"Calls in flight at most.  [default: {_DEFAULT.parallel}]", **count),
@@ -172,7 +182,7 @@ def _limits() -> list[Callable[[F], F]]:
         limit(
             "budget",
             "What a run may cost at most, in US dollars: 0.5, 50ct.  [default: no limit]",
-            callback=_amount(dollars),
+            callback=amount(dollars),
             metavar="MONEY",
         ),
         limit("tokens", "Tokens a run may use at most: 250k.  [default: no limit]", **rate),
@@ -180,7 +190,7 @@ def _limits() -> list[Callable[[F], F]]:
         limit(
             "hedge",
             "Share of a run's cost that may go into asking stragglers a second time: 5%.  [default: none]",
-            callback=_amount(share),
+            callback=amount(share),
             metavar="SHARE",
         ),
         limit(
@@ -224,7 +234,7 @@ def _memory() -> list[Callable[[F], F]]:
     ]
 
 
-def _amount(read: Callable[[str, str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
+def amount(read: Callable[[str, str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
     """Reads a flag's value; nothing of something is an error."""
 
     def callback(ctx: click.Context, param: click.Parameter, written: str | None) -> Any:

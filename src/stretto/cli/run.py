@@ -14,7 +14,8 @@ from stretto.cli.options import answer_options, input_options, plan_option, stor
 from stretto.cli.plan import plan_file
 from stretto.cli.progress import Progress
 from stretto.cli.task import checked, not_a_file, read_named, read_task, reads_stdin
-from stretto.config import Configuration, Source, read_preset
+from stretto.config import Configuration, Source, presets, read_preset
+from stretto.config.preset import preset
 
 LEAP_YEARS = "Write a program that prints the next 20 leap years."
 _BRISK = Source("the demo", None, {"providers": {"sim": {"ttft": 0.2, "tokens_per_second": 300}}})
@@ -69,7 +70,7 @@ def run(
     progress = Progress(quiet=quiet)
     stdin = bool(planned) or not reads_stdin(task, file)
     texts = read_named(inputs, max_input, progress.input, stdin=stdin)
-    text = planned or read_task(task, file)
+    text = planned or read_task(task, file, example(named))
     workflow = build(configured(named), chosen_models(models), flags, store_path(store), progress.model)
     approve = approval(workflow.definition, progress, confirm=confirm, confirm_over=confirm_over)
     stream = workflow.stream(text, plan=given, fresh=fresh, inputs=texts, approve=approve)
@@ -90,3 +91,8 @@ def demo(task: str, store: Path | None, output: Path | None, quiet: bool, as_jso
     solve = Configuration([_BRISK, read_preset("solve")])
     workflow = build(solve, chosen_models(["sim:default"]), {}, store_path(store), progress.model)
     return carry(workflow.stream(checked(task, "TASK")), Output(output, as_json, same_store(), cite), progress)
+
+
+def example(named: str | None) -> str:
+    """How the workflow that -w names is called, as far as anybody knows."""
+    return preset(named).example if named in presets() else "stretto run TASK"

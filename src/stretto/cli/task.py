@@ -9,10 +9,11 @@ from stretto.inputs import MOST, Gathered, gather
 from stretto.types import Input
 
 _LONGEST_NAME = 255
+_PIPE = "standard input"
 
 
-def read_task(task: str | None, file: Path | None) -> str:
-    """The task's text; raises `TaskError` if it cannot be read or is no text."""
+def read_task(task: str | None, file: Path | None, example: str = "stretto run TASK") -> str:
+    """The task's text; raises `TaskError`, with an `example`, if there is none, it cannot be read or is no text."""
     if file is not None and task is not None:
         raise TaskError("a task and -f FILE exclude each other; give one")
     if file is not None and str(file) != "-":
@@ -23,8 +24,8 @@ def read_task(task: str | None, file: Path | None) -> str:
     if task is not None and task != "-":
         return checked(task, "TASK")
     if task is None and file is None and sys.stdin.isatty():
-        raise TaskError('no task; say it ("stretto run TASK"), name a file (-f FILE), or pipe it in')
-    return _decoded(sys.stdin.buffer.read(), "standard input")
+        raise TaskError(f"no task; say it, name a file (-f FILE), or pipe it in, for example: {example}")
+    return _decoded(sys.stdin.buffer.read(), _PIPE)
 
 
 def read_named(
@@ -71,5 +72,6 @@ def checked(text: str, place: str) -> str:
     if "\0" in text:
         raise TaskError(f"{place}: binary data; a task is text")
     if not text.strip():
-        raise TaskError(f"{place}: the task is empty; say what is to be done")
+        why = "nothing came through the pipe" if place == _PIPE else "say what is to be done"
+        raise TaskError(f"{place}: the task is empty; {why}")
     return text

@@ -54,15 +54,19 @@ def presets() -> list[str]:
     )
 
 
-def read_preset(name: str) -> Source:
-    """A workflow that comes with the package."""
+def preset_text(name: str) -> str:
+    """The file of a workflow that comes with the package; raises `ConfigError` if there is none of this name."""
     if name not in presets():
         raise ConfigError(
             f"no preset {name!r}{nearest(name, presets())}; there are {', '.join(presets())} (a file is named with "
             f"a / or .toml: ./{name}.toml)"
         )
-    text = (resources.files("stretto") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
-    return _checked(Source(f"preset {name}", None, tomllib.loads(text)))
+    return (resources.files("stretto") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def read_preset(name: str) -> Source:
+    """A workflow that comes with the package."""
+    return _checked(Source(f"preset {name}", None, tomllib.loads(preset_text(name))))
 
 
 def read_workflow(named: str) -> Source:

@@ -96,14 +96,16 @@ def fixed_plan(definition: Definition, inputs: Sequence[Input]) -> Plan | None:
     """
     if definition.orchestrator is not None:
         return None
-    work = [
-        (name, reads)
-        for name, role in definition.workers.items()
-        for reads in (shares(inputs, role.share) if role.share and inputs else ((),))
-    ]
+    work = [(name, reads) for name, role in definition.workers.items() for reads in _shares(inputs, role.share)]
     subtasks = (Subtask(f"t{number}", name, _whole(reads), reads=reads) for number, (name, reads) in enumerate(work, 1))
     most = definition.limits.max_subtasks
     return Plan(tuple(subtasks)[:most], "complete" if len(work) <= most else "bounded")
+
+
+def _shares(inputs: Sequence[Input], tokens: int | None) -> tuple[tuple[str, ...], ...]:
+    """What each reads who does the whole task; all of the inputs, if they are no more than one share."""
+    found = shares(inputs, tokens) if tokens else ()
+    return found if len(found) > 1 else ((),)
 
 
 def given_draft(subtask: Subtask) -> Draft:

@@ -16,6 +16,7 @@ from stretto.types import Input
 BYTES = 3
 """Bytes of UTF-8 that are reckoned as a token."""
 
+_FENCES = ("```", "~~~")
 _FRAME = 48  # bytes of a block's tags in a prompt, beside the name
 _PIECE = re.compile(r"i([1-9]\d{0,8})(?::([1-9]\d{0,8})(?:-([1-9]\d{0,8})|:([1-9]\d{0,8})-([1-9]\d{0,8}))?)?", re.ASCII)
 
@@ -103,18 +104,24 @@ def shares(inputs: Sequence[Input], tokens: int) -> tuple[tuple[str, ...], ...]:
 
 
 def _pieces(number: int, text: str, most: int) -> Iterator[tuple[Piece, int]]:
-    """An input in pieces of so many bytes at most, with the bytes of each."""
+    """An input in pieces of so many bytes at most, with the bytes of each.
+
+    It is cut after an empty line that stands in no code block, if there is one in the second half of a piece.
+    """
     if (length := len(text.encode())) <= most:
         yield Piece(number), length
         return
-    first, size, place = 1, 0, 0
+    first, size, place, pause, fenced = 1, 0, 0, (0, 0), False
     for place, line in enumerate(lines_of(text), 1):
         length = len(line.encode())
-        if size and size + length > most:
-            yield Piece(number, first, place - 1), size
-            first, size = place, 0
+        while size and size + length > most:
+            last, taken = pause if 2 * pause[1] >= most else (place - 1, size)
+            yield Piece(number, first, last), taken
+            first, size, pause = last + 1, size - taken, (0, 0)
+        fenced ^= line.lstrip().startswith(_FENCES)
         if length <= most:
             size += length
+            pause = pause if fenced or line.strip() else (place, size)
             continue
         for begin, end, part in _parts(line, most):
             yield Piece(number, place, place, begin, end), part

@@ -1,0 +1,120 @@
+"""`stretto init`."""
+
+import os
+import shlex
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import click
+
+from stretto.cli import say
+from stretto.cli.help import Command, option
+from stretto.cli.meaning import default_model, layers
+from stretto.cli.options import amount
+from stretto.config import Choice, Configuration, Source, dollars, presets, read_preset
+from stretto.config.preset import Preset, example_of, ones_own, preset
+from stretto.errors import ConfigError, StrettoError, TaskError
+
+_USUAL = Path("stretto.toml")
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        "stretto init",
+        "stretto init --preset review -m together:openai/gpt-oss-120b --budget 50ct",
+        "stretto init --preset translate german.toml",
+    ),
+)
+@click.argument("file", type=click.Path(path_type=Path), default=_USUAL)
+@option("--preset", "named", metavar="NAME", help="The preset to begin with; `stretto presets` lists them.")
+@option("-m", "--model", metavar="MODEL", help="PROVIDER:MODEL for all roles.  [default: chosen at each run]")
+@option(
+    "--budget",
+    callback=amount(dollars),
+    metavar="MONEY",
+    help="What a run may cost at most, in US dollars: 0.5, 50ct.  [default: no limit]",
+)
+@option("--force", is_flag=True, help="Replace FILE if it exists.")
+def init(file: Path, named: str | None, model: str | None, budget: Decimal | None, force: bool) -> None:
+    """Write a workflow of your own into FILE (stretto.toml), commented, to be edited.
+
+    On a terminal it asks for what no option says: the preset, the model, a budget.
+    """
+    _check_place(file, named, force=force)
+    asking = sys.stdin.isatty() and sys.stderr.isatty()
+    chosen = preset(named or (_ask_preset() if asking else "general"))
+    _, usual = layers(None, but=file)
+    model = model or (_ask_model(usual) if asking else None)
+    if budget is None and asking:
+        budget = _ask_budget()
+    if model:
+        _check_model(chosen, usual, model)
+    called = "" if file == _USUAL else f"-w {_named(file)}"
+    _write(file, ones_own(chosen, called, model, budget), force=force)
+    _say_what_next(file, chosen, called, model, budget)
+
+
+def _check_place(file: Path, named: str | None, *, force: bool) -> None:
+    if named is None and str(file) in presets():
+        raise TaskError(f"{file} is a preset, not a file to be written: stretto init --preset {file}")
+    if file.is_dir():
+        raise TaskError(f"{file}: a folder; name a file to write the workflow to")
+    if file.exists() and not force:
+        raise TaskError(f"{file}: exists already; name another file, or say --force to replace it")
+
+
+def _ask_preset() -> str:
+    for found in map(preset, presets()):
+        click.echo(f"  {found.name:<10} {found.about}", err=True)
+    return str(click.prompt("Preset", type=click.Choice(presets()), default="general", show_choices=False, err=True))
+
+
+def _ask_model(usual: list[Source]) -> str | None:
+    """What is found is offered; nothing at all leaves it open."""
+    try:
+        offered = os.environ.get("STRETTO_MODEL") or default_model(Configuration(usual)).model
+    except ConfigError:  # nothing is found
+        offered = ""
+    hint = "" if offered else " (PROVIDER:MODEL; empty: chosen at each run)"
+    return str(click.prompt(f"Model{hint}", default=offered, show_default=bool(offered), err=True)).strip() or None
+
+
+def _ask_budget() -> Decimal | None:
+    while written := str(click.prompt("Budget of a run in dollars (0.5, 50ct; empty: none)", "", err=True)).strip():
+        try:
+            if budget := dollars(written, "budget"):
+                return budget
+            say("budget: must be more than 0")
+        except ConfigError as error:
+            say(str(error))
+    return None
+
+
+def _check_model(chosen: Preset, usual: list[Source], model: str) -> None:
+    """A model that could not be asked is an error now, not at the first run."""
+    Configuration([read_preset(chosen.name), *usual]).workflow(models={None: Choice(model, f"-m {model}")})
+
+
+def _named(file: Path) -> str:
+    """The file as -w takes it for one."""
+    return shlex.quote(str(file) if file.suffix == ".toml" or "/" in str(file) else f"./{file}")
+
+
+def _write(file: Path, text: str, *, force: bool) -> None:
+    try:
+        with file.open("w" if force else "x", encoding="utf-8") as opened:
+            opened.write(text)
+    except FileExistsError as error:
+        raise TaskError(f"{file}: exists by now; name another file, or say --force to replace it") from error
+    except OSError as error:
+        raise StrettoError(f"{file}: cannot be written: {error.strerror or error}") from error
+
+
+def _say_what_next(file: Path, chosen: Preset, called: str, model: str | None, budget: Decimal | None) -> None:
+    limit = f", ${budget:f} a run at most" if budget is not None else ""
+    say(f"{file}: written, from the preset {chosen.name}{f', with {model}' if model else ''}{limit}")
+    if not model:
+        say("it names no model: write one into it, or -m, $STRETTO_MODEL or the first provider with a key decides")
+    say(f"next: {example_of(chosen, called)}")

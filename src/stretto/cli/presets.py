@@ -1,0 +1,32 @@
+"""`stretto presets`."""
+
+import click
+
+from stretto.cli import say
+from stretto.cli.help import Command
+from stretto.config import presets
+from stretto.config.preset import preset
+
+
+@click.command(
+    name="presets",
+    cls=Command,
+    examples=(
+        "stretto presets",
+        "stretto presets review > review.toml && stretto run -w ./review.toml -f change.diff",
+    ),
+)
+@click.argument("name", required=False)
+def command(name: str | None) -> None:
+    """List the workflows that come with Stretto, or print the one called NAME: a file to be read, or to be edited.
+
+    Each is used with `-w NAME`; `stretto init --preset NAME` makes it your own.
+    """
+    if name is not None:
+        click.echo(preset(name).text, nl=False)
+        return
+    names = presets()
+    width = max(map(len, names))
+    for found in map(preset, names):
+        click.echo(f"{found.name:<{width}}  {found.about}\n{'':<{width}}  {found.roles}")
+    say("used with -w NAME; `stretto presets NAME` prints one, `stretto init --preset NAME` makes it your own")
