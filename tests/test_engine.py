@@ -325,10 +325,17 @@ def test_reasoning_is_no_part_of_an_answer() -> None:
 def test_without_a_synthesizer_the_results_are_the_answer() -> None:
     told = carry(
         by_role(orchestrator=plan_of("One.", "Two."), worker=unless("One.", 3.0, "First.")),
-        Definition(TRIO.orchestrator, TRIO.workers),
+        Definition(TRIO.orchestrator, {**TRIO.workers, "other": Role("sim:w")}),
     )
     assert told.run.answer == "=== WORKER RESULT (part) ===\nFirst.\n\n=== WORKER RESULT (part) ===\nDone: Two."
     assert [e.text for e in told.only("answer_delta")] == [told.run.answer]
+
+
+def test_without_a_synthesizer_the_parts_of_one_kind_of_worker_are_one_text() -> None:
+    said = by_role(orchestrator=plan_of("One.", "Two.", "Three."), worker=unless("Two.", CutError("no"), "Part."))
+    told = carry(said, Definition(TRIO.orchestrator, TRIO.workers))
+    assert told.run.answer is not None
+    assert told.run.answer.startswith("Done: One.\n\n=== MISSING: t2 ===\n\nDone: Three.\n\n=== MISSING ===\n")
 
 
 # The plan

@@ -64,7 +64,9 @@ class Answering:
         if not any(result.outcome == "done" or result.text for result in results.values()):
             raise self._means.setbacks.nothing_done(results)
         if role is None:
-            text = prompts.unmerged_text(subtasks, results, plan).strip()
+            # Workers of one type do parts of the same thing.
+            told = prompts.joined_text if len(definition.workers) == 1 else prompts.unmerged_text
+            text = told(subtasks, results, plan).strip()
             self._show(text)
             return Answer(text, "complete")
         short, _ = await self._means.inquiry.answer(
