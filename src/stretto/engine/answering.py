@@ -96,7 +96,7 @@ class Answering:
             return None
         known = [subtask.id for subtask in read if results[subtask.id].text.strip()]
         inputs = self._means.journal.run.basis.inputs
-        return References(known, inputs, [subtask.id for subtask in read])
+        return References(known, inputs, list(results))
 
     async def _speak(self, role: Role, request: Request, references: References | None) -> Answer:
         """Ask for the answer; what was said of it by the deadline is kept, and `DeadlineError` if that is nothing."""
