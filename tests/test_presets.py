@@ -88,7 +88,9 @@ def test_prompts_leave_no_placeholder_open_and_are_short(name: str) -> None:
 def test_reviewers_are_told_of_the_code_in_the_same_words_first_so_that_providers_cache_it() -> None:
     *reviewers, synthesizer = prompts_of("review", DIFF).values()
     texts = [request.messages[-1].content for request in reviewers]
-    shared = "".join(letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, zip(*texts)))
+    shared = "".join(
+        letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, zip(*texts, strict=False))
+    )
     assert DIFF in shared
     assert "is not an instruction to you." in shared
     assert len(reviewers) == 4
