@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from stretto.calls import Call, Chunk, Done, Model, Sent, Text, Urgency, fingerprint
 from stretto.engine import Execution
+from stretto.engine.approving import Consider
 from stretto.errors import CallError
 from stretto.events import AnyEvent, RunStarted
 from stretto.policies.account import Account
@@ -128,6 +129,7 @@ def carry(
     *,
     history: Sequence[AnyEvent] = (),
     task: str = "Explain tides.",
+    consider: Consider | None = None,
 ) -> Told:
     """Execute a definition in virtual time with one model for all roles, under the usual policies."""
     asked: Model = Scripted(model) if callable(model) else model
@@ -154,7 +156,8 @@ def carry(
 
             composition = Composition(opened, limits, account, prices, replies)
             try:
-                await Execution(definition, journal, composition.model, account, replies).execute()
+                model = composition.model
+                await Execution(definition, journal, model, account, replies, consider=consider).execute()
             except Exception as group:  # noqa: BLE001 - the test looks at it
                 error = group
                 while isinstance(error, BaseExceptionGroup):

@@ -1,5 +1,6 @@
 """`--cite`: the answer with what its passages rest on, as a user gets it."""
 
+import re
 from pathlib import Path
 from random import Random
 
@@ -29,7 +30,7 @@ def terminal(tmp_path: Path) -> Terminal:
     for place, event in ((0, started), (len(told) - 1, end)):
         run, seq, kind, _, *rest = told[place]
         body = e.encode(msgspec.structs.replace(event, run=run, seq=seq, at=e.now()))
-        told[place] = (run, seq, kind, body, *rest)  # type: ignore[assignment, misc]
+        told[place] = (run, seq, kind, body, *rest)  # type: ignore[assignment]
     fill(tmp_path / "runs.db", [told])
     return Terminal(tmp_path)
 
@@ -49,12 +50,24 @@ def test_without_cite_the_answer_is_clean(terminal: Terminal) -> None:
     assert terminal("show", RUN).out.endswith(f"## Answer\n\n{ANSWER}\n")
 
 
-def test_an_answer_that_cites_nothing_is_printed_whole_as_it_is(terminal: Terminal) -> None:
+def test_a_run_prints_its_answer_with_footnotes_or_clean(terminal: Terminal) -> None:
     plain, cited = (terminal("run", "-q", "-m", "sim:instant", *flags, "Tea?") for flags in ((), ("--cite",)))
-    assert cited.code == 0
-    assert cited.out == plain.out
+    assert (plain.code, cited.code) == (0, 0)
+    assert "[^" not in plain.out + cited.out
+    assert "\n---\n\n- [1] t1: general: " in cited.out
+    assert re.sub(r" ?\[\d+\]", "", cited.out.partition("\n---\n")[0]).strip() == plain.out.strip()
     assert terminal("run", "-q", "-m", "sim:instant", "--cite", "-o", "answer.md", "Tea?").out == ""
     assert (terminal.folder / "answer.md").read_text() == cited.out
+
+
+def test_an_answer_that_cites_nothing_is_printed_whole_as_it_is(terminal: Terminal) -> None:
+    (terminal.folder / "plain.toml").write_text(
+        '[orchestrator]\n[workers.general]\n[synthesizer]\nprompt = "{task} {worker_responses}"\n'
+    )
+    run = ("run", "-q", "-w", "./plain.toml", "-m", "sim:instant")
+    plain, cited = (terminal(*run, *flags, "Tea?") for flags in ((), ("--cite",)))
+    assert cited.code == 0
+    assert cited.out == plain.out
 
 
 @pytest.mark.parametrize("flags", [("--cite", "--json"), ("--json", "--cite")])

@@ -289,7 +289,7 @@ def test_an_answer_that_breaks_off_begins_anew_and_is_whole() -> None:
 
     told = carry(by_role(orchestrator=plan_of("One."), worker="Done.", synthesizer=synthesizer))
     assert [(e.text, e.restart) for e in told.only("answer_delta")] == [
-        ("The tides a", False), ("", True), ("The tides ", False), ("follow the moon.", False),
+        ("The tides a", False), ("", True), ("The tides", False), (" follow the moon.", False),
     ]  # fmt: skip
     assert told.run.answer == "The tides follow the moon."
     assert told.run.coverage.complete
@@ -325,10 +325,17 @@ def test_reasoning_is_no_part_of_an_answer() -> None:
 def test_without_a_synthesizer_the_results_are_the_answer() -> None:
     told = carry(
         by_role(orchestrator=plan_of("One.", "Two."), worker=unless("One.", 3.0, "First.")),
-        Definition(TRIO.orchestrator, TRIO.workers),
+        Definition(TRIO.orchestrator, {**TRIO.workers, "other": Role("sim:w")}),
     )
     assert told.run.answer == "=== WORKER RESULT (part) ===\nFirst.\n\n=== WORKER RESULT (part) ===\nDone: Two."
     assert [e.text for e in told.only("answer_delta")] == [told.run.answer]
+
+
+def test_without_a_synthesizer_the_parts_of_one_kind_of_worker_are_one_text() -> None:
+    said = by_role(orchestrator=plan_of("One.", "Two.", "Three."), worker=unless("Two.", CutError("no"), "Part."))
+    told = carry(said, Definition(TRIO.orchestrator, TRIO.workers))
+    assert told.run.answer is not None
+    assert told.run.answer.startswith("Done: One.\n\n=== MISSING: t2 ===\n\nDone: Three.\n\n=== MISSING ===\n")
 
 
 # The plan

@@ -158,6 +158,13 @@ def test_a_bare_reference_far_from_a_quotation_is_only_a_reference() -> None:
         assert (one.verified, one.quote, remarks) == (None, "", ())
 
 
+def test_of_an_image_nothing_can_be_looked_for() -> None:
+    image = Input("a.png", media="image/png", data="aGk=")
+    both, remarks = cited('A [^i1 "words in a picture"]. B [^i1:3].', image)
+    assert [(one.name, one.verified, one.lines) for one in both] == [("a.png", None, None)] * 2
+    assert remarks == ()
+
+
 def test_three_hundred_quotes_in_a_large_input_are_looked_for_in_seconds() -> None:
     lines = [f"line {number} has the words {number * 7919} and nothing else" for number in range(200_000)]
     answer = "".join(f'A [^i1 "the words {number * 700 * 7919} and nothing"]. ' for number in range(300))

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from stretto.text import clean
-from stretto.types import Basis, Citation, Coverage, Outcome, PlanState, RoleName, Usage, Verdict
+from stretto.types import Basis, Citation, Coverage, Outcome, Plan, PlanState, RoleName, Usage, Verdict
 
 
 def _kind(name: str) -> str:
@@ -81,6 +81,18 @@ class PlanFinished(Event, frozen=True, kw_only=True):
     remarks: tuple[str, ...] = ()
     round: int = 1
     within: str = ""
+
+
+class PlanWithdrawn(Event, frozen=True, kw_only=True):
+    """The plan so far does not count: whoever was to approve it wants another one.
+
+    That is `plan`; without one the orchestrator is asked again, with a `remark` on the plan that is withdrawn. `reason`
+    says in few words what was decided.
+    """
+
+    reason: str
+    remark: str = ""
+    plan: Plan | None = None
 
 
 class SubtaskStarted(Event, frozen=True, kw_only=True):
@@ -214,6 +226,7 @@ AnyEvent = (
     | RunResumed
     | SubtaskPlanned
     | PlanFinished
+    | PlanWithdrawn
     | SubtaskStarted
     | SubtaskFinished
     | CallStarted

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from stretto import events as e
 from stretto.calls import SHORTENED
-from stretto.runs import CallRecord, Part, Run, coverage_of
-from stretto.types import Plan, Result, Subtask, Usage
+from stretto.runs import CallRecord, Part, Run, Withdrawn, coverage_of
+from stretto.types import Basis, Plan, Result, Subtask, Usage
 
 
 class _Planned:
@@ -69,6 +69,8 @@ class Fold:
                 self._part(event.subtask)[0].take(event)
             case e.PlanFinished():
                 self._parts.setdefault(event.within, _Planned()).finish(event)
+            case e.PlanWithdrawn():
+                self._withdraw(event)
             case e.SubtaskStarted():
                 part, subtask = self._part(event.subtask)
                 part.results.pop(subtask, None)
@@ -105,6 +107,14 @@ class Fold:
         """Where a subtask belongs, and its id there."""
         within, _, own = subtask.rpartition("/")
         return self._parts.setdefault(within, _Planned()), own
+
+    def _withdraw(self, event: e.PlanWithdrawn) -> None:
+        """Nothing counts of the plan; the calls that were made for it do."""
+        if event.plan is None:
+            withdrawn = Withdrawn(self._parts[""].told().plan, event.remark)
+            self._set(withdrawn=(*self._run.get("withdrawn", ()), withdrawn))
+        self._set(basis=replace(self._run.get("basis", Basis()), plan=event.plan))
+        self._parts = {"": _Planned()}
 
     def _started(self, event: e.CallStarted) -> None:
         record = self._calls.get(event.call) or CallRecord(

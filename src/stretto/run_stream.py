@@ -18,6 +18,8 @@ from stretto.policies.amounts import Amount
 from stretto.policies.composition import Composition
 from stretto.policies.estimate import most_output, tokens_asked
 from stretto.pool import Pool
+from stretto.proposal import Approve
+from stretto.proposal.approval import Approval, Approved
 from stretto.rerun import Rerun
 from stretto.runs import Run
 from stretto.shapes import Shape, fitted
@@ -32,11 +34,21 @@ class RunStream:
     iterator raises the error itself.
     """
 
-    def __init__(self, setting: Setting, run: str, begin: New | Rerun | None, *, plan_only: bool = False) -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        run: str,
+        begin: New | Rerun | None,
+        *,
+        plan_only: bool = False,
+        approve: Approve | None = None,
+    ) -> None:
         self.run_id = run
         self._setting = setting
         self._begin = begin
         self._plan_only = plan_only
+        self._approve = approve
+        self._approval: Approval | None = None
         self._events: asyncio.Queue[AnyEvent | None] = asyncio.Queue()
         self._carrier: asyncio.Task[None] | None = None
         self._journal: Journal | None = None
@@ -52,6 +64,11 @@ class RunStream:
         if self._journal is None:
             raise StrettoError("the run has not begun; enter the stream with `async with` first")
         return shaped(self._journal.run, self._setting.shape)
+
+    @property
+    def approved(self) -> Approved | None:
+        """The proposal that this execution carries out, if it was to be approved and was."""
+        return self._approval.approved if self._approval else None
 
     async def __aenter__(self) -> Self:
         if self._carrier is not None:
@@ -124,7 +141,11 @@ class RunStream:
         journal.append(opening.event)
         account, replies = await open_account(definition, journal, pool), opening.replies
         composition = Composition(pool.model, definition.limits, account, pool.prices, replies, setting.jitter)
-        execution = Execution(definition, journal, composition.model, account, replies, opening.given, setting.shape)
+        given = opening.given
+        if self._approve is not None:
+            self._approval = Approval(setting, journal, pool.prices, given, self._approve)
+        ask, shape, consider = composition.model, setting.shape, self._approval
+        execution = Execution(definition, journal, ask, account, replies, given, shape, consider)
         await self._execute(execution, journal)
 
     async def _execute(self, execution: Execution, journal: Journal) -> None:

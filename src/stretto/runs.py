@@ -52,10 +52,18 @@ class Part(Struct, frozen=True):
     results: dict[str, Result] = {}
 
 
+class Withdrawn(Struct, frozen=True):
+    """A plan that did not find approval, and the remark with which the orchestrator was asked for another one."""
+
+    plan: Plan
+    remark: str
+
+
 class Run(Struct, frozen=True, kw_only=True):
     """One execution of a workflow, complete or not, as its events tell it.
 
-    `basis` is what it began with beside its task.
+    `basis` is what it began with beside its task; its `plan` is also one that took another's place before it was
+    approved. `withdrawn` are those plans in whose place the orchestrator was asked for another.
     `results` maps subtask ids to results, in the plan's order. `usage` and `cost` are what the run paid over all its
     executions, `saved` is the usage of reused calls. `cost` is None where a price is unknown. `unreadable` is a run, in
     a list of runs, whose log is damaged; `error` says how. `parsed` is the answer as the object it had to be
@@ -70,6 +78,7 @@ class Run(Struct, frozen=True, kw_only=True):
     simulated: bool = False
     basis: Basis = Basis()
     plan: Plan = Plan()
+    withdrawn: tuple[Withdrawn, ...] = ()
     results: dict[str, Result] = field(default_factory=dict)
     parts: dict[str, Part] = field(default_factory=dict)
     answer: str | None = None

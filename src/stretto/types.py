@@ -246,7 +246,8 @@ class Citation(Struct, frozen=True):
 
     `start`, `end`: the passage in the answer, in characters. `source`: the subtask's id, or the input's (`i1`, `i2`, …,
     in their order). Of an input: its `name`, the `lines` (first and last, from 1) and the `quote` that stands there.
-    `verified`: the quote was found in the input; False if it was not, None where there is nothing to be found.
+    `verified`: the quote was found in the input; False if it was not, or the lines are not there; None where there is
+    nothing to be found.
     """
 
     start: int

@@ -21,6 +21,7 @@ from stretto.models.simulator import Simulator
 from stretto.opening import New, Setting, forecast
 from stretto.plan.given import AnyPlan, given_plan
 from stretto.pool import AnyProvider, Pool
+from stretto.proposal import Approve
 from stretto.replay import ReplayStream, recording_of
 from stretto.rerun import Forecast, Rerun
 from stretto.roles import Worker, as_role, as_worker, check_definition, models_of, roles, shaped
@@ -88,16 +89,26 @@ class Workflow:
         self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
 
     def stream(
-        self, task: str, *, plan: AnyPlan | None = None, fresh: bool = False, inputs: Sequence[Input] = ()
+        self,
+        task: str,
+        *,
+        plan: AnyPlan | None = None,
+        fresh: bool = False,
+        inputs: Sequence[Input] = (),
+        approve: Approve | None = None,
     ) -> RunStream:
         """A new run of this task: `async with workflow.stream(task) as events: async for event in events: …`.
 
         `plan`: carry out this one (a `Plan`, or data in the form of a plan) and ask for none. `fresh`: no reply that
         another run has recorded answers a call, whatever `memory` says. `inputs`: texts that the task comes with, at
-        the head of every prompt (`stretto.read_inputs` reads files and folders).
+        the head of every prompt (`stretto.read_inputs` reads files and folders). `approve` is given the plan with its
+        forecast (a `Proposal`) before anything of it is asked, and returns `Go()`, `Edit(plan)`, `Drop(ids)`,
+        `Again(remark)` or `Stop()` (`stretto.proposal`), or an awaitable of one; after `Stop()` the run is
+        `interrupted`, and `resume` goes on with it.
         """
         given = None if plan is None else given_plan(plan, self.definition)
-        return RunStream(self._setting(), new_ulid(), New(_checked(task), given, fresh, checked_inputs(inputs)))
+        begin = New(_checked(task), given, fresh, checked_inputs(inputs))
+        return RunStream(self._setting(), new_ulid(), begin, approve=approve)
 
     def plan(self, task: str, *, inputs: Sequence[Input] = ()) -> RunStream:
         """A run that ends with its plan (`run.plan`), to be looked at or edited; `resume` carries it out."""
@@ -112,22 +123,27 @@ class Workflow:
         only: Sequence[str] = (),
         fresh: Sequence[str] = (),
         inputs: Sequence[Input] | None = None,
+        approve: Approve | None = None,
     ) -> RunStream:
         """A new run of the task of an earlier one, with this definition: only what has changed is asked.
 
         `plan`: carry out this one. `only`: compute these subtasks of the earlier run's plan (or the given one), and
         take the results of all others as they were. `fresh`: ask these anew though nothing has changed about them: ids
-        of subtasks, `orchestrator`, `synthesizer`. `inputs`: these in place of the earlier run's.
+        of subtasks, `orchestrator`, `synthesizer`. `inputs`: these in place of the earlier run's. `approve` is given
+        the plan first (see `stream`), as if nothing of it were recorded.
         """
         if self.store is None:
             raise ConfigError("a run can only be rerun from a store; give the workflow one (store=…)")
-        return RunStream(self._setting(), new_ulid(), self._rerun(run, plan, only, fresh, inputs))
+        return RunStream(self._setting(), new_ulid(), self._rerun(run, plan, only, fresh, inputs), approve=approve)
 
-    def resume(self, run: str) -> RunStream:
-        """Go on with a run of this workflow's store, with this definition; what is complete is not asked again."""
+    def resume(self, run: str, *, approve: Approve | None = None) -> RunStream:
+        """Go on with a run of this workflow's store, with this definition; what is complete is not asked again.
+
+        `approve` is given what is left of its plan, before anything of that is asked (see `stream`).
+        """
         if self.store is None:
             raise ConfigError("a run can only be resumed from a store; give the workflow one (store=…)")
-        return RunStream(self._setting(), run, None)
+        return RunStream(self._setting(), run, None, approve=approve)
 
     async def explain(
         self,
@@ -157,18 +173,18 @@ class Workflow:
             raise ConfigError("a run can only be replayed from a store; give the workflow one (store=…)")
         return ReplayStream(recording_of(entries(self.store, run)), timed=timed, shape=self.shape)
 
-    async def run(self, task: str, *, inputs: Sequence[Input] = ()) -> Run:
-        """The finished run; raises what made an answer impossible."""
-        async with self.stream(task, inputs=inputs) as events:
+    async def run(self, task: str, *, inputs: Sequence[Input] = (), approve: Approve | None = None) -> Run:
+        """The finished run, or one that `approve` has stopped; raises what made an answer impossible."""
+        async with self.stream(task, inputs=inputs, approve=approve) as events:
             return await events.finished()
 
-    def run_sync(self, task: str, *, inputs: Sequence[Input] = ()) -> Run:
+    def run_sync(self, task: str, *, inputs: Sequence[Input] = (), approve: Approve | None = None) -> Run:
         """`run` from code that is not asynchronous, in a notebook too."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return asyncio.run(self.run(task, inputs=inputs))
-        return Aside(self.run(task, inputs=inputs)).result()
+            return asyncio.run(self.run(task, inputs=inputs, approve=approve))
+        return Aside(self.run(task, inputs=inputs, approve=approve)).result()
 
     @property
     def models(self) -> list[str]:

@@ -14,6 +14,8 @@ from stretto import events as e
 from stretto.cli import ANSWERED, BROKEN_PIPE, INTERRUPTED, PARTIAL, report, say, seemly
 from stretto.cli.cited import cited
 from stretto.cli.progress import Progress
+from stretto.cli.proposal_table import how_good
+from stretto.engine.approving import STOPPED
 from stretto.errors import BudgetError, DeadlineError, PlanError, StrettoError
 from stretto.plan.given import write_plan
 from stretto.run_stream import RunStream
@@ -83,10 +85,15 @@ class _Carrier:
             self._say_how_to_go_on("what is complete is kept", _remedy(error))
             return code
         run = self._stream.run
+        if run.status == "interrupted" and run.error == STOPPED:
+            self._say_how_to_go_on(STOPPED)
+            return INTERRUPTED
         if run.status == "interrupted":  # by itself: only its plan was asked for
             self._plan(run)
             return ANSWERED
         self._progress.summary(run)
+        if approved := self._stream.approved:
+            self._progress.foreseen(how_good(approved, run, asyncio.get_running_loop().time() - approved.at))
         return ANSWERED if run.coverage.complete else PARTIAL
 
     def _take(self, event: e.AnyEvent) -> None:

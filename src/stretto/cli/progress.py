@@ -50,6 +50,9 @@ class Progress:
                 self._planned(event)
             case e.PlanFinished():
                 self._plan(event)
+            case e.PlanWithdrawn():
+                self._types.clear()
+                self._say("withdrawn", f"{event.reason}{f': {short(event.remark, 300)}' if event.remark else ''}")
             case e.CallStarted() if event.subtask:  # waiting for its turn is no effort
                 self._started.setdefault(event.subtask, time.monotonic())
             case e.SubtaskFinished():
@@ -99,6 +102,14 @@ class Progress:
     def planned(self, how_to_go_on: str) -> None:
         """Only a plan was asked for, and is there."""
         self._say("planned", how_to_go_on)
+
+    def confirmed(self, why: str) -> None:
+        """What a plan may cost was enough to decide about it."""
+        self._say("confirm", why)
+
+    def foreseen(self, told: str) -> None:
+        """How good the forecast of a plan was."""
+        self._say("forecast", told)
 
     def stopping(self) -> None:
         """Ctrl-C was heard."""

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from stretto.cli.carry import Output, carry
+from stretto.cli.confirm import approval, confirm_options
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path
 from stretto.cli.options import answer_options, input_options, plan_option, workflow_options
@@ -59,6 +60,7 @@ def _names(ctx: click.Context, param: click.Parameter, written: Sequence[str]) -
 )
 @option("--explain", is_flag=True, help="Say which calls are reused, which are asked and why, and send nothing.")
 @workflow_options
+@confirm_options
 @answer_options
 def rerun(
     run: str | None,
@@ -76,6 +78,8 @@ def rerun(
     quiet: bool,
     as_json: bool,
     cite: bool,
+    confirm: bool,
+    confirm_over: Decimal | None,
     **flags: Any,
 ) -> int:
     """Run the task of RUN again, as a new run that asks only what has changed.
@@ -97,7 +101,8 @@ def rerun(
         lines = asyncio.run(workflow.explain(run_id, plan=given, only=only, fresh=fresh, inputs=texts))
         _print(run_id, lines, as_json=as_json)
         return 0
-    stream = workflow.rerun(run_id, plan=given, only=only, fresh=fresh, inputs=texts)
+    approve = approval(workflow.definition, progress, confirm=confirm, confirm_over=confirm_over)
+    stream = workflow.rerun(run_id, plan=given, only=only, fresh=fresh, inputs=texts, approve=approve)
     return carry(stream, Output(output, as_json, same_store(), cite), progress)
 
 

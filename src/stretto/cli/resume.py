@@ -1,11 +1,13 @@
 """`stretto resume`."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
 
 from stretto.cli.carry import Output, carry
+from stretto.cli.confirm import approval, confirm_options
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path
 from stretto.cli.options import answer_options, workflow_options
@@ -24,6 +26,7 @@ from stretto.store.sqlite import Store
 @click.argument("run", required=False)
 @option("--last", is_flag=True, help="The newest run.")
 @workflow_options
+@confirm_options
 @answer_options
 def resume(
     run: str | None,
@@ -35,6 +38,8 @@ def resume(
     quiet: bool,
     as_json: bool,
     cite: bool,
+    confirm: bool,
+    confirm_over: Decimal | None,
     **flags: Any,
 ) -> int:
     """Go on with RUN where it stopped: what is complete is taken from its records, only the rest is asked.
@@ -49,4 +54,5 @@ def resume(
     # STRETTO_MODEL is for new work; a run keeps its models unless a flag says otherwise.
     chosen = chosen_models(models, environment=bool(named))
     workflow = build(configuration, chosen, flags, path, progress.model)
-    return carry(workflow.resume(run_id), Output(output, as_json, same_store(), cite), progress)
+    approve = approval(workflow.definition, progress, confirm=confirm, confirm_over=confirm_over)
+    return carry(workflow.resume(run_id, approve=approve), Output(output, as_json, same_store(), cite), progress)

@@ -1,11 +1,13 @@
 """`stretto run` and `stretto demo`."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
 
 from stretto.cli.carry import Output, carry
+from stretto.cli.confirm import approval, confirm_options
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import build, chosen_models, configured, same_store, store_path
 from stretto.cli.options import answer_options, input_options, plan_option, store_option, task_options, workflow_options
@@ -28,6 +30,7 @@ _BRISK = Source("the demo", None, {"providers": {"sim": {"ttft": 0.2, "tokens_pe
         'stretto run -i docs/ -i "src/**/*.py" "Which claims of the docs does the code not keep?"',
         "git log -20 | stretto run -m workers=groq:openai/gpt-oss-20b -",
         'stretto run -w solve -m sim:fast "Write a program that prints the next 20 leap years."',
+        'stretto run --confirm-over 0.50 -i docs/ "What changed for users?"',
         'stretto run --json "Name three uses of a brick" | jq -r .kind',
     ),
 )
@@ -36,6 +39,7 @@ _BRISK = Source("the demo", None, {"providers": {"sim": {"ttft": 0.2, "tokens_pe
 @plan_option
 @option("--fresh", is_flag=True, help="Ask everything, whatever --reuse says; the new replies are recorded.")
 @workflow_options
+@confirm_options
 @answer_options
 def run(
     task: str | None,
@@ -51,6 +55,8 @@ def run(
     quiet: bool,
     as_json: bool,
     cite: bool,
+    confirm: bool,
+    confirm_over: Decimal | None,
     **flags: Any,
 ) -> int:
     """Answer TASK: an orchestrator plans it, workers do the parts in parallel, a synthesizer writes the answer.
@@ -66,7 +72,8 @@ def run(
     texts = read_named(inputs, max_input, progress.input, stdin=stdin)
     text = planned or read_task(task, file, example(named))
     workflow = build(configured(named), chosen_models(models), flags, store_path(store), progress.model)
-    stream = workflow.stream(text, plan=given, fresh=fresh, inputs=texts)
+    approve = approval(workflow.definition, progress, confirm=confirm, confirm_over=confirm_over)
+    stream = workflow.stream(text, plan=given, fresh=fresh, inputs=texts, approve=approve)
     return carry(stream, Output(output, as_json, same_store(), cite), progress)
 
 

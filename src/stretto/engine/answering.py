@@ -12,23 +12,28 @@ from stretto.calls import KEPT, Transcript
 from stretto.engine.caller import ANSWER, Errand
 from stretto.engine.condensing import condensed
 from stretto.engine.means import Means
-from stretto.engine.requests import answer_request, direct_request
+from stretto.engine.requests import answer_request, cites, direct_request
 from stretto.engine.results import CUT
+from stretto.engine.telling import Telling
 from stretto.engine.urgencies import of_role
 from stretto.errors import BudgetError, CallError, DeadlineError, ShapeError
-from stretto.types import AnswerState, Definition, PlanState, Request, Result, Role, Subtask
+from stretto.references import References
+from stretto.types import AnswerState, Citation, Definition, PlanState, Request, Result, Role, Subtask
 
 
 class Answer(Struct, frozen=True):
     """A text, and whether it is whole.
 
     `condensed`: the subtasks whose results were made shorter for who wrote it; `unread`: those there was no room for.
+    `citations`: what its passages rest on; `remarks`: what was removed from it.
     """
 
     text: str
     state: AnswerState
     condensed: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class Answering:
@@ -55,11 +60,13 @@ class Answering:
             request = direct_request(definition, self._task, self._sample, head)
             writer = role or definition.orchestrator
             assert writer is not None  # noqa: S101 - without an orchestrator there are subtasks
-            return await self._speak(writer, request)
+            return await self._speak(writer, request, None)
         if not any(result.outcome == "done" or result.text for result in results.values()):
             raise self._means.setbacks.nothing_done(results)
         if role is None:
-            text = prompts.unmerged_text(subtasks, results, plan).strip()
+            # Workers of one type do parts of the same thing.
+            told = prompts.joined_text if len(definition.workers) == 1 else prompts.unmerged_text
+            text = told(subtasks, results, plan).strip()
             self._show(text)
             return Answer(text, "complete")
         short, _ = await self._means.inquiry.answer(
@@ -69,7 +76,7 @@ class Answering:
         asked = answer_request(definition, self._task, read, short.results, plan, self._sample, head, short.changed)
         assert asked is not None  # noqa: S101 - there is a synthesizer
         try:
-            answer = await self._speak(role, asked)
+            answer = await self._speak(role, asked, self._references(read, results))
         except (BudgetError, DeadlineError) as error:
             if asked.schema is not None:  # which the results, put together, would not fit
                 raise
@@ -83,19 +90,27 @@ class Answering:
         self._show(text, restart=True)
         return Answer(text, "unmerged")
 
-    async def _speak(self, role: Role, request: Request) -> Answer:
+    def _references(self, read: Sequence[Subtask], results: Mapping[str, Result]) -> References | None:
+        """What reads the references of an answer that is asked for them."""
+        if not cites(self._definition):
+            return None
+        known = [subtask.id for subtask in read if results[subtask.id].text.strip()]
+        inputs = self._means.journal.run.basis.inputs
+        return References(known, inputs, list(results))
+
+    async def _speak(self, role: Role, request: Request, references: References | None) -> Answer:
         """Ask for the answer; what was said of it by the deadline is kept, and `DeadlineError` if that is nothing."""
         transcript, deadline, setbacks = Transcript(), self._means.deadline, self._means.setbacks
-        shaping = self._means.shaping
+        telling = Telling(self._means.journal, references, shown=self._shown)
         try:
             async with asyncio.timeout_at(deadline.ends_at if deadline else None):
-                finish = await shaping.collect(self._errand, role, request, transcript, show=self._shown)
+                finish = await self._means.shaping.collect(self._errand, role, request, transcript, telling)
         except (TimeoutError, DeadlineError) as error:
             if not transcript.text.strip() or request.schema is not None:
                 late = error if isinstance(error, DeadlineError) else None
                 raise late or DeadlineError(setbacks.late("before the answer was there")) from None
             setbacks.degrade("deadline", "the answer is kept as far as it was written")
-            return Answer(transcript.text, "cut")
+            return _answer(telling.end(transcript.text), "cut", references)
         text = transcript.text
         if finish not in KEPT:
             raise CallError(f"{request.model}: the answer stopped with finish reason {finish!r}")
@@ -103,8 +118,14 @@ class Answering:
             raise CallError(f"{request.model}: the answer has no text before its token limit; raise its max_tokens")
         if finish in CUT and request.schema is not None:
             raise ShapeError(f"{request.model}: the answer ends before it fits its schema: {CUT[finish]}", text=text)
-        return Answer(text, "truncated" if finish in CUT else "complete")
+        return _answer(telling.end(text), "truncated" if finish in CUT else "complete", references)
 
     def _show(self, text: str, *, restart: bool = False) -> None:
         if self._shown:
             self._means.journal.append(e.AnswerDelta(text=text, restart=restart))
+
+
+def _answer(text: str, state: AnswerState, references: References | None) -> Answer:
+    if references is None:
+        return Answer(text, state)
+    return Answer(text, state, citations=references.citations, remarks=references.remarks)

@@ -7,11 +7,11 @@ from itertools import count
 
 from msgspec import Struct
 
-from stretto import events as e
 from stretto import prompts
 from stretto.calls import Call, Chunk, Done, Model, Restarted, Text, Transcript, Urgency, fingerprint
 from stretto.engine.deadline import Deadline
 from stretto.engine.ledger import Ledger
+from stretto.engine.telling import Telling
 from stretto.errors import CallError, DeadlineError, StrettoError
 from stretto.policies.account import Account
 from stretto.store.journal import Journal
@@ -50,17 +50,18 @@ class Caller:
         self._numbers = count(1 + max((int(call.id[1:]) for call in journal.run.calls), default=0))
 
     async def collect(
-        self, errand: Errand, role: Role, request: Request, transcript: Transcript, *, show: bool = False
+        self, errand: Errand, role: Role, request: Request, transcript: Transcript, telling: Telling | None = None
     ) -> str:
-        """Read a whole reply; its finish reason. With `show` its text is the answer, and shown as it comes."""
+        """Read a whole reply; its finish reason. `telling` is told its text as it comes."""
         finish = ""
         async with aclosing(self.ask(errand, role, request, transcript)) as chunks:
             async for chunk in chunks:
                 if isinstance(chunk, Done):
                     finish = chunk.finish
-                elif show and isinstance(chunk, Text | Restarted):
-                    text = chunk.text if isinstance(chunk, Text) else ""
-                    self._journal.append(e.AnswerDelta(text=text, restart=isinstance(chunk, Restarted)))
+                elif telling and isinstance(chunk, Text):
+                    telling.take(chunk.text)
+                elif telling and isinstance(chunk, Restarted):
+                    telling.restart()
         return finish
 
     async def ask(

@@ -1,8 +1,8 @@
 """The deadline of a run: when workers are cut so that the answer can still be written."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from stretto.calls import Chunk, Done, Reasoning, Restarted, Sent, Text
 
@@ -38,6 +38,18 @@ class Deadline:
     def close(self) -> None:
         """Put the timer away."""
         self._timer.cancel()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """For as long as nothing is under way and a person decides: that time is not the run's."""
+        began = self._loop.time()
+        self._timer.cancel()
+        try:
+            yield
+        finally:
+            self.ends_at += self._loop.time() - began
+            if not self.passed:
+                self._timer = self._loop.call_at(self._cut_at(), self._ring)
 
     @asynccontextmanager
     async def work(self) -> AsyncIterator[None]:

@@ -5,6 +5,7 @@ from contextlib import aclosing, nullcontext
 
 from stretto import events as e
 from stretto.calls import Model
+from stretto.engine.approving import Consider, approved
 from stretto.engine.means import means_of
 from stretto.engine.spine import Spine
 from stretto.errors import DeadlineError
@@ -23,7 +24,7 @@ class Execution:
     `model` gives the model of a role, policies included, which pay from `account`; `replies`: the fingerprints of the
     complete replies that this run has already; `given`: results of subtasks that are not computed; `shape`: that of the
     answer, if a Python type stands behind it. Every fact goes through `journal`. A model may say by a `DeadlineError`
-    that the deadline came (in a replay it does).
+    that the deadline came (in a replay it does). `consider` decides about the plan before anything of it is begun.
     """
 
     def __init__(
@@ -35,15 +36,23 @@ class Execution:
         replies: Container[str],
         given: Mapping[str, Result] | None = None,
         shape: Shape | None = None,
+        consider: Consider | None = None,
     ) -> None:
         self._journal = journal
         self._means = means_of(definition, journal, model, account, replies, given or {}, shape)
         self._deadline = self._means.deadline
-        self._spine = Spine(self._means, definition, journal.run.task)
+        self._definition = definition
+        self._consider = consider
+        self._spine = self._new_spine()
 
     async def execute(self) -> None:
-        """From the task to the answer; raises what makes an answer impossible."""
+        """From the task to the answer, unless it is stopped at its plan; raises what makes an answer impossible."""
         try:
+            if self._consider is not None:
+                spine = await approved(self._consider, self._new_spine, self._means, self._definition)
+                if spine is None:
+                    return
+                self._spine = spine
             carried = await self._spine.carry()
         finally:
             if self._deadline:
@@ -51,10 +60,19 @@ class Execution:
         fold, answer = self._journal.fold, carried.answer
         self._journal.append(
             e.RunFinished(
-                answer=answer.text, usage=fold.usage, cost=fold.cost, saved=fold.saved, coverage=carried.coverage
+                answer=answer.text,
+                usage=fold.usage,
+                cost=fold.cost,
+                saved=fold.saved,
+                coverage=carried.coverage,
+                citations=answer.citations,
+                remarks=answer.remarks,
             )
         )
         await self._journal.settled()
+
+    def _new_spine(self) -> Spine:
+        return Spine(self._means, self._definition, self._journal.run.task)
 
     async def plan(self) -> None:
         """From the task to its plan; to execute the run is to go on with it."""

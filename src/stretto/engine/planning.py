@@ -9,7 +9,7 @@ from stretto import events as e
 from stretto.calls import Done, Restarted, Text, Transcript, fingerprint
 from stretto.engine.caller import PLAN, Errand
 from stretto.engine.means import Means
-from stretto.engine.requests import plan_request, rest_of_plan, round_request, sized
+from stretto.engine.requests import again_request, plan_request, rest_of_plan, round_request, sized
 from stretto.engine.urgencies import of_role
 from stretto.errors import CallError, PlanError
 from stretto.plan.book import PlanBook
@@ -40,6 +40,7 @@ class Planning:
         self._task = task
         fixed = fixed_plan(definition, run.basis.inputs)
         self._given = fixed if path or run.basis.plan is None else run.basis.plan
+        self._withdrawn = () if path else run.withdrawn
         self._sample = run.basis.samples.get(f"{path}orchestrator", 0)
         self._executions = run.executions
         self._head = means.heads.of() if fixed is None else None
@@ -147,6 +148,8 @@ class Planning:
     def _request(self, number: int, results: Mapping[str, Result], condensed: Collection[str] = ()) -> Request:
         """What the orchestrator is asked for a round."""
         request = plan_request(self._definition, self._task, self._sample, self._head)
+        for withdrawn in self._withdrawn:
+            request = again_request(request, withdrawn.plan, withdrawn.remark)
         if number == 1:
             return request
         earlier = [subtask for subtask in self.book.subtasks if subtask.round < number and subtask.id in results]

@@ -4,11 +4,11 @@ from collections.abc import Callable, Container
 
 from msgspec.structs import replace
 
-from stretto import events as e
 from stretto.calls import KEPT, Restarted, Text, Transcript, fingerprint
 from stretto.engine.caller import Caller, Errand
 from stretto.engine.requests import repair_request
 from stretto.engine.results import CUT
+from stretto.engine.telling import Telling
 from stretto.errors import ShapeError
 from stretto.shapes import Misfit, Shape, fitted
 from stretto.store.journal import Journal
@@ -29,17 +29,17 @@ class Shaping:
         self._shape = shape
 
     async def collect(
-        self, errand: Errand, role: Role, request: Request, transcript: Transcript, *, show: bool = False
+        self, errand: Errand, role: Role, request: Request, transcript: Transcript, telling: Telling | None = None
     ) -> str:
         """The finish reason of a reply whose text, in the transcript, fits; of one that was cut short it need not.
 
         Raises `ShapeError` if the repair does not fit either.
         """
-        finish = await self._caller.collect(errand, role, request, transcript, show=show)
+        finish = await self._caller.collect(errand, role, request, transcript, telling)
         shape = self._shape_of(errand, request)
         if shape is None or finish not in KEPT or not transcript.text.strip():
             return finish
-        why = self._fit(shape, transcript, show=show)
+        why = self._fit(shape, transcript, telling)
         if why is None:
             return "stop"
         if finish in CUT:  # to ask the same again would meet the same limit
@@ -47,11 +47,11 @@ class Shaping:
         repair = repair_request(request, transcript.text, why)
         while True:
             known = fingerprint(repair) in self._replies
-            self._forget(transcript, show=show)
-            finish = await self._caller.collect(errand, role, repair, transcript, show=show)
+            self._forget(transcript, telling)
+            finish = await self._caller.collect(errand, role, repair, transcript, telling)
             if finish not in KEPT:
                 return finish
-            still = self._fit(shape, transcript, show=show)
+            still = self._fit(shape, transcript, telling)
             if still is None:
                 return "stop"
             if finish in CUT:
@@ -66,23 +66,23 @@ class Shaping:
         shape = self._shape if errand.role == "synthesizer" else None
         return shape if shape is not None and shape.schema == request.schema else Shape(request.schema)
 
-    def _fit(self, shape: Shape, transcript: Transcript, *, show: bool) -> str | None:
+    def _fit(self, shape: Shape, transcript: Transcript, telling: Telling | None) -> str | None:
         """Why a reply does not fit; if it does, its JSON alone is left of it."""
         try:
             text = fitted(transcript.text, shape).text
         except Misfit as misfit:
             return str(misfit)
         if text != transcript.text:
-            self._forget(transcript, show=show)
+            self._forget(transcript, telling)
             transcript.take(Text(text))
-            if show:
-                self._journal.append(e.AnswerDelta(text=text))
+            if telling:
+                telling.take(text)
         return None
 
-    def _forget(self, transcript: Transcript, *, show: bool) -> None:
+    def _forget(self, transcript: Transcript, telling: Telling | None) -> None:
         transcript.take(Restarted())
-        if show:
-            self._journal.append(e.AnswerDelta(text="", restart=True))
+        if telling:
+            telling.restart()
 
 
 def counting(request: Request, known: Callable[[Request], Reply | None]) -> Reply | None:

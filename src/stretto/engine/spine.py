@@ -1,7 +1,7 @@
 """The spine: plan, dispatch, collect, synthesize."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing, nullcontext
 
 from msgspec import Struct
@@ -40,12 +40,17 @@ class Spine:
         self._path = path
         self._task = task
         self.plan = Planning(means, definition, task, path)
+        self._ready: list[Subtask] = []  # planned, and not begun
         self._work = Performing(means, definition, task, path, self.plan.book, self._within)
 
+    async def prepare(self) -> None:
+        """Have the first round of the plan made, and begin nothing of it."""
+        await self._read(self._ready.append)
+
     async def carry(self) -> Carried:
-        """From the task to the answer; raises what makes an answer impossible."""
+        """From the task, or the plan that was prepared, to the answer; raises what makes an answer impossible."""
         plan, work = self.plan, self._work
-        while plan.goes_on:
+        while self._ready or plan.goes_on:
             async with asyncio.TaskGroup() as workers:
                 await self._dispatch(workers)
             if plan.goes_on:
@@ -69,12 +74,21 @@ class Spine:
         plan.see(short.shown, short.changed)
 
     async def _dispatch(self, workers: asyncio.TaskGroup) -> None:
-        """Start each subtask at the moment it is planned."""
+        """Start each subtask at the moment it is planned, or at once if it is."""
+        if ready := self._ready:
+            self._ready = []
+            for subtask in ready:
+                self._work.start(subtask, workers)
+            return
+        await self._read(lambda subtask: self._work.start(subtask, workers))
+
+    async def _read(self, take: Callable[[Subtask], None]) -> None:
+        """Take each subtask of a round at the moment it is planned."""
         deadline, setbacks = self._means.deadline, self._means.setbacks
         try:
             async with deadline.work() if deadline else nullcontext(), aclosing(self.plan.subtasks()) as plan:
                 async for subtask in plan:
-                    self._work.start(subtask, workers)
+                    take(subtask)
         except TimeoutError:
             if not self.plan.book.subtasks:
                 raise DeadlineError(setbacks.late("before there was a plan")) from None

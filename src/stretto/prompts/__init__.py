@@ -13,7 +13,7 @@ from stretto.prompts.filling import (
     text,
     uses,
 )
-from stretto.prompts.results import needs_text, one_line, result_text, results_text, unmerged_text
+from stretto.prompts.results import joined_text, needs_text, one_line, result_text, results_text, unmerged_text
 from stretto.prompts.work import worker_lines, worker_prompt
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "describes_plan",
     "fill",
     "filled",
+    "joined_text",
     "names",
     "needs_text",
     "one_line",

@@ -93,19 +93,35 @@ def needs_text(needed: Sequence[tuple[Subtask, Result]]) -> str:
 
 def unmerged_text(subtasks: Sequence[Subtask], results: Mapping[str, Result], plan: PlanState) -> str:
     """The results as people read them, where nobody merges them; then what is missing, if anything is."""
-    blocks, missing = [], []
+    blocks = []
     for subtask in subtasks:
         result = results[subtask.id]
         part = "" if result.outcome == "done" else f"; {result.outcome}"
-        if _kept(result):
-            blocks.append(f"=== WORKER RESULT ({subtask.type}{part}) ===\n{result.text}\n")
-        if part:
-            about = one_line(subtask.description)
-            missing.append(f"- {subtask.type}: {about} ({result.outcome}: {one_line(result.error or '')})\n")
-    missing += [f"- {_PLANS[plan]}\n"] if plan in _PLANS else []
-    if missing:
-        blocks.append("=== MISSING ===\nThese parts have no complete result:\n" + "".join(missing))
-    return "\n".join(blocks)
+        blocks += [f"=== WORKER RESULT ({subtask.type}{part}) ===\n{result.text}\n"] if _kept(result) else []
+    return "\n".join([*blocks, *_missing(subtasks, results, plan)])
+
+
+def joined_text(subtasks: Sequence[Subtask], results: Mapping[str, Result], plan: PlanState) -> str:
+    """The results as the parts of one text, in the plan's order; a part that is missing leaves a line in its place."""
+    blocks = []
+    for subtask in subtasks:
+        result = results[subtask.id]
+        blocks += [f"{result.text.strip()}\n"] if _kept(result) else []
+        if result.outcome != "done":
+            blocks.append(f"=== MISSING: {'the end of ' if _kept(result) else ''}{subtask.id} ===\n")
+    return "\n".join([*blocks, *_missing(subtasks, results, plan)])
+
+
+def _missing(subtasks: Sequence[Subtask], results: Mapping[str, Result], plan: PlanState) -> list[str]:
+    """The list of what is missing, if anything is."""
+    lines = [
+        f"- {subtask.type}: {one_line(subtask.description)} "
+        f"({results[subtask.id].outcome}: {one_line(results[subtask.id].error or '')})\n"
+        for subtask in subtasks
+        if results[subtask.id].outcome != "done"
+    ]
+    lines += [f"- {_PLANS[plan]}\n"] if plan in _PLANS else []
+    return ["=== MISSING ===\nThese parts have no complete result:\n" + "".join(lines)] if lines else []
 
 
 def one_line(text: str, most: int = _LONGEST_LINE) -> str:

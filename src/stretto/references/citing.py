@@ -88,15 +88,17 @@ class _Citing:
         """What a reference to an input comes to, with its own quote or the quotation it stands behind."""
         source = self._sources.find(part.label) or ""
         evidence = self._evidence[(self._sources.input(source) or 1) - 1]
+        if not evidence.readable:
+            return Citation(0, 0, source, evidence.name, quote=part.quote)
         there = part.lines and 0 < part.lines[0] <= part.lines[1] <= evidence.lines
         doubt = False if part.lines and not there else None
         one = Citation(0, 0, source, evidence.name, part.lines, part.quote or said, doubt)
         if not is_evidence(one.quote):
             return one
         place = evidence.find(one.quote, part.lines if there else None)
-        return (
-            replace(one, lines=place.lines, quote=place.words, verified=True) if place else replace(one, verified=False)
-        )
+        if place is None:
+            return replace(one, verified=False)
+        return replace(one, lines=place.lines, quote=place.words, verified=True)
 
     def _doubt(self, part: Part, one: Citation) -> None:
         """Say so if something is not in the input."""

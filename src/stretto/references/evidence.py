@@ -42,6 +42,7 @@ class Evidence:
 
     def __init__(self, source: Input) -> None:
         self.name = source.name
+        self.readable = bool(source.text)  # an image has no words
         self._text = source.text
         self._found: dict[tuple[str, tuple[int, int] | None], Place | None] = {}
 

@@ -71,6 +71,8 @@ class Recording(Struct, frozen=True):
     @property
     def _plan_is_kept(self) -> bool:
         """Whether the orchestrator's replies are all there, and make the same plan when they are read once more."""
+        if self.run.withdrawn:  # of all that was planned the last counts
+            return False
         asked = list(dict.fromkeys(call.fingerprint for call in self.run.calls if call.role == "orchestrator"))
         if any(event.reason == HALF_PLANNED for _, event in self.degraded):  # before the next one was asked, perhaps
             return False

@@ -84,13 +84,16 @@ def given_before(basis: Basis, own: Run) -> dict[str, Result]:
 
 
 def _kept(rerun: Rerun, origin: Run, replies: Container[str], request: Request) -> bool:
-    """Whether the plan is the origin's, though its records do not hold it whole: given, or cut and gone on with."""
+    """Whether the plan is the origin's, though its records do not hold it whole.
+
+    That is one that was given, or cut and gone on with, or came when another one was not approved.
+    """
     if "orchestrator" in rerun.fresh or origin.plan.state is None:
         return False
     if origin.basis.plan is not None:
         return True
     asked = [call.fingerprint for call in origin.calls if call.role == "orchestrator"]
-    if all(each in replies for each in asked):
+    if all(each in replies for each in asked) and not origin.withdrawn:
         return False  # then the same replies make the same plan
     return fingerprint(request) in asked
 

@@ -9,6 +9,7 @@ from stretto.events import (
     CallFinished,
     CallRetried,
     PlanFinished,
+    PlanWithdrawn,
     RunDegraded,
     RunFailed,
     RunFinished,
@@ -49,6 +50,8 @@ def _emptied(event: AnyEvent) -> AnyEvent:
             return replace(event, description="", remark=None)
         case PlanFinished():
             return replace(event, analysis="", remarks=())
+        case PlanWithdrawn():
+            return replace(event, remark="", plan=None)
         case SubtaskFinished():
             return replace(event, text="", error=event.error and _GONE)
         case CallFinished():

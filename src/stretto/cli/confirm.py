@@ -1,0 +1,177 @@
+"""`--confirm`: a plan and its forecast at the terminal, and what is decided there."""
+
+import re
+import shutil
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import click
+
+from stretto.cli.console import Console
+from stretto.cli.help import option
+from stretto.cli.progress import Progress, dollars
+from stretto.cli.proposal_table import table
+from stretto.config import dollars as read_dollars
+from stretto.errors import ConfigError, TaskError
+from stretto.plan.given import given_plan, read_plan, write_plan
+from stretto.proposal import Again, Approve, Decision, Drop, Edit, Go, Proposal, Stop, dependents, without
+from stretto.types import Definition
+
+F = TypeVar("F", bound=Callable[..., Any])
+_ASK = "[g]o  [e]dit  [d]rop IDS  [a]gain REMARK  [s]top > "
+_SECTION = "Approval"
+
+
+def confirm_options(command: F) -> F:
+    """--confirm and --confirm-over."""
+    over = option(
+        "--confirm-over",
+        metavar="MONEY",
+        section=_SECTION,
+        callback=_money,
+        help="The same, if it may cost more than that (19 of 20 such runs cost less) or nobody knows: 0.5, 50ct.",
+    )
+    asks = option(
+        "--confirm",
+        is_flag=True,
+        section=_SECTION,
+        help="Show the plan with a forecast of tokens, cost and time before anything of it is asked: go, edit it, drop "
+        "subtasks, ask again with a remark, or stop.",
+    )
+    return asks(over(command))
+
+
+def approval(
+    definition: Definition, progress: Progress, *, confirm: bool, confirm_over: Decimal | None
+) -> Approve | None:
+    """Who approves a plan, if the flags want anybody to; raises `click.UsageError` if nobody can be asked."""
+    if not confirm and confirm_over is None:
+        return None
+    console = Console.found()
+    if confirm and console is None:
+        raise click.UsageError(
+            "--confirm: there is no terminal to ask at; `stretto plan TASK -o plan.json` and then "
+            "`stretto run --plan plan.json` do it in two steps"
+        )
+    return Confirmation(definition, progress, console, None if confirm else confirm_over)
+
+
+class Confirmation:
+    """Asks the person at the terminal about each proposal; with `over` only about those that may cost more.
+
+    Without a `console` the answer is then to stop.
+    """
+
+    def __init__(
+        self, definition: Definition, progress: Progress, console: Console | None, over: Decimal | None
+    ) -> None:
+        self._definition = definition
+        self._progress = progress
+        self._console = console
+        self._over = over
+        self._asked = False
+
+    async def __call__(self, proposal: Proposal) -> Decision:
+        """What is decided about a proposal."""
+        cost = proposal.total.cost
+        if self._over is not None and not self._asked and cost is not None and cost.p95 <= self._over:
+            self._progress.confirmed(f"{dollars(cost.p95)} at the most, not above {dollars(self._over)}: goes on")
+            return Go()
+        if self._console is None:
+            why = "at an unknown cost" if cost is None else f"{dollars(cost.p95)} at the most"
+            self._progress.confirmed(f"{why}, and there is no terminal to ask at: stops")
+            return Stop()
+        self._asked = True  # who has changed a plan sees what came of it
+        self._console.show(f"\n{table(proposal, shutil.get_terminal_size().columns)}{self._short_of(proposal)}\n")
+        while True:
+            decision = await self._decision(self._console, proposal)
+            if decision is not None:
+                return decision
+
+    def _short_of(self, proposal: Proposal) -> str:
+        """Which limit of the run may be too low for the plan alone."""
+        total, limits = proposal.total, self._definition.limits
+        told = []
+        if limits.budget is not None and total.cost is not None and total.cost.p95 > limits.budget:
+            told.append(f"a budget of {dollars(limits.budget)}")
+        if limits.tokens is not None and total.tokens.p95 > limits.tokens:
+            told.append(f"{limits.tokens:,} tokens")
+        if limits.deadline is not None and total.seconds.p95 > limits.deadline:
+            told.append(f"a deadline of {limits.deadline:g} s")
+        return f"  {' and '.join(told)} may not be enough\n" if told else ""
+
+    async def _decision(self, console: Console, proposal: Proposal) -> Decision | None:
+        """What one line says; None if nothing is decided by it."""
+        written = await console.line(_ASK)
+        if written is None:
+            return Stop()
+        word, _, rest = written.strip().partition(" ")
+        match word.lower():
+            case "g" | "go":
+                return Go()
+            case "s" | "stop" | "q" | "quit":
+                return Stop()
+            case "e" | "edit":
+                return await self._edit(console, proposal)
+            case "d" | "drop":
+                return await self._drop(console, proposal, rest)
+            case "a" | "again":
+                return await self._again(console, rest)
+        console.show("write g, e, d with ids (d t3 t5), a with a remark (a make it shorter), or s\n")
+        return None
+
+    async def _drop(self, console: Console, proposal: Proposal, rest: str) -> Decision | None:
+        ids = list(dict.fromkeys(re.split(r"[\s,]+", rest.strip()))) if rest.strip() else []
+        if ids and (others := dependents(proposal.plan, ids)):
+            named = ", ".join(others)
+            need = "needs" if len(others) == 1 else "need"
+            answer = await console.line(f"{named} {need} {', '.join(ids)}; drop {named} as well? [y/n] > ")
+            if answer is None or answer.strip().lower() not in {"y", "yes"}:
+                return None
+            ids += others
+        try:
+            without(proposal.plan, ids)
+        except TaskError as error:
+            console.show(f"{error}\n")
+            return None
+        return Drop(ids)
+
+    async def _again(self, console: Console, rest: str) -> Decision | None:
+        if self._definition.orchestrator is None:
+            console.show("this workflow has no orchestrator to ask; edit the plan\n")
+            return None
+        remark = rest.strip() or (await console.line("what is to be different? > ") or "").strip()
+        return Again(remark) if remark else None
+
+    async def _edit(self, console: Console, proposal: Proposal) -> Decision | None:
+        """The plan as it comes back from the editor; one that cannot be carried out may be edited once more."""
+        text = before = write_plan(proposal.task, proposal.plan)
+        while True:
+            edited = await console.edited(text, ".json")
+            if edited is None:
+                return None
+            if edited == before:
+                console.show("nothing was changed\n")
+                return None
+            try:
+                file = read_plan(edited, "your plan")
+                plan = given_plan(file, self._definition, "your plan")
+            except TaskError as error:
+                answer = await console.line(f"{error}\n[e]dit again, or leave the plan as it was [enter] > ")
+                if answer is None or answer.strip().lower() not in {"e", "edit"}:
+                    return None
+                text = edited
+            else:
+                if file.task not in {None, proposal.task}:
+                    console.show("the task itself stays as it is; a run of another one begins anew\n")
+                return Edit(plan)
+
+
+def _money(ctx: click.Context, param: click.Parameter, written: str | None) -> Decimal | None:
+    if written is None:
+        return None
+    try:
+        return read_dollars(written, "")
+    except ConfigError as error:
+        raise click.BadParameter(str(error).removeprefix(": "), ctx, param) from error

@@ -1,0 +1,131 @@
+"""A plan with its forecast as a table for people."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from stretto.cli.progress import dollars, short
+from stretto.proposal import Line, Proposal, Range
+from stretto.proposal.approval import Approved
+from stretto.runs import Run
+
+_WIDEST, _NARROWEST = 110, 70
+_NAME = 18  # characters for a subtask's id and type
+_SHORTEST = 12  # and for a description, however narrow the terminal is
+_LEAST = Decimal("0.0001")  # dollars that are still written out
+
+
+def table(proposal: Proposal, width: int) -> str:
+    """The proposal in so many columns: a row for each subtask, the answer and the total, and where it comes from."""
+    rows = [*proposal.lines, proposal.answer, proposal.total]
+    priced = proposal.total.cost is None or proposal.total.cost.p95 > 0
+    cells = [["tokens", *(["cost"] if priced else []), "time"], *(_cells(line, priced=priced) for line in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    names = min(_NAME, max(len(_name(line)) for line in rows[:-1]))
+    room = max(_NARROWEST, min(_WIDEST, width)) - sum(widths) - 2 * len(widths)
+    room = max(room, names + _SHORTEST)
+    starts = [_head(proposal)]
+    for line in rows[:-1]:
+        mark = "*" if line.critical and proposal.lines else " "
+        starts.append(f"{mark} {short(_name(line), names):<{names}} {short(_said(line), room - names - 3)}")
+    starts.append(f"  total of {_many(proposal.total.calls)}")
+    lines = [_row(f"{start:<{room}}", cell, widths) for start, cell in zip(starts, cells, strict=True)]
+    return "\n".join([*lines, "", _notes(proposal), ""])
+
+
+def _head(proposal: Proposal) -> str:
+    if proposal.lines:
+        return f"  {_many(len(proposal.lines), 'subtask')} (p50-p95)"
+    return "  no subtasks: answered directly (p50-p95)"
+
+
+def how_good(approved: Approved, run: Run, seconds: float) -> str:
+    """What was forecast of a plan, and what it took."""
+    total = approved.proposal.total
+    spent = run.usage
+    tokens = spent.input_tokens + spent.output_tokens
+    tokens -= approved.usage.input_tokens + approved.usage.output_tokens
+    told = []
+    if total.cost is not None and total.cost.p95 > 0 and run.cost is not None:
+        told.append(f"{_money(total.cost)}, was {_dollars(run.cost - approved.paid)}")
+    told.append(f"{_tokens(total.tokens)} tokens, was {_count(tokens)}")
+    told.append(f"{_seconds(total.seconds)}, was {_time(seconds)}")
+    return "; ".join(told)
+
+
+def _row(start: str, cells: Sequence[str], widths: Sequence[int]) -> str:
+    return (start + "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths, strict=True))).rstrip()
+
+
+def _cells(line: Line, *, priced: bool) -> list[str]:
+    if not line.calls:
+        return ["-", *(["-"] if priced else []), "-"]
+    cost = ["?" if line.cost is None else _money(line.cost)] if priced else []
+    rough = "~" if line.source in {"defaults", "mixed"} and line.name != "total" else ""
+    return [rough + _tokens(line.tokens), *cost, _seconds(line.seconds)]
+
+
+def _name(line: Line) -> str:
+    return f"{line.name} {line.type}".strip()
+
+
+def _said(line: Line) -> str:
+    needs = f"after {', '.join(line.needs)}: " if line.needs else ""
+    calls = f"({line.calls} calls) " if line.calls > 1 else ""
+    return f"{calls}{needs}{line.description}"
+
+
+def _notes(proposal: Proposal) -> str:
+    total = proposal.total
+    known = f"{_many(total.known)} of this store"
+    where = {
+        "history": f"from {known}",
+        "mixed": f"from {known}, ~ from prices and defaults",
+        "defaults": "from prices and defaults: no such calls are recorded yet",
+        "none": "nothing is left to be asked",
+    }[total.source]
+    notes = [where]
+    if proposal.lines and any(line.critical for line in (*proposal.lines, proposal.answer)):
+        notes.append("* what everything waits for")
+    if total.cost is None:
+        notes.append("? a price is unknown")
+    return "\n".join(f"  {note}" for note in notes)
+
+
+def _many(number: int, what: str = "call") -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _tokens(tokens: Range[int]) -> str:
+    return _range(_count(tokens.p50), _count(tokens.p95))
+
+
+def _money(cost: Range[Decimal]) -> str:
+    low, high = _dollars(cost.p50), _dollars(cost.p95)
+    return _range(low, high.removeprefix("$") if low.startswith("$") and low != high else high)
+
+
+def _seconds(seconds: Range[float]) -> str:
+    low, high = _time(seconds.p50), _time(seconds.p95)
+    return _range(low.removesuffix(" s") if high.endswith(" s") and low != high else low, high)
+
+
+def _range(low: str, high: str) -> str:
+    return low if low == high else f"{low}-{high}"
+
+
+def _count(tokens: int) -> str:
+    if tokens < 1000:
+        return str(tokens)
+    thousands = tokens / 1000
+    return f"{thousands:.1f}k" if thousands < 10 else f"{thousands:,.0f}k"
+
+
+def _dollars(cost: Decimal) -> str:
+    return "$0" if not cost else f"<${_LEAST}" if cost < _LEAST else dollars(cost)
+
+
+def _time(seconds: float) -> str:
+    if seconds >= 100:
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes}m{rest:02}s"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"

@@ -1,0 +1,65 @@
+"""Putting a plan before somebody: nothing of it is begun before the decision."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from typing import assert_never
+
+from stretto import events as e
+from stretto.engine.means import Means
+from stretto.engine.spine import Spine
+from stretto.errors import TaskError
+from stretto.plan.given import given_plan
+from stretto.proposal.decisions import Again, Decision, Drop, Edit, Go, Stop, without
+from stretto.text import clean
+from stretto.types import Definition, Plan
+
+STOPPED = "stopped at its plan"
+"""Why a run ends whose plan was there and was not to be carried out yet."""
+
+Consider = Callable[[Plan], Awaitable[Decision]]
+"""Decides about a plan."""
+
+
+async def approved(consider: Consider, new: Callable[[], Spine], means: Means, definition: Definition) -> Spine | None:
+    """The spine that has prepared the plan which may be carried out; None if the run is to stop there.
+
+    `new` makes a spine that begins where the journal stands. A plan that is not wanted is withdrawn there, in one event
+    with what is to take its place, so that whoever is killed goes on with the one or the other.
+    """
+    journal, deadline = means.journal, means.deadline
+    while True:
+        spine = new()
+        await spine.prepare()
+        await journal.settled()
+        with deadline.paused() if deadline else nullcontext():
+            decision = await consider(journal.run.plan)
+        match decision:
+            case Go():
+                return spine
+            case Stop():
+                journal.append(e.RunInterrupted(reason=STOPPED))
+                await journal.settled()
+                return None
+            case _:
+                journal.append(_withdrawal(decision, means, definition))
+
+
+def _withdrawal(decision: Edit | Drop | Again, means: Means, definition: Definition) -> e.PlanWithdrawn:
+    """What the log says of a plan that is not wanted; raises `TaskError` if there cannot be another."""
+    run = means.journal.run
+    if run.basis.only:
+        raise TaskError("a rerun of some subtasks (only) takes its plan as it is; go, stop, or rerun all of it")
+    match decision:
+        case Edit(plan):
+            return e.PlanWithdrawn(reason="edited", plan=given_plan(plan, definition, "edited plan"))
+        case Drop(ids):
+            names = (ids,) if isinstance(ids, str) else tuple(ids)
+            return e.PlanWithdrawn(reason=f"without {', '.join(names)}", plan=without(run.plan, names))
+        case Again(remark):
+            if definition.orchestrator is None:
+                raise TaskError("again: this workflow has no orchestrator to ask; edit the plan")
+            if not remark.strip():
+                raise TaskError("again: the remark is empty; say what is to be different")
+            return e.PlanWithdrawn(reason="asked for again", remark=clean(remark.strip()))
+        case _:
+            assert_never(decision)

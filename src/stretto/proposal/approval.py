@@ -1,0 +1,94 @@
+"""Asking for approval: a plan becomes a proposal, and whoever is to decide about it does."""
+
+import asyncio
+import inspect
+from collections.abc import Mapping
+from decimal import Decimal
+
+from msgspec import Struct
+
+from stretto.calls import fingerprint
+from stretto.engine.requests import plan_request
+from stretto.errors import ConfigError
+from stretto.head import head_of
+from stretto.opening import Setting, patiently
+from stretto.policies.estimate import tokens_asked
+from stretto.policies.prices import Prices
+from stretto.proposal.decisions import Again, Approve, Decision, Drop, Edit, Go, Proposal, Stop
+from stretto.proposal.draws import SCALE, Grounds
+from stretto.proposal.expected import Work, models_of
+from stretto.proposal.forecast import forecast
+from stretto.proposal.history import History, history_of
+from stretto.runs import Run
+from stretto.store.journal import Journal
+from stretto.store.schema import GLANCE
+from stretto.types import Definition, Plan, Result, Usage
+
+_DECISIONS = Go | Edit | Drop | Again | Stop
+
+
+class Approved(Struct, frozen=True):
+    """A proposal that may be carried out, and where its run stood then: what it had used, and the loop's time."""
+
+    proposal: Proposal
+    usage: Usage
+    paid: Decimal
+    at: float
+
+
+class Approval:
+    """Has plans of one run approved; `approved` is the proposal that was, if one was.
+
+    `given`: results of subtasks that are not computed.
+    """
+
+    def __init__(
+        self, setting: Setting, journal: Journal, prices: Prices, given: Mapping[str, Result], approve: Approve
+    ) -> None:
+        self._setting = setting
+        self._journal = journal
+        self._prices = prices
+        self._given = given
+        self._approve = approve
+        self._history: History | None = None
+        self.approved: Approved | None = None
+
+    async def __call__(self, plan: Plan) -> Decision:
+        """What is decided about a plan."""
+        proposal = await self._proposal(plan)
+        decision = self._approve(proposal)
+        if inspect.isawaitable(decision):
+            decision = await decision
+        if not isinstance(decision, _DECISIONS):
+            raise ConfigError(f"approve: must return Go(), Edit(…), Drop(…), Again(…) or Stop(), not {decision!r}")
+        if isinstance(decision, Go):
+            fold = self._journal.fold
+            self.approved = Approved(proposal, fold.usage, fold.paid, asyncio.get_running_loop().time())
+        return decision
+
+    async def _proposal(self, plan: Plan) -> Proposal:
+        run, definition, store = self._journal.run, self._setting.definition, self._setting.store
+        if self._history is None:
+            simulated = _simulated(self._setting, run)
+            self._history = await patiently(lambda: history_of(store, simulated, GLANCE))
+        work = Work(run.task, run.basis.inputs, run.results, self._given)
+        prices = {model: await self._prices.of(model) for model in models_of(definition, plan, work)}
+        return forecast(definition, plan, work, Grounds(self._history, prices, _scale(definition, run)), run.id)
+
+
+def _simulated(setting: Setting, run: Run) -> set[str]:
+    """The providers that are simulators, by their kind or by what they have said in this run."""
+    kept = {name for name, provider in setting.record["providers"].items() if provider["kind"] == "simulator"}
+    return kept | {call.model.partition(":")[0] for call in run.calls if call.finished and call.finished.simulated}
+
+
+def _scale(definition: Definition, run: Run) -> float:
+    """Tokens of a prompt for each estimated one, as the plan's own call has shown."""
+    if definition.orchestrator is None:
+        return SCALE
+    sample = run.basis.samples.get("orchestrator", 0)
+    request = plan_request(definition, run.task, sample, head_of(run.basis.inputs))
+    key = fingerprint(request)
+    told = [call.finished.usage for call in run.calls if call.fingerprint == key and call.finished]
+    counted = next((usage.input_tokens for usage in told if usage and usage.input_tokens), 0)
+    return counted / tokens_asked(request) if counted else SCALE

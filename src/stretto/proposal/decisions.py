@@ -1,0 +1,114 @@
+"""What is put before whoever approves a plan, and what may be decided about it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
+from typing import Generic, Literal, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stretto.errors import TaskError
+from stretto.plan.given import AnyPlan
+from stretto.types import Plan
+
+Amount = TypeVar("Amount", int, float, Decimal)
+Source = Literal["history", "defaults", "mixed", "none"]
+"""Where a forecast comes from: recorded calls, prices and defaults, both; or there is no call to be forecast."""
+
+
+class Range(Struct, Generic[Amount], frozen=True):
+    """An amount that is not known yet: half of all draws stay below `p50`, 19 of 20 below `p95`."""
+
+    p50: Amount
+    p95: Amount
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """What one part of a plan is expected to take: a subtask, the `answer`, or the `total` of what is left to do.
+
+    `tokens` are of input and output together, `cost` is in US dollars (None: a price is unknown), `seconds` are from
+    the moment when all it needs is there. `known` are the recorded calls that tell of it. `critical`: it is a part of
+    the chain that ends last most often.
+    """
+
+    name: str
+    type: str = ""
+    description: str = ""
+    needs: tuple[str, ...] = ()
+    calls: int = 0
+    tokens: Range[int] = Range(0, 0)
+    cost: Range[Decimal] | None = Range(Decimal(0), Decimal(0))
+    seconds: Range[float] = Range(0.0, 0.0)
+    source: Source = "none"
+    known: int = 0
+    critical: bool = False
+
+
+class Proposal(Struct, frozen=True):
+    """A plan with its forecast: a line for each subtask in the plan's order, one for the answer, and the total.
+
+    The plan itself is paid already and not in it. A plan without subtasks has no lines: its task is answered directly.
+    """
+
+    run: str
+    task: str
+    plan: Plan
+    lines: tuple[Line, ...]
+    answer: Line
+    total: Line
+
+
+class Go(Struct, frozen=True):
+    """Carry the plan out."""
+
+
+class Edit(Struct, frozen=True):
+    """Carry out this plan in its place: a `Plan`, or data in the form of one; it is shown once more."""
+
+    plan: AnyPlan
+
+
+class Drop(Struct, frozen=True):
+    """Leave these subtasks out; the plan is shown once more."""
+
+    ids: Sequence[str]
+
+
+class Again(Struct, frozen=True):
+    """Ask the orchestrator for another plan, with this remark on the one there is."""
+
+    remark: str
+
+
+class Stop(Struct, frozen=True):
+    """Stop the run here; `resume` carries the plan out."""
+
+
+Decision = Go | Edit | Drop | Again | Stop
+Approve = Callable[[Proposal], Decision | Awaitable[Decision]]
+"""Decides about a proposal, before anything of its plan is asked."""
+
+
+def dependents(plan: Plan, ids: Sequence[str]) -> tuple[str, ...]:
+    """The other subtasks that need these, directly or not, in the plan's order."""
+    gone = set(ids)
+    for subtask in plan.subtasks:  # needs are listed before those who need them
+        if gone.intersection(subtask.needs):
+            gone.add(subtask.id)
+    return tuple(subtask.id for subtask in plan.subtasks if subtask.id in gone and subtask.id not in ids)
+
+
+def without(plan: Plan, ids: Sequence[str]) -> Plan:
+    """The plan without these subtasks; raises `TaskError` if one is not there, others need it, or none is left."""
+    known = [subtask.id for subtask in plan.subtasks]
+    if not ids or (strange := [id_ for id_ in ids if id_ not in known]):
+        named = f"no subtask {strange[0]!r} in the plan" if ids else "no subtask is named"
+        raise TaskError(f"drop: {named}; there are {', '.join(known) or 'none'}")
+    if needing := dependents(plan, ids):
+        need = "needs" if len(needing) == 1 else "need"
+        raise TaskError(
+            f"drop: {', '.join(needing)} {need} {', '.join(ids)}; drop {', '.join(needing)} as well, or edit"
+        )
+    if len(set(ids)) == len(known):
+        raise TaskError("drop: nothing would be left of the plan; stop instead, or ask for another one")
+    return replace(plan, subtasks=tuple(subtask for subtask in plan.subtasks if subtask.id not in ids))

@@ -1,0 +1,61 @@
+"""What a store knows of calls like those of a plan."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from msgspec import Struct
+
+from stretto.store.efforts import Effort, newest_efforts
+from stretto.types import RoleName
+
+ENOUGH = 5
+"""Calls of one kind that show how much they differ; fewer show only about where they are."""
+_NEWEST = 500  # calls of a kind that count: models get quicker, and prompts change
+
+
+class Kind(Struct, frozen=True):
+    """Calls that are alike: one model's, in one role, for one type of subtask, one part of it."""
+
+    model: str
+    role: RoleName
+    type: str = ""
+    part: str = ""
+
+
+class History:
+    """Efforts by their kind. Simulated ones serve the models of the providers in `simulated`, the others all others."""
+
+    def __init__(self, efforts: Iterable[Effort] = (), simulated: Collection[str] = ()) -> None:
+        self._efforts: defaultdict[Kind, list[Effort]] = defaultdict(list)
+        self._workers: defaultdict[str, list[Effort]] = defaultdict(list)
+        self._models: defaultdict[str, list[Effort]] = defaultdict(list)
+        for effort in efforts:
+            if effort.simulated != (effort.model.partition(":")[0] in simulated):
+                continue
+            kind = Kind(effort.model, effort.role, _same(effort.type), _alike(effort.part))
+            self._efforts[kind].append(effort)
+            self._models[effort.model].append(effort)
+            if effort.role == "worker" and not kind.part:
+                self._workers[effort.model].append(effort)
+
+    def like(self, kind: Kind) -> list[Effort]:
+        """The newest efforts that tell of this kind: its own, its model's workers', or many of its model's."""
+        own = self._efforts.get(Kind(kind.model, kind.role, _same(kind.type), _alike(kind.part)), [])
+        workers = self._workers.get(kind.model, []) if kind.role == "worker" and not _alike(kind.part) else []
+        every = self._models.get(kind.model, [])
+        return (own or workers or (every if len(every) >= ENOUGH else []))[-_NEWEST:]
+
+
+def history_of(path: Path | None, simulated: Collection[str], patience: float) -> History:
+    """What the store at `path` knows; nothing without one. Raises `StoreError`."""
+    return History(newest_efforts(path, patience) if path and path.exists() else (), simulated)
+
+
+def _alike(part: str) -> str:
+    """Each of several replies is work like any other, and a second check is a check."""
+    return "" if part.startswith("reply ") else part.removeprefix("second ")
+
+
+def _same(type_: str) -> str:
+    return type_.strip().casefold()

@@ -1,0 +1,252 @@
+"""What a plan will take: from recorded calls where there are some, else from prices and defaults."""
+
+import sqlite3
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from stretto.errors import TaskError
+from stretto.proposal import Proposal, dependents, without
+from stretto.proposal.draws import Grounds
+from stretto.proposal.expected import Work, jobs_of
+from stretto.proposal.forecast import forecast
+from stretto.proposal.history import History, Kind
+from stretto.proposal.schedule import Item, schedule
+from stretto.store.efforts import Effort, newest_efforts
+from stretto.types import Definition, Input, Limits, Plan, Price, Result, Role, Subtask
+from stretto.workflow import Workflow
+
+DEFINITION = Definition(Role("x:o"), {"part": Role("x:w")}, Role("x:s"))
+PRICES = dict.fromkeys(("x:o", "x:w", "x:s", "x:c", "x:d"), Price(Decimal(1), Decimal(1)))
+WORK = Work("Explain tides.")
+PRICED = Grounds(History(), PRICES)
+TASK = "Compare three ways to make tea in 3 subtasks"
+
+
+def plan(*needs: str) -> Plan:
+    """Subtasks t1, t2, …, each given by the numbers of those it needs."""
+    lines = enumerate(needs, 1)
+    return Plan(
+        tuple(Subtask(f"t{n}", "part", f"Do {n}.", tuple(f"t{x}" for x in each)) for n, each in lines), "complete"
+    )
+
+
+def efforts(seconds: float, tokens: int, number: int = 10, **facts: Any) -> list[Effort]:
+    """Recorded calls that all took the same; a worker's, if nothing else is said."""
+    usual = {"model": "x:w", "role": "worker", "type": "part", "part": "", "input_tokens": 10, "simulated": False}
+    return [Effort(**{**usual, "output_tokens": tokens, "seconds": seconds, **facts}) for _ in range(number)]
+
+
+EVEN = [*efforts(2.0, 100), *efforts(3.0, 50, model="x:s", role="synthesizer", type="")]
+
+
+def told(*needs: str, known: list[Effort] = EVEN, definition: Definition = DEFINITION, **limits: Any) -> Proposal:
+    definition = replace(definition, limits=Limits(**limits))
+    return forecast(definition, plan(*needs), WORK, Grounds(History(known), PRICES))
+
+
+def test_calls_that_always_took_the_same_are_forecast_exactly() -> None:
+    proposal = told("", "", "1")
+    assert (proposal.total.seconds.p50, proposal.total.seconds.p95) == (7.0, 7.0)  # two after each other, then 3 s
+    assert [line.seconds.p50 for line in (*proposal.lines, proposal.answer)] == [2.0, 2.0, 2.0, 3.0]
+    assert (proposal.total.calls, proposal.total.source, proposal.total.known) == (4, "history", 20)
+
+
+def test_the_chain_that_ends_last_is_marked_with_the_answer() -> None:
+    proposal = told("", "", "1", "3")
+    assert [line.name for line in (*proposal.lines, proposal.answer) if line.critical] == ["t1", "t3", "t4", "answer"]
+
+
+def test_a_dependent_reads_the_results_it_needs_and_the_answer_reads_all() -> None:
+    alone, needing = told("", ""), told("", "1")
+    assert needing.lines[1].tokens.p50 - alone.lines[1].tokens.p50 == 100
+    more = told("", "", "")
+    assert more.answer.tokens.p50 - alone.answer.tokens.p50 > 100
+
+
+@pytest.mark.parametrize(("limits", "seconds"), [({"parallel": 2}, 4 + 3), ({"rpm": 60.0}, 3 + 2 + 3), ({}, 2 + 3)])
+def test_the_workflows_own_limits_hold_calls_back(limits: dict[str, Any], seconds: float) -> None:
+    assert told("", "", "", "", **limits).total.seconds.p95 == pytest.approx(seconds)
+
+
+def test_without_history_prices_and_defaults_tell_and_a_reply_keeps_to_its_limit() -> None:
+    worker = Role("x:w", options={"max_tokens": 600})
+    proposal = told("", known=[], definition=replace(DEFINITION, workers={"part": worker}))
+    (line,) = proposal.lines
+    assert line.source == "defaults"
+    assert line.known == 0
+    assert line.seconds.p95 <= 600 / 60 + 3
+    assert line.tokens.p50 < line.tokens.p95 < 1000
+    assert line.cost is not None
+    assert line.cost.p50 < line.cost.p95
+    mixed = told("", known=efforts(2.0, 100))
+    assert (mixed.lines[0].source, mixed.answer.source, mixed.total.source) == ("history", "defaults", "mixed")
+
+
+def test_a_price_that_is_unknown_makes_the_cost_unknown_and_nothing_else() -> None:
+    grounds = Grounds(History(EVEN), {**PRICES, "x:s": None})
+    proposal = forecast(DEFINITION, plan("", ""), WORK, grounds)
+    assert (proposal.answer.cost, proposal.total.cost) == (None, None)
+    assert proposal.lines[0].cost is not None
+    assert proposal.total.tokens.p50 > 200
+
+
+def test_the_price_of_long_prompts_is_that_of_their_tier() -> None:
+    price = Price(Decimal(1), Decimal(0), above=((5, Price(Decimal(10), Decimal(0))),))
+    dear = forecast(DEFINITION, plan(""), WORK, Grounds(History(EVEN), {**PRICES, "x:w": price})).lines[0].cost
+    cheap = forecast(DEFINITION, plan(""), WORK, Grounds(History(EVEN), {**PRICES, "x:w": replace(price, above=())}))
+    assert dear is not None
+    assert cheap.lines[0].cost is not None
+    assert dear.p50 == pytest.approx(10 * cheap.lines[0].cost.p50, rel=Decimal("0.1"))
+
+
+def test_members_of_an_ensemble_run_at_once_then_merge_then_check() -> None:
+    worker = Role("x:w", models=("x:w", "x:d"), samples=2, check=Role("x:c", about="Is it true?"))
+    definition = replace(DEFINITION, workers={"part": worker})
+    known = [*EVEN, *efforts(4.0, 100, model="x:d"), *efforts(1.0, 9, model="x:c", part="check")]
+    (line,) = told("", definition=definition, known=known).lines
+    assert line.calls == 2 * 2 + 1 + 1
+    assert line.seconds.p50 == 4.0 + 2.0 + 1.0
+    vote = replace(definition, workers={"part": replace(worker, merge="vote", check="Is it true?")})
+    (job,), _ = jobs_of(vote, plan(""), WORK)
+    parts = [[call.kind.part for call in stage] for stage in job.stages]
+    assert parts == [["reply 1", "reply 2", "reply 3", "reply 4"], ["check"]]
+    assert job.stages[1][0].kind.model == "x:w"  # a checker without a model is the worker's own
+
+
+def test_a_workflow_within_a_subtask_is_forecast_as_a_plan_some_work_and_an_answer_and_its_check() -> None:
+    part = Definition(Role("x:o"), {"deep": Role("x:d")}, Role("x:s"))
+    worker = Role(workflow=part, check=Role("x:c"))
+    definition = replace(DEFINITION, workers={"part": worker})
+    (job,), _ = jobs_of(definition, plan(""), WORK)
+    asked = [[call.kind.model for call in stage] for stage in job.stages]
+    assert asked == [["x:o"], ["x:d"] * 4, ["x:s"], ["x:c"]]
+    assert job.result == 2
+    known = [*EVEN, *efforts(1.0, 10, model="x:o", part="plan"), *efforts(4.0, 10, model="x:d", type="deep")]
+    (line,) = told("", definition=definition, known=known).lines
+    assert line.calls == 7
+    assert line.source == "mixed"
+
+
+def test_who_reads_a_share_of_the_inputs_has_a_shorter_prompt_than_who_reads_all() -> None:
+    inputs = (Input("a", "word " * 2000), Input("b", "word " * 2000))
+    subtasks = (Subtask("t1", "part", "Do."), Subtask("t2", "part", "Do.", reads=("i1",)))
+    proposal = forecast(DEFINITION, Plan(subtasks, "complete"), Work("Tea?", inputs), Grounds(History(EVEN), PRICES))
+    whole, share = (line.tokens.p50 for line in proposal.lines)
+    assert share < 0.6 * whole
+
+
+def test_what_is_done_and_what_cannot_be_done_takes_no_calls() -> None:
+    subtasks = (
+        Subtask("a", "part", "Do."),
+        Subtask("b", "strange", "Do."),
+        Subtask("c", "part", "Do.", ("b",)),
+        Subtask("d", "part", "Do.", ("a",)),
+    )
+    definition = replace(DEFINITION, workers={"part": Role("x:w"), "other": Role("x:w")})
+    work = Work("Explain tides.", results={"a": Result("a", "done", "x" * 300)})
+    proposal = forecast(definition, Plan(subtasks, "complete"), work, Grounds(History(EVEN), PRICES))
+    assert [line.calls for line in proposal.lines] == [0, 0, 0, 1]
+    assert proposal.total.seconds.p50 == 5.0
+    failed = Work("Explain tides.", results={"a": Result("a", "failed", error="no")})
+    assert forecast(definition, Plan(subtasks, "complete"), failed, PRICED).lines[0].calls == 1
+
+
+def test_a_plan_without_subtasks_is_one_call_for_the_answer() -> None:
+    proposal = forecast(DEFINITION, Plan((), "complete"), WORK, Grounds(History(EVEN), PRICES))
+    assert proposal.lines == ()
+    assert (proposal.answer.calls, proposal.total.calls, proposal.total.seconds.p50) == (1, 1, 3.0)
+
+
+def test_without_a_synthesizer_the_answer_takes_nothing() -> None:
+    proposal = forecast(replace(DEFINITION, synthesizer=None), plan("", ""), WORK, Grounds(History(EVEN), PRICES))
+    assert (proposal.answer.calls, proposal.total.seconds.p50) == (0, 2.0)
+
+
+def test_the_same_arguments_make_the_same_forecast() -> None:
+    assert forecast(DEFINITION, plan("", "1"), WORK, PRICED) == forecast(DEFINITION, plan("", "1"), WORK, PRICED)
+
+
+# -- history
+
+
+def test_few_calls_tell_about_where_it_is_but_not_how_much_it_differs() -> None:
+    few, many = (told("", known=efforts(2.0, 100, number)).lines[0].seconds for number in (4, 5))
+    assert many.p50 == many.p95 == 2.0
+    assert few.p50 == pytest.approx(2.0, rel=0.1)
+    assert few.p95 > 3.0
+
+
+def test_simulated_calls_tell_of_simulated_models_only() -> None:
+    known = [*efforts(1.0, 10, simulated=True), *efforts(9.0, 90)]
+    kind = Kind("x:w", "worker", "part")
+    assert {each.seconds for each in History(known).like(kind)} == {9.0}
+    assert {each.seconds for each in History(known, {"x"}).like(kind)} == {1.0}
+
+
+def test_a_type_nobody_knows_is_told_by_its_models_other_workers_then_by_all_its_calls() -> None:
+    plans = efforts(9.0, 90, role="orchestrator", type="")
+    history = History([*efforts(1.0, 10), *efforts(2.0, 10, 4, type="other"), *plans])
+    assert {each.seconds for each in history.like(Kind("x:w", "worker", "other"))} == {2.0}
+    assert {each.seconds for each in history.like(Kind("x:w", "worker", "new"))} == {1.0, 2.0}
+    assert {each.seconds for each in History(plans).like(Kind("x:w", "worker", "part"))} == {9.0}
+    assert {each.seconds for each in history.like(Kind("x:w", "orchestrator"))} == {9.0}
+    assert not history.like(Kind("y:w", "worker", "part"))
+
+
+def test_a_store_tells_what_its_calls_took_without_those_that_were_reused(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    flow = Workflow("sim:instant", {"part": "sim:instant"}, "sim:instant", store=path)
+    first = flow.run_sync(TASK)
+    found = newest_efforts(path)
+    assert {(each.role, each.type) for each in found} == {("orchestrator", ""), ("worker", "part"), ("synthesizer", "")}
+    assert len(found) == len(first.calls)
+    assert all(each.simulated and each.seconds >= 0 and each.output_tokens > 0 for each in found)
+    assert sum(each.output_tokens for each in found) == first.usage.output_tokens
+
+
+def test_a_damaged_event_counts_as_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    run = Workflow("sim:instant", {"part": "sim:instant"}, "sim:instant", store=path).run_sync(TASK)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE events SET body = ? WHERE kind = 'call_finished' AND seq % 2", (b"\xff",))
+    assert len(newest_efforts(path)) < len(run.calls)
+
+
+# -- scheduling, and leaving out
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 9), st.sets(st.integers(0, 30))), min_size=1, max_size=20), st.integers(1, 30))
+def test_a_schedule_keeps_to_needs_and_is_no_shorter_than_its_work(
+    drawn: list[tuple[float, set[int]]], parallel: int
+) -> None:
+    items = [
+        Item(tuple(sorted({n % place for n in needs} if place else ())), ((seconds,),))
+        for place, (seconds, needs) in enumerate(drawn)
+    ]
+    ended = schedule(items, Limits(parallel=parallel))
+    for item, at in zip(items, ended.at, strict=True):
+        assert at >= item.stages[0][0] + max((ended.at[need] for need in item.needs), default=0.0) - 1e-9
+    work = sum(item.stages[0][0] for item in items)
+    assert work / parallel - 1e-6 <= max(ended.at) <= work + 1e-6
+    free = schedule(items, Limits(parallel=len(items)))
+    assert free.at[free.chain()[-1]] == max(free.at)
+    assert max(free.at) == pytest.approx(sum(items[place].stages[0][0] for place in free.chain()))
+
+
+def test_who_needs_what_is_left_out_is_named() -> None:
+    tree = plan("", "1", "2", "")
+    assert dependents(tree, ["t1"]) == ("t2", "t3")
+    with pytest.raises(TaskError, match=r"drop: t2, t3 need t1; drop t2, t3 as well"):
+        without(tree, ["t1"])
+    assert [each.id for each in without(tree, ["t1", "t2", "t3"]).subtasks] == ["t4"]
+    with pytest.raises(TaskError, match="no subtask 't9' in the plan; there are t1"):
+        without(tree, ["t9"])
+    with pytest.raises(TaskError, match="nothing would be left"):
+        without(tree, ["t1", "t2", "t3", "t4"])
