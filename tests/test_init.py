@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import select
 import subprocess
 import tomllib
 from pathlib import Path
@@ -33,7 +34,7 @@ def typed(terminal: Terminal, keys: str, *args: str) -> tuple[str, int]:
     os.close(theirs)
     os.write(ours, keys.encode())
     read = bytearray()
-    while True:
+    while select.select([ours], [], [], 10)[0]:
         try:
             piece = os.read(ours, 100_000)
         except OSError:  # Linux: the other side was closed
@@ -41,7 +42,7 @@ def typed(terminal: Terminal, keys: str, *args: str) -> tuple[str, int]:
         if not piece:
             break
         read += piece
-    os.close(ours)
+    os.close(ours)  # which also ends a child that waits for more
     return read.decode().replace("\r\n", "\n"), child.wait(timeout=10)
 
 
@@ -207,7 +208,7 @@ def test_the_model_that_a_key_offers_is_shown(terminal: Terminal) -> None:
 
 
 def test_whoever_leaves_writes_nothing(terminal: Terminal) -> None:
-    said, code = typed(terminal, "review\n\x03", "init")
+    said, code = typed(terminal, "review\n\x04", "init")  # Ctrl-D
     assert code == 130, said
     assert not (terminal.folder / "stretto.toml").exists()
 
