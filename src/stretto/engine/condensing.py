@@ -83,6 +83,8 @@ def condensed_needs(
     head: Head | None,
 ) -> Asking[list[tuple[Subtask, Result]]]:
     """The results that a subtask builds on, as its worker can take them in."""
+    if not needed:
+        return []
 
     def reading(found: Mapping[str, Result]) -> Request:
         shown = [(need, found[need.id]) for need, _ in needed if need.id in found]
