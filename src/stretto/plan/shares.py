@@ -17,6 +17,7 @@ BYTES = 3
 """Bytes of UTF-8 that are reckoned as a token."""
 
 _FENCES = ("```", "~~~")
+_NAMED = 3  # pieces that are called by their names
 _FRAME = 48  # bytes of a block's tags in a prompt, beside the name
 _PIECE = re.compile(r"i([1-9]\d{0,8})(?::([1-9]\d{0,8})(?:-([1-9]\d{0,8})|:([1-9]\d{0,8})-([1-9]\d{0,8}))?)?", re.ASCII)
 
@@ -101,6 +102,20 @@ def shares(inputs: Sequence[Input], tokens: int) -> tuple[tuple[str, ...], ...]:
             group.append(str(piece))
             size += around + length
     return (*groups, tuple(group)) if group else tuple(groups)
+
+
+def called(inputs: Sequence[Input], pieces: Sequence[str]) -> str:
+    """What people call these pieces: names of inputs, with the lines of a part; of many the first and the last."""
+    found = Pieces(inputs)
+    names = [_called(inputs, found.find(piece)) for piece in pieces]
+    return ", ".join(names) if len(names) <= _NAMED else f"{len(names)} inputs from {names[0]} to {names[-1]}"
+
+
+def _called(inputs: Sequence[Input], piece: Piece) -> str:
+    name = " ".join(inputs[piece.number - 1].name.split())[:100]
+    if not piece.first:
+        return name
+    return f"{name} (lines {piece.first}-{piece.last})" if not piece.begin else f"{name} (a part of line {piece.first})"
 
 
 def _pieces(number: int, text: str, most: int) -> Iterator[tuple[Piece, int]]:
