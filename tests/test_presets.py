@@ -189,8 +189,8 @@ def test_a_part_of_a_translation_that_fails_leaves_a_line_in_its_place() -> None
     run = answered("translate", "into German", INPUTS[:1], "400 role=worker rate=0.4")
     missing = [missing.subtask for missing in run.coverage.missing]
     assert missing
-    assert re.findall(r"^=== MISSING: (t\d+) ===$", run.answer, re.MULTILINE) == missing
-    assert "=== WORKER RESULT" not in run.answer
+    assert re.findall(r"^=== MISSING: (t\d+) ===$", str(run.answer), re.MULTILINE) == missing
+    assert "=== WORKER RESULT" not in str(run.answer)
 
 
 def test_a_share_that_nobody_could_read_is_told_by_the_names_of_its_documents() -> None:
