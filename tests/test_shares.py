@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from stretto.errors import TaskError
 from stretto.head import Heads, head_of, messages_of, taken_apart
 from stretto.plan.given import given_plan
-from stretto.plan.shares import BYTES, Pieces, called, lines_of, shares
+from stretto.plan.shares import BYTES, Piece, Pieces, called, lines_of, shares
 from stretto.policies.estimate import BYTES as ESTIMATED
 from stretto.types import Definition, Input, Message, Request, Role
 
@@ -132,6 +132,16 @@ def test_a_long_input_is_cut_between_paragraphs_and_not_within_a_block_of_code()
     code = "a line\n" * 12 + "\n```\n" + "code\n\n" * 20 + "```\n\n" + "text\n" * 20
     assert shares([Input("a", text)], 120) == (("i1:1-13",), ("i1:14-25",))
     assert shares([Input("a", code)], 96)[0] == ("i1:1-56",)
+
+
+def test_a_diff_is_cut_before_a_file_so_that_every_share_knows_which_it_is_in() -> None:
+    files = [f"diff --git a/{name} b/{name}\n" + "+a line\n \n" * 6 for name in "abcdef"]
+    found = shares([Input("x.diff", "".join(files))], 100)
+    starts = [
+        Pieces([Input("x.diff", "".join(files))]).text(Piece(1, *map(int, group[0][3:].split("-")))) for group in found
+    ]
+    assert len(starts) > 2
+    assert all(start.startswith("diff --git ") for start in starts)
 
 
 def test_pieces_are_called_by_the_names_of_their_inputs() -> None:

@@ -18,6 +18,7 @@ BYTES = 3
 
 _FENCES = ("```", "~~~")
 _NAMED = 3  # pieces that are called by their names
+_FILE = "diff --git "
 _FRAME = 48  # bytes of a block's tags in a prompt, beside the name
 _PIECE = re.compile(r"i([1-9]\d{0,8})(?::([1-9]\d{0,8})(?:-([1-9]\d{0,8})|:([1-9]\d{0,8})-([1-9]\d{0,8}))?)?", re.ASCII)
 
@@ -121,18 +122,21 @@ def _called(inputs: Sequence[Input], piece: Piece) -> str:
 def _pieces(number: int, text: str, most: int) -> Iterator[tuple[Piece, int]]:
     """An input in pieces of so many bytes at most, with the bytes of each.
 
-    It is cut after an empty line that stands in no code block, if there is one in the second half of a piece.
+    A diff is cut before a file, if one begins in the last three quarters of a piece; else any text after an empty line
+    that stands in no code block, if there is one in the second half.
     """
     if (length := len(text.encode())) <= most:
         yield Piece(number), length
         return
-    first, size, place, pause, fenced = 1, 0, 0, (0, 0), False
+    first, size, place, pause, file, fenced = 1, 0, 0, (0, 0), (0, 0), False
     for place, line in enumerate(lines_of(text), 1):
         length = len(line.encode())
         while size and size + length > most:
-            last, taken = pause if 2 * pause[1] >= most else (place - 1, size)
+            found = (file if 4 * file[1] >= most else None) or (pause if 2 * pause[1] >= most else None)
+            last, taken = found or (place - 1, size)
             yield Piece(number, first, last), taken
-            first, size, pause = last + 1, size - taken, (0, 0)
+            first, size, pause, file = last + 1, size - taken, (0, 0), (0, 0)
+        file = (place - 1, size) if line.startswith(_FILE) else file
         fenced ^= line.lstrip().startswith(_FENCES)
         if length <= most:
             size += length
