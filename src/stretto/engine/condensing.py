@@ -29,6 +29,9 @@ _THOUGHT = 1024  # tokens of a reply beside its text: many models think first
 _TOLD = 1000  # tokens of the task, and of a description, that who condenses is told
 _FORM = frozenset({"response_format", "stop", "tools", "tool_choice"})  # options that are meant for a worker's results
 
+CONDENSE = "condense"
+"""The part of a subtask whose result is made shorter for who reads it."""
+
 
 class Condensed(Struct, frozen=True):
     """Results as their reader can take them in: all of them, with the texts that it is to read.
@@ -207,7 +210,7 @@ def _ask(role: Role, task: str, subtask: Subtask, text: str, tokens: int, part: 
     }
     limit = "max_completion_tokens" if "max_completion_tokens" in role.options else "max_tokens"
     asked = replace(role, options={**role.options, limit: 2 * tokens + _THOUGHT})
-    return Ask(asked, request_for(asked, prompts.fill(prompts.text("condense"), values)), "condense", subtask.id)
+    return Ask(asked, request_for(asked, prompts.fill(prompts.text("condense"), values)), CONDENSE, subtask.id)
 
 
 def _joined(replies: Sequence[Said]) -> str:
