@@ -1,6 +1,5 @@
 """What a command's arguments mean: the store, the run, and the workflow that files, environment and flags add up to."""
 
-import asyncio
 import os
 import shlex
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from stretto.config import (
     Choice,
     Configuration,
     Source,
+    default_model,
     read_file,
     read_preset,
     read_workflow,
@@ -23,8 +23,6 @@ from stretto.config import (
     recorded_roles,
 )
 from stretto.errors import RunNotFound, TaskError
-from stretto.models import discovery
-from stretto.models.providers import KNOWN, Provider, from_environment, variable
 from stretto.store.sqlite import Store
 from stretto.types import Limits, Memory
 from stretto.workflow import Workflow
@@ -91,6 +89,7 @@ def build(
         default = default_model(configuration)
         say(f"{default.model}, because {default.by}; -m names another")
     return configuration.workflow(
+        Workflow,
         models=models,
         default=default,
         limits=limit_flags(flags),
@@ -112,21 +111,6 @@ def recorded(store: Store, run: str, named: str | None) -> Configuration:
     explicit, usual = layers(named)
     known = [*explicit, recorded_roles(run, before), *usual]
     return Configuration([*known, recorded_providers(run, before, Configuration(known).providers(), imported=imported)])
-
-
-def default_model(configuration: Configuration) -> Choice:
-    """The model that is taken where none is named, and why; raises `ConfigError` if there is none."""
-    ours = {name: p for name, p in configuration.providers().items() if isinstance(p, Provider)}
-    providers = {**KNOWN, **ours}
-    if model := discovery.with_key(providers, os.environ):
-        name = model.partition(":")[0]
-        variables = (providers[name].key_env, variable(name, "API_KEY"))
-        held = next(v for v in variables if v and os.environ.get(v, "").strip())
-        return Choice(model, f"{held} is set")
-    if model := asyncio.run(discovery.local(providers, os.environ)):
-        name = model.partition(":")[0]
-        return Choice(model, f"{name} answers at {from_environment(name, providers[name], os.environ).base_url}")
-    raise discovery.none_found()
 
 
 def find_run(store: Store, run: str | None, *, last: bool) -> str:

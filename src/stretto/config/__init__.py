@@ -1,6 +1,8 @@
-"""TOML, environment and flags become a `Workflow`."""
+"""TOML, environment and flags become what a `Workflow` is made of."""
 
 from stretto.config.building import Configuration
+from stretto.config.defaults import default_model
+from stretto.config.loading import load
 from stretto.config.reading import Source, presets, read_file, read_preset, read_workflow
 from stretto.config.record import recorded_providers, recorded_roles
 from stretto.config.teams import Choice
@@ -10,7 +12,9 @@ __all__ = [
     "Choice",
     "Configuration",
     "Source",
+    "default_model",
     "dollars",
+    "load",
     "number",
     "presets",
     "read_file",
