@@ -25,10 +25,11 @@ _COMMANDS = {
     "import": ("travel", "import_runs", "Take runs from such files into the store."),
     "presets": ("presets", "command", "List the workflows that come with Stretto, or print one."),
     "init": ("init", "init", "Write a workflow of your own into a file, from a preset."),
+    "models": ("models", "command", "List the models that providers have, and what they cost."),
     "rehearse": ("rehearse", "rehearse", "See what a workflow would take, on the simulator, before it is paid."),
     "prune": ("prune", "command", "Remove old runs."),
     "backup": ("backup", "command", "Copy the store, whole, while it is written."),
-    "doctor": ("doctor", "command", "Check that everything in the store is there and is what was written."),
+    "doctor": ("doctor", "command", "See what is installed, configured and reachable, and whether the store is whole."),
     "sim": ("sim", "sim", "Serve the simulator as an OpenAI-compatible endpoint."),
 }
 _EXAMPLES = (

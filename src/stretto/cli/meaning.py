@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,14 @@ def same_store() -> str:
     return f" --store {shlex.quote(str(context.params['store']))}"
 
 
+def usual_files() -> list[Path]:
+    """The configuration files that are read if they are there, the most specific first."""
+    return [Path("stretto.toml"), user_config_path("stretto") / "stretto.toml"]
+
+
 def layers(named: str | None, but: Path | None = None) -> tuple[list[Source], list[Source]]:
     """The configuration files there are, the most specific first: what -w names, and the usual ones `but` for one."""
-    usual = [path for path in (Path("stretto.toml"), user_config_path("stretto") / "stretto.toml") if path != but]
+    usual = [path for path in usual_files() if path != but]
     return [read_workflow(named)] if named else [], [read_file(path) for path in usual if path.is_file()]
 
 
@@ -67,12 +72,17 @@ def chosen_models(models: Sequence[str], *, environment: bool = True) -> dict[st
     return chosen
 
 
-def limit_flags(flags: dict[str, Any]) -> dict[str, Any]:
+def limit_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The limits that were given as flags."""
     return _given(flags, Limits)
 
 
-def _given(flags: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:
+def memory_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """What is remembered, as far as flags say it."""
+    return _given(flags, Memory)
+
+
+def _given(flags: Mapping[str, Any], kind: type[Struct]) -> dict[str, Any]:
     return {key: flags[key] for key in kind.__struct_fields__ if flags.get(key) is not None}
 
 
@@ -93,7 +103,7 @@ def build(
         models=models,
         default=default,
         limits=limit_flags(flags),
-        memory=_given(flags, Memory),
+        memory=memory_flags(flags),
         store=store,
         schema=flags.get("schema"),
     )

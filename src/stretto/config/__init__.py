@@ -6,7 +6,7 @@ from stretto.config.loading import load
 from stretto.config.reading import Source, presets, read_file, read_preset, read_workflow
 from stretto.config.record import recorded_providers, recorded_roles
 from stretto.config.teams import Choice
-from stretto.config.values import dollars, number, seconds, share
+from stretto.config.values import dollars, nearest, number, seconds, share
 
 __all__ = [
     "Choice",
@@ -15,6 +15,7 @@ __all__ = [
     "default_model",
     "dollars",
     "load",
+    "nearest",
     "number",
     "presets",
     "read_file",

@@ -53,7 +53,7 @@ class Configuration:
 
     def models_missing(self, models: Mapping[str | None, Choice]) -> bool:
         """Whether some role has no model yet."""
-        return any(not part.named and part.chosen(models) is None for part in self._team().parts())
+        return any(not part.named and part.chosen(models) is None for part in self.team().parts())
 
     def workflow(
         self,
@@ -72,7 +72,7 @@ class Configuration:
         and `memory` are flags, `schema` is the file that one names for the answer's JSON schema. Raises `ConfigError`
         naming the file or flag that cannot work.
         """
-        team = self._team()
+        team = self.team()
         layer, parts = team.source, list(team.parts())
         _check_names(models, parts)
         if schema is not None and "synthesizer" not in layer.table:
@@ -117,7 +117,7 @@ class Configuration:
             f"limits.{key}": layer.name for layer in reversed(self._layers) for key in layer.table.get("limits", {})
         }
 
-    def _team(self) -> Team:
+    def team(self) -> Team:
         """Who does what, in the most specific layer that says it."""
         sections = ("orchestrator", "workers", "synthesizer")
         return Team(next(layer for layer in self._layers if any(section in layer.table for section in sections)))
