@@ -125,6 +125,9 @@ async def _endpoints(asked: Mapping[str, Provider], seen: Outlook) -> list[Check
 
 def _store(path: Path, *, whole: bool) -> list[Check]:
     if not path.exists():
+        folder = next(each for each in path.absolute().parents if each.exists())
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            return [Check(str(path), "fault", f"not there, and {folder} cannot be written; name another with --store")]
         return [Check(str(path), "off", "not there yet; the first run makes it")]
     try:
         told = facts(path)
