@@ -16,6 +16,7 @@ FLOORS: dict[str, int] = {
         ("events", "calls", "runs", "fold", "plan", "prompts", "head", "images", "limits", "definitions", "shapes"), 1
     ),
     "references": 1,
+    "logger": 1,
     **dict.fromkeys(("models", "policies", "store", "inputs"), 2),
     **dict.fromkeys(("engine", "pool", "proposal", "roles", "rerun", "opening", "run_stream", "replay", "config"), 3),
     "workflow": 4,

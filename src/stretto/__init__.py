@@ -64,6 +64,7 @@ _HOMES = {
     "errors": "errors",
     "events": "events",
     "proposal": "proposal",
+    **dict.fromkeys(_ERRORS, "errors"),
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]

@@ -96,12 +96,25 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message="stretto %(version)s")
-def cli() -> None:
+@click.option(
+    "--log",
+    type=click.Path(dir_okay=False),
+    envvar="STRETTO_LOG",
+    metavar="FILE",
+    help="Add a line for every event of a run to FILE, for whoever watches it.  [default: $STRETTO_LOG, else none]",
+)
+def cli(log: str | None) -> None:
     """Answer one task with many language-model calls that overlap.
 
     An orchestrator plans the task, workers do its parts in parallel, a synthesizer writes one answer. What a command
     takes: stretto COMMAND --help.
     """
+    if log:
+        from pathlib import Path
+
+        from stretto.cli.logfile import log_into
+
+        log_into(Path(log))
 
 
 def main() -> None:
