@@ -276,5 +276,7 @@ def _writable(ctx: click.Context, param: click.Parameter, output: Path | None) -
             if new:
                 output.unlink()
         except OSError as error:
-            raise click.BadParameter(f"{output}: cannot be written: {error.strerror}", ctx, param) from error
+            raise click.BadParameter(
+                f"{output}: cannot be written: {error.strerror}; name another file", ctx, param
+            ) from error
     return output
