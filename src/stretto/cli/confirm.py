@@ -83,11 +83,12 @@ class Confirmation:
             self._progress.confirmed(f"{why}, and there is no terminal to ask at: stops")
             return Stop()
         self._asked = True  # who has changed a plan sees what came of it
-        self._console.show(f"\n{table(proposal, shutil.get_terminal_size().columns)}\n")
-        while True:
-            decision = await self._decision(self._console, proposal)
-            if decision is not None:
-                return decision
+        with self._progress.suspended():
+            self._console.show(f"\n{table(proposal, shutil.get_terminal_size().columns)}\n")
+            while True:
+                decision = await self._decision(self._console, proposal)
+                if decision is not None:
+                    return decision
 
     async def _decision(self, console: Console, proposal: Proposal) -> Decision | None:
         """What one line says; None if nothing is decided by it."""
