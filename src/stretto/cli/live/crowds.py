@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from msgspec import Struct
 
 from stretto.cli.live.picture import Picture
-from stretto.cli.live.rows import Row
+from stretto.cli.live.rows import ANSWER, PLAN, Row
 
 
 class Crowd(Struct, frozen=True):
@@ -53,8 +53,13 @@ def _done(shown: Sequence[Row], room: int) -> list[Item]:  # noqa: ARG001 - the 
     return _grouped(shown, _is_done, _by_type)
 
 
-def _waiting(shown: Sequence[Row], room: int) -> list[Item]:  # noqa: ARG001
-    return [*_grouped([row for row in shown if not _waits(row)], _is_done, _by_type), *_crowds(shown, _waits, _by_type)]
+def _waiting(shown: Sequence[Row], room: int) -> list[Item]:
+    """Of those that wait, the first ones have lines of their own as far as there are any left."""
+    busy = _grouped([row for row in shown if not _waits(row)], _is_done, _by_type)
+    wait = [row for row in shown if _waits(row)]
+    own = max(0, room - len(busy) - len({row.type for row in wait}))
+    last = [item for item in busy if isinstance(item, Row) and item.id == ANSWER]
+    return [*busy[: len(busy) - len(last)], *wait[:own], *_crowds(wait[own:], _waits, _by_type), *last]
 
 
 def _fewer(shown: Sequence[Row], room: int) -> list[Item]:
@@ -65,8 +70,8 @@ def _fewer(shown: Sequence[Row], room: int) -> list[Item]:
     done, wait = _crowds(shown, _is_done, _all), _crowds(shown, _waits, _all)
     left = max(2, room - len(ends) - len(done) - len(wait))
     for_bad = min(len(bad), max(left // 3, left - len(busy)))
-    first = [row for row in ends if row.id == "plan"]
-    last = [row for row in ends if row.id != "plan"]
+    first = [row for row in ends if row.id == PLAN]
+    last = [row for row in ends if row.id != PLAN]
     return [*first, *done, *_some(bad, for_bad), *_some(busy, left - for_bad), *wait, *last]
 
 
@@ -75,14 +80,14 @@ def _least(shown: Sequence[Row], room: int) -> list[Item]:  # noqa: ARG001
     parts = (_crowds(shown, _is_done, _all), _crowds(shown, _waits, _all))
     bad = [row for row in shown if row.type and row.over and not _is_done(row)]
     busy = [row for row in shown if row.state == "running" and row.type]
-    answer = [row for row in shown if row.id == "answer"]
+    answer = [row for row in shown if row.id == ANSWER]
     return [*parts[1], *parts[0], *_some(bad, 0), *_some(busy, 0), *answer]
 
 
 def _grouped(shown: Sequence[Row], joins: Callable[[Row], bool], kind: Callable[[Row], str]) -> list[Item]:
     """The rows with the crowds of those that join in front of the first row that is no role's."""
     rest: list[Item] = [row for row in shown if not joins(row)]
-    at = 1 if rest and isinstance(rest[0], Row) and rest[0].id == "plan" else 0
+    at = 1 if rest and isinstance(rest[0], Row) and rest[0].id == PLAN else 0
     return [*rest[:at], *_crowds(shown, joins, kind), *rest[at:]]
 
 
