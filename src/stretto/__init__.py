@@ -33,6 +33,7 @@ _HOMES = {
     "read_inputs": "inputs",
     "errors": "errors",
     "events": "events",
+    "proposal": "proposal",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]
