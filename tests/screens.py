@@ -22,7 +22,13 @@ class Seat:
     """Runs a command at a terminal of so many columns and lines; with `out` its stdout is a pipe instead."""
 
     def __init__(
-        self, command: Sequence[str], environ: Mapping[str, str], *, columns: int = 80, lines: int = 24, out: bool = False
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        *,
+        columns: int = 80,
+        lines: int = 24,
+        out: bool = False,
     ) -> None:
         self._ours, theirs = pty.openpty()
         self.screen = pyte.HistoryScreen(columns, lines, history=10_000, ratio=0.5)

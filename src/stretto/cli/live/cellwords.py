@@ -2,8 +2,7 @@
 
 from decimal import Decimal
 
-from stretto.cli.live.lines import plain
-from stretto.cli.progress import dollars
+from stretto.cli.words import dollars
 
 _LEAST = Decimal("0.0001")
 
@@ -34,7 +33,7 @@ def money(cost: Decimal | int | None) -> str:
 
 def model_name(model: str) -> str:
     """`gpt-oss-120b` of `together:openai/gpt-oss-120b`, `solve` of `python:shop.work.solve@1`."""
-    provider, _, name = plain(model, 120).partition(":")
+    provider, _, name = model.partition(":")
     if provider == "python":
         return name.partition("@")[0].rpartition(".")[2]
     return (name or provider).rpartition("/")[2]

@@ -22,7 +22,7 @@ _WAITS = {"waiting", "queued"}
 
 
 def arranged(picture: Picture, room: int) -> list[Item]:
-    """The picture in at most so many lines: first what is done shares lines, then what waits, then what failed or runs."""
+    """The picture in at most so many lines: first what is done shares some, then what waits, then the rest."""
     shown = list(_unfolded(picture))
     if len(shown) <= room:
         return list(shown)

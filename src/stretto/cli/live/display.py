@@ -20,7 +20,7 @@ from stretto.cli.progress import Progress, short
 from stretto.runs import Run
 
 _EVERY = 0.1  # seconds between two drawings
-_COSTLY = 3000  # letters of an open block; to parse and draw a longer one, more time is left
+_LINES, _SUBTASKS, _LETTERS = 30, 500, 3000  # what can be drawn so often: of more, less often
 _WIDEST_PAGE = 100  # columns of running text that can still be read
 
 
@@ -38,6 +38,8 @@ class Live(Progress):
         self._settled_at = 0.0
         self._drawn_at = 0.0
         self._letters = 0
+        self._loaded = False
+        self._lines = 0
 
     # -- what is shown
 
@@ -72,8 +74,9 @@ class Live(Progress):
         width = self._width_of_page()
         if self._page is None:
             self._picture.answer = None  # it follows
-            self._draw(moving=False)
-            self._region.keep()
+            if self._loop is not None:
+                self._draw(last=True)
+                self._region.keep()
             self._region.write("\n")
             self._page = Page()
         self._page.take(seemly(text))
@@ -129,7 +132,7 @@ class Live(Progress):
         self._sleep()
         self._picture.end(self._now())
         if self._page is None:
-            self._draw(moving=False)
+            self._draw(last=True)
             self._region.keep()
         else:
             self._region.clear()
@@ -148,6 +151,9 @@ class Live(Progress):
     def _tick(self) -> None:
         self._wake()
         self._draw()
+        if not self._loaded:
+            self._loaded = True
+            Page().open(80, 1)  # loads what it needs while the first request is under way, not when the answer is there
 
     def _pause(self) -> None:
         """Ctrl-Z: the shell gets its terminal back until it says that we go on."""
@@ -156,21 +162,26 @@ class Live(Progress):
 
     # -- how it is shown
 
-    def _draw(self, *, moving: bool = True) -> None:
+    def _draw(self, *, last: bool = False) -> None:
         columns, height = self._region.size()
         width, now = columns - 1, self._now()
+        if not last and now - self._drawn_at < self._patience():
+            return
+        self._drawn_at = now
         if self._page is None:
-            lines = drawn(self._picture, now, width, height - 1, moving=moving)
+            lines = drawn(self._picture, now, width, height - 1, moving=not last)
+            self._lines = len(lines)
             self._region.draw([painted(line) for line in lines])
-        elif now - self._drawn_at >= self._patience():
-            self._drawn_at = now
+        else:
             status = painted(status_line(now, self._letters, width))
-            block = self._page.open(self._width_of_page())
-            self._region.draw([*block[-max(0, height - 3) :], "", status] if height > 3 else [status])
+            block = self._page.open(self._width_of_page(), max(0, height - 3))
+            self._region.draw([*block, "", status] if height > 3 else [status])
 
     def _patience(self) -> float:
-        """Seconds between two looks at what is open: the more of it there is, the longer each takes."""
-        return _EVERY * max(1.0, self._page.size / _COSTLY) if self._page else _EVERY
+        """Seconds between two drawings: the more there is to draw, the longer each takes."""
+        if self._page is not None:
+            return _EVERY * max(0.9, self._page.size / _LETTERS)
+        return _EVERY * max(0.9, self._lines / _LINES, len(self._picture.subtasks) / _SUBTASKS)
 
     def _width_of_page(self) -> int:
         return min(_WIDEST_PAGE, self._region.size()[0] - 1)

@@ -8,7 +8,7 @@ from stretto.cli.live.axis import Axis, reach
 from stretto.cli.live.cellwords import count, model_name, money, seconds
 from stretto.cli.live.crowds import Crowd, Item, arranged
 from stretto.cli.live.footer import footer
-from stretto.cli.live.lines import Line, Span, cells, clipped, left, plain, right
+from stretto.cli.live.lines import Line, Span, cells, clipped, left, right
 from stretto.cli.live.picture import Picture
 from stretto.cli.live.rows import ANSWER, PLAN, Row
 
@@ -18,6 +18,7 @@ _STYLES = {"done": "ok", "failed": "bad", "skipped": "bad", "truncated": "warn",
 _LONGEST_ID, _LONGEST_TYPE, _LONGEST_MODEL = 14, 12, 18
 _LEAST_TEXT, _LEAST_BAR, _MOST_BAR = 14, 10, 40
 _WIDEST = 160
+_TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 class _Cells(Struct):
@@ -107,39 +108,45 @@ def _of_row(row: Row, picture: Picture, now: float) -> _Cells:
         "tokens": count(row.tokens) if row.tokens else "",
         "cost": money(row.cost),
     }
-    id_ = f"{'  ' * row.id.count('/')}{row.own}" if row.parent else row.id
-    return _Cells((mark, style), plain(id_, 40), plain(row.type, 40), _said(row, picture, now), facts,
+    id_ = "  " * row.id.count("/") + row.own
+    return _Cells((mark, style), id_, row.type, _said(row, picture, now), facts,
                   lambda axis: axis.bar(row, style))  # fmt: skip
 
 
 def _said(row: Row, picture: Picture, now: float) -> list[Span]:
-    """What is to be said of a row: what is special about it, then what it is to do."""
-    note = row.note(now)
-    description = plain(row.description)
-    if row.state == "waiting" and (needs := picture.waits_for(row)):
-        note = f"after {plain(', '.join(needs), 60)}"
-    spans: list[Span] = []
-    if row.id == PLAN and not row.over:
-        description = "is being written"
-    if row.id == ANSWER:
-        description = f"{row.letters:,} letters" if row.letters else "" if row.over else "is being written"
+    """What is to be said of a row: how it ended or what it does right now, then what it is to do."""
+    spans = [*_verdict(row), _note(row, picture, now), _description(row)]
+    told = [span for span in spans if span[0]]
+    return [each for index, span in enumerate(told) for each in ([(" · ", "dim"), span] if index else [span])]
+
+
+def _verdict(row: Row) -> list[Span]:
+    """Why it did not end well, and what its check found."""
+    spans = []
     if row.over and row.state not in {"done", "stopped"}:
-        spans.append((f"{row.state}{f': {plain(row.error)}' if row.error else ''}", _STYLES[row.state]))
-    elif row.state == "stopped":
-        note = "stopped"
+        spans.append((f"{row.state}{f': {row.error}' if row.error else ''}", _STYLES[row.state]))
     if row.verdict in {"fails", "unchecked"}:
         what = "its check fails" if row.verdict == "fails" else "unchecked"
-        spans.append((f"{what}{f': {plain(row.remark)}' if row.remark else ''}", "warn"))
-    elif row.verdict == "holds":
-        note = "checked"
-    if row.over and row.reused:
-        note = ", ".join(each for each in (note, "from the records") if each)
-    if note:
-        quiet = row.state in {"waiting", "queued", "done"}
-        spans.append((note, "dim" if quiet else "warn" if row.state == "stopped" else "run"))
-    if description:
-        spans.append((description, "dim" if row.state in {"waiting", "queued"} else ""))
-    return [span for index, span in enumerate(spans) for span in ([(" · ", "dim")] if index else []) + [span]]
+        spans.append((f"{what}{f': {row.remark}' if row.remark else ''}", "warn"))
+    return spans
+
+
+def _note(row: Row, picture: Picture, now: float) -> Span:
+    if row.state == "waiting":
+        needs = picture.waits_for(row)
+        return (f"after {', '.join(needs)}" if needs else "", "dim")
+    if row.state == "stopped":
+        return ("stopped", "warn")
+    if not row.over:
+        return (row.note(now), "dim" if row.state == "queued" else "run")
+    facts = [row.note(now), "checked" if row.verdict == "holds" else "", "from the records" if row.reused else ""]
+    return (", ".join(fact for fact in facts if fact), "dim")
+
+
+def _description(row: Row) -> Span:
+    if row.id in {PLAN, ANSWER} and not row.over:
+        return ("is being written", "")
+    return (row.description, "dim" if row.state in {"waiting", "queued"} else "")
 
 
 def _of_crowd(crowd: Crowd, now: float) -> _Cells:
@@ -153,12 +160,12 @@ def _of_crowd(crowd: Crowd, now: float) -> _Cells:
         low, high = seconds(min(times)), seconds(max(times))
         told += f", {low} to {high} each" if low != high else f", {low} each"
     if not crowd.type and len(kinds := list(dict.fromkeys(row.type for row in crowd.rows))) > 1:
-        told += f" · {plain(', '.join(kinds), 60)}"
+        told += f" · {', '.join(kinds)}"
     facts = {
         "elapsed": seconds(max(times)) if times else "",
         "tokens": count(total) if (total := sum(row.tokens for row in crowd.rows)) else "",
         "cost": "" if None in costs else money(sum(cost for cost in costs if cost is not None)),
     }
     type_ = crowd.type or (crowd.rows[0].type if len({row.type for row in crowd.rows}) == 1 else "")
-    return _Cells((mark, style), f"{len(crowd.rows)}×", plain(type_, 40), [(told, style)], facts,
+    return _Cells((mark, style), f"{len(crowd.rows)}{_TIMES}", type_, [(told, style)], facts,
                   lambda axis: axis.crowd(crowd.rows, style))  # fmt: skip

@@ -26,7 +26,7 @@ def footer(picture: Picture, now: float, width: int, axis: Axis | None) -> Line:
 
 
 def _facts(picture: Picture, now: float) -> list[Span]:
-    rows = picture.subtasks.values()
+    rows = picture.within("")
     states: dict[str, int] = {}
     for row in rows:
         states[row.state] = states.get(row.state, 0) + 1

@@ -33,19 +33,12 @@ def cells(text: str) -> int:
     return len(text) if text.isascii() else sum(map(get_character_cell_size, text))
 
 
-def plain(text: str, most: int = 400) -> str:
-    """A text on one line, without anything a terminal would obey, and at most so many characters."""
-    return "".join(letter for letter in " ".join(text[: 4 * most].split())[:most] if _harmless(letter))
-
-
-def _harmless(letter: str) -> bool:
-    return letter.isprintable() and letter != "\N{VARIATION SELECTOR-16}"
-
-
 def cut(text: str, room: int) -> str:
     """The beginning of a text, in so many cells at the most."""
     if cells(text) <= room:
         return text
+    if text.isascii() and room > 0:
+        return text[: room - 1].rstrip() + _ELLIPSIS
     taken, used = [], len(_ELLIPSIS)
     for letter in text:
         used += get_character_cell_size(letter)

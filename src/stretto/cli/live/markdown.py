@@ -1,8 +1,11 @@
 """Markdown as rich renders it, made fit for answers: every word is shown, and nothing in it is obeyed."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from io import StringIO
 from typing import ClassVar
 
+from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -10,9 +13,69 @@ from rich.markdown import CodeBlock, Heading, Markdown, MarkdownElement, TableEl
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
+from rich.theme import Theme
 
+_THEME = Theme({"markdown.code": "cyan", "markdown.block_quote": "none", "markdown.link_url": "underline"})
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_END = re.compile(r"(?:\x1b\[[\d;]*m|[ \t])+$")
+"""Blanks at the end of a line, which nobody wants to copy, and styles."""
 _LEAST_COLUMN = 6  # cells; with less, a table is shown as a list of its rows
 _LONGEST_LIT = 20_000  # characters of code that are coloured: it takes a millisecond for every few hundred
+
+
+def finished(text: str) -> int:
+    """Where the last block of a text begins: what stands before it changes no more, whatever follows in new lines."""
+    starts = [token.map[0] for token in _parsed(text) if _opens(token) and token.map]
+    if len(starts) < 2:
+        return 0
+    return sum(map(len, _LINE.findall(text)[: starts[-1]]))
+
+
+def rendered(text: str, width: int, *, colours: bool = True, most: int | None = None) -> list[str]:
+    """A text of Markdown as lines that a terminal takes, one blank line between two blocks.
+
+    If only the last lines are wanted, of a block of code at the end no more than `most` are coloured.
+    """
+    tokens = _parsed(text)
+    if most is not None and tokens and tokens[-1].type == "fence":
+        tokens[-1].content = "".join(tokens[-1].content.splitlines(keepends=True)[-max(1, most) :])
+    console = Console(
+        file=StringIO(), width=max(1, width), force_terminal=True, theme=_THEME, highlight=False, emoji=False,
+        color_system="standard" if colours else None, markup=False, legacy_windows=False, _environ={},
+    )  # fmt: skip
+    lines: list[str] = []
+    for block in _blocks(tokens):
+        with console.capture() as capture:
+            console.print(_Blocks(block))
+        told = "\n".join(_trimmed(line) for line in capture.get().split("\n")).strip("\n")
+        lines += [*([""] if lines else []), *told.split("\n")] if told else []
+    return lines
+
+
+def _parsed(text: str) -> list[Token]:
+    return MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"]).parse(text)
+
+
+def _opens(token: Token) -> bool:
+    """Whether a block of the top level begins with it."""
+    return token.level == 0 and token.nesting >= 0
+
+
+def _blocks(tokens: Sequence[Token]) -> Iterator[list[Token]]:
+    """The tokens of each block of the top level."""
+    block: list[Token] = []
+    for token in tokens:
+        block.append(token)
+        if token.level == 0 and token.nesting <= 0:
+            yield block
+            block = []
+
+
+def _trimmed(line: str) -> str:
+    found = _END.search(line)
+    if found is None:
+        return line
+    return line[: found.start()] + ("\x1b[0m" if found.start() and "\x1b" in found[0] else "")
 
 
 class _Heading(Heading):
@@ -62,7 +125,7 @@ def _listed(head: Sequence[Text], rows: Iterable[Sequence[Text]]) -> RenderResul
             yield Text.assemble((title.plain, "bold"), ": ", cell)
 
 
-class Blocks(Markdown):
+class _Blocks(Markdown):
     """Blocks of Markdown that were parsed already."""
 
     elements: ClassVar[dict[str, type[MarkdownElement]]] = Markdown.elements | {

@@ -48,13 +48,11 @@ class Picture:
                 self._row(event.role, event.subtask).again(event, now)
             case e.CallFinished():
                 self._finished(event, now)
-            case e.AnswerDelta() if self.answer:
-                self.answer.told(event.text, now, restart=event.restart)
             case e.RunFinished() | e.RunFailed() | e.RunInterrupted():
                 self.end(now)
             case e.RunResumed():
                 self.over = False
-            case e.RunStarted() | e.RunDegraded() | e.SubtaskStarted() | e.SubtaskFinished() | e.AnswerDelta():
+            case e.RunStarted() | e.RunDegraded() | e.AnswerDelta() | e.SubtaskStarted() | e.SubtaskFinished():
                 pass
             case _:
                 assert_never(event)
@@ -92,8 +90,8 @@ class Picture:
     def waits_for(self, row: Row) -> list[str]:
         """The subtasks that a row needs and that are not finished, by their own ids."""
         path = f"{row.parent}/" if row.parent else ""
-        needed = ((need, self.subtasks.get(path + need)) for need in row.needs)
-        return [need for need, other in needed if other is not None and not other.over]
+        needed = (self.subtasks.get(path + need) for need in row.needs)
+        return [other.own for other in needed if other is not None and not other.over]
 
     def _planned(self, id_: str, type_: str, description: str, needs: Sequence[str]) -> Row:
         row = self.subtasks.get(id_)

@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from stretto import events as e
+from stretto.cli.words import short
 from stretto.types import Outcome, Verdict
 
 PLAN, ANSWER = "plan", "answer"
@@ -14,6 +15,14 @@ PLAN, ANSWER = "plan", "answer"
 
 State = Literal["waiting", "queued", "running", "stopped"] | Outcome
 _PARTS = {"check": "checking", "condense": "condensing", "plan": "planning", "answer": "writing"}
+
+
+_LONGEST = 300  # characters of a text that are kept
+
+
+def harmless(text: str, most: int = _LONGEST) -> str:
+    """A text that a model wrote on one line, without anything a terminal would obey, or that not all measure alike."""
+    return short(text, most).replace("\N{VARIATION SELECTOR-16}", "")
 
 
 class Stretch(Struct):
@@ -27,7 +36,8 @@ class Stretch(Struct):
 class Row:
     """What is known of one subtask (or of the plan, or of the answer); `since` and `until` are of its work itself.
 
-    `cost` is None where a price is unknown. `children` are in `Picture.within`.
+    `own` is its id within `parent`, as it is shown. `cost` is None where a price is unknown. `description`, `error` and
+    every other text is on one line and harmless.
     """
 
     __slots__ = (
@@ -39,9 +49,9 @@ class Row:
         "description",
         "error",
         "id",
-        "letters",
         "model",
         "needs",
+        "own",
         "parent",
         "part",
         "remark",
@@ -58,8 +68,9 @@ class Row:
     def __init__(self, id_: str, type_: str, description: str, needs: Sequence[str]) -> None:
         self.id = id_
         self.parent = id_.rpartition("/")[0]
-        self.type = type_
-        self.description = description
+        self.own = harmless(id_.rpartition("/")[2], 60)
+        self.type = harmless(type_, 60)
+        self.description = harmless(description)
         self.needs = needs
         self.state: State = "waiting"
         self.since: float | None = None
@@ -74,7 +85,6 @@ class Row:
         self.remark = ""
         self.error = ""
         self.reused = False
-        self.letters = 0
         self._calls: dict[str, Stretch] = {}
         self._retry: tuple[e.CallRetried, float] | None = None
         self._replies = 0
@@ -83,11 +93,6 @@ class Row:
     def over(self) -> bool:
         """Whether nothing more will come of it."""
         return self.state not in {"waiting", "queued", "running"}
-
-    @property
-    def own(self) -> str:
-        """Its id within its parent."""
-        return self.id.rpartition("/")[2]
 
     def begin(self) -> None:
         """Everything it needs is there."""
@@ -99,7 +104,7 @@ class Row:
             self._calls[call] = Stretch(now)
             self.stretches.append(self._calls[call])
         self.since = now if self.since is None else self.since
-        self.part, self.model = part, model
+        self.part, self.model = part, harmless(model, 120)
         if part.startswith("reply "):
             self._replies = max(self._replies, int(part.removeprefix("reply ")))
         if self.state in {"waiting", "queued", "stopped"} or (self.id in {PLAN, ANSWER} and self.over):
@@ -126,26 +131,20 @@ class Row:
         self.paid(event)
         if self.id in {PLAN, ANSWER} and not self._calls:
             self.state, self.until = ("failed" if event.error else "done"), now
-            self.error = event.error or ""
+            self.error = harmless(event.error or "")
 
     def paid(self, event: e.CallFinished) -> None:
         """What a call for it came to."""
-        self.model = event.answered_by or event.asked or event.model
+        self.model = harmless(event.answered_by or event.asked or event.model, 120)
         self.reused = event.reused
         usage = event.usage
         self.tokens += usage.input_tokens + usage.output_tokens if usage else 0
         if not event.reused:
             self.cost = None if self.cost is None or event.cost is None else self.cost + event.cost
 
-    def told(self, text: str, now: float, *, restart: bool) -> None:
-        """The answer goes on."""
-        self.since = now if self.since is None else self.since
-        self.state = "running"
-        self.letters = len(text) + (0 if restart else self.letters)
-
     def end(self, now: float | None, outcome: Outcome, error: str, verdict: Verdict | None, remark: str) -> None:
         """It has an outcome; `now` is None if it had that before."""
-        self.state, self.error, self.verdict, self.remark = outcome, error, verdict, remark
+        self.state, self.error, self.verdict, self.remark = outcome, harmless(error), verdict, harmless(remark)
         self.until = now
         self._retry = None
 
@@ -161,9 +160,15 @@ class Row:
         self._calls.clear()
 
     def elapsed(self, now: float) -> float | None:
-        """Seconds from its first request to its outcome, or until now; None if there was none."""
+        """Seconds from its first request to its outcome, or until now; None if there was none.
+
+        The plan's are those of its calls: between two rounds it is not worked on.
+        """
         if self.since is None:
             return None
+        if self.id == PLAN:
+            calls = [stretch for stretch in self.stretches if not stretch.held]
+            return sum((now if call.end is None else call.end) - call.start for call in calls)
         return max(0.0, (now if self.until is None else self.until) - self.since)
 
     def note(self, now: float) -> str:
@@ -179,7 +184,7 @@ class Row:
                 return f"retry {event.attempt} in {left:.0f} s"
         if self.state == "queued":
             return "queued"
-        if not self._calls and not self.letters:
+        if not self._calls:
             return ""
         said = f"retry {self.attempt}" if self.attempt > 1 else ""
         return ", ".join(each for each in (self._doing(), said) if each)
