@@ -33,6 +33,7 @@ _HOMES = {
     "read_inputs": "inputs",
     "errors": "errors",
     "events": "events",
+    "notebook": "notebook",
     "proposal": "proposal",
 }
 
