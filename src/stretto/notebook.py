@@ -87,7 +87,7 @@ def _cell() -> tuple[Draw, bool]:
         from IPython.display import DisplayHandle
         from IPython.terminal.interactiveshell import TerminalInteractiveShell
     except ImportError as error:
-        raise ConfigError(f"{_ELSEWHERE} IPython is not installed (pip install 'stretto[notebook]').") from error
+        raise ConfigError(f"{_ELSEWHERE} IPython is not installed (pip install ipython).") from error
     shell = get_ipython()
     if shell is None:
         raise ConfigError(f"{_ELSEWHERE} IPython does not run here.")

@@ -35,7 +35,8 @@ def run_page(run: ToldRun, *, writing: str = "", now: str = "") -> Html:
     parts += _listed("missing", list(_missing(run)))
     parts += _listed("given up", run.coverage.degraded)
     if run.error:
-        parts.append(tag("p", tag("b", "error "), short(run.error, 2_000), class_="failed"))
+        colour = "failed" if run.status == "failed" else "doubt"
+        parts.append(tag("p", tag("b", f"{run.status}: "), short(run.error, 2_000), class_=colour))
     if answer:
         parts.append(tag("div", as_html(_cited(run, answer)), class_="a"))
     parts += _listed("removed from the answer", run.remarks)
