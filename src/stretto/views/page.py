@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from stretto.references import footnotes
+from stretto.text import clean
 from stretto.types import AnswerState
 from stretto.views.axis import Axis, one_by_one
 from stretto.views.figures import dollars, many, seconds
@@ -45,7 +46,8 @@ def run_page(run: ToldRun, *, writing: str = "", now: str = "") -> Html:
 
 def sheet(*parts: Html) -> Html:
     """A page of these parts, with its style; what looks like mathematics in it is left as it is."""
-    return tag("div", tag("style", Html(STYLE)), *parts, class_="stretto tex2jax_ignore mathjax_ignore")
+    page = tag("div", tag("style", Html(STYLE)), *parts, class_="stretto tex2jax_ignore mathjax_ignore")
+    return Html(clean(page))
 
 
 def summary(run: ToldRun) -> str:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from msgspec import Struct
@@ -107,8 +107,12 @@ def bill(calls: Sequence[ToldCall]) -> Bill:
 
 
 def moment(at: str | None) -> datetime | None:
-    """A moment as events write it; None where there is none."""
-    return datetime.fromisoformat(at) if at else None
+    """A moment as events write it; None where there is none, or no such thing (a run may come from elsewhere)."""
+    try:
+        when = datetime.fromisoformat(at or "")
+    except ValueError:
+        return None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def again(calls: Sequence[ToldCall]) -> int:
