@@ -59,7 +59,7 @@ class Progress:
                 self._finished(event)
             case e.CallRetried():
                 self._retried(event)
-            case e.CallFinished():
+            case e.CallFinished() if "check" not in event.part:  # that is about a result, and none itself
                 self._replies[event.subtask or event.role] = event
             case e.RunDegraded():
                 self._say("degraded", f"{event.policy}: {short(event.reason, 300)}")
@@ -164,10 +164,14 @@ class Progress:
     def _plan(self, event: e.PlanFinished) -> None:
         for remark in event.remarks[:_LISTED]:
             self._say("plan", short(remark, 300))
+        whose = f"{short(event.within)}, " if event.within else ""
+        whose += f"round {event.round}, " if event.round > 1 else ""
         if event.subtasks:
-            self._say("plan", f"{event.state}: {event.subtasks} subtask{'s' if event.subtasks > 1 else ''}")
+            many = f"{event.subtasks}{' more' if event.round > 1 else ''} subtask{'s' if event.subtasks > 1 else ''}"
+            self._say("plan", f"{whose}{event.state}: {many}")
         else:
-            self._say("plan", "no subtasks: the task is answered directly")
+            why = "nothing more is needed" if event.round > 1 else "no subtasks: the task is answered directly"
+            self._say("plan", f"{whose}{why}")
 
     def _finished(self, event: e.SubtaskFinished) -> None:
         self._outcomes[event.outcome] = self._outcomes.get(event.outcome, 0) + 1

@@ -69,7 +69,7 @@ def condensed(
     def reading(found: Mapping[str, Result]) -> Request:
         shown = [subtask for subtask in subtasks if subtask.id in found]
         changed = [id_ for id_, result in found.items() if result.text != results[id_].text]  # the ledger says so
-        request = answer_request(definition, task, shown, found, plan, head=head, condensed=changed)
+        request = answer_request(definition, task, shown, {**results, **found}, plan, head=head, condensed=changed)
         return request or request_for(role, task, head=head)
 
     return (yield from condensed_for(role, reading, definition.workers, task, subtasks, results))

@@ -8,7 +8,7 @@ from stretto import events as e
 from stretto import prompts
 from stretto.engine.caller import Errand
 from stretto.engine.means import Means
-from stretto.engine.requests import role_of
+from stretto.engine.requests import role_of, sample_of
 from stretto.engine.results import UNASKED, UNPAID, lacking
 from stretto.engine.urgencies import Urgencies
 from stretto.engine.work import verified, work
@@ -41,7 +41,7 @@ class Performing:
         self._path = path
         self._book = book
         self._within = within
-        self._samples = means.journal.run.basis.samples
+        self._basis = means.journal.run.basis
         self._urgencies = Urgencies()
         self._performing: dict[str, asyncio.Task[Result]] = {}
 
@@ -95,7 +95,7 @@ class Performing:
         role, head, sample = (
             role_of(self._definition, subtask),
             self._means.heads.of(subtask.reads),
-            self._samples.get(full, 0),
+            sample_of(self._basis, full),
         )
         errand = Errand("worker", self._urgencies.of(subtask.id), full, subtask.value)
         if role.workflow is not None:

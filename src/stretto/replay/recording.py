@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from stretto import events as e
 from stretto.calls import KEPT, fingerprint
 from stretto.definitions import definition_of
+from stretto.engine.caller import PLAN
 from stretto.engine.requests import plan_request
 from stretto.engine.results import UNASKED
 from stretto.engine.spine import HALF_PLANNED
@@ -19,6 +20,7 @@ from stretto.head import head_of
 from stretto.models.replay import RecordedCall
 from stretto.models.replay.records import Slot
 from stretto.replay.endings import Endings
+from stretto.rerun import plans_within
 from stretto.runs import Run
 from stretto.store.parcel import Entry
 from stretto.types import Basis, Definition, Limits, Reply, Request, Result
@@ -27,9 +29,9 @@ from stretto.types import Basis, Definition, Limits, Reply, Request, Result
 class Recording(Struct, frozen=True):
     """A run and its records: how its calls ended in its last execution, and every reply and request of all of them.
 
-    `degraded`: what its last execution gave up, each with its place in the log; `planned`: the place up to which that
-    was because of the plan, if it was not read whole. `known`: the fingerprints of the replies that the last execution
-    began with.
+    `degraded`: what its last execution gave up, each with its place in the log; `planned`: by the subtask whose plan it
+    is ("": the run's), the place up to which that was because of it, if it was not read whole. `known`: fingerprints of
+    the replies that the last execution began with.
     """
 
     run: Run
@@ -37,7 +39,7 @@ class Recording(Struct, frozen=True):
     replies: dict[str, list[RecordedCall]]
     requests: dict[Slot, list[Request]]
     degraded: list[tuple[int, e.RunDegraded]]
-    planned: int = 0
+    planned: dict[str, int]
     known: frozenset[str] = frozenset()
 
     @property
@@ -52,11 +54,27 @@ class Recording(Struct, frozen=True):
 
     @property
     def basis(self) -> Basis:
-        """What a replay begins with: as the run did, or with its plan, if the records do not hold that whole."""
+        """What a replay begins with: as the run did, or with the plans that the records do not hold whole."""
         run = self.run
-        if run.basis.plan is not None or run.plan.state is None or self._plan_is_kept:
-            return run.basis
-        return replace(run.basis, plan=run.plan)
+        basis = replace(run.basis, plans=plans_within(run, self.replies))
+        if basis.plan is not None or run.plan.state is None or self._plan_is_kept:
+            return basis
+        return replace(basis, plan=run.plan)
+
+    @property
+    def ordered(self) -> list[RecordedCall]:
+        """The calls whose endings follow each other as they did: not those for plans that are given."""
+        plans = self.basis.plans
+        given = {call.subtask for call in self.run.calls if call.part == PLAN and call.fingerprint in plans}
+        given |= set() if self.basis.plan is None else {""}
+        return [call for call in self.calls if call.plans is None or call.plans not in given]
+
+    @property
+    def rounds(self) -> dict[str, int]:
+        """In which round each subtask was planned, those of workflows within included."""
+        own = {subtask.id: subtask.round for subtask in self.run.plan.subtasks}
+        parts = self.run.parts.items()
+        return own | {f"{within}/{subtask.id}": subtask.round for within, p in parts for subtask in p.plan.subtasks}
 
     @property
     def given(self) -> dict[str, Result]:
@@ -128,7 +146,7 @@ def recording_of(entries: Iterable[Entry]) -> Recording:
         {key: [endings.reply(key, reply) for reply in kept] for key, kept in replies.items()},
         requests,
         list(_given_up(before, last)),
-        max(((event.seq or 0) + 1 for event in last if isinstance(event, e.PlanFinished)), default=0),
+        {event.within: (event.seq or 0) + 1 for event in last if isinstance(event, e.PlanFinished)},
         frozenset(_replies(told[:start])),
     )
 

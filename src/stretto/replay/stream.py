@@ -44,7 +44,7 @@ class ReplayStream(RunStream):
         self._definition = definition
         self._recording = recording
         self._timed = timed
-        self._order = Order(recording.calls, recording.degraded)
+        self._order = Order(recording.ordered, recording.degraded, recording.rounds)
 
     @property
     def differences(self) -> list[str]:
@@ -82,5 +82,5 @@ class ReplayStream(RunStream):
         self._order.heard(event)
         self._events.put_nowait(event)
         if isinstance(event, PlanFinished) and self._journal:
-            for given_up in self._order.given_up(self._recording.planned):
+            for given_up in self._order.given_up(self._recording.planned.get(event.within, 0)):
                 self._journal.append(given_up)

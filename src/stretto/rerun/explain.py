@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from stretto.engine.asking import Asking, Said
 from stretto.engine.condensing import condensed, condensed_for
-from stretto.engine.requests import answer_request, direct_request, plan_request, role_of, round_request
+from stretto.engine.requests import answer_request, direct_request, plan_request, role_of, round_request, sample_of
 from stretto.engine.results import lacking
 from stretto.engine.shaping import counting
 from stretto.engine.work import work
@@ -268,7 +268,7 @@ class _Explaining:
         return Forecast(subtask.id, subtask.type, "fails", result.error or ""), result
 
     def _sample(self, name: str) -> int:
-        return self._basis.samples.get(name, 0)
+        return sample_of(self._basis, name)
 
 
 def _size(head: Head | None) -> int:

@@ -23,7 +23,8 @@ class RecordedCall(Struct, frozen=True, kw_only=True):
     """How one call ended: `done`, or with an `error` that says `why`; what it said until then is its `text`.
 
     `place`: where in the order of endings; None if that does not matter. `sent`, `ended`: seconds from the start of the
-    execution, as far as they are known. `left`: a request left for it.
+    execution, as far as they are known. `left`: a request left for it. `plans`: the subtask whose plan it is a part of
+    ("": that of the run; None: it is no plan), in which `round`.
     """
 
     role: RoleName
@@ -38,6 +39,8 @@ class RecordedCall(Struct, frozen=True, kw_only=True):
     left: bool = True
     sent: float | None = None
     ended: float | None = None
+    plans: str | None = None
+    round: int = 1
 
 
 class Records:
