@@ -130,7 +130,9 @@ def constants(source: str) -> dict[str, str]:
     return {
         node.targets[0].id: node.value.value
         for node in found
-        if isinstance(node.targets[0], ast.Name) and isinstance(node.value, ast.Constant)
+        if isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
     }
 
 

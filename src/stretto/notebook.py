@@ -5,6 +5,7 @@ How it looks afterwards is the run's own (`Run._repr_html_`). Importing this mod
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from stretto.errors import ConfigError, cause_of
 from stretto.events import AnswerDelta, AnyEvent, now
@@ -91,14 +92,21 @@ def _cell() -> tuple[Draw, bool]:
     shell = get_ipython()
     if shell is None:
         raise ConfigError(f"{_ELSEWHERE} IPython does not run here.")
-    handle, shown = DisplayHandle(), []
+    return _Output(DisplayHandle()).draw, not isinstance(shell, TerminalInteractiveShell)
 
-    def draw(html: str, line: str) -> None:
-        picture = {"text/html": html, "text/plain": line}
-        (handle.update if shown else handle.display)(picture, raw=True)
-        shown.append(True)
 
-    return draw, not isinstance(shell, TerminalInteractiveShell)
+class _Output:
+    """One output of a cell, drawn again and again."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self._there = False
+
+    def draw(self, html: str, line: str) -> None:
+        """Put this in place of what it shows."""
+        put = self._handle.update if self._there else self._handle.display
+        put({"text/html": html, "text/plain": line}, raw=True)
+        self._there = True
 
 
 _ELSEWHERE = "stretto.notebook.show draws in a notebook; elsewhere `await workflow.run(task)` does the same unseen."
