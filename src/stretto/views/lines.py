@@ -116,7 +116,7 @@ def _remark(line: Line) -> Iterator[Html]:
     if line.result and line.result.error:
         yield tag("div", short(line.result.error, _DESCRIPTION))
     if number := again(line.calls):
-        yield tag("div", many(number, "retry").replace("retrys", "retries"), class_="m")
+        yield tag("div", f"asked again {many(number, 'time')}", class_="m")
 
 
 def _colour(line: Line) -> str | None:
