@@ -35,6 +35,8 @@ def main() -> None:
         parser.error(f"--only: {unknown[0]!r} is none of {', '.join([*known, *_PARTS, _FAULTS])}")
     if given.write == _DOCUMENT and (chosen or given.quick or given.here or given.workers):
         parser.error("--write: the document has the whole table; with a part of it, name another file")
+    if given.write and not report.marked(given.write):
+        parser.error(f"--write: {given.write} needs a line {report.BEGIN!r} and after it one {report.END!r}")
     peers = [peer for peer in PEERS if peer.name in chosen or not known.keys() & set(chosen)]
     if given.here:
         peers = [peer for peer in peers if peer.pins is None]

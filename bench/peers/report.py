@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,14 +37,20 @@ def line(peers: Sequence[Peer], row: Row) -> str:
     return _line(what, *(row.cells.get(peer.name, "") for peer in peers))
 
 
+def marked(path: Path) -> bool:
+    """Whether this is a document with both marks."""
+    return path.is_file() and re.search(f"{re.escape(BEGIN)}.*{re.escape(END)}", _read(path), re.DOTALL) is not None
+
+
 def write(path: Path, text: str) -> None:
-    """Put the text between the two marks of a document; raises `ValueError` if they are not there."""
-    document = path.read_text(encoding="utf-8")
-    if BEGIN not in document or END not in document:
-        raise ValueError(f"{path}: it needs a line {BEGIN!r} and after it one {END!r}")
-    before, rest = document.split(BEGIN, 1)
+    """Put the text between the two marks of a document that has them."""
+    before, rest = _read(path).split(BEGIN, 1)
     after = rest.split(END, 1)[1]
     path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 def _line(*cells: str) -> str:
