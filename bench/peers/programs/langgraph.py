@@ -1,4 +1,4 @@
-"""LangGraph's orchestrator-worker: a graph that sends each section of the plan to a worker (the Send API).
+"""LangGraph's orchestrator-worker: a graph that sends each part of the plan to a worker (the Send API).
 
 Source: https://docs.langchain.com/oss/python/langgraph/workflows-agents (orchestrator-worker), with asynchronous nodes.
 """
@@ -20,26 +20,26 @@ from bench.peers.programs import prompts
 from bench.peers.programs.measure import KEY, Run, Said, Spec, measured
 
 
-class Section(BaseModel):
+class Part(BaseModel):
     """A subtask."""
 
-    type: str = Field(description="Who does this part.")
-    description: str = Field(description="What is to be done in it.")
+    type: str = Field(description="Who does it.")
+    description: str = Field(description="What is to be done.")
 
 
-class Sections(BaseModel):
+class Plan(BaseModel):
     """A plan."""
 
     analysis: str = Field(description="How the task is understood.")
-    tasks: list[Section] = Field(description="The parts of the work.")
+    tasks: list[Part] = Field(description="The parts of the work.")
 
 
 class State(TypedDict):
     """What the graph passes on."""
 
     task: str
-    sections: list[Section]
-    completed_sections: Annotated[list[str], operator.add]
+    parts: list[Part]
+    results: Annotated[list[str], operator.add]
     answer: str
 
 
@@ -47,45 +47,42 @@ class WorkerState(TypedDict):
     """What one worker gets."""
 
     task: str
-    section: Section
-    completed_sections: Annotated[list[str], operator.add]
+    part: Part
+    results: Annotated[list[str], operator.add]
 
 
 def _graph(spec: Spec) -> Any:
     def model(name: str) -> Any:
         return ChatOpenAI(model=name, base_url=spec.url, api_key=KEY)
 
-    planner, worker, writer = (
-        model("orchestrator").with_structured_output(Sections),
-        model("worker"),
-        model("synthesizer"),
-    )
+    orchestrator = model("orchestrator").with_structured_output(Plan)
+    worker, synthesizer = model("worker"), model("synthesizer")
 
-    async def orchestrator(state: State) -> dict[str, Any]:
-        plan = await planner.ainvoke(prompts.plan(state["task"]))
-        return {"sections": plan.tasks}
+    async def plan(state: State) -> dict[str, Any]:
+        planned = await orchestrator.ainvoke(prompts.plan(state["task"]))
+        return {"parts": planned.tasks}
 
-    async def llm_call(state: WorkerState) -> dict[str, Any]:
-        section = state["section"]
-        reply = await worker.ainvoke(prompts.work(state["task"], section.type, section.description))
-        return {"completed_sections": [reply.content]}
+    def assign(state: State) -> list[Any]:
+        return [Send("work", {"task": state["task"], "part": part}) for part in state["parts"]]
 
-    async def synthesizer(state: State) -> dict[str, Any]:
-        reply = await writer.ainvoke(prompts.join(state["task"], state["completed_sections"]))
+    async def work(state: WorkerState) -> dict[str, Any]:
+        part = state["part"]
+        reply = await worker.ainvoke(prompts.work(state["task"], part.type, part.description))
+        return {"results": [reply.content]}
+
+    async def join(state: State) -> dict[str, Any]:
+        reply = await synthesizer.ainvoke(prompts.join(state["task"], state["results"]))
         return {"answer": reply.content}
 
-    def assign_workers(state: State) -> list[Any]:
-        return [Send("llm_call", {"task": state["task"], "section": section}) for section in state["sections"]]
-
-    builder = StateGraph(State)
-    builder.add_node("orchestrator", orchestrator)
-    builder.add_node("llm_call", llm_call)
-    builder.add_node("synthesizer", synthesizer)
-    builder.add_edge(START, "orchestrator")
-    builder.add_conditional_edges("orchestrator", assign_workers, ["llm_call"])
-    builder.add_edge("llm_call", "synthesizer")
-    builder.add_edge("synthesizer", END)
-    return builder.compile()
+    graph = StateGraph(State)
+    graph.add_node("plan", plan)
+    graph.add_node("work", work)
+    graph.add_node("join", join)
+    graph.add_edge(START, "plan")
+    graph.add_conditional_edges("plan", assign, ["work"])
+    graph.add_edge("work", "join")
+    graph.add_edge("join", END)
+    return graph.compile()
 
 
 @asynccontextmanager
