@@ -1,13 +1,16 @@
-"""Stretto, with its log on the disk: a `Workflow`, and nothing set but how many may be in flight.
+"""Stretto, with its log on the disk: a `Workflow`, told how many may be in flight and how much its synthesizer takes.
 
-Source: the README, "From Python".
+All others send their results whole, however many they are. Of a model of which nothing is said Stretto takes it that
+100,000 tokens fit, and would have 300 results condensed first, at a call each. Source: the README, "From Python".
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from bench.peers.programs.measure import Run, Said, Spec, measured
-from stretto import Limits, Provider, Workflow
+from stretto import Limits, Provider, Role, Workflow
+
+_WINDOW = 1_000_000
 
 
 @asynccontextmanager
@@ -16,7 +19,7 @@ async def _prepared(spec: Spec) -> AsyncIterator[Run]:
     flow = Workflow(
         "bench:orchestrator",
         {"work": "bench:worker"},
-        "bench:synthesizer",
+        Role("bench:synthesizer", context=_WINDOW),
         limits=Limits(parallel=spec.parallel or most, max_subtasks=most),
         providers={"bench": Provider(spec.url)},
         store=spec.store,
