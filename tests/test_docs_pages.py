@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from docs_build.__main__ import pages
+from docs_build.outside import outside
 
 from pages import DOCS, PAGES, ROOT, Reader, blocks, links
 from terminal import served
@@ -45,3 +46,19 @@ def _files(nav: Any) -> Iterator[str]:
 def test_every_link_of_a_page_leads_to_a_file(page: str) -> None:
     folder = (DOCS / page).parent
     assert not [link for link in links(page) if (file := link.partition("#")[0]) and not (folder / file).exists()]
+
+
+def test_what_a_page_would_load_from_elsewhere_is_found(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text(
+        '<link rel="canonical" href="https://here.test/"><link rel="next" href="https://here.test/2"><script src="own.js">'
+        '</script><a href="https://there.test/">a link</a><img src="//there.test/dot.gif"><link rel="stylesheet" '
+        'href="https://there.test/fonts.css">'
+    )
+    (tmp_path / "page.css").write_text(
+        "@font-face { src: url(https://there.test/a.woff2) } a { background: url(own.svg) }"
+    )
+    assert [found.partition(": ")[2] for found in outside(tmp_path)] == [
+        "//there.test/dot.gif",
+        "https://there.test/fonts.css",
+        "https://there.test/a.woff2",
+    ]
