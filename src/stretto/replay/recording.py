@@ -7,7 +7,6 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from stretto import errors
 from stretto import events as e
 from stretto.calls import KEPT, fingerprint
 from stretto.definitions import definition_of
@@ -117,9 +116,9 @@ class Recording(Struct, frozen=True):
     def ended(self, error: StrettoError) -> StrettoError:
         """What the run ended with, if a replay that takes over results ends with this."""
         run = self.run
-        named = getattr(errors, run.error_type or "", None)
-        ends = (BudgetError, DeadlineError, WorkError)
-        if run.status == "failed" and self.given and isinstance(error, ends) and named in ends:
+        ends = {end.__name__: end for end in (BudgetError, DeadlineError, WorkError)}
+        named = ends.get(run.error_type or "")
+        if run.status == "failed" and self.given and type(error).__name__ in ends and named is not None:
             return named(run.error or "")
         return error
 
@@ -184,10 +183,19 @@ def recording_of(entries: Iterable[Entry]) -> Recording:
         {key: [endings.reply(key, reply) for reply in kept] for key, kept in replies.items()},
         requests,
         list(_given_up(before, last)),
-        {event.within: (event.seq or 0) + 1 for event in last if isinstance(event, e.PlanFinished)},
+        dict(_planned(last)),
         frozenset(_replies(told[:start])),
         {event.subtask: event.seq or 0 for event in last if isinstance(event, e.SubtaskFinished)},
     )
+
+
+def _planned(last: Iterable[e.AnyEvent]) -> Iterator[tuple[str, int]]:
+    """Up to where in the log what was given up was because of a plan, the last one counts."""
+    for event in last:
+        if isinstance(event, e.PlanFinished):
+            yield event.within, (event.seq or 0) + 1
+        elif isinstance(event, e.RunDegraded) and event.reason == NO_ROUND:
+            yield "", (event.seq or 0) + 1
 
 
 def _given_up(before: Iterable[e.AnyEvent], last: Iterable[e.AnyEvent]) -> Iterator[tuple[int, e.RunDegraded]]:
