@@ -72,7 +72,7 @@ def condensed(
     def reading(found: Mapping[str, Result]) -> Request:
         shown = [subtask for subtask in subtasks if subtask.id in found]
         changed = [id_ for id_, result in found.items() if result.text != results[id_].text]  # the ledger says so
-        request = answer_request(definition, task, shown, found, plan, head=head, condensed=changed)
+        request = answer_request(definition, task, shown, {**results, **found}, plan, head=head, condensed=changed)
         return request or request_for(role, task, head=head)
 
     return (yield from condensed_for(role, reading, definition.workers, task, subtasks, results))
@@ -86,6 +86,8 @@ def condensed_needs(
     head: Head | None,
 ) -> Asking[list[tuple[Subtask, Result]]]:
     """The results that a subtask builds on, as its worker can take them in."""
+    if not needed:
+        return []
 
     def reading(found: Mapping[str, Result]) -> Request:
         shown = [(need, found[need.id]) for need, _ in needed if need.id in found]

@@ -128,7 +128,8 @@ def answer_request(
 ) -> Request | None:
     """What the synthesizer is asked, with every result and the ledger; without a synthesizer nothing is.
 
-    `condensed`: the ids of results that are not there whole.
+    `condensed`: the ids of results that are not there whole. Of results that belong to none of `subtasks` only the
+    number is told: there was no room for them.
     """
     role = definition.synthesizer
     if role is None:
@@ -136,7 +137,9 @@ def answer_request(
     quotes = head is not None or any(subtask.reads for subtask in subtasks)
     values = {
         "task": task,
-        "worker_responses": prompts.results_text(subtasks, results, plan, condensed),
+        "worker_responses": prompts.results_text(
+            subtasks, results, plan, condensed, unread=len(results) - len(subtasks)
+        ),
         "references": _references(quotes=quotes) if cites(definition) else "",
     }
     return request_for(role, prompts.fill(prompts.template("synthesizer", role.prompt), values), sample, head)

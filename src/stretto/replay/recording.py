@@ -116,9 +116,9 @@ class Recording(Struct, frozen=True):
     def ended(self, error: StrettoError) -> StrettoError:
         """What the run ended with, if a replay that takes over results ends with this."""
         run = self.run
-        ends = {end.__name__: end for end in (BudgetError, DeadlineError, WorkError)}
+        ends: dict[str, type[StrettoError]] = {each.__name__: each for each in (BudgetError, DeadlineError, WorkError)}
         named = ends.get(run.error_type or "")
-        if run.status == "failed" and self.given and type(error).__name__ in ends and named is not None:
+        if run.status == "failed" and self.given and isinstance(error, tuple(ends.values())) and named:
             return named(run.error or "")
         return error
 
