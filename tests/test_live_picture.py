@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from stretto import events as e
 from stretto.cli.live.axis import reach
 from stretto.cli.live.lines import cells, clipped, cut, painted, text_of
+from stretto.cli.live.past import picture_of
 from stretto.cli.live.picture import Picture
 from stretto.types import Usage
 from stories import Story
@@ -244,6 +245,28 @@ def test_what_a_run_had_before_it_goes_on_is_in_its_picture() -> None:
     picture.go_on(fold(told))
     rows = picture.subtasks
     assert [(row.state, row.tokens) for row in rows.values()] == [("done", 3), ("waiting", 0)]
+
+
+def test_the_picture_of_a_run_that_was_gone_on_with_leaves_out_the_time_between() -> None:
+    def at(day: int, second: int) -> str:
+        return f"2026-01-{day:02}T00:00:{second:02}.000Z"
+
+    whose = {"role": "worker", "subtask": "t1", "fingerprint": "", "model": "sim:m"}
+    told = [
+        e.RunStarted(run="r1", task="x", workflow={}, at=at(1, 0)),
+        e.SubtaskPlanned(subtask="t1", type="general", description="one", at=at(1, 1)),
+        e.CallStarted(call="c1", **whose, at=at(1, 2)),
+        e.RunInterrupted(at=at(1, 5)),
+        e.RunResumed(workflow={}, at=at(9, 10)),
+        e.CallStarted(call="c2", **whose, at=at(9, 11)),
+        e.CallFinished(call="c2", **whose, at=at(9, 14)),
+        e.SubtaskFinished(subtask="t1", outcome="done", at=at(9, 14)),
+    ]
+    picture, now = picture_of(told)
+    row = picture.subtasks["t1"]
+    assert now == 9
+    assert row.state == "done"
+    assert [(stretch.start, stretch.end) for stretch in row.stretches] == [(2, 5), (6, 9)]
 
 
 def test_the_axis_reaches_to_a_round_number_of_seconds() -> None:
