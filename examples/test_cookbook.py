@@ -46,4 +46,4 @@ def test_any_program_can_talk_to_the_simulator(simulated_endpoint: Callable[...,
     request = Request(f"{endpoint.url}/chat/completions", json.dumps(body).encode())
     with urlopen(request) as reply:
         assert json.load(reply)["choices"][0]["message"]["content"]
-    assert endpoint.completed == 1
+    assert endpoint.asked == 1

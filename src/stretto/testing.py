@@ -9,7 +9,7 @@
     def test_my_program_survives_a_rate_limit(simulated_endpoint):
         endpoint = simulated_endpoint("429 once")
         my_program(base_url=endpoint.url, api_key="any")
-        assert endpoint.completed == 3
+        assert endpoint.asked == 3
 
     def test_leap_years(replayed):
         run = replayed("tests/leap_years.jsonl", flow)  # `stretto export RUN -o FILE` writes such a file
@@ -73,8 +73,8 @@ def on_simulator(workflow: Workflow, *faults: str | Fault, **settings: Any) -> W
 class SimulatedEndpoint:
     """A real OpenAI-compatible endpoint on this machine, behind which is the simulator; `url` is its base URL.
 
-    It takes any key and any model. `asked` counts the requests it let in, `completed` the replies that it sent to their
-    end, `refused` what its rate limits kept out.
+    It takes any key and any model. `asked` counts the requests it let in, `refused` what its rate limits kept out, each
+    before it is answered.
     """
 
     def __init__(self, url: str, counts: SimulatedProvider) -> None:
@@ -90,11 +90,6 @@ class SimulatedEndpoint:
     def asked(self) -> int:
         """How many requests were let in."""
         return sum(self._counts.asked.values())
-
-    @property
-    def completed(self) -> int:
-        """How many replies were sent to their end."""
-        return sum(self._counts.completed.values())
 
     @property
     def refused(self) -> int:
