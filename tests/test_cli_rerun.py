@@ -199,7 +199,7 @@ def test_a_limit_without_end_is_without_end_when_a_run_goes_on(terminal: Termina
 def test_what_a_model_wrote_commands_no_terminal(terminal: Terminal) -> None:
     plan = {
         "task": "Paint \u001b[31mred",
-        "tasks": [{"id": "a\u001b]0;x\u0007", "type": "draft", "description": "\u001b[2Jx"}],
+        "tasks": [{"id": "a", "type": "draft", "description": "\u001b[2Jx"}],
     }
     terminal.write("plan.json", json.dumps(plan))
     terminal.write("flow.toml", WORKFLOW.format(proof="Check"))

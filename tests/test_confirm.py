@@ -200,6 +200,12 @@ def test_dropping_what_others_need_asks_whether_these_go_too(terminal: Terminal)
     assert [subtask.description for subtask in newest(terminal).plan.subtasks] == ["three"]
 
 
+def test_a_limit_that_may_be_too_low_for_the_plan_is_named(terminal: Terminal) -> None:
+    limits = ("--budget", "0.02", "--deadline", "15", "--tokens", "9000000")
+    sat = sit(terminal, *quick(terminal), "--confirm", *limits, answers=[(ASK, "s\n")])
+    assert "a budget of $0.020 and a deadline of 15 s may not be enough" in sat.seen
+
+
 def test_the_orchestrator_is_asked_again_with_the_remark(terminal: Terminal) -> None:
     answers = [(ASK, "a\n"), ("what is to be different? > ", "Fewer, please.\n"), (ASK, "g\n")]
     sat = sit(terminal, *quick(terminal), "--confirm", answers=answers)

@@ -151,6 +151,8 @@ def test_a_restart_forgets_everything() -> None:
         "[^code.solve]",
         "[^t1: the comparison]",
         '[^t1 "words"]',
+        '[^i1 "words" t1]',
+        "[^t1 t3]",
     ],
 )
 def test_every_way_to_write_a_reference_is_understood_and_leaves_no_gap(text: str) -> None:
@@ -256,6 +258,10 @@ def test_an_input_goes_before_a_subtask_of_its_name() -> None:
         ("| a | b |\n|---|---|\n| c | d |\n\n[^t1]", "| c | d |"),
         ("Title\n=====\n[^t1]", "Title"),
         ("A line\r\nParis is large [^t1]\r\n", "Paris is large"),
+        ("One. **Paris is large [^t1].** Two", "**Paris is large.**"),
+        ("It is (so they say [^t1]), *and*", "It is (so they say)"),
+        ("Paris is *large[^t1]* and red", "Paris is *large*"),
+        ("Large [^t1] *and red*", "Large"),
         ("[^t1]", ""),
     ],
 )

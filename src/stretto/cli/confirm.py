@@ -83,11 +83,25 @@ class Confirmation:
             self._progress.confirmed(f"{why}, and there is no terminal to ask at: stops")
             return Stop()
         self._asked = True  # who has changed a plan sees what came of it
-        self._console.show(f"\n{table(proposal, shutil.get_terminal_size().columns)}\n")
-        while True:
-            decision = await self._decision(self._console, proposal)
-            if decision is not None:
-                return decision
+        shown = f"\n{table(proposal, shutil.get_terminal_size().columns)}{self._short_of(proposal)}\n"
+        with self._progress.suspended():
+            self._console.show(shown)
+            while True:
+                decision = await self._decision(self._console, proposal)
+                if decision is not None:
+                    return decision
+
+    def _short_of(self, proposal: Proposal) -> str:
+        """Which limit of the run may be too low for the plan alone."""
+        total, limits = proposal.total, self._definition.limits
+        told = []
+        if limits.budget is not None and total.cost is not None and total.cost.p95 > limits.budget:
+            told.append(f"a budget of {dollars(limits.budget)}")
+        if limits.tokens is not None and total.tokens.p95 > limits.tokens:
+            told.append(f"{limits.tokens:,} tokens")
+        if limits.deadline is not None and total.seconds.p95 > limits.deadline:
+            told.append(f"a deadline of {limits.deadline:g} s")
+        return f"  {' and '.join(told)} may not be enough\n" if told else ""
 
     async def _decision(self, console: Console, proposal: Proposal) -> Decision | None:
         """What one line says; None if nothing is decided by it."""
@@ -143,13 +157,16 @@ class Confirmation:
                 console.show("nothing was changed\n")
                 return None
             try:
-                plan = given_plan(read_plan(edited, "your plan"), self._definition, "your plan")
+                file = read_plan(edited, "your plan")
+                plan = given_plan(file, self._definition, "your plan")
             except TaskError as error:
                 answer = await console.line(f"{error}\n[e]dit again, or leave the plan as it was [enter] > ")
                 if answer is None or answer.strip().lower() not in {"e", "edit"}:
                     return None
                 text = edited
             else:
+                if file.task not in {None, proposal.task}:
+                    console.show("the task itself stays as it is; a run of another one begins anew\n")
                 return Edit(plan)
 
 

@@ -35,9 +35,9 @@ class Console:
         return cls(fd)
 
     def show(self, text: str) -> None:
-        """Write a text to stderr, as it is."""
+        """Write a text to stderr, without anything that a terminal would obey."""
         with contextlib.suppress(OSError):
-            sys.stderr.write(text)
+            sys.stderr.write("".join(letter for letter in text if letter.isprintable() or letter == "\n"))
             sys.stderr.flush()
 
     async def line(self, prompt: str) -> str | None:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 _REACH = 120  # characters of a line that are looked at
 _MAYBE_OPENING = re.compile(r"[ \t>*+\-\d.)`~]*\Z")
-_START = re.compile(r"[ \t>]{0,40}(?:(?:[-*+]|\d{1,9}[.)])[ \t]{1,8}){0,3}(`{3,}|~{3,})?")
+_START = re.compile(r"[ \t>]{0,40}(?:(?:[-*+]|\d{1,9}[.)])[ \t]{1,8}[ \t>]{0,40}){0,3}(`{3,}|~{3,})?")
 _MAYBE_CLOSING = re.compile(r"[ \t>]*[`~]*[ \t]*\r?\Z")
 _CLOSING = re.compile(r"[ \t>]*(`{3,}|~{3,})[ \t]*\r?(?:\n|\Z)")
 _MAYBE_BREAK = re.compile(r"[ \t\r*+\-\d.)`~]*\Z")

@@ -10,7 +10,8 @@ _MARKER = re.compile(r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*(?:\[[ xX]\][ \t]+
 _CLOSING = "\"'”’»)\\]」』*_"
 _ENDS = "。！？｡؟।॥።"  # what ends a sentence without a blank behind it
 _SENTENCE = re.compile(rf"[{_ENDS}]+[{_CLOSING}]*[ \t\xa0\u3000]*|(?<!\\)[.!?…]+[{_CLOSING}]*[ \t\xa0]+")
-_FINAL = re.compile(rf"[.!?…{_ENDS}]+[\"'”’»)\]」』]*")
+_AFTER = "\"'”’»)\\])」』*_"
+_FINAL = re.compile(rf"[{_AFTER}]*[{_ENDS}]+[”’»)」』]*|[{_AFTER}]*(?:[.!?…]+[{_AFTER}]*)?(?!\w)")
 _SHORT = re.compile(
     r"(?:^|[\s(\[])(?:[^\W\d_]|(?:[^\W\d_]\.)+[^\W\d_]|Dr|Mr|Mrs|Ms|Prof|St|No|Nr|Fig|Sec|vs|cf|al|approx|ca|bzw|etc|p|pp)\.$"
 )

@@ -149,7 +149,9 @@ class Prose(ABC):
             if broken is None:
                 return wait(at, start)
             self._scan = self._line if broken else self._span
-            return self._emit(start, start + 1)
+            self._emit(start, start + 1)
+            self._bare = self._length
+            return start + 1
         limit = max(0, self._since + LONGEST - self._passed - start)
         window = self._held[start : start + limit]
         end = span_closes(window, self._mark, over=self._over or len(window) == limit)
