@@ -1,6 +1,7 @@
 """The bench against peers runs with what is here, counts what it says it counts, and writes its table."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -83,6 +84,14 @@ def test_an_unknown_peer_or_part_is_refused_by_name() -> None:
     done = peers("--only", "speed,langchain")
     assert done.returncode == 2
     assert "'langchain' is none of" in done.stderr
+
+
+def test_a_peer_that_cannot_be_installed_is_named_with_the_reason(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench.peers", "--only", "langgraph,speed"]
+    without_uv = {**os.environ, "PATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=without_uv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "LangGraph could not be installed: uv is not on the path" in done.stdout
 
 
 def test_the_endpoint_counts_what_is_paid_twice_and_what_reaches_the_answer() -> None:

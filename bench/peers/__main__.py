@@ -47,6 +47,8 @@ def main() -> None:
     top = report.heading(command, places, absent)
     present = [peer for peer, _ in places]
     print(f"{top}\n\n{report.table(present, [])}", flush=True)
+    if not present:
+        sys.exit(1)
     setting = Setting(tuple(places), given.quick, time.monotonic() + _SECONDS, given.workers)
     rows: list[Row] = []
     for name in parts:

@@ -17,6 +17,7 @@ from bench.processes import ROOT
 _PINS = Path(__file__).parent / "pins"
 _DONE = "complete"
 _SECONDS = 300
+_DIGITS = 12
 
 
 class Environment(Struct, frozen=True):
@@ -62,9 +63,12 @@ def made(peer: Peer) -> Environment:
     if uv is None:
         raise NotInstalledError("uv is not on the path")
     pins = _pins(peer)
-    folder = platformdirs.user_cache_path("stretto-bench") / f"{peer.pins or 'stretto'}-{_digest(peer, pins)}"
+    name = peer.pins or f"stretto-{_short(str(ROOT))}"  # another checkout may be measured at the same time
+    folder = platformdirs.user_cache_path("stretto-bench") / f"{name}-{_digest(peer, pins)}"
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not (folder / _DONE).exists():
+        for old in folder.parent.glob(f"{name}-{'?' * _DIGITS}"):
+            shutil.rmtree(old)
         _run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
         exact = folder / "pins.txt"
         exact.write_text(pins)
@@ -97,12 +101,15 @@ def _pins(peer: Peer) -> str:
 
 def _digest(peer: Peer, pins: str) -> str:
     """Changes with the pins and the Python; ours with every source, too."""
-    digest = hashlib.sha256(f"{sys.version}\n{sys.executable}\n{pins}".encode())
+    sources = sorted(path for path in (ROOT / "src").rglob("*") if path.is_file() and path.suffix != ".pyc")
+    parts = [sys.version, sys.executable, pins]
     if peer.pins is None:
-        for path in sorted((ROOT / "src").rglob("*")):
-            if path.is_file() and path.suffix != ".pyc":
-                digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:12]
+        parts += [f"{path} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in sources]
+    return _short("\n".join(parts))
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
 
 def _versions(peer: Peer, pins: str) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Stretto, with its log on the disk: a `Workflow`, told how many may be in flight and how much its synthesizer takes.
 
 All others send their results whole, however many they are. Of a model of which nothing is said Stretto takes it that
-100,000 tokens fit, and would have 300 results condensed first, at a call each. Source: the README, "From Python".
+128,000 tokens fit, and would have some of 300 results condensed first, at a call each.
+Source: the README, "From Python".
 """
 
 from collections.abc import AsyncIterator
