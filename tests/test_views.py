@@ -126,6 +126,16 @@ def test_calls_from_the_records_took_no_time_of_their_own() -> None:
     assert one_by_one(run.calls) == 2
 
 
+def test_a_subtask_from_the_records_says_so_and_has_neither_figures_nor_a_bar() -> None:
+    reused = e.CallFinished(
+        at=at(1), call="c", role="worker", subtask="t1", fingerprint="f", model="sim:x", reused=True, usage=Usage(7, 7)
+    )
+    page = Reading(fold([began(), planned("t1"), reused, done("t1")])._repr_html_())
+    assert "from the records" in page.text
+    assert "rect" not in {name for name, _ in page.elements}
+    assert "7" not in page.text.partition("sim:x")[2]
+
+
 def test_a_page_says_what_is_missing_and_why() -> None:
     missing = Missing("t2", "table", "failed", "503 for ever")
     page = Reading(
