@@ -15,11 +15,11 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(
         ("events", "calls", "runs", "fold", "plan", "prompts", "head", "images", "limits", "definitions", "shapes"), 1
     ),
-    **dict.fromkeys(("references", "views"), 1),
+    **dict.fromkeys(("references", "logger", "views"), 1),
     **dict.fromkeys(("models", "policies", "store", "inputs"), 2),
-    **dict.fromkeys(("engine", "pool", "proposal", "roles", "rerun", "opening", "run_stream", "replay"), 3),
+    **dict.fromkeys(("engine", "pool", "proposal", "roles", "rerun", "opening", "run_stream", "replay", "config"), 3),
     "workflow": 4,
-    **dict.fromkeys(("config", "rehearsal"), 5),
+    "rehearsal": 5,
     **dict.fromkeys(("cli", "server", "testing", "notebook", "__main__"), 6),
 }
 FILES = {

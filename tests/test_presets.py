@@ -43,7 +43,7 @@ def flow(name: str, *faults: str, model: str = "sim:instant", **settings: Any) -
     """The preset over the simulator."""
     table = {"sim": {"faults": list(faults)}, **settings}
     layers = [read_preset(name), Source("test", None, {"providers": table})]
-    return Configuration(layers).workflow(models={None: Choice(model, "-m")})
+    return Configuration(layers).workflow(Workflow, models={None: Choice(model, "-m")})
 
 
 def answered(name: str, task: str = TASK, inputs: tuple[Input, ...] = (), *faults: str) -> Run:
@@ -180,7 +180,7 @@ def test_a_translation_is_checked_part_by_part() -> None:
 def test_a_part_of_a_translation_that_fails_its_check_is_doubtful() -> None:
     table = {"sim": {"doubts": 1.0}}
     layers = [read_preset("translate"), Source("test", None, {"providers": table})]
-    workflow = Configuration(layers).workflow(models={None: Choice("sim:instant", "-m")})
+    workflow = Configuration(layers).workflow(Workflow, models={None: Choice("sim:instant", "-m")})
     run = virtually(workflow.run("into German", inputs=INPUTS[:1]))
     assert len(run.coverage.doubtful) == len(run.plan.subtasks)
 
@@ -252,5 +252,5 @@ def test_a_mixture_takes_several_models_as_its_comment_says() -> None:
     told = re.findall(r"^#     (models? = .*)$", preset("moa").text, re.MULTILINE)
     assert len(told) == 2
     text = preset("moa").text.replace("samples = 5", "\n".join(told))
-    workflow = Configuration([Source("moa", None, tomllib.loads(text))]).workflow(models={})
+    workflow = Configuration([Source("moa", None, tomllib.loads(text))]).workflow(Workflow, models={})
     assert len(workflow.definition.workers["proposer"].models) == 3

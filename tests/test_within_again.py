@@ -95,3 +95,20 @@ def test_what_a_workflow_within_does_can_be_asked_anew(tmp_path: Path, name: str
             await rerun(workflow, run, "t2/t99")
 
     asyncio.run(main())
+
+
+def test_what_a_workflow_within_may_or_may_not_ask_makes_nothing_else_certain_to_be_asked(tmp_path: Path) -> None:
+    workflow = outer(tmp_path / "s.db")
+
+    async def main() -> None:
+        run = await done(workflow)
+        fates = {line.name: line.fate for line in await workflow.explain(run.id)}
+        assert fates == {
+            "orchestrator": "reused",
+            "t1": "reused",
+            **dict.fromkeys(("t2", "t3", "t4", "synthesizer"), "unknown"),
+        }
+        fates = {line.name: line.fate for line in await workflow.explain(run.id, fresh=["t2/t1"])}
+        assert fates["t2"] == fates["t3"] == fates["synthesizer"] == "new"
+
+    asyncio.run(main())

@@ -60,15 +60,18 @@ class Planning:
         self.state: PlanState | None = None
 
     @property
+    def begun(self) -> bool:
+        """Whether there was a round."""
+        return self._round > 0
+
+    @property
     def goes_on(self) -> bool:
         """Whether there may be subtasks in a further round."""
         if self._round == 0:
             return True
         if self._given is not None or self._round >= self._definition.limits.rounds or self.state != "complete":
             return False
-        deadline = self._means.deadline
-        late = deadline is not None and deadline.passed
-        return any(s.round == self._round for s in self.book.subtasks) and not self._exhausted and not late
+        return any(s.round == self._round for s in self.book.subtasks) and not self._exhausted
 
     def next_request(self, results: Mapping[str, Result]) -> Request:
         """What the orchestrator is asked for the next round, if this is what all subtasks came to."""

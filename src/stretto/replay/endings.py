@@ -4,10 +4,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from stretto import errors
 from stretto import events as e
 from stretto.calls import KEPT, Done
 from stretto.engine.caller import PLAN
+from stretto.engine.condensing import CONDENSE
 from stretto.engine.results import UNASKED, UNPAID
 from stretto.errors import BudgetError, CallError, DeadlineError
 from stretto.models.replay import ANY, RecordedCall
@@ -42,6 +45,8 @@ class Endings:
         for finished in self._over.values():
             if finished.error == UNASKED:
                 yield self._unasked("worker", finished.subtask, finished.seq)
+        if any(isinstance(event, e.RunDegraded) and event.policy == "deadline" for event in self._log):
+            yield replace(self._unasked("worker", None, None), part=CONDENSE)
         state = self._run.coverage.answer
         if not spoke and (state == "unmerged" or self._run.error_type == "DeadlineError"):
             yield self._unasked("synthesizer", None, self._log[-1].seq)
