@@ -16,7 +16,6 @@ from stretto.types import Citation, Coverage, Missing, Usage
 from stretto.views.axis import WIDTH, Axis, one_by_one
 from stretto.views.figures import dollars, seconds
 from stretto.views.lines import MOST
-from stretto.views.markdown import plain
 from stretto.views.page import run_page
 from stretto.views.rows import call_rows, subtask_rows
 from stretto.views.style import COLOURS
@@ -194,10 +193,6 @@ def test_nothing_a_model_wrote_acts_in_a_page(text: str) -> None:
 def test_a_page_is_whole_whatever_the_texts_are(text: str) -> None:
     page = Reading(hostile(text)._repr_html_())
     assert page.wrong == []
-
-
-def test_a_text_that_is_not_rendered_stands_as_it_is() -> None:
-    assert plain("a < b\n  & c") == "<pre>a &lt; b\n  &amp; c</pre>"
 
 
 def many(number: int) -> Run:
