@@ -8,7 +8,7 @@ import stretto
 from docs_build.page import filled
 from docs_build.source import constructor, doc, methods, signature
 from docs_build.table import table
-from stretto import notebook, proposal, testing, types
+from stretto import errors, notebook, proposal, testing, types
 from stretto.proposal.decisions import Decision
 from stretto.replay import ReplayStream
 from stretto.runs import CallRecord, Part, Withdrawn
@@ -38,13 +38,13 @@ _LINES = {
     "Replaying": "What `Workflow.replay` gives: a `RunStream` with",
 }
 ELSEWHERE = ("StrettoError", "__version__", "errors", "events", "notebook", "proposal")
-"""Public names that are told of on other pages, or are modules."""
+"""Public names that are told of on other pages, as all errors are, or are modules."""
 
 
 def page() -> str:
     """`docs/reference/python.md`; raises `ValueError` if a public name is on no page."""
     told = {each.__name__ for each in itertools.chain(*_SECTIONS.values())}
-    if missing := sorted({*stretto.__all__} - told - {*ELSEWHERE}):
+    if missing := sorted({*stretto.__all__} - told - {*ELSEWHERE, *vars(errors)}):
         raise ValueError(f"docs_build/python.py: no section has {', '.join(missing)}")
     parts = list[str]()
     for section, things in _SECTIONS.items():
