@@ -8,7 +8,7 @@ import stretto
 from docs_build.page import filled
 from docs_build.source import constructor, doc, methods, signature
 from docs_build.table import table
-from stretto import proposal, testing, types
+from stretto import errors, notebook, proposal, testing, types
 from stretto.proposal.decisions import Decision
 from stretto.replay import ReplayStream
 from stretto.runs import CallRecord, Part, Withdrawn
@@ -18,6 +18,7 @@ _SECTIONS: dict[str, tuple[Any, ...]] = {
     "Who does what": (stretto.Role, stretto.Function, stretto.Limits, stretto.Memory, stretto.Provider, stretto.Price),
     "Inputs and shapes": (stretto.read_inputs, stretto.Input, stretto.schema_of),
     "What a run is": (stretto.Run, stretto.Plan, stretto.Subtask, stretto.Result),
+    "In a notebook": (notebook.show,),
     "Values": (
         stretto.Usage, stretto.Coverage, types.Missing, types.Doubtful, types.Citation, types.Basis, CallRecord, Part,
         Withdrawn,
@@ -30,19 +31,20 @@ _SECTIONS: dict[str, tuple[Any, ...]] = {
     "Replaying": (ReplayStream,),
 }  # fmt: skip
 _LINES = {
+    "In a notebook": "In `stretto.notebook`. `Run` and `Workflow` show themselves as the value of a cell.",
     "Values": "`Missing`, `Doubtful`, `Citation` and `Basis` are in `stretto.types`, the last three in `stretto.runs`.",
     "Approving a plan": "In `stretto.proposal`. Who approves is a function of a `Proposal` that returns one of "
     f"{', '.join(f'`{each.__name__}`' for each in get_args(Decision))}, or an awaitable of one.",
     "Replaying": "What `Workflow.replay` gives: a `RunStream` with",
 }
-ELSEWHERE = ("StrettoError", "__version__", "errors", "events", "proposal")
-"""Public names that are told of on other pages, or are modules."""
+ELSEWHERE = ("StrettoError", "__version__", "errors", "events", "notebook", "proposal")
+"""Public names that are told of on other pages, as all errors are, or are modules."""
 
 
 def page() -> str:
     """`docs/reference/python.md`; raises `ValueError` if a public name is on no page."""
     told = {each.__name__ for each in itertools.chain(*_SECTIONS.values())}
-    if missing := sorted({*stretto.__all__} - told - {*ELSEWHERE}):
+    if missing := sorted({*stretto.__all__} - told - {*ELSEWHERE, *vars(errors)}):
         raise ValueError(f"docs_build/python.py: no section has {', '.join(missing)}")
     parts = list[str]()
     for section, things in _SECTIONS.items():
