@@ -21,6 +21,7 @@ from chaos_story import Line, Moment, Story
 from stretto.config import Configuration, read_file
 from stretto.models.simulator import Simulator, parse_fault
 from stretto.runs import Run
+from stretto.workflow import Workflow
 
 _TYPES = ("draft", "proof", "code/solve", "facts")
 _FAULTS = (
@@ -136,7 +137,7 @@ def _host(file: Path, drawn: Scenario, hosts: Endpoints) -> Endpoint:
 
 
 def _undisturbed(file: Path, task: str) -> Run:
-    return asyncio.run(Configuration([read_file(file)]).workflow(models={}).run(task))
+    return asyncio.run(Configuration([read_file(file)]).workflow(Workflow, models={}).run(task))
 
 
 def chaos(kills: int, seed: int, folder: Path) -> Tally:

@@ -363,7 +363,7 @@ def test_whoever_reads_can_be_given_what_it_can_read() -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(TEXTS, st.integers(0, 200)), min_size=1, max_size=12),
-    st.integers(300, 6000),
+    st.integers(1000, 6000),
     st.sampled_from([obedient, failing, verbose]),
 )
 def test_it_always_ends_within_two_rounds_and_fits(parts: list[tuple[str, int]], context: int, answer: Answer) -> None:
@@ -452,3 +452,12 @@ def test_a_window_and_a_share_are_written_as_amounts() -> None:
 def test_lengths_that_make_no_sense_are_errors_at_the_door(worker: Role, writer: Role, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Workflow("sim:o", {"draft": worker}, writer)
+
+
+def test_the_synthesizer_is_told_how_many_results_it_cannot_read() -> None:
+    subtasks = [Subtask(f"t{n}", "draft", "Something.") for n in range(1, 4)]
+    results = {subtask.id: Result(subtask.id, "done", "Text.") for subtask in subtasks}
+    definition = Definition(Role("sim:o"), {"draft": Role("sim:w")}, Role("sim:s"))
+    request = answer_request(definition, TASK, subtasks[:1], results, "complete")
+    assert request is not None
+    assert '{"unread":2,' in request.messages[-1].content

@@ -44,7 +44,7 @@ def build(*texts: str, folder: Path, models: Mapping[str | None, str] | None = N
     chosen = {role: Choice(model, "-m") for role, model in (models or {}).items()}
     default = Choice("sim:default", "nothing else")
     configuration = Configuration([*layers, read_preset("general")])
-    return configuration.workflow(models=chosen, default=default, limits=limits)
+    return configuration.workflow(Workflow, models=chosen, default=default, limits=limits)
 
 
 def models(workflow: Workflow) -> dict[str, str]:
@@ -295,7 +295,7 @@ def test_a_workflow_is_a_path_with_a_slash_or_toml_and_else_a_preset(tmp_path: P
 
 @pytest.mark.parametrize("name", presets())
 def test_every_preset_works_and_describes_its_workers(name: str) -> None:
-    workflow = Configuration([read_preset(name)]).workflow(models={None: Choice("sim:instant", "-m")})
+    workflow = Configuration([read_preset(name)]).workflow(Workflow, models={None: Choice("sim:instant", "-m")})
     assert all(worker.about for worker in workflow.definition.workers.values())
 
 
@@ -338,7 +338,7 @@ def test_a_run_goes_on_with_what_it_was_started_with(tmp_path: Path) -> None:
     before = build(text, folder=tmp_path)
     record = before.record()
     layers = [recorded_roles("R", record), read_preset("general")]
-    after = Configuration([*layers, recorded_providers("R", record, ())]).workflow(models={})
+    after = Configuration([*layers, recorded_providers("R", record, ())]).workflow(Workflow, models={})
     assert after.definition == before.definition
     assert after.providers["sim"] == before.providers["sim"]
 

@@ -24,7 +24,7 @@ def configured(folder: Path, text: str) -> Configuration:
 
 def built(folder: Path, text: str, models: Mapping[str | None, str] | None = None) -> Workflow:
     chosen = {role: Choice(model, "-m") for role, model in (models or {}).items()}
-    return configured(folder, text).workflow(models=chosen, default=Choice("sim:default", "nothing else"))
+    return configured(folder, text).workflow(Workflow, models=chosen, default=Choice("sim:default", "nothing else"))
 
 
 def worker(folder: Path, text: str, models: Mapping[str | None, str] | None = None) -> Role:
@@ -106,7 +106,7 @@ def test_a_model_chosen_for_a_worker_leaves_its_checker_unless_that_is_the_worke
 def test_a_run_goes_on_with_the_ensembles_and_checks_it_was_started_with(tmp_path: Path) -> None:
     text = 'models = ["sim:a", "sim:b"]\nmerge = "best"\n[workers.a.check]\nabout = "x"\n[workers.b]\ncheck = "y"\n'
     before = built(tmp_path, HEAD + text)
-    after = Configuration([recorded_roles("R", before.record()), read_preset("general")]).workflow(models={})
+    after = Configuration([recorded_roles("R", before.record()), read_preset("general")]).workflow(Workflow, models={})
     assert after.definition == before.definition
 
 

@@ -33,7 +33,9 @@ def read(folder: Path, outer: str, models: dict[str | None, Choice] | None = Non
     for name, text in {"outer": outer, **files}.items():
         (folder / f"{name}.toml").write_text(text)
     configuration = Configuration([read_file(folder / "outer.toml")])
-    return configuration.workflow(models=models or {}, default=Choice("sim:default", "nothing else")).definition
+    return configuration.workflow(
+        Workflow, models=models or {}, default=Choice("sim:default", "nothing else")
+    ).definition
 
 
 def test_a_workflow_in_a_file_beside_does_the_subtasks_of_a_worker(tmp_path: Path) -> None:
@@ -73,9 +75,9 @@ def test_a_definition_comes_back_from_its_record(tmp_path: Path) -> None:
     (tmp_path / "inner.toml").write_text(DEEP.replace("[orchestrator]", "orchestrator = false\n"))
     (tmp_path / "outer.toml").write_text(OUTER.format(inner="inner.toml"))
     workflow = Configuration([read_file(tmp_path / "outer.toml")]).workflow(
-        models={}, default=Choice("sim:default", "nothing else")
+        Workflow, models={}, default=Choice("sim:default", "nothing else")
     )
-    again = Configuration([recorded_roles("r1", workflow.record())]).workflow(models={})
+    again = Configuration([recorded_roles("r1", workflow.record())]).workflow(Workflow, models={})
     assert again.definition == workflow.definition
 
 

@@ -50,9 +50,9 @@ def test_every_link_of_a_page_leads_to_a_file(page: str) -> None:
 
 def test_what_a_page_would_load_from_elsewhere_is_found(tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text(
-        '<link rel="canonical" href="https://here.test/"><link rel="next" href="https://here.test/2"><script '
-        'src="own.js"></script><a href="https://there.test/">a link</a><img src="//there.test/dot.gif"><link rel="stylesheet" '
-        'href="https://there.test/fonts.css">'
+        '<link rel="canonical" href="https://here.test/"><link rel="next" href="https://here.test/2">'
+        '<script src="own.js"></script><a href="https://there.test/">a link</a><img src="//there.test/dot.gif">'
+        '<link rel="stylesheet" href="https://there.test/fonts.css">'
     )
     (tmp_path / "page.css").write_text(
         "@font-face { src: url(https://there.test/a.woff2) } a { background: url(own.svg) }"

@@ -16,10 +16,11 @@ FLOORS: dict[str, int] = {
         ("events", "calls", "runs", "fold", "plan", "prompts", "head", "images", "limits", "definitions", "shapes"), 1
     ),
     "references": 1,
+    "logger": 1,
     **dict.fromkeys(("models", "policies", "store", "inputs"), 2),
-    **dict.fromkeys(("engine", "pool", "proposal", "roles", "rerun", "opening", "run_stream", "replay"), 3),
+    **dict.fromkeys(("engine", "pool", "proposal", "roles", "rerun", "opening", "run_stream", "replay", "config"), 3),
     "workflow": 4,
-    **dict.fromkeys(("config", "rehearsal"), 5),
+    "rehearsal": 5,
     **dict.fromkeys(("cli", "server", "testing", "__main__"), 6),
 }
 FILES = {

@@ -43,7 +43,7 @@ def flow(name: str, *faults: str, model: str = "sim:instant", **settings: Any) -
     """The preset over the simulator."""
     table = {"sim": {"faults": list(faults)}, **settings}
     layers = [read_preset(name), Source("test", None, {"providers": table})]
-    return Configuration(layers).workflow(models={None: Choice(model, "-m")})
+    return Configuration(layers).workflow(Workflow, models={None: Choice(model, "-m")})
 
 
 def answered(name: str, task: str = TASK, inputs: tuple[Input, ...] = (), *faults: str) -> Run:
@@ -180,9 +180,24 @@ def test_a_translation_is_checked_part_by_part() -> None:
 def test_a_part_of_a_translation_that_fails_its_check_is_doubtful() -> None:
     table = {"sim": {"doubts": 1.0}}
     layers = [read_preset("translate"), Source("test", None, {"providers": table})]
-    workflow = Configuration(layers).workflow(models={None: Choice("sim:instant", "-m")})
+    workflow = Configuration(layers).workflow(Workflow, models={None: Choice("sim:instant", "-m")})
     run = virtually(workflow.run("into German", inputs=INPUTS[:1]))
     assert len(run.coverage.doubtful) == len(run.plan.subtasks)
+
+
+def test_a_part_of_a_translation_that_fails_leaves_a_line_in_its_place() -> None:
+    run = answered("translate", "into German", INPUTS[:1], "400 role=worker rate=0.4")
+    missing = [missing.subtask for missing in run.coverage.missing]
+    assert missing
+    assert re.findall(r"^=== MISSING: (t\d+) ===$", str(run.answer), re.MULTILINE) == missing
+    assert "=== WORKER RESULT" not in str(run.answer)
+
+
+def test_a_share_that_nobody_could_read_is_told_by_the_names_of_its_documents() -> None:
+    run = answered("documents", TASK, INPUTS, "400 role=worker rate=0.5")
+    for missing in run.coverage.missing:
+        (subtask,) = [subtask for subtask in run.plan.subtasks if subtask.id == missing.subtask]
+        assert re.match(r"the whole task, for docs/(green|black|white)\.md", subtask.description)
 
 
 # -- review
@@ -237,5 +252,5 @@ def test_a_mixture_takes_several_models_as_its_comment_says() -> None:
     told = re.findall(r"^#     (models? = .*)$", preset("moa").text, re.MULTILINE)
     assert len(told) == 2
     text = preset("moa").text.replace("samples = 5", "\n".join(told))
-    workflow = Configuration([Source("moa", None, tomllib.loads(text))]).workflow(models={})
+    workflow = Configuration([Source("moa", None, tomllib.loads(text))]).workflow(Workflow, models={})
     assert len(workflow.definition.workers["proposer"].models) == 3

@@ -315,11 +315,11 @@ def configured(folder: Path, workers: str = "", synthesizer: str = "") -> Path:
 
 def test_a_schema_file_is_found_beside_its_toml_and_a_flag_goes_before_it(tmp_path: Path) -> None:
     file = configured(tmp_path, 'schema_file = "form.json"', 'schema = {type = "object"}')
-    definition = Configuration([read_file(file)]).workflow(models={}).definition
+    definition = Configuration([read_file(file)]).workflow(Workflow, models={}).definition
     assert definition.workers["part"].schema == SCHEMA
     assert definition.synthesizer
     assert definition.synthesizer.schema == {"type": "object"}
-    flagged = Configuration([read_file(file)]).workflow(models={}, schema=tmp_path / "form.json")
+    flagged = Configuration([read_file(file)]).workflow(Workflow, models={}, schema=tmp_path / "form.json")
     assert flagged.definition.synthesizer
     assert flagged.definition.synthesizer.schema == SCHEMA
 
@@ -339,7 +339,7 @@ def test_a_schema_that_cannot_be_used_is_an_error_that_names_its_file(
     tmp_path: Path, synthesizer: str, why: str
 ) -> None:
     with pytest.raises(ConfigError) as failed:
-        Configuration([read_file(configured(tmp_path, synthesizer=synthesizer))]).workflow(models={})
+        Configuration([read_file(configured(tmp_path, synthesizer=synthesizer))]).workflow(Workflow, models={})
     assert why in str(failed.value)
 
 

@@ -9,6 +9,37 @@ from typing import Any
 
 __version__ = "0.1.0"
 
+_ERRORS = (
+    "AuthError",
+    "BudgetError",
+    "CallError",
+    "CallTimeout",
+    "CircuitOpen",
+    "ConfigError",
+    "ConnectError",
+    "CutError",
+    "DeadlineError",
+    "EmptyReply",
+    "MissingKey",
+    "MissingRecord",
+    "PlanError",
+    "QuotaError",
+    "RateLimited",
+    "ReplyError",
+    "RequestError",
+    "RunBusy",
+    "RunNotFound",
+    "ServerError",
+    "ShapeError",
+    "StoreError",
+    "StoreLocked",
+    "StrettoError",
+    "TaskError",
+    "TransientError",
+    "WorkError",
+)
+"""The tree in `stretto.errors`, whole."""
+
 # Loaded when first used, so that `import stretto` and `stretto --help` cost next to nothing.
 _HOMES = {
     "Coverage": "types",
@@ -29,11 +60,11 @@ _HOMES = {
     "RunStream": "run_stream",
     "Workflow": "workflow",
     "schema_of": "shapes",
-    "StrettoError": "errors",
     "read_inputs": "inputs",
     "errors": "errors",
     "events": "events",
     "proposal": "proposal",
+    **dict.fromkeys(_ERRORS, "errors"),
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]

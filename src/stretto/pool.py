@@ -83,18 +83,11 @@ class Pool:
                 continue
             if nobody_is_paid(self._providers[name]):
                 self.prices.known[written] = FREE
-            elif name in LISTED and self._is_the_known_one(name):
+            elif name in LISTED and is_the_known_one(name, self._providers[name]):
                 wanted[written] = LISTED[name], model
             else:
                 self.prices.known[written] = None
         self.prices.look_up(wanted)
-
-    def _is_the_known_one(self, name: str) -> bool:
-        """Whether a name stands for the provider everyone knows by it, and not for something else at another URL."""
-        provider = self._providers[name]
-        return isinstance(provider, Provider) and (
-            from_environment(name, provider, os.environ).base_url == KNOWN[name].base_url
-        )
 
     def _open(self, name: str, model: str) -> tuple[Model, Lane]:
         """A model as it is asked, and the lane of those who ask it."""
@@ -115,6 +108,15 @@ class Pool:
 
             self._endpoints = chat.Endpoints(self._limits.timeout)
         return self._endpoints.model(f"{name}:{model}", model, provider, key), lane
+
+
+def is_the_known_one(name: str, provider: AnyProvider) -> bool:
+    """Whether a name stands for the provider everyone knows by it, and not for something else at another URL."""
+    return (
+        name in KNOWN
+        and isinstance(provider, Provider)
+        and from_environment(name, provider, os.environ).base_url == KNOWN[name].base_url
+    )
 
 
 def nobody_is_paid(provider: AnyProvider) -> bool:

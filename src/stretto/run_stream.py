@@ -12,6 +12,7 @@ from stretto.engine.requests import answer_request
 from stretto.errors import ConfigError, StrettoError, cause_of
 from stretto.events import AnyEvent, RunFailed, RunInterrupted
 from stretto.head import head_of
+from stretto.logger import log
 from stretto.opening import New, Setting, open_run, patiently
 from stretto.policies.account import Account
 from stretto.policies.amounts import Amount
@@ -132,7 +133,7 @@ class RunStream:
             lambda: Journal(
                 self.run_id,
                 path=setting.store,
-                show=self._events.put_nowait,
+                show=self._show,
                 history=opening.history,
                 keeps_texts=keeps,
             )
@@ -147,6 +148,10 @@ class RunStream:
         ask, shape, consider = composition.model, setting.shape, self._approval
         execution = Execution(definition, journal, ask, account, replies, given, shape, consider)
         await self._execute(execution, journal)
+
+    def _show(self, event: AnyEvent) -> None:
+        log(event)
+        self._events.put_nowait(event)
 
     async def _execute(self, execution: Execution, journal: Journal) -> None:
         """Run it; however it ends, the log says so."""

@@ -4,13 +4,14 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from weakref import WeakKeyDictionary
 
 import msgspec
 from msgspec.structs import replace
 
 from stretto.aside import Aside
+from stretto.config.loading import Models, load
 from stretto.errors import ConfigError, TaskError
 from stretto.head import checked_inputs
 from stretto.ids import new_ulid
@@ -87,6 +88,37 @@ class Workflow:
         if self.definition.memory.reuse == "store" and self.store is None:
             raise ConfigError('memory.reuse: "store" needs a store; give the workflow one (store=…)')
         self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
+
+    @classmethod
+    def from_toml(
+        cls,
+        named: str | Path,
+        *,
+        models: Models | None = None,
+        limits: Mapping[str, Any] | None = None,
+        memory: Mapping[str, Any] | None = None,
+        providers: Mapping[str, AnyProvider] | None = None,
+        prices: Mapping[str, Price | None] | None = None,
+        store: str | Path | None = None,
+        **more: Any,
+    ) -> Self:
+        """The workflow in a TOML file (a `Path`, or a name with / or .toml), or in a preset (`"solve"`).
+
+        `models` goes before what the file says: one for all roles, or by role (`{"workers": "groq:…", "synthesizer":
+        ["a:b", "c:d"]}`; a list ends in fallbacks). A model that nobody names is `STRETTO_MODEL`, else that of the
+        first provider with a key, else of a local server that answers. `limits` and `memory` are written as in the file
+        (`{"budget": "50ct"}`), `providers` and `prices` as for `Workflow`; each goes before the file, key by key.
+        `more` is `answer` and `jitter`. Only this file is read. Raises `ConfigError`.
+        """
+
+        def make(*roles: Any, **facts: Any) -> Any:
+            facts["providers"] = {**facts["providers"], **(providers or {})}
+            facts["prices"] = {**facts["prices"], **(prices or {})}
+            return made(*roles, **facts, **more)
+
+        made: Any = cls
+        workflow: Self = load(make, named, models, limits, memory, None if store is None else Path(store))
+        return workflow
 
     def stream(
         self,

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from stretto import __version__, errors
 
@@ -25,11 +26,13 @@ _COMMANDS = {
     "import": ("travel", "import_runs", "Take runs from such files into the store."),
     "presets": ("presets", "command", "List the workflows that come with Stretto, or print one."),
     "init": ("init", "init", "Write a workflow of your own into a file, from a preset."),
+    "models": ("models", "command", "List the models that providers have, and what they cost."),
     "rehearse": ("rehearse", "rehearse", "See what a workflow would take, on the simulator, before it is paid."),
     "prune": ("prune", "command", "Remove old runs."),
     "backup": ("backup", "command", "Copy the store, whole, while it is written."),
-    "doctor": ("doctor", "command", "Check that everything in the store is there and is what was written."),
+    "doctor": ("doctor", "command", "See what is installed, configured and reachable, and whether the store is whole."),
     "sim": ("sim", "sim", "Serve the simulator as an OpenAI-compatible endpoint."),
+    "completion": ("completion", "command", "Print the script that completes commands in bash, zsh or fish."),
 }
 _EXAMPLES = (
     "stretto demo",
@@ -47,6 +50,9 @@ _EXIT_CODES = [
     ("130", "interrupted; `stretto resume` goes on"),
 ]
 
+NAME, COMPLETE = "stretto", "_STRETTO_COMPLETE"
+"""What the program is called, and the variable with which a shell asks for completions."""
+
 _CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n"), ord("\t")})
 
 ANSWERED, FAILED, USAGE, CONFIG, PARTIAL, SHORT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 3, 4, 5, 130, 141
@@ -60,10 +66,15 @@ class _Commands(click.Group):
         if cmd_name in _COMMANDS:
             module, attribute, _ = _COMMANDS[cmd_name]
             command: click.Command = getattr(importlib.import_module(f"stretto.cli.{module}"), attribute)
-            return command
-        if cmd_name.startswith("-"):
-            return None  # click says which option it does not know
+            return _offering(command) if ctx.resilient_parsing else command
+        if cmd_name.startswith("-") or ctx.resilient_parsing:
+            return None  # click says which option it does not know; a TAB is told nothing
         raise click.UsageError(_unknown(cmd_name), ctx)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands and options; click would load every command for it."""
+        named = [(name, line) for name, (_, _, line) in _COMMANDS.items() if name.startswith(incomplete)]
+        return [*(CompletionItem(name, help=line) for name, line in named), *_options(self, ctx, incomplete)]
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -85,12 +96,25 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message="stretto %(version)s")
-def cli() -> None:
+@click.option(
+    "--log",
+    type=click.Path(dir_okay=False),
+    envvar="STRETTO_LOG",
+    metavar="FILE",
+    help="Add a line for every event of a run to FILE, for whoever watches it.  [default: $STRETTO_LOG, else none]",
+)
+def cli(log: str | None) -> None:
     """Answer one task with many language-model calls that overlap.
 
     An orchestrator plans the task, workers do its parts in parallel, a synthesizer writes one answer. What a command
     takes: stretto COMMAND --help.
     """
+    if log:
+        from pathlib import Path
+
+        from stretto.cli.logfile import log_into
+
+        log_into(Path(log))
 
 
 def main() -> None:
@@ -110,7 +134,11 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        code = cli.main(standalone_mode=False)
+        if COMPLETE in os.environ:
+            from stretto.cli.offers import prepare
+
+            prepare()
+        code = cli.main(prog_name=NAME, complete_var=COMPLETE, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = USAGE
@@ -151,6 +179,17 @@ def _refused(error: click.ClickException) -> int:
     hint = f"\n(`{context.command_path} --help` says what it takes)" if context else ""
     say(f"{message[:1].lower()}{message[1:].rstrip('.')}{hint}")
     return error.exit_code
+
+
+def _offering(command: click.Command) -> click.Command:
+    """The command for a shell that asks what could be written."""
+    from stretto.cli.offers import attach
+
+    return attach(command)
+
+
+def _options(command: click.Command, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    return click.Command.shell_complete(command, ctx, incomplete)
 
 
 def _unknown(command: str) -> str:

@@ -1,39 +1,149 @@
 """`stretto doctor`."""
 
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from stretto.cli import ANSWERED, CONFIG, FAILED, say, seemly
+from stretto.cli.diagnosis import Check, Diagnosis, lines
+from stretto.cli.endpoints import ask_all, endpoints, keys_set, remedy, usable
 from stretto.cli.help import Command, option
-from stretto.cli.meaning import store_path
-from stretto.cli.options import store_option
+from stretto.cli.installed import extras, variables, versions
+from stretto.cli.meaning import chosen_models, store_path, usual_files
+from stretto.cli.options import workflow_options
+from stretto.cli.outlook import Outlook, outlook
 from stretto.cli.prune import counted, megabytes
-from stretto.store.checkup import facts, findings
+from stretto.config.origins import Value
+from stretto.errors import AuthError, StoreError
+from stretto.models.providers import Provider, from_environment
+from stretto.store.checkup import Finding, facts, findings, glance
+
+_PATIENCE = 5.0  # seconds
+_SHOWN = 20  # findings of a damaged store
 
 
 @click.command(
-    name="doctor", cls=Command, examples=("stretto doctor", "stretto doctor --quick", "stretto doctor --store copy.db")
+    name="doctor",
+    cls=Command,
+    examples=(
+        "stretto doctor",
+        "stretto doctor -w ./stretto.toml --budget 50ct --offline",
+        "stretto doctor --store copy.db --store-check",
+        "stretto doctor --json | jq .endpoints",
+    ),
 )
-@option("--quick", is_flag=True, help="Only the file's structure and the logs, not what calls asked and were answered.")
-@store_option
-def command(quick: bool, store: Path | None) -> int:
-    """Check that everything in the store is there and is what was written.
+@option("--offline", is_flag=True, help="Ask no endpoint, not even one of this machine.")
+@option("--store-check", is_flag=True, help="All of the store, not only its structure and the newest runs.")
+@option("--json", "as_json", is_flag=True, help="One JSON object.")
+@workflow_options
+def command(
+    offline: bool,
+    store_check: bool,
+    as_json: bool,
+    named: str | None,
+    models: tuple[str, ...],
+    store: Path | None,
+    **flags: Any,
+) -> int:
+    """See what is installed, what is in force and where each setting comes from, which endpoints answer, and the store.
 
-    Says for each damaged run what is lost. The exit code is 0 if nothing is, else 1. Nothing is changed.
+    Takes the flags of `run`, to say what they would amount to. Keys are named, never shown. The exit code is 0 unless
+    something that is configured cannot work: 3 if that is the configuration or a key, else 1. Nothing is changed.
     """
-    told = facts(store_path(store))
-    click.echo(f"{told.path}: format {told.form}, {megabytes(told.size)}, {megabytes(told.free)} of it free")
-    count, damaged = 0, set[str]()
-    for finding in findings(told.path, quick=quick):
-        count += 1
-        if finding.run:
-            damaged.add(finding.run)
-        click.echo(f"{f'run {finding.run}' if finding.run else 'file'}: {finding.lost}")
-    if not count:
-        click.echo(f"{counted(told.runs)}, nothing amiss{' as far as a quick look tells' if quick else ''}")
-        return 0
-    click.echo(
-        f"{counted(told.runs)}, {len(damaged):,} of them damaged; move a damaged file away and go on with a backup, or "
-        "keep it for the runs that are whole"
+    seen = outlook(named, chosen_models(models), flags, store_path(store), offline=offline)
+    known = endpoints(seen.configuration)
+    keyless = {name: known[name] for name in known if name in seen.needed and known[name].key_env is None}
+    asked = {} if offline else {**usable(known), **keyless}
+    diagnosis = Diagnosis(
+        versions=versions(),
+        extras=extras(),
+        files=[*_files(named), *seen.faults],
+        settings=[*seen.settings, _store_setting(store_path(store))],
+        variables=variables(known),
+        endpoints=asyncio.run(_endpoints(asked, seen)),
+        prices=seen.prices,
+        store=_store(store_path(store), whole=store_check),
     )
-    return 1
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode({**msgspec.to_builtins(diagnosis), "faults": len(diagnosis.faults)}))
+    else:
+        for line in lines(diagnosis):
+            click.echo(seemly(line))
+        if offline:
+            say("--offline: no endpoint was asked")
+    return _code(diagnosis, seen)
+
+
+def _code(diagnosis: Diagnosis, seen: Outlook) -> int:
+    if not diagnosis.faults:
+        return ANSWERED
+    configured = [*diagnosis.files, *diagnosis.prices]
+    return CONFIG if seen.refused or any(check.state == "fault" for check in configured) else FAILED
+
+
+def _files(named: str | None) -> list[Check]:
+    """Which files there are to be read; what -w names goes first."""
+    usual = [
+        Check(str(path), "ok", "read") if path.is_file() else Check(str(path), "off", "not there")
+        for path in usual_files()
+    ]
+    return [*([Check(named, "ok", "named by -w")] if named else []), *usual]
+
+
+def _store_setting(path: Path) -> Value:
+    source = click.get_current_context().get_parameter_source("store")
+    origins = {ParameterSource.COMMANDLINE: "--store", ParameterSource.ENVIRONMENT: "STRETTO_STORE"}
+    return Value("store", str(path), origins.get(source, "default") if source else "default")
+
+
+async def _endpoints(asked: Mapping[str, Provider], seen: Outlook) -> list[Check]:
+    """Whether each answers, and how fast; what does not is a fault if the workflow or a file needs it."""
+    told = list[Check]()
+    for answer in await ask_all(asked, _PATIENCE):
+        name, provider = answer.provider, asked[answer.provider]
+        if answer.error is None:
+            url = from_environment(name, provider, os.environ).base_url.partition("?")[0]
+            count = f"{len(answer.models):,} model{'' if len(answer.models) == 1 else 's'}"
+            told.append(Check(name, "ok", f"{url} answers in {answer.seconds * 1000:,.0f} ms, {count}"))
+            continue
+        refused = isinstance(answer.error, AuthError) and bool(keys_set(name, provider))
+        if refused:
+            seen.refused.add(name)
+        needed = refused or name in seen.needed
+        off = provider.local and not needed
+        said = "not running" if off else remedy(answer, provider).removeprefix(f"{name} at ")
+        told.append(Check(name, "fault" if needed else "off", said))
+    return told
+
+
+def _store(path: Path, *, whole: bool) -> list[Check]:
+    if not path.exists():
+        folder = next(each for each in path.absolute().parents if each.exists())
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            return [Check(str(path), "fault", f"not there, and {folder} cannot be written; name another with --store")]
+        return [Check(str(path), "off", "not there yet; the first run makes it")]
+    try:
+        told = facts(path)
+        found = list(findings(path) if whole else glance(path))
+    except StoreError as error:
+        return [Check(str(path), "fault", str(error).removeprefix(f"{path}: "))]
+    size = f"format {told.form}, {megabytes(told.size)}, {megabytes(told.free)} of it free, {counted(told.runs)}"
+    look = "nothing amiss" if whole else "nothing amiss at a glance (--store-check looks at everything)"
+    head = Check(str(path), "fault" if found else "ok", f"{size}; {f'{len(found):,} findings' if found else look}")
+    return [head, *_damage(found)]
+
+
+def _damage(found: Sequence[Finding]) -> list[Check]:
+    """What is damaged, run by run, and what to do about it."""
+    told = [Check(f"run {each.run}" if each.run else "file", "fault", each.lost) for each in found[:_SHOWN]]
+    if len(found) > _SHOWN:
+        told.append(Check("…", "fault", f"and {len(found) - _SHOWN:,} more like these"))
+    remedy = "move a damaged file away and go on with a backup, or keep it for the runs that are whole"
+    return [*told, Check("remedy", "off", remedy)] if told else []

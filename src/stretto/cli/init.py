@@ -10,11 +10,12 @@ import click
 
 from stretto.cli import say
 from stretto.cli.help import Command, option
-from stretto.cli.meaning import default_model, layers
+from stretto.cli.meaning import layers
 from stretto.cli.options import amount
-from stretto.config import Choice, Configuration, Source, dollars, presets, read_preset
+from stretto.config import Choice, Configuration, Source, default_model, dollars, presets, read_preset
 from stretto.config.preset import Preset, example_of, ones_own, preset
 from stretto.errors import ConfigError, StrettoError, TaskError
+from stretto.workflow import Workflow
 
 _USUAL = Path("stretto.toml")
 
@@ -94,7 +95,7 @@ def _ask_budget() -> Decimal | None:
 
 def _check_model(chosen: Preset, usual: list[Source], model: str) -> None:
     """A model that could not be asked is an error now, not at the first run."""
-    Configuration([read_preset(chosen.name), *usual]).workflow(models={None: Choice(model, f"-m {model}")})
+    Configuration([read_preset(chosen.name), *usual]).workflow(Workflow, models={None: Choice(model, f"-m {model}")})
 
 
 def _named(file: Path) -> str:

@@ -1,9 +1,8 @@
 """What a command's arguments mean: the store, the run, and the workflow that files, environment and flags add up to."""
 
-import asyncio
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from stretto.config import (
     Choice,
     Configuration,
     Source,
+    default_model,
     read_file,
     read_preset,
     read_workflow,
@@ -23,8 +23,6 @@ from stretto.config import (
     recorded_roles,
 )
 from stretto.errors import RunNotFound, TaskError
-from stretto.models import discovery
-from stretto.models.providers import KNOWN, Provider, from_environment, variable
 from stretto.store.sqlite import Store
 from stretto.types import Limits, Memory
 from stretto.workflow import Workflow
@@ -43,9 +41,14 @@ def same_store() -> str:
     return f" --store {shlex.quote(str(context.params['store']))}"
 
 
+def usual_files() -> list[Path]:
+    """The configuration files that are read if they are there, the most specific first."""
+    return [Path("stretto.toml"), user_config_path("stretto") / "stretto.toml"]
+
+
 def layers(named: str | None, but: Path | None = None) -> tuple[list[Source], list[Source]]:
     """The configuration files there are, the most specific first: what -w names, and the usual ones `but` for one."""
-    usual = [path for path in (Path("stretto.toml"), user_config_path("stretto") / "stretto.toml") if path != but]
+    usual = [path for path in usual_files() if path != but]
     return [read_workflow(named)] if named else [], [read_file(path) for path in usual if path.is_file()]
 
 
@@ -69,12 +72,17 @@ def chosen_models(models: Sequence[str], *, environment: bool = True) -> dict[st
     return chosen
 
 
-def limit_flags(flags: dict[str, Any]) -> dict[str, Any]:
+def limit_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The limits that were given as flags."""
     return _given(flags, Limits)
 
 
-def _given(flags: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:
+def memory_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """What is remembered, as far as flags say it."""
+    return _given(flags, Memory)
+
+
+def _given(flags: Mapping[str, Any], kind: type[Struct]) -> dict[str, Any]:
     return {key: flags[key] for key in kind.__struct_fields__ if flags.get(key) is not None}
 
 
@@ -91,10 +99,11 @@ def build(
         default = default_model(configuration)
         say(f"{default.model}, because {default.by}; -m names another")
     return configuration.workflow(
+        Workflow,
         models=models,
         default=default,
         limits=limit_flags(flags),
-        memory=_given(flags, Memory),
+        memory=memory_flags(flags),
         store=store,
         schema=flags.get("schema"),
     )
@@ -112,21 +121,6 @@ def recorded(store: Store, run: str, named: str | None) -> Configuration:
     explicit, usual = layers(named)
     known = [*explicit, recorded_roles(run, before), *usual]
     return Configuration([*known, recorded_providers(run, before, Configuration(known).providers(), imported=imported)])
-
-
-def default_model(configuration: Configuration) -> Choice:
-    """The model that is taken where none is named, and why; raises `ConfigError` if there is none."""
-    ours = {name: p for name, p in configuration.providers().items() if isinstance(p, Provider)}
-    providers = {**KNOWN, **ours}
-    if model := discovery.with_key(providers, os.environ):
-        name = model.partition(":")[0]
-        variables = (providers[name].key_env, variable(name, "API_KEY"))
-        held = next(v for v in variables if v and os.environ.get(v, "").strip())
-        return Choice(model, f"{held} is set")
-    if model := asyncio.run(discovery.local(providers, os.environ)):
-        name = model.partition(":")[0]
-        return Choice(model, f"{name} answers at {from_environment(name, providers[name], os.environ).base_url}")
-    raise discovery.none_found()
 
 
 def find_run(store: Store, run: str | None, *, last: bool) -> str:

@@ -81,7 +81,7 @@ def plan_option(command: F) -> F:
 
 
 def output_options(command: F) -> F:
-    """-o, -q and --json."""
+    """-o, -q, --plain and --json."""
     output = option(
         "-o",
         "--output",
@@ -100,7 +100,17 @@ def output_options(command: F) -> F:
         callback=_either,
         help="Events as JSON lines on stdout, not the answer.",
     )
-    return _with(command, (output, quiet, as_json))
+    return _with(command, (output, quiet, plain_option, as_json))
+
+
+def plain_option(command: F) -> F:
+    """--plain."""
+    return option(
+        "--plain",
+        is_flag=True,
+        section="Output",
+        help="On a terminal, lines and the answer as it is, not the live picture.  [default: $STRETTO_PROGRESS]",
+    )(command)
 
 
 class _Workflow(Option):
@@ -276,5 +286,7 @@ def _writable(ctx: click.Context, param: click.Parameter, output: Path | None) -
             if new:
                 output.unlink()
         except OSError as error:
-            raise click.BadParameter(f"{output}: cannot be written: {error.strerror}", ctx, param) from error
+            raise click.BadParameter(
+                f"{output}: cannot be written: {error.strerror}; name another file", ctx, param
+            ) from error
     return output

@@ -125,7 +125,9 @@ def _workflow(named: str | None, models: tuple[str, ...], flags: dict[str, Any],
         default = Choice(model, "no model is named")
         if not quiet:
             say(f"no model is named, so {model} is rehearsed; -m names another")
-    return configuration.workflow(models=chosen, default=default, limits=limit_flags(flags), schema=flags.get("schema"))
+    return configuration.workflow(
+        Workflow, models=chosen, default=default, limits=limit_flags(flags), schema=flags.get("schema")
+    )
 
 
 def _recorded(store: Store, like: str, workflow: Workflow) -> Recorded:

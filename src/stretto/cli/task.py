@@ -1,5 +1,6 @@
 """Reading the task of a command."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +21,9 @@ def read_task(task: str | None, file: Path | None, example: str = "stretto run T
         try:
             return _decoded(file.read_bytes(), str(file))
         except OSError as error:
-            raise TaskError(f"{file}: cannot be read: {error.strerror or error}") from error
+            raise TaskError(
+                f"{file}: cannot be read: {error.strerror or error}; name a file that holds the task"
+            ) from error
     if task is not None and task != "-":
         return checked(task, "TASK")
     if task is None and file is None and sys.stdin.isatty():
@@ -66,9 +69,13 @@ def _decoded(data: bytes, place: str) -> str:
 def checked(text: str, place: str) -> str:
     """The text, if it can be a task; raises `TaskError` naming the place it came from."""
     try:
-        text.encode()  # an argument that is not UTF-8 arrives with lone surrogates
+        text.encode()
     except UnicodeEncodeError as error:
-        raise TaskError(f"{place}: not UTF-8 text (character {error.start}); a task is text") from None
+        # What the locale cannot decode arrives with lone surrogates; in a locale without UTF-8 that may well be UTF-8.
+        try:
+            text = os.fsencode(text).decode()
+        except UnicodeError:
+            raise TaskError(f"{place}: not UTF-8 text (character {error.start}); a task is text") from None
     if "\0" in text:
         raise TaskError(f"{place}: binary data; a task is text")
     if not text.strip():

@@ -90,17 +90,37 @@ def import_runs(files: tuple[Path, ...], store: Path | None) -> None:
 
 
 def _write(output: Path, lines: Iterable[bytes]) -> None:
-    """All of it, or nothing: beside the file first, and for its owner only, because it holds prompts and replies."""
+    """All of it, or nothing: beside the file first, and for its owner only, because it holds prompts and replies.
+
+    A pipe or device is written to as it is: a file in its place would be the end of `/dev/null`.
+    """
+    if output.exists() and not output.is_file():
+        _pour(output, lines)
+        return
     beside = output.with_name(f".{output.name}.{os.getpid()}")
     try:
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - a number
             file.writelines(lines)
         beside.replace(output)
     except OSError as error:
-        raise StrettoError(f"{output}: cannot be written: {error.strerror or error}") from error
+        raise StrettoError(
+            f"{output}: cannot be written: {error.strerror or error}; name another file with -o"
+        ) from error
     finally:
         with suppress(OSError):
             beside.unlink()
+
+
+def _pour(output: Path, lines: Iterable[bytes]) -> None:
+    try:
+        with output.open("wb") as opened:
+            opened.writelines(lines)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StrettoError(
+            f"{output}: cannot be written: {error.strerror or error}; name another file with -o"
+        ) from error
 
 
 def _read(file: Path) -> Parcel:

@@ -1,8 +1,8 @@
 """Layers of configuration, and the workflow they amount to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -12,7 +12,8 @@ from stretto.config.values import convert, limits_of, nearest, price_of, provide
 from stretto.errors import ConfigError
 from stretto.pool import AnyProvider
 from stretto.types import Memory, Price, Role
-from stretto.workflow import Workflow
+
+_T = TypeVar("_T")
 
 
 class Configuration:
@@ -23,7 +24,12 @@ class Configuration:
     """
 
     def __init__(self, layers: Sequence[Source]) -> None:
-        self._layers = layers
+        self._layers = tuple(layers)
+
+    @property
+    def layers(self) -> tuple[Source, ...]:
+        """The layers, the most specific first."""
+        return self._layers
 
     def providers(self) -> dict[str, AnyProvider]:
         """Every provider a layer mentions, over what is known."""
@@ -47,10 +53,11 @@ class Configuration:
 
     def models_missing(self, models: Mapping[str | None, Choice]) -> bool:
         """Whether some role has no model yet."""
-        return any(not part.named and part.chosen(models) is None for part in self._team().parts())
+        return any(not part.named and part.chosen(models) is None for part in self.team().parts())
 
     def workflow(
         self,
+        make: Callable[..., _T],
         *,
         models: Mapping[str | None, Choice],
         default: Choice | None = None,
@@ -58,14 +65,14 @@ class Configuration:
         memory: Mapping[str, Any] | None = None,
         store: Path | None = None,
         schema: Path | None = None,
-    ) -> Workflow:
-        """The workflow.
+    ) -> _T:
+        """What `make` (`Workflow`, which lives above) makes of it.
 
         `models` is what `-m` says by role (None: all of them), `default` serves roles without any model, `limits`
         and `memory` are flags, `schema` is the file that one names for the answer's JSON schema. Raises `ConfigError`
         naming the file or flag that cannot work.
         """
-        team = self._team()
+        team = self.team()
         layer, parts = team.source, list(team.parts())
         _check_names(models, parts)
         if schema is not None and "synthesizer" not in layer.table:
@@ -85,7 +92,7 @@ class Configuration:
         origins |= self._limit_origins()
         try:
             definition = team.definition(roles, limits_of({**self._merged("limits"), **(limits or {})}, "limits"))
-            return Workflow(
+            return make(
                 definition.orchestrator,
                 definition.workers,
                 definition.synthesizer,
@@ -110,7 +117,7 @@ class Configuration:
             f"limits.{key}": layer.name for layer in reversed(self._layers) for key in layer.table.get("limits", {})
         }
 
-    def _team(self) -> Team:
+    def team(self) -> Team:
         """Who does what, in the most specific layer that says it."""
         sections = ("orchestrator", "workers", "synthesizer")
         return Team(next(layer for layer in self._layers if any(section in layer.table for section in sections)))

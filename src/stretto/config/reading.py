@@ -42,7 +42,7 @@ def read_file(path: Path) -> Source:
         raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); a workflow is a TOML file") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
-    return _checked(Source(str(path), path.parent, table))
+    return checked(Source(str(path), path.parent, table))
 
 
 def presets() -> list[str]:
@@ -66,7 +66,7 @@ def preset_text(name: str) -> str:
 
 def read_preset(name: str) -> Source:
     """A workflow that comes with the package."""
-    return _checked(Source(f"preset {name}", None, tomllib.loads(preset_text(name))))
+    return checked(Source(f"preset {name}", None, tomllib.loads(preset_text(name))))
 
 
 def read_workflow(named: str) -> Source:
@@ -74,7 +74,7 @@ def read_workflow(named: str) -> Source:
     return read_file(Path(named)) if "/" in named or named.endswith(".toml") else read_preset(named)
 
 
-def _checked(source: Source) -> Source:
+def checked(source: Source) -> Source:
     """The source, if every key in it is known and every value of its type."""
     table = source.table
     _check_keys(table, _SECTIONS, f"{source.name}: ")

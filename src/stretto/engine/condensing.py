@@ -29,6 +29,9 @@ _THOUGHT = 1024  # tokens of a reply beside its text: many models think first
 _TOLD = 1000  # tokens of the task, and of a description, that who condenses is told
 _FORM = frozenset({"response_format", "stop", "tools", "tool_choice"})  # options that are meant for a worker's results
 
+CONDENSE = "condense"
+"""The part of a subtask whose result is made shorter for who reads it."""
+
 
 class Condensed(Struct, frozen=True):
     """Results as their reader can take them in: all of them, with the texts that it is to read.
@@ -69,7 +72,7 @@ def condensed(
     def reading(found: Mapping[str, Result]) -> Request:
         shown = [subtask for subtask in subtasks if subtask.id in found]
         changed = [id_ for id_, result in found.items() if result.text != results[id_].text]  # the ledger says so
-        request = answer_request(definition, task, shown, found, plan, head=head, condensed=changed)
+        request = answer_request(definition, task, shown, {**results, **found}, plan, head=head, condensed=changed)
         return request or request_for(role, task, head=head)
 
     return (yield from condensed_for(role, reading, definition.workers, task, subtasks, results))
@@ -83,6 +86,8 @@ def condensed_needs(
     head: Head | None,
 ) -> Asking[list[tuple[Subtask, Result]]]:
     """The results that a subtask builds on, as its worker can take them in."""
+    if not needed:
+        return []
 
     def reading(found: Mapping[str, Result]) -> Request:
         shown = [(need, found[need.id]) for need, _ in needed if need.id in found]
@@ -205,7 +210,7 @@ def _ask(role: Role, task: str, subtask: Subtask, text: str, tokens: int, part: 
     }
     limit = "max_completion_tokens" if "max_completion_tokens" in role.options else "max_tokens"
     asked = replace(role, options={**role.options, limit: 2 * tokens + _THOUGHT})
-    return Ask(asked, request_for(asked, prompts.fill(prompts.text("condense"), values)), "condense", subtask.id)
+    return Ask(asked, request_for(asked, prompts.fill(prompts.text("condense"), values)), CONDENSE, subtask.id)
 
 
 def _joined(replies: Sequence[Said]) -> str:

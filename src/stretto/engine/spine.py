@@ -24,6 +24,10 @@ HALF_PLANNED = "the plan is taken as far as it was written"
 """What a run gives up when the deadline comes before its plan is whole."""
 
 
+NO_ROUND = "no further round is planned"
+"""What a run gives up when the deadline comes between two rounds."""
+
+
 class Carried(Struct, frozen=True):
     """What a task came to: its answer, and what that rests on."""
 
@@ -50,10 +54,10 @@ class Spine:
     async def carry(self) -> Carried:
         """From the task, or the plan that was prepared, to the answer; raises what makes an answer impossible."""
         plan, work = self.plan, self._work
-        while self._ready or plan.goes_on:
+        while self._ready or (plan.goes_on and not self._late()):
             async with asyncio.TaskGroup() as workers:
                 await self._dispatch(workers)
-            if plan.goes_on:
+            if plan.goes_on and not self._late():
                 await self._look_back()
         subtasks, results, state = plan.book.subtasks, work.results, plan.state or "complete"
         answering = Answering(self._means, self._definition, self._task, self._path)
@@ -63,6 +67,14 @@ class Spine:
             subtasks, results, state, answer.state, degraded, condensed=answer.condensed, unread=answer.unread
         )
         return Carried(answer, coverage)
+
+    def _late(self) -> bool:
+        """Whether the deadline leaves no time for a further round; if so, it is told."""
+        deadline = self._means.deadline
+        late = deadline is not None and deadline.passed and self.plan.begun
+        if late:
+            self._means.setbacks.degrade("deadline", NO_ROUND)
+        return late
 
     async def _look_back(self) -> None:
         """Let the orchestrator see what there is so far, as far as it can take it in."""

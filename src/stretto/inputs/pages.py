@@ -10,7 +10,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from stretto.aside import Aside
 from stretto.inputs.texts import NoTextError, decoded, too_large
-from stretto.models.http import FAILURES, Http, proxy_for
+from stretto.models.http import FAILURES, Http, failure, proxy_for
 
 _LARGEST = 10_000_000  # bytes
 _PATIENCE = 20.0  # seconds for all of it
@@ -75,8 +75,18 @@ async def _read(url: str, most: int) -> str:
                 return await _followed(session, keeper, url, most)
         except TimeoutError as error:
             raise NoTextError(f"did not come within {_PATIENCE:g} s; fetch it first, and name the file") from error
-        except (*FAILURES, ValueError) as error:
+        except FAILURES as error:
+            raise NoTextError(f"cannot be read: {_why(error)}") from error
+        except ValueError as error:
             raise NoTextError(f"cannot be read: {error or type(error).__name__}") from error
+
+
+def _why(error: Exception) -> str:
+    """What the network's error means; what the doorkeeper said, if it was that."""
+    inner = getattr(error, "os_error", None) or error
+    if isinstance(inner, PermissionError):
+        return str(inner)
+    return str(failure(error, "", began=False, late="nothing came in time")).removeprefix(": ")
 
 
 async def _followed(session: aiohttp.ClientSession, keeper: Doorkeeper, url: str, most: int) -> str:

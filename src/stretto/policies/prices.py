@@ -1,7 +1,7 @@
 """What models cost: as told, nothing where nobody is paid, else looked up in `genai-prices`."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -46,20 +46,30 @@ class Prices:
         return self.known.setdefault(model, None)
 
 
+def contexts(models: Mapping[str, tuple[str, str]]) -> dict[str, int]:
+    """The tokens models take, where the list of prices says so; each is given as provider (theirs) and name."""
+    windows = {
+        written: getattr(getattr(found, "model", None), "context_window", None) for written, found in _found(models)
+    }
+    return {written: window for written, window in windows.items() if isinstance(window, int)}
+
+
 def _listed(models: Mapping[str, tuple[str, str]]) -> dict[str, Price | None]:
+    return {written: None if found is None else _price(found.model_price) for written, found in _found(models)}
+
+
+def _found(models: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, Any]]:
+    """Each model with what `genai-prices` knows of it, or None."""
     try:
         from genai_prices import Usage, calc_price
     except ImportError:  # the extra `prices` is not installed
-        return dict.fromkeys(models)
-    found: dict[str, Price | None] = {}
+        yield from dict.fromkeys(models).items()
+        return
     for written, (provider, model) in models.items():
         try:
-            listed = calc_price(Usage(input_tokens=1, output_tokens=1), model_ref=model, provider_id=provider)
+            yield written, calc_price(Usage(input_tokens=1, output_tokens=1), model_ref=model, provider_id=provider)
         except LookupError:
-            found[written] = None
-        else:
-            found[written] = _price(listed.model_price)
-    return found
+            yield written, None
 
 
 def _price(listed: Any) -> Price | None:

@@ -15,6 +15,7 @@ from stretto.store.schema import PATIENCE, connect, explain
 from stretto.store.summary import read, summary_of
 
 _LINES = 100  # of what SQLite finds; one broken page can be thousands
+_NEWEST = 100  # runs that a glance looks into
 
 _CACHE = 64 * 1024  # KiB
 
@@ -69,6 +70,19 @@ def findings(path: Path, *, quick: bool = False, patience: float = PATIENCE) -> 
                 return
             yield from _of_a_run(db, path, run, quick=quick)
             last = run
+
+
+def glance(path: Path, patience: float = PATIENCE) -> Iterator[Finding]:
+    """What is wrong with the file's structure, and with the logs of the newest hundred runs: soon told of any store."""
+    with closing(connect(path, create=False, patience=patience)) as db:
+        yield from _of_the_file(db, quick=True)
+        try:
+            newest = db.execute("SELECT run FROM runs ORDER BY run DESC LIMIT ?", (_NEWEST,)).fetchall()
+        except sqlite3.Error as error:
+            yield Finding(None, f"its list of runs cannot be read: {error}")
+            return
+        for (run,) in newest:
+            yield from _of_a_run(db, path, str(run), quick=True)
 
 
 def _of_the_file(db: sqlite3.Connection, *, quick: bool) -> Iterator[Finding]:

@@ -24,6 +24,8 @@ def copy(store: Path, target: Path, *, replace: bool = False, patience: float = 
             raise TaskError(f"{target}: a folder; name a file to copy the store to")
         if store.exists() and target.samefile(store):
             raise TaskError(f"{target}: this is the store itself; name another file to copy it to")
+        if not target.is_file():  # a device would be replaced, not written to
+            raise TaskError(f"{target}: no regular file; name one to copy the store to")
         if not replace:
             raise TaskError(f"{target}: exists already; name another file, or say --force to replace it")
     with closing(connect(store, create=False, patience=patience)) as db, _beside(target) as part:

@@ -1,0 +1,147 @@
+"""What a TAB offers for the arguments of commands: run ids, presets, providers, models; nobody is asked for it."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import BashComplete, CompletionItem, add_completion_class, split_arg_string
+
+from stretto.errors import StrettoError
+
+Offer = Callable[[click.Context, str], Iterable[CompletionItem]]
+
+_RUNS = 200  # the newest ones
+_BREAKS = frozenset(":=")
+
+
+def attach(command: click.Command) -> click.Command:
+    """The command, whose arguments offer what they can be, by their names: they mean the same in every command."""
+    for parameter in command.params:
+        if parameter.name in _OFFERS:
+            parameter.type = _Offered(_OFFERS[parameter.name])
+    return command
+
+
+class _Offered(click.types.StringParamType):
+    def __init__(self, offer: Offer) -> None:
+        self._offer = offer
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
+        try:
+            return list(self._offer(ctx, incomplete))
+        except StrettoError:  # no store yet, a broken file: the command itself will say so
+            return []
+
+
+def _runs(ctx: click.Context, incomplete: str) -> Iterable[CompletionItem]:
+    from stretto.cli.meaning import store_path
+    from stretto.store.listing import LOOKED_INTO, Wanted
+    from stretto.store.sqlite import Store
+
+    store = ctx.params.get("store") or os.environ.get("STRETTO_STORE") or None
+    wanted = Wanted(limit=max(_RUNS, LOOKED_INTO + 1))  # in a list of so many no log is read
+    for run in Store(store_path(store and Path(store)), patience=0.2).listing(wanted):
+        if run.run.startswith(incomplete.upper()):
+            yield CompletionItem(run.run, help=" ".join(run.task.split())[:60] or run.status)
+
+
+def _workflows(_: click.Context, incomplete: str) -> Iterable[CompletionItem]:
+    from stretto.config import presets
+    from stretto.config.preset import preset
+
+    if "/" in incomplete:
+        yield CompletionItem(incomplete, type="file")
+        return
+    yield from (CompletionItem(name, help=preset(name).about) for name in presets() if name.startswith(incomplete))
+    files = (path.name for path in sorted(Path().glob("*.toml")))
+    yield from (CompletionItem(name) for name in files if name.startswith(incomplete))
+
+
+def _presets(_: click.Context, incomplete: str) -> Iterable[CompletionItem]:
+    from stretto.config import presets
+
+    return [CompletionItem(name) for name in presets() if name.startswith(incomplete)]
+
+
+def _providers(_: click.Context, incomplete: str) -> Iterable[CompletionItem]:
+    from stretto.cli.endpoints import endpoints
+    from stretto.cli.meaning import configured
+
+    names = [*endpoints(configured(None)), "sim"]
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def _models(ctx: click.Context, incomplete: str) -> Iterable[CompletionItem]:
+    """The models that files name, and those that are taken where none is named; behind `ROLE=` too."""
+    from stretto.cli.endpoints import endpoints, usable
+    from stretto.cli.meaning import configured
+
+    role, equals, begun = incomplete.partition("=")
+    role, begun = (f"{role}=", begun) if equals and ":" not in role else ("", incomplete)
+    configuration = configured(ctx.params.get("named"))
+    named = [model for layer in configuration.layers for model in _named(layer.table)]
+    named += [f"{name}:{p.model}" for name, p in usable(endpoints(configuration)).items() if p.model]
+    named += ["sim:default", "sim:fast", "sim:instant"]
+    return [CompletionItem(role + model) for model in dict.fromkeys(named) if model.startswith(begun)]
+
+
+def _named(table: Any) -> Iterable[str]:
+    """Every model that a file names, in whatever role."""
+    if not isinstance(table, dict):
+        return
+    for key, value in table.items():
+        if key in {"model", "models"}:
+            models = value if isinstance(value, list) else [value]
+            yield from (model for model in models if isinstance(model, str) and ":" in model)
+        elif key not in {"providers", "prices"}:
+            yield from _named(value)
+
+
+_OFFERS: dict[str | None, Offer] = {
+    "run": _runs,
+    "run1": _runs,
+    "run2": _runs,
+    "named": _workflows,
+    "name": _presets,
+    "models": _models,
+    "provider": _providers,
+}
+
+
+class _Bash(BashComplete):
+    """bash takes a word apart at : and =, and puts what is offered behind the last of them."""
+
+    _word = ""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        at = int(os.environ["COMP_CWORD"])
+        *before, self._word = joined(split_arg_string(os.environ["COMP_WORDS"]), at)
+        return before[1:], self._word
+
+    def format_completion(self, item: CompletionItem) -> str:
+        last = max(self._word.rfind(sign) for sign in _BREAKS)
+        whole = self._word[: last + 1]
+        for start in (whole, whole.rpartition("=")[2]):  # of --model=a:b only a:b is offered
+            if start and item.value.startswith(start):
+                return f"{item.type},{item.value.removeprefix(start)}"
+        return f"{item.type},{item.value}"
+
+
+def joined(words: Sequence[str], at: int) -> list[str]:
+    """The words up to the one that is being written, as they stood before bash took them apart."""
+    whole, glued = list[str](), False
+    for word in [*words, ""][: at + 1]:
+        broken = bool(word) and _BREAKS.issuperset(word)
+        if whole and (broken or glued):
+            whole[-1] += word
+        else:
+            whole.append(word)
+        glued = broken
+    return whole
+
+
+def prepare() -> None:
+    """Make click complete for bash as above; only a process that answers a TAB does this."""
+    add_completion_class(_Bash, "bash")

@@ -1,0 +1,121 @@
+"""What a run with these flags would be: the workflow, its settings, its prices, and why it could not be."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from stretto.cli.diagnosis import Check, State
+from stretto.cli.meaning import layers, limit_flags, memory_flags
+from stretto.config import Choice, Configuration, default_model, read_preset
+from stretto.config.origins import Value, values
+from stretto.errors import ConfigError
+from stretto.models import discovery
+from stretto.models.providers import KNOWN, Provider, from_environment, key_of
+from stretto.types import Price
+from stretto.workflow import Workflow
+
+
+class Outlook(Struct):
+    """What there is to be said of the configuration.
+
+    `needed`: the providers that the workflow asks or a file configures; `refused`: those that refuse their key.
+    """
+
+    configuration: Configuration
+    settings: list[Value] = []
+    faults: list[Check] = []
+    prices: list[Check] = []
+    needed: set[str] = set()
+    refused: set[str] = set()
+
+
+def outlook(
+    named: str | None, models: Mapping[str | None, Choice], flags: Mapping[str, Any], store: Path, *, offline: bool
+) -> Outlook:
+    """The outlook for `stretto run` with these; whatever is wrong is a fault in it, not an error."""
+    general = read_preset("general")
+    try:
+        explicit, usual = layers(named)
+        seen = Outlook(Configuration([*explicit, *usual, general]))
+        _look(seen, models, flags, store, offline=offline)
+    except ConfigError as error:
+        seen = Outlook(Configuration([general]), faults=[_fault("configuration", error)])
+    return seen
+
+
+def _look(
+    seen: Outlook, models: Mapping[str | None, Choice], flags: Mapping[str, Any], store: Path, *, offline: bool
+) -> None:
+    configuration = seen.configuration
+    seen.needed |= set(configuration.providers())
+    default = None
+    if configuration.models_missing(models):
+        try:
+            default = _by_key(configuration) if offline else default_model(configuration)
+        except ConfigError as error:
+            seen.faults.append(Check("model", "fault", str(error).partition("\n")[0].removesuffix(" Ways to go on:")))
+    seen.settings += values(configuration, models, default, flags)
+    if seen.faults:
+        return
+    try:
+        workflow = configuration.workflow(
+            Workflow,
+            models=models,
+            default=default,
+            limits=limit_flags(flags),
+            memory=memory_flags(flags),
+            store=store,
+            schema=flags.get("schema"),
+        )
+    except ConfigError as error:
+        seen.faults.append(_fault("workflow", error))
+        return
+    names = dict.fromkeys(model.partition(":")[0] for model in workflow.models)
+    seen.needed |= set(names)
+    for name in names:
+        if isinstance(provider := workflow.providers[name], Provider):
+            try:
+                key_of(name, from_environment(name, provider, os.environ), os.environ)
+            except ConfigError as error:
+                seen.faults.append(_fault(name, error))
+    seen.prices += asyncio.run(_prices(workflow))
+
+
+def _by_key(configuration: Configuration) -> Choice:
+    """The model that is taken where none is named, as far as no server is asked."""
+    ours = {name: p for name, p in configuration.providers().items() if isinstance(p, Provider)}
+    model = discovery.with_key({**KNOWN, **ours}, os.environ)
+    if model is None:
+        raise ConfigError("no model is named and no key is set; with --offline no local server is asked for one")
+    return Choice(model, "a key is set")
+
+
+async def _prices(workflow: Workflow) -> list[Check]:
+    """What the workflow's models cost; not knowing it is a fault under a budget of money that is to be kept."""
+    pool, told = workflow.pool, list[Check]()
+    pool.look_up_prices(workflow.models)
+    limits = workflow.definition.limits
+    binding = limits.budget is not None and limits.unpriced == "refuse"
+    for model in workflow.models:
+        price = await pool.prices.of(model)
+        state: State = "ok" if price else "fault" if binding else "off"
+        told.append(Check(model, state, _told(price, "[prices]" if model in workflow.prices else "genai-prices")))
+    return told
+
+
+def _told(price: Price | None, source: str) -> str:
+    if price is None:
+        listed = "" if find_spec("genai_prices") else ", or: pip install 'stretto[prices]'"
+        return f"unknown: no cost is told, and a budget of money cannot be kept; say it under [prices]{listed}"
+    if not price.input and not price.output:
+        return "nothing"
+    return f"${price.input:f} in, ${price.output:f} out a million tokens (from {source})"
+
+
+def _fault(name: str, error: ConfigError) -> Check:
+    return Check(name, "fault", " ".join(str(error).split()))

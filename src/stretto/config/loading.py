@@ -1,0 +1,55 @@
+"""A workflow from one file, for Python: nothing else is read, whatever lies in the current folder."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from stretto.config.building import Configuration
+from stretto.config.defaults import default_model
+from stretto.config.reading import Source, checked, read_file, read_preset, read_workflow
+from stretto.config.teams import Choice
+from stretto.errors import ConfigError
+
+Models = str | Sequence[str] | Mapping[str, str | Sequence[str]]
+"""A model for all roles, with its fallbacks behind it if it is a list; or such by role, as `-m ROLE=MODEL` has them."""
+
+_T = TypeVar("_T")
+
+
+def load(
+    make: Callable[..., _T],
+    named: str | Path,
+    models: Models | None = None,
+    limits: Mapping[str, Any] | None = None,
+    memory: Mapping[str, Any] | None = None,
+    store: Path | None = None,
+) -> _T:
+    """What `make` makes of the roles, limits and providers in a file or preset; `limits` and `memory` are over it.
+
+    A model that nobody names is `STRETTO_MODEL`, else the one that the command line would find.
+    """
+    given = {name: dict(table) for name, table in (("limits", limits), ("memory", memory)) if table}
+    file = read_file(named) if isinstance(named, Path) else read_workflow(named)
+    configuration = Configuration([checked(Source("from_toml", None, given)), file, read_preset("general")])
+    chosen = _chosen(models)
+    default = None
+    if configuration.models_missing(chosen):
+        usual = os.environ.get("STRETTO_MODEL")
+        default = Choice(usual, "STRETTO_MODEL") if usual else default_model(configuration)
+    return configuration.workflow(make, models=chosen, default=default, store=store)
+
+
+def _chosen(models: Models | None) -> dict[str | None, Choice]:
+    if models is None:
+        return {}
+    if isinstance(models, Mapping):
+        return {role: _choice(f"models[{role!r}]", named) for role, named in models.items()}
+    return {None: _choice("models", models)}
+
+
+def _choice(place: str, named: str | Sequence[str]) -> Choice:
+    names = [named] if isinstance(named, str) else list(named)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"from_toml: {place}: expected provider:model, or a list of such, got {named!r}"[:300])
+    return Choice(names[0], f"from_toml: {place}", tuple(names[1:]))

@@ -1,0 +1,113 @@
+"""Runs in the `logging` of Python, under the name `stretto`: quiet until a program sets up logging.
+
+Each record has `run`, `kind` (the event's), `subtask`, `call` and `model` as attributes, None where they do not apply;
+the event itself is `event`. No record's message tells a prompt, a reply or an answer. Levels:
+
+    DEBUG      what is planned, asked, answered and done
+    INFO       a run begins, goes on, has its plan, is finished; a provider holds calls back (429)
+    WARNING    a call or subtask failed or is asked again, something was given up, an answer lacks something, a run was
+               stopped
+    ERROR      a run failed
+"""
+
+import logging
+from logging import DEBUG, ERROR, INFO, WARNING
+
+from stretto import events as e
+
+_LOGGER = logging.getLogger("stretto")
+_LOGGER.addHandler(logging.NullHandler())  # or Python would print warnings of a library to stderr
+
+_FIELDS = ("subtask", "call", "model")
+_LONGEST = 500  # characters of what a provider or a model said
+
+
+def log(event: e.AnyEvent) -> None:
+    """Pass an event on to whoever has set up logging."""
+    level = _level(event)
+    if level and _LOGGER.isEnabledFor(level):
+        extra: dict[str, object] = {"run": event.run, "kind": event.kind, "event": event}
+        extra |= {name: getattr(event, name, None) or None for name in _FIELDS}
+        _LOGGER.log(level, "run %s: %s", event.run, _words(event)[:_LONGEST], extra=extra)
+
+
+def _level(event: e.AnyEvent) -> int:
+    match event:
+        case e.AnswerDelta():
+            return 0
+        case e.RunFailed():
+            return ERROR
+        case e.RunFinished():
+            return INFO if event.coverage.complete else WARNING
+        case e.CallRetried():
+            return INFO if event.rate_limited or event.duplicate else WARNING
+        case e.CallFinished():
+            return WARNING if event.error else DEBUG
+        case e.SubtaskFinished():
+            return DEBUG if event.outcome == "done" else WARNING
+        case e.RunDegraded() | e.RunInterrupted() | e.PlanWithdrawn():
+            return WARNING
+        case e.RunStarted() | e.RunResumed() | e.PlanFinished():
+            return INFO
+    return DEBUG
+
+
+def _words(event: e.AnyEvent) -> str:
+    """What an event says, in one line."""
+    match event:
+        case e.CallStarted() | e.CallRetried() | e.CallFinished():
+            return _of_a_call(event)
+        case e.SubtaskPlanned() | e.SubtaskStarted() | e.SubtaskFinished():
+            return f"subtask {event.subtask} {_of_a_subtask(event)}"
+        case e.PlanFinished():
+            return f"plan {event.state}: {event.subtasks} subtasks"
+        case e.PlanWithdrawn():
+            return f"plan withdrawn: {event.reason}"
+        case e.RunDegraded():
+            return f"{event.policy}: {event.reason}"
+        case e.AnswerDelta():
+            return ""
+    return _of_the_run(event)
+
+
+def _of_the_run(event: e.RunStarted | e.RunResumed | e.RunFinished | e.RunFailed | e.RunInterrupted) -> str:
+    match event:
+        case e.RunStarted():
+            return f"started{' (simulated)' if event.simulated else ''}"
+        case e.RunResumed():
+            return "goes on"
+        case e.RunFailed():
+            return f"failed: {event.error_type}{_why(event.error)}"
+        case e.RunInterrupted():
+            return event.reason
+    missing = len(event.coverage.missing)
+    lacks = f", {missing} subtasks are missing" if missing else "" if event.coverage.complete else ", in part"
+    return f"finished, {event.usage.input_tokens} tokens in, {event.usage.output_tokens} out{lacks}"
+
+
+def _of_a_subtask(event: e.SubtaskPlanned | e.SubtaskStarted | e.SubtaskFinished) -> str:
+    match event:
+        case e.SubtaskPlanned():
+            needs = f", needs {', '.join(event.needs)}" if event.needs else ""
+            return f"({event.type}{needs}) is planned"
+        case e.SubtaskStarted():
+            return "has what it needs"
+    return f"is {event.outcome}{_why(event.error)}"
+
+
+def _of_a_call(event: e.CallStarted | e.CallRetried | e.CallFinished) -> str:
+    whose = f"subtask {event.subtask}" if event.subtask else event.role
+    call = f"call {event.call} ({whose}{f', {event.part}' if event.part else ''}) to {event.model}"
+    match event:
+        case e.CallStarted():
+            return f"{call} left"
+        case e.CallRetried():
+            return f"{call} is asked again in {event.wait:.1f} s{_why(event.reason)}"
+    if event.error:
+        return f"{call} failed{_why(event.error)}"
+    tokens = f", {event.usage.input_tokens} tokens in, {event.usage.output_tokens} out" if event.usage else ""
+    return f"{call} answered: {event.finish}{tokens}{', from the records' if event.reused else ''}"
+
+
+def _why(error: str | None) -> str:
+    return f": {' '.join(error.split())}" if error else ""

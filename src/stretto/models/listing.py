@@ -1,0 +1,117 @@
+"""Which models an endpoint has.
+
+Sources: https://platform.openai.com/docs/api-reference/models/list; https://platform.claude.com/docs/en/api/models-list.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from stretto import errors
+from stretto.models.http import FAILURES, Http, failure, proxy_for
+from stretto.models.providers import Provider, address, from_environment, key_of
+from stretto.models.refusals import refusal, request_id
+from stretto.models.secrets import Secrets
+from stretto.text import clean
+
+_LARGEST = 2**24  # bytes of a listing; the longest known (openrouter's) has half a million
+_ANTHROPIC = "api.anthropic.com"  # its list alone is not as OpenAI's
+_CONTEXT = ("context_length", "context_window", "max_model_len", "max_context_length", "max_input_tokens")
+"""What endpoints call the tokens a model takes: openrouter and together, groq, vllm, mistral, anthropic."""
+
+
+class Listed(Struct, frozen=True):
+    """A model as its endpoint lists it: `name`, and `context`, the tokens it takes, if the endpoint says so."""
+
+    name: str
+    context: int | None = None
+
+
+async def listing(
+    name: str, provider: Provider, environ: Mapping[str, str], http: Http, patience: float
+) -> list[Listed]:
+    """The models of a provider, as its endpoint lists them (GET `/models`), within `patience` seconds.
+
+    Raises `ConfigError` (`MissingKey`) before anything is sent, else the `CallError` that says what is wrong there.
+    """
+    provider = from_environment(name, provider, environ)
+    key = key_of(name, provider, environ)
+    url = address(provider.base_url, "/models")
+    where = f"{name} at {url.partition('?')[0]}"  # a query may hold a key
+    secrets = Secrets(key, provider.headers, url)
+    try:
+        async with asyncio.timeout(patience):
+            return await _listed(http, url, _headers(provider, key, url), where)
+    except FAILURES as error:
+        told = failure(error, where, began=False, late=f"no list of models within {patience:g} s")
+    except errors.CallError as error:
+        told = error
+    raise type(told)(clean(secrets.hidden(str(told))), status=told.status, request_id=told.request_id) from None
+
+
+def _headers(provider: Provider, key: str | None, url: str) -> dict[str, str]:
+    headers = {"User-Agent": "stretto", **provider.headers}
+    if key and not any(header.lower() == "authorization" for header in provider.headers):
+        headers["Authorization"] = f"Bearer {key}"
+    if key and urlsplit(url).hostname == _ANTHROPIC:
+        headers.pop("Authorization", None)
+        headers |= {"x-api-key": key, "anthropic-version": "2023-06-01"}
+    return headers
+
+
+async def _listed(http: Http, url: str, headers: Mapping[str, str], where: str) -> list[Listed]:
+    query = {"limit": "1000"} if urlsplit(url).hostname == _ANTHROPIC else None  # else it is twenty
+    tls = http.tls if url.startswith("https:") else True
+    async with http.session.get(
+        url, headers=headers, params=query, proxy=proxy_for(url), ssl=tls, allow_redirects=False
+    ) as response:
+        body = bytearray()
+        while data := await response.content.readany():
+            body += data
+            if len(body) > _LARGEST:
+                raise errors.ReplyError(f"{where}: more than {_LARGEST >> 20} MB; that is no list of models")
+        if response.status != 200:
+            raise _refused(response, bytes(body).decode("utf-8", "replace"), where)
+    try:
+        return _read(msgspec.json.decode(bytes(body)))
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        kind = response.content_type
+        raise errors.ReplyError(
+            f"{where}: what answers there ({kind}) is no list of models; check the base URL, which ends before /models"
+        ) from None
+
+
+def _refused(response: aiohttp.ClientResponse, body: str, where: str) -> errors.CallError:
+    status, named = response.status, request_id(response.headers)
+    if 300 <= status < 400:
+        place = response.headers.get("Location", "elsewhere").partition("?")[0]
+        return errors.RequestError(
+            f"{where}: {status}: it leads to {place[:200]}; make that the base URL", status=status
+        )
+    if status in {404, 405, 501}:
+        said = (
+            f"{where}: {status}: it lists no models there; its models can be named all the same (-m), if the base URL"
+        )
+        return errors.RequestError(f"{said} ends where /chat/completions begins", status=status, request_id=named)
+    return refusal(status, response.headers, body, where, named)
+
+
+def _read(listed: Any) -> list[Listed]:
+    """The models in a listing; together's is a list, all others' have it under `data`."""
+    models = listed.get("data") if isinstance(listed, dict) else listed
+    if not isinstance(models, list):
+        raise ValueError("no list")  # noqa: TRY004 - what was read is not what was wanted
+    return [
+        Listed(clean(model["id"]), next((found for key in _CONTEXT if (found := _count(model.get(key)))), None))
+        for model in models
+        if isinstance(model, dict) and isinstance(model.get("id"), str) and model["id"]
+    ]
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -1,0 +1,117 @@
+"""Shell completion: what a TAB offers, through click's protocol and in a real bash."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stretto.cli.offers import joined
+from terminal import STRETTO, Terminal
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Terminal:
+    return Terminal(tmp_path)
+
+
+def offered(terminal: Terminal, line: str, **environ: str) -> list[str]:
+    """What fish is told for the last word of a line: each offer without its description."""
+    words = line.split(" ")
+    asked = {"_STRETTO_COMPLETE": "fish_complete", "COMP_WORDS": line, "COMP_CWORD": words[-1]}
+    done = terminal(**asked, **environ)
+    assert done.err == ""
+    return [entry.partition(",")[2].partition("\t")[0] for entry in done.out.splitlines() if entry]
+
+
+def in_bash(terminal: Terminal, *words: str) -> list[str]:
+    """What bash puts in the place of the last word, with the words as it has taken them apart."""
+    quoted = " ".join(f"'{word}'" for word in words)
+    script = (
+        f'eval "$(stretto completion bash)"; COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; '
+        '_stretto_completion stretto; printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    environ = terminal.environ | {"PATH": f"{Path(STRETTO).parent}:{terminal.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script], cwd=terminal.folder, env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_commands_and_options_are_offered(terminal: Terminal) -> None:
+    assert offered(terminal, "stretto re") == ["resume", "rerun", "replay", "rehearse"]
+    assert offered(terminal, "stretto run --bud") == ["--budget"]
+    assert offered(terminal, "stretto completion ") == ["bash", "zsh", "fish"]
+
+
+def test_run_ids_come_from_the_store(terminal: Terminal) -> None:
+    terminal("run", "-q", "-m", "sim:instant", "Name uses of a brick in 2 subtasks")
+    run = terminal.run_id()
+    for command in ("show", "resume", "rerun", "replay", "diff", "export"):
+        assert offered(terminal, f"stretto {command} {run[:6].lower()}") == [run]
+    assert offered(terminal, f"stretto diff {run} 0") == [run]
+    assert offered(terminal, f"stretto show --store {terminal.store} 0", STRETTO_STORE="/nowhere.db") == [run]
+
+
+def test_models_come_from_files_and_keys(terminal: Terminal) -> None:
+    terminal.write("stretto.toml", "[orchestrator]\nmodel='groq:a'\n[workers.x]\nmodel=['groq:b','ollama:c']\n")
+    assert offered(terminal, "stretto run -m groq:") == ["groq:a", "groq:b"]
+    assert offered(terminal, "stretto run -m workers=oll") == ["workers=ollama:c"]
+    assert "openai:gpt-6-luna" in offered(terminal, "stretto run -m openai", OPENAI_API_KEY="x")
+
+
+def test_presets_files_and_providers_are_offered(terminal: Terminal) -> None:
+    terminal.write("some.toml", "")
+    assert offered(terminal, "stretto run -w so") == ["solve", "some.toml"]
+    assert offered(terminal, "stretto presets so") == ["solve"]
+    assert offered(terminal, "stretto models to") == ["together"]
+
+
+@pytest.mark.parametrize("line", ["stretto nix x", "stretto show 0", "stretto run -m x", "stretto run -w nix -m x"])
+def test_where_there_is_nothing_to_offer_nothing_is_said(terminal: Terminal, line: str) -> None:
+    terminal.write("stretto.toml", "this is no TOML")
+    assert offered(terminal, line) == []
+
+
+def test_bash_gets_what_comes_behind_its_breaks(terminal: Terminal) -> None:
+    terminal.write("stretto.toml", "[orchestrator]\nmodel='groq:openai/a'\n[workers.x]\nmodel='groq:b'\n")
+    assert in_bash(terminal, "stretto", "reh") == ["rehearse"]
+    assert in_bash(terminal, "stretto", "run", "-m", "gro") == ["groq:openai/a", "groq:b"]
+    assert in_bash(terminal, "stretto", "run", "-m", "groq", ":", "op") == ["openai/a"]
+    assert in_bash(terminal, "stretto", "run", "-m", "groq", ":") == ["openai/a", "b"]
+    assert in_bash(terminal, "stretto", "run", "-m", "workers", "=", "groq", ":", "b") == ["b"]
+    assert in_bash(terminal, "stretto", "run", "--model", "=", "groq", ":", "b") == ["b"]
+    assert in_bash(terminal, "stretto", "run", "--budget", "5ct", "-m", "") != []
+
+
+@pytest.mark.parametrize(
+    ("words", "at", "whole"),
+    [
+        (["s", "run"], 1, ["s", "run"]),
+        (["s", "run"], 2, ["s", "run", ""]),
+        (["s", "-m", "a", ":", "b", "c"], 4, ["s", "-m", "a:b"]),
+        (["s", "-m", "a", ":"], 3, ["s", "-m", "a:"]),
+        (["s", "-m", "r", "=", "a", ":", "b"], 6, ["s", "-m", "r=a:b"]),
+    ],
+)
+def test_words_are_put_together_again(words: list[str], at: int, whole: list[str]) -> None:
+    assert joined(words, at) == whole
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_a_script_of_its_own(terminal: Terminal, shell: str) -> None:
+    done = terminal("completion", shell)
+    assert done.code == 0
+    assert f"_STRETTO_COMPLETE={shell}_complete" in done.out
+    assert terminal("completion", "tcsh").code == 2
+
+
+def test_a_tab_loads_no_command_to_name_it() -> None:
+    code = (
+        "import os, sys; os.environ.update(_STRETTO_COMPLETE='zsh_complete', COMP_WORDS='stretto r', COMP_CWORD='1')\n"
+        "from stretto.cli import main\n"
+        "try: main()\nexcept SystemExit: print(*sorted({'msgspec', 'asyncio', 'sqlite3'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == ""
