@@ -8,7 +8,7 @@ import stretto
 from docs_build.page import filled
 from docs_build.source import constructor, doc, methods, signature
 from docs_build.table import table
-from stretto import errors, proposal, testing, types
+from stretto import errors, notebook, proposal, testing, types
 from stretto.proposal.decisions import Decision
 from stretto.replay import ReplayStream
 from stretto.runs import CallRecord, Part, Withdrawn
@@ -26,6 +26,7 @@ _SECTIONS: dict[str, tuple[Any, ...]] = {
         proposal.Proposal, proposal.Line, proposal.Range, proposal.Go, proposal.Edit, proposal.Drop, proposal.Again,
         proposal.Stop, proposal.without, proposal.dependents,
     ),
+    "Notebooks": (notebook.show,),
     "The simulator": (stretto.Simulator, stretto.Fault),
     "Replaying": (ReplayStream,),
 }  # fmt: skip
@@ -33,9 +34,10 @@ _LINES = {
     "Values": "`Missing`, `Doubtful`, `Citation` and `Basis` are in `stretto.types`, the last three in `stretto.runs`.",
     "Approving a plan": "In `stretto.proposal`. Who approves is a function of a `Proposal` that returns one of "
     f"{', '.join(f'`{each.__name__}`' for each in get_args(Decision))}, or an awaitable of one.",
+    "Notebooks": "In `stretto.notebook`.",
     "Replaying": "What `Workflow.replay` gives: a `RunStream` with",
 }
-ELSEWHERE = ("__version__", "errors", "events", "proposal")
+ELSEWHERE = ("__version__", "errors", "events", "notebook", "proposal")
 """Public names that are told of on other pages, or are modules."""
 
 
@@ -64,7 +66,7 @@ def _thing(thing: Any) -> list[str]:
     if not inspect.isclass(thing):
         return [_entry("###", thing.__name__, signature(thing), doc(thing))]
     made = "" if thing in {stretto.RunStream, ReplayStream} else constructor(thing)
-    entries = [_entry("####", each.name, each.call, each.doc) for each in methods(thing)]
+    entries = [_entry("####", f"{thing.__name__}.{each.name}", each.call, each.doc) for each in methods(thing)]
     return [_entry("###", thing.__name__, made, doc(thing)), *entries]
 
 

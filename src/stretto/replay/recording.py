@@ -7,7 +7,6 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from stretto import errors
 from stretto import events as e
 from stretto.calls import KEPT, fingerprint
 from stretto.definitions import definition_of
@@ -117,9 +116,9 @@ class Recording(Struct, frozen=True):
     def ended(self, error: StrettoError) -> StrettoError:
         """What the run ended with, if a replay that takes over results ends with this."""
         run = self.run
-        named = getattr(errors, run.error_type or "", None)
-        ends = (BudgetError, DeadlineError, WorkError)
-        if run.status == "failed" and self.given and isinstance(error, ends) and named in ends:
+        ends: dict[str, type[StrettoError]] = {each.__name__: each for each in (BudgetError, DeadlineError, WorkError)}
+        named = ends.get(run.error_type or "")
+        if run.status == "failed" and self.given and isinstance(error, tuple(ends.values())) and named:
             return named(run.error or "")
         return error
 
