@@ -13,7 +13,7 @@ from stretto import Run, Simulator, Workflow
 from stretto.config.values import role_of
 from stretto.engine.asking import Ask, Asking, Said
 from stretto.engine.condensing import Condensed, condensed, condensed_for
-from stretto.engine.lengths import cap, pieces, shortened, words
+from stretto.engine.lengths import cap, pieces, shortened, targets, words
 from stretto.engine.requests import answer_request
 from stretto.errors import CallError, ConfigError
 from stretto.head import head_of
@@ -358,6 +358,16 @@ def test_whoever_reads_can_be_given_what_it_can_read() -> None:
     found, rounds = said(condensed_for(reader, reading, {"draft": Role("sim:w")}, TASK, subtasks, results), obedient)
     assert rounds
     assert tokens_asked(reading(found.results)) + 500 <= 4000
+
+
+def test_as_few_of_the_longest_as_it_takes_are_halved() -> None:
+    sizes = {f"t{n}": 400 for n in range(100)} | {"long": 1000}
+    assert targets(sizes, 41_000, 100) == {}
+    assert targets(sizes, 40_600, 100) == {"long": 500}
+    assert targets(sizes, 40_200, 100) == {"long": 500, "t0": 200, "t1": 200}
+    assert targets(sizes, 10_000, 100) == {}  # not even that is enough, and the cap is too small for a call
+    assert targets({"a": 300, "b": 5000}, 2000, 100) == {"b": 1700}
+    assert targets({"a": 150, "b": 150}, 290, 100) == {"a": 145, "b": 145}
 
 
 @settings(max_examples=60, deadline=None)

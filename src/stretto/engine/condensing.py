@@ -1,10 +1,11 @@
 """Results that are too long for who reads them, made shorter: by calls, and where that does not help, by a rule.
 
-The rule: short results stay whole, and long ones share what is left of the reader's window equally. What is longer than
-its share is condensed by a call of the worker's own model; a text that this takes in pieces only, in pieces at the same
-time. What comes back too long is condensed once more, as a whole. Of what is longer even then, or could not be
-condensed, the first two thirds and the last third of its share are kept. Results without even room for their headings
-are left out: those of the least value first, then the last ones.
+The rule: the longest results, as few as it takes, are to be halved; where that is not enough, short results stay whole
+and long ones share what is left of the reader's window equally. What is too long is condensed by a call of the worker's
+own model; a text that this takes in pieces only, in pieces at the same time. What comes back too long is condensed once
+more, as a whole. Of what is longer even then, or could not be condensed, the first two thirds and the last third of its
+share are kept. Results without even room for their headings are left out: those of the least value first, then the last
+ones.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 
 from stretto import prompts
 from stretto.engine.asking import Ask, Asking, Said
-from stretto.engine.lengths import cap, pieces, shortened, words
+from stretto.engine.lengths import pieces, shortened, targets, words
 from stretto.engine.requests import answer_request, request_for, role_of, worker_request
 from stretto.engine.windows import Reading, Window, context_of, fits_surely
 from stretto.models.functions import is_function
@@ -122,10 +123,9 @@ def condensed_for(
     if window.fits(texts):
         return Condensed(dict(results))
     found, cut = dict(texts), set[str]()
-    share = cap([tokens_in(text) for text in texts.values()], window.room)
-    if share >= _LEAST:
+    if shares := targets({id_: tokens_in(text) for id_, text in texts.items()}, window.room, _LEAST):
         condensers = {subtask.id: _condenser(subtask, workers, reader) for subtask in subtasks}
-        found, cut = yield from _shorter(texts, share, task, subtasks, condensers, own=own)
+        found, cut = yield from _shorter(texts, shares, task, subtasks, condensers, own=own)
     asked = {id_ for id_, text in found.items() if text != texts[id_]}
     fitting = window.fitted(found)
     cut |= {id_ for id_, text in fitting.items() if text != found[id_]}
@@ -160,7 +160,7 @@ class _Work(Struct, frozen=True):
 
 def _shorter(
     texts: Mapping[str, str],
-    share: int,
+    shares: Mapping[str, int],
     task: str,
     subtasks: Sequence[Subtask],
     condensers: Mapping[str, Role],
@@ -169,9 +169,9 @@ def _shorter(
 ) -> Asking[tuple[dict[str, str], set[str]]]:
     """The texts with what could be condensed to its share; and those of which a part had to be left out before."""
     found, cut = dict(texts), set[str]()
-    todo = [subtask for subtask in subtasks if tokens_in(texts.get(subtask.id, "")) > share]
+    todo = [subtask for subtask in subtasks if subtask.id in shares]
     for _ in range(_LEVELS):
-        works = [_work(subtask, found[subtask.id], share, condensers[subtask.id], task) for subtask in todo]
+        works = [_work(each, found[each.id], shares[each.id], condensers[each.id], task) for each in todo]
         asked = [work for work in works if work]
         if not asked:
             break
@@ -183,7 +183,7 @@ def _shorter(
             if text and tokens_in(text) < tokens_in(found[id_]):
                 found[id_] = text
                 cut |= {id_} if work.cut else set()
-                todo += [work.subtask] if tokens_in(text) > share else []
+                todo += [work.subtask] if tokens_in(text) > shares[id_] else []
     return found, cut
 
 
