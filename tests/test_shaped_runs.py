@@ -357,9 +357,9 @@ def test_the_command_line_writes_an_answer_that_fits_the_file(tmp_path: Path) ->
     assert "stretto resume" in done.err
 
 
-def test_the_readmes_shape_runs_as_it_stands(tmp_path: Path) -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    (block,) = (code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "answer=" in code)
+def test_the_documents_shape_runs_as_it_stands(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs/how-to/prompts.md").read_text(encoding="utf-8")
+    (block,) = (code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "answer=" in code)
     code = block.replace("sim:default", "sim:instant")
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "Comparison(winner=" in done.stdout
