@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,11 +38,17 @@ def terminal(tmp_path: Path) -> Terminal:
 
 @contextmanager
 def sat(
-    terminal: Terminal, *args: str, columns: int = 80, lines: int = 24, out: bool = False, **environ: str
+    terminal: Terminal,
+    *args: str,
+    columns: int = 80,
+    lines: int = 24,
+    out: bool = False,
+    environ: Mapping[str, str] | None = None,
 ) -> Iterator[Seat]:
     names = {name: value for name, value in terminal.environ.items() if name != "COLUMNS"}
-    os.chdir(terminal.folder)
-    with Seat([STRETTO, *args], names | environ, columns=columns, lines=lines, out=out) as seat:
+    with Seat(
+        [STRETTO, *args], names | dict(environ or {}), folder=terminal.folder, columns=columns, lines=lines, out=out
+    ) as seat:
         yield seat
 
 
@@ -218,7 +224,7 @@ def test_an_error_stands_below_the_picture(terminal: Terminal) -> None:
 def test_lines_and_the_answer_as_it_is_where_nothing_can_or_may_be_drawn(
     terminal: Terminal, args: tuple[str, ...], environ: dict[str, str]
 ) -> None:
-    with sat(terminal, "run", "-m", "sim:instant", TASK, *args, columns=100, lines=60, **environ) as seat:
+    with sat(terminal, "run", "-m", "sim:instant", TASK, *args, columns=100, lines=60, environ=environ) as seat:
         assert seat.end() == 0
         assert b"\x1b" not in seat.raw
         assert "\n## general: " in seat.everything
