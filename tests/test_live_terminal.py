@@ -1,5 +1,6 @@
 """The live view at a real terminal: what somebody in front of it sees."""
 
+import json
 import os
 import re
 import signal
@@ -238,6 +239,18 @@ def test_quiet_is_quiet_and_json_is_json(terminal: Terminal) -> None:
     with sat(terminal, "run", "-m", "sim:instant", TASK, "--json") as seat:
         assert seat.end() == 0
         assert b"\x1b" not in seat.raw
+
+
+def test_what_a_plan_or_a_model_says_commands_no_terminal(terminal: Terminal) -> None:
+    text = "Say\x1b[2J\x1b[1;1Hred\x1b]0;title\x07\r\nand\u202e more"
+    plan = {"task": f"Draw {text}", "tasks": [{"type": "general", "description": text}]}
+    terminal.write("plan.json", json.dumps(plan))
+    with sat(terminal, "run", "-m", "sim:instant", "--plan", "plan.json") as seat:
+        assert seat.end() == 0
+        assert not re.search(rb"\x1b\]|\x07|\x1b\[2J|\x1b\[1;1H", seat.raw)
+    with sat(terminal, "show", "--last") as seat:
+        assert seat.end() == 0
+        assert not re.search(rb"\x1b\]|\x07|\x1b\[2J|\x1b\[1;1H", seat.raw)
 
 
 # -- afterwards
