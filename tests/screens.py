@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from fcntl import ioctl
+from pathlib import Path
 from typing import Self
 
 import pyte
@@ -26,6 +27,7 @@ class Seat:
         command: Sequence[str],
         environ: Mapping[str, str],
         *,
+        folder: Path | None = None,
         columns: int = 80,
         lines: int = 24,
         out: bool = False,
@@ -42,6 +44,7 @@ class Seat:
 
         self.child = subprocess.Popen(
             command,
+            cwd=folder,
             env={"TERM": "xterm-256color", "PYTHONUTF8": "1", **environ},
             stdin=theirs,
             stdout=subprocess.PIPE if out else theirs,

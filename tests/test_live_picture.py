@@ -17,9 +17,11 @@ from stretto.cli.live.axis import reach
 from stretto.cli.live.lines import cells, clipped, cut, painted, text_of
 from stretto.cli.live.past import picture_of
 from stretto.cli.live.picture import Picture
+from stretto.fold import fold
 from stretto.types import Usage
 
 GOLDEN = Path(__file__).parent / "golden" / "live"
+TIMES = "\N{MULTIPLICATION SIGN}"
 HOSTILE = "\x1b[2J\x1b]0;title\x07Draw\r\n\ta line \u202eback\u0000 and on"
 
 
@@ -212,8 +214,10 @@ def test_no_picture_is_larger_than_its_terminal(width: int, height: int) -> None
 def test_everything_that_runs_or_failed_is_to_be_seen_or_counted() -> None:
     for height in range(6, 60):
         screen = crowd().drawn(10.0, 100, height)
-        seen = sum(line[:1] == "✗" and "×" not in line for line in screen.splitlines())
-        crowds = [int(line.split()[1].rstrip("×")) for line in screen.splitlines() if line[:1] == "✗" and "×" in line]
+        seen = sum(line[:1] == "✗" and TIMES not in line for line in screen.splitlines())
+        crowds = [
+            int(line.split()[1].rstrip(TIMES)) for line in screen.splitlines() if line[:1] == "✗" and TIMES in line
+        ]
         assert seen + sum(crowds) == 3, screen
 
 
@@ -232,9 +236,7 @@ def test_a_plan_that_is_withdrawn_is_gone_from_the_picture() -> None:
 
 
 def test_what_a_run_had_before_it_goes_on_is_in_its_picture() -> None:
-    from stretto.fold import fold
-
-    told = [
+    told: list[e.AnyEvent] = [
         e.RunStarted(run="r1", task="x", workflow={}, at="2026-01-01T00:00:00.000Z"),
         e.SubtaskPlanned(subtask="t1", type="general", description="one"),
         e.SubtaskPlanned(subtask="t2", type="general", description="two"),
@@ -251,15 +253,17 @@ def test_the_picture_of_a_run_that_was_gone_on_with_leaves_out_the_time_between(
     def at(day: int, second: int) -> str:
         return f"2026-01-{day:02}T00:00:{second:02}.000Z"
 
-    whose = {"role": "worker", "subtask": "t1", "fingerprint": "", "model": "sim:m"}
-    told = [
+    def started(call: str, moment: str) -> e.CallStarted:
+        return e.CallStarted(call=call, role="worker", subtask="t1", fingerprint="", model="sim:m", at=moment)
+
+    told: list[e.AnyEvent] = [
         e.RunStarted(run="r1", task="x", workflow={}, at=at(1, 0)),
         e.SubtaskPlanned(subtask="t1", type="general", description="one", at=at(1, 1)),
-        e.CallStarted(call="c1", **whose, at=at(1, 2)),
+        started("c1", at(1, 2)),
         e.RunInterrupted(at=at(1, 5)),
         e.RunResumed(workflow={}, at=at(9, 10)),
-        e.CallStarted(call="c2", **whose, at=at(9, 11)),
-        e.CallFinished(call="c2", **whose, at=at(9, 14)),
+        started("c2", at(9, 11)),
+        e.CallFinished(call="c2", role="worker", subtask="t1", fingerprint="", model="sim:m", at=at(9, 14)),
         e.SubtaskFinished(subtask="t1", outcome="done", at=at(9, 14)),
     ]
     picture, now = picture_of(told)

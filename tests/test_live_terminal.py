@@ -1,11 +1,12 @@
 """The live view at a real terminal: what somebody in front of it sees."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,11 +39,17 @@ def terminal(tmp_path: Path) -> Terminal:
 
 @contextmanager
 def sat(
-    terminal: Terminal, *args: str, columns: int = 80, lines: int = 24, out: bool = False, **environ: str
+    terminal: Terminal,
+    *args: str,
+    columns: int = 80,
+    lines: int = 24,
+    out: bool = False,
+    environ: Mapping[str, str] | None = None,
 ) -> Iterator[Seat]:
     names = {name: value for name, value in terminal.environ.items() if name != "COLUMNS"}
-    os.chdir(terminal.folder)
-    with Seat([STRETTO, *args], names | environ, columns=columns, lines=lines, out=out) as seat:
+    with Seat(
+        [STRETTO, *args], names | dict(environ or {}), folder=terminal.folder, columns=columns, lines=lines, out=out
+    ) as seat:
         yield seat
 
 
@@ -218,7 +225,7 @@ def test_an_error_stands_below_the_picture(terminal: Terminal) -> None:
 def test_lines_and_the_answer_as_it_is_where_nothing_can_or_may_be_drawn(
     terminal: Terminal, args: tuple[str, ...], environ: dict[str, str]
 ) -> None:
-    with sat(terminal, "run", "-m", "sim:instant", TASK, *args, columns=100, lines=60, **environ) as seat:
+    with sat(terminal, "run", "-m", "sim:instant", TASK, *args, columns=100, lines=60, environ=environ) as seat:
         assert seat.end() == 0
         assert b"\x1b" not in seat.raw
         assert "\n## general: " in seat.everything
@@ -232,6 +239,18 @@ def test_quiet_is_quiet_and_json_is_json(terminal: Terminal) -> None:
     with sat(terminal, "run", "-m", "sim:instant", TASK, "--json") as seat:
         assert seat.end() == 0
         assert b"\x1b" not in seat.raw
+
+
+def test_what_a_plan_or_a_model_says_commands_no_terminal(terminal: Terminal) -> None:
+    text = "Say\x1b[2J\x1b[1;1Hred\x1b]0;title\x07\r\nand\u202e more"
+    plan = {"task": f"Draw {text}", "tasks": [{"type": "general", "description": text}]}
+    terminal.write("plan.json", json.dumps(plan))
+    with sat(terminal, "run", "-m", "sim:instant", "--plan", "plan.json") as seat:
+        assert seat.end() == 0
+        assert not re.search(rb"\x1b\]|\x07|\x1b\[2J|\x1b\[1;1H", seat.raw)
+    with sat(terminal, "show", "--last") as seat:
+        assert seat.end() == 0
+        assert not re.search(rb"\x1b\]|\x07|\x1b\[2J|\x1b\[1;1H", seat.raw)
 
 
 # -- afterwards

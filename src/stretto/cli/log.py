@@ -132,15 +132,15 @@ def show(
     for line in sent_prompts(told, kept.records(run_id)) if prompts else _everything(told, kept, brief, drawing):
         click.echo(seemly(line))
     if drawing:
-        _draw(told, events)
+        _draw(told, events, carried=_status(told, kept) == "running")
 
 
-def _draw(run: Run, events: Sequence[e.AnyEvent]) -> None:
+def _draw(run: Run, events: Sequence[e.AnyEvent], *, carried: bool) -> None:
     """The picture of the run, and its answer as rendered Markdown."""
     from stretto.cli.live.past import shown  # with rich, which only a terminal needs
 
     columns, lines = shutil.get_terminal_size()
-    for line in shown(run, events, columns - 1, lines - 1):
+    for line in shown(run, events, columns - 1, lines - 1, carried=carried):
         sys.stdout.write(line + "\n")
 
 

@@ -81,4 +81,4 @@ def _runs(marks: Sequence[str], style: str) -> list[Span]:
 def _label(seconds: float) -> str:
     if seconds >= 120:
         return f"{seconds / 60:.3g} min"
-    return f"{seconds:.3g} s"
+    return f"{seconds:.0f} s" if seconds == int(seconds) else f"{seconds:.1f} s"

@@ -6,6 +6,7 @@ from stretto.cli.live.lines import Line, Span, cells, clipped
 from stretto.cli.live.picture import Picture
 
 _BETWEEN = " · "
+_NARROW = 30
 
 
 def footer(picture: Picture, now: float, width: int, axis: Axis | None) -> Line:
@@ -14,7 +15,7 @@ def footer(picture: Picture, now: float, width: int, axis: Axis | None) -> Line:
     room = width - (len(scale) + 1 if scale else 0)
     spans: list[Span] = [("  ", "")]
     used = 2
-    for told, style in _facts(picture, now):
+    for told, style in _facts(picture, now, " of " if width >= _NARROW else "/"):
         between = _BETWEEN if len(spans) > 1 else ""
         if used + len(between) + cells(told) > room:
             break
@@ -25,14 +26,14 @@ def footer(picture: Picture, now: float, width: int, axis: Axis | None) -> Line:
     return clipped(spans, width)
 
 
-def _facts(picture: Picture, now: float) -> list[Span]:
+def _facts(picture: Picture, now: float, of: str) -> list[Span]:
     rows = picture.within("")
     states: dict[str, int] = {}
     for row in rows:
         states[row.state] = states.get(row.state, 0) + 1
     facts: list[Span] = [(seconds(now), "bold")]
     if rows:
-        facts.append((f"{states.get('done', 0)} of {len(rows)} done", ""))
+        facts.append((f"{states.get('done', 0)}{of}{len(rows)} done", ""))
     bad = sum(states.get(state, 0) for state in ("failed", "skipped", "truncated", "cut"))
     facts += [(f"{bad} not done", "bad")] if bad else []
     facts += [(f"{states['running']} running", "run")] if states.get("running") else []

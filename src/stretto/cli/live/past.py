@@ -26,9 +26,14 @@ def picture_of(events: Iterable[e.AnyEvent]) -> tuple[Picture, float]:
     return picture, now
 
 
-def shown(run: Run, events: Iterable[e.AnyEvent], width: int, height: int) -> Iterator[str]:
-    """The picture of a run, its answer and what it came to, as lines that a terminal takes."""
+def shown(run: Run, events: Iterable[e.AnyEvent], width: int, height: int, *, carried: bool) -> Iterator[str]:
+    """The picture of a run, its answer and what it came to, as lines that a terminal takes.
+
+    `carried`: somebody carries it still, so what is under way there is under way.
+    """
     picture, now = picture_of(events)
+    if not carried:
+        picture.end(now)
     for line in drawn(picture, now, width, height, moving=False):
         yield painted(line)
     if run.answer is not None:
