@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer rounds and shorter jobs: about a minute")
     parser.add_argument("--only", action="append", choices=_PARTS, metavar="NAME", help=", ".join(_PARTS))
     given = parser.parse_args()
-    _permit_files()
+    permit_files()
     missed = False
     print(heading(), flush=True)
     # Not /tmp, which may be in memory: the log is to be on a disk.
@@ -61,7 +61,7 @@ def _compile_to(folder: str) -> None:
     os.environ["PYTHONPYCACHEPREFIX"] = str(Path(folder) / "compiled")
 
 
-def _permit_files() -> None:
+def permit_files() -> None:
     """A thousand workers are a thousand connections, on both sides."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):

@@ -1,16 +1,15 @@
 """What a measured process is told and what it tells: CPU, wall time, peak memory, all of itself only."""
 
 import asyncio
-import resource
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from bench.job import Job
+from bench.peak import peak_memory
 
 
 class Spec(Struct, frozen=True, omit_defaults=True):
@@ -50,13 +49,4 @@ async def _measure(run: Callable[[Spec], Awaitable[None]], spec: Spec) -> Figure
     for _ in range(spec.repeat):
         await run(spec)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return Figures(cpu / spec.repeat, wall / spec.repeat, _peak_memory())
-
-
-def _peak_memory() -> int:
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss of Linux begins with what the parent had when it forked
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return Figures(cpu / spec.repeat, wall / spec.repeat, peak_memory())

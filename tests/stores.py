@@ -109,3 +109,14 @@ def change(path: Path, sql: str, *values: object) -> None:
     """Change one row, past everything that watches over it."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         assert db.execute(sql, values).rowcount == 1
+
+
+def keep_until(path: Path, run: str, seq: int) -> None:
+    """Leave of a run what a process had written of it that was killed after this event."""
+    with closing(connect(path)) as db:
+        db.execute("BEGIN")
+        db.execute("DELETE FROM events WHERE run = ? AND seq > ?", (run, seq))
+        db.execute("DELETE FROM runs WHERE run = ?", (run,))
+        left = db.execute("SELECT body FROM events WHERE run = ? ORDER BY seq", (run,)).fetchall()
+        write(db, summary_of([e.decode(body) for (body,) in left]))
+        db.execute("COMMIT")

@@ -17,7 +17,9 @@ from stretto.config import presets
 from stretto.models.simulator import Fault, Simulator
 from terminal import STRETTO, Done, Terminal, kinds, served
 
-COMMANDS = ("run", "demo", "runs", "show", "resume", "replay", "export", "import", "rehearse", "sim")
+COMMANDS = (
+    "run", "demo", "runs", "show", "resume", "replay", "export", "import", "presets", "init", "rehearse", "sim",
+)  # fmt: skip
 TASK = "Name uses of a brick in 3 subtasks"
 
 

@@ -13,7 +13,7 @@ from stretto import Run, Simulator, Workflow
 from stretto.config.values import role_of
 from stretto.engine.asking import Ask, Asking, Said
 from stretto.engine.condensing import Condensed, condensed, condensed_for
-from stretto.engine.lengths import cap, pieces, shortened, words
+from stretto.engine.lengths import cap, pieces, shortened, targets, words
 from stretto.engine.requests import answer_request
 from stretto.errors import CallError, ConfigError
 from stretto.head import head_of
@@ -360,10 +360,20 @@ def test_whoever_reads_can_be_given_what_it_can_read() -> None:
     assert tokens_asked(reading(found.results)) + 500 <= 4000
 
 
+def test_as_few_of_the_longest_as_it_takes_are_halved() -> None:
+    sizes = {f"t{n}": 400 for n in range(100)} | {"long": 1000}
+    assert targets(sizes, 41_000, 100) == {}
+    assert targets(sizes, 40_600, 100) == {"long": 500}
+    assert targets(sizes, 40_200, 100) == {"long": 500, "t0": 200, "t1": 200}
+    assert targets(sizes, 10_000, 100) == {}  # not even that is enough, and the cap is too small for a call
+    assert targets({"a": 300, "b": 5000}, 2000, 100) == {"b": 1700}
+    assert targets({"a": 150, "b": 150}, 290, 100) == {"a": 145, "b": 145}
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(TEXTS, st.integers(0, 200)), min_size=1, max_size=12),
-    st.integers(300, 6000),
+    st.integers(1000, 6000),
     st.sampled_from([obedient, failing, verbose]),
 )
 def test_it_always_ends_within_two_rounds_and_fits(parts: list[tuple[str, int]], context: int, answer: Answer) -> None:
@@ -452,3 +462,12 @@ def test_a_window_and_a_share_are_written_as_amounts() -> None:
 def test_lengths_that_make_no_sense_are_errors_at_the_door(worker: Role, writer: Role, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Workflow("sim:o", {"draft": worker}, writer)
+
+
+def test_the_synthesizer_is_told_how_many_results_it_cannot_read() -> None:
+    subtasks = [Subtask(f"t{n}", "draft", "Something.") for n in range(1, 4)]
+    results = {subtask.id: Result(subtask.id, "done", "Text.") for subtask in subtasks}
+    definition = Definition(Role("sim:o"), {"draft": Role("sim:w")}, Role("sim:s"))
+    request = answer_request(definition, TASK, subtasks[:1], results, "complete")
+    assert request is not None
+    assert '{"unread":2,' in request.messages[-1].content

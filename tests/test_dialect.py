@@ -3,12 +3,13 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from endpoint import SCHEMA, call
 from stretto.models.dialect import Dialect, strict
 from stretto.models.providers import SchemaMode
 from stretto.plan.book import plan_schema
-from stretto.types import Message, Role
+from stretto.types import Head, Message, Role
 
 # Refusals as providers word them, with the form that was asked for.
 SCHEMA_REFUSALS: list[tuple[SchemaMode, str]] = [
@@ -55,6 +56,36 @@ def test_a_refused_temperature_is_given_up(refusal: str) -> None:
 )
 def test_other_refusals_change_nothing(refusal: str) -> None:
     assert Dialect("strict").adapted(refusal, call(temperature=9, schema=SCHEMA)) is None
+
+
+SAID = [("system", "Be brief."), ("user", "One."), ("user", "Two."), ("assistant", "A.")]
+TURNS = [
+    "System role not supported",
+    'Error rendering prompt with jinja template: "Conversation roles must alternate user/assistant/user/assistant/..."',
+    "Unsupported value: 'messages[0].role' does not support 'system' with this model.",
+    "Developer instruction is not enabled for models/gemma-3-27b-it",
+    "Only user and assistant roles are supported!",
+    "This model does not support system messages.",
+]
+
+
+@pytest.mark.parametrize("refusal", TURNS)
+def test_a_refused_system_message_is_said_by_the_user(refusal: str) -> None:
+    adapted = Dialect("strict").adapted(refusal, call())
+    assert adapted is not None
+    asked = call()
+    said = (
+        Message("system", "Be brief."),
+        Message("user", "One."),
+        Message("user", "Two."),
+        Message("assistant", "A."),
+    )
+    asked = replace(asked, request=replace(asked.request, messages=said, head=Head("d", 4, "Head")))
+    assert adapted[0].body("tea", asked)["messages"] == [
+        {"role": "user", "content": "Head\n\nBe brief.\n\nOne.\n\nTwo."},
+        {"role": "assistant", "content": "A."},
+    ]
+    assert adapted[0].adapted(refusal, call()) is None
 
 
 def test_every_chain_of_refusals_ends() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import stretto
 from stretto import cli, events, types
-from stretto.config import read_file
+from stretto.config import presets, read_file
 from stretto.models.providers import KNOWN, Provider
 from stretto.models.simulator import Simulator
 from stretto.prompts import PLACEHOLDERS
@@ -85,6 +85,10 @@ def test_every_placeholder_is_in_the_design() -> None:
 
 def test_every_provider_is_in_the_readme() -> None:
     assert not [name for name in KNOWN if not re.search(rf"\b{name}\b", README)]
+
+
+def test_every_preset_is_in_the_readme() -> None:
+    assert not [name for name in presets() if not re.search(rf"^\| `{name}` \|", README, re.MULTILINE)]
 
 
 def test_every_limit_is_a_flag() -> None:

@@ -185,6 +185,21 @@ def test_a_part_of_a_translation_that_fails_its_check_is_doubtful() -> None:
     assert len(run.coverage.doubtful) == len(run.plan.subtasks)
 
 
+def test_a_part_of_a_translation_that_fails_leaves_a_line_in_its_place() -> None:
+    run = answered("translate", "into German", INPUTS[:1], "400 role=worker rate=0.4")
+    missing = [missing.subtask for missing in run.coverage.missing]
+    assert missing
+    assert re.findall(r"^=== MISSING: (t\d+) ===$", str(run.answer), re.MULTILINE) == missing
+    assert "=== WORKER RESULT" not in str(run.answer)
+
+
+def test_a_share_that_nobody_could_read_is_told_by_the_names_of_its_documents() -> None:
+    run = answered("documents", TASK, INPUTS, "400 role=worker rate=0.5")
+    for missing in run.coverage.missing:
+        (subtask,) = [subtask for subtask in run.plan.subtasks if subtask.id == missing.subtask]
+        assert re.match(r"the whole task, for docs/(green|black|white)\.md", subtask.description)
+
+
 # -- review
 
 

@@ -71,7 +71,7 @@ def requests() -> dict[str, Request | None]:
         "work-with-needs": worker_request(DEFINITION, TASK, SUBTASKS[1], needed, head=head),
         "repair": repair_request(worker_request(DEFINITION, TASK, SUBTASKS[0], ()), "{}", "at $: `cost` is missing"),
         "answer": answer_request(DEFINITION, TASK, SUBTASKS, RESULTS, "bounded", head=head),
-        "answer-of-whole-results": answer_request(ONE, TASK, SUBTASKS[:1], RESULTS, "complete"),
+        "answer-of-whole-results": answer_request(ONE, TASK, SUBTASKS[:1], {"halls": RESULTS["halls"]}, "complete"),
         "direct-answer": direct_request(ONE, TASK),
         "condense": condensing(),
     }

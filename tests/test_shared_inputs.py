@@ -1,14 +1,18 @@
 """Inputs that are read by shares: a subtask for each, and the answer from what they found."""
 
+import asyncio
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from models import TRIO, carry
 from stretto.calls import Call
+from stretto.errors import TaskError
 from stretto.events import RunStarted
 from stretto.head import messages_of
 from stretto.types import Basis, Input, Limits, Role
+from stretto.workflow import Workflow
 
 READERS = replace(TRIO, orchestrator=None, workers={"reader": Role("sim:r", share=100)})
 INPUTS = (Input("a.md", "alpha\n" * 40), Input("b.md", "beta\n" * 60), Input("c.md", "gamma\n"))
@@ -54,3 +58,15 @@ def test_an_execution_goes_on_with_the_same_shares() -> None:
     for cut in range(len(events) - 1):
         again = carry(lambda *_: ["Done."], READERS, history=[*begun(*INPUTS), *events[:cut]])
         assert again.run.plan.subtasks == whole.run.plan.subtasks
+
+
+def test_a_given_plan_that_reads_what_is_not_there_is_refused_before_anything_is_asked() -> None:
+    flow = Workflow("sim:instant", {"reader": "sim:instant"}, "sim:instant")
+    plan = {"tasks": [{"type": "reader", "description": "Read.", "reads": ["i9"]}]}
+
+    async def main() -> list[str]:
+        async with flow.stream("What is said?", plan=plan, inputs=INPUTS) as events:
+            return [event.kind async for event in events]
+
+    with pytest.raises(TaskError, match="'i9': there are 3 inputs"):
+        asyncio.run(main())

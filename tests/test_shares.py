@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from stretto.errors import TaskError
 from stretto.head import Heads, head_of, messages_of, taken_apart
 from stretto.plan.given import given_plan
-from stretto.plan.shares import BYTES, Pieces, lines_of, shares
+from stretto.plan.shares import BYTES, Piece, Pieces, called, lines_of, shares
 from stretto.policies.estimate import BYTES as ESTIMATED
 from stretto.types import Definition, Input, Message, Request, Role
 
@@ -125,3 +125,27 @@ def test_a_given_plan_says_what_its_subtasks_read() -> None:
     plan = given_plan({"tasks": [{"type": "read", "description": "Read.", "reads": ["i1", "i2:1-4"]}]}, definition)
     assert plan.subtasks[0].reads == ("i1", "i2:1-4")
     assert given_plan(plan, definition) == plan
+
+
+def test_a_long_input_is_cut_between_paragraphs_and_not_within_a_block_of_code() -> None:
+    text = "a line of text\n" * 12 + "\n" + "another line of text\n" * 12
+    code = "a line\n" * 12 + "\n```\n" + "code\n\n" * 20 + "```\n\n" + "text\n" * 20
+    assert shares([Input("a", text)], 120) == (("i1:1-13",), ("i1:14-25",))
+    assert shares([Input("a", code)], 96)[0] == ("i1:1-56",)
+
+
+def test_a_diff_is_cut_before_a_file_so_that_every_share_knows_which_it_is_in() -> None:
+    files = [f"diff --git a/{name} b/{name}\n" + "+a line\n \n" * 6 for name in "abcdef"]
+    found = shares([Input("x.diff", "".join(files))], 100)
+    starts = [
+        Pieces([Input("x.diff", "".join(files))]).text(Piece(1, *map(int, group[0][3:].split("-")))) for group in found
+    ]
+    assert len(starts) > 2
+    assert all(start.startswith("diff --git ") for start in starts)
+
+
+def test_pieces_are_called_by_the_names_of_their_inputs() -> None:
+    assert called(TEAS, ("i1",)) == "green.md"
+    assert called(TEAS, ("i1:2-3", "i3:1:1-50")) == "green.md (lines 2-3), long (a part of line 1)"
+    assert called((*TEAS, *TEAS), ("i1", "i2", "i3", "i4")) == "4 inputs from green.md to green.md"
+    assert called(TEAS, ()) == ""

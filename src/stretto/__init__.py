@@ -63,6 +63,7 @@ _HOMES = {
     "read_inputs": "inputs",
     "errors": "errors",
     "events": "events",
+    "notebook": "notebook",
     "proposal": "proposal",
     **dict.fromkeys(_ERRORS, "errors"),
 }

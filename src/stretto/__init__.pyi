@@ -1,5 +1,6 @@
 from stretto import errors as errors
 from stretto import events as events
+from stretto import notebook as notebook
 from stretto import proposal as proposal
 from stretto.errors import AuthError as AuthError
 from stretto.errors import BudgetError as BudgetError

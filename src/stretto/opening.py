@@ -14,6 +14,7 @@ from stretto.calls import fingerprint, lasting
 from stretto.errors import RunNotFound, StoreError, StoreLocked
 from stretto.events import AnyEvent, RunResumed, RunStarted
 from stretto.fold import fold
+from stretto.plan.shares import Pieces
 from stretto.policies.memo import Earlier, Replies
 from stretto.pool import Pool
 from stretto.rerun import Forecast, Rerun, basis_of, explain, given_before, given_results
@@ -130,6 +131,10 @@ def forecast(rerun: Rerun, definition: Definition, path: Path, prices: Mapping[s
 def _event(setting: Setting, begin: New | Rerun | None, basis: Basis, origin: Run | None) -> RunStarted | RunResumed:
     """What the log says next."""
     check_images(basis.inputs, setting.definition, setting.record["providers"])
+    pieces = Pieces(basis.inputs)
+    for subtask in basis.plan.subtasks if basis.plan else ():
+        for piece in subtask.reads:
+            pieces.find(piece)
     if begin is None:
         return RunResumed(workflow=setting.record)
     task = begin.task if isinstance(begin, New) else origin.task if origin else ""

@@ -105,6 +105,26 @@ class Run(Struct, frozen=True, kw_only=True):
         """Whether its texts were not kept (`Memory.record`): there is no task without any."""
         return not self.task
 
+    def to_frame(self, what: Literal["subtasks", "calls"] = "subtasks") -> Any:
+        """A `pandas.DataFrame`: a row for each of its `subtasks` or its `calls`, with typed columns.
+
+        Columns are those of `SubtaskRow` and `CallRow` (`stretto.views.rows`). Raises `ConfigError` without pandas.
+        """
+        from stretto.views import frame
+
+        return frame(self, what)
+
+    def __repr__(self) -> str:
+        from stretto.views import summary
+
+        return f"<Run {self.id} {summary(self)}>"
+
+    def _repr_html_(self) -> str:
+        """The run as a notebook shows it: plan, timeline, costs, what is missing, answer."""
+        from stretto.views import run_page
+
+        return run_page(self)
+
 
 def coverage_of(
     subtasks: Iterable[Subtask],

@@ -338,7 +338,8 @@ class Basis(Struct, frozen=True):
     `origin`: the run whose recorded replies it may reuse. `plan`: one that is given and not asked for. `samples`: by
     subtask (or `orchestrator`, `synthesizer`) the sample number of its request, where that is not 0. `only`: of a given
     plan, the subtasks that are computed; the others' results are the origin's. `fresh`: what is asked anew.
-    `inputs`: the texts that its task comes with.
+    `inputs`: the texts that its task comes with. `plans`: those of workflows within, by the fingerprint of the request
+    for each, whose replies are not recorded whole; they are given to whoever asks just that.
     """
 
     origin: str | None = None
@@ -347,3 +348,4 @@ class Basis(Struct, frozen=True):
     only: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
     inputs: tuple[Input, ...] = ()
+    plans: dict[str, Plan] = {}

@@ -241,6 +241,12 @@ class Workflow:
         prices = {model: msgspec.to_builtins(self.prices[model]) for model in self.models if self.prices.get(model)}
         return {"definition": msgspec.to_builtins(self.definition), "providers": providers, "prices": prices}
 
+    def _repr_html_(self) -> str:
+        """The workflow as a notebook shows it."""
+        from stretto.views import definition_page
+
+        return definition_page(self.definition)
+
     def _used(self) -> dict[str, AnyProvider]:
         return {name: self.providers[name] for name in dict.fromkeys(m.partition(":")[0] for m in self.models)}
 

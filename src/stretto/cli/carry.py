@@ -66,9 +66,10 @@ class _Carrier:
     async def carry(self) -> int:
         self._obey_signals()
         try:
-            async with self._stream as events:
-                async for event in events:
-                    self._take(event)
+            with self._progress.shown():
+                async with self._stream as events:
+                    async for event in events:
+                        self._take(event)
         except asyncio.CancelledError:
             if not self._stopped:
                 raise
@@ -112,12 +113,12 @@ class _Carrier:
     def _write(self, event: e.AnyEvent) -> None:
         """What belongs on stdout, or into the file."""
         if self._output.as_json:
-            self._put(e.encode(event).decode() + "\n")
+            self._put(seemly(e.encode(event).decode()) + "\n")
         match event:
-            case e.AnswerDelta() if self._live and event.restart:
-                self._end_line()
             case e.AnswerDelta() if self._live:
-                self._put(event.text)
+                if event.restart:
+                    self._end_line()
+                self._put(self._progress.rendered(event.text))
             case e.RunFinished():
                 self._answer(cited(self._stream.run) if self._output.cite else event.answer)
 
@@ -141,11 +142,11 @@ class _Carrier:
                 raise self._lost(f"{file}: cannot be written: {error.strerror}") from error
             self._progress.written(file, what)
         elif not self._output.as_json:
-            self._put(text)
+            self._put(seemly(text))
 
     def _put(self, text: str) -> None:
         try:
-            sys.stdout.write(seemly(text))
+            sys.stdout.write(text)
             sys.stdout.flush()
         except BrokenPipeError:
             raise
@@ -160,6 +161,8 @@ class _Carrier:
 
     def _end_line(self) -> None:
         """On a terminal, what comes next begins on a line of its own."""
+        if self._live:
+            self._put(self._progress.rest())
         if self._open_line:
             self._put("\n")
 
@@ -177,6 +180,7 @@ class _Carrier:
 
     def _stop(self, task: asyncio.Task[int]) -> None:
         if self._stopped:
+            self._progress.close()
             os._exit(INTERRUPTED)  # twice means now; what was shown is on the disk
         self._stopped = True
         task.cancel()

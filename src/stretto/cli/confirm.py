@@ -83,11 +83,13 @@ class Confirmation:
             self._progress.confirmed(f"{why}, and there is no terminal to ask at: stops")
             return Stop()
         self._asked = True  # who has changed a plan sees what came of it
-        self._console.show(f"\n{table(proposal, shutil.get_terminal_size().columns)}{self._short_of(proposal)}\n")
-        while True:
-            decision = await self._decision(self._console, proposal)
-            if decision is not None:
-                return decision
+        shown = f"\n{table(proposal, shutil.get_terminal_size().columns)}{self._short_of(proposal)}\n"
+        with self._progress.suspended():
+            self._console.show(shown)
+            while True:
+                decision = await self._decision(self._console, proposal)
+                if decision is not None:
+                    return decision
 
     def _short_of(self, proposal: Proposal) -> str:
         """Which limit of the run may be too low for the plan alone."""

@@ -1,7 +1,8 @@
 """`stretto runs` and `stretto show`."""
 
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import get_args
@@ -12,9 +13,10 @@ from stretto import events as e
 from stretto.cli import say, seemly
 from stretto.cli.cited import cited
 from stretto.cli.help import Command, option
+from stretto.cli.live import drawable
 from stretto.cli.meaning import find_run, store_path
 from stretto.cli.moments import moment
-from stretto.cli.options import store_option
+from stretto.cli.options import plain_option, store_option
 from stretto.cli.progress import dollars, short, sizes
 from stretto.cli.prompts import default_prompts, sent_prompts
 from stretto.errors import TaskError
@@ -87,6 +89,7 @@ def _as_line(run: Summary) -> str:
 @option("--prompts", is_flag=True, help="What its calls were asked, alone; without RUN, the default prompts.")
 @option("--cite", is_flag=True, help="The answer alone, with footnotes: which results and inputs it rests on.")
 @option("--json", "as_json", is_flag=True, help="The run's events as JSON lines.")
+@plain_option
 @store_option
 def show(
     run: str | None,
@@ -96,9 +99,12 @@ def show(
     prompts: bool,
     cite: bool,
     as_json: bool,
+    plain: bool,
     store: Path | None,
 ) -> None:
     """Show RUN: its plan, every call with what was asked and answered, and the answer.
+
+    On a terminal the answer stands below a picture of what overlapped with what.
 
     RUN is a run's id, or the beginning or end of it.
     """
@@ -121,17 +127,29 @@ def show(
             raise TaskError(f"{run_id} has no answer; it is {_status(told, kept)}")
         click.echo(seemly(cited(told)))
         return
-    for line in sent_prompts(told, kept.records(run_id)) if prompts else _everything(told, kept, brief=brief):
+    drawing = not prompts and drawable(sys.stdout, plain=plain)
+    for line in sent_prompts(told, kept.records(run_id)) if prompts else _everything(told, kept, brief, drawing):
         click.echo(seemly(line))
+    if drawing:
+        _draw(told, events)
 
 
-def _everything(told: Run, kept: Store, *, brief: bool) -> Iterator[str]:
+def _draw(run: Run, events: Sequence[e.AnyEvent]) -> None:
+    """The picture of the run, and its answer as rendered Markdown."""
+    from stretto.cli.live.past import shown  # with rich, which only a terminal needs
+
+    columns, lines = shutil.get_terminal_size()
+    for line in shown(run, events, columns - 1, lines - 1):
+        sys.stdout.write(line + "\n")
+
+
+def _everything(told: Run, kept: Store, brief: bool, drawing: bool) -> Iterator[str]:
     status = _status(told, kept)
     yield from [*_head(told, status), *_plan(told)]
     records = {} if brief else kept.records(told.id)
     for call in told.calls:
         yield from _call(call, records.get(call.fingerprint), status)
-    if told.answer is not None:
+    if told.answer is not None and not drawing:
         yield f"\n## Answer{_mark(told.simulated)}\n\n{told.answer}"
 
 

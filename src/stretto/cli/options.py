@@ -81,7 +81,7 @@ def plan_option(command: F) -> F:
 
 
 def output_options(command: F) -> F:
-    """-o, -q and --json."""
+    """-o, -q, --plain and --json."""
     output = option(
         "-o",
         "--output",
@@ -100,7 +100,17 @@ def output_options(command: F) -> F:
         callback=_either,
         help="Events as JSON lines on stdout, not the answer.",
     )
-    return _with(command, (output, quiet, as_json))
+    return _with(command, (output, quiet, plain_option, as_json))
+
+
+def plain_option(command: F) -> F:
+    """--plain."""
+    return option(
+        "--plain",
+        is_flag=True,
+        section="Output",
+        help="On a terminal, lines and the answer as it is, not the live picture.  [default: $STRETTO_PROGRESS]",
+    )(command)
 
 
 class _Workflow(Option):

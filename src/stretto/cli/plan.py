@@ -7,9 +7,9 @@ import click
 
 from stretto.cli.carry import Output, carry
 from stretto.cli.help import Command
+from stretto.cli.live import progress as progress_for
 from stretto.cli.meaning import build, chosen_models, configured, same_store, store_path
 from stretto.cli.options import input_options, output_options, task_options, workflow_options
-from stretto.cli.progress import Progress
 from stretto.cli.task import not_a_file, read_named, read_task, reads_stdin
 from stretto.errors import TaskError
 from stretto.plan.given import PlanFile, read_plan
@@ -37,6 +37,7 @@ def plan(
     store: Path | None,
     output: Path | None,
     quiet: bool,
+    plain: bool,
     as_json: bool,
     **flags: Any,
 ) -> int:
@@ -45,7 +46,7 @@ def plan(
     The plan is recorded as a run, which `stretto resume` carries out as it is.
     """
     not_a_file(task, inputs)
-    progress = Progress(quiet=quiet)
+    progress = progress_for(quiet=quiet, as_json=as_json, plain=plain)
     texts = read_named(inputs, max_input, progress.input, stdin=not reads_stdin(task, file))
     text = read_task(task, file)
     workflow = build(configured(named), chosen_models(models), flags, store_path(store), progress.model)

@@ -4,16 +4,20 @@ import contextlib
 import sys
 import time
 from collections.abc import Sequence
-from decimal import Decimal
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from stretto import events as e
-from stretto.cli import say
+from stretto.cli import say, seemly
+from stretto.cli.figures import cited_facts, figures
+from stretto.cli.words import dollars, short
 from stretto.images import SIZE
 from stretto.inputs import Gathered
 from stretto.policies.estimate import BYTES, tokens_in
 from stretto.runs import Run
-from stretto.types import AnswerState, Citation, Input, Missing, Outcome
+from stretto.types import AnswerState, Input, Missing, Outcome, Verdict
+
+__all__ = ["Progress", "dollars", "short", "sizes"]
 
 _EACH = 20
 """Subtasks that have lines of their own; of more there is only a count, every few seconds."""
@@ -25,6 +29,7 @@ _UNFINISHED: dict[AnswerState, str] = {
     "unmerged": "one answer: the results stand as they are, because nothing was left to merge them with",
 }
 
+_VERDICTS: dict[Verdict, str] = {"fails": "its check fails", "unchecked": "unchecked", "holds": "checked"}
 _LISTED = 10  # missing parts that are listed one by one
 
 
@@ -40,12 +45,34 @@ class Progress:
         self._outcomes: dict[Outcome, int] = {}
         self._spoken: dict[str, list[float]] = {}
         self._unspoken: dict[str, int] = {}
+        self._since = ""
 
-    def show(self, event: e.AnyEvent) -> None:  # noqa: C901 - one arm for each kind of event, by design
+    def shown(self) -> AbstractContextManager[None]:
+        """As long as this is open, a run is carried."""
+        return contextlib.nullcontext()
+
+    def suspended(self) -> AbstractContextManager[None]:
+        """As long as this is open, somebody is asked at the terminal."""
+        return contextlib.nullcontext()
+
+    def close(self) -> None:
+        """Nothing more will be shown, and the terminal is as it was."""
+
+    def rendered(self, text: str) -> str:
+        """The answer goes on; what of it is to be written to a terminal now."""
+        return seemly(text)
+
+    def rest(self) -> str:
+        """What is still to be written of an answer that goes no further."""
+        return ""
+
+    def show(self, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912 - one arm for each kind of event, by design
         """One event."""
         match event:
             case e.RunStarted():
                 self._began_with(event)
+            case e.RunResumed():
+                self._since = event.at
             case e.SubtaskPlanned():
                 self._planned(event)
             case e.PlanFinished():
@@ -59,7 +86,7 @@ class Progress:
                 self._finished(event)
             case e.CallRetried():
                 self._retried(event)
-            case e.CallFinished():
+            case e.CallFinished() if "check" not in event.part:  # that is about a result, and none itself
                 self._replies[event.subtask or event.role] = event
             case e.RunDegraded():
                 self._say("degraded", f"{event.policy}: {short(event.reason, 300)}")
@@ -131,15 +158,19 @@ class Progress:
         for remark in run.remarks[:_LISTED]:
             self._say("citations", short(remark, 300))
         if run.citations:
-            self._say("citations", _citations(run.citations))
-        done = run.coverage.counts.get("done", 0)
-        parts = [f"{done} of {len(run.plan.subtasks)} subtasks", _calls(run)]
-        parts.append(f"{run.usage.input_tokens:,} tokens in, {run.usage.output_tokens:,} out")
-        if run.cost:
-            parts.append(dollars(run.cost))
-        self._say("finished", ", ".join(parts) + (" (simulated)" if run.simulated else ""))
+            self._say("citations", cited_facts(run.citations))
+        for doubtful in run.coverage.doubtful[:_LISTED]:
+            name = short(f"{doubtful.subtask} ({doubtful.type})")
+            remark = f": {short(doubtful.remark, 300)}" if doubtful.remark else ""
+            self._say("doubtful", f"{name}, {_VERDICTS[doubtful.verdict]}{remark}")
+        self._total(run)
+
+    def _total(self, run: Run) -> None:
+        """The last line."""
+        self._say("finished", ", ".join(figures(run, self._since)) + (" (simulated)" if run.simulated else ""))
 
     def _began_with(self, event: e.RunStarted) -> None:
+        self._since = event.at
         self._say("run", event.run)
         if event.basis.origin:
             self._say("rerun", f"of {event.basis.origin}: what it recorded for the same request is reused")
@@ -158,16 +189,23 @@ class Progress:
             self._say("planned", f"{self._name(event.subtask)}{needs}: {short(event.description)}")
         else:
             self._count()
+        self._remark(event)
+
+    def _remark(self, event: e.SubtaskPlanned) -> None:
         if event.remark:
-            self._now_and_then("remark", f"{event.subtask}: {short(event.remark, 300)}")
+            self._now_and_then("remark", f"{short(event.subtask)}: {short(event.remark, 300)}")
 
     def _plan(self, event: e.PlanFinished) -> None:
         for remark in event.remarks[:_LISTED]:
             self._say("plan", short(remark, 300))
+        whose = f"{short(event.within)}, " if event.within else ""
+        whose += f"round {event.round}, " if event.round > 1 else ""
         if event.subtasks:
-            self._say("plan", f"{event.state}: {event.subtasks} subtask{'s' if event.subtasks > 1 else ''}")
+            many = f"{event.subtasks}{' more' if event.round > 1 else ''} subtask{'s' if event.subtasks > 1 else ''}"
+            self._say("plan", f"{whose}{event.state}: {many}")
         else:
-            self._say("plan", "no subtasks: the task is answered directly")
+            why = "nothing more is needed" if event.round > 1 else "no subtasks: the task is answered directly"
+            self._say("plan", f"{whose}{why}")
 
     def _finished(self, event: e.SubtaskFinished) -> None:
         self._outcomes[event.outcome] = self._outcomes.get(event.outcome, 0) + 1
@@ -224,31 +262,11 @@ class Progress:
         """One line, if anyone listens."""
         if not self._quiet:
             with contextlib.suppress(OSError):
-                sys.stderr.write(f"{time.monotonic() - self._began:6.1f}s  {word:<9}  {text}\n")
+                sys.stderr.write(f"{self._age():6.1f}s  {word:<9}  {text}\n")
                 sys.stderr.flush()
 
-
-def _calls(run: Run) -> str:
-    """How many calls it took, and what happened to them."""
-    reused = sum(1 for call in run.calls if call.finished and call.finished.reused)
-    held = sum(retry.rate_limited for call in run.calls for retry in call.retries)
-    again = sum(len(call.retries) for call in run.calls) - held
-    facts = {"reused": reused, "retried": again, "held back": held}
-    remarks = ", ".join(f"{number} {word}" for word, number in facts.items() if number)
-    asked = sum(1 for call in run.calls if call.started_at)
-    over = f" over {run.executions} executions" if run.executions > 1 else ""
-    return f"{asked} call{'s' if asked != 1 else ''}{over}" + (f" ({remarks})" if remarks else "")
-
-
-def _citations(citations: Sequence[Citation]) -> str:
-    """How many passages rest on what, and how many of the quotes are where they should be."""
-    found = sum(each.verified is True for each in citations)
-    not_found = sum(each.verified is False for each in citations)
-    sources = len({each.source for each in citations})
-    facts = [f"{len(citations):,} of {sources:,} source{'s' if sources != 1 else ''}"]
-    facts += [f"{found:,} quotes verified"] if found else []
-    facts += [f"{not_found:,} not found in their input"] if not_found else []
-    return ", ".join(facts)
+    def _age(self) -> float:
+        return time.monotonic() - self._began
 
 
 def _gaps(run: Run) -> str:
@@ -271,15 +289,3 @@ def sizes(inputs: Sequence[Input]) -> str:
 
 def _bytes(size: int) -> str:
     return f"{size:,} bytes" if size < 1000 else f"{size / 1000:,.0f} kB" if size < 1e6 else f"{size / 1e6:,.1f} MB"
-
-
-def dollars(cost: Decimal) -> str:
-    """Money for people: cents if it comes to some, else as many digits as it takes."""
-    return f"${cost:.2f}" if cost >= 1 else f"${float(cost):.2g}" if cost < Decimal("0.01") else f"${cost:.3f}"
-
-
-def short(text: str | None, most: int = 100) -> str:
-    """A text on one line, short, and without anything that a terminal would obey."""
-    start = (text or "")[: 8 * most]
-    line = "".join(letter for letter in " ".join(start.split()) if letter.isprintable())
-    return line if len(line) <= most and len(start) == len(text or "") else line[: most - 1] + "…"

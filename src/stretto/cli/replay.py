@@ -7,9 +7,9 @@ import click
 from stretto.cli import FAILED, say
 from stretto.cli.carry import Output, carry
 from stretto.cli.help import Command, option
+from stretto.cli.live import progress as progress_for
 from stretto.cli.meaning import find_run, store_path
 from stretto.cli.options import answer_options, store_option
-from stretto.cli.progress import Progress
 from stretto.replay import ReplayStream, recording_of
 from stretto.store.sqlite import Store
 from stretto.store.travel import entries
@@ -35,6 +35,7 @@ def replay(
     store: Path | None,
     output: Path | None,
     quiet: bool,
+    plain: bool,
     as_json: bool,
     cite: bool,
 ) -> int:
@@ -46,7 +47,7 @@ def replay(
     """
     path = store_path(store)
     recording = recording_of(entries(path, find_run(Store(path), run, last=last)))
-    progress = Progress(quiet=quiet)
+    progress = progress_for(quiet=quiet, as_json=as_json, plain=plain)
     progress.replayed(recording.run)
     stream = ReplayStream(recording, timed=timed)
     code = carry(stream, Output(output, as_json, cite=cite), progress)

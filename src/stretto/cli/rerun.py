@@ -14,10 +14,11 @@ import msgspec
 from stretto.cli.carry import Output, carry
 from stretto.cli.confirm import approval, confirm_options
 from stretto.cli.help import Command, option
+from stretto.cli.live import progress as progress_for
 from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path
 from stretto.cli.options import answer_options, input_options, plan_option, workflow_options
 from stretto.cli.plan import plan_file
-from stretto.cli.progress import Progress, dollars, short
+from stretto.cli.progress import dollars, short
 from stretto.cli.task import read_named
 from stretto.rerun import Forecast
 from stretto.store.sqlite import Store
@@ -76,6 +77,7 @@ def rerun(
     store: Path | None,
     output: Path | None,
     quiet: bool,
+    plain: bool,
     as_json: bool,
     cite: bool,
     confirm: bool,
@@ -92,7 +94,7 @@ def rerun(
     """
     path = store_path(store)
     run_id = find_run(Store(path), run, last=last)
-    progress = Progress(quiet=quiet)
+    progress = progress_for(quiet=quiet, as_json=as_json, plain=plain)
     configuration = recorded(Store(path), run_id, named)
     workflow = build(configuration, chosen_models(models, environment=bool(named)), flags, path, progress.model)
     given = plan_file(plan) if plan else None

@@ -9,9 +9,9 @@ import click
 from stretto.cli.carry import Output, carry
 from stretto.cli.confirm import approval, confirm_options
 from stretto.cli.help import Command, option
+from stretto.cli.live import progress as progress_for
 from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path
 from stretto.cli.options import answer_options, workflow_options
-from stretto.cli.progress import Progress
 from stretto.store.sqlite import Store
 
 
@@ -36,6 +36,7 @@ def resume(
     store: Path | None,
     output: Path | None,
     quiet: bool,
+    plain: bool,
     as_json: bool,
     cite: bool,
     confirm: bool,
@@ -49,7 +50,7 @@ def resume(
     """
     path = store_path(store)
     run_id = find_run(Store(path), run, last=last)
-    progress = Progress(quiet=quiet)
+    progress = progress_for(quiet=quiet, as_json=as_json, plain=plain)
     configuration = recorded(Store(path), run_id, named)
     # STRETTO_MODEL is for new work; a run keeps its models unless a flag says otherwise.
     chosen = chosen_models(models, environment=bool(named))

@@ -9,10 +9,10 @@ import click
 from stretto.cli.carry import Output, carry
 from stretto.cli.confirm import approval, confirm_options
 from stretto.cli.help import Command, option
+from stretto.cli.live import progress as progress_for
 from stretto.cli.meaning import build, chosen_models, configured, same_store, store_path
 from stretto.cli.options import answer_options, input_options, plan_option, store_option, task_options, workflow_options
 from stretto.cli.plan import plan_file
-from stretto.cli.progress import Progress
 from stretto.cli.task import checked, not_a_file, read_named, read_task, reads_stdin
 from stretto.config import Configuration, Source, presets, read_preset
 from stretto.config.preset import preset
@@ -53,6 +53,7 @@ def run(
     store: Path | None,
     output: Path | None,
     quiet: bool,
+    plain: bool,
     as_json: bool,
     cite: bool,
     confirm: bool,
@@ -67,7 +68,7 @@ def run(
     given = plan_file(plan) if plan else None
     planned = given.task if given and task is None and file is None else ""
     not_a_file(task, inputs)
-    progress = Progress(quiet=quiet)
+    progress = progress_for(quiet=quiet, as_json=as_json, plain=plain)
     stdin = bool(planned) or not reads_stdin(task, file)
     texts = read_named(inputs, max_input, progress.input, stdin=stdin)
     text = planned or read_task(task, file, example(named))
@@ -81,12 +82,14 @@ def run(
 @click.argument("task", default=LEAP_YEARS)
 @store_option
 @answer_options
-def demo(task: str, store: Path | None, output: Path | None, quiet: bool, as_json: bool, cite: bool) -> int:
+def demo(
+    task: str, store: Path | None, output: Path | None, quiet: bool, plain: bool, as_json: bool, cite: bool
+) -> int:
     """The main job on the built-in simulator: no key, no network, no configuration, no language model.
 
     It carries a full script for its own task, the next 20 leap years; for any other TASK its texts are made up.
     """
-    progress = Progress(quiet=quiet)
+    progress = progress_for(quiet=quiet, as_json=as_json, plain=plain)
     # Nobody's configuration: what is recommended when that is broken must not read it.
     solve = Configuration([_BRISK, read_preset("solve")])
     workflow = build(solve, chosen_models(["sim:default"]), {}, store_path(store), progress.model)

@@ -12,7 +12,7 @@ from stretto.calls import KEPT, Transcript
 from stretto.engine.caller import ANSWER, Errand
 from stretto.engine.condensing import condensed
 from stretto.engine.means import Means
-from stretto.engine.requests import answer_request, cites, direct_request
+from stretto.engine.requests import answer_request, cites, direct_request, sample_of
 from stretto.engine.results import CUT
 from stretto.engine.telling import Telling
 from stretto.engine.urgencies import of_role
@@ -44,7 +44,7 @@ class Answering:
         self._definition = definition
         self._task = task
         self._shown = not path
-        self._sample = means.journal.run.basis.samples.get(f"{path}synthesizer", 0)
+        self._sample = sample_of(means.journal.run.basis, f"{path}synthesizer")
         urgency = of_role("synthesizer")
         within = path.rstrip("/")
         self._errand = Errand("worker", urgency, within, part=ANSWER) if path else Errand("synthesizer", urgency)

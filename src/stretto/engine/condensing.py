@@ -1,10 +1,11 @@
 """Results that are too long for who reads them, made shorter: by calls, and where that does not help, by a rule.
 
-The rule: short results stay whole, and long ones share what is left of the reader's window equally. What is longer than
-its share is condensed by a call of the worker's own model; a text that this takes in pieces only, in pieces at the same
-time. What comes back too long is condensed once more, as a whole. Of what is longer even then, or could not be
-condensed, the first two thirds and the last third of its share are kept. Results without even room for their headings
-are left out: those of the least value first, then the last ones.
+The rule: the longest results, as few as it takes, are to be halved; where that is not enough, short results stay whole
+and long ones share what is left of the reader's window equally. What is too long is condensed by a call of the worker's
+own model; a text that this takes in pieces only, in pieces at the same time. What comes back too long is condensed once
+more, as a whole. Of what is longer even then, or could not be condensed, the first two thirds and the last third of its
+share are kept. Results without even room for their headings are left out: those of the least value first, then the last
+ones.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 
 from stretto import prompts
 from stretto.engine.asking import Ask, Asking, Said
-from stretto.engine.lengths import cap, pieces, shortened, words
+from stretto.engine.lengths import pieces, shortened, targets, words
 from stretto.engine.requests import answer_request, request_for, role_of, worker_request
 from stretto.engine.windows import Reading, Window, context_of, fits_surely
 from stretto.models.functions import is_function
@@ -28,6 +29,9 @@ _LEVELS = 2  # a text that is condensed, and what came of it
 _THOUGHT = 1024  # tokens of a reply beside its text: many models think first
 _TOLD = 1000  # tokens of the task, and of a description, that who condenses is told
 _FORM = frozenset({"response_format", "stop", "tools", "tool_choice"})  # options that are meant for a worker's results
+
+CONDENSE = "condense"
+"""The part of a subtask whose result is made shorter for who reads it."""
 
 
 class Condensed(Struct, frozen=True):
@@ -69,7 +73,7 @@ def condensed(
     def reading(found: Mapping[str, Result]) -> Request:
         shown = [subtask for subtask in subtasks if subtask.id in found]
         changed = [id_ for id_, result in found.items() if result.text != results[id_].text]  # the ledger says so
-        request = answer_request(definition, task, shown, found, plan, head=head, condensed=changed)
+        request = answer_request(definition, task, shown, {**results, **found}, plan, head=head, condensed=changed)
         return request or request_for(role, task, head=head)
 
     return (yield from condensed_for(role, reading, definition.workers, task, subtasks, results))
@@ -83,6 +87,8 @@ def condensed_needs(
     head: Head | None,
 ) -> Asking[list[tuple[Subtask, Result]]]:
     """The results that a subtask builds on, as its worker can take them in."""
+    if not needed:
+        return []
 
     def reading(found: Mapping[str, Result]) -> Request:
         shown = [(need, found[need.id]) for need, _ in needed if need.id in found]
@@ -117,10 +123,9 @@ def condensed_for(
     if window.fits(texts):
         return Condensed(dict(results))
     found, cut = dict(texts), set[str]()
-    share = cap([tokens_in(text) for text in texts.values()], window.room)
-    if share >= _LEAST:
+    if shares := targets({id_: tokens_in(text) for id_, text in texts.items()}, window.room, _LEAST):
         condensers = {subtask.id: _condenser(subtask, workers, reader) for subtask in subtasks}
-        found, cut = yield from _shorter(texts, share, task, subtasks, condensers, own=own)
+        found, cut = yield from _shorter(texts, shares, task, subtasks, condensers, own=own)
     asked = {id_ for id_, text in found.items() if text != texts[id_]}
     fitting = window.fitted(found)
     cut |= {id_ for id_, text in fitting.items() if text != found[id_]}
@@ -155,7 +160,7 @@ class _Work(Struct, frozen=True):
 
 def _shorter(
     texts: Mapping[str, str],
-    share: int,
+    shares: Mapping[str, int],
     task: str,
     subtasks: Sequence[Subtask],
     condensers: Mapping[str, Role],
@@ -164,9 +169,9 @@ def _shorter(
 ) -> Asking[tuple[dict[str, str], set[str]]]:
     """The texts with what could be condensed to its share; and those of which a part had to be left out before."""
     found, cut = dict(texts), set[str]()
-    todo = [subtask for subtask in subtasks if tokens_in(texts.get(subtask.id, "")) > share]
+    todo = [subtask for subtask in subtasks if subtask.id in shares]
     for _ in range(_LEVELS):
-        works = [_work(subtask, found[subtask.id], share, condensers[subtask.id], task) for subtask in todo]
+        works = [_work(each, found[each.id], shares[each.id], condensers[each.id], task) for each in todo]
         asked = [work for work in works if work]
         if not asked:
             break
@@ -178,7 +183,7 @@ def _shorter(
             if text and tokens_in(text) < tokens_in(found[id_]):
                 found[id_] = text
                 cut |= {id_} if work.cut else set()
-                todo += [work.subtask] if tokens_in(text) > share else []
+                todo += [work.subtask] if tokens_in(text) > shares[id_] else []
     return found, cut
 
 
@@ -205,7 +210,7 @@ def _ask(role: Role, task: str, subtask: Subtask, text: str, tokens: int, part: 
     }
     limit = "max_completion_tokens" if "max_completion_tokens" in role.options else "max_tokens"
     asked = replace(role, options={**role.options, limit: 2 * tokens + _THOUGHT})
-    return Ask(asked, request_for(asked, prompts.fill(prompts.text("condense"), values)), "condense", subtask.id)
+    return Ask(asked, request_for(asked, prompts.fill(prompts.text("condense"), values)), CONDENSE, subtask.id)
 
 
 def _joined(replies: Sequence[Said]) -> str:

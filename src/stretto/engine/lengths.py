@@ -3,7 +3,7 @@
 Lengths are in tokens as `stretto.policies.estimate` reckons them, that is, rather more than fewer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stretto.policies.estimate import BYTES
 
@@ -27,6 +27,24 @@ def cap(sizes: Sequence[int], room: int) -> int:
             return share
         left -= size
     return most
+
+
+def targets(sizes: Mapping[str, int], room: int, least: int) -> dict[str, int]:
+    """How long which texts are to become so that all find room, in as few calls as that takes.
+
+    The longest are halved, as many as it takes; if that is not enough, or would leave one with less than `least`, all
+    that are longer than the cap go down to that.
+    """
+    over, halves = sum(sizes.values()) - room, dict[str, int]()
+    for name in sorted(sizes, key=lambda name: -sizes[name]):
+        if over <= 0 or sizes[name] // 2 < least:
+            break
+        halves[name] = sizes[name] // 2
+        over -= sizes[name] - halves[name]
+    if over <= 0:
+        return halves
+    share = cap(list(sizes.values()), room)
+    return {name: share for name, size in sizes.items() if size > share >= least}
 
 
 def shortened(text: str, tokens: int) -> str:

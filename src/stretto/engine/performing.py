@@ -8,7 +8,7 @@ from stretto import events as e
 from stretto import prompts
 from stretto.engine.caller import Errand
 from stretto.engine.means import Means
-from stretto.engine.requests import role_of
+from stretto.engine.requests import role_of, sample_of
 from stretto.engine.results import UNASKED, UNPAID, lacking
 from stretto.engine.urgencies import Urgencies
 from stretto.engine.work import verified, work
@@ -41,7 +41,7 @@ class Performing:
         self._path = path
         self._book = book
         self._within = within
-        self._samples = means.journal.run.basis.samples
+        self._basis = means.journal.run.basis
         self._urgencies = Urgencies()
         self._performing: dict[str, asyncio.Task[Result]] = {}
 
@@ -53,13 +53,13 @@ class Performing:
     def start(self, subtask: Subtask, workers: asyncio.TaskGroup) -> None:
         """Begin with a subtask that was planned."""
         self._urgencies.plan(subtask)
-        self._keep(_unpaid(subtask))  # what is told of it, if nothing else can be
+        self._keep(_unpaid(subtask.id), subtask)  # what is told of it, if nothing else can be
         self._performing[subtask.id] = workers.create_task(self._perform(subtask))
 
     async def _perform(self, subtask: Subtask) -> Result:
         result, seconds = await self._result(subtask)
         self._urgencies.finish(subtask, seconds)
-        self._keep("\n".join(prompts.result_text(subtask, result)), instead_of=_unpaid(subtask))
+        self._keep(result, subtask, instead_of=_unpaid(subtask.id))
         journal = self._means.journal
         journal.append(
             e.SubtaskFinished(
@@ -95,7 +95,7 @@ class Performing:
         role, head, sample = (
             role_of(self._definition, subtask),
             self._means.heads.of(subtask.reads),
-            self._samples.get(full, 0),
+            sample_of(self._basis, full),
         )
         errand = Errand("worker", self._urgencies.of(subtask.id), full, subtask.value)
         if role.workflow is not None:
@@ -110,12 +110,19 @@ class Performing:
         asking = work(self._definition, self._task, subtask, needed, sample, head)
         return await self._means.inquiry.answer(asking, errand)
 
-    def _keep(self, text: str, *, instead_of: str = "") -> None:
+    def _keep(self, result: Result, subtask: Subtask, instead_of: Result | None = None) -> None:
         """The run's synthesizer will read this, which must be paid for, too; others are paid like workers."""
-        if not self._path:
-            self._means.account.keep(text, instead_of=instead_of)
+        account = self._means.account
+        if account.limited and not self._path:
+            before = _told(subtask, instead_of) if instead_of else ""
+            account.keep(_told(subtask, result), instead_of=before)
 
 
-def _unpaid(subtask: Subtask) -> str:
-    """What the synthesizer reads of a subtask that was skipped."""
-    return "\n".join(prompts.result_text(subtask, Result(subtask.id, "skipped", error=UNPAID)))
+def _told(subtask: Subtask, result: Result) -> str:
+    """What the synthesizer reads of a subtask."""
+    return "\n".join(prompts.result_text(subtask, result))
+
+
+def _unpaid(subtask: str) -> Result:
+    """The result of a subtask that was skipped."""
+    return Result(subtask, "skipped", error=UNPAID)

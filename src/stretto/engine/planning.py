@@ -9,7 +9,7 @@ from stretto import events as e
 from stretto.calls import Done, Restarted, Text, Transcript, fingerprint
 from stretto.engine.caller import PLAN, Errand
 from stretto.engine.means import Means
-from stretto.engine.requests import again_request, plan_request, rest_of_plan, round_request, sized
+from stretto.engine.requests import again_request, plan_request, rest_of_plan, round_request, sample_of, sized
 from stretto.engine.urgencies import of_role
 from stretto.errors import CallError, PlanError
 from stretto.plan.book import PlanBook
@@ -39,11 +39,14 @@ class Planning:
         self._definition = definition
         self._task = task
         fixed = fixed_plan(definition, run.basis.inputs)
-        self._given = fixed if path or run.basis.plan is None else run.basis.plan
         self._withdrawn = () if path else run.withdrawn
-        self._sample = run.basis.samples.get(f"{path}orchestrator", 0)
+        self._sample = sample_of(run.basis, f"{path}orchestrator")
         self._executions = run.executions
         self._head = means.heads.of() if fixed is None else None
+        if path and fixed is None and run.basis.plans:
+            self._given = run.basis.plans.get(fingerprint(self._first_request))
+        else:
+            self._given = fixed if path or run.basis.plan is None else run.basis.plan
         self._round = 0
         self._results: Mapping[str, Result] = {}
         self._condensed: Collection[str] = ()
@@ -57,15 +60,18 @@ class Planning:
         self.state: PlanState | None = None
 
     @property
+    def begun(self) -> bool:
+        """Whether there was a round."""
+        return self._round > 0
+
+    @property
     def goes_on(self) -> bool:
         """Whether there may be subtasks in a further round."""
         if self._round == 0:
             return True
         if self._given is not None or self._round >= self._definition.limits.rounds or self.state != "complete":
             return False
-        deadline = self._means.deadline
-        late = deadline is not None and deadline.passed
-        return any(s.round == self._round for s in self.book.subtasks) and not self._exhausted and not late
+        return any(s.round == self._round for s in self.book.subtasks) and not self._exhausted
 
     def next_request(self, results: Mapping[str, Result]) -> Request:
         """What the orchestrator is asked for the next round, if this is what all subtasks came to."""
@@ -145,9 +151,13 @@ class Planning:
             )
         )
 
+    @property
+    def _first_request(self) -> Request:
+        return plan_request(self._definition, self._task, self._sample, self._head)
+
     def _request(self, number: int, results: Mapping[str, Result], condensed: Collection[str] = ()) -> Request:
         """What the orchestrator is asked for a round."""
-        request = plan_request(self._definition, self._task, self._sample, self._head)
+        request = self._first_request
         for withdrawn in self._withdrawn:
             request = again_request(request, withdrawn.plan, withdrawn.remark)
         if number == 1:

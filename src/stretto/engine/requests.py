@@ -13,7 +13,7 @@ from stretto.models.functions import is_function, work
 from stretto.plan.book import plan_schema, rest_request, worker_for
 from stretto.plan.given import plan_text
 from stretto.plan.sizes import size_lines
-from stretto.types import Definition, Head, Message, Plan, PlanState, Request, Result, Role, Subtask
+from stretto.types import Basis, Definition, Head, Message, Plan, PlanState, Request, Result, Role, Subtask
 
 
 def request_for(role: Role, prompt: str, sample: int = 0, head: Head | None = None) -> Request:
@@ -21,6 +21,12 @@ def request_for(role: Role, prompt: str, sample: int = 0, head: Head | None = No
     system = (Message("system", role.system),) if role.system else ()
     messages = (*system, Message("user", prompt))
     return Request(role.candidates[0], messages, role.options, role.schema, sample, head)
+
+
+def sample_of(basis: Basis, name: str) -> int:
+    """Which repetition is wanted of what a subtask or role asks; that of a workflow is wanted of all within it."""
+    parts = name.split("/")
+    return sum(basis.samples.get("/".join(parts[:end]), 0) for end in range(1, len(parts) + 1))
 
 
 def plan_request(definition: Definition, task: str, sample: int = 0, head: Head | None = None) -> Request:
@@ -122,7 +128,8 @@ def answer_request(
 ) -> Request | None:
     """What the synthesizer is asked, with every result and the ledger; without a synthesizer nothing is.
 
-    `condensed`: the ids of results that are not there whole.
+    `condensed`: the ids of results that are not there whole. Of results that belong to none of `subtasks` only the
+    number is told: there was no room for them.
     """
     role = definition.synthesizer
     if role is None:
@@ -130,7 +137,9 @@ def answer_request(
     quotes = head is not None or any(subtask.reads for subtask in subtasks)
     values = {
         "task": task,
-        "worker_responses": prompts.results_text(subtasks, results, plan, condensed),
+        "worker_responses": prompts.results_text(
+            subtasks, results, plan, condensed, unread=len(results) - len(subtasks)
+        ),
         "references": _references(quotes=quotes) if cites(definition) else "",
     }
     return request_for(role, prompts.fill(prompts.template("synthesizer", role.prompt), values), sample, head)

@@ -6,6 +6,7 @@ from contextlib import aclosing, nullcontext
 
 from msgspec import Struct
 
+from stretto import prompts
 from stretto.engine.answering import Answer, Answering
 from stretto.engine.asking import Said
 from stretto.engine.caller import Errand
@@ -22,6 +23,10 @@ from stretto.types import Coverage, Definition, Result, Role, Subtask, Verdict
 
 HALF_PLANNED = "the plan is taken as far as it was written"
 """What a run gives up when the deadline comes before its plan is whole."""
+
+
+NO_ROUND = "no further round is planned"
+"""What a run gives up when the deadline comes between two rounds."""
 
 
 class Carried(Struct, frozen=True):
@@ -50,10 +55,10 @@ class Spine:
     async def carry(self) -> Carried:
         """From the task, or the plan that was prepared, to the answer; raises what makes an answer impossible."""
         plan, work = self.plan, self._work
-        while self._ready or plan.goes_on:
+        while self._ready or (plan.goes_on and not self._late()):
             async with asyncio.TaskGroup() as workers:
                 await self._dispatch(workers)
-            if plan.goes_on:
+            if plan.goes_on and not self._late():
                 await self._look_back()
         subtasks, results, state = plan.book.subtasks, work.results, plan.state or "complete"
         answering = Answering(self._means, self._definition, self._task, self._path)
@@ -63,6 +68,14 @@ class Spine:
             subtasks, results, state, answer.state, degraded, condensed=answer.condensed, unread=answer.unread
         )
         return Carried(answer, coverage)
+
+    def _late(self) -> bool:
+        """Whether the deadline leaves no time for a further round; if so, it is told."""
+        deadline = self._means.deadline
+        late = deadline is not None and deadline.passed and self.plan.begun
+        if late:
+            self._means.setbacks.degrade("deadline", NO_ROUND)
+        return late
 
     async def _look_back(self) -> None:
         """Let the orchestrator see what there is so far, as far as it can take it in."""
@@ -105,11 +118,19 @@ class Spine:
                 carried = await spine.carry()
         except TimeoutError:
             self._means.setbacks.cut()
-            return Result(subtask.id, "cut", error="the deadline came before its workflow had an answer")
-        except Exception as error:  # noqa: BLE001 - what is no fault of the workflow's is raised again
-            return _failed(subtask.id, cause_of(error))
+            error = "the deadline came before its workflow had an answer"
+            return Result(subtask.id, "cut", self._done_within(subtask), error)
+        except Exception as failure:  # noqa: BLE001 - what is no fault of the workflow's is raised again
+            return _failed(subtask.id, cause_of(failure))
         verdict: Verdict | None = None if carried.coverage.complete else "unchecked"
         return Result(subtask.id, "done", carried.answer.text, verdict=verdict, remark=_gaps(carried.coverage))
+
+    def _done_within(self, subtask: Subtask) -> str:
+        """What its workflow has of a subtask that is cut: the results that are whole, which are paid for."""
+        part = self._means.journal.run.part(f"{self._path}{subtask.id}")
+        done = [each for each in part.plan.subtasks if each.id in part.results and part.results[each.id].text.strip()]
+        done = [each for each in done if part.results[each.id].outcome == "done"]
+        return prompts.joined_text(done, part.results, "complete").strip() if done else ""
 
 
 def _failed(subtask: str, cause: BaseException) -> Result:

@@ -8,7 +8,7 @@ from stretto.engine.lengths import cap, shortened
 from stretto.policies.estimate import USUAL, most_output, tokens_asked, tokens_in
 from stretto.types import Request, Result, Role, Subtask
 
-CONTEXT = 100_000
+CONTEXT = 128_000
 """Tokens that a model takes of which nothing is said, if the inputs are not so long already."""
 
 _BESIDE = 50_000  # tokens that are there beside inputs however long they are, if no window is told

@@ -23,6 +23,13 @@ _RANGE = re.compile(
     r"between|range|(?:less|greater|more|higher|lower) than|above|below|[<>≤≥]|at (?:most|least)", re.IGNORECASE
 )
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
+# No system message, or none but turns of user and assistant: what chat templates and providers of small models say.
+_TURNS = re.compile(
+    r"system.?(?:role|message|instruction|prompt)s?\b.{0,40}\b(?:not|n't|unsupported|disallowed)"
+    r"|(?:not|n't) support\w* .{0,20}\bsystem\b|developer instruction is not enabled"
+    r"|only user(?:,| and) (?:assistant|model)|roles must alternate",
+    re.IGNORECASE | re.DOTALL,
+)
 # JSON mode is refused by some providers unless the prompt contains the word itself.
 _JSON = re.compile(r"json", re.IGNORECASE)
 
@@ -31,18 +38,21 @@ class Dialect(Struct, frozen=True):
     """The form of request one model takes.
 
     `schema`: the way it takes a JSON schema. `token_key`: its name for the limit of output tokens. `without`: options
-    it refuses. `stream_usage`: whether it knows `stream_options.include_usage`.
+    it refuses. `stream_usage`: whether it knows `stream_options.include_usage`. `system`: whether it takes a system
+    message, and messages of one side after another; else these are one message.
     """
 
     schema: SchemaMode
     token_key: str = "max_tokens"  # noqa: S105 - a token of text
     without: frozenset[str] = frozenset()
     stream_usage: bool = True
+    system: bool = True
 
     def body(self, model: str, call: Call) -> dict[str, Any]:
         """The JSON body of the request for a call."""
         request = call.request
         messages: list[dict[str, Any]] = [{"role": m.role, "content": m.content} for m in messages_of(request)]
+        messages = messages if self.system else _turns(messages)
         options = {k: v for k, v in request.options.items() if k not in self.without}
         if "max_tokens" in options:
             options[self.token_key] = options.pop("max_tokens")
@@ -80,12 +90,26 @@ class Dialect(Struct, frozen=True):
             return replace(self, token_key="max_completion_tokens"), ""  # noqa: S106
         if "stream_options" in refusal and call.stream and self.stream_usage:
             return replace(self, stream_usage=False), "usage of streamed calls is not reported"
+        if self.system and _TURNS.search(refusal):
+            return replace(self, system=False), ""
         for option in _SAMPLING if not _RANGE.search(refusal) else ():
             if option in options and option not in self.without and option in refusal:
                 return replace(self, without=self.without | {option}), f"option {option} is refused and left out"
         if call.request.schema is not None and self.schema in _NEXT_MODE and _SCHEMA_WORDS.search(refusal):
             return replace(self, schema=_NEXT_MODE[self.schema]), ""
         return None
+
+
+def _turns(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages as turns of user and assistant; what a system message says is what the user says first."""
+    turns: list[dict[str, Any]] = []
+    for message in messages:
+        role = "user" if message["role"] == "system" else message["role"]
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += f"\n\n{message['content']}"
+        else:
+            turns.append({"role": role, "content": message["content"]})
+    return turns
 
 
 def _attach(messages: list[dict[str, Any]], images: Sequence[str]) -> None:

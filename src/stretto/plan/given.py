@@ -15,7 +15,7 @@ from stretto.errors import TaskError
 from stretto.plan.book import worker_for
 from stretto.plan.item import Draft
 from stretto.plan.naming import LONGEST_ID, is_reserved, safe_id
-from stretto.plan.shares import shares
+from stretto.plan.shares import called, shares
 from stretto.text import clean
 from stretto.types import Definition, Input, Plan, Role, Subtask
 
@@ -97,9 +97,12 @@ def fixed_plan(definition: Definition, inputs: Sequence[Input]) -> Plan | None:
     if definition.orchestrator is not None:
         return None
     work = [(name, reads) for name, role in definition.workers.items() for reads in _shares(inputs, role.share)]
-    subtasks = (Subtask(f"t{number}", name, _whole(reads), reads=reads) for number, (name, reads) in enumerate(work, 1))
     most = definition.limits.max_subtasks
-    return Plan(tuple(subtasks)[:most], "complete" if len(work) <= most else "bounded")
+    subtasks = [
+        Subtask(f"t{number}", name, f"the whole task{', for ' if reads else ''}{called(inputs, reads)}", reads=reads)
+        for number, (name, reads) in enumerate(work[:most], 1)
+    ]
+    return Plan(tuple(subtasks), "complete" if len(work) <= most else "bounded")
 
 
 def _shares(inputs: Sequence[Input], tokens: int | None) -> tuple[tuple[str, ...], ...]:
@@ -111,10 +114,6 @@ def _shares(inputs: Sequence[Input], tokens: int | None) -> tuple[tuple[str, ...
 def given_draft(subtask: Subtask) -> Draft:
     """A given subtask as the orchestrator might have written it."""
     return Draft(subtask.type, subtask.description, subtask.id, subtask.needs, subtask.value)
-
-
-def _whole(reads: Sequence[str]) -> str:
-    return f"the whole task, as far as {', '.join(reads)} goes" if reads else "the whole task"
 
 
 def _subtasks(file: PlanFile, workers: Mapping[str, Role], place: str) -> tuple[Subtask, ...]:

@@ -17,6 +17,8 @@ BYTES = 3
 """Bytes of UTF-8 that are reckoned as a token."""
 
 _FENCES = ("```", "~~~")
+_NAMED = 3  # pieces that are called by their names
+_FILE = "diff --git "
 _FRAME = 48  # bytes of a block's tags in a prompt, beside the name
 _PIECE = re.compile(r"i([1-9]\d{0,8})(?::([1-9]\d{0,8})(?:-([1-9]\d{0,8})|:([1-9]\d{0,8})-([1-9]\d{0,8}))?)?", re.ASCII)
 
@@ -103,21 +105,38 @@ def shares(inputs: Sequence[Input], tokens: int) -> tuple[tuple[str, ...], ...]:
     return (*groups, tuple(group)) if group else tuple(groups)
 
 
+def called(inputs: Sequence[Input], pieces: Sequence[str]) -> str:
+    """What people call these pieces: names of inputs, with the lines of a part; of many the first and the last."""
+    found = Pieces(inputs)
+    names = [_called(inputs, found.find(piece)) for piece in pieces]
+    return ", ".join(names) if len(names) <= _NAMED else f"{len(names)} inputs from {names[0]} to {names[-1]}"
+
+
+def _called(inputs: Sequence[Input], piece: Piece) -> str:
+    name = " ".join(inputs[piece.number - 1].name.split())[:100]
+    if not piece.first:
+        return name
+    return f"{name} (lines {piece.first}-{piece.last})" if not piece.begin else f"{name} (a part of line {piece.first})"
+
+
 def _pieces(number: int, text: str, most: int) -> Iterator[tuple[Piece, int]]:
     """An input in pieces of so many bytes at most, with the bytes of each.
 
-    It is cut after an empty line that stands in no code block, if there is one in the second half of a piece.
+    A diff is cut before a file, if one begins in the last three quarters of a piece; else any text after an empty line
+    that stands in no code block, if there is one in the second half.
     """
     if (length := len(text.encode())) <= most:
         yield Piece(number), length
         return
-    first, size, place, pause, fenced = 1, 0, 0, (0, 0), False
+    first, size, place, pause, file, fenced = 1, 0, 0, (0, 0), (0, 0), False
     for place, line in enumerate(lines_of(text), 1):
         length = len(line.encode())
         while size and size + length > most:
-            last, taken = pause if 2 * pause[1] >= most else (place - 1, size)
+            found = (file if 4 * file[1] >= most else None) or (pause if 2 * pause[1] >= most else None)
+            last, taken = found or (place - 1, size)
             yield Piece(number, first, last), taken
-            first, size, pause = last + 1, size - taken, (0, 0)
+            first, size, pause, file = last + 1, size - taken, (0, 0), (0, 0)
+        file = (place - 1, size) if line.startswith(_FILE) else file
         fenced ^= line.lstrip().startswith(_FENCES)
         if length <= most:
             size += length

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Literal, get_args
 
@@ -56,7 +56,13 @@ def check(role: Asked, prompt: str | None, place: str) -> None:
 
 def uses(prompt: str, placeholder: str) -> bool:
     """Whether a prompt has this placeholder; doubled braces are none."""
-    return any(word == placeholder for _, word in _WORD.findall(prompt))
+    return placeholder in _placeholders(prompt)
+
+
+@lru_cache(maxsize=64)
+def _placeholders(prompt: str) -> frozenset[str]:
+    """Every placeholder of a prompt, found once for the hundreds of requests that are made of it."""
+    return frozenset(word for _, word in _WORD.findall(prompt))
 
 
 def fill(prompt: str, values: Mapping[str, str]) -> str:

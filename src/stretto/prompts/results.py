@@ -41,6 +41,11 @@ class _Entry(Struct, frozen=True, omit_defaults=True):
     condensed: bool = False
 
 
+class _UnreadEntry(Struct, frozen=True):
+    unread: int
+    why: str = "there are so many more parts, whose results have no room here"
+
+
 class _PlanEntry(Struct, frozen=True):
     plan: PlanState
     why: str
@@ -53,13 +58,23 @@ def results_text(
     condensed: Collection[str] = frozenset(),
     *,
     described: bool = False,
+    unread: int = 0,
 ) -> str:
     """Every result in the plan's order, then the ledger; `condensed`: the ids of results that are not there whole.
 
-    `described`: the ledger says of every subtask what it was to do, not only of what is missing.
+    `described`: the ledger says of every subtask what it was to do, not only of what is missing. `unread`: so many more
+    there are whose results have no room here.
     """
     told = [result_text(s, results[s.id], condensed=s.id in condensed, described=described) for s in subtasks]
-    return "".join([*(block for block, _ in told), _ledger_head(), *(line for _, line in told), _plan_line(plan)])
+    return "".join(
+        [
+            *(block for block, _ in told),
+            _ledger_head(),
+            *(line for _, line in told),
+            _plan_line(plan),
+            _unread_line(unread),
+        ]
+    )
 
 
 def result_text(
@@ -162,6 +177,10 @@ def _why(result: Result) -> str:
 
 def _ledger_head() -> str:
     return f"\n=== LEDGER ===\n{filled('ledger')}\n"
+
+
+def _unread_line(unread: int) -> str:
+    return msgspec.json.encode(_UnreadEntry(unread)).decode() + "\n" if unread else ""
 
 
 def _plan_line(plan: PlanState) -> str:

@@ -1,11 +1,16 @@
 """How the calls of a run ended, as its log tells it: with a reply, with an error, or because there was no time left."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from stretto import errors
 from stretto import events as e
 from stretto.calls import KEPT, Done
+from stretto.engine.caller import PLAN
+from stretto.engine.condensing import CONDENSE
 from stretto.engine.results import UNASKED, UNPAID
 from stretto.errors import BudgetError, CallError, DeadlineError
 from stretto.models.replay import ANY, RecordedCall
@@ -28,6 +33,7 @@ class Endings:
         self._began = _seconds(log[0].at)
         self._sent = {event.call: event for event in reversed(log) if isinstance(event, e.CallStarted)}
         self._over = {event.subtask: event for event in log if isinstance(event, e.SubtaskFinished)}
+        self._planned = [event for event in log if isinstance(event, e.PlanFinished)]
 
     def calls(self) -> Iterator[RecordedCall]:
         """Every call of the execution whose end is known."""
@@ -39,6 +45,8 @@ class Endings:
         for finished in self._over.values():
             if finished.error == UNASKED:
                 yield self._unasked("worker", finished.subtask, finished.seq)
+        if any(isinstance(event, e.RunDegraded) and event.policy == "deadline" for event in self._log):
+            yield replace(self._unasked("worker", None, None), part=CONDENSE)
         state = self._run.coverage.answer
         if not spoke and (state == "unmerged" or self._run.error_type == "DeadlineError"):
             yield self._unasked("synthesizer", None, self._log[-1].seq)
@@ -102,6 +110,7 @@ class Endings:
     def _told(self, event: e.CallFinished, **end: object) -> RecordedCall:
         sent = self._sent.get(event.call)
         here = event.seq is not None and event.seq >= (self._log[0].seq or 0)
+        plans = plan_of(event)
         return RecordedCall(
             role=event.role,
             subtask=event.subtask,
@@ -110,8 +119,15 @@ class Endings:
             left=sent is not None,
             sent=_seconds(sent.at) - self._began if sent else None,
             ended=_seconds(event.at) - self._began if here else None,
+            plans=plans,
+            round=self._round(plans, event.seq or 0) if plans is not None else 1,
             **end,  # type: ignore[arg-type]
         )
+
+    def _round(self, within: str, place: int) -> int:
+        """The round that a call for a plan belongs to: the next one that is over; of one that never is, it is late."""
+        rounds = (event.round for event in self._planned if event.within == within and (event.seq or 0) > place)
+        return next(rounds, sys.maxsize)
 
     def _unasked(self, role: RoleName, subtask: str | None, place: int | None) -> RecordedCall:
         return RecordedCall(
@@ -122,11 +138,19 @@ class Endings:
             error=DeadlineError,
             why=self._lateness,
             left=False,
+            plans="" if role == "orchestrator" else None,
         )
 
     @property
     def _lateness(self) -> str:
         return self._run.error or _LATE if self._run.error_type == "DeadlineError" else _LATE
+
+
+def plan_of(call: e.CallFinished) -> str | None:
+    """The subtask whose plan a call is a part of ("": that of the run), if it is one."""
+    if call.role == "orchestrator":
+        return ""
+    return call.subtask if call.part == PLAN else None
 
 
 def _done(reply: Reply, event: e.CallFinished | None = None) -> Done:

@@ -10,26 +10,30 @@ from msgspec.structs import replace
 from stretto import events as e
 from stretto.calls import KEPT, fingerprint
 from stretto.definitions import definition_of
+from stretto.engine.caller import PLAN
+from stretto.engine.condensing import CONDENSE
 from stretto.engine.requests import plan_request
 from stretto.engine.results import UNASKED
-from stretto.engine.spine import HALF_PLANNED
-from stretto.errors import MissingRecord, StoreError
+from stretto.engine.spine import HALF_PLANNED, NO_ROUND
+from stretto.errors import BudgetError, DeadlineError, MissingRecord, StoreError, StrettoError, WorkError
 from stretto.fold import Fold, fold
 from stretto.head import head_of
 from stretto.models.replay import RecordedCall
 from stretto.models.replay.records import Slot
+from stretto.plan.book import worker_for
 from stretto.replay.endings import Endings
+from stretto.rerun import plans_within
 from stretto.runs import Run
 from stretto.store.parcel import Entry
-from stretto.types import Basis, Definition, Limits, Reply, Request, Result
+from stretto.types import Basis, Definition, Limits, Reply, Request, Result, Role
 
 
 class Recording(Struct, frozen=True):
     """A run and its records: how its calls ended in its last execution, and every reply and request of all of them.
 
-    `degraded`: what its last execution gave up, each with its place in the log; `planned`: the place up to which that
-    was because of the plan, if it was not read whole. `known`: the fingerprints of the replies that the last execution
-    began with.
+    `degraded`: what its last execution gave up, each with its place in the log; `planned`: by the subtask whose plan it
+    is ("": the run's), the place up to which that was because of it, if it was not read whole. `known`: fingerprints of
+    the replies that the last execution began with; `finished`: where in the log each subtask was over.
     """
 
     run: Run
@@ -37,8 +41,9 @@ class Recording(Struct, frozen=True):
     replies: dict[str, list[RecordedCall]]
     requests: dict[Slot, list[Request]]
     degraded: list[tuple[int, e.RunDegraded]]
-    planned: int = 0
+    planned: dict[str, int]
     known: frozenset[str] = frozenset()
+    finished: dict[str, int] = {}
 
     @property
     def definition(self) -> Definition:
@@ -52,21 +57,70 @@ class Recording(Struct, frozen=True):
 
     @property
     def basis(self) -> Basis:
-        """What a replay begins with: as the run did, or with its plan, if the records do not hold that whole."""
+        """What a replay begins with: as the run did, or with the plans that the records do not hold whole."""
         run = self.run
-        if run.basis.plan is not None or run.plan.state is None or self._plan_is_kept:
-            return run.basis
-        return replace(run.basis, plan=run.plan)
+        basis = replace(run.basis, plans=plans_within(run, self.replies))
+        if basis.plan is not None or run.plan.state is None or self._plan_is_kept:
+            return basis
+        return replace(basis, plan=run.plan)
+
+    @property
+    def ordered(self) -> list[RecordedCall]:
+        """The calls whose endings follow each other as they did: not those for plans that are given."""
+        plans = self.basis.plans
+        given = {call.subtask for call in self.run.calls if call.part == PLAN and call.fingerprint in plans}
+        given |= set() if self.basis.plan is None else {""}
+        return [call for call in self.calls if call.plans is None or call.plans not in given]
+
+    @property
+    def rounds(self) -> dict[str, int]:
+        """In which round each subtask was planned, those of workflows within included."""
+        own = {subtask.id: subtask.round for subtask in self.run.plan.subtasks}
+        parts = self.run.parts.items()
+        return own | {f"{within}/{subtask.id}": subtask.round for within, p in parts for subtask in p.plan.subtasks}
 
     @property
     def given(self) -> dict[str, Result]:
-        """Results that are not computed: those a rerun took over, and of what waited for others at the deadline."""
+        """Results that are not computed.
+
+        Those a rerun took over; of what waited for others at the deadline; and those of several calls, if one of these
+        has no reply: what was made of that instead can be told, but not which calls were never begun.
+        """
         run, waited = self.run, {subtask.id for subtask in self.run.plan.subtasks if subtask.needs}
+        partly = self._partly
         return {
             id_: result
             for id_, result in run.results.items()
-            if (run.basis.only and id_ not in run.basis.only) or (id_ in waited and result.error == UNASKED)
+            if (run.basis.only and id_ not in run.basis.only)
+            or (id_ in waited and result.error == UNASKED)
+            or id_ in partly
         }
+
+    @property
+    def _partly(self) -> set[str]:
+        """The subtasks of several calls, one of which has no whole reply, or may never have been begun."""
+        late = any(event.policy == "deadline" for _, event in self.degraded)
+        lost = {_own(call.subtask) for call in self.calls if call.done is None}
+        for call in self.run.calls:
+            if call.finished and call.finished.finish not in KEPT and call.part != CONDENSE:
+                lost.add(_own(call.subtask))
+        workers = self.definition.workers
+        roles = {s.id: workers.get(worker_for(s.type, workers) or "") for s in self.run.plan.subtasks}
+        return {id_ for id_, role in roles.items() if role and _takes_several(role) and (late or id_ in lost)}
+
+    @property
+    def told_by(self) -> dict[str, int]:
+        """Up to which place in the log a result that is not computed tells what the run gave up."""
+        return {id_: place for id_, place in self.finished.items() if id_ in self.given}
+
+    def ended(self, error: StrettoError) -> StrettoError:
+        """What the run ended with, if a replay that takes over results ends with this."""
+        run = self.run
+        ends: dict[str, type[StrettoError]] = {each.__name__: each for each in (BudgetError, DeadlineError, WorkError)}
+        named = ends.get(run.error_type or "")
+        if run.status == "failed" and self.given and isinstance(error, tuple(ends.values())) and named:
+            return named(run.error or "")
+        return error
 
     @property
     def _plan_is_kept(self) -> bool:
@@ -74,7 +128,8 @@ class Recording(Struct, frozen=True):
         if self.run.withdrawn:  # of all that was planned the last counts
             return False
         asked = list(dict.fromkeys(call.fingerprint for call in self.run.calls if call.role == "orchestrator"))
-        if any(event.reason == HALF_PLANNED for _, event in self.degraded):  # before the next one was asked, perhaps
+        # Before the next one was asked, or a further round, perhaps.
+        if any(event.reason in {HALF_PLANNED, NO_ROUND} for _, event in self.degraded):
             return False
         if not all(each in self.replies for each in asked) or (self.run.executions > 1 and len(asked) > 1):
             return False
@@ -128,9 +183,19 @@ def recording_of(entries: Iterable[Entry]) -> Recording:
         {key: [endings.reply(key, reply) for reply in kept] for key, kept in replies.items()},
         requests,
         list(_given_up(before, last)),
-        max(((event.seq or 0) + 1 for event in last if isinstance(event, e.PlanFinished)), default=0),
+        dict(_planned(last)),
         frozenset(_replies(told[:start])),
+        {event.subtask: event.seq or 0 for event in last if isinstance(event, e.SubtaskFinished)},
     )
+
+
+def _planned(last: Iterable[e.AnyEvent]) -> Iterator[tuple[str, int]]:
+    """Up to where in the log what was given up was because of a plan, the last one counts."""
+    for event in last:
+        if isinstance(event, e.PlanFinished):
+            yield event.within, (event.seq or 0) + 1
+        elif isinstance(event, e.RunDegraded) and event.reason == NO_ROUND:
+            yield "", (event.seq or 0) + 1
 
 
 def _given_up(before: Iterable[e.AnyEvent], last: Iterable[e.AnyEvent]) -> Iterator[tuple[int, e.RunDegraded]]:
@@ -145,6 +210,16 @@ def _given_up(before: Iterable[e.AnyEvent], last: Iterable[e.AnyEvent]) -> Itera
                 told.add(each)
                 policy, _, reason = each.partition(": ")
                 yield event.seq or 0, e.RunDegraded(policy=policy, reason=reason)
+
+
+def _takes_several(role: Role) -> bool:
+    """Whether a subtask takes this worker more calls than one."""
+    return role.workflow is not None or role.check is not None or max(1, len(role.models)) * role.samples > 1
+
+
+def _own(subtask: str | None) -> str:
+    """The subtask of the run's own plan that a call serves."""
+    return (subtask or "").partition("/")[0]
 
 
 def _replies(told: Iterable[Entry]) -> Mapping[str, list[Reply]]:

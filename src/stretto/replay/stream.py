@@ -4,8 +4,8 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from stretto.engine import Execution
-from stretto.errors import MissingRecord
-from stretto.events import AnyEvent, PlanFinished, RunStarted
+from stretto.errors import MissingRecord, StrettoError
+from stretto.events import AnyEvent, PlanFinished, RunStarted, SubtaskFinished
 from stretto.models.replay import Order, Records, Replay
 from stretto.opening import Setting
 from stretto.policies.account import Account
@@ -15,6 +15,19 @@ from stretto.run_stream import RunStream
 from stretto.shapes import Shape
 from stretto.store.journal import Journal
 from stretto.types import Definition, Limits
+
+
+class _Replayed(Execution):
+    """An execution that ends as the recorded one did."""
+
+    recording: Recording
+
+    async def execute(self) -> None:
+        """As far as the records go; raises what the run ended with."""
+        try:
+            await super().execute()
+        except StrettoError as error:
+            raise self.recording.ended(error) from error.__cause__
 
 
 class ReplayStream(RunStream):
@@ -44,7 +57,8 @@ class ReplayStream(RunStream):
         self._definition = definition
         self._recording = recording
         self._timed = timed
-        self._order = Order(recording.calls, recording.degraded)
+        self._told_by = recording.told_by
+        self._order = Order(recording.ordered, recording.degraded, recording.rounds)
 
     @property
     def differences(self) -> list[str]:
@@ -75,12 +89,18 @@ class ReplayStream(RunStream):
         model = Replay(records, self._order, began)
         account = Account(Limits())
         known, given, shape = recording.known, recording.given, self._setting.shape
-        execution = Execution(self._definition, journal, lambda _: model, account, known, given, shape)
+        execution = _Replayed(self._definition, journal, lambda _: model, account, known, given, shape)
+        execution.recording = recording
         await self._execute(execution, journal)
 
     def _take(self, event: AnyEvent) -> None:
         self._order.heard(event)
         self._events.put_nowait(event)
-        if isinstance(event, PlanFinished) and self._journal:
-            for given_up in self._order.given_up(self._recording.planned):
+        place = 0
+        if isinstance(event, PlanFinished):
+            place = self._recording.planned.get(event.within, 0)
+        elif isinstance(event, SubtaskFinished):
+            place = self._told_by.get(event.subtask, 0)
+        if place and self._journal:
+            for given_up in self._order.given_up(place):
                 self._journal.append(given_up)

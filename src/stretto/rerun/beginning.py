@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from msgspec import Struct
 
 from stretto.calls import fingerprint
+from stretto.engine.caller import PLAN
 from stretto.engine.requests import plan_request
 from stretto.errors import StoreError, TaskError
 from stretto.head import head_of
@@ -44,16 +45,34 @@ def basis_of(rerun: Rerun, origin: Run, replies: Container[str], definition: Def
     def request() -> Request:
         return plan_request(definition, origin.task, samples.get("orchestrator", 0), head_of(inputs))
 
-    if plan is None and (rerun.only or (definition.orchestrator and _kept(rerun, origin, replies, request()))):
+    if plan is None and definition.orchestrator is None:
+        # One that was edited; what it is without that follows from the inputs, and is made from them again.
+        kept = origin.basis.plan is not None and (inputs == origin.basis.inputs or not _reads(origin.plan))
+        plan = origin.plan if rerun.only or kept else None
+    elif plan is None and (rerun.only or _kept(rerun, origin, replies, request())):
         plan = origin.plan
     ids = [subtask.id for subtask in (plan or origin.plan).subtasks]
     _check("--only", rerun.only, ids)
-    _check("--fresh", rerun.fresh, (*ids, *_ROLES))
-    if rerun.only and (left := [id_ for id_ in rerun.fresh if id_ not in {*rerun.only, *_ROLES}]):
+    parts = [f"{part}/{name}" for part in origin.parts for name in (*origin.parts[part].results, *_ROLES)]
+    _check("--fresh", rerun.fresh, (*ids, *_ROLES, *parts))
+    if rerun.only and (left := [id_ for id_ in rerun.fresh if id_.partition("/")[0] not in {*rerun.only, *_ROLES}]):
         raise TaskError(f"--fresh {left[0]}: it is not among those that are computed (--only); add it there")
     if plan is not None and "orchestrator" in rerun.fresh:
         raise TaskError("--fresh orchestrator asks for a new plan, but the plan is given; leave one of them out")
-    return Basis(rerun.origin, plan, samples, rerun.only, rerun.fresh, inputs)
+    return Basis(rerun.origin, plan, samples, rerun.only, rerun.fresh, inputs, plans_within(origin, replies))
+
+
+def plans_within(origin: Run, replies: Container[str]) -> dict[str, Plan]:
+    """The plans of workflows within a run that its records do not hold whole, by the fingerprint of what was asked.
+
+    `replies`: the fingerprints of the complete replies.
+    """
+    plans = dict(origin.basis.plans)
+    for within, part in origin.parts.items():
+        asked = [call.fingerprint for call in origin.calls if call.subtask == within and call.part == PLAN]
+        if part.plan.state is not None and asked and not all(each in replies for each in asked):
+            plans[asked[0]] = part.plan
+    return plans
 
 
 def given_results(basis: Basis, origin: Run) -> dict[str, Result]:
@@ -96,6 +115,11 @@ def _kept(rerun: Rerun, origin: Run, replies: Container[str], request: Request) 
     if all(each in replies for each in asked) and not origin.withdrawn:
         return False  # then the same replies make the same plan
     return fingerprint(request) in asked
+
+
+def _reads(plan: Plan) -> bool:
+    """Whether a subtask reads a part of the inputs."""
+    return any(subtask.reads for subtask in plan.subtasks)
 
 
 def _same(subtask: Subtask, before: Subtask) -> bool:

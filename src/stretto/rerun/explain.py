@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from stretto.engine.asking import Asking, Said
 from stretto.engine.condensing import condensed, condensed_for
-from stretto.engine.requests import answer_request, direct_request, plan_request, role_of, round_request
+from stretto.engine.requests import answer_request, direct_request, plan_request, role_of, round_request, sample_of
 from stretto.engine.results import lacking
 from stretto.engine.shaping import counting
 from stretto.engine.work import work
@@ -81,6 +81,7 @@ class _Explaining:
         self._known = known
         self._prices = prices
         self._given = given_results(basis, origin)
+        self._open = set[str]()  # subtasks of which nobody can say whether they are asked
         # Of several calls for one subtask (asked again after a resume) the last one counts.
         self._calls = {(c.subtask or c.role, c.part): c for c in origin.calls if c.finished}
         self._requests = {
@@ -113,7 +114,7 @@ class _Explaining:
         if number > 1:
             earlier = [subtask for subtask in origin.plan.subtasks if subtask.round < number]
             if changed := [subtask.id for subtask in earlier if subtask.id not in certain]:
-                return self._new("orchestrator", f"round {number}", request.model, _again(changed))
+                return self._after(changed, "orchestrator", f"round {number}", request.model)
             first, rounds = request, definition.limits.rounds
 
             def reading(found: Mapping[str, Result], changed: Collection[str] = ()) -> Request:
@@ -143,6 +144,8 @@ class _Explaining:
             line, result = self._worker(subtask, book, certain)
             if result:
                 certain[subtask.id] = result
+            if line.fate == "unknown":
+                self._open.add(subtask.id)
             yield line
 
     def _worker(self, subtask: Subtask, book: PlanBook, certain: Mapping[str, Result]) -> _Foreseen:
@@ -155,12 +158,14 @@ class _Explaining:
         role = role_of(self._definition, subtask)
         model = role.candidates[0]
         if changed := [need for need in subtask.needs if need not in certain]:
-            return self._new(name, subtask.type, model, _again(changed)), None
+            return self._after(changed, name, subtask.type, model), None
         needed = [(book[need], certain[need]) for need in subtask.needs]
         for need, result in needed:
             if result.outcome != "done":
                 return self._without_call(subtask, lacking(name, need.id, result))
         if role.workflow is not None:
+            if any(each == name or each.startswith(f"{name}/") for each in self._basis.fresh):
+                return self._new(name, subtask.type, model, "it is to be asked anew"), None
             why = "a workflow does it, whose own calls are reused as far as nothing about them has changed"
             return Forecast(name, subtask.type, "unknown", why, self._usual(name), None), None
         asking = work(
@@ -192,7 +197,7 @@ class _Explaining:
         if role is None:
             return Forecast("synthesizer", "", "kept", "there is none: the results are the answer")
         if changed := [subtask.id for subtask in subtasks if subtask.id not in certain]:
-            return self._new("synthesizer", "", role.candidates[0], _again(changed))
+            return self._after(changed, "synthesizer", "", role.candidates[0])
         state = (self._basis.plan or self._origin.plan).state or "complete"
         head = None if any(subtask.reads for subtask in subtasks) else self._head
         condensing = condensed(self._definition, task, subtasks, certain, head, state)
@@ -233,6 +238,14 @@ class _Explaining:
             return f"then {call.finished.asked} answered in its place"
         return f"its reply was not whole ({call.finished.finish})"
 
+    def _after(self, changed: list[str], name: str, type_: str, model: str) -> Forecast:
+        """A call that builds on results which are not certain."""
+        if self._open.issuperset(changed):
+            why = f"{_listed(changed)} may be asked again"
+            return Forecast(name, type_, "unknown", why, self._usual(name), None)
+        changed = [each for each in changed if each not in self._open]
+        return self._new(name, type_, model, f"{_listed(changed)} {'is' if len(changed) == 1 else 'are'} asked again")
+
     def _new(self, name: str, type_: str, model: str, why: str) -> Forecast:
         usage, price = self._usual(name), self._prices.get(model)
         if self._longer and usage.input_tokens:
@@ -268,13 +281,12 @@ class _Explaining:
         return Forecast(subtask.id, subtask.type, "fails", result.error or ""), result
 
     def _sample(self, name: str) -> int:
-        return self._basis.samples.get(name, 0)
+        return sample_of(self._basis, name)
 
 
 def _size(head: Head | None) -> int:
     return head.size if head else 0
 
 
-def _again(changed: list[str]) -> str:
-    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-    return f"{', '.join(changed[:3])}{more} {'is' if len(changed) == 1 else 'are'} asked again"
+def _listed(names: list[str]) -> str:
+    return f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"

@@ -45,7 +45,7 @@ def _emptied(event: AnyEvent) -> AnyEvent:
     """The event without what was said in it, errors too: they may quote it. The definition of the workflow stays."""
     match event:
         case RunStarted():
-            return replace(event, task="", basis=replace(event.basis, plan=None, inputs=()))
+            return replace(event, task="", basis=replace(event.basis, plan=None, inputs=(), plans={}))
         case SubtaskPlanned():
             return replace(event, description="", remark=None)
         case PlanFinished():
@@ -53,7 +53,7 @@ def _emptied(event: AnyEvent) -> AnyEvent:
         case PlanWithdrawn():
             return replace(event, remark="", plan=None)
         case SubtaskFinished():
-            return replace(event, text="", error=event.error and _GONE)
+            return replace(event, text="", error=event.error and _GONE, remark="")
         case CallFinished():
             return replace(event, error=event.error and _GONE)
         case CallRetried() | RunDegraded():
@@ -61,7 +61,7 @@ def _emptied(event: AnyEvent) -> AnyEvent:
         case RunFailed():
             return replace(event, error=_GONE)
         case RunFinished():
-            return replace(event, answer="", coverage=_without_reasons(event.coverage))
+            return replace(event, answer="", coverage=_without_reasons(event.coverage), citations=(), remarks=())
         case _:
             return event
 
@@ -69,5 +69,8 @@ def _emptied(event: AnyEvent) -> AnyEvent:
 def _without_reasons(coverage: Coverage) -> Coverage:
     """What is missing, and by which policy what was given up, but not why."""
     missing = tuple(replace(one, reason=one.outcome) for one in coverage.missing)
+    doubtful = tuple(replace(one, remark="") for one in coverage.doubtful)
     policies = dict.fromkeys(told.partition(":")[0] for told in coverage.degraded)
-    return replace(coverage, missing=missing, degraded=tuple(f"{policy}: {_GONE}" for policy in policies))
+    return replace(
+        coverage, missing=missing, doubtful=doubtful, degraded=tuple(f"{policy}: {_GONE}" for policy in policies)
+    )

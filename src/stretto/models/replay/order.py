@@ -1,7 +1,8 @@
 """The order in which the calls of a run ended: a replay keeps it, so that all that follows from it is the same."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from stretto.events import AnyEvent, PlanFinished, RunDegraded, SubtaskFinished, SubtaskPlanned
 from stretto.models.replay.records import RecordedCall
@@ -11,24 +12,31 @@ class Order:
     """Lets the calls of a replay end in the order of their places.
 
     It is told every event of the replay (`heard`), because a call may not be made at all: one whose subtask is over, or
-    was not planned, is waited for no longer. `degraded` are the recorded events that say what the run gave up, each
-    with its place: who ends behind one tells it, unless the replay has told it by itself.
+    was not planned in the round of its `rounds`, is waited for no longer. `degraded` are the recorded events that say
+    what the run gave up, each with its place: who ends behind one tells it, unless the replay has told it by itself.
     """
 
-    def __init__(self, calls: Iterable[RecordedCall], degraded: Sequence[tuple[int, RunDegraded]]) -> None:
+    def __init__(
+        self,
+        calls: Iterable[RecordedCall],
+        degraded: Sequence[tuple[int, RunDegraded]],
+        rounds: Mapping[str, int] | None = None,
+    ) -> None:
         self._calls = sorted((call for call in calls if call.place is not None), key=lambda call: call.place or 0)
         self._over: set[int | None] = set()
         self._first = 0  # of the calls, that is not over
-        self._waiting: dict[int | None, asyncio.Event] = {}
+        self._waiting: dict[int, asyncio.Event] = {}
         self._planned: set[str] = set()
+        self._rounds = rounds or {}
         self._degraded = list(degraded)
         self._told: set[tuple[str, str]] = set()
 
     async def turn(self, call: RecordedCall) -> None:
         """Wait until every call is over that ended before this one."""
         place = call.place
-        if call.role == "orchestrator" and place is not None:  # it has said all: what is not planned will not be before
-            self.over(*(each.place for each in self._unplanned() if each.place is not None and each.place < place))
+        if call.plans is not None and place is not None:  # it has said all: what is not planned will not be before
+            unplanned = (each.place for each in self._unplanned(call.plans))
+            self.over(*(each for each in unplanned if each is not None and each < place))
         first = self._next()
         if place is not None and first is not None and first < place:
             self._waiting[place] = asyncio.Event()
@@ -39,8 +47,9 @@ class Order:
         self._over.update(places)
         while (place := self._next()) is not None and place in self._over:
             self._first += 1
-        if waiting := self._waiting.pop(self._next(), None):
-            waiting.set()
+        # One that was taken for over, and was made after all, is passed by; it must not wait for ever.
+        for waiting in sorted(each for each in self._waiting if place is None or each <= place):
+            self._waiting.pop(waiting).set()
 
     def heard(self, event: AnyEvent) -> None:
         """An event of the replay."""
@@ -50,10 +59,10 @@ class Order:
             case SubtaskPlanned():
                 self._planned.add(event.subtask)
             case SubtaskFinished():
-                self.over(*(call.place for call in self._calls if call.subtask == event.subtask))
+                self.over(*(call.place for call in self._calls if _is_in(call.subtask, event.subtask)))
             case PlanFinished():
-                planning = (call for call in self._calls if call.role == "orchestrator")
-                self.over(*(call.place for call in (*planning, *self._unplanned())))
+                planning = (call for call in self._calls if call.plans == event.within and call.round <= event.round)
+                self.over(*(call.place for call in (*planning, *self._unplanned(event.within, event.round))))
             case _:
                 pass
 
@@ -63,9 +72,25 @@ class Order:
         self._degraded = self._degraded[len(due) :]
         return [event for event in due if (event.policy, event.reason) not in self._told]
 
-    def _unplanned(self) -> list[RecordedCall]:
-        return [call for call in self._calls if call.role == "worker" and call.subtask not in self._planned]
+    def _unplanned(self, within: str, number: float = math.inf) -> Iterator[RecordedCall]:
+        """The calls for subtasks of a plan, up to a round of it, that are not there."""
+        for call in self._calls:
+            own = _child(call.subtask, within) if call.role == "worker" else None
+            if own is not None and own not in self._planned and self._rounds.get(own, 1) <= number:
+                yield call
 
     def _next(self) -> int | None:
         """The place of the first call that is not over."""
         return self._calls[self._first].place if self._first < len(self._calls) else None
+
+
+def _is_in(subtask: str | None, other: str) -> bool:
+    return subtask is not None and (subtask == other or subtask.startswith(f"{other}/"))
+
+
+def _child(subtask: str | None, within: str) -> str | None:
+    """Which subtask of a plan another belongs to, or is."""
+    path = f"{within}/" if within else ""
+    if subtask is None or subtask == within or not subtask.startswith(path):
+        return None
+    return path + subtask[len(path) :].partition("/")[0]

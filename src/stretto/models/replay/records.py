@@ -23,7 +23,9 @@ class RecordedCall(Struct, frozen=True, kw_only=True):
     """How one call ended: `done`, or with an `error` that says `why`; what it said until then is its `text`.
 
     `place`: where in the order of endings; None if that does not matter. `sent`, `ended`: seconds from the start of the
-    execution, as far as they are known. `left`: a request left for it.
+    execution, as far as they are known. `left`: a request left for it. `plans`: the subtask whose plan it is a part of
+    ("": that of the run; None: it is no plan), in which `round`. `part`: of a call that was never sent, and of which it
+    does not matter whose it is.
     """
 
     role: RoleName
@@ -38,6 +40,9 @@ class RecordedCall(Struct, frozen=True, kw_only=True):
     left: bool = True
     sent: float | None = None
     ended: float | None = None
+    part: str = ""
+    plans: str | None = None
+    round: int = 1
 
 
 class Records:
@@ -55,7 +60,11 @@ class Records:
     ) -> None:
         self._run = run
         self._calls: dict[tuple[Slot, str], deque[RecordedCall]] = {}
+        self._unsent: dict[str, deque[RecordedCall]] = {}
         for call in calls:
+            if call.part:
+                self._unsent[call.part] = deque([call])
+                continue
             self._calls.setdefault(((call.role, call.subtask), call.fingerprint), deque()).append(call)
         self._others = {key: deque(replies) for key, replies in others.items()}
         self._requests = requests
@@ -64,7 +73,7 @@ class Records:
         """How this call ended; identical ones in the order in which they were recorded. Raises `MissingRecord`."""
         slot = call.role, call.subtask
         known = self._calls.get((slot, call.fingerprint)) or self._calls.get((slot, ANY))
-        known = known or self._others.get(call.fingerprint)
+        known = known or self._others.get(call.fingerprint) or self._unsent.get(call.part)
         if not known:
             raise MissingRecord(self._missing(call))
         return known.popleft() if len(known) > 1 else known[0]

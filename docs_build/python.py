@@ -1,0 +1,74 @@
+"""The page of the Python API: what is public, with its signature and docstring."""
+
+import inspect
+import itertools
+from typing import Any, Literal, get_args, get_origin
+
+import stretto
+from docs_build.page import filled
+from docs_build.source import constructor, doc, methods, signature
+from docs_build.table import table
+from stretto import errors, notebook, proposal, testing, types
+from stretto.proposal.decisions import Decision
+from stretto.replay import ReplayStream
+from stretto.runs import CallRecord, Part, Withdrawn
+
+_SECTIONS: dict[str, tuple[Any, ...]] = {
+    "Workflow": (stretto.Workflow, stretto.RunStream),
+    "Who does what": (stretto.Role, stretto.Function, stretto.Limits, stretto.Memory, stretto.Provider, stretto.Price),
+    "Inputs and shapes": (stretto.read_inputs, stretto.Input, stretto.schema_of),
+    "What a run is": (stretto.Run, stretto.Plan, stretto.Subtask, stretto.Result),
+    "In a notebook": (notebook.show,),
+    "Values": (
+        stretto.Usage, stretto.Coverage, types.Missing, types.Doubtful, types.Citation, types.Basis, CallRecord, Part,
+        Withdrawn,
+    ),
+    "Approving a plan": (
+        proposal.Proposal, proposal.Line, proposal.Range, proposal.Go, proposal.Edit, proposal.Drop, proposal.Again,
+        proposal.Stop, proposal.without, proposal.dependents,
+    ),
+    "The simulator": (stretto.Simulator, stretto.Fault),
+    "Replaying": (ReplayStream,),
+}  # fmt: skip
+_LINES = {
+    "In a notebook": "In `stretto.notebook`. `Run` and `Workflow` show themselves as the value of a cell.",
+    "Values": "`Missing`, `Doubtful`, `Citation` and `Basis` are in `stretto.types`, the last three in `stretto.runs`.",
+    "Approving a plan": "In `stretto.proposal`. Who approves is a function of a `Proposal` that returns one of "
+    f"{', '.join(f'`{each.__name__}`' for each in get_args(Decision))}, or an awaitable of one.",
+    "Replaying": "What `Workflow.replay` gives: a `RunStream` with",
+}
+ELSEWHERE = ("StrettoError", "__version__", "errors", "events", "notebook", "proposal")
+"""Public names that are told of on other pages, as all errors are, or are modules."""
+
+
+def page() -> str:
+    """`docs/reference/python.md`; raises `ValueError` if a public name is on no page."""
+    told = {each.__name__ for each in itertools.chain(*_SECTIONS.values())}
+    if missing := sorted({*stretto.__all__} - told - {*ELSEWHERE, *vars(errors)}):
+        raise ValueError(f"docs_build/python.py: no section has {', '.join(missing)}")
+    parts = list[str]()
+    for section, things in _SECTIONS.items():
+        parts += [f"## {section}\n", *([f"{_LINES[section]}\n"] if section in _LINES else [])]
+        parts += [part for thing in things for part in _thing(thing)]
+    return filled("python.md", sections="\n".join(parts), words=_words(), testing=doc(testing))
+
+
+def _words() -> str:
+    """The few words that a field may hold."""
+    words = {name: get_args(each) for name, each in vars(types).items() if get_origin(each) is Literal}
+    return table(
+        ("type", "one of"), [(f"`{name}`", ", ".join(f"`{each}`" for each in of)) for name, of in words.items()]
+    )
+
+
+def _thing(thing: Any) -> list[str]:
+    if not inspect.isclass(thing):
+        return [_entry("###", thing.__name__, signature(thing), doc(thing))]
+    made = "" if thing in {stretto.RunStream, ReplayStream} else constructor(thing)
+    entries = [_entry("####", each.name, each.call, each.doc) for each in methods(thing)]
+    return [_entry("###", thing.__name__, made, doc(thing)), *entries]
+
+
+def _entry(level: str, name: str, call: str, text: str) -> str:
+    block = f"```py\n{call}\n```\n\n" if call else ""
+    return f"{level} `{name}`\n\n{block}{text}\n"

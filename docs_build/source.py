@@ -1,0 +1,121 @@
+"""What the source says of a class or function: its docstring, its fields, its signature, as they are written."""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import Struct
+
+AnyFunction = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Field(Struct, frozen=True):
+    """One field of a struct; an empty `default` is none at all."""
+
+    name: str
+    type: str
+    default: str
+
+
+class Method(Struct, frozen=True):
+    """A public method or property: how it is called, and what its docstring says."""
+
+    name: str
+    call: str
+    doc: str
+
+
+def doc(thing: Any) -> str:
+    """The docstring, without its indentation."""
+    return inspect.cleandoc(thing.__doc__ or "")
+
+
+def fields(kind: type) -> list[Field]:
+    """The fields that a struct declares itself, in their order."""
+    return [
+        Field(each.target.id, _plain(each.annotation), ast.unparse(each.value) if each.value else "")
+        for each in _class(kind).body
+        if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name) and "ClassVar" not in _plain(each)
+    ]
+
+
+def constructor(kind: type) -> str:
+    """How a class is made."""
+    name = kind.__name__
+    for each in _functions(kind):
+        if each.name == "__init__":
+            return f"{name}{_arguments(each)}"
+    given = [f"{field.name}: {field.type}" + (f" = {field.default}" if field.default else "") for field in fields(kind)]
+    return _call(name, given)
+
+
+def methods(kind: type) -> list[Method]:
+    """The public methods and properties of a class, in their order."""
+    return [
+        Method(each.name, _called(each), inspect.cleandoc(ast.get_docstring(each) or ""))
+        for each in _functions(kind)
+        if not each.name.startswith("_")
+    ]
+
+
+def signature(function: Any) -> str:
+    """How a function is called."""
+    parsed = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    assert isinstance(parsed, AnyFunction)  # noqa: S101 - it is a function
+    return _called(parsed)
+
+
+def _called(function: AnyFunction) -> str:
+    if any(ast.unparse(decorator) == "property" for decorator in function.decorator_list):
+        return f"{function.name}: {_plain(function.returns)}"
+    before = "await " if isinstance(function, ast.AsyncFunctionDef) else ""
+    returns = f" -> {_plain(function.returns)}" if function.returns else ""
+    return f"{before}{function.name}{_arguments(function)}{returns}"
+
+
+def _arguments(function: AnyFunction) -> str:
+    """The arguments without `self`; what stands after `*` by name only."""
+    arguments = function.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    none: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
+    given = [
+        _argument(each, default)
+        for each, default in zip(positional, [*none, *arguments.defaults], strict=True)
+        if each.arg != "self"
+    ]
+    if arguments.vararg:
+        given.append("*" + _argument(arguments.vararg, None))
+    elif arguments.kwonlyargs:
+        given.append("*")
+    given += [_argument(*pair) for pair in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+    return _call("", given)
+
+
+def _argument(argument: ast.arg, default: ast.expr | None) -> str:
+    written = f"{argument.arg}: {_plain(argument.annotation)}"
+    return f"{written} = {ast.unparse(default)}" if default else written
+
+
+def _call(name: str, given: list[str]) -> str:
+    """On one line if that is short."""
+    line = f"{name}({', '.join(given)})"
+    return line if len(line) <= 88 else f"{name}(\n" + "".join(f"    {each},\n" for each in given) + ")"
+
+
+def _plain(node: ast.AST | None) -> str:
+    """An annotation as it is meant: without the quotation marks of what is defined further down."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    return ast.unparse(node) if node else ""
+
+
+def _functions(kind: type) -> Iterator[AnyFunction]:
+    return (each for each in _class(kind).body if isinstance(each, AnyFunction))
+
+
+def _class(kind: type) -> ast.ClassDef:
+    parsed = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
+    assert isinstance(parsed, ast.ClassDef)  # noqa: S101 - it is a class
+    return parsed

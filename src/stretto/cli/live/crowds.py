@@ -1,0 +1,126 @@
+"""Which rows get a line of their own, where there are more of them than lines."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from msgspec import Struct
+
+from stretto.cli.live.picture import Picture
+from stretto.cli.live.rows import ANSWER, PLAN, Row
+
+
+class Crowd(Struct, frozen=True):
+    """Rows that share one line: they are all done, or all wait, and so on; `type` is empty if it is not the same."""
+
+    word: str
+    rows: Sequence[Row]
+    type: str = ""
+
+
+Item = Row | Crowd
+
+_WAITS = {"waiting", "queued"}
+
+
+def arranged(picture: Picture, room: int) -> list[Item]:
+    """The picture in at most so many lines: first what is done shares some, then what waits, then the rest."""
+    shown = list(_unfolded(picture))
+    if len(shown) <= room:
+        return list(shown)
+    for merge in (_done, _waiting, _fewer, _least):
+        items = merge(shown, room)
+        if len(items) <= room:
+            return items
+    return items[-room:] if room > 0 else []
+
+
+def _unfolded(picture: Picture) -> Iterable[Row]:
+    """Every row in the order of the plan, those within a subtask below it until that is over."""
+
+    def below(parent: str) -> Iterable[Row]:
+        for row in picture.within(parent):
+            yield row
+            if not row.over or row.state == "stopped":
+                yield from below(row.id)
+
+    if picture.plan:
+        yield picture.plan
+    yield from below("")
+    if picture.answer:
+        yield picture.answer
+
+
+def _done(shown: Sequence[Row], room: int) -> list[Item]:  # noqa: ARG001 - the shape of all of these
+    return _grouped(shown, _is_done, _by_type)
+
+
+def _waiting(shown: Sequence[Row], room: int) -> list[Item]:
+    """Of those that wait, the first ones have lines of their own as far as there are any left."""
+    busy = _grouped([row for row in shown if not _waits(row)], _is_done, _by_type)
+    wait = [row for row in shown if _waits(row)]
+    own = max(0, room - len(busy) - len({row.type for row in wait}))
+    last = [item for item in busy if isinstance(item, Row) and item.id == ANSWER]
+    return [*busy[: len(busy) - len(last)], *wait[:own], *_crowds(wait[own:], _waits, _by_type), *last]
+
+
+def _fewer(shown: Sequence[Row], room: int) -> list[Item]:
+    """One line for all that is done and one for all that waits; of failed and running ones, as many as fit."""
+    ends = [row for row in shown if not row.type]
+    bad = [row for row in shown if row.type and row.over and not _is_done(row)]
+    busy = [row for row in shown if row.state == "running" and row.type]
+    done, wait = _crowds(shown, _is_done, _all), _crowds(shown, _waits, _all)
+    left = max(2, room - len(ends) - len(done) - len(wait))
+    for_bad = min(len(bad), max(left // 3, left - len(busy)))
+    first = [row for row in ends if row.id == PLAN]
+    last = [row for row in ends if row.id != PLAN]
+    return [*first, *done, *_some(bad, for_bad), *_some(busy, left - for_bad), *wait, *last]
+
+
+def _least(shown: Sequence[Row], room: int) -> list[Item]:  # noqa: ARG001
+    """One line for each state."""
+    done, wait = _crowds(shown, _is_done, _all), _crowds(shown, _waits, _all)
+    bad = [row for row in shown if row.type and row.over and not _is_done(row)]
+    busy = [row for row in shown if row.state == "running" and row.type]
+    answer = [row for row in shown if row.id == ANSWER]
+    return [*done, *wait, *_some(bad, 0), *_some(busy, 0), *answer]
+
+
+def _grouped(shown: Sequence[Row], joins: Callable[[Row], bool], kind: Callable[[Row], str]) -> list[Item]:
+    """The rows with the crowds of those that join in front of the first row that is no role's."""
+    rest: list[Item] = [row for row in shown if not joins(row)]
+    at = 1 if rest and isinstance(rest[0], Row) and rest[0].id == PLAN else 0
+    return [*rest[:at], *_crowds(shown, joins, kind), *rest[at:]]
+
+
+def _crowds(shown: Sequence[Row], joins: Callable[[Row], bool], kind: Callable[[Row], str]) -> list[Item]:
+    groups: dict[str, list[Row]] = {}
+    for row in shown:
+        if joins(row):
+            groups.setdefault(kind(row), []).append(row)
+    word = "done" if joins is _is_done else "waiting"
+    return [rows[0] if len(rows) == 1 else Crowd(word, rows, type_) for type_, rows in groups.items()]
+
+
+def _some(rows: Sequence[Row], most: int) -> list[Item]:
+    """So many of the rows, the last one for all that are left."""
+    if len(rows) <= most:
+        return list(rows)
+    own = max(0, most - 1)
+    words = {row.state for row in rows[own:]}
+    return [*rows[:own], Crowd(words.pop() if len(words) == 1 else "not done", rows[own:])]
+
+
+def _is_done(row: Row) -> bool:
+    """Whether nothing more is to be said of it; a result that its check found wrong is no such thing."""
+    return row.state == "done" and bool(row.type) and row.verdict != "fails"
+
+
+def _waits(row: Row) -> bool:
+    return row.state in _WAITS
+
+
+def _by_type(row: Row) -> str:
+    return row.type
+
+
+def _all(row: Row) -> str:  # noqa: ARG001 - the shape of `_by_type`
+    return ""

@@ -1,0 +1,23 @@
+"""Figures and texts as people read them on one line."""
+
+from decimal import Decimal
+
+
+def dollars(cost: Decimal) -> str:
+    """Money for people: cents if it comes to some, else as many digits as it takes."""
+    return f"${cost:.2f}" if cost >= 1 else f"${float(cost):.2g}" if cost < Decimal("0.01") else f"${cost:.3f}"
+
+
+def short(text: str | None, most: int = 100) -> str:
+    """A text on one line, short, and without anything that a terminal would obey."""
+    start = (text or "")[: 8 * most]
+    line = "".join(letter for letter in " ".join(start.split()) if letter.isprintable())
+    return line if len(line) <= most and len(start) == len(text or "") else line[: most - 1] + "…"
+
+
+def span(seconds: float) -> str:
+    """A length of time: 0.4 s, 94.0 s, 12m05s."""
+    if seconds >= 99.95:
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes}m{rest:02}s"
+    return f"{seconds:.1f} s"

@@ -1,0 +1,40 @@
+"""A workflow as HTML: who does what with which model, within which limits."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from stretto.types import Definition, Limits, Role
+from stretto.views.markup import Html, short, tag
+from stretto.views.page import sheet
+
+_HEADS = ("role", "model", "for", "prompt", "options")
+
+
+def definition_page(definition: Definition) -> Html:
+    """The roles as a table, and the limits that are not as they are anyway."""
+    rows = [tag("tr", *(tag("td", each) for each in _cells(name, role))) for name, role in _roles(definition)]
+    limits = {
+        name: value
+        for name, value in msgspec.structs.asdict(definition.limits).items()
+        if value != getattr(Limits(), name)
+    }
+    told = ", ".join(f"{name} {value}" for name, value in limits.items())
+    head = tag("thead", tag("tr", *(tag("th", each) for each in _HEADS)))
+    return sheet(tag("table", head, tag("tbody", *rows)), *([tag("div", f"limits: {told}")] if told else []))
+
+
+def _roles(definition: Definition) -> Iterator[tuple[str, Role]]:
+    if definition.orchestrator:
+        yield "orchestrator", definition.orchestrator
+    yield from definition.workers.items()
+    if definition.synthesizer:
+        yield "synthesizer", definition.synthesizer
+
+
+def _cells(name: str, role: Role) -> Iterator[str]:
+    yield name
+    yield "a workflow of its own" if role.workflow else ", ".join(role.models or role.candidates)
+    yield short(role.about, 120)
+    yield tag("details", tag("summary", "its own"), tag("pre", role.prompt.strip())) if role.prompt else "as it comes"
+    yield ", ".join(f"{key} = {value!r}" for key, value in role.options.items())

@@ -1,0 +1,32 @@
+"""HTML in which a text is a text: whatever is not `Html` already is escaped."""
+
+from html import escape
+
+
+class Html(str):
+    """Markup that may stand as it is."""
+
+    __slots__ = ()
+
+
+def tag(name: str, *children: str, **attributes: object) -> Html:
+    """One element; attributes that are None are left out, `class_` is written `class`."""
+    named = ((key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items() if value is not None)
+    within = "".join(f' {key}="{escape(str(value))}"' for key, value in named)
+    return Html(f"<{name}{within}>{joined(*children)}</{name}>")
+
+
+def joined(*children: str) -> Html:
+    """Several pieces as one."""
+    return Html("".join(child if isinstance(child, Html) else escape(child) for child in children))
+
+
+def short(text: str, most: int) -> str:
+    """A text on one line, short."""
+    line = " ".join(text[: 8 * most].split())
+    return line if len(line) <= most and len(text) <= 8 * most else line[: most - 1] + "…"
+
+
+def cut(text: str, most: int) -> str:
+    """The start of a text, with its lines."""
+    return text if len(text) <= most else text[: most - 1] + "…"

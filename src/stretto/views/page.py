@@ -1,0 +1,109 @@
+"""A run as one piece of HTML: what was planned and came of it, when, at what cost, and the answer."""
+
+from collections.abc import Iterator, Sequence
+
+from stretto.references import footnotes
+from stretto.text import clean
+from stretto.types import AnswerState
+from stretto.views.axis import Axis, one_by_one
+from stretto.views.figures import dollars, many, seconds
+from stretto.views.lines import plan_table
+from stretto.views.markdown import as_html
+from stretto.views.markup import Html, joined, short, tag
+from stretto.views.rows import again
+from stretto.views.style import STYLE
+from stretto.views.told import ToldRun
+
+_LISTED = 12
+_LINE = 300
+_STATUS = {"finished": "done", "running": "running", "interrupted": "doubt"}
+_ENDS: dict[AnswerState, str] = {
+    "truncated": "the end of the answer: it met its token limit",
+    "cut": "the end of the answer: the deadline came while it was written",
+    "unmerged": "one answer: these are the results, because nothing was left to merge them with",
+}
+
+
+def run_page(run: ToldRun, *, writing: str = "", now: str = "") -> Html:
+    """The run; while it is under way, `writing` is its answer so far, and `now` how late it is (RFC 3339).
+
+    Everything in it that a model or a user wrote is text: it can neither act nor fetch anything.
+    """
+    answer = run.answer if run.answer is not None else writing
+    parts = [_head(run, now)]
+    if run.calls or run.plan.subtasks:
+        parts.append(plan_table(run, now if run.status == "running" else ""))
+    parts += _listed("missing", list(_missing(run)))
+    parts += _listed("given up", run.coverage.degraded)
+    if run.error:
+        colour = "failed" if run.status == "failed" else "doubt"
+        parts.append(tag("p", tag("b", f"{run.status}: "), short(run.error, 2_000), class_=colour))
+    if answer:
+        parts.append(tag("div", as_html(_cited(run, answer)), class_="a"))
+    parts += _listed("removed from the answer", run.remarks)
+    return sheet(*parts)
+
+
+def sheet(*parts: Html) -> Html:
+    """A page of these parts, with its style; what looks like mathematics in it is left as it is."""
+    page = tag("div", tag("style", Html(STYLE)), *parts, class_="stretto tex2jax_ignore mathjax_ignore")
+    return Html(clean(page))
+
+
+def summary(run: ToldRun) -> str:
+    """A run in one line: how it stands, what it did and what that cost."""
+    done = sum(result.outcome == "done" for result in run.results.values())
+    facts = [f"{done} of {many(len(run.plan.subtasks), 'subtask')} done", many(len(run.calls), "call")]
+    facts += [f"{run.usage.input_tokens:,} tokens in", f"{run.usage.output_tokens:,} out", dollars(run.cost)]
+    facts += [f"answer of {many(len(run.answer), 'character')}"] if run.answer is not None else []
+    facts += [short(run.error, 120)] if run.error else []
+    return ", ".join([run.status + (" (simulated)" if run.simulated else ""), *facts])
+
+
+def _head(run: ToldRun, now: str) -> Html:
+    status = tag("b", run.status, class_=_STATUS.get(run.status, "failed"))
+    simulated = " · simulated: no language model was asked" if run.simulated else ""
+    first = tag("div", status, " ", tag("b", short(run.task, _LINE)), simulated)
+    return joined(first, tag("div", " · ".join(_facts(run, now)), class_="m"))
+
+
+def _facts(run: ToldRun, now: str) -> Iterator[str]:
+    took = Axis(run.calls, now=now if run.status == "running" else "", executions=run.executions).seconds
+    alone = one_by_one(run.calls)
+    yield seconds(took) + (f" (one call after another: {seconds(alone)})" if alone > took * 1.05 else "")
+    yield many(len(run.calls), "call")
+    if reused := sum(1 for call in run.calls if call.finished and call.finished.reused):
+        yield f"{reused:,} of them from the records"
+    if retried := again(run.calls):
+        yield f"asked again {many(retried, 'time')}"
+    yield f"{run.usage.input_tokens:,} tokens in, {run.usage.output_tokens:,} out"
+    yield dollars(run.cost)
+    if run.executions > 1:
+        yield many(run.executions, "execution")
+    yield run.id
+
+
+def _missing(run: ToldRun) -> Iterator[str]:
+    coverage = run.coverage
+    if coverage.plan != "complete":
+        yield f"the end of the plan ({coverage.plan})"
+    if coverage.answer != "complete":
+        yield _ENDS[coverage.answer]
+    for each in coverage.missing:
+        yield f"{each.subtask} ({each.type}), {each.outcome}: {each.reason}"
+    for doubtful in coverage.doubtful:
+        yield f"{doubtful.subtask} ({doubtful.type}), in doubt: {doubtful.remark}"
+
+
+def _listed(what: str, lines: Sequence[str]) -> list[Html]:
+    """A list, if there is anything to list."""
+    if not lines:
+        return []
+    items = [tag("li", short(line, _LINE)) for line in lines[:_LISTED]]
+    items += [tag("li", f"and {len(lines) - _LISTED:,} more")] if len(lines) > _LISTED else []
+    return [tag("div", tag("b", what), tag("ul", *items), class_="doubt")]
+
+
+def _cited(run: ToldRun, answer: str) -> str:
+    described = {each.id: f"{each.type}: {each.description}" for each in run.plan.subtasks}
+    return footnotes(answer, run.citations, described)
