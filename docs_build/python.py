@@ -27,6 +27,7 @@ _SECTIONS: dict[str, tuple[Any, ...]] = {
         proposal.Proposal, proposal.Line, proposal.Range, proposal.Go, proposal.Edit, proposal.Drop, proposal.Again,
         proposal.Stop, proposal.without, proposal.dependents,
     ),
+    "Notebooks": (notebook.show,),
     "The simulator": (stretto.Simulator, stretto.Fault),
     "Replaying": (ReplayStream,),
 }  # fmt: skip
@@ -35,16 +36,18 @@ _LINES = {
     "Values": "`Missing`, `Doubtful`, `Citation` and `Basis` are in `stretto.types`, the last three in `stretto.runs`.",
     "Approving a plan": "In `stretto.proposal`. Who approves is a function of a `Proposal` that returns one of "
     f"{', '.join(f'`{each.__name__}`' for each in get_args(Decision))}, or an awaitable of one.",
+    "Notebooks": "In `stretto.notebook`.",
     "Replaying": "What `Workflow.replay` gives: a `RunStream` with",
 }
-ELSEWHERE = ("StrettoError", "__version__", "errors", "events", "notebook", "proposal")
-"""Public names that are told of on other pages, as all errors are, or are modules."""
+ELSEWHERE = ("__version__", "errors", "events", "notebook", "proposal")
+"""Public names that are told of on other pages, or are modules."""
 
 
 def page() -> str:
     """`docs/reference/python.md`; raises `ValueError` if a public name is on no page."""
     told = {each.__name__ for each in itertools.chain(*_SECTIONS.values())}
-    if missing := sorted({*stretto.__all__} - told - {*ELSEWHERE, *vars(errors)}):
+    public = {name for name in stretto.__all__ if not hasattr(errors, name)}
+    if missing := sorted(public - told - {*ELSEWHERE}):
         raise ValueError(f"docs_build/python.py: no section has {', '.join(missing)}")
     parts = list[str]()
     for section, things in _SECTIONS.items():
@@ -65,7 +68,7 @@ def _thing(thing: Any) -> list[str]:
     if not inspect.isclass(thing):
         return [_entry("###", thing.__name__, signature(thing), doc(thing))]
     made = "" if thing in {stretto.RunStream, ReplayStream} else constructor(thing)
-    entries = [_entry("####", each.name, each.call, each.doc) for each in methods(thing)]
+    entries = [_entry("####", f"{thing.__name__}.{each.name}", each.call, each.doc) for each in methods(thing)]
     return [_entry("###", thing.__name__, made, doc(thing)), *entries]
 
 

@@ -22,14 +22,14 @@ class Story:
         text = text or "Say what it is and why it is so."
         self.picture.take(e.SubtaskPlanned(subtask=id_, type=type_, description=text, needs=needs), at)
 
-    def asked(self, at: float, id_: str | None, part: str = "", role: RoleName = "worker", model: str = "sim:m1") -> None:
+    def asked(
+        self, at: float, id_: str | None, part: str = "", role: RoleName = "worker", model: str = "sim:m1"
+    ) -> None:
         if id_ and not part:
             self.picture.take(e.SubtaskStarted(subtask=id_), at)
         self._calls += 1
         call = self._open[id_, part] = f"c{self._calls}"
-        self.picture.take(
-            e.CallStarted(call=call, role=role, subtask=id_, fingerprint="", model=model, part=part), at
-        )
+        self.picture.take(e.CallStarted(call=call, role=role, subtask=id_, fingerprint="", model=model, part=part), at)
 
     def answered(
         self, at: float, id_: str | None, part: str = "", role: RoleName = "worker", model: str = "sim:m1", **facts: Any

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stories import Story
 from stretto import events as e
 from stretto.cli.live.axis import reach
 from stretto.cli.live.lines import cells, clipped, cut, painted, text_of
 from stretto.cli.live.past import picture_of
 from stretto.cli.live.picture import Picture
 from stretto.types import Usage
-from stories import Story
 
 GOLDEN = Path(__file__).parent / "golden" / "live"
 HOSTILE = "\x1b[2J\x1b]0;title\x07Draw\r\n\ta line \u202eback\u0000 and on"
