@@ -8,7 +8,7 @@ import stretto
 from docs_build.page import filled
 from docs_build.source import constructor, doc, methods, signature
 from docs_build.table import table
-from stretto import proposal, testing, types
+from stretto import errors, notebook, proposal, testing, types
 from stretto.proposal.decisions import Decision
 from stretto.replay import ReplayStream
 from stretto.runs import CallRecord, Part, Withdrawn
@@ -18,6 +18,7 @@ _SECTIONS: dict[str, tuple[Any, ...]] = {
     "Who does what": (stretto.Role, stretto.Function, stretto.Limits, stretto.Memory, stretto.Provider, stretto.Price),
     "Inputs and shapes": (stretto.read_inputs, stretto.Input, stretto.schema_of),
     "What a run is": (stretto.Run, stretto.Plan, stretto.Subtask, stretto.Result),
+    "In a notebook": (notebook.show,),
     "Values": (
         stretto.Usage, stretto.Coverage, types.Missing, types.Doubtful, types.Citation, types.Basis, CallRecord, Part,
         Withdrawn,
@@ -26,23 +27,27 @@ _SECTIONS: dict[str, tuple[Any, ...]] = {
         proposal.Proposal, proposal.Line, proposal.Range, proposal.Go, proposal.Edit, proposal.Drop, proposal.Again,
         proposal.Stop, proposal.without, proposal.dependents,
     ),
+    "Notebooks": (notebook.show,),
     "The simulator": (stretto.Simulator, stretto.Fault),
     "Replaying": (ReplayStream,),
 }  # fmt: skip
 _LINES = {
+    "In a notebook": "In `stretto.notebook`. `Run` and `Workflow` show themselves as the value of a cell.",
     "Values": "`Missing`, `Doubtful`, `Citation` and `Basis` are in `stretto.types`, the last three in `stretto.runs`.",
     "Approving a plan": "In `stretto.proposal`. Who approves is a function of a `Proposal` that returns one of "
     f"{', '.join(f'`{each.__name__}`' for each in get_args(Decision))}, or an awaitable of one.",
+    "Notebooks": "In `stretto.notebook`.",
     "Replaying": "What `Workflow.replay` gives: a `RunStream` with",
 }
-ELSEWHERE = ("StrettoError", "__version__", "errors", "events", "proposal")
+ELSEWHERE = ("__version__", "errors", "events", "notebook", "proposal")
 """Public names that are told of on other pages, or are modules."""
 
 
 def page() -> str:
     """`docs/reference/python.md`; raises `ValueError` if a public name is on no page."""
     told = {each.__name__ for each in itertools.chain(*_SECTIONS.values())}
-    if missing := sorted({*stretto.__all__} - told - {*ELSEWHERE}):
+    public = {name for name in stretto.__all__ if not hasattr(errors, name)}
+    if missing := sorted(public - told - {*ELSEWHERE}):
         raise ValueError(f"docs_build/python.py: no section has {', '.join(missing)}")
     parts = list[str]()
     for section, things in _SECTIONS.items():
@@ -63,7 +68,7 @@ def _thing(thing: Any) -> list[str]:
     if not inspect.isclass(thing):
         return [_entry("###", thing.__name__, signature(thing), doc(thing))]
     made = "" if thing in {stretto.RunStream, ReplayStream} else constructor(thing)
-    entries = [_entry("####", each.name, each.call, each.doc) for each in methods(thing)]
+    entries = [_entry("####", f"{thing.__name__}.{each.name}", each.call, each.doc) for each in methods(thing)]
     return [_entry("###", thing.__name__, made, doc(thing)), *entries]
 
 

@@ -76,20 +76,22 @@ def _called(function: AnyFunction) -> str:
 
 
 def _arguments(function: AnyFunction) -> str:
-    """The arguments without `self`; what stands after `*` by name only."""
+    """The arguments without `self` and `cls`; what stands after `*` by name only."""
     arguments = function.args
     positional = [*arguments.posonlyargs, *arguments.args]
     none: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
     given = [
         _argument(each, default)
         for each, default in zip(positional, [*none, *arguments.defaults], strict=True)
-        if each.arg != "self"
+        if each.arg not in {"self", "cls"}
     ]
     if arguments.vararg:
         given.append("*" + _argument(arguments.vararg, None))
     elif arguments.kwonlyargs:
         given.append("*")
     given += [_argument(*pair) for pair in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+    if arguments.kwarg:
+        given.append("**" + _argument(arguments.kwarg, None))
     return _call("", given)
 
 

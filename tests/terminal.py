@@ -1,11 +1,9 @@
 """A terminal for tests: the installed `stretto` as a child, in a world of its own, and real endpoints for it."""
 
-import asyncio
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stretto.models.simulator import SimulatedProvider, Simulator
-from stretto.server.sim import PROVIDER, listening, simulator_app
+from stretto.server.sim import served as simulator_served
 from stretto.store.sqlite import Store
 
 STRETTO = str(Path(sys.executable).with_name("stretto"))
@@ -80,25 +78,8 @@ class Terminal:
 @contextmanager
 def served(simulator: Simulator | None = None) -> Iterator[tuple[str, SimulatedProvider]]:
     """The simulator on a loopback port for as long as this is open: its base URL, and its counts."""
-    app = simulator_app(simulator or Simulator(ttft=0.0, tokens_per_second=1e6))
-    loop = asyncio.new_event_loop()
-    ready, url, stop = threading.Event(), [""], asyncio.Event()
-
-    async def serve() -> None:
-        async with listening(app) as base_url:
-            url[0] = base_url
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    try:
-        assert ready.wait(5)
-        yield url[0], app[PROVIDER]
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        loop.close()
+    with simulator_served(simulator or Simulator(ttft=0.0, tokens_per_second=1e6)) as served:
+        yield served
 
 
 def kinds(events: Sequence[dict[str, Any]]) -> list[str]:

@@ -32,7 +32,7 @@ def test_a_folder_a_glob_and_standard_input_are_read_and_told_with_their_sizes(t
     assert done.code == 0, done.err
     assert "docs  2 files, 4 kB, about 1,501 tokens" in done.err.replace("4.5", "4")
     assert "notes/*.txt  6 bytes, about 2 tokens" in done.err
-    assert "at the head of every prompt: 4 files" in done.err
+    assert "in all 4 files" in done.err
     assert kept(terminal) == ["docs/black.md", "docs/green.md", "notes/a.txt", "stdin"]
     shown = terminal("show", "--last").out
     assert "## Inputs, at the head of every prompt" in shown

@@ -48,10 +48,16 @@ def test_every_link_of_a_page_leads_to_a_file(page: str) -> None:
     assert not [link for link in links(page) if (file := link.partition("#")[0]) and not (folder / file).exists()]
 
 
+def test_the_picture_of_a_terminal_says_that_it_is_simulated() -> None:
+    picture = (DOCS / "pictures" / "terminal.svg").read_text(encoding="utf-8")
+    assert ">simulated<" in picture
+    assert "No language model was asked." in picture
+
+
 def test_what_a_page_would_load_from_elsewhere_is_found(tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text(
-        '<link rel="canonical" href="https://here.test/"><link rel="next" href="https://here.test/2"><script '
-        'src="own.js"></script><a href="https://there.test/">a link</a><img src="//there.test/dot.gif">'
+        '<link rel="canonical" href="https://here.test/"><link rel="next" href="https://here.test/2">'
+        '<script src="own.js"></script><a href="https://there.test/">a link</a><img src="//there.test/dot.gif">'
         '<link rel="stylesheet" href="https://there.test/fonts.css">'
     )
     (tmp_path / "page.css").write_text(

@@ -19,7 +19,19 @@ from stretto.config import presets
 from stretto.models.providers import KNOWN
 
 ROOT = Path(__file__).parent.parent
-MODULES = ("errors", "events", "proposal", "runs", "types", "testing", "virtual", "logger", "inputs", "shapes")
+MODULES = (
+    "errors",
+    "events",
+    "proposal",
+    "runs",
+    "types",
+    "testing",
+    "virtual",
+    "logger",
+    "inputs",
+    "shapes",
+    "notebook",
+)
 """The modules that a program may import by name."""
 _ALL = {"orchestrator": "sim:a", "workers": "sim:a", "synthesizer": "sim:a"}
 INSTANT = Simulator(ttft=0, tokens_per_second=1e6)

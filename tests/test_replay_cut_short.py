@@ -38,7 +38,7 @@ def test_a_run_cut_short_is_replayed_as_it_was(tmp_path: Path, name: str, limits
     limits = Limits(deadline=limits.deadline, tokens=limits.tokens, rounds=rounds)
     long = 700.0 if name == "condensing" else 12.0
     simulator = Simulator(ttft=0.003, ttft_spread=0.8, tokens_per_second=9000, length=long, doubts=0.5)
-    writer = Role("sim:a", context=3500) if name == "condensing" else Role("sim:a", prompt="{task} {worker_responses}")
+    writer = Role("sim:a", context=3500) if name == "condensing" else Role("sim:a")
     workflow = Workflow(
         writer, {"part": PARTS[name]}, writer, limits=limits, providers={"sim": simulator}, store=tmp_path / "s.db"
     )

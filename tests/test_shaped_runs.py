@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import re
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -355,14 +352,6 @@ def test_the_command_line_writes_an_answer_that_fits_the_file(tmp_path: Path) ->
     assert done.code == 1
     assert 'neither does the repair: $: the key "summary" is missing' in done.err
     assert "stretto resume" in done.err
-
-
-def test_the_readmes_shape_runs_as_it_stands(tmp_path: Path) -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    (block,) = (code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "answer=" in code)
-    code = block.replace("sim:default", "sim:instant")
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "Comparison(winner=" in done.stdout
 
 
 def test_a_replay_that_knows_the_schema_only_tells_where_it_differs(tmp_path: Path) -> None:

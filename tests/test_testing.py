@@ -129,3 +129,96 @@ def test_the_fixture_explains_itself(pytester: pytest.Pytester) -> None:
 def test_only_who_wants_the_fixture_imports_pytest(pytester: pytest.Pytester) -> None:
     code = "import sys, stretto.cli.replay, stretto.workflow; print('pytest' in sys.modules)"
     assert pytester.run(sys.executable, "-c", code).outlines == ["False"]
+
+
+def test_the_simulator_takes_the_place_of_providers_and_nothing_else(pytester: pytest.Pytester) -> None:
+    (pytester.path / "conftest.py").write_text(CONFTEST)
+    (pytester.path / "test_flow.py").write_text(
+        """
+import dataclasses
+import pytest
+import stretto
+from stretto.testing import on_simulator
+from stretto.virtual import virtually
+
+TASK = "Compare teas in exactly 3 subtasks"
+
+@dataclasses.dataclass
+class Comparison:
+    winner: str
+
+def look_up(subtask):
+    return f"looked up {subtask.id}"
+
+def flow(**more):
+    role = stretto.Role("box:w", "Do {task_description}")
+    return stretto.Workflow("box:o", {"part": role}, "openai:s", store="never.db",
+        memory=stretto.Memory(reuse="store"),
+        limits=stretto.Limits(parallel=2),
+        providers={"box": stretto.Provider("http://127.0.0.1:9/v1", key_env="NO_SUCH_KEY")}, **more)
+
+def test_at_once_and_without_a_key(simulated):
+    run = simulated(flow()).run_sync(TASK)
+    assert run.simulated and run.coverage.complete and len(run.results) == 3
+
+def test_the_same_every_time(simulated):
+    texts = [simulated(flow(), seed=seed).run_sync(TASK).answer for seed in (1, 1, 2)]
+    assert texts[0] == texts[1] != texts[2]
+
+def test_faults_come_as_they_are_written(simulated):
+    run = simulated(flow(), "500 times=1 role=worker", stretto.Fault("400", role="synthesizer"))
+    with pytest.raises(stretto.RequestError):
+        run.run_sync(TASK)
+
+def test_the_shape_of_the_answer_stays(simulated):
+    assert isinstance(simulated(flow(answer=Comparison)).run_sync(TASK).parsed, Comparison)
+
+def test_functions_are_called(simulated):
+    run = simulated(stretto.Workflow("openai:o", {"part": look_up}, "openai:s")).run_sync(TASK)
+    assert run.results["t2"].text == "looked up t2"
+
+def test_the_workflow_itself_is_left_alone(simulated):
+    real = flow()
+    twin = simulated(real)
+    assert twin.definition.limits == real.definition.limits
+    assert isinstance(real.providers["box"], stretto.Provider)
+    assert twin.store is None and str(real.store) == "never.db"
+
+def test_minutes_in_milliseconds(simulated):
+    assert virtually(simulated(flow(), "429 for=5m", ttft=2.0).run(TASK)).coverage.complete
+"""
+    )
+    done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error")
+    done.assert_outcomes(passed=7)
+    assert not (pytester.path / "never.db").exists()
+
+
+def test_an_endpoint_is_real_and_gone_after_the_test(pytester: pytest.Pytester) -> None:
+    (pytester.path / "conftest.py").write_text(CONFTEST)
+    (pytester.path / "test_flow.py").write_text(
+        """
+import socket
+from urllib.parse import urlsplit
+import pytest
+import stretto
+
+URLS = []
+
+def test_a_workflow_over_http(simulated_endpoint):
+    one, other = simulated_endpoint("500 times=1 role=orchestrator"), simulated_endpoint(subtasks=2)
+    flow = stretto.Workflow("one:o", {"part": "other:w"}, "one:s",
+                            providers={"one": one.provider, "other": other.provider})
+    run = flow.run_sync("Compare teas in exactly 2 subtasks")
+    assert run.coverage.complete
+    assert (one.asked, other.asked, other.refused) == (3, 2, 0)
+    URLS.extend([one.url, other.url])
+
+def test_they_are_gone():
+    assert len(URLS) == 2
+    for url in URLS:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((urlsplit(url).hostname, urlsplit(url).port)).close()
+"""
+    )
+    done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error")
+    done.assert_outcomes(passed=2)

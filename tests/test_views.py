@@ -16,7 +16,6 @@ from stretto.types import Citation, Coverage, Missing, Usage
 from stretto.views.axis import WIDTH, Axis, one_by_one
 from stretto.views.figures import dollars, seconds
 from stretto.views.lines import MOST
-from stretto.views.markdown import plain
 from stretto.views.page import run_page
 from stretto.views.rows import call_rows, subtask_rows
 from stretto.views.style import COLOURS
@@ -126,6 +125,16 @@ def test_calls_from_the_records_took_no_time_of_their_own() -> None:
     assert one_by_one(run.calls) == 2
 
 
+def test_a_subtask_from_the_records_says_so_and_has_neither_figures_nor_a_bar() -> None:
+    reused = e.CallFinished(
+        at=at(1), call="c", role="worker", subtask="t1", fingerprint="f", model="sim:x", reused=True, usage=Usage(7, 7)
+    )
+    page = Reading(fold([began(), planned("t1"), reused, done("t1")])._repr_html_())
+    assert "from the records" in page.text
+    assert "rect" not in {name for name, _ in page.elements}
+    assert "7" not in page.text.partition("sim:x")[2]
+
+
 def test_a_page_says_what_is_missing_and_why() -> None:
     missing = Missing("t2", "table", "failed", "503 for ever")
     page = Reading(
@@ -184,10 +193,6 @@ def test_nothing_a_model_wrote_acts_in_a_page(text: str) -> None:
 def test_a_page_is_whole_whatever_the_texts_are(text: str) -> None:
     page = Reading(hostile(text)._repr_html_())
     assert page.wrong == []
-
-
-def test_a_text_that_is_not_rendered_stands_as_it_is() -> None:
-    assert plain("a < b\n  & c") == "<pre>a &lt; b\n  &amp; c</pre>"
 
 
 def many(number: int) -> Run:

@@ -138,3 +138,14 @@ def test_the_deadline_cuts_a_workflow_within() -> None:
     told = carry(slow, replace(OUTER, limits=Limits(deadline=20)))
     assert told.run.results["t1"].outcome == "cut"
     assert told.error is not None or told.run.coverage.missing
+
+
+def test_what_a_workflow_within_has_when_it_is_cut_is_not_lost() -> None:
+    def slow(call: Call, nth: int) -> list[Any]:
+        return [100.0, "late"] if call.subtask == "t1/t2" else say(call, nth)
+
+    told = carry(slow, replace(OUTER, limits=Limits(deadline=20)))
+    assert told.error is None
+    assert (told.run.results["t1"].outcome, told.run.results["t1"].text) == ("cut", "Done.")
+    assert told.run.answer == "The answer."
+    assert [missing.subtask for missing in told.run.coverage.missing] == ["t1", "t2"]

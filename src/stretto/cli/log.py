@@ -17,7 +17,7 @@ from stretto.cli.live import drawable
 from stretto.cli.meaning import find_run, store_path
 from stretto.cli.moments import moment
 from stretto.cli.options import plain_option, store_option
-from stretto.cli.progress import dollars, short, sizes
+from stretto.cli.progress import VERDICTS, dollars, short, sizes
 from stretto.cli.prompts import default_prompts, sent_prompts
 from stretto.errors import TaskError
 from stretto.fold import fold
@@ -26,6 +26,7 @@ from stretto.runs import CallRecord, Run
 from stretto.store.listing import Wanted
 from stretto.store.sqlite import Record, Store
 from stretto.store.summary import Standing, Summary
+from stretto.types import Result
 
 
 @click.command(
@@ -174,26 +175,40 @@ def _inputs(run: Run) -> list[str]:
     if not run.basis.inputs:
         return []
     each = [f"- {short(one.name)}: {sizes([one])}" for one in run.basis.inputs]
-    return ["## Inputs, at the head of every prompt", "", *each, ""]
+    shared = any(subtask.reads for subtask in run.plan.subtasks)
+    return [f"## Inputs, {'read by shares' if shared else 'at the head of every prompt'}", "", *each, ""]
 
 
 def _plan(run: Run) -> list[str]:
     lines = [f"## Plan ({run.plan.state or 'unfinished'})", ""]
     lines += [run.plan.analysis, ""] if run.plan.analysis else []
-    for subtask in run.plan.subtasks:
-        result = run.results.get(subtask.id)
-        needs = f", needs {', '.join(subtask.needs)}" if subtask.needs else ""
-        lines.append(f"- {subtask.id} ({subtask.type}{needs}): {subtask.description}")
-        if result is None:
-            lines.append("  unfinished")
-        else:
-            lines.append(f"  {result.outcome}{f': {result.error}' if result.error else ''}")
+    lines += _subtasks(run, "")
     return [*lines, *(f"  remark: {remark}" for remark in run.plan.remarks), ""]
+
+
+def _subtasks(run: Run, within: str) -> Iterator[str]:
+    """The subtasks of a plan with what came of each; those within one stand indented below it."""
+    part, indent = run.part(within), "  " * (within.count("/") + 1 if within else 0)
+    for subtask in part.plan.subtasks:
+        full, result = f"{within}/{subtask.id}" if within else subtask.id, part.results.get(subtask.id)
+        facts = [subtask.type, *([f"needs {', '.join(subtask.needs)}"] if subtask.needs else [])]
+        facts += [f"reads {', '.join(subtask.reads)}"] if subtask.reads else []
+        facts += [f"round {subtask.round}"] if subtask.round > 1 else []
+        yield f"{indent}- {full} ({', '.join(facts)}): {subtask.description}"
+        yield f"{indent}  {_came_of(result) if result else 'unfinished'}"
+        yield from _subtasks(run, full) if full in run.parts else ()
+
+
+def _came_of(result: Result) -> str:
+    """A result in few words: its outcome, and what its check says of it."""
+    facts = [f"{result.outcome}{f': {result.error}' if result.error else ''}"]
+    facts += [VERDICTS[result.verdict]] if result.verdict else []
+    return ", ".join(facts) + (f" ({short(result.remark, 300)})" if result.remark else "")
 
 
 def _call(call: CallRecord, record: Record | None, status: str) -> list[str]:
     done = call.finished
-    whose = call.subtask or call.role
+    whose = (call.subtask or call.role) + (f", {call.part}" if call.part else "")
     facts = [call.model + (f" (answered by {done.answered_by})" if done and done.answered_by else "")]
     if done is None:
         facts.append("under way" if status == "running" else "cut off with its run")

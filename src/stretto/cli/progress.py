@@ -29,7 +29,7 @@ _UNFINISHED: dict[AnswerState, str] = {
     "unmerged": "one answer: the results stand as they are, because nothing was left to merge them with",
 }
 
-_VERDICTS: dict[Verdict, str] = {"fails": "its check fails", "unchecked": "unchecked", "holds": "checked"}
+VERDICTS: dict[Verdict, str] = {"fails": "its check fails", "unchecked": "unchecked", "holds": "checked"}
 _LISTED = 10  # missing parts that are listed one by one
 
 
@@ -162,7 +162,7 @@ class Progress:
         for doubtful in run.coverage.doubtful[:_LISTED]:
             name = short(f"{doubtful.subtask} ({doubtful.type})")
             remark = f": {short(doubtful.remark, 300)}" if doubtful.remark else ""
-            self._say("doubtful", f"{name}, {_VERDICTS[doubtful.verdict]}{remark}")
+            self._say("doubtful", f"{name}, {VERDICTS[doubtful.verdict]}{remark}")
         self._total(run)
 
     def _total(self, run: Run) -> None:
@@ -175,7 +175,7 @@ class Progress:
         if event.basis.origin:
             self._say("rerun", f"of {event.basis.origin}: what it recorded for the same request is reused")
         if event.basis.inputs:
-            self._say("inputs", f"at the head of every prompt: {sizes(event.basis.inputs)}")
+            self._say("inputs", f"in all {sizes(event.basis.inputs)}")
         if event.simulated:
             self._simulated()
 

@@ -6,6 +6,7 @@ from contextlib import aclosing, nullcontext
 
 from msgspec import Struct
 
+from stretto import prompts
 from stretto.engine.answering import Answer, Answering
 from stretto.engine.asking import Said
 from stretto.engine.caller import Errand
@@ -117,11 +118,19 @@ class Spine:
                 carried = await spine.carry()
         except TimeoutError:
             self._means.setbacks.cut()
-            return Result(subtask.id, "cut", error="the deadline came before its workflow had an answer")
-        except Exception as error:  # noqa: BLE001 - what is no fault of the workflow's is raised again
-            return _failed(subtask.id, cause_of(error))
+            error = "the deadline came before its workflow had an answer"
+            return Result(subtask.id, "cut", self._done_within(subtask), error)
+        except Exception as failure:  # noqa: BLE001 - what is no fault of the workflow's is raised again
+            return _failed(subtask.id, cause_of(failure))
         verdict: Verdict | None = None if carried.coverage.complete else "unchecked"
         return Result(subtask.id, "done", carried.answer.text, verdict=verdict, remark=_gaps(carried.coverage))
+
+    def _done_within(self, subtask: Subtask) -> str:
+        """What its workflow has of a subtask that is cut: the results that are whole, which are paid for."""
+        part = self._means.journal.run.part(f"{self._path}{subtask.id}")
+        done = [each for each in part.plan.subtasks if each.id in part.results and part.results[each.id].text.strip()]
+        done = [each for each in done if part.results[each.id].outcome == "done"]
+        return prompts.joined_text(done, part.results, "complete").strip() if done else ""
 
 
 def _failed(subtask: str, cause: BaseException) -> Result:

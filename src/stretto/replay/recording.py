@@ -183,10 +183,19 @@ def recording_of(entries: Iterable[Entry]) -> Recording:
         {key: [endings.reply(key, reply) for reply in kept] for key, kept in replies.items()},
         requests,
         list(_given_up(before, last)),
-        {event.within: (event.seq or 0) + 1 for event in last if isinstance(event, e.PlanFinished)},
+        dict(_planned(last)),
         frozenset(_replies(told[:start])),
         {event.subtask: event.seq or 0 for event in last if isinstance(event, e.SubtaskFinished)},
     )
+
+
+def _planned(last: Iterable[e.AnyEvent]) -> Iterator[tuple[str, int]]:
+    """Up to where in the log what was given up was because of a plan, the last one counts."""
+    for event in last:
+        if isinstance(event, e.PlanFinished):
+            yield event.within, (event.seq or 0) + 1
+        elif isinstance(event, e.RunDegraded) and event.reason == NO_ROUND:
+            yield "", (event.seq or 0) + 1
 
 
 def _given_up(before: Iterable[e.AnyEvent], last: Iterable[e.AnyEvent]) -> Iterator[tuple[int, e.RunDegraded]]:

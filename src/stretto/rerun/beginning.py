@@ -45,7 +45,11 @@ def basis_of(rerun: Rerun, origin: Run, replies: Container[str], definition: Def
     def request() -> Request:
         return plan_request(definition, origin.task, samples.get("orchestrator", 0), head_of(inputs))
 
-    if plan is None and (rerun.only or (definition.orchestrator and _kept(rerun, origin, replies, request()))):
+    if plan is None and definition.orchestrator is None:
+        # One that was edited; what it is without that follows from the inputs, and is made from them again.
+        kept = origin.basis.plan is not None and (inputs == origin.basis.inputs or not _reads(origin.plan))
+        plan = origin.plan if rerun.only or kept else None
+    elif plan is None and (rerun.only or _kept(rerun, origin, replies, request())):
         plan = origin.plan
     ids = [subtask.id for subtask in (plan or origin.plan).subtasks]
     _check("--only", rerun.only, ids)
@@ -111,6 +115,11 @@ def _kept(rerun: Rerun, origin: Run, replies: Container[str], request: Request) 
     if all(each in replies for each in asked) and not origin.withdrawn:
         return False  # then the same replies make the same plan
     return fingerprint(request) in asked
+
+
+def _reads(plan: Plan) -> bool:
+    """Whether a subtask reads a part of the inputs."""
+    return any(subtask.reads for subtask in plan.subtasks)
 
 
 def _same(subtask: Subtask, before: Subtask) -> bool:

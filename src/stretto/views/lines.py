@@ -21,6 +21,7 @@ _TEXT = 3_000  # of one
 _WORD = 24
 _HEIGHT = 12
 _CALM = {"done", "waiting"}
+_COLOURS = {"running": "running", "waiting": "m", "failed": "failed"}
 
 
 class Line(Struct, frozen=True):
@@ -82,7 +83,7 @@ def _rest(lines: Sequence[Line], shown: Sequence[Line]) -> Iterator[Html]:
 def _row(line: Line, axis: Axis, room: int) -> Html:
     paid = bill(line.calls)
     model = line.calls[-1].model if line.calls else ""
-    told = any(call.finished for call in line.calls)
+    told = any(call.finished and not call.finished.reused for call in line.calls)
     figures = (f"{paid.input_tokens:,}", f"{paid.output_tokens:,}", dollars(paid.cost)) if told else ("", "", "")
     return tag(
         "tr",
@@ -115,6 +116,8 @@ def _remark(line: Line) -> Iterator[Html]:
         yield tag("div", short(f"{word}: {line.result.remark}", _DESCRIPTION))
     if line.result and line.result.error:
         yield tag("div", short(line.result.error, _DESCRIPTION))
+    if line.calls and all(call.finished and call.finished.reused for call in line.calls):
+        yield tag("div", "from the records", class_="m")
     if number := again(line.calls):
         yield tag("div", f"asked again {many(number, 'time')}", class_="m")
 
@@ -122,7 +125,7 @@ def _remark(line: Line) -> Iterator[Html]:
 def _colour(line: Line) -> str | None:
     if line.state == "done":
         return "doubt" if line.result and line.result.verdict in {"fails", "unchecked"} else "done"
-    return {"running": "running", "waiting": "m", "truncated": "doubt", "cut": "doubt"}.get(line.state, "failed")
+    return _COLOURS.get(line.state, "doubt")
 
 
 def _bars(line: Line, axis: Axis) -> Html:

@@ -4,10 +4,11 @@ No markup of its own comes through, no image is fetched (its address could carry
 go to the web or to mail only.
 """
 
-import importlib.util
 import re
 from collections.abc import MutableMapping, Sequence
 from typing import Any
+
+from markdown_it import MarkdownIt
 
 from stretto.views.markup import Html, tag
 
@@ -18,21 +19,16 @@ _ADDRESS = re.compile(r"(?:https?|mailto):", re.IGNORECASE)
 
 
 def as_html(text: str) -> Html:
-    """A text in Markdown, rendered where `markdown-it-py` is installed (`stretto[notebook]`), else as it is written."""
+    """The start of a text in Markdown, and how much more of it there is."""
     more = len(text) - MOST
-    shown = rendered(text[:MOST]) if importlib.util.find_spec("markdown_it") else plain(text[:MOST])
-    return Html(shown + (tag("p", f"and {more:,} more characters, in run.answer", class_="m") if more > 0 else ""))
-
-
-def plain(text: str) -> Html:
-    """The text as it stands, with its lines."""
-    return tag("pre", text)
+    return Html(
+        rendered(text[:MOST])
+        + (tag("p", f"and {more:,} more characters, in run.answer", class_="m") if more > 0 else "")
+    )
 
 
 def rendered(text: str) -> Html:
-    """The text as CommonMark with tables; needs `markdown-it-py`."""
-    from markdown_it import MarkdownIt
-
+    """A text as CommonMark with tables."""
     reader = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
     reader.add_render_rule("link_open", _link)
     return Html(reader.render(text))

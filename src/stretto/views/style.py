@@ -12,7 +12,7 @@ background:none;color:inherit;white-space:normal;overflow-wrap:anywhere;unicode-
 .stretto .n{{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}}
 .stretto .w{{white-space:nowrap;overflow-wrap:normal}}
 .stretto .m{{opacity:.7}}
-.stretto .t{{width:26%;min-width:8em}}
+.stretto .t{{width:24%;min-width:8em}}
 .stretto .t div{{display:flex;justify-content:space-between;font-weight:400}}
 .stretto svg{{display:block;width:100%;height:1.1em}}
 .stretto rect{{fill:{COLOURS["done"]};fill-opacity:.85}}

@@ -77,11 +77,11 @@ def _fewer(shown: Sequence[Row], room: int) -> list[Item]:
 
 def _least(shown: Sequence[Row], room: int) -> list[Item]:  # noqa: ARG001
     """One line for each state."""
-    parts = (_crowds(shown, _is_done, _all), _crowds(shown, _waits, _all))
+    done, wait = _crowds(shown, _is_done, _all), _crowds(shown, _waits, _all)
     bad = [row for row in shown if row.type and row.over and not _is_done(row)]
     busy = [row for row in shown if row.state == "running" and row.type]
     answer = [row for row in shown if row.id == ANSWER]
-    return [*parts[1], *parts[0], *_some(bad, 0), *_some(busy, 0), *answer]
+    return [*done, *wait, *_some(bad, 0), *_some(busy, 0), *answer]
 
 
 def _grouped(shown: Sequence[Row], joins: Callable[[Row], bool], kind: Callable[[Row], str]) -> list[Item]:

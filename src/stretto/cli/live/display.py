@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from textwrap import wrap
 
 from stretto import events as e
 from stretto.cli import seemly
@@ -21,6 +22,7 @@ from stretto.runs import Run
 
 _EVERY = 0.1  # seconds between two drawings
 _LINES, _SUBTASKS, _LETTERS = 30, 500, 3000  # what can be drawn so often: of more, less often
+_INDENT = 20  # cells in front of what a line above the picture says
 _WIDEST_PAGE = 100  # columns of running text that can still be read
 
 
@@ -71,7 +73,8 @@ class Live(Progress):
 
     def rendered(self, text: str) -> str:
         """The answer goes on; what of it will not change any more, as rendered Markdown."""
-        width = self._width_of_page()
+        if not text:
+            return ""
         if self._page is None:
             self._picture.answer = None  # it follows
             if self._loop is not None:
@@ -85,9 +88,9 @@ class Live(Progress):
         if now - self._settled_at < self._patience():
             return ""
         self._settled_at = now
-        settled = self._page.settled(width)
+        settled = self._page.settled(self._width_of_page())
         if settled:
-            self._region.clear()
+            self._make_room()
         return settled
 
     def rest(self) -> str:
@@ -155,6 +158,13 @@ class Live(Progress):
             self._loaded = True
             Page().open(80, 1)  # loads what it needs while the first request is under way, not when the answer is there
 
+    def _make_room(self) -> None:
+        """What is written now stands above the region, which comes back as soon as that is done."""
+        self._region.clear()
+        self._drawn_at = float("-inf")
+        if self._loop is not None:
+            self._loop.call_soon(self._draw)
+
     def _pause(self) -> None:
         """Ctrl-Z: the shell gets its terminal back until it says that we go on."""
         with self.suspended():
@@ -165,7 +175,7 @@ class Live(Progress):
     def _draw(self, *, last: bool = False) -> None:
         columns, height = self._region.size()
         width, now = columns - 1, self._now()
-        if not last and now - self._drawn_at < self._patience():
+        if not last and (self._timer is None or now - self._drawn_at < self._patience()):
             return
         self._drawn_at = now
         if self._page is None:
@@ -191,7 +201,10 @@ class Live(Progress):
         return self._loop.time() - self._start if self._loop else 0.0
 
     def _say(self, word: str, text: str) -> None:
-        self._region.clear()
+        self._make_room()
+        room = self._region.size()[0] - 1 - _INDENT
+        lines = wrap(text, room, break_on_hyphens=False) if room >= _INDENT else [text]
+        text = f"\n{' ' * _INDENT}".join(lines)
         self._region.write(f"\x1b[2m{self._age():6.1f}s\x1b[0m  \x1b[1m{word:<9}\x1b[0m  {text}\n")
 
     def summary(self, run: Run) -> None:

@@ -1,5 +1,6 @@
 """The simulator as an OpenAI-compatible server."""
 
 from stretto.server.sim.app import PROVIDER, listening, serve, simulator_app
+from stretto.server.sim.served import served
 
-__all__ = ["PROVIDER", "listening", "serve", "simulator_app"]
+__all__ = ["PROVIDER", "listening", "serve", "served", "simulator_app"]
