@@ -181,6 +181,7 @@ class _Carrier:
     def _stop(self, task: asyncio.Task[int]) -> None:
         if self._stopped:
             self._progress.close()
+            self._say_how_to_go_on("stopped at once")
             os._exit(INTERRUPTED)  # twice means now; what was shown is on the disk
         self._stopped = True
         task.cancel()
