@@ -249,6 +249,24 @@ def test_what_a_run_had_before_it_goes_on_is_in_its_picture() -> None:
     assert [(row.state, row.tokens) for row in rows.values()] == [("done", 3), ("waiting", 0)]
 
 
+def test_what_a_run_that_goes_on_takes_from_its_own_records_counts_once() -> None:
+    def paid(call: str, fingerprint: str, *, reused: bool) -> e.CallFinished:
+        facts = {"role": "worker", "subtask": "t1", "model": "sim:m", "usage": Usage(1, 2)}
+        return e.CallFinished(call=call, fingerprint=fingerprint, reused=reused, **facts)
+
+    told: list[e.AnyEvent] = [
+        e.RunStarted(run="r1", task="x", workflow={}, at="2026-01-01T00:00:00.000Z"),
+        e.SubtaskPlanned(subtask="t1", type="general", description="one"),
+        paid("c1", "f1", reused=False),
+    ]
+    picture = Picture()
+    picture.go_on(fold(told))
+    picture.take(paid("c2", "f1", reused=True), 0.0)
+    assert picture.subtasks["t1"].tokens == 3
+    picture.take(paid("c3", "f2", reused=True), 0.0)  # of another run: told as well, if not paid here
+    assert picture.subtasks["t1"].tokens == 6
+
+
 def test_the_picture_of_a_run_that_was_gone_on_with_leaves_out_the_time_between() -> None:
     def at(day: int, second: int) -> str:
         return f"2026-01-{day:02}T00:00:{second:02}.000Z"

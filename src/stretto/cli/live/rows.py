@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from math import ceil
 from typing import Literal
 
 from msgspec import Struct
@@ -42,6 +43,7 @@ class Row:
 
     __slots__ = (
         "_calls",
+        "_counted",
         "_replies",
         "_retry",
         "attempt",
@@ -88,6 +90,7 @@ class Row:
         self._calls: dict[str, Stretch] = {}
         self._retry: tuple[e.CallRetried, float] | None = None
         self._replies = 0
+        self._counted = set[str]()
 
     @property
     def over(self) -> bool:
@@ -137,8 +140,10 @@ class Row:
         """What a call for it came to."""
         self.model = harmless(event.answered_by or event.asked or event.model, 120)
         self.reused = event.reused
-        usage = event.usage
-        self.tokens += usage.input_tokens + usage.output_tokens if usage else 0
+        known = event.reused and event.fingerprint in self._counted  # a run that goes on takes up its own calls again
+        if event.usage and not known:
+            self.tokens += event.usage.input_tokens + event.usage.output_tokens
+        self._counted.add(event.fingerprint)
         if not event.reused:
             self.cost = None if self.cost is None or event.cost is None else self.cost + event.cost
 
@@ -179,9 +184,9 @@ class Row:
             if event.duplicate:
                 return "asked twice"
             if event.rate_limited and left > 0:
-                return f"held back {left:.0f} s"
+                return f"held back {ceil(left)} s"
             if left > 0:
-                return f"retry {event.attempt} in {left:.0f} s"
+                return f"retry {event.attempt} in {ceil(left)} s"
         if self.state == "queued":
             return "queued"
         if not self._calls:
