@@ -8,7 +8,7 @@ import stretto
 from docs_build.page import filled
 from docs_build.source import constructor, doc, methods, signature
 from docs_build.table import table
-from stretto import errors, notebook, proposal, testing, types
+from stretto import errors, logger, notebook, proposal, testing, types
 from stretto.proposal.decisions import Decision
 from stretto.replay import ReplayStream
 from stretto.runs import CallRecord, Part, Withdrawn
@@ -53,7 +53,7 @@ def page() -> str:
     for section, things in _SECTIONS.items():
         parts += [f"## {section}\n", *([f"{_LINES[section]}\n"] if section in _LINES else [])]
         parts += [part for thing in things for part in _thing(thing)]
-    return filled("python.md", sections="\n".join(parts), words=_words(), testing=doc(testing))
+    return filled("python.md", sections="\n".join(parts), words=_words(), testing=doc(testing), logging=doc(logger))
 
 
 def _words() -> str:

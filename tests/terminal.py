@@ -62,7 +62,7 @@ class Terminal:
 
     def start(self, *args: str | Path, **streams: Any) -> subprocess.Popen[bytes]:
         settings: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen([STRETTO, *args], cwd=self.folder, env=self.environ, **{**settings, **streams})
+        return subprocess.Popen([STRETTO, *args], cwd=self.folder, **{"env": self.environ, **settings, **streams})
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name

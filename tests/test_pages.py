@@ -1,12 +1,12 @@
 """Addresses as inputs: what is there is read within bounds, and nothing leads from the public net into this machine."""
 
 import asyncio
-import threading
 from collections.abc import Iterator
 
 import pytest
 from aiohttp import web
 
+from beside import beside
 from stretto import Input, read_inputs
 from stretto.errors import TaskError
 from stretto.inputs.pages import Doorkeeper
@@ -39,28 +39,8 @@ async def answer(request: web.Request) -> web.StreamResponse:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    loop, ready, url = asyncio.new_event_loop(), threading.Event(), list[str]()
-    stop = asyncio.Event()
-
-    async def serve() -> None:
-        app = web.Application()
-        app.router.add_get("/{any:.*}", answer)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        place = web.TCPSite(runner, "127.0.0.1", 0)
-        await place.start()
-        url.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
-        ready.set()
-        await stop.wait()
-        await runner.cleanup()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    assert ready.wait(5)
-    yield url[0]
-    loop.call_soon_threadsafe(stop.set)
-    thread.join()
-    loop.close()
+    with beside(answer) as url:
+        yield url
 
 
 def test_a_page_is_an_input_called_by_its_address(site: str) -> None:

@@ -20,10 +20,10 @@ def speed(setting: Setting) -> Part:
     workers = setting.count(300, 100)
     ask = Ask(workers, repeat=1 if setting.quick else 2)
     found = setting.trials("speed", Scene(), ask, _LIMIT, rounds=1 if setting.quick else 5)
-    yield Row(f"CPU a call, {workers} workers, zero latency", _cells(found, lambda t: _ms(t.cpu / (workers + 2))))
+    yield Row(f"CPU a call, {workers} workers, zero latency", _best(found, lambda t: t.cpu / (workers + 2), _ms))
     if bare := [told.cpu for told in _told(found.get("bare", []))]:
-        yield Row("  over the bare loop's", _cells(found, lambda t: f"{t.cpu / min(bare):.1f}"))
-    yield Row(f"wall of the run, {workers} workers, zero latency", _cells(found, lambda t: f"{t.wall:.2f} s"))
+        yield Row("  over the bare loop's", _best(found, lambda t: t.cpu / min(bare), "{:.1f}".format))
+    yield Row(f"wall of the run, {workers} workers, zero latency", _best(found, lambda t: t.wall, "{:.2f} s".format))
 
 
 def uneven(setting: Setting) -> Part:
@@ -33,7 +33,7 @@ def uneven(setting: Setting) -> Part:
     best = ideal.makespan(job, _PARALLEL)
     found = setting.trials("uneven", Scene(job), Ask(job.workers, parallel=_PARALLEL), _LIMIT)
     what = f"makespan over the ideal ({best:.1f} s): {job.workers} workers of {job.delay:g} s ± 80 %, 8 in flight"
-    yield Row(what, _cells(found, lambda t: f"{t.wall / best:.2f}"))
+    yield Row(what, _best(found, lambda t: t.wall / best, "{:.2f}".format))
 
 
 def limited(setting: Setting) -> Part:
@@ -55,7 +55,7 @@ def memory(setting: Setting) -> Part:
     """Peak memory of the process, with all of its workers in flight."""
     job = Job(setting.count(1000, 300), delay=2.0 if setting.quick else 6.0)
     found = setting.trials("memory", Scene(job), Ask(job.workers), _LIMIT)
-    cells = _cells(found, lambda told: f"{told.memory / 2**20:.0f} MB")
+    cells = _best(found, lambda t: t.memory / 2**20, "{:.0f} MB".format)
     peaks = {name: min(trial.seen.peak for trial in trials) for name, trials in found.items() if trials}
     short = {name: peak for name, peak in peaks.items() if peak < job.workers}
     cells |= {name: f"{cells[name]} ({peak} in flight)" for name, peak in short.items()}
@@ -82,13 +82,15 @@ def _told(trials: Sequence[Trial]) -> list[Told]:
     return [trial.told for trial in trials if trial.told and trial.answered]
 
 
-def _cells(found: Mapping[str, Sequence[Trial]], figure: Callable[[Told], str]) -> dict[str, str]:
-    """Of each peer the figure of its trial with the least CPU, what else runs being noise; or why there is none."""
+def _best(
+    found: Mapping[str, Sequence[Trial]], figure: Callable[[Told], float], say: Callable[[float], str]
+) -> dict[str, str]:
+    """Of each peer the least of its trials' figures, what else runs being noise; or why there is none."""
     cells = {}
     for name, trials in found.items():
         failed = next((f"**none**: {trial.failure}" for trial in trials if not trial.answered), None)
         told = _told(trials)
-        cells[name] = failed or (figure(min(told, key=lambda each: each.cpu)) if told else NO_TIME)
+        cells[name] = failed or (say(min(map(figure, told))) if told else NO_TIME)
     return cells
 
 

@@ -58,7 +58,7 @@ def _words(event: e.AnyEvent) -> str:
         case e.CallStarted() | e.CallRetried() | e.CallFinished():
             return _of_a_call(event)
         case e.SubtaskPlanned() | e.SubtaskStarted() | e.SubtaskFinished():
-            return f"subtask {event.subtask} {_of_a_subtask(event)}"
+            return f"subtask {event.subtask}{_of_a_subtask(event)}"
         case e.PlanFinished():
             return f"plan {event.state}: {event.subtasks} subtasks"
         case e.PlanWithdrawn():
@@ -89,10 +89,10 @@ def _of_a_subtask(event: e.SubtaskPlanned | e.SubtaskStarted | e.SubtaskFinished
     match event:
         case e.SubtaskPlanned():
             needs = f", needs {', '.join(event.needs)}" if event.needs else ""
-            return f"({event.type}{needs}) is planned"
+            return f" ({event.type}{needs}) is planned"
         case e.SubtaskStarted():
-            return "has what it needs"
-    return f"is {event.outcome}{_why(event.error)}"
+            return " has what it needs"
+    return f": {event.outcome}{_why(event.error)}"
 
 
 def _of_a_call(event: e.CallStarted | e.CallRetried | e.CallFinished) -> str:

@@ -3,8 +3,8 @@
     pytest_plugins = ["stretto.testing"]  # in conftest.py
 
     def test_a_broken_worker_costs_its_subtask_only(simulated):
-        run = simulated(flow, "400 always match=risks").run_sync("Compare tea and coffee")
-        assert [gap.subtask for gap in run.coverage.missing] == ["t2"]
+        run = simulated(flow, '400 always role=worker match="code/solve"').run_sync("Write a program that …")
+        assert [gap.type for gap in run.coverage.missing] == ["code/solve"]
 
     def test_my_program_survives_a_rate_limit(simulated_endpoint):
         endpoint = simulated_endpoint("429 once")

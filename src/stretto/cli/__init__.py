@@ -1,9 +1,11 @@
 """The command line: `stretto COMMAND`. A command's module is loaded when it is called."""
 
+import codecs
 import contextlib
 import importlib
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -76,11 +78,14 @@ class _Commands(click.Group):
         named = [(name, line) for name, (_, _, line) in _COMMANDS.items() if name.startswith(incomplete)]
         return [*(CompletionItem(name, help=line) for name, line in named), *_options(self, ctx, incomplete)]
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Here it is that --help is printed."""
+        with _nobody_reads():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _nobody_reads():
             return super().invoke(ctx)
-        except BrokenPipeError:  # click would make it a failure
-            return BROKEN_PIPE
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -92,6 +97,14 @@ class _Commands(click.Group):
                 formatter.write(f"  {example}\n")
         with formatter.section("Exit codes"):
             formatter.write_dl(_EXIT_CODES)
+
+
+@contextlib.contextmanager
+def _nobody_reads() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:  # click would make it a failure
+        raise click.exceptions.Exit(BROKEN_PIPE) from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -206,8 +219,11 @@ def _open_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - open until the end
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # an answer must not fail at a terminal that is not UTF-8
+    for stream, unknown in ((sys.stdout, "replace"), (sys.stderr, "backslashreplace")):
+        # An answer must not fail at a terminal that is not UTF-8; ASCII is what Python is told where nothing is set.
+        plain = codecs.lookup(stream.encoding or "ascii").name == "ascii"
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8" if plain else stream.encoding, errors=unknown)
 
 
 def _drop_unwritable() -> None:

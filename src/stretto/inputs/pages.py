@@ -19,9 +19,9 @@ _KINDS = ("text/", "application/json", "application/xml", "application/xhtml", "
 _SUFFIXES = ("+json", "+xml")
 
 
-def read_page(url: str, most: int) -> str:
-    """The text at an address, as it was sent; raises `NoTextError`."""
-    return Aside(_read(url, min(most, _LARGEST))).result()
+def read_page(url: str, most: int, patience: float = _PATIENCE) -> str:
+    """The text at an address, as it was sent, within `patience` seconds; raises `NoTextError`."""
+    return Aside(_read(url, min(most, _LARGEST), patience)).result()
 
 
 def told(url: str) -> str:
@@ -65,16 +65,16 @@ class Doorkeeper(AbstractResolver):
         """Nothing is held."""
 
 
-async def _read(url: str, most: int) -> str:
+async def _read(url: str, most: int, patience: float) -> str:
     keeper = Doorkeeper()
     connector = aiohttp.TCPConnector(resolver=keeper, use_dns_cache=False, force_close=True)
     jar, timeout = aiohttp.DummyCookieJar(), aiohttp.ClientTimeout(total=None)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=jar, timeout=timeout) as session:
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(patience):
                 return await _followed(session, keeper, url, most)
         except TimeoutError as error:
-            raise NoTextError(f"did not come within {_PATIENCE:g} s; fetch it first, and name the file") from error
+            raise NoTextError(f"did not come within {patience:g} s; fetch it first, and name the file") from error
         except FAILURES as error:
             raise NoTextError(f"cannot be read: {_why(error)}") from error
         except ValueError as error:

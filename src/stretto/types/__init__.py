@@ -1,0 +1,51 @@
+"""The nouns of a run: frozen, and without knowledge of events, models or storage."""
+
+from stretto.types.costs import Allowance, Price, Quota, Usage
+from stretto.types.plans import (
+    OUTCOMES,
+    AnswerState,
+    Basis,
+    Citation,
+    Coverage,
+    Doubtful,
+    Missing,
+    Outcome,
+    Plan,
+    PlanState,
+    Result,
+    Subtask,
+    Verdict,
+)
+from stretto.types.requests import Head, Input, Message, Reply, Request
+from stretto.types.workflows import Definition, Limits, Memory, Merge, Role, RoleName
+
+__all__ = [
+    "OUTCOMES",
+    "Allowance",
+    "AnswerState",
+    "Basis",
+    "Citation",
+    "Coverage",
+    "Definition",
+    "Doubtful",
+    "Head",
+    "Input",
+    "Limits",
+    "Memory",
+    "Merge",
+    "Message",
+    "Missing",
+    "Outcome",
+    "Plan",
+    "PlanState",
+    "Price",
+    "Quota",
+    "Reply",
+    "Request",
+    "Result",
+    "Role",
+    "RoleName",
+    "Subtask",
+    "Usage",
+    "Verdict",
+]

@@ -1,0 +1,61 @@
+"""What calls take: tokens, money, and what providers permit."""
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+_MILLION = Decimal(1_000_000)
+
+
+class Usage(Struct, frozen=True):
+    """Tokens of one call, or the sum of several."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+        )
+
+
+class Quota(Struct, frozen=True):
+    """What a provider says of one limit: how much it is, what is left of it, and seconds until all of it is back."""
+
+    limit: float
+    remaining: float
+    reset: float | None = None
+
+
+class Allowance(Struct, frozen=True):
+    """What a provider says of its limits with an answer."""
+
+    requests: Quota | None = None
+    tokens: Quota | None = None
+
+
+class Price(Struct, frozen=True):
+    """US dollars for a million tokens; `cached` for those of the input that came from the provider's cache.
+
+    `above` names prices of long calls: from so many input tokens on, the whole call costs that instead.
+    """
+
+    input: Decimal
+    output: Decimal
+    cached: Decimal | None = None
+    above: tuple[tuple[int, "Price"], ...] = ()
+
+    def of(self, usage: Usage) -> Decimal:
+        """What a call with this usage costs."""
+        price = self
+        for least, dearer in self.above:
+            price = dearer if usage.input_tokens >= least else price
+        cost = usage.input_tokens * price.input + usage.output_tokens * price.output
+        if usage.cached_tokens and price.cached is not None:
+            cost -= min(usage.cached_tokens, usage.input_tokens) * (price.input - price.cached)
+        return cost / _MILLION

@@ -1,0 +1,104 @@
+"""Who does what, within which limits: a workflow as data."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Literal
+
+from msgspec import Struct
+
+RoleName = Literal["orchestrator", "worker", "synthesizer"]
+Merge = Literal["synthesize", "vote", "best"]
+
+
+class Role(Struct, frozen=True):
+    """Which model does a part of the work, and how it is asked.
+
+    `model` is written `provider:model`; of several, each is a fallback for those before it. `prompt` is a template with
+    the placeholders of its role (`docs/design.md`, Formats); without one the default of that role is used. `options` go
+    into the request as they are (`temperature`, `max_tokens`, …). `about` tells the orchestrator in one line what a
+    worker is good for. `stream` streams a worker's call too, for gateways that cut silent connections. `schema` is the
+    JSON schema (of an object) that a worker's result, or the answer, must fit; `schema_of` makes one of a Python type.
+
+    Of a worker: `models` are asked side by side, each `samples` times, and `merge` says how their replies become one
+    result: `synthesize`, `model` (or the first of `models`) writes it from all of them; `vote`, the one most of them
+    gave; `best`, the one `model` prefers. `check` is who reads its results against what was asked: a role, whose
+    `about` is what to look at, or that alone; a checker without a model is the worker's own. `workflow` does its
+    subtasks, each as a task of its own, in place of a model: `prompt` is then how the subtask becomes that task.
+
+    `context`: tokens that its model takes, request and reply together; what is longer is made shorter before it is
+    asked. `share`, of a worker: tokens of the inputs that it reads at once, where each is to read a part of them.
+    """
+
+    model: str | Sequence[str] = ""
+    prompt: str | None = None
+    system: str | None = None
+    options: dict[str, Any] = {}
+    about: str = ""
+    stream: bool = False
+    schema: dict[str, Any] | None = None
+    models: tuple[str, ...] = ()
+    samples: int = 1
+    merge: Merge = "synthesize"
+    check: "Role | str | None" = None
+    workflow: "Definition | None" = None
+    context: int | None = None
+    share: int | None = None
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The model and its fallbacks."""
+        return (self.model,) if isinstance(self.model, str) else tuple(self.model)
+
+
+class Limits(Struct, frozen=True):
+    """What one workflow may use.
+
+    `parallel`: calls in flight. `max_subtasks`: of the whole run. `rounds`: how often subtasks are planned, each time
+    with all results so far in view; the orchestrator may stop before. `rpm`, `tpm`: requests and tokens a minute. Of
+    one run: `budget`, US dollars; `tokens`, of input and output together; `deadline`, seconds from its start (or its
+    resumption) to the answer. `hedge`: the share of a run's cost that may go into asking stragglers a second time.
+    `unpriced`: whether a run with a budget refuses a model whose price is unknown, or asks it uncounted. `attempts`:
+    how often a call is asked before its error counts. `timeout`: seconds of one whole call. `max_wait`: seconds a call
+    may be held back by rate limits.
+    """
+
+    parallel: int = 64
+    max_subtasks: int = 64
+    rounds: int = 1
+    rpm: float | None = None
+    tpm: float | None = None
+    budget: Decimal | None = None
+    tokens: int | None = None
+    deadline: float | None = None
+    hedge: float = 0.0
+    unpriced: Literal["refuse", "allow"] = "refuse"
+    attempts: int = 4
+    timeout: float = 600.0
+    max_wait: float = 900.0
+
+
+class Memory(Struct, frozen=True):
+    """What is recorded of a run, and which recorded replies answer its calls.
+
+    `reuse`: `run`, those of the run itself, whose identical calls are one; `store`, also those of every earlier run in
+    its store, but for calls whose options set a `temperature` above 0 unless `reuse_sampled`; `off`, none: every call
+    is asked, and only a resumed run takes what it has recorded. `record`: `all`, or `usage`, which keeps no prompts,
+    and replies and results only until the run is finished.
+    """
+
+    reuse: Literal["run", "store", "off"] = "run"
+    reuse_sampled: bool = False
+    record: Literal["all", "usage"] = "all"
+
+
+class Definition(Struct, frozen=True):
+    """A workflow as data: who does what, within which limits.
+
+    Without an `orchestrator` every worker does the whole task; without a `synthesizer` the results are the answer.
+    """
+
+    orchestrator: Role | None
+    workers: dict[str, Role]
+    synthesizer: Role | None = None
+    limits: Limits = Limits()
+    memory: Memory = Memory()
