@@ -214,3 +214,38 @@ def test_a_terminal_is_not_driven_by_what_a_model_says(terminal: Terminal) -> No
     done = terminal("run", "-m", "sim:instant", "Say \x1b[31mred\x07 in 2 subtasks")
     assert done.code == 0
     assert "\x1b" not in done.err + terminal("runs").out
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["version"], "no command 'version'; did you mean `stretto --version`?"),
+        (["ls"], "no command 'ls'; did you mean `stretto runs`?"),
+        (["rnu"], "no command 'rnu'; did you mean 'run'?"),
+        (["run", "--modle", "sim:fast", "x"], "no option '--modle'; did you mean '--model'?"),
+        (
+            ["run", "compare", "postgres"],
+            'the task is one argument, and there are more (postgres); put it into quotes: "…"',
+        ),
+        (["run", "compare", "two", "teas"], "the task is one argument, and there are more (two teas); put it into"),
+        (["run", "--parallel", "many", "x"], "'--parallel': 'many' is no whole number"),
+    ],
+)
+def test_a_slip_on_the_command_line_is_understood(terminal: Terminal, args: list[str], said: str) -> None:
+    done = terminal(*args)
+    assert done.code == 2
+    assert said in done.err
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("togethr:x", "unknown provider 'togethr'; did you mean 'together'?"),
+        ("gpt-4o", "for example openai:gpt-4o"),
+        ("claude-opus", "for example anthropic:claude-opus"),
+    ],
+)
+def test_a_slip_in_a_model_is_understood(terminal: Terminal, model: str, said: str) -> None:
+    done = terminal("run", "-m", model, "x")
+    assert done.code == 3
+    assert said in done.err

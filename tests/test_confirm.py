@@ -303,14 +303,22 @@ def proposal(*lines: Line, **total: object) -> Proposal:
     )
 
 
-@pytest.mark.parametrize("width", [40, 60, 80, 200])
+@pytest.mark.parametrize("width", [70, 80, 200])
 def test_a_table_is_aligned_and_keeps_to_its_width(width: int) -> None:
     names = ["t1", "a-very-long-name-of-a-subtask", "日本語", "t\x1b[2J"]
     told = table(proposal(*(line(name, needs=("t1", "t2")) for name in names)), width)
     rows = told.splitlines()
-    assert max(map(len, rows)) <= max(70, min(110, width))
+    assert max(map(len, rows)) <= min(110, width)
     assert {len(row) for row in rows[:7]} == {len(rows[0])}
     assert "\x1b" not in told
+
+
+def test_on_a_narrow_terminal_the_figures_stand_below_what_they_are_of() -> None:
+    told = table(proposal(*(line(name, needs=("t1", "t2")) for name in ("t1", "t2"))), 40)
+    assert max(map(len, told.splitlines())) < 40
+    rows = told.splitlines()
+    assert rows[2].startswith("* t1 ") or rows[2].startswith("  t1 ")
+    assert {len(row) for row in rows[1:10:2]} == {len(rows[1])}
 
 
 def test_a_table_says_what_is_unknown_what_is_free_and_what_is_done() -> None:

@@ -198,6 +198,14 @@ def test_empty_lines_take_the_default_preset_no_model_and_no_budget(terminal: Te
     assert written(terminal)["limits"] == {}
 
 
+def test_a_model_that_is_none_is_asked_for_again(terminal: Terminal) -> None:
+    said, code = typed(terminal, "\ngpt-4o\nsim:instant\n\n", "init")
+    assert code == 0, said
+    assert "write provider:model, for example openai:gpt-4o" in " ".join(said.split())
+    assert said.count("Model") == 2
+    assert written(terminal)["synthesizer"]["model"] == "sim:instant"
+
+
 def test_the_model_that_a_key_offers_is_shown(terminal: Terminal) -> None:
     terminal.environ["GROQ_API_KEY"] = "secret-key"
     said, code = typed(terminal, "\n\n\n", "init")

@@ -150,6 +150,14 @@ def test_an_answer_that_begins_anew_says_so_and_is_there_once(terminal: Terminal
     assert re.sub(r"\W+", "", answer) in re.sub(r"\W+", "", after)
 
 
+@pytest.mark.parametrize("columns", [20, 40])
+def test_on_a_narrow_terminal_words_stay_whole(terminal: Terminal, columns: int) -> None:
+    with sat(terminal, "run", "-m", "sim:instant", TASK, columns=columns, lines=60) as seat:
+        assert seat.end() == 0
+        words = seat.everything.split()
+    assert {"language", "simulator", "asked,"} <= set(words)
+
+
 # -- stopping, asking, failing
 
 
@@ -161,6 +169,7 @@ def test_ctrl_c_leaves_the_picture_the_cursor_and_the_way_to_go_on(terminal: Ter
         screen = seat.text
         assert not seat.cursor_hidden
     assert "■ t1" in screen
+    assert len(re.findall(r"^. plan ", screen, re.MULTILINE)) == 1, screen  # what the terminal echoes moves nothing
     last = screen.splitlines()[-1]
     assert "stopped; go on with: stretto resume" in " ".join(screen.splitlines()[-2:]), last
     with sat(terminal, "resume", "--last", lines=50) as seat:

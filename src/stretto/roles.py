@@ -1,6 +1,7 @@
 """Who does what, as users write it: roles, models alone or functions become roles, and are checked at the door."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, Literal
 
 import msgspec
@@ -236,6 +237,11 @@ def _check_models(models: Sequence[str], place: str, providers: Mapping[str, Any
         if provider not in providers:
             names = ", ".join(sorted(providers))
             raise ConfigError(
-                f"{place}: unknown provider {provider!r}; known are {names}; [providers.{provider}] with a base_url "
-                "adds one"
+                f"{place}: unknown provider {provider!r}{_meant(provider, providers)}; known are {names}; "
+                f"[providers.{provider}] with a base_url adds one"
             )
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    near = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -71,7 +71,9 @@ class _Commands(click.Group):
             return _offering(command) if ctx.resilient_parsing else command
         if cmd_name.startswith("-") or ctx.resilient_parsing:
             return None  # click says which option it does not know; a TAB is told nothing
-        raise click.UsageError(_unknown(cmd_name), ctx)
+        from stretto.cli.refusals import unknown
+
+        raise click.UsageError(unknown(cmd_name, _COMMANDS), ctx)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Commands and options; click would load every command for it."""
@@ -187,10 +189,9 @@ def report(error: errors.StrettoError) -> int:
 
 
 def _refused(error: click.ClickException) -> int:
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    message = error.format_message()
-    hint = f"\n(`{context.command_path} --help` says what it takes)" if context else ""
-    say(f"{message[:1].lower()}{message[1:].rstrip('.')}{hint}")
+    from stretto.cli.refusals import refusal
+
+    say(refusal(error))
     return error.exit_code
 
 
@@ -203,15 +204,6 @@ def _offering(command: click.Command) -> click.Command:
 
 def _options(command: click.Command, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     return click.Command.shell_complete(command, ctx, incomplete)
-
-
-def _unknown(command: str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(command, _COMMANDS, n=1, cutoff=0.5)
-    if near:
-        return f"no command {command!r}; did you mean {near[0]!r}?"
-    return f"no command {command!r}; there are {', '.join(_COMMANDS)}; a task goes to `stretto run TASK`"
 
 
 def _open_streams() -> None:

@@ -47,7 +47,7 @@ def init(file: Path, named: str | None, model: str | None, budget: Decimal | Non
     asking = sys.stdin.isatty() and sys.stderr.isatty()
     chosen = preset(named or (_ask_preset() if asking else "general"))
     _, usual = layers(None, but=file)
-    model = model or (_ask_model(usual) if asking else None)
+    model = model or (_ask_model(chosen, usual) if asking else None)
     if budget is None and asking:
         budget = _ask_budget()
     if model:
@@ -69,21 +69,36 @@ def _check_place(file: Path, named: str | None, *, force: bool) -> None:
 def _ask_preset() -> str:
     for found in map(preset, presets()):
         click.echo(f"  {found.name:<10} {found.about}", err=True)
-    return str(click.prompt("Preset", type=click.Choice(presets()), default="general", show_choices=False, err=True))
+    while True:
+        try:
+            return preset(_asked("Preset", "general")).name
+        except ConfigError as error:
+            say(str(error))
 
 
-def _ask_model(usual: list[Source]) -> str | None:
+def _asked(question: str, offered: str = "") -> str:
+    return str(click.prompt(question, offered, show_default=bool(offered), err=True)).strip()
+
+
+def _ask_model(chosen: Preset, usual: list[Source]) -> str | None:
     """What is found is offered; nothing at all leaves it open."""
     try:
         offered = os.environ.get("STRETTO_MODEL") or default_model(Configuration(usual)).model
     except ConfigError:  # nothing is found
         offered = ""
     hint = "" if offered else " (PROVIDER:MODEL; empty: chosen at each run)"
-    return str(click.prompt(f"Model{hint}", default=offered, show_default=bool(offered), err=True)).strip() or None
+    while model := _asked(f"Model{hint}", offered):
+        try:
+            _check_model(chosen, usual, model)
+        except ConfigError as error:
+            say(str(error))
+        else:
+            return model
+    return None
 
 
 def _ask_budget() -> Decimal | None:
-    while written := str(click.prompt("Budget of a run in dollars (0.5, 50ct; empty: none)", "", err=True)).strip():
+    while written := _asked("Budget of a run in dollars (0.5, 50ct; empty: none)"):
         try:
             if budget := dollars(written, "budget"):
                 return budget

@@ -19,6 +19,8 @@ from stretto.models.providers import KNOWN, Provider, from_environment, key_of
 from stretto.types import Price
 from stretto.workflow import Workflow
 
+_REMEDY = "set a key (TOGETHER_API_KEY, OPENAI_API_KEY, …), start a local server, or name a model (-m PROVIDER:MODEL)"
+
 
 class Outlook(Struct):
     """What there is to be said of the configuration.
@@ -58,7 +60,8 @@ def _look(
         try:
             default = _by_key(configuration) if offline else default_model(configuration)
         except ConfigError as error:
-            seen.faults.append(Check("model", "fault", str(error).partition("\n")[0].removesuffix(" Ways to go on:")))
+            what = str(error).partition(". Ways")[0]
+            seen.faults.append(Check("model", "fault", f"{what}; {_REMEDY}"))
     seen.settings += values(configuration, models, default, flags)
     if seen.faults:
         return

@@ -8,7 +8,7 @@ from stretto.proposal import Line, Proposal, Range
 from stretto.proposal.approval import Approved
 from stretto.runs import Run
 
-_WIDEST, _NARROWEST = 110, 70
+_WIDEST = 110
 _NAME = 18  # characters for a subtask's id and type
 _SHORTEST = 12  # and for a description, however narrow the terminal is
 _LEAST = Decimal("0.0001")  # dollars that are still written out
@@ -21,14 +21,17 @@ def table(proposal: Proposal, width: int) -> str:
     cells = [["tokens", *(["cost"] if priced else []), "time"], *(_cells(line, priced=priced) for line in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     names = min(_NAME, max(len(_name(line)) for line in rows[:-1]))
-    room = max(_NARROWEST, min(_WIDEST, width)) - sum(widths) - 2 * len(widths)
-    room = max(room, names + _SHORTEST)
+    narrow = width < sum(widths) + 2 * len(widths) + names + _SHORTEST
+    room = width - 1 if narrow else min(_WIDEST, width) - sum(widths) - 2 * len(widths)
     starts = [_head(proposal)]
     for line in rows[:-1]:
         mark = "*" if line.critical and proposal.lines else " "
-        starts.append(f"{mark} {short(_name(line), names):<{names}} {short(_said(line), room - names - 3)}")
+        starts.append(f"{mark} {short(_name(line), names):<{names}} {short(_said(line), max(1, room - names - 3))}")
     starts.append(f"  total of {_many(proposal.total.calls)}")
-    lines = [_row(f"{start:<{room}}", cell, widths) for start, cell in zip(starts, cells, strict=True)]
+    if narrow:
+        starts = [start if len(start) <= room else f"{start[: room - 1]}…" for start in starts]
+    row = _two_rows if narrow else _row
+    lines = [row(f"{start:<{room}}", cell, widths) for start, cell in zip(starts, cells, strict=True)]
     return "\n".join([*lines, "", _notes(proposal), ""])
 
 
@@ -54,6 +57,11 @@ def how_good(approved: Approved, run: Run, seconds: float) -> str:
 
 def _row(start: str, cells: Sequence[str], widths: Sequence[int]) -> str:
     return (start + "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths, strict=True))).rstrip()
+
+
+def _two_rows(start: str, cells: Sequence[str], widths: Sequence[int]) -> str:
+    """The figures below what they are of, where there is no room beside it."""
+    return f"{start.rstrip()}\n{_row('  ', cells, widths)}"
 
 
 def _cells(line: Line, *, priced: bool) -> list[str]:

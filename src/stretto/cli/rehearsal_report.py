@@ -152,7 +152,13 @@ def _head(report: Report) -> Iterator[str]:
     wanted, most = report.subtasks, report.configured.max_subtasks
     if wanted is not None:
         raised = f" (max_subtasks is {most}: a run needs --max-subtasks {wanted})" if wanted > most else ""
-        yield f"assumed: a plan of {_many(wanted, 'subtask')}{raised}"
+        planned = report.rehearsal.definition.orchestrator is not None
+        told = (
+            f"a plan of {_many(wanted, 'subtask')}{raised}"
+            if planned
+            else "no plan, as in this workflow nobody makes one"
+        )
+        yield f"assumed: {told}"
     if report.configured.budget is not None and all(price == FREE for price in report.rehearsal.prices.values()):
         yield "assumed: every model is free, so a budget of money changes nothing; [prices] says what they cost"
     unpriced = [model for model, price in report.rehearsal.prices.items() if price is None]

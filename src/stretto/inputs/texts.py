@@ -1,5 +1,6 @@
 """The text in a file, unchanged but for a byte order mark; or why there is none."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ _KINDS: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xfe", "UTF-16 text; make UTF-8 of it first (iconv -f UTF-16 -t UTF-8)"),
     (b"\xfe\xff", "UTF-16 text; make UTF-8 of it first (iconv -f UTF-16 -t UTF-8)"),
 )
+_NO_FILE = "no regular file (a pipe, a socket or a device); pipe its text in, with -i -"
 _ONLY_TEXT = "; models are sent text only"
 
 
@@ -52,10 +54,15 @@ def read_image(path: Path) -> bytes | None:
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     # Opened so that a pipe without a writer holds nobody up, and looked at as what was opened.
-    number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket cannot even be opened
+            raise NoTextError(_NO_FILE) from error
+        raise
     with open(number, "rb") as file:  # noqa: PTH123 - of a descriptor
         if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise NoTextError("no regular file (a pipe, a socket or a device); pipe its text in, with -i -")
+            raise NoTextError(_NO_FILE)
         yield file
 
 

@@ -83,10 +83,15 @@ def split_model(written: str, place: str) -> tuple[str, str]:
     if not colon and written in KNOWN:
         raise ConfigError(f"{place}: {written!r} is a provider; name a model of it too: {written}:MODEL")
     if not colon or not provider or not model:
-        raise ConfigError(
-            f"{place}: {written!r} is no model; write provider:model, for example together:{written or 'NAME'}"
-        )
+        example = f"{_maker(written)}:{written or 'NAME'}"
+        raise ConfigError(f"{place}: {written!r} is no model; write provider:model, for example {example}")
     return provider, model
+
+
+def _maker(model: str) -> str:
+    """Who serves a model of such a name, as far as the name tells."""
+    makers = {"gpt-oss": "together", "gpt": "openai", "claude": "anthropic", "gemini": "gemini", "deepseek": "deepseek"}
+    return next((maker for start, maker in makers.items() if model.lower().startswith(start)), "together")
 
 
 def variable(name: str, what: str) -> str:

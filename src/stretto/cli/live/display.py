@@ -6,13 +6,12 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from textwrap import wrap
 
 from stretto import events as e
 from stretto.cli import seemly
 from stretto.cli.figures import figures
 from stretto.cli.live.drawing import drawn
-from stretto.cli.live.lines import painted
+from stretto.cli.live.lines import hung, painted
 from stretto.cli.live.page import Page
 from stretto.cli.live.picture import Picture
 from stretto.cli.live.region import Region
@@ -22,7 +21,6 @@ from stretto.runs import Run
 
 _EVERY = 0.1  # seconds between two drawings
 _LINES, _SUBTASKS, _LETTERS = 30, 500, 3000  # what can be drawn so often: of more, less often
-_INDENT = 20  # cells in front of what a line above the picture says
 _WIDEST_PAGE = 100  # columns of running text that can still be read
 
 
@@ -202,10 +200,8 @@ class Live(Progress):
 
     def _say(self, word: str, text: str) -> None:
         self._make_room()
-        room = self._region.size()[0] - 1 - _INDENT
-        lines = wrap(text, room, break_on_hyphens=False) if room >= _INDENT else [text]
-        text = f"\n{' ' * _INDENT}".join(lines)
-        self._region.write(f"\x1b[2m{self._age():6.1f}s\x1b[0m  \x1b[1m{word:<9}\x1b[0m  {text}\n")
+        said = hung(text, self._region.size()[0] - 1)
+        self._region.write(f"\x1b[2m{self._age():6.1f}s\x1b[0m  \x1b[1m{word:<9}\x1b[0m{said}\n")
 
     def summary(self, run: Run) -> None:
         """The last lines: what is missing, and what it took."""

@@ -11,11 +11,13 @@ from stretto.cli.live.lines import cells
 _HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"
 _TOGETHER, _DONE = "\x1b[?2026h", "\x1b[?2026l"
 """Terminals that know synchronized output show what is between these two at once; others pass over it."""
+_ECHO = "\x1b[4D"
+"""Back by what a terminal echoes of Ctrl-C, twice: in the last cell it would wrap, and all be off by a line."""
 _CODE = re.compile(r"\x1b\[[\d;]*m")
 
 
 class Region:
-    """Lines at the bottom of the terminal that `stream` writes to; the cursor rests at the end of the last one."""
+    """Lines at the bottom of the terminal that `stream` writes to; the cursor rests in the last one, near its end."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -37,7 +39,7 @@ class Region:
             return
         told = [_TOGETHER, "" if self._hidden else _HIDE, self._back()]
         # Written over, not cleared first: what stays the same does not flicker.
-        told += ["\r\n".join(f"{line}\x1b[K" for line in lines), "\x1b[J", _DONE]
+        told += ["\r\n".join(f"{line}\x1b[K" for line in lines), "\x1b[J", _ECHO, _DONE]
         self._hidden = True
         self._drawn, self._columns = list(lines), columns
         self.write("".join(told))
