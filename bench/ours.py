@@ -11,7 +11,7 @@ async def _run(spec: Spec) -> None:
     flow = Workflow(
         Role("bench:" + job.model("plan")),
         {"work": Role("bench:" + job.model("work"), stream=bool(job.tokens))},
-        Role("bench:" + job.model("join")),
+        Role("bench:" + job.model("join"), context=1_000_000),  # what is measured is not condensing
         limits=Limits(parallel=spec.parallel or most, max_subtasks=most, rpm=spec.rpm, tpm=spec.tpm),
         providers={"bench": Provider(spec.url)},
         store=spec.store,

@@ -130,11 +130,14 @@ def test_where_stdout_is_a_pipe_the_answer_goes_there_as_it_is(terminal: Termina
 
 
 def test_what_is_missing_stands_between_the_answer_and_the_summary(terminal: Terminal) -> None:
-    with sat(terminal, *flow(terminal, faults='"400 always role=worker match=part"'), "--attempts", "1") as seat:
-        code = seat.end()
+    tasks = [{"type": "general", "description": text} for text in ("Say what tea is", "Say what xyzzy is")]
+    terminal.write("plan.json", json.dumps({"task": "Compare teas", "tasks": tasks}))
+    *run, _ = flow(terminal, faults="'400 always role=worker match=xyzzy'")
+    with sat(terminal, *run, "--plan", "plan.json", lines=40) as seat:
+        assert seat.end() == 4
         everything = seat.everything
-    if code == 4:
-        assert everything.index("missing  ") < everything.index("one after another")
+    assert "✗ t2" in everything
+    assert everything.index("general: ") < everything.index("missing    t2") < everything.index("\n! ")
 
 
 def test_an_answer_that_begins_anew_says_so_and_is_there_once(terminal: Terminal) -> None:
