@@ -251,8 +251,15 @@ def test_what_a_run_had_before_it_goes_on_is_in_its_picture() -> None:
 
 def test_what_a_run_that_goes_on_takes_from_its_own_records_counts_once() -> None:
     def paid(call: str, fingerprint: str, *, reused: bool) -> e.CallFinished:
-        facts = {"role": "worker", "subtask": "t1", "model": "sim:m", "usage": Usage(1, 2)}
-        return e.CallFinished(call=call, fingerprint=fingerprint, reused=reused, **facts)
+        return e.CallFinished(
+            call=call,
+            role="worker",
+            subtask="t1",
+            fingerprint=fingerprint,
+            model="sim:m",
+            usage=Usage(1, 2),
+            reused=reused,
+        )
 
     told: list[e.AnyEvent] = [
         e.RunStarted(run="r1", task="x", workflow={}, at="2026-01-01T00:00:00.000Z"),
