@@ -181,6 +181,8 @@ SPOKEN = (Text, Reasoning)
 class Transcript:
     """What a stream of chunks amounts to so far; `sent_at` is the loop time at which its request left, if it did."""
 
+    __slots__ = ("_pieces", "_thoughts", "sent_at")
+
     def __init__(self) -> None:
         self.sent_at: float | None = None
         self._pieces: list[str] = []

@@ -20,6 +20,9 @@ from stretto.types import Definition, Input, Role, RoleName
 Worker = Role | str | Function | Callable[..., Any]
 """Who does a type of subtasks: a role, its model alone, or a Python function."""
 
+Models = str | Sequence[str] | Mapping[str, str | Sequence[str]]
+"""A model for all roles, with its fallbacks behind it if it is a list; or such by role, as `-m ROLE=MODEL` has them."""
+
 MOST_REPLIES = 64
 """Of an ensemble: what is more than that is a mistake, or a bill nobody wants."""
 _MERGES = ("synthesize", "vote", "best")

@@ -11,7 +11,6 @@ import msgspec
 from msgspec.structs import replace
 
 from stretto.aside import Aside
-from stretto.config.loading import Models, load
 from stretto.errors import ConfigError, TaskError
 from stretto.head import checked_inputs
 from stretto.ids import new_ulid
@@ -25,7 +24,7 @@ from stretto.pool import AnyProvider, Pool
 from stretto.proposal import Approve
 from stretto.replay import ReplayStream, recording_of
 from stretto.rerun import Forecast, Rerun
-from stretto.roles import Worker, as_role, as_worker, check_definition, models_of, roles, shaped
+from stretto.roles import Models, Worker, as_role, as_worker, check_definition, models_of, roles, shaped
 from stretto.run_stream import RunStream
 from stretto.runs import Run
 from stretto.store.travel import entries
@@ -110,6 +109,7 @@ class Workflow:
         (`{"budget": "50ct"}`), `providers` and `prices` as for `Workflow`; each goes before the file, key by key.
         `more` is `answer` and `jitter`. Only this file is read. Raises `ConfigError`.
         """
+        from stretto.config.loading import load  # two megabytes that nobody needs who writes Python
 
         def make(*roles: Any, **facts: Any) -> Any:
             facts["providers"] = {**facts["providers"], **(providers or {})}

@@ -10,9 +10,7 @@ from stretto.config.defaults import default_model
 from stretto.config.reading import Source, checked, read_file, read_preset, read_workflow
 from stretto.config.teams import Choice
 from stretto.errors import ConfigError
-
-Models = str | Sequence[str] | Mapping[str, str | Sequence[str]]
-"""A model for all roles, with its fallbacks behind it if it is a list; or such by role, as `-m ROLE=MODEL` has them."""
+from stretto.roles import Models
 
 _T = TypeVar("_T")
 

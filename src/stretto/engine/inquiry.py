@@ -15,6 +15,7 @@ from stretto.engine.shaping import Shaping
 from stretto.errors import CallError, DeadlineError, ShapeError
 
 T = TypeVar("T")
+_NOTHING = Said()
 
 
 class Inquiry:
@@ -34,52 +35,45 @@ class Inquiry:
         try:
             asks = next(asking)
             while True:
-                said, took = await self._said([_Work(ask, _errand(ask, errand, path)) for ask in asks])
-                seconds += took
-                asks = asking.send(said)
-        except StopIteration as end:
-            return end.value, seconds
-
-    async def _said(self, works: "list[_Work]") -> tuple[list[Said], float]:
-        """What came of these, and how long the longest of them took."""
-        try:
-            async with self._deadline.work() if self._deadline else nullcontext():
+                works = [_Work(ask, _errand(ask, errand, path)) for ask in asks]
                 if len(works) == 1:
                     await self._ask(works[0])
                 else:
                     async with asyncio.TaskGroup() as calls:
                         for work in works:
                             calls.create_task(self._ask(work))
-        except TimeoutError:
-            self._setbacks.cut()
-        for work in works:
-            if work.said is None:
-                work.end(error=DeadlineError(self._setbacks.late("while there was work under way")))
-        return [work.said for work in works if work.said], max((work.took for work in works), default=0.0)
+                seconds += max((work.took for work in works), default=0.0)
+                asks = asking.send([work.said for work in works])
+        except StopIteration as end:
+            return end.value, seconds
 
     async def _ask(self, work: "_Work") -> None:
-        ask, part = work.ask, work.errand.part
+        ask, errand = work.ask, work.errand
         try:
-            finish = await self._shaping.collect(work.errand, ask.role, ask.request, work.transcript)
+            async with self._deadline.work() if self._deadline else nullcontext():
+                work.end(await self._shaping.collect(errand, ask.role, ask.request, work.transcript))
+        except TimeoutError:
+            self._setbacks.cut()
+            work.end(error=DeadlineError(self._setbacks.late("while there was work under way")))
         except DeadlineError as error:  # a replayed one
             self._setbacks.cut()
-            self._setbacks.take(error, part)
+            self._setbacks.take(error, errand.part)
             work.end(error=error)
         except (CallError, ShapeError) as error:
-            self._setbacks.take(error, part)
+            self._setbacks.take(error, errand.part)
             work.end(error=error)
-        else:
-            work.end(finish)
 
 
 class _Work:
     """One of the things that are asked, and what came of it."""
 
+    __slots__ = ("ask", "errand", "said", "took", "transcript")  # a thousand of them are under way at once
+
     def __init__(self, ask: Ask, errand: Errand) -> None:
         self.ask = ask
         self.errand = errand
         self.transcript = Transcript()
-        self.said: Said | None = None
+        self.said = _NOTHING
         self.took = 0.0
 
     def end(self, finish: str = "", error: CallError | ShapeError | DeadlineError | None = None) -> None:

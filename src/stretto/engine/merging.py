@@ -41,6 +41,8 @@ def members(role: Role, request: Request) -> list[Ask]:
 
     `request` is the worker's own. Of one member it is what is asked, if the role has no `models`.
     """
+    if not role.models and role.samples == 1:
+        return [Ask(role, request)]
     models = role.models or (None,)
     count, nth = len(models) * role.samples, dict[str | None, int]()
     found: list[Ask] = []
@@ -54,11 +56,9 @@ def members(role: Role, request: Request) -> list[Ask]:
 
 
 def replied(role: Role, request: Request, asked: list[Ask], subtask: str) -> Asking[Result]:
-    """The result of a worker of whom `asked` are the members: its one reply, or what their replies come to."""
+    """The result of a worker of whom `asked` are the members: what their replies come to."""
     results = [result_said(subtask, said) for said in (yield asked)]
     whole = [result for result in results if result.outcome == "done" and result.text.strip()]
-    if len(results) == 1:
-        return results[0]
     if not whole:
         return _of_none(results)
     lost = "" if len(whole) == len(results) else f"{len(results) - len(whole)} of {len(results)} replies are missing"

@@ -9,6 +9,7 @@ from stretto.engine.checking import checked, checker_of, checking
 from stretto.engine.condensing import condensed_needs
 from stretto.engine.merging import members, merger_of, replied
 from stretto.engine.requests import role_of, worker_request
+from stretto.engine.results import result_said
 from stretto.types import Definition, Head, Result, Subtask
 
 
@@ -28,7 +29,11 @@ def work(
     needed = yield from condensed_needs(definition, task, subtask, needed, head)
     request = worker_request(definition, task, subtask, needed, sample, head)
     asked = members(role, request)
-    result = yield from replied(role, request, asked, subtask.id)
+    if len(asked) == 1:
+        (said,) = yield asked
+        result = result_said(subtask.id, said)
+    else:
+        result = yield from replied(role, request, asked, subtask.id)
     who = asked[0].role if len(asked) == 1 else merger_of(role)
     again = Ask(who, replace(request, model=who.candidates[0]))
     return (yield from verified(definition, task, subtask, needed, result, sample, head, again))
