@@ -148,7 +148,7 @@ def test_a_folder_with_a_socket_in_it_is_read_without_that(terminal: Terminal) -
         for args in (("-i", "notes/plug", TASK), ("-f", "notes/plug")):
             refused = terminal("run", *SIM, *args)
             assert refused.code == 2
-            assert re.search(r"notes/plug: .*(leave it out|name a file)", refused.err)
+            assert re.search(r"notes/plug: .*(leave it out|name a file|pipe its text in)", refused.err)
 
 
 @pytest.mark.parametrize("output", ["nowhere/a.md", ".", "/proc/a.md"])
