@@ -98,6 +98,17 @@ def build(
     if configuration.models_missing(models):
         default = default_model(configuration)
         say(f"{default.model}, because {default.by}; -m names another")
+    return made(configuration, models, default, flags, store)
+
+
+def made(
+    configuration: Configuration,
+    models: Mapping[str | None, Choice],
+    default: Choice | None,
+    flags: Mapping[str, Any],
+    store: Path,
+) -> Workflow:
+    """The workflow that files and flags describe, with this model where nobody names one."""
     return configuration.workflow(
         Workflow,
         models=models,

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from stretto.cli.diagnosis import Check, State
-from stretto.cli.meaning import layers, limit_flags, memory_flags
+from stretto.cli.meaning import layers, made
 from stretto.config import Choice, Configuration, default_model, read_preset
 from stretto.config.origins import Value, values
 from stretto.errors import ConfigError
@@ -66,15 +66,7 @@ def _look(
     if seen.faults:
         return
     try:
-        workflow = configuration.workflow(
-            Workflow,
-            models=models,
-            default=default,
-            limits=limit_flags(flags),
-            memory=memory_flags(flags),
-            store=store,
-            schema=flags.get("schema"),
-        )
+        workflow = made(configuration, models, default, flags, store)
     except ConfigError as error:
         seen.faults.append(_fault("workflow", error))
         return

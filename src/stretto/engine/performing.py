@@ -92,11 +92,8 @@ class Performing:
             if result.outcome != "done":
                 return lacking(subtask.id, need.id, result), 0.0
         self._means.journal.append(e.SubtaskStarted(subtask=full))
-        role, head, sample = (
-            role_of(self._definition, subtask),
-            self._means.heads.of(subtask.reads),
-            sample_of(self._basis, full),
-        )
+        role, head = role_of(self._definition, subtask), self._means.heads.of(subtask.reads)
+        sample = sample_of(self._basis, full)
         errand = Errand("worker", self._urgencies.of(subtask.id), full, subtask.value)
         if role.workflow is not None:
             began = asyncio.get_running_loop().time()

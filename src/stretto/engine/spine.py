@@ -23,8 +23,6 @@ from stretto.types import Coverage, Definition, Result, Role, Subtask, Verdict
 
 HALF_PLANNED = "the plan is taken as far as it was written"
 """What a run gives up when the deadline comes before its plan is whole."""
-
-
 NO_ROUND = "no further round is planned"
 """What a run gives up when the deadline comes between two rounds."""
 
