@@ -69,7 +69,7 @@ def _providers(_: click.Context, incomplete: str) -> Iterable[CompletionItem]:
     from stretto.cli.endpoints import endpoints
     from stretto.cli.meaning import configured
 
-    names = [*endpoints(configured(None)), "sim"]
+    names = [*endpoints(configured(None, "skip")), "sim"]
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
@@ -80,7 +80,7 @@ def _models(ctx: click.Context, incomplete: str) -> Iterable[CompletionItem]:
 
     role, equals, begun = incomplete.partition("=")
     role, begun = (f"{role}=", begun) if equals and ":" not in role else ("", incomplete)
-    configuration = configured(ctx.params.get("named"))
+    configuration = configured(ctx.params.get("named"), "skip")
     named = [model for layer in configuration.layers for model in _named(layer.table)]
     named += [f"{name}:{p.model}" for name, p in usable(endpoints(configuration)).items() if p.model]
     named += ["sim:default", "sim:fast", "sim:instant"]
