@@ -27,6 +27,7 @@ ROOT = Path(__file__).parent.parent
 TASKS = {task.id: task for task in load()}
 LEAP = "```python\nyear = 2027\nfound = []\nwhile len(found) < 20:\n    if year % 4 == 0 and year % 100:\n"
 LEAP += "        found.append(year)\n    year += 1\nprint(*found)\n```"
+SLUG = "import re\n\ndef slugify(title):\n    return '-'.join(re.findall('[a-z0-9]+', title.lower()))\n"
 QUERY = "```sql\nSELECT c.name, COUNT(*) AS n FROM customers c JOIN orders o ON {}\n"
 QUERY += "GROUP BY c.id HAVING COUNT(*) > 3 ORDER BY n DESC;\n```"
 
@@ -56,6 +57,8 @@ def test_every_kind_of_task_is_there_and_fits_a_small_context() -> None:
         ("leap", f"A plan first.\n```python\nassert False\n```\nThe leap years:\n{LEAP}", "full"),
         ("leap", "```python\nfor leap in range(2024, 2110, 4):\n    print(leap)\n```", "part"),
         ("leap", "```python\nfor leap in range(\n```", "part"),
+        ("slug", f"```python\n{SLUG}assert slugify('C++') == 'c-plus-plus'\n```", "full"),
+        ("slug", f"```python\n{SLUG.replace('-', '_')}```", "part"),
         ("leap", "Leap years are every fourth year.", "part"),
         (
             "sql",
@@ -135,7 +138,8 @@ def test_needs_count_as_valid_if_they_name_an_earlier_subtask_as_it_is_written()
     assert plan_is_valid(written, ["general"])
     assert not plan_is_valid(written, ["other"])
     assert not plan_is_valid(written[:-3], ["general"])
-    assert not plan_is_valid('{"tasks": []}', ["general"])
+    assert plan_is_valid('{"tasks": []}', ["general"])
+    assert not plan_is_valid('{"analysis": "None."}', ["general"])
 
 
 def test_the_notebooks_own_prompts_are_read_from_it(tmp_path: Path) -> None:

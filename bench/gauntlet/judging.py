@@ -16,7 +16,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from bench.gauntlet.programs import candidates, compiles, printed, queried
+from bench.gauntlet.programs import candidates, compiles, definitions, printed, queried
 from bench.gauntlet.tasks import Program, Query, Task
 from bench.gauntlet.tongues import language, words
 
@@ -88,7 +88,8 @@ async def _program(program: Program, answer: str) -> list[str]:
     codes = [code for code in candidates(answer) if compiles(code)]
     if not codes:
         return ["no Python that compiles"]
-    for code in codes:
+    # Where a function is asked for, a wrong example beside it does not make it wrong.
+    for code in [*codes, *(map(definitions, codes) if program.append else ())]:
         said = await printed(f"{code}\n{program.append}")
         if _matches(program.output, said) and not any(re.search(each, said, _FLAGS) for each in program.lacks):
             return []

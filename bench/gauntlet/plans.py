@@ -6,9 +6,9 @@ from typing import Any
 
 
 def plan_is_valid(written: str, types: Collection[str]) -> bool:
-    """Whether a plan is JSON as it stands, with subtasks that have a known type and say what is to be done."""
+    """Whether a plan is JSON as it stands, whose subtasks (there may be none) have a known type and say what to do."""
     tasks = _tasks(written)
-    return bool(tasks) and all(
+    return tasks is not None and all(
         isinstance(each, dict)
         and each.get("type") in types
         and isinstance(each.get("description"), str)
@@ -21,7 +21,7 @@ def needs_in(written: str) -> tuple[int, int]:
     """How many needs a plan names, and how many of those name an earlier subtask by its id as that is written."""
     named = valid = 0
     earlier: set[str] = set()
-    for place, each in enumerate(_tasks(written), 1):
+    for place, each in enumerate(_tasks(written) or [], 1):
         if not isinstance(each, dict):
             continue
         needs = each.get("needs")
@@ -32,10 +32,10 @@ def needs_in(written: str) -> tuple[int, int]:
     return named, valid
 
 
-def _tasks(written: str) -> list[Any]:
+def _tasks(written: str) -> list[Any] | None:
     try:
         plan = json.loads(written)
     except ValueError:
-        return []
+        return None
     tasks = plan.get("tasks") if isinstance(plan, dict) else None
-    return tasks if isinstance(tasks, list) else []
+    return tasks if isinstance(tasks, list) else None

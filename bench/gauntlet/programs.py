@@ -4,6 +4,7 @@ What a model wrote is run on this machine, so it gets little: an empty folder, n
 gigabyte of memory and a megabyte of files. It is not a prison: nothing keeps it from the network.
 """
 
+import ast
 import asyncio
 import re
 import resource
@@ -59,6 +60,14 @@ async def printed(code: str, seconds: float = SECONDS) -> str:
 def _confined() -> None:
     for what, most in _LIMITS:
         resource.setrlimit(what, (most, most))
+
+
+def definitions(code: str) -> str:
+    """What a program defines and imports, without what it does then; of an answer that is a function, that is all."""
+    kept = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom | ast.Assign
+    tree = ast.parse(code)
+    tree.body = [each for each in tree.body if isinstance(each, kept)]
+    return ast.unparse(tree)
 
 
 def compiles(code: str) -> bool:
