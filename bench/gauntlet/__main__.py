@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from bench.gauntlet import tasks, texts
-from bench.gauntlet.endpoint import opened
+from bench.gauntlet.endpoint import SMOLLM, opened
 from bench.gauntlet.passing import NAMES, passed
 from bench.gauntlet.setting import Setting
 from bench.gauntlet.table import heading, tables
@@ -18,16 +18,16 @@ from bench.gauntlet.tasks import Task
 from bench.gauntlet.trial import Trial
 from stretto.errors import StrettoError
 
-QUICK = (("percent", "birthday", "himmel"), ("general", "solve", "direct"))
+QUICK = (("percent", "birthday", "himmel"), ("general", "cookbook", "direct"))
 """Tasks and ways of the quick form, which looks at no quality: whether there is an answer, and an end."""
-_SHORT = 160  # tokens of a reply in the quick form
+_SHORT = 80  # tokens of a reply in the quick form
 
 
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench.gauntlet", description="Everyday tasks by every way, on a real model."
     )
-    parser.add_argument("--model", required=True, help="provider:model, whose server is running")
+    parser.add_argument("--model", required=True, help=f"a GGUF file, {SMOLLM}, or provider:model")
     parser.add_argument("--tasks", type=Path, default=tasks.TABLE, help="another table of tasks")
     parser.add_argument("--workflows", default="", help=f"some of {','.join(NAMES)}")
     parser.add_argument("--only", default="", help="ids of tasks")
@@ -38,6 +38,9 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--parallel", type=int, default=1, help="trials at once; more than 1 makes seconds incomparable"
     )
+    parser.add_argument("--slots", type=int, default=4, help="of the server of a GGUF file")
+    parser.add_argument("--context", type=int, default=4096, help="tokens of a slot of it")
+    parser.add_argument("--threads", type=int, help="of it")
     parser.add_argument("--limit", type=float, default=180.0, help="seconds of a trial")
     parser.add_argument(
         "--temperature", type=float, default=0.2, help="of calls that set none; the notebook has its own"
@@ -73,13 +76,13 @@ def _listed(text: str) -> list[str]:
 
 async def _run(arguments: argparse.Namespace, chosen: Sequence[Task], ways: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="stretto-gauntlet-") as folder:
-        async with opened(arguments.model) as endpoint:
+        async with opened(arguments.model, arguments.slots, arguments.context, arguments.threads) as endpoint:
             setting = Setting(
                 endpoint,
                 Path(folder) / "runs.db",
                 temperature=arguments.temperature,
                 seed=None if arguments.no_seed else 1,
-                limit=min(arguments.limit, 60.0) if arguments.quick else arguments.limit,
+                limit=arguments.limit,
                 most=_SHORT if arguments.quick else None,
                 notebook=arguments.notebook,
                 runs_code=not (arguments.no_code or arguments.quick),

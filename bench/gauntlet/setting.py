@@ -7,6 +7,8 @@ from msgspec import Struct
 
 from bench.gauntlet.endpoint import Endpoint
 
+_PLAN = 4  # times as long as another reply
+
 
 class Setting(Struct, frozen=True):
     """`temperature`, `seed`: of every call that sets none itself (None: as the server has it).
@@ -25,8 +27,9 @@ class Setting(Struct, frozen=True):
     notebook: Path | None = None
     runs_code: bool = True
 
-    def options(self, time: int, *, seeded: bool = True) -> dict[str, Any]:
-        """The options of a call in the nth repetition, from 1."""
+    def options(self, time: int, *, seeded: bool = True, plans: bool = False) -> dict[str, Any]:
+        """The options of a call in the nth repetition, from 1; one that `plans` needs its end."""
         seed = self.seed + time - 1 if self.seed is not None and seeded else None
-        options = {"temperature": self.temperature, "seed": seed, "max_tokens": self.most}
+        most = self.most * _PLAN if self.most and plans else self.most
+        options = {"temperature": self.temperature, "seed": seed, "max_tokens": most}
         return {name: value for name, value in options.items() if value is not None}

@@ -23,15 +23,20 @@ def names() -> list[str]:
 
 
 def workflow(name: str, setting: Setting, time: int) -> Workflow:
-    """The workflow of that name with the model under test in every role."""
+    """The workflow of that name with the model under test in every role; samples are to differ, so have no seed."""
     model = setting.endpoint.model
-    found = _cookbook(model) if name == COOKBOOK else Workflow.from_toml(name, models=model)
+    known = setting.endpoint.providers
+    found = _cookbook(setting) if name == COOKBOOK else Workflow.from_toml(name, models=model, providers=known)
     definition = found.definition
     return Workflow(
-        _with(definition.orchestrator, setting, time),
-        {type_: _sure(_with(role, setting, time)) for type_, role in definition.workers.items()},
-        _with(definition.synthesizer, setting, time),
+        _with(definition.orchestrator, setting.options(time, plans=True)),
+        {
+            type_: _sure(_with(role, setting.options(time, seeded=role.samples == 1)))
+            for type_, role in definition.workers.items()
+        },
+        _with(definition.synthesizer, setting.options(time)),
         limits=replace(definition.limits, attempts=2),
+        providers=known,
         store=setting.store,
     )
 
@@ -41,22 +46,21 @@ def definition_of(name: str, setting: Setting) -> Definition:
     return workflow(name, setting, 1).definition
 
 
-def _cookbook(model: str) -> Workflow:
+def _cookbook(setting: Setting) -> Workflow:
     example: Mapping[str, Any] = runpy.run_path(str(ROOT / "examples" / "cookbook.py"))
     flow: Workflow = example["workflow"]
-    roles = flow.definition
+    roles, model = flow.definition, setting.endpoint.model
     return Workflow(
         replace(_sure(roles.orchestrator), model=model),
         {type_: replace(role, model=model) for type_, role in roles.workers.items()},
         replace(_sure(roles.synthesizer), model=model),
+        providers=setting.endpoint.providers,
     )
 
 
-def _with(role: Role | None, setting: Setting, time: int) -> Role | None:
-    """The role with the gauntlet's options where it has none of its own; samples differ, so they have no seed."""
-    if role is None:
-        return None
-    return replace(role, options={**setting.options(time, seeded=role.samples == 1), **role.options})
+def _with(role: Role | None, options: Mapping[str, Any]) -> Role | None:
+    """The role with these options where it has none of its own."""
+    return role and replace(role, options={**options, **role.options})
 
 
 def _sure(role: Role | None) -> Role:
