@@ -55,6 +55,7 @@ fenced always     6 done +0..1                          -                       
 schema once       6 done +2..3                          6 done -1..1                 6 done -3..0               6 done -1..1
 schema always     PlanError -8..-6                      6 done -1..1                 6 done -3..0               6 done -1..1
 huge once         6 done +0..1                          6 done +1..8                 6 done +1..8               6 done +1..3
+loops once        6 done +0..1                          5 done, 1 truncated +50..60  6 truncated +50..60          6 done, answer truncated +1..8
 """  # noqa: E501 - a table is read in rows
 
 CELL = re.compile(r"(.+) ([+-][\d.]+)\.\.(-?[\d.]+)")

@@ -94,7 +94,8 @@ class Call(Struct, frozen=True):
     Only `request` is part of the fingerprint. `described`: the prompt itself says what form the reply must have, so it
     need not be told again where the provider takes no schema. `value`: what it is worth, if the plan says so.
     `shorten`: rather a shorter reply than none, if the budget does not allow for the whole. `duplicate`: the same call
-    is under way already, and this one races it. `part`: what of its subtask it is, if not the work itself.
+    is under way already, and this one races it. `part`: what of its subtask it is, if not the work itself. `plans`: it
+    asks for a plan, of which subtasks may be under way before it is whole.
     """
 
     id: str
@@ -110,6 +111,7 @@ class Call(Struct, frozen=True):
     shorten: bool = False
     duplicate: bool = False
     part: str = ""
+    plans: bool = False
 
 
 class Sent(Struct, frozen=True):
@@ -160,8 +162,10 @@ class Done(Struct, frozen=True):
 
 SHORTENED = "shortened"
 """The finish reason of a reply that met a limit which only the budget set."""
-KEPT = frozenset({"stop", "length", SHORTENED})
-"""Finish reasons of replies worth remembering: the provider was done with them, whole or at the limit we set."""
+LOOPED = "looped"
+"""The finish reason of a reply that only repeated itself, and was stopped."""
+KEPT = frozenset({"stop", "length", SHORTENED, LOOPED})
+"""Finish reasons of replies worth remembering: nothing more would come of them, or nothing new."""
 
 
 def lasting(reply: Reply) -> bool:

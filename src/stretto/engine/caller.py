@@ -112,4 +112,5 @@ class Caller:
             described=plans and prompts.describes_plan(role.prompt or ""),
             value=errand.value,
             part=errand.part,
+            plans=plans,
         )
