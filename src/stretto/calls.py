@@ -182,13 +182,21 @@ SPOKEN = (Text, Reasoning)
 """Chunks in which the model says something."""
 
 
+def tokens_of(usage: Usage | None, *, thought: bool) -> int | None:
+    """Tokens of a reply's text, as its model counted them; None if not, or (`thought`) not apart from its thoughts."""
+    if usage is None or (thought and not usage.reasoning_tokens):
+        return None
+    return max(0, usage.output_tokens - usage.reasoning_tokens)
+
+
 class Transcript:
     """What a stream of chunks amounts to so far; `sent_at` is the loop time at which its request left, if it did."""
 
-    __slots__ = ("_pieces", "_thoughts", "sent_at")
+    __slots__ = ("_pieces", "_thoughts", "sent_at", "usage")
 
     def __init__(self) -> None:
         self.sent_at: float | None = None
+        self.usage: Usage | None = None
         self._pieces: list[str] = []
         self._thoughts: list[str] = []
 
@@ -201,6 +209,14 @@ class Transcript:
         elif isinstance(chunk, Restarted):
             self._pieces.clear()
             self._thoughts.clear()
+            self.usage = None
+        elif isinstance(chunk, Done):
+            self.usage = chunk.usage
+
+    @property
+    def tokens(self) -> int | None:
+        """Those of the text, as far as they are known."""
+        return tokens_of(self.usage, thought=bool(self._thoughts))
 
     @property
     def text(self) -> str:

@@ -17,20 +17,20 @@ CUT = {
 """Why a reply with such a finish reason is not whole."""
 
 
-def result_of(subtask: str, finish: str, text: str) -> Result:
+def result_of(subtask: str, finish: str, text: str, tokens: int | None = None) -> Result:
     """The result of a subtask whose worker replied."""
     if finish in CUT:
-        return Result(subtask, "truncated", text, CUT[finish])
+        return Result(subtask, "truncated", text, CUT[finish], tokens=tokens)
     if finish not in KEPT:
         return Result(subtask, "failed", error=f"the model stopped with finish reason {finish!r}")
-    return Result(subtask, "done", text)
+    return Result(subtask, "done", text, tokens=tokens)
 
 
 def result_said(subtask: str, said: Said) -> Result:
     """The result of a subtask whose call ended like this."""
     match said.error:
         case None:
-            return result_of(subtask, said.finish, said.text)
+            return result_of(subtask, said.finish, said.text, said.tokens)
         case BudgetError():
             return Result(subtask, "skipped", error=UNPAID)
         case DeadlineError() if not said.asked:
