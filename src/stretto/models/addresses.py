@@ -10,6 +10,7 @@ _NEVER = tuple(
     ipaddress.ip_network(each)
     for each in (
         "168.63.129.16/32",  # Azure tells every machine of it its secrets there
+        "192.0.0.0/24",  # protocols' own (RFC 6890)
         "192.88.99.0/24",  # 6to4 relays (RFC 7526)
         "2001::/23",  # Teredo and other protocols' own
         "2002::/16",  # 6to4: stands for an IPv4 address
