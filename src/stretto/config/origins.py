@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from stretto.config.building import Configuration
 from stretto.config.teams import Choice, Part
-from stretto.models.providers import KNOWN, UNTOLD, variable
+from stretto.models.providers import KNOWN, safe, variable
 from stretto.types import Limits, Memory
 
 DEFAULT = "default"
@@ -106,10 +106,7 @@ def shown(key: str, value: Any) -> str:
     if key == "key_env":
         return str(value) if str(value).isidentifier() else "(not shown: no variable's name)"
     if key == "base_url":
-        url, query, _ = str(value).partition("?")
-        scheme, slashes, rest = url.partition("://")
-        host, slash, path = rest.partition("/")
-        return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}" + (UNTOLD if query else "")
+        return safe(str(value))
     if isinstance(value, float):
         return f"{value:g}"
     written = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()

@@ -1,0 +1,78 @@
+"""Keeping secrets out of replies: a model may repeat the key that it was asked with, in as many pieces as it likes."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from stretto.calls import Chunk, Done, Reasoning, Restarted, Text
+
+_FREE = 3
+"""Letters of a secret that may be shown: many keys begin alike, and an `s` must not wait for what follows it."""
+_ESCAPED = re.compile(r"\\u|&#|%[0-9a-fA-F]{2}")
+
+
+class Veil:
+    """Reads the chunks of one reply and hides secrets in them.
+
+    `words` are the secrets as they are, `unseen` finds what nobody sees between letters, `hidden` hides them in any
+    spelling. What may be the beginning of a secret is held back until what follows tells.
+    """
+
+    def __init__(self, words: Sequence[str], unseen: re.Pattern[str], hidden: Callable[[str], str]) -> None:
+        self._words = words
+        self._unseen = unseen
+        self._hidden = hidden
+        self._shown: dict[type[Text | Reasoning], str] = {}
+        self._held: dict[type[Text | Reasoning], str] = {}
+
+    def take(self, chunk: Chunk) -> Sequence[Chunk]:
+        """What can be told by now."""
+        if not self._words:
+            return (chunk,)
+        if isinstance(chunk, Text | Reasoning):
+            kind, shown = type(chunk), self._shown.pop(type(chunk), "")
+            text = shown + self._held.pop(kind, "") + chunk.text
+            said = "".join(text.split())
+            if self._strange(text) or any(word in said for word in self._words):
+                text = self._hidden(text)
+                said = self._unseen.sub("", text)
+            kept = self._begun(said)
+            at = self._from_the_end(text, kept) if kept else len(text)
+            start = len(shown) if text.startswith(shown) else 0
+            end = len(text) if kept <= _FREE else max(at, start)
+            self._shown[kind], self._held[kind] = text[at:end], text[end:]
+            return (kind(text[start:end]),) if end > start else ()
+        if isinstance(chunk, Restarted):
+            self._held.clear()
+            self._shown.clear()
+        return (*self.rest(), chunk) if isinstance(chunk, Done) else (chunk,)
+
+    def rest(self) -> list[Chunk]:
+        """What was held back: the reply ended before it became a secret."""
+        held, self._held = self._held, {}
+        return [kind(text) for kind, text in held.items() if text]
+
+    def _strange(self, text: str) -> bool:
+        """Whether there is more in a text than letters and blanks that could keep a secret apart, or spell one."""
+        plain = text.isascii() and (text.isprintable() or "".join(text.split()).isprintable())
+        return (not plain and self._unseen.search("".join(text.split())) is not None) or bool(_ESCAPED.search(text))
+
+    def _begun(self, said: str) -> int:
+        """How many letters at the end may be the beginning of a secret."""
+        longest = 0
+        for word in self._words:
+            tail = said[-len(word) + 1 :]
+            at = tail.find(word[0])
+            while at >= 0:
+                if word.startswith(tail[at:]):
+                    longest = max(longest, len(tail) - at)
+                    break
+                at = tail.find(word[0], at + 1)
+        return longest
+
+    def _from_the_end(self, text: str, letters: int) -> int:
+        """Where the last so many letters that are seen begin."""
+        at = len(text)
+        while letters:
+            at -= 1
+            letters -= not self._unseen.match(text[at])
+        return at
