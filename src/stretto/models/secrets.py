@@ -38,7 +38,11 @@ class Secrets:
 
     def veil(self) -> Veil:
         """What hides them in one reply: those that are surely secrets, and long enough to be no word of an answer."""
-        return Veil(self._sure, _unseen, lambda text: self._veiled.sub("[key]", text))
+        return Veil(self._letters, _unseen, lambda text: self._veiled.sub("[key]", text))
+
+    @cached_property
+    def _letters(self) -> dict[str, list[str]]:
+        return {word: sorted(set(word), key=lambda letter: (letter.islower(), letter)) for word in self._sure}
 
     @cached_property
     def _veiled(self) -> re.Pattern[str]:
