@@ -13,8 +13,9 @@ _ESCAPED = re.compile(r"%[0-9a-fA-F]{2}")
 class Veil:
     """Reads the chunks of one reply and hides secrets in them.
 
-    `words` are the secrets as they are, each with its letters, rare ones first; `unseen` finds what nobody sees between letters, `hidden` hides them in any
-    spelling. What may be the beginning of a secret is held back until what follows tells.
+    `words` are the secrets as they are, each with its letters, rare ones first; `unseen` finds what nobody sees between
+    letters, `hidden` hides secrets in any spelling. What may be the beginning of one is held back until what follows
+    tells.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Veil:
         return (kind(text[start:end]),) if end > start else ()
 
     def _may_hold(self, text: str) -> bool:
-        """Whether a secret may stand in a text, in some spelling; mostly a letter that it lacks tells that none does."""
+        """Whether a text may hold a secret in some spelling; a letter that it lacks mostly tells that none does."""
         if "\\u" in text or "&#" in text or ("%" in text and _ESCAPED.search(text)):
             return True
         for word, letters in self._words.items():
