@@ -186,7 +186,7 @@ class Planning:
         self, request: Request
     ) -> AsyncGenerator[Subtask, None]:
         """The subtasks of one reply of the orchestrator; sets the plan's state if the plan is whole then."""
-        reader, transcript, finish = PlanReader(), Transcript(), ""
+        reader, transcript, finish = PlanReader(self._definition.workers), Transcript(), ""
         most = self._definition.limits.max_subtasks
         remarks, unread, whole = len(self._remarks), self._unread, True
         self.book.expect_again()
@@ -198,7 +198,7 @@ class Planning:
                     if isinstance(chunk, Done):
                         finish = chunk.finish
                     elif isinstance(chunk, Restarted):
-                        reader = PlanReader()
+                        reader = PlanReader(self._definition.workers)
                         self.book.expect_again()
                         del self._remarks[remarks:]
                         self._unread = unread
@@ -215,8 +215,8 @@ class Planning:
             self._remarks += [] if whole else [f"the plan broke off: {error}"]
         finally:
             self._analysis = self._analysis or reader.analysis
-        for broken in reader.end():
-            self._take(broken)
+        for subtask in filter(None, map(self._take, reader.end(whole=finish not in {"", "length"}))):
+            yield subtask
         if reader.state != "closed":
             self._remarks.append(_unclosed(reader.state, transcript.text, finish))
         elif whole and self._unread == unread:

@@ -103,7 +103,8 @@ class PlanBook:
         self._places[id_] = len(self._subtasks)
         self._subtasks[id_] = subtask
         self._name(draft, id_)
-        return subtask, None if id_ == asked else _renamed(asked, wanted, id_)
+        remarks = [draft.remark, "" if id_ == asked else _renamed(asked, wanted, id_)]
+        return subtask, "; ".join(filter(None, remarks)) or None
 
     def _name(self, draft: Draft, id_: str) -> None:
         self._listed += 1
