@@ -57,8 +57,8 @@ class WrittenPlan(Struct, frozen=True):
 
     def no_plan(self) -> str:
         """What is thought of the same work, as valid JSON of another form, in which there is no plan."""
-        return _json(
-            {"thoughts": self.analysis, "confidence": 0.8, "types": sorted({task.type for task in self.tasks})}
+        types = sorted({task.type for task in self.tasks})
+        return _json({"thoughts": self.analysis, "confidence": 0.8, "types": types})
         )
 
     def _line(self, task: Planned, *, spoilt: bool) -> str:
