@@ -59,7 +59,6 @@ class WrittenPlan(Struct, frozen=True):
         """What is thought of the same work, as valid JSON of another form, in which there is no plan."""
         types = sorted({task.type for task in self.tasks})
         return _json({"thoughts": self.analysis, "confidence": 0.8, "types": types})
-        )
 
     def _line(self, task: Planned, *, spoilt: bool) -> str:
         keys = self.form.keys
