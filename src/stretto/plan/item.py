@@ -106,9 +106,14 @@ def reads_as_work(text: str) -> bool:
     return len(words) > 1 or (bool(words) and not words[0].isascii() and len(words[0]) > 4)
 
 
-def says_something(text: str) -> bool:
-    """Whether any field of an element holds a text that is more than dots."""
-    return any(map(says, fields_in(text).values())) if text[0] == "{" else False
+def says_something(fields: Mapping[str, Any]) -> bool:
+    """Whether any field of an entry holds a text that is more than dots, and it is not the form itself."""
+    return any(map(says, fields.values())) and fields.get("type") not in _FORM
+
+
+def names_itself(fields: Mapping[str, Any]) -> bool:
+    """Whether an entry says who does it, or how it is called."""
+    return any(name in fields for name in (*TYPE, *ID))
 
 
 def _text(value: Any) -> str:

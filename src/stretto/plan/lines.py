@@ -124,8 +124,9 @@ def _entries(text: str, workers: Mapping[str, Role]) -> tuple[list[_Entry], bool
 def _lines(text: str) -> Iterator[_Line]:
     for raw in text.splitlines():
         found = _LINE.match(raw)
-        if found and not found[3].startswith(("```", "~~~", "---", "***")):
-            yield _Line(len(found[1].expandtabs()), found[2] or "", found[3].rstrip())
+        if found:
+            said = "" if found[3].startswith(("```", "~~~", "---", "***")) else found[3].rstrip()
+            yield _Line(len(found[1].expandtabs()), found[2] or "", said)
 
 
 def _field(line: _Line) -> tuple[str, str] | None:

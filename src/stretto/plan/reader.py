@@ -11,7 +11,7 @@ from typing import Any, Literal
 from stretto.plan.beginning import opening_in, size_in
 from stretto.plan.fitting import fitted
 from stretto.plan.forms import forms
-from stretto.plan.item import Broken, Draft, Read, read_item, says_something
+from stretto.plan.item import Broken, Draft, Read, names_itself, read_item, says_something
 from stretto.plan.scanner import Entry, Scanner
 from stretto.text import clean
 from stretto.types import Role
@@ -123,7 +123,7 @@ class PlanReader:
             if not is_object and (half is not None or not _SAYS.search(entry.text)):
                 self._half = half
                 return  # a splinter
-            if entry.headless and not read.weight:
+            if entry.headless and not names_itself(read.fields):
                 return  # the rest of an entry that was told already
             self._half = read.fields if is_object else None
         if read.joined:
@@ -132,12 +132,12 @@ class PlanReader:
             self._place += 1
         self._held.append(read)
         if is_object and not self._scanner.counts:
-            self._scanner.counts = self._proves(read, entry.text)
+            self._scanner.counts = self._proves(read)
 
-    def _proves(self, read: Read, text: str) -> bool:
+    def _proves(self, read: Read) -> bool:
         """Whether this entry shows that the list is the plan's, before it is over."""
         if self._name == "tasks":
-            return isinstance(read.item, Draft) or says_something(text)
+            return isinstance(read.item, Draft) or says_something(read.fields)
         return isinstance(read.item, Draft) and read.weight == 2
 
     def _fitted(self, told: list[Read]) -> list[Draft | Broken]:

@@ -223,7 +223,7 @@ class Scanner:
         if not self._comma:
             return mark in (",}]:" if self._key else ",}]")
         if self._keys == "":  # a key without quotes, then
-            return mark in "}]{/" or mark.isalpha()
+            return mark in "}]{/" or mark in QUOTES or mark.isalpha()
         return mark in "}]{/" + (self._keys or '"')
 
     def _behind(self, pattern: re.Pattern[str], at: int) -> int | None:
