@@ -125,7 +125,7 @@ def _names(refusal: str, word: str) -> bool:
     # Most are everyday words, or words of other refusals ("maximum context length"), and count only in quotes.
     if word not in {"pattern", "enum"} and word.islower():
         return re.search(rf"['\"`]{word}['\"`](?! is required)", refusal) is not None
-    return re.search(rf"(?<!\w){word}(?!\w)(?!['\"`]? is required)", refusal) is not None
+    return re.search(rf"(?<!\w){word}(?!\w)(?!['\"`]? is required)", refusal, re.IGNORECASE) is not None
 
 
 def _turns(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
