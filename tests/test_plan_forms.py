@@ -256,6 +256,14 @@ def test_a_stray_mark_that_splits_an_entry_leaves_the_plan_whole(was: str, becom
     assert (len(items), reader.state) == (2, "closed")
 
 
+def test_halves_find_each_other_across_a_stray_bracket() -> None:
+    text = J.replace('"code/solve", ', '"code/solve"}]{')
+    for pieces in ([text], [*text]):
+        items, reader = read(*pieces)
+        assert [item.type for item in items if isinstance(item, Draft)] == ["plan", "code/solve"]
+        assert (len(items), reader.state) == (2, "closed")
+
+
 # What stands before the list.
 
 

@@ -57,8 +57,8 @@ def list_at(text: str) -> Beginning | None:
 
 
 def size_in(texts: Sequence[str]) -> str:
-    """The size that the last of these texts tells, or ""."""
-    return (_SIZE.findall(texts[-1]) or [""])[-1] if texts else ""
+    """The size that is told last in these texts, or ""."""
+    return next((found[-1] for text in reversed(texts) if (found := _SIZE.findall(text))), "")
 
 
 def opening_in(before: str, after: str, *keys: str) -> str:

@@ -74,7 +74,7 @@ class PlanReader:
             return []
         self._text.clear()
         # Of the newest entry the other half may follow.
-        ready = len(self._held) - (self._half is not None and self.state == "open")
+        ready = len(self._held) - (self._half is not None)
         told, self._held = self._held[:ready], self._held[ready:]
         return self._fitted(told)
 
