@@ -108,7 +108,7 @@ def reads_as_work(text: str) -> bool:
 
 def says_something(fields: Mapping[str, Any]) -> bool:
     """Whether any field of an entry holds a text that is more than dots, and it is not the form itself."""
-    return any(map(says, fields.values())) and fields.get("type") not in _FORM
+    return any(map(says, fields.values())) and str(fields.get("type")) not in _FORM
 
 
 def names_itself(fields: Mapping[str, Any]) -> bool:
