@@ -1,5 +1,6 @@
 """How a request is put, and what a refusal changes about it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -224,3 +225,14 @@ def test_optional_keys_become_nullable_whatever_they_are() -> None:
     assert form["properties"]["more"] == {"anyOf": [{"$ref": "#/$defs/more"}, {"type": "null"}]}
     assert form["$defs"]["more"]["properties"] == {"title": {"type": ["string", "null"]}}
     assert schema["required"] == ["default"]
+
+
+def test_a_schema_in_words_is_followed_by_what_it_looks_like() -> None:
+    """A model of half a billion parameters filled in the schema itself before, and the form after that."""
+    schema = plan_schema({"draft": Role("x:tea")}, 9, Form(sized=True, needs=True), ranked=True)
+    shown = Dialect("prompt").body("tea", call(schema=schema))["messages"][-1]["content"].rpartition("\n")[2]
+    assert json.loads(shown) == {
+        "analysis": "…",
+        "size": "…",
+        "tasks": [{"id": "t1", "type": "draft", "description": "…", "needs": [], "value": 1}],
+    }

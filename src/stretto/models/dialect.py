@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from stretto.calls import Call
 from stretto.head import messages_of
 from stretto.models.providers import SchemaMode
-from stretto.models.schema_forms import keywords, strict, without
+from stretto.models.schema_forms import example, keywords, strict, without
 
 _NEXT_MODE: Mapping[SchemaMode, SchemaMode] = {"strict": "schema", "schema": "json", "json": "prompt"}
 _SCHEMA_WORDS = re.compile(
@@ -96,8 +96,11 @@ class Dialect(Struct, frozen=True):
         wordless = self.schema == "json" and not any(_JSON.search(message["content"]) for message in messages)
         if not described or wordless:
             text = msgspec.json.encode(schema).decode()
+            # Small models that see nothing but a schema fill in the schema: {"type": "object", "properties": {…}}.
+            looks = msgspec.json.encode(example(schema)).decode()
             messages[-1]["content"] += (
                 f"\n\nReply with one JSON object that fits this JSON schema, and nothing else:\n{text}"
+                f"\n\nSo it looks like this:\n{looks}"
             )
 
     def adapted(self, refusal: str, call: Call) -> tuple["Dialect", str] | None:
