@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from stretto.engine.asking import Ask, Asking
 from stretto.engine.checking import checked, checker_of, checking
 from stretto.engine.condensing import condensed_needs
+from stretto.engine.mending import mended, told_of
 from stretto.engine.merging import members, merger_of, replied
 from stretto.engine.requests import role_of, worker_request
 from stretto.engine.results import result_said
@@ -31,7 +32,8 @@ def work(
     asked = members(role, request)
     if len(asked) == 1:
         (said,) = yield asked
-        result = result_said(subtask.id, said)
+        told = told_of(role, request, task, subtask.description, [subtask.brief, *(each.text for _, each in needed)])
+        result = yield from mended(result_said(subtask.id, said), asked[0], told)
     else:
         result = yield from replied(role, request, asked, subtask.id)
     who = asked[0].role if len(asked) == 1 else merger_of(role)

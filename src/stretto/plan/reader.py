@@ -29,7 +29,10 @@ _STRUCTURE = re.compile(r'[{}\[\]":,]')
 _SIZE = re.compile(r'"size"\s{0,40}:\s{0,40}"(\w{1,40})"')
 
 # An atomic group, not a possessive repeat: that captures wrongly on CPython 3.11.2, which is Debian 12's own.
-_ANALYSIS = re.compile(r'"analysis"\s*:\s*"((?>(?:[^"\\]+|\\.|"(?!\s*(?:,\s*"|,?\s*(?:\}|\Z))))*))("?)', re.DOTALL)
+_BRIEF = re.compile(r'"brief"\s*:\s*"((?>(?:[^"\\]+|\\.|"(?!\s*(?:,\s*"|,?\s*(?:\}|\Z))))*))("?)', re.DOTALL)
+_ANALYSIS = re.compile(
+    r'"(?:analysis|brief)"\s*:\s*"((?>(?:[^"\\]+|\\.|"(?!\s*(?:,\s*"|,?\s*(?:\}|\Z))))*))("?)', re.DOTALL
+)
 
 
 class PlanReader:
@@ -81,6 +84,12 @@ class PlanReader:
             told.append(Broken(self._place + 1, excerpt, "the reply ended inside it"))
         self._held, self._nest = [], []
         return told
+
+    @property
+    def brief(self) -> str:
+        """The `brief` before the list, or "" if there is none that can be decoded."""
+        found = _BRIEF.findall("".join(self._before))
+        return next((clean(decode_text(body)) for body, closed in reversed(found) if closed), "")
 
     @property
     def analysis(self) -> str:

@@ -27,6 +27,8 @@ class Role(Struct, frozen=True):
 
     `context`: tokens that its model takes, request and reply together; what is longer is made shorter before it is
     asked. `share`, of a worker: tokens of the inputs that it reads at once, where each is to read a part of them.
+    `needs`, of a worker: what becomes of a subtask if none of what it needs is there. `any`: it is done all the same,
+    and told what is missing; `all`: it is skipped.
     """
 
     model: str | Sequence[str] = ""
@@ -43,6 +45,7 @@ class Role(Struct, frozen=True):
     workflow: "Definition | None" = None
     context: int | None = None
     share: int | None = None
+    needs: Literal["any", "all"] = "any"
 
     @property
     def candidates(self) -> tuple[str, ...]:
