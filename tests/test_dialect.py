@@ -58,8 +58,12 @@ def test_a_refused_schema_is_asked_for_in_the_next_way(mode: SchemaMode, refusal
         ("strict", "Invalid schema for response_format 'x': In context=(), 'pattern' is not permitted.", "pattern"),
         ("schema", 'Unknown name "additionalProperties" at \'response_schema\'', "additionalProperties"),
         ("schema", "response_format.json_schema: unsupported keyword `enum`", "enum"),
+        ("schema", "JSON schema conversion failed: Pattern must start with '^' and end with '$'", "pattern"),
         ("schema", "json_schema: pattern: lookaheads are not supported", "pattern"),
         ("strict", "'minItems' is not permitted", "minItems"),
+        ("schema", "Failed to initialize samplers: failed to parse grammar", "pattern"),
+        ("schema", "invalid JSON schema in format", "pattern"),
+        ("schema", "The provided JSON schema contains features not supported by xgrammar.", "pattern"),
         ("schema", "'format' is not a supported keyword", "format"),
     ],
 )  # fmt: skip

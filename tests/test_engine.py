@@ -609,11 +609,12 @@ def done(definition: Definition, *subtasks: Mapping[str, Any]) -> tuple[Told, Sc
     return carry(model, definition), model
 
 
-def test_a_type_nobody_does_fails_without_a_call() -> None:
+def test_a_type_nobody_does_is_done_by_another_with_a_remark() -> None:
     told, model = done(TWO_KINDS, subtask("a"), subtask("b", "sing"))
-    assert outcomes(told)["b"] == ("failed", "no worker for type 'sing'; there are draw, Text/Long")
-    assert outcomes(told)["a"][0] == "done"
-    assert len(model.prompts("worker")) == 1
+    assert outcomes(told) == {"a": ("done", None), "b": ("done", None)}
+    (planned,) = [event for event in told.only("subtask_planned") if event.subtask == "b"]
+    assert (planned.type, planned.remark) == ("draw", "no worker is of type 'sing', and 'draw' does it")
+    assert len(model.prompts("worker")) == 2
 
 
 def test_the_only_worker_takes_every_type() -> None:

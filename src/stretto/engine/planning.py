@@ -186,7 +186,7 @@ class Planning:
         self, request: Request
     ) -> AsyncGenerator[Subtask, None]:
         """The subtasks of one reply of the orchestrator; sets the plan's state if the plan is whole then."""
-        reader, transcript, finish = PlanReader(), Transcript(), ""
+        reader, transcript, finish = PlanReader(self._definition.workers), Transcript(), ""
         most = self._definition.limits.max_subtasks
         remarks, unread, whole = len(self._remarks), self._unread, True
         self.book.expect_again()
@@ -198,7 +198,7 @@ class Planning:
                     if isinstance(chunk, Done):
                         finish = chunk.finish
                     elif isinstance(chunk, Restarted):
-                        reader = PlanReader()
+                        reader = PlanReader(self._definition.workers)
                         self.book.expect_again()
                         del self._remarks[remarks:]
                         self._unread = unread
@@ -215,20 +215,22 @@ class Planning:
         finally:
             self._analysis = self._analysis or reader.analysis
         if self.state is None and self._unread - unread <= most:
-            self._end(reader, _unclosed(reader.state, transcript.text, finish), whole=whole and self._unread == unread)
+            for subtask in self._end(reader, finish, transcript.text, whole=whole and self._unread == unread):
+                yield subtask
         for subtask in self.book.settle():  # what they need is not there, or they need each other
             yield self._tell(subtask)
         self._remarks += oversize(reader.size, len(self._planned))
 
-    def _end(self, reader: PlanReader, unclosed: str, *, whole: bool) -> None:
-        """A reply has come to its end; `whole` so far, and what is to be said if its list was not closed."""
-        broken = reader.end()
-        for item in broken:
-            self._take(item, reader)
+    def _end(self, reader: PlanReader, finish: str, text: str, *, whole: bool) -> list[Subtask]:
+        """A reply has come to its end, and was `whole` so far; the subtasks that only this shows."""
+        unread = self._unread
+        items = reader.end(whole=finish not in {"", "length", LOOPED})
+        found = [subtask for item in items for subtask in self._take(item, reader)]
         if reader.state != "closed":
-            self._remarks.append(unclosed)
-        elif whole and not broken:
+            self._remarks.append(_unclosed(reader.state, text, finish))
+        elif whole and self._unread == unread and self.state is None:
             self.state = "complete"
+        return found
 
     def _take(self, item: Draft | Broken, reader: PlanReader) -> list[Subtask]:
         """Take what the reader found into the plan; the subtasks that can begin now."""

@@ -19,6 +19,12 @@ _SCHEMA_WORDS = re.compile(
     r"|requested parameters",
     re.IGNORECASE,
 )
+# The schema could not be made a grammar of, for whatever is in it.
+_UNFIT = re.compile(
+    r"grammar|features? not supported|(?:invalid|unsupported|failed|convert|compil)\w*\W.{0,40}schema"
+    r"|schema.{0,40}\b(?:invalid|not valid|unsupported|failed|convert|compil)",
+    re.IGNORECASE | re.DOTALL,
+)
 # A value out of range is a mistake to be told, not a model that takes none.
 _RANGE = re.compile(
     r"between|range|(?:less|greater|more|higher|lower) than|above|below|[<>≤≥]|at (?:most|least)", re.IGNORECASE
@@ -113,7 +119,10 @@ class Dialect(Struct, frozen=True):
         """The dialect that asks less of a schema: without a keyword that is named, else in the next way."""
         if self.schema in {"strict", "schema"}:
             used = keywords(strict(schema) if self.schema == "strict" else schema) - self.dropped
-            if named := next((word for word in _DROPPED if word in used and _names(refusal, word)), None):
+            named = next((word for word in _DROPPED if word in used and _names(refusal, word)), None)
+            if named is None and "pattern" in used and _UNFIT.search(refusal):
+                named = "pattern"  # what grammars refuse most
+            if named:
                 return replace(self, dropped=self.dropped | {named})
         if self.schema in _NEXT_MODE and _SCHEMA_WORDS.search(refusal):
             return replace(self, schema=_NEXT_MODE[self.schema])
@@ -125,7 +134,7 @@ def _names(refusal: str, word: str) -> bool:
     # Most are everyday words, or words of other refusals ("maximum context length"), and count only in quotes.
     if word not in {"pattern", "enum"} and word.islower():
         return re.search(rf"['\"`]{word}['\"`](?! is required)", refusal) is not None
-    return re.search(rf"(?<!\w){word}(?!\w)(?!['\"`]? is required)", refusal) is not None
+    return re.search(rf"(?<!\w){word}(?!\w)(?!['\"`]? is required)", refusal, re.IGNORECASE) is not None
 
 
 def _turns(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

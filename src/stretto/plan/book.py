@@ -102,7 +102,7 @@ class PlanBook:
         wanted = safe_id(asked) or usual
         copies = (numbered(wanted, copy) for copy in count(2 if is_reserved(wanted) else 1))
         id_ = next(each for each in copies if each not in self._subtasks and each not in self._needs.held)
-        remark = "" if id_ == asked else _renamed(asked, wanted, id_)
+        remark = "; ".join(filter(None, (draft.remark, "" if id_ == asked else _renamed(asked, wanted, id_))))
         subtask = Subtask(
             id_, draft.type, draft.description, draft.needs, draft.value, round_, remark=remark, brief=brief
         )
