@@ -38,6 +38,12 @@ def tokens_asked(request: Request, each: float = BYTES) -> int:
     return total + (tokens_in(str(request.schema), each) if request.schema else 0)
 
 
+def size_asked(request: Request) -> int:
+    """Bytes of a request, as far as a model reads them."""
+    total = sum([size_of(message.content) for message in request.messages])
+    return total + (request.head.size if request.head else 0)
+
+
 def most_output(options: Mapping[str, Any]) -> int | None:
     """The limit of tokens that the options of a request set for its reply."""
     limit = options.get("max_completion_tokens") or options.get("max_tokens")
