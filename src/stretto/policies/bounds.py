@@ -43,8 +43,8 @@ class Bounds:
 
     def learn(self, name: str, request: Request, usage: Usage | None) -> None:
         """A model has counted the tokens of a request."""
-        if usage is None or usage.input_tokens < _ENOUGH or (request.head and request.head.images):
-            return
+        if usage is None or usage.input_tokens < _ENOUGH or request.schema or (request.head and request.head.images):
+            return  # an image has no bytes of text, and nobody knows here whether a schema was a part of the prompt
         each = size_asked(request) / usage.input_tokens
         self.learned[name] = min(each, self.learned.get(name, each))
 
