@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from functools import cache
 
 from msgspec.structs import replace
 
@@ -26,7 +27,7 @@ class Bounds:
     def __init__(self, known: Mapping[str, Known], here: Callable[[str], bool], max_subtasks: int) -> None:
         self.learned: dict[str, float] = {}
         self._known = known
-        self._here = here
+        self._here = cache(here)
         self._max_subtasks = max_subtasks
 
     def most(self, name: str, call: Call) -> int | None:
