@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from stretto import events as e
 from stretto import prompts
-from stretto.calls import KEPT, Restarted, Transcript
+from stretto.calls import KEPT, LOOPED, Restarted, Transcript
 from stretto.engine.caller import ANSWER, Errand
 from stretto.engine.condensing import condensed
 from stretto.engine.means import Means
@@ -17,9 +17,10 @@ from stretto.engine.requests import answer_request, cites, direct_request, is_an
 from stretto.engine.results import CUT
 from stretto.engine.telling import Telling
 from stretto.engine.urgencies import of_role
-from stretto.errors import BudgetError, CallError, DeadlineError, ShapeError, StrettoError
+from stretto.engine.windows import narrowed
+from stretto.errors import BudgetError, CallError, ContextError, DeadlineError, ShapeError, StrettoError
 from stretto.references import References
-from stretto.types import AnswerState, Citation, Definition, PlanState, Request, Result, Role, Subtask
+from stretto.types import AnswerState, Citation, Definition, Head, PlanState, Request, Result, Role, Subtask
 
 
 class Answer(Struct, frozen=True):
@@ -79,6 +80,29 @@ class Answering:
         if is_answer(definition, self._task, subtasks) and first.outcome == "done" and first.verdict in {None, "holds"}:
             self._show(first.text)
             return Answer(first.text, "complete")
+        try:
+            return await self._merged(definition, role, subtasks, results, plan, head)
+        except (CallError, DeadlineError) as error:
+            if role.schema is not None:  # which the results, put together, would not fit
+                raise
+            why = "there was no time to merge them" if isinstance(error, DeadlineError) else str(error)
+            self._means.setbacks.degrade(_policy(error), f"the results themselves are the answer: {why}")
+        text = prompts.unmerged_text(subtasks, results, plan).strip()
+        self._show(text, restart=True)
+        return Answer(text, "unmerged")
+
+    async def _merged(
+        self,
+        definition: Definition,
+        role: Role,
+        subtasks: Sequence[Subtask],
+        results: Mapping[str, Result],
+        plan: PlanState,
+        head: Head | None,
+        *,
+        again: bool = True,
+    ) -> Answer:
+        """The answer from the results; if they are too long for its writer, they are made shorter and asked `again`."""
         short, _ = await self._means.inquiry.answer(
             condensed(definition, self._task, subtasks, results, head, plan), self._condensing, self._path
         )
@@ -87,19 +111,14 @@ class Answering:
         assert asked is not None  # noqa: S101 - there is a synthesizer
         try:
             stood = told_of(role, asked, self._task, "", [result.text for result in short.results.values()])
-            answer = await self._speak(
-                role, asked, self._references(read, results), stood if asked.schema is None else None
-            )
-        except (CallError, DeadlineError) as error:
-            if asked.schema is not None:  # which the results, put together, would not fit
+            told = stood if asked.schema is None else None
+            answer = await self._speak(role, asked, self._references(read, results), told)
+        except ContextError as error:
+            narrower = narrowed(definition, role, asked, error) if again else None
+            if narrower is None:
                 raise
-            why = "there was no time to merge them" if isinstance(error, DeadlineError) else str(error)
-            self._means.setbacks.degrade(_policy(error), f"the results themselves are the answer: {why}")
-        else:
-            return replace(answer, condensed=short.changed, unread=short.left_out)
-        text = prompts.unmerged_text(subtasks, results, plan).strip()
-        self._show(text, restart=True)
-        return Answer(text, "unmerged")
+            return await self._merged(narrower, role, subtasks, results, plan, head, again=False)
+        return replace(answer, condensed=short.changed, unread=short.left_out)
 
     async def _direct(self, failure: StrettoError | None, subtasks: Sequence[Subtask] = ()) -> Answer:
         """The answer from the task alone: as it was planned or, after a `failure`, as one call would have given it.
@@ -171,7 +190,8 @@ class Answering:
         if finish not in KEPT:
             raise CallError(f"{request.model}: the answer stopped with finish reason {finish!r}")
         if not text.strip():
-            raise CallError(f"{request.model}: the answer has no text before its token limit; raise its max_tokens")
+            says = "does nothing but repeat itself" if finish == LOOPED else "has no text before its token limit"
+            raise CallError(f"{request.model}: the answer {says}; raise its max_tokens, or take another model")
         if finish in CUT and request.schema is not None:
             raise ShapeError(f"{request.model}: the answer ends before it fits its schema: {CUT[finish]}", text=text)
         state: AnswerState = "truncated" if finish in CUT else "complete"

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from msgspec.structs import replace
 
 from stretto import events as e
-from stretto.calls import Done, Restarted, Text, Transcript, fingerprint
+from stretto.calls import LOOPED, Done, Restarted, Text, Transcript, fingerprint
 from stretto.engine.caller import PLAN, Errand
 from stretto.engine.means import Means
 from stretto.engine.requests import again_request, plan_request, rest_of_plan, round_request, sample_of
