@@ -22,6 +22,8 @@ INSTALL = "pip install 'stretto[local]'"
 _KEPT = 40  # lines of its log
 _TOLD = 6  # of these, in an error
 _CRASHES = 2  # after which it is not started again
+_IDLE = 300  # seconds without a call after which the memory is given back; the next call loads it again
+_PATIENCE = 900.0  # seconds to load a file in
 _PROMPTS = 512  # megabytes for prompts that no slot holds any more
 
 
@@ -71,7 +73,11 @@ class LocalServer:
         loaded or has crashed again and again.
         """
         launch = self._running()
-        await _done(launch.listening)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await _done(launch.listening)
+        except TimeoutError:
+            raise RequestError(f"{self._called}: not loaded within {_PATIENCE:g} s; take a smaller file") from None
         if launch.listening.exception():
             await _done(launch.ended)
             raise RequestError(launch.told())
@@ -141,6 +147,7 @@ class LocalServer:
             "context": self.context,
             "threads": self._threads,
             "prompts": _PROMPTS,
+            "idle": _IDLE,
         }
         return _Launch(self._called, wanted)
 
