@@ -1,0 +1,135 @@
+"""Runs on a real model in a file: what a workflow needs of it. How well it answers is no matter here."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+import stretto
+from patience import patient
+from stretto import events as e
+from stretto.models.local import LocalServer
+from stretto.models.local.model import server_for
+from stretto.models.providers import Local
+from stretto.run_stream import RunStream
+from stretto.store.travel import entries
+
+SMALL = Local(parallel=4, context=1024, threads=1)
+SHORT: dict[str, Any] = {"temperature": 0, "max_tokens": 12}
+LONG: dict[str, Any] = {"temperature": 0, "max_tokens": 900, "ignore_eos": True}
+PLAN = {"tasks": [{"type": "a", "description": f"Name a thing in room {n} of a house."} for n in range(1, 5)]}
+COLOUR = {
+    "type": "object",
+    "properties": {"colour": {"enum": ["teal", "mauve"]}},
+    "required": ["colour"],
+    "additionalProperties": False,
+}
+
+
+def workflow(smollm: Path, options: dict[str, Any], store: Path | None = None, **worker: Any) -> stretto.Workflow:
+    model = f"local:{smollm}"
+    return stretto.Workflow(
+        stretto.Role(model, options={"temperature": 0, "max_tokens": 100}),
+        {"a": stretto.Role(model, prompt="{task_description}", options=options, **worker)},
+        stretto.Role(model, prompt="Merge: {worker_responses}", options=SHORT),
+        providers={"local": SMALL},
+        store=store,
+    )
+
+
+@pytest.fixture(scope="module")
+def server(smollm: Path) -> Iterator[LocalServer]:
+    """The one that all workflows here share, because it is one process."""
+    found = server_for("smollm", str(smollm), SMALL, 64)
+    yield found
+    found.end()
+
+
+async def busy(server: LocalServer) -> int:
+    async with aiohttp.ClientSession() as session, session.get(f"{server.base_url.removesuffix('/v1')}/slots") as reply:
+        return sum(slot["is_processing"] for slot in await reply.json())
+
+
+async def until_busy(server: LocalServer, slots: int) -> None:
+    await server.start()
+    while await busy(server) != slots:
+        await asyncio.sleep(0.02)
+
+
+async def heard(stream: RunStream) -> list[e.AnyEvent]:
+    async with stream as events:
+        return [event async for event in events]
+
+
+@patient
+async def test_four_workers_are_answered_at_once_and_their_results_merged(smollm: Path, server: LocalServer) -> None:
+    flow = workflow(smollm, {**SHORT, "max_tokens": 16, "ignore_eos": True})
+    running = asyncio.create_task(heard(flow.stream("Furnish a house", plan=PLAN)))
+    await until_busy(server, 4)
+    *_, finished = await running
+    assert isinstance(finished, e.RunFinished)
+    assert finished.answer.strip()
+    assert finished.cost == 0
+    assert finished.coverage.counts["truncated"] == 4  # each had sixteen tokens
+    assert not (await server.crash(0.01))
+
+
+@patient
+async def test_the_model_can_write_nothing_but_the_form_of_a_plan(
+    smollm: Path, server: LocalServer, tmp_path: Path
+) -> None:
+    await server.start()
+    store = tmp_path / "runs.db"
+    stream = workflow(smollm, SHORT, store=store).plan("Compare tea and coffee")
+    with contextlib.suppress(stretto.PlanError):  # whether it comes to an end in so few tokens is the model's affair
+        await heard(stream)
+    first, *_ = [entry.reply.text for entry in entries(store, stream.run_id) if entry.reply]
+    assert re.match(r'\{\s*"brief":\s*"', first)
+
+
+@patient
+async def test_a_schema_is_kept_to_while_the_model_writes(smollm: Path, server: LocalServer) -> None:
+    await server.start()
+    one = {"tasks": [{"type": "a", "description": "Which colour has the door?"}]}
+    events = await heard(workflow(smollm, SHORT, schema=COLOUR).stream("Paint a house", plan=one))
+    (result,) = [event for event in events if isinstance(event, e.SubtaskFinished)]
+    assert json.loads(result.text)["colour"] in {"teal", "mauve"}
+    asked = [event for event in events if isinstance(event, e.CallStarted) and event.role == "worker"]
+    assert len(asked) == 1  # nothing was to be repaired
+
+
+@patient
+async def test_a_run_that_is_left_in_mid_generation_leaves_its_slots_idle(smollm: Path, server: LocalServer) -> None:
+    running = asyncio.create_task(heard(workflow(smollm, LONG, stream=True).stream("Furnish a house", plan=PLAN)))
+    await until_busy(server, 4)
+    running.cancel()
+    left = time.monotonic()
+    await until_busy(server, 0)
+    assert time.monotonic() - left < 1  # on a machine with nothing else to do it is 0.05
+
+
+@patient
+async def test_a_crash_in_mid_generation_is_told_with_its_log_and_the_calls_are_asked_again(
+    smollm: Path, server: LocalServer
+) -> None:
+    flow = workflow(smollm, {**LONG, "max_tokens": 60}, stream=True)
+    running = asyncio.create_task(heard(flow.stream("Furnish a house", plan=PLAN)))
+    await until_busy(server, 4)
+    assert server.child
+    os.kill(server.child, signal.SIGSEGV)
+    events = await running
+    told = [event for event in events if isinstance(event, e.CallRetried)]
+    assert len(told) == 4
+    assert all("llama.cpp has crashed (signal 11); the end of its log:" in event.reason for event in told)
+    assert not any(str(smollm.parent) in event.reason.replace(f"local:{smollm}", "") for event in told)
+    assert isinstance(events[-1], e.RunFinished)
+    assert len([event for event in events if isinstance(event, e.SubtaskFinished) and event.text]) == 4
