@@ -26,6 +26,7 @@ options = {{ temperature = 0, max_tokens = {tokens}, ignore_eos = true }}
 
 [synthesizer]
 model = "local:{model}"
+prompt = "Merge: {{worker_responses}}"
 options = {{ temperature = 0, max_tokens = 8 }}
 
 [providers.local]

@@ -38,7 +38,7 @@ COLOUR = {
 def workflow(smollm: Path, options: dict[str, Any], store: Path | None = None, **worker: Any) -> stretto.Workflow:
     model = f"local:{smollm}"
     return stretto.Workflow(
-        stretto.Role(model, options={"temperature": 0, "max_tokens": 100}),
+        stretto.Role(model, prompt="Plan: {task}\n{workers}", options={"temperature": 0, "max_tokens": 80}),
         {"a": stretto.Role(model, prompt="{task_description}", options=options, **worker)},
         stretto.Role(model, prompt="Merge: {worker_responses}", options=SHORT),
         providers={"local": SMALL},
@@ -93,7 +93,7 @@ async def test_the_model_can_write_nothing_but_the_form_of_a_plan(
     with contextlib.suppress(stretto.PlanError):  # whether it comes to an end in so few tokens is the model's affair
         await heard(stream)
     first, *_ = [entry.reply.text for entry in entries(store, stream.run_id) if entry.reply]
-    assert re.match(r'\{\s*"brief":\s*"', first)
+    assert re.match(r'\{\s*"analysis":\s*"', first)
 
 
 @patient
