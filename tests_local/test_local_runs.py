@@ -133,3 +133,14 @@ async def test_a_crash_in_mid_generation_is_told_with_its_log_and_the_calls_are_
     assert not any(str(smollm.parent) in event.reason.replace(f"local:{smollm}", "") for event in told)
     assert isinstance(events[-1], e.RunFinished)
     assert len([event for event in events if isinstance(event, e.SubtaskFinished) and event.text]) == 4
+
+
+def test_the_next_run_of_a_process_does_not_load_the_file_again(smollm: Path, server: LocalServer) -> None:
+    flow = workflow(smollm, SHORT)
+    loaded = set()
+    for _ in range(2):
+        stream = flow.stream("Furnish a house", plan={"tasks": PLAN["tasks"][:1]})
+        assert asyncio.run(heard(stream))
+        loaded.add(server.child)
+    assert len(loaded) == 1
+    assert None not in loaded

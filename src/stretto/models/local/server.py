@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -21,8 +22,9 @@ from stretto.models.local.memory import available, check, fitting
 INSTALL = "pip install 'stretto[local]'"
 _KEPT = 40  # lines of its log
 _TOLD = 6  # of these, in an error
-_CRASHES = 2  # after which it is not started again
-_IDLE = 300  # seconds without a call after which the memory is given back; the next call loads it again
+_CRASHES = 2  # within `_LATELY` seconds, after which it is not started again
+_LATELY = 120.0
+_IDLE = 300
 _PATIENCE = 900.0  # seconds to load a file in
 _PROMPTS = 512  # megabytes for prompts that no slot holds any more
 
@@ -32,7 +34,8 @@ class LocalServer:
 
     `slots` calls are answered at the same time, each with `context` tokens at the most (by itself: what the model was
     trained for, as far as memory goes); `threads` as llama.cpp chooses; `memory`: bytes that it may take (by itself,
-    what is free). Belongs to no event loop, so that runs in several can share it. `called`: what messages call the
+    what is free). After `idle` seconds without a call it gives its memory back, and loads the file again with the
+    next call. Belongs to no event loop, so that runs in several can share it. `called`: what messages call the
     file. Raises `ConfigError` if the file or the memory does not do, or `xllamacpp` is not installed.
     """
 
@@ -44,6 +47,7 @@ class LocalServer:
         context: int | None = None,
         threads: int | None = None,
         memory: int | None = None,
+        idle: int = _IDLE,
         called: str = "",
     ) -> None:
         self._called = called or path.name
@@ -57,7 +61,8 @@ class LocalServer:
         self._threads = threads
         self._lock = threading.Lock()
         self._launch: _Launch | None = None
-        self._crashes = 0
+        self._idle = idle
+        self._crashes: list[float] = []
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -133,9 +138,14 @@ class LocalServer:
             return self._launch
 
     def _count(self, launch: "_Launch") -> None:
-        """What could not be loaded is not loaded again; what has crashed is started once more."""
-        self._crashes += 1
-        if self._crashes >= _CRASHES or launch.listening.exception():
+        """What could not be loaded is not loaded again at once; what has crashed is started once more."""
+        now = time.monotonic()
+        worth = _CRASHES if launch.listening.exception() else 1
+        if not launch.counted:
+            launch.counted = True
+            self._crashes += [now] * worth
+        self._crashes = [at for at in self._crashes if now - at < _LATELY]
+        if len(self._crashes) >= _CRASHES:
             raise RequestError(launch.told())
 
     def _begin(self) -> "_Launch":
@@ -147,7 +157,7 @@ class LocalServer:
             "context": self.context,
             "threads": self._threads,
             "prompts": _PROMPTS,
-            "idle": _IDLE,
+            "idle": self._idle,
         }
         return _Launch(self._called, wanted)
 
@@ -155,12 +165,13 @@ class LocalServer:
 class _Launch:
     """One child process, from its start to its end; a thread reads what it says.
 
-    `listening` is where it listens, or why it does not; `ended` is its exit code.
+    `listening` is where it listens, or why it does not; `ended` is its exit code; `counted`: its end was looked at.
     """
 
     def __init__(self, called: str, wanted: dict[str, Any]) -> None:
         self.listening: Future[str] = Future()
         self.ended: Future[int] = Future()
+        self.counted = False
         self._called = called
         self._path = wanted["path"]
         self._log: deque[str] = deque(maxlen=_KEPT)
