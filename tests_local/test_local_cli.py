@@ -41,7 +41,7 @@ PLAN = (
 @pytest.fixture
 def terminal(tmp_path: Path, smollm: Path) -> Terminal:
     made = Terminal(tmp_path)
-    made.environ["HF_HOME"] = str(tmp_path / "hf")
+    made.environ |= {"HF_HOME": str(tmp_path / "hf"), "HTTP_PROXY": "http://127.0.0.1:9"}  # which nobody may ask
     made.write("short.toml", WORKFLOW.format(model=smollm, tokens=8))
     made.write("long.toml", WORKFLOW.format(model=smollm, tokens=900))
     made.write("plan.json", PLAN)

@@ -43,6 +43,14 @@ def test_a_connection_that_breaks_is_gone_on_with_where_it_broke(terminal: Termi
     assert "local:" in terminal("models", "local").out
 
 
+def test_a_model_in_parts_is_downloaded_whole(terminal: Terminal, at: Hub) -> None:
+    names = [f"tea/Big-GGUF/big-0000{n}-of-00002.gguf" for n in (1, 2)]
+    at.files |= {names[0]: DATA, names[1]: header({"split.no": 1}) + bytes(25_000_000)}
+    assert terminal("models", "--get", names[0]).code == 0
+    assert [name for method, name, _ in at.asked if method == "GET"] == names
+    assert terminal("models", "local").out.split() == [f"local:{names[0]}", "4,096", "tokens", "50", "MB"]
+
+
 def test_what_is_not_what_was_published_is_thrown_away(terminal: Terminal, at: Hub) -> None:
     at.published[NAME] = "0" * 64
     done = terminal("models", "--get", NAME)

@@ -52,7 +52,7 @@ def download(file: HubFile) -> Path:
 
 
 def downloaded() -> list[tuple[HubFile, Path]]:
-    """The GGUF files in its cache, as far as one can be named: of each the newest revision."""
+    """The GGUF files in its cache; of a model in parts the first, which names it."""
     if importlib.util.find_spec("huggingface_hub") is None:
         return []
     from huggingface_hub import CacheNotFound, scan_cache_dir
@@ -69,7 +69,8 @@ def downloaded() -> list[tuple[HubFile, Path]]:
         for file in revision.files
         if file.file_name.lower().endswith(".gguf")
     }
-    return [(file, path) for file in sorted(files, key=str) if (path := cached(file)) is not None]
+    first = [file for file in sorted(files, key=str) if _names(file)[0] == file.name]
+    return [(file, path) for file in first if (path := cached(file)) is not None]
 
 
 def _names(file: HubFile) -> list[str]:

@@ -1,6 +1,7 @@
 """A model written `local:…`: its file is served once in a process, and asked as any endpoint is."""
 
 import atexit
+import os
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -32,7 +33,7 @@ def server_for(label: str, name: str, provider: Local, parallel: int) -> LocalSe
     with _lock:
         if key not in _servers:
             if not _servers:
-                atexit.register(_end_all)
+                atexit.register(_end_all, os.getpid())
             _servers[key] = LocalServer(
                 path,
                 slots=slots,
@@ -59,9 +60,10 @@ def _found(name: str, label: str) -> Path:
     return downloaded
 
 
-def _end_all() -> None:
-    for server in _servers.values():
-        server.end()
+def _end_all(pid: int) -> None:
+    if pid == os.getpid():  # and not a fork of the process that they belong to
+        for server in _servers.values():
+            server.end()
 
 
 class LocalModel:
