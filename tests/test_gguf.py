@@ -1,5 +1,6 @@
 """Models in files, as far as they are looked at before llama.cpp is asked: names, headers, memory, configuration."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from stretto.errors import ConfigError
 from stretto.models.local.gguf import ModelFile, parts, read
 from stretto.models.local.memory import ENOUGH, available, check, fitting, needed
 from stretto.models.local.places import HubFile, hub_file
+from stretto.models.local.threads import idle
 from stretto.models.providers import Local, Provider
 from stretto.pool import nobody_is_paid
 
@@ -113,6 +115,10 @@ def test_this_machine_has_memory() -> None:
     free = available()
     assert free is not None
     assert 10**7 < free < 10**14
+
+
+def test_there_is_a_thread_for_each_idle_processor_and_one_in_any_case() -> None:
+    assert idle() in {None, *range(1, (os.cpu_count() or 1) + 1)}
 
 
 @pytest.mark.parametrize(

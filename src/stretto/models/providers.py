@@ -51,7 +51,7 @@ class Local(Struct, frozen=True):
 
     `parallel`: slots, that is calls that are answered at the same time; by itself as many as the run's limit, if that
     is set, else 4. `context`: tokens of each slot, request and reply together; by itself what the model was trained
-    for, as far as memory goes. `threads`: of the processor; by itself as llama.cpp chooses. `memory`: bytes that a
+    for, as far as memory goes. `threads`: by itself one for each idle processor. `memory`: bytes that a
     model may take; by itself what is free.
     """
 

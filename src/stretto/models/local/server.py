@@ -18,6 +18,7 @@ from typing import Any, Self
 from stretto.errors import ConfigError, RequestError, ServerError
 from stretto.models.local import gguf
 from stretto.models.local.memory import available, check, fitting
+from stretto.models.local.threads import idle
 
 INSTALL = "pip install 'stretto[local]'"
 _KEPT = 40  # lines of its log
@@ -33,7 +34,8 @@ class LocalServer:
     """Serves a GGUF file on loopback, by a child process that loads it: `async with LocalServer(path) as server: …`.
 
     `slots` calls are answered at the same time, each with `context` tokens at the most (by itself: what the model was
-    trained for, as far as memory goes); `threads` as llama.cpp chooses; `memory`: bytes that it may take (by itself,
+    trained for, as far as memory goes); `threads`: by itself one for each processor
+    that is idle when it is started; `memory`: bytes that it may take (by itself,
     what is free). After `idle` seconds without a call it gives its memory back, and loads the file again with the
     next call. Belongs to no event loop, so that runs in several can share it. `called`: what messages call the
     file. Raises `ConfigError` if the file or the memory does not do, or `xllamacpp` is not installed.
@@ -78,14 +80,18 @@ class LocalServer:
         loaded or has crashed again and again.
         """
         launch = self._running()
+        if not launch.listening.done():  # else it is one of many calls
+            await self._loaded(launch)
+        if launch.listening.exception():
+            await _done(launch.ended)
+            raise RequestError(launch.told())
+
+    async def _loaded(self, launch: "_Launch") -> None:
         try:
             async with asyncio.timeout(_PATIENCE):
                 await _done(launch.listening)
         except TimeoutError:
             raise RequestError(f"{self._called}: not loaded within {_PATIENCE:g} s; take a smaller file") from None
-        if launch.listening.exception():
-            await _done(launch.ended)
-            raise RequestError(launch.told())
 
     async def stop(self) -> None:
         """End the child process, if there is one; `start` begins anew."""
@@ -155,7 +161,7 @@ class LocalServer:
             "name": self.model.path.stem,
             "slots": self.slots,
             "context": self.context,
-            "threads": self._threads,
+            "threads": self._threads or idle(),
             "prompts": _PROMPTS,
             "idle": self._idle,
         }
