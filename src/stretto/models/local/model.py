@@ -7,11 +7,13 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from stretto.calls import Call, Chunk, Model
 from stretto.errors import ConfigError, RequestError, ServerError, TransientError
 from stretto.models.local.hub import cached
 from stretto.models.local.places import GET, hub_file
-from stretto.models.local.server import LocalServer
+from stretto.models.local.server import Launch, LocalServer
 from stretto.models.providers import SLOTS, Local, Provider
 from stretto.types import Limits
 
@@ -81,24 +83,25 @@ class LocalModel:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply of the server; if it has crashed meanwhile, a `ServerError` with the end of its log."""
-        model = await self._started()
+        model, launch = await self._started()
         try:
-            async with aclosing(model.stream(call)) as chunks:
+            # Only of a streamed reply llama.cpp notices that nobody waits for it any more.
+            async with aclosing(model.stream(replace(call, stream=True))) as chunks:
                 async for chunk in chunks:
                     yield chunk
         except TransientError as error:
-            if why := await self._server.crash():
+            if why := await launch.crash():
                 raise ServerError(why) from error
             raise
 
-    async def _started(self) -> Model:
+    async def _started(self) -> tuple[Model, Launch]:
         try:
-            await self._server.start()
+            launch = await self._server.start()
         except ConfigError as error:  # there is less memory now
             raise RequestError(str(error)) from error
-        if self._model is None or self._where != self._server.base_url:
-            self._where = self._server.base_url
+        if self._model is None or self._where != launch.base_url:
+            self._where = launch.base_url
             # What takes long here is computing, and the whole call's time bounds it.
             at = Provider(self._where, local=True, first_byte=self._timeout, silence=self._timeout)
             self._model = self._connect(self._name, at)
-        return self._model
+        return self._model, launch

@@ -62,7 +62,7 @@ class LocalServer:
         check(self.model, slots, self.context, self._free, self._called)
         self._threads = threads
         self._lock = threading.Lock()
-        self._launch: _Launch | None = None
+        self._launch: Launch | None = None
         self._idle = idle
         self._crashes: list[float] = []
 
@@ -73,7 +73,7 @@ class LocalServer:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def start(self) -> None:
+    async def start(self) -> "Launch":
         """Wait until it listens, having started it if it does not run; whoever is cancelled here stops nothing.
 
         Raises `ConfigError` if there is too little memory, `RequestError` with the end of its log if it cannot be
@@ -85,8 +85,9 @@ class LocalServer:
         if launch.listening.exception():
             await _done(launch.ended)
             raise RequestError(launch.told())
+        return launch
 
-    async def _loaded(self, launch: "_Launch") -> None:
+    async def _loaded(self, launch: "Launch") -> None:
         try:
             async with asyncio.timeout(_PATIENCE):
                 await _done(launch.listening)
@@ -113,7 +114,7 @@ class LocalServer:
         """Where it is asked, once it listens: `http://127.0.0.1:PORT/v1`."""
         if self._launch is None or not self._launch.listening.done():
             raise ServerError(f"{self._called}: it does not run; `await server.start()` first")
-        return f"{self._launch.listening.result()}/v1"
+        return self._launch.base_url
 
     @property
     def _free(self) -> int | None:
@@ -124,17 +125,7 @@ class LocalServer:
         """The id of the child process, if there is one."""
         return None if self._launch is None else self._launch.process.pid
 
-    async def crash(self, patience: float = 0.5) -> str:
-        """Why it has ended, with the end of its log; empty if it runs on, as far as that shows within `patience`."""
-        launch = self._launch
-        if launch is None:
-            return ""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                await _done(launch.ended)
-        return launch.told() if launch.ended.done() else ""
-
-    def _running(self) -> "_Launch":
+    def _running(self) -> "Launch":
         with self._lock:
             if self._launch is not None and self._launch.ended.done():
                 self._count(self._launch)
@@ -143,7 +134,7 @@ class LocalServer:
                 self._launch = self._begin()
             return self._launch
 
-    def _count(self, launch: "_Launch") -> None:
+    def _count(self, launch: "Launch") -> None:
         """What could not be loaded is not loaded again at once; what has crashed is started once more."""
         now = time.monotonic()
         worth = _CRASHES if launch.listening.exception() else 1
@@ -154,7 +145,7 @@ class LocalServer:
         if len(self._crashes) >= _CRASHES:
             raise RequestError(launch.told())
 
-    def _begin(self) -> "_Launch":
+    def _begin(self) -> "Launch":
         check(self.model, self.slots, self.context, self._free, self._called)
         wanted = {
             "path": str(self.model.path.absolute()),
@@ -165,10 +156,10 @@ class LocalServer:
             "prompts": _PROMPTS,
             "idle": self._idle,
         }
-        return _Launch(self._called, wanted)
+        return Launch(self._called, wanted)
 
 
-class _Launch:
+class Launch:
     """One child process, from its start to its end; a thread reads what it says.
 
     `listening` is where it listens, or why it does not; `ended` is its exit code; `counted`: its end was looked at.
@@ -196,6 +187,18 @@ class _Launch:
     def end(self) -> None:
         """Kill it: there is nothing it has to put away."""
         self.process.kill()
+
+    @property
+    def base_url(self) -> str:
+        """Where it is asked; it must be listening."""
+        return f"{self.listening.result()}/v1"
+
+    async def crash(self, patience: float = 0.5) -> str:
+        """Why it has ended, with the end of its log; empty if it runs on, as far as that shows within `patience`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await _done(self.ended)
+        return self.told() if self.ended.done() else ""
 
     def told(self) -> str:
         """Why it has ended, and the end of its log without the place of the file."""
