@@ -17,6 +17,7 @@ _ERRORS = (
     "CircuitOpen",
     "ConfigError",
     "ConnectError",
+    "ContextError",
     "CutError",
     "DeadlineError",
     "EmptyReply",

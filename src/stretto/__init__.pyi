@@ -9,6 +9,7 @@ from stretto.errors import CallTimeout as CallTimeout
 from stretto.errors import CircuitOpen as CircuitOpen
 from stretto.errors import ConfigError as ConfigError
 from stretto.errors import ConnectError as ConnectError
+from stretto.errors import ContextError as ContextError
 from stretto.errors import CutError as CutError
 from stretto.errors import DeadlineError as DeadlineError
 from stretto.errors import EmptyReply as EmptyReply

@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 from stretto.calls import Model
 from stretto.models.functions import FunctionModel, Functions
-from stretto.models.providers import KNOWN, Local, Provider, from_environment, key_of, split_model
+from stretto.models.providers import KNOWN, Local, Provider, from_environment, is_here, key_of, split_model
 from stretto.models.simulator import SimulatedProvider, Simulator, StandIn
 from stretto.policies.breaker import Circuit
 from stretto.policies.composition import Opened
@@ -71,9 +71,34 @@ class Pool:
             asked, lane = self._open(name, model)
             queue = self._queues.setdefault(lane, Queue(governor(), self._gate, lane))
             plain = isinstance(self._providers[name], Functions)  # what a function returns is as long as it is
-            polite = Limit(asked if plain else Loops(asked), queue, self._limits.max_wait)
+            polite = Limit(
+                asked if plain else Loops(asked, streams=self.is_here(written)), queue, self._limits.max_wait
+            )
             self._models[written] = Opened(written, polite, lambda: queue.spare, Circuit(written), Latencies(), plain)
         return self._models[written]
+
+    def endpoint(self, written: str) -> Provider | None:
+        """The endpoint that has a model, as the environment has it; None if the model is simulated, or a function."""
+        name, _ = split_model(written, "model")
+        provider = self._providers[name]
+        return from_environment(name, provider, os.environ) if isinstance(provider, Provider) else None
+
+    def is_here(self, written: str) -> bool:
+        """Whether a model is that of a server on this machine, or in a file here."""
+        provider = self.endpoint(written)
+        return is_here(provider) if provider else isinstance(self._providers[split_model(written, "model")[0]], Local)
+
+    def context(self, written: str) -> int | None:
+        """The tokens with which a model in a file here is served; None if it is in none.
+
+        Raises `ConfigError` if the file is not here, or cannot be served.
+        """
+        name, model = split_model(written, "model")
+        if not isinstance(provider := self._providers[name], Local):
+            return None
+        from stretto.models.local.model import server_for  # and with it what starts processes
+
+        return server_for(written, model, provider, self._limits.parallel).context
 
     def look_up_prices(self, models: Iterable[str]) -> None:
         """Begin to find out what models cost that nobody told the price of."""

@@ -226,7 +226,7 @@ def _check_schema(kind: Kind, role: Role, place: str) -> None:
 
 
 def _check_lengths(role: Role, place: str) -> None:
-    for key, least in (("context", 1000), ("share", 100)):
+    for key, least in (("context", 256), ("share", 100)):
         tokens = getattr(role, key)
         if tokens is not None and (not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < least):
             raise ConfigError(f"{place}.{key}: must be a whole number of tokens, {least:,} or more, not {tokens!r}")

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from stretto import events as e
 from stretto import prompts
-from stretto.calls import KEPT, Transcript
+from stretto.calls import KEPT, LOOPED, Transcript
 from stretto.engine.caller import ANSWER, Errand
 from stretto.engine.condensing import condensed
 from stretto.engine.means import Means
@@ -16,9 +16,10 @@ from stretto.engine.requests import answer_request, cites, direct_request, sampl
 from stretto.engine.results import CUT
 from stretto.engine.telling import Telling
 from stretto.engine.urgencies import of_role
-from stretto.errors import BudgetError, CallError, DeadlineError, ShapeError
+from stretto.engine.windows import narrowed
+from stretto.errors import BudgetError, CallError, ContextError, DeadlineError, ShapeError
 from stretto.references import References
-from stretto.types import AnswerState, Citation, Definition, PlanState, Request, Result, Role, Subtask
+from stretto.types import AnswerState, Citation, Definition, Head, PlanState, Request, Result, Role, Subtask
 
 
 class Answer(Struct, frozen=True):
@@ -69,6 +70,31 @@ class Answering:
             text = told(subtasks, results, plan).strip()
             self._show(text)
             return Answer(text, "complete")
+        try:
+            return await self._merged(definition, role, subtasks, results, plan, head)
+        except (BudgetError, DeadlineError) as error:
+            if role.schema is not None:  # which the results, put together, would not fit
+                raise
+            budget = isinstance(error, BudgetError)
+            why = str(error) if budget else "there was no time to merge them"
+            policy = "budget" if budget else "deadline"
+            self._means.setbacks.degrade(policy, f"the results themselves are the answer: {why}")
+        text = prompts.unmerged_text(subtasks, results, plan).strip()
+        self._show(text, restart=True)
+        return Answer(text, "unmerged")
+
+    async def _merged(
+        self,
+        definition: Definition,
+        role: Role,
+        subtasks: Sequence[Subtask],
+        results: Mapping[str, Result],
+        plan: PlanState,
+        head: Head | None,
+        *,
+        again: bool = True,
+    ) -> Answer:
+        """The answer from the results; if they are too long for its writer, they are made shorter and asked `again`."""
         short, _ = await self._means.inquiry.answer(
             condensed(definition, self._task, subtasks, results, head, plan), self._condensing, self._path
         )
@@ -77,18 +103,12 @@ class Answering:
         assert asked is not None  # noqa: S101 - there is a synthesizer
         try:
             answer = await self._speak(role, asked, self._references(read, results))
-        except (BudgetError, DeadlineError) as error:
-            if asked.schema is not None:  # which the results, put together, would not fit
+        except ContextError as error:
+            narrower = narrowed(definition, role, asked, error) if again else None
+            if narrower is None:
                 raise
-            budget = isinstance(error, BudgetError)
-            why = str(error) if budget else "there was no time to merge them"
-            policy = "budget" if budget else "deadline"
-            self._means.setbacks.degrade(policy, f"the results themselves are the answer: {why}")
-        else:
-            return replace(answer, condensed=short.changed, unread=short.left_out)
-        text = prompts.unmerged_text(subtasks, results, plan).strip()
-        self._show(text, restart=True)
-        return Answer(text, "unmerged")
+            return await self._merged(narrower, role, subtasks, results, plan, head, again=False)
+        return replace(answer, condensed=short.changed, unread=short.left_out)
 
     def _references(self, read: Sequence[Subtask], results: Mapping[str, Result]) -> References | None:
         """What reads the references of an answer that is asked for them."""
@@ -115,7 +135,8 @@ class Answering:
         if finish not in KEPT:
             raise CallError(f"{request.model}: the answer stopped with finish reason {finish!r}")
         if not text.strip():
-            raise CallError(f"{request.model}: the answer has no text before its token limit; raise its max_tokens")
+            why = "does nothing but repeat itself" if finish == LOOPED else "has no text before its token limit"
+            raise CallError(f"{request.model}: the answer {why}; raise its max_tokens, or take another model")
         if finish in CUT and request.schema is not None:
             raise ShapeError(f"{request.model}: the answer ends before it fits its schema: {CUT[finish]}", text=text)
         return _answer(telling.end(text), "truncated" if finish in CUT else "complete", references)

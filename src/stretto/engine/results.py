@@ -1,6 +1,6 @@
 """What a reply makes of its subtask."""
 
-from stretto.calls import KEPT, LOOPED, SHORTENED
+from stretto.calls import CAPPED, KEPT, LOOPED, SHORTENED
 from stretto.engine.asking import Said
 from stretto.errors import BudgetError, DeadlineError
 from stretto.types import Result
@@ -12,6 +12,7 @@ UNASKED = "the deadline came before it was asked"
 CUT = {
     "length": "the reply met its token limit; raise max_tokens of this worker",
     SHORTENED: "the budget allowed for no longer reply",
+    CAPPED: "the reply met the limit that is set where max_tokens is not: a part of the model's context",
     LOOPED: "the reply repeated itself and was stopped; it is kept up to there",
 }
 """Why a reply with such a finish reason is not whole."""

@@ -80,7 +80,7 @@ class Spine:
         definition, plan, role = self._definition, self.plan, self._definition.orchestrator
         assert role is not None  # noqa: S101 - without one there is one round
         results, subtasks = self._work.results, plan.book.subtasks
-        asking = condensed_for(role, plan.next_request, definition.workers, self._task, subtasks, results)
+        asking = condensed_for(definition, role, plan.next_request, self._task, subtasks, results)
         short, _ = await self._means.inquiry.answer(asking, Errand("worker", of_role("orchestrator")), self._path)
         plan.see(short.shown, short.changed)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
@@ -110,6 +111,17 @@ def _maker(model: str) -> str:
     """Who serves a model of such a name, as far as the name tells."""
     makers = {"gpt-oss": "together", "gpt": "openai", "claude": "anthropic", "gemini": "gemini", "deepseek": "deepseek"}
     return next((maker for start, maker in makers.items() if model.lower().startswith(start)), "together")
+
+
+def is_here(provider: Provider) -> bool:
+    """Whether a provider is a server on this machine: said to be local, or at a loopback address."""
+    host = urlsplit(provider.base_url).hostname or ""
+    if provider.local or host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def variable(name: str, what: str) -> str:

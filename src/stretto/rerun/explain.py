@@ -125,7 +125,7 @@ class _Explaining:
             line, short = self._foreseen(
                 "orchestrator",
                 f"round {number}",
-                condensed_for(definition.orchestrator, reading, definition.workers, origin.task, earlier, certain),
+                condensed_for(definition, definition.orchestrator, reading, origin.task, earlier, certain),
             )
             if short is None:
                 return line

@@ -91,10 +91,22 @@ class Memory(Struct, frozen=True):
     record: Literal["all", "usage"] = "all"
 
 
+class Known(Struct, frozen=True, omit_defaults=True):
+    """What is known of a model that nobody wrote down: its `context`, in tokens, and `bytes`, how many make a token.
+
+    `bytes` is the least that its replies have shown so far.
+    """
+
+    context: int | None = None
+    bytes: float | None = None
+
+
 class Definition(Struct, frozen=True):
     """A workflow as data: who does what, within which limits.
 
     Without an `orchestrator` every worker does the whole task; without a `synthesizer` the results are the answer.
+    `known`: what was known of its models, as written, when the run began; it is recorded, so that whoever goes on with
+    the run, repeats or explains it reckons alike.
     """
 
     orchestrator: Role | None
@@ -102,3 +114,4 @@ class Definition(Struct, frozen=True):
     synthesizer: Role | None = None
     limits: Limits = Limits()
     memory: Memory = Memory()
+    known: dict[str, Known] = {}

@@ -7,8 +7,6 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from stretto.calls import Call, Chunk, Model
 from stretto.errors import ConfigError, RequestError, ServerError, TransientError
 from stretto.models.local.hub import cached
@@ -85,8 +83,7 @@ class LocalModel:
         """The reply of the server; if it has crashed meanwhile, a `ServerError` with the end of its log."""
         model, launch = await self._started()
         try:
-            # Only of a streamed reply llama.cpp notices that nobody waits for it any more.
-            async with aclosing(model.stream(replace(call, stream=True))) as chunks:
+            async with aclosing(model.stream(call)) as chunks:
                 async for chunk in chunks:
                     yield chunk
         except TransientError as error:
