@@ -17,11 +17,13 @@ import pytest
 import stretto
 from patience import patient
 from stretto import events as e
+from stretto.knowing import knowledge
 from stretto.models.local import LocalServer
 from stretto.models.local.model import server_for
 from stretto.models.providers import Local
 from stretto.run_stream import RunStream
 from stretto.store.travel import entries
+from stretto.types import Known
 
 SMALL = Local(parallel=4, context=1024, threads=1)
 SHORT: dict[str, Any] = {"temperature": 0, "max_tokens": 12}
@@ -112,6 +114,13 @@ async def test_a_schema_is_kept_to_while_the_model_writes(smollm: Path, server: 
     assert json.loads(result.text)["colour"] in {"teal", "mauve"}
     asked = [event for event in events if isinstance(event, e.CallStarted) and event.role == "worker"]
     assert len(asked) == 1  # nothing was to be repaired
+
+
+@patient
+async def test_the_context_is_known_before_the_model_is_asked(smollm: Path) -> None:
+    flow = workflow(smollm, SHORT)
+    known = await knowledge(flow.pool, flow.models, None)
+    assert known == {f"local:{smollm}": Known(context=1024)}
 
 
 @patient
