@@ -53,6 +53,7 @@ _HOMES = {
     "Role": "types",
     "Subtask": "types",
     "Usage": "types",
+    "Local": "models.providers",
     "Provider": "models.providers",
     "Fault": "models.simulator",
     "Function": "models.functions",

@@ -32,6 +32,7 @@ from stretto.errors import TransientError as TransientError
 from stretto.errors import WorkError as WorkError
 from stretto.inputs import read_inputs as read_inputs
 from stretto.models.functions import Function as Function
+from stretto.models.providers import Local as Local
 from stretto.models.providers import Provider as Provider
 from stretto.models.simulator import Fault as Fault
 from stretto.models.simulator import Simulator as Simulator

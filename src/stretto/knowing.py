@@ -1,6 +1,7 @@
 """What is known of a workflow's models before they are asked, and what a run has found out about them."""
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,11 +32,11 @@ async def knowledge(pool: Pool, models: Sequence[str], store: Path | None) -> di
     """What is known of these models, as written: remembered in the store, or asked of those who tell.
 
     A server on this machine is asked each time, for it may have been started anew with another size; a provider, once
-    a month. Who does not answer in time is no hindrance.
+    a month. Who does not answer in time is no hindrance. A model in a file has what its server will be started with.
     """
-    places = _places(pool, models)
+    places, ours = _places(pool, models), _in_files(pool, models)
     if not places:
-        return {}
+        return ours
     kept = _remembered(store)
     asked: dict[str, list[str]] = {}
     for written, place in places.items():
@@ -49,7 +50,7 @@ async def knowledge(pool: Pool, models: Sequence[str], store: Path | None) -> di
             news[places[written]] = replace(known[written], context=context)
         known[written] = replace(known[written], context=context)
     _remember(store, news)
-    return {written: each for written, each in known.items() if each != Known()}
+    return {**{written: each for written, each in known.items() if each != Known()}, **ours}
 
 
 def learn(pool: Pool, store: Path | None, run: Run, known: Mapping[str, Known], learned: Mapping[str, float]) -> None:
@@ -84,6 +85,16 @@ def _places(pool: Pool, models: Iterable[str]) -> dict[str, Place]:
         for written in models
         if (provider := pool.endpoint(written)) is not None
     }
+
+
+def _in_files(pool: Pool, models: Iterable[str]) -> dict[str, Known]:
+    """What is known of the models in files of this machine; one that cannot be served is told of when it is asked."""
+    found = dict[str, Known]()
+    for written in models:
+        with contextlib.suppress(errors.ConfigError):
+            if (context := pool.context(written)) is not None:
+                found[written] = Known(context=context)
+    return found
 
 
 def _endpoint(pool: Pool, written: str) -> Provider:

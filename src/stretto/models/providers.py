@@ -47,6 +47,24 @@ class Provider(Struct, frozen=True):
     silence: float = 120.0
 
 
+class Local(Struct, frozen=True):
+    """Models of this machine, each a GGUF file that llama.cpp loads in a child process: `local:PATH.gguf`.
+
+    `parallel`: slots, that is calls that are answered at the same time; by itself as many as the run's limit, if that
+    is set, else 4. `context`: tokens of each slot, request and reply together; by itself what the model was trained
+    for, as far as memory goes. `threads`: by itself one for each idle processor. `memory`: bytes that a
+    model may take; by itself what is free.
+    """
+
+    parallel: int | None = None
+    context: int | None = None
+    threads: int | None = None
+    memory: int | None = None
+
+
+SLOTS = 4
+"""Of a local model, if nobody says how many."""
+
 # Order matters where no model is named: the first whose key is set is taken.
 KNOWN: dict[str, Provider] = {
     "together": Provider("https://api.together.ai/v1", "TOGETHER_API_KEY", model="openai/gpt-oss-120b"),
