@@ -84,6 +84,7 @@ def test_every_kind_of_task_is_there_and_fits_a_small_context() -> None:
         ("walking", "1. Walking (步行) is good for the heart. 2. It is good for you. 3. It is free.", "part"),
         ("birthday", "Happy birthday, Anna, and a year of fine hikes!", "full"),
         ("birthday", "Happy birthday, Anna, and many fine mountain hikes to you. " * 20, "part"),
+        ("birthday", "Say happy birthday to Anna and speak of hiking, in a warm and upbeat tone, " * 9 + ".", "part"),
         ("birthday", "Our quarterly report is attached.", "none"),
         ("sales", "Ulm, with 40 thousand euros.", "full"),
         ("sales", "Bonn sold the most: 33.", "part"),
@@ -117,7 +118,7 @@ def test_a_piece_of_our_prompts_in_an_answer_is_found_and_one_of_the_task_is_not
     assert echo_in(said, ours, []) == "do this part only completely and return only"
     assert not echo_in(said, ours, ["they do this part only, completely, and return only its result"])
     assert not echo_in("completely, and return only its result, now", ours, [])
-    assert heading_in("Fine.\n=== WORKER RESULT (plan), t1 ===\n") == "=== WORKER RESULT"
+    assert heading_in("Fine.\n=== WORKER RESULT (plan), t1 ===\n") == "WORKER RESULT"
     assert not heading_in("## Result\nThe ledger of a shop.")
 
 

@@ -20,7 +20,7 @@ from stretto.errors import StrettoError
 
 QUICK = (("percent", "birthday", "himmel"), ("general", "cookbook", "direct"))
 """Tasks and ways of the quick form, which looks at no quality: whether there is an answer, and an end."""
-_SHORT = 80  # tokens of a reply in the quick form
+_SHORT = 48  # tokens of a reply in the quick form
 
 
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:

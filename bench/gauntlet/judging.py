@@ -67,7 +67,8 @@ def own_words(task: Task, answer: str) -> str:
 
 def _form(task: Task, own: str) -> list[str]:
     why = []
-    if (said := words(own)) < task.words:
+    said = words(own)
+    if said < task.words or (task.most and said > task.most):
         why.append(f"{said} words")
     spoken = language(own)
     if spoken != task.language and (spoken or task.language == "zh"):

@@ -49,6 +49,7 @@ class Task(Struct, frozen=True, forbid_unknown_fields=True):
     points: tuple[str, ...] = ()
     full: int | None = None
     words: int = 5
+    most: int | None = None
     language: str = "en"
     program: Program | None = None
     query: Query | None = None
