@@ -288,7 +288,7 @@ async def test_what_is_no_reply_gets_its_own_error(script: Script, kind: type[Ca
         ({"error": {"message": "overloaded", "code": 503}}, ServerError),
         ({"error": {"message": "slow down", "type": "rate_limit_exceeded"}}, RateLimited),
         ({"error": "sold out"}, ServerError),
-        ({"object": "error", "message": "context too long", "code": 400}, RequestError),
+        ({"object": "error", "message": "no tea", "code": 400}, RequestError),
     ],
 )
 @on_loop

@@ -6,9 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from endpoint import SCHEMA, call
-from stretto.models.dialect import Dialect, strict
+from stretto.models.dialect import Dialect
 from stretto.models.providers import SchemaMode
-from stretto.plan.book import plan_schema
+from stretto.models.schema_forms import keywords, strict
+from stretto.plan.form import Form, plan_schema
 from stretto.types import Head, Message, Role
 
 # Refusals as providers word them, with the form that was asked for.
@@ -27,6 +28,16 @@ SCHEMA_REFUSALS: list[tuple[SchemaMode, str]] = [
     ("schema", "invalid value: `json_schema`, supported values are: `json_object` and `text`"),
     ("json", "The response_format parameter is unsupported at the moment. Leave it unset."),
 ]  # fmt: skip
+KEYWORDS = {
+    "type": "object",
+    "properties": {
+        "pattern": {"type": "string", "pattern": "^t[1-9]$", "format": "uuid", "title": "T", "default": "t1"},
+        "kind": {"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 1},
+        "size": {"type": "integer", "maximum": 9},
+    },
+    "required": ["pattern", "kind", "size"],
+    "additionalProperties": False,
+}
 NEXT = {"strict": "schema", "schema": "json", "json": "prompt"}
 SAMPLING = [
     "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is supported.",
@@ -39,6 +50,42 @@ SAMPLING = [
 @pytest.mark.parametrize(("mode", "refusal"), SCHEMA_REFUSALS)
 def test_a_refused_schema_is_asked_for_in_the_next_way(mode: SchemaMode, refusal: str) -> None:
     assert Dialect(mode).adapted(refusal, call(schema=SCHEMA)) == (Dialect(NEXT[mode]), "")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("mode", "refusal", "word"),
+    [
+        ("strict", "Invalid schema for response_format 'x': In context=(), 'pattern' is not permitted.", "pattern"),
+        ("schema", 'Unknown name "additionalProperties" at \'response_schema\'', "additionalProperties"),
+        ("schema", "response_format.json_schema: unsupported keyword `enum`", "enum"),
+        ("schema", "json_schema: pattern: lookaheads are not supported", "pattern"),
+        ("strict", "'minItems' is not permitted", "minItems"),
+        ("schema", "'format' is not a supported keyword", "format"),
+    ],
+)  # fmt: skip
+def test_a_keyword_that_a_refusal_names_is_left_out_of_the_schema(mode: SchemaMode, refusal: str, word: str) -> None:
+    asked = call(schema=KEYWORDS)
+    adapted = Dialect(mode).adapted(refusal, asked)
+    assert adapted == (Dialect(mode, dropped=frozenset({word})), "")
+    full, less = (
+        each.body("tea", asked)["response_format"]["json_schema"]["schema"] for each in (Dialect(mode), adapted[0])
+    )
+    assert keywords(full) - keywords(less) == {word}
+    assert less["properties"].keys() == full["properties"].keys(), "a property of that name stays"
+
+
+def test_a_keyword_is_left_out_once_and_then_the_schema_is_asked_for_in_the_next_way() -> None:
+    refusal = "response_format: 'pattern' is not permitted"
+    asked, dialect = call(schema=KEYWORDS), Dialect("schema", dropped=frozenset({"pattern"}))
+    assert dialect.adapted(refusal, asked) == (replace(dialect, schema="json"), "")
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    ["This model's maximum context length is 512 tokens", "the title is no default", "'pattern' is required"],
+)
+def test_an_everyday_word_is_no_keyword_that_is_refused(refusal: str) -> None:
+    assert Dialect("strict").adapted(refusal, call(schema=KEYWORDS)) is None
 
 
 @pytest.mark.parametrize("refusal", SAMPLING)
@@ -148,13 +195,9 @@ def check_strict(schema: Any) -> None:
 
 
 def test_the_schema_of_a_plan_obeys_the_strict_rules() -> None:
-    form = strict(plan_schema({"draft": Role("x:tea"), "proof": Role("x:tea")}, 9))
-    assert form["type"] == "object"
-    check_strict(form)
-    subtask = form["properties"]["tasks"]["items"]["properties"]
-    assert subtask["id"]["type"] == ["string", "null"]
-    assert subtask["needs"]["type"] == ["array", "null"]
-    assert subtask["type"]["enum"] == ["draft", "proof"]
+    asked = plan_schema({"draft": Role("x:tea"), "proof": Role("x:tea")}, 9, Form(sized=True, needs=True), ranked=True)
+    check_strict(strict(asked))
+    assert strict(asked) == asked, "nothing in it is optional, so nothing becomes nullable"
 
 
 def test_optional_keys_become_nullable_whatever_they_are() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stretto.plan.book import PlanBook, plan_schema, rest_request, worker_for
+from stretto.plan.book import PlanBook, rest_request, worker_for
 from stretto.plan.item import Draft
 from stretto.types import Role, Subtask
 
@@ -98,10 +98,3 @@ def test_the_request_for_the_rest_lists_what_is_under_way_as_json() -> None:
     text = rest_request([Subtask("t1", "draw", 'a "fish"\nin {water}')])
     listed = msgspec.json.decode(next(line for line in text.splitlines() if line.startswith("[")))
     assert listed == [{"id": "t1", "type": "draw", "description": 'a "fish"\nin {water}'}]
-
-
-def test_the_schema_permits_the_workers_there_are_and_says_what_they_are_good_for() -> None:
-    subtask = plan_schema(WORKERS, 7)["properties"]["tasks"]["items"]
-    assert subtask["properties"]["type"]["enum"] == ["draw", "Text/Long"]
-    assert "draw: pictures" in subtask["properties"]["type"]["description"]
-    assert subtask["required"] == ["type", "description"]

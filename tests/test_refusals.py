@@ -27,9 +27,10 @@ def said(message: str, **more: Any) -> dict[str, Any]:
     ("status", "kind"),
     [
         *[(status, errors.AuthError) for status in (401, 403)],
-        *[(status, errors.RequestError) for status in (400, 404, 405, 413, 415, 422)],
+        *[(status, errors.RequestError) for status in (400, 404, 405, 415, 422)],
         *[(status, errors.ServerError) for status in (408, 409, 425, 500, 502, 503, 504, 529)],
         *[(status, errors.QuotaError) for status in (402, 412)],
+        (413, errors.ContextError),
         (429, errors.RateLimited),
     ],
 )
@@ -113,7 +114,7 @@ def test_a_reset_header_makes_no_rate_limit_of_an_empty_account() -> None:
 
 def test_too_long_an_input_is_no_refused_key() -> None:
     error = refused(403, said("`inputs` tokens + `max_new_tokens` must be <= 8193"))
-    assert type(error) is errors.RequestError
+    assert isinstance(error, errors.RequestError)
 
 
 @pytest.mark.parametrize(
@@ -166,3 +167,92 @@ def test_the_providers_name_for_a_request_is_kept() -> None:
     assert request_id({"request-id": "r-2"}) == "r-2"
     assert request_id({}) is None
     assert refusal(500, {}, "", "x:tea", "r-3").request_id == "r-3"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "context"),
+    [
+        (  # llama.cpp in November 2026, and in 2025
+            400,
+            said(
+                "request (730 tokens) exceeds the available context size (512 tokens), try increasing it",
+                type="exceed_context_size_error",
+                n_prompt_tokens=730,
+                n_ctx=512,
+            ),
+            512,
+        ),
+        (
+            400,
+            said(
+                "the request exceeds the available context size, try increasing it",
+                type="exceed_context_size_error",
+                n_prompt_tokens=14429,
+                n_ctx=8192,
+            ),
+            8192,
+        ),
+        (  # OpenAI, vLLM
+            400,
+            said(
+                "This model's maximum context length is 8192 tokens. However, your messages resulted in 8202 tokens. "
+                "Please reduce the length of the messages.",
+                code="context_length_exceeded",
+            ),
+            8192,
+        ),
+        (
+            400,
+            {
+                "object": "error",
+                "message": "This model's maximum context length is 16384 tokens. However, you requested 122946 tokens",
+                "code": 400,
+            },
+            16384,
+        ),
+        (400, said("prompt is too long: 213462 tokens > 200000 maximum", type="invalid_request_error"), 200000),
+        (
+            400,
+            said("The input token count (314175) exceeds the maximum number of tokens allowed (131072).", code=400),
+            131072,
+        ),
+        (403, said("`inputs` tokens + `max_new_tokens` must be <= 4097"), 4097),
+        (400, said("Prompt contains 33000 tokens, too large for model with 32768 maximum context length"), 32768),
+        (
+            400,
+            said(
+                "The number of tokens to keep from the prompt is greater than the context length (n_keep: 10247 "
+                ">= n_ctx: 4096)."
+            ),
+            4096,
+        ),
+        (400, said("The model is loaded with context length of only 32768 tokens, which is not enough."), 32768),
+        (400, said("Input is too long for requested model."), None),
+        (413, "<html><title>413 Request Entity Too Large</title></html>", None),
+        (  # a limit of rates, which is no context
+            413,
+            said("Request too large for model `x` on tokens per minute (TPM): Limit 6000, must be <= 6000"),
+            None,
+        ),
+    ],
+)
+def test_a_refusal_for_length_says_what_the_model_takes_if_the_provider_does(
+    status: int, body: Any, context: int | None
+) -> None:
+    error = refused(status, body)
+    assert type(error) is errors.ContextError
+    assert error.context == context
+    assert "share" in str(error)
+    assert errors.ContextError(str(error)).context == context
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid schema for response_format 'reply': In context=(): no",
+        "temperature must be between 0 and 2",
+        "no such model",
+    ],
+)
+def test_other_refusals_are_none_for_length(message: str) -> None:
+    assert type(refused(400, said(message))) is errors.RequestError

@@ -25,7 +25,7 @@ def retries(chunks: list[Chunk]) -> list[CallRetried]:
     return [chunk.event for chunk in chunks if isinstance(chunk, Notice) and isinstance(chunk.event, CallRetried)]
 
 
-@pytest.mark.parametrize("error", [ServerError, ConnectError, CutError, CallTimeout, EmptyReply])
+@pytest.mark.parametrize("error", [ServerError, ConnectError, CutError, CallTimeout])
 def test_what_may_pass_is_asked_again_until_it_comes_through(error: type[ServerError]) -> None:
     model = Scripted(lambda _, nth: [error("for now")] if nth < 2 else ["Hello"])
     chunks = virtually(listen(Retry(model, 4), call()))
@@ -35,6 +35,19 @@ def test_what_may_pass_is_asked_again_until_it_comes_through(error: type[ServerE
         (2, "for now", False),
     ]
     assert isinstance(chunks[-1], Done)
+
+
+@pytest.mark.parametrize("errors", [[EmptyReply], [ServerError, EmptyReply], [EmptyReply, ServerError]])
+def test_an_empty_reply_is_asked_for_once_more(errors: list[type[ServerError]]) -> None:
+    model = Scripted(lambda _, nth: [errors[nth]("no")] if nth < len(errors) else ["Hello"])
+    assert isinstance(virtually(listen(Retry(model, 4), call()))[-1], Done)
+    assert len(model.calls) == len(errors) + 1
+
+
+def test_a_model_that_twice_says_nothing_is_not_asked_a_third_time() -> None:
+    model = Scripted(lambda *_: [Reasoning("Let me think."), EmptyReply("an empty reply")])
+    assert isinstance(virtually(outcome(Retry(model, 9), call())), EmptyReply)
+    assert len(model.calls) == 2
 
 
 @pytest.mark.parametrize("error", [AuthError, QuotaError, RequestError, ReplyError, RateLimited])

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, strategies
 
 from stretto.errors import ConfigError
-from stretto.models.dialect import strict
+from stretto.models.schema_forms import strict
 from stretto.models.simulator.shaped import shaped
 from stretto.shapes import Misfit, Shape, check_schema, fitted, shape_of
 from stretto.shapes.fit import misfit

@@ -36,7 +36,8 @@ from stretto.errors import (
 from stretto.models.simulator import KINDS, Fault, SimulatedModel, SimulatedProvider, Simulator, parse_fault, role_of
 from stretto.models.simulator.rates import duration
 from stretto.models.simulator.tokens import pieces
-from stretto.plan.book import plan_schema, rest_request
+from stretto.plan.book import rest_request
+from stretto.plan.form import Form, plan_schema
 from stretto.plan.sizes import size_lines
 from stretto.types import Limits, Message, Request, Result, Role, RoleName, Subtask
 from stretto.workflow import Workflow
@@ -77,7 +78,7 @@ def orchestrator(
     task: str, *, workers: dict[str, Role] = WORKERS, schema: bool = True, model: str = "sim:x"
 ) -> Request:
     values = {"task": task, "workers": prompts.worker_lines(workers), "max_subtasks": "64", "sizes": size_lines(64)}
-    form = plan_schema(workers, 64, sized=True)
+    form = plan_schema(workers, 64, Form(sized=True, needs=True))
     text = prompts.fill(prompts.text("orchestrator"), values)
     if schema:
         return Request(model, (Message("user", text),), schema=form)
@@ -172,7 +173,7 @@ def test_a_plan_is_valid_and_uses_the_worker_types_there_are(schema: bool) -> No
         assert 3 <= len(tasks) <= 6
         assert {task["type"] for task in tasks} <= set(WORKERS)
         assert len({task["description"] for task in tasks}) == len(tasks)
-        assert all("tea" in task["description"] and "needs" not in task for task in tasks)
+        assert all("tea" in task["description"] and not task.get("needs") for task in tasks)
     assert len({len(tasks) for tasks in plans}) > 1
 
 

@@ -94,7 +94,8 @@ class Call(Struct, frozen=True):
     Only `request` is part of the fingerprint. `described`: the prompt itself says what form the reply must have, so it
     need not be told again where the provider takes no schema. `value`: what it is worth, if the plan says so.
     `shorten`: rather a shorter reply than none, if the budget does not allow for the whole. `duplicate`: the same call
-    is under way already, and this one races it. `part`: what of its subtask it is, if not the work itself.
+    is under way already, and this one races it. `part`: what of its subtask it is, if not the work itself. `plans`: it
+    asks for a plan, of which subtasks may be under way before it is whole.
     """
 
     id: str
@@ -110,6 +111,7 @@ class Call(Struct, frozen=True):
     shorten: bool = False
     duplicate: bool = False
     part: str = ""
+    plans: bool = False
 
 
 class Sent(Struct, frozen=True):
@@ -160,8 +162,10 @@ class Done(Struct, frozen=True):
 
 SHORTENED = "shortened"
 """The finish reason of a reply that met a limit which only the budget set."""
-KEPT = frozenset({"stop", "length", SHORTENED})
-"""Finish reasons of replies worth remembering: the provider was done with them, whole or at the limit we set."""
+LOOPED = "looped"
+"""The finish reason of a reply that only repeated itself, and was stopped."""
+KEPT = frozenset({"stop", "length", SHORTENED, LOOPED})
+"""Finish reasons of replies worth remembering: nothing more would come of them, or nothing new."""
 
 
 def lasting(reply: Reply) -> bool:
@@ -178,13 +182,21 @@ SPOKEN = (Text, Reasoning)
 """Chunks in which the model says something."""
 
 
+def tokens_of(usage: Usage | None, *, thought: bool) -> int | None:
+    """Tokens of a reply's text, as its model counted them; None if not, or (`thought`) not apart from its thoughts."""
+    if usage is None or (thought and not usage.reasoning_tokens):
+        return None
+    return max(0, usage.output_tokens - usage.reasoning_tokens)
+
+
 class Transcript:
     """What a stream of chunks amounts to so far; `sent_at` is the loop time at which its request left, if it did."""
 
-    __slots__ = ("_pieces", "_thoughts", "sent_at")
+    __slots__ = ("_pieces", "_thoughts", "sent_at", "usage")
 
     def __init__(self) -> None:
         self.sent_at: float | None = None
+        self.usage: Usage | None = None
         self._pieces: list[str] = []
         self._thoughts: list[str] = []
 
@@ -197,6 +209,14 @@ class Transcript:
         elif isinstance(chunk, Restarted):
             self._pieces.clear()
             self._thoughts.clear()
+            self.usage = None
+        elif isinstance(chunk, Done):
+            self.usage = chunk.usage
+
+    @property
+    def tokens(self) -> int | None:
+        """Those of the text, as far as they are known."""
+        return tokens_of(self.usage, thought=bool(self._thoughts))
 
     @property
     def text(self) -> str:

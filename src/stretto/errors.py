@@ -19,6 +19,7 @@
         ├── CircuitOpen        the model failed too often and is left alone for a while
         ├── QuotaError         out of credit or quota; waiting does not help
         ├── RequestError       400, 404, 413, 422, …: the request itself is refused
+        │   └── ContextError   because it is longer than what the model takes
         ├── ReplyError         an answer that is no chat completion (a proxy's page, say)
         ├── RateLimited        429: wait and ask again
         └── TransientError     may pass if asked again
@@ -30,6 +31,10 @@
 
 A message says what went wrong, where, and what to do about it. No message contains a key.
 """
+
+import re
+
+_CONTEXT = re.compile(r"its context is ([\d,]+) tokens")
 
 
 class StrettoError(Exception):
@@ -129,6 +134,19 @@ class QuotaError(CallError):
 
 class RequestError(CallError):
     """The provider refuses the request itself (400, 404, 413, 422, …)."""
+
+
+class ContextError(RequestError):
+    """The request is longer than what the model takes.
+
+    Its message is all it has, so that one that was recorded and read back is the same.
+    """
+
+    @property
+    def context(self) -> int | None:
+        """Tokens that the model takes, request and reply together, if the provider said so."""
+        found = _CONTEXT.search(str(self))
+        return int(found[1].replace(",", "")) if found else None
 
 
 class ReplyError(CallError):

@@ -102,7 +102,10 @@ class SubtaskStarted(Event, frozen=True, kw_only=True):
 
 
 class SubtaskFinished(Event, frozen=True, kw_only=True):
-    """A subtask's outcome, with its text, or why there is none; `verdict` and `remark` are those of its check."""
+    """A subtask's outcome, with its text, or why there is none; `verdict` and `remark` are those of its check.
+
+    `tokens`: those of the text, as its model counted them.
+    """
 
     subtask: str
     outcome: Outcome
@@ -110,6 +113,7 @@ class SubtaskFinished(Event, frozen=True, kw_only=True):
     error: str | None = None
     verdict: Verdict | None = None
     remark: str = ""
+    tokens: int | None = None
 
 
 class CallStarted(Event, frozen=True, kw_only=True):
@@ -130,7 +134,7 @@ class CallStarted(Event, frozen=True, kw_only=True):
 
 
 class CallFinished(Event, frozen=True, kw_only=True):
-    """A call ended: with a finish reason, or with an error.
+    """A call ended: with a finish reason, or with an error, of which `error_type` is the class in `stretto.errors`.
 
     `usage` is that of the reply, None where the provider did not say; `lost` that of attempts and duplicates that
     brought none or did not say, estimated. `cost` is that of both in US dollars, None where a price is unknown.
@@ -154,6 +158,7 @@ class CallFinished(Event, frozen=True, kw_only=True):
     reused: bool = False
     origin: str | None = None
     error: str | None = None
+    error_type: str | None = None
     request_id: str | None = None
     simulated: bool = False
 

@@ -77,7 +77,7 @@ class Fold:
             case e.SubtaskFinished():
                 part, subtask = self._part(event.subtask)
                 part.results[subtask] = Result(
-                    subtask, event.outcome, event.text, event.error, event.verdict, event.remark
+                    subtask, event.outcome, event.text, event.error, event.verdict, event.remark, event.tokens
                 )
             case e.CallStarted():
                 self._started(event)

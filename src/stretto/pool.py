@@ -15,6 +15,7 @@ from stretto.policies.governor.lane import Lane
 from stretto.policies.governor.queue import Queue, governor
 from stretto.policies.latency import Latencies
 from stretto.policies.limit import Limit
+from stretto.policies.loops import Loops
 from stretto.policies.prices import FREE, LISTED, Prices
 from stretto.types import Limits, Price
 
@@ -34,7 +35,7 @@ class Endpoints(Protocol):
 
 
 class Pool:
-    """Opens models as `Limit(model)`; what is learned about a model or a key is kept for all runs that share it.
+    """Opens models as `Limit(Loops(model))`; what is learned about a model or a key is kept for all runs that share it.
 
     Used as `async with`, by several runs at once if need be: connections are closed when the last one leaves.
     """
@@ -69,8 +70,8 @@ class Pool:
             name, model = split_model(written, "model")
             asked, lane = self._open(name, model)
             queue = self._queues.setdefault(lane, Queue(governor(), self._gate, lane))
-            polite = Limit(asked, queue, self._limits.max_wait)
-            plain = isinstance(self._providers[name], Functions)
+            plain = isinstance(self._providers[name], Functions)  # what a function returns is as long as it is
+            polite = Limit(asked if plain else Loops(asked), queue, self._limits.max_wait)
             self._models[written] = Opened(written, polite, lambda: queue.spare, Circuit(written), Latencies(), plain)
         return self._models[written]
 

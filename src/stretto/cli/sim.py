@@ -95,7 +95,7 @@ def sim(
     A fault is a kind and when it comes: once, twice or times=N to each request that is asked again, always (the
     default), for=20s from the first request, rate=0.1, role=worker, match="a text of the request". Kinds: any status
     from 400 to 599, quota; reset, disconnect, silence (seconds=N), trickle (every=1s); html, empty, truncated, schema
-    (JSON of another form), huge (size=10MB); of a plan: malformed, fenced, prose.
+    (JSON of another form), huge (size=10MB), loops; of a plan: malformed, fenced, prose.
     """
     from stretto.server.sim import serve  # the HTTP server is loaded when one is wanted
 

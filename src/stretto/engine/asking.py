@@ -32,13 +32,14 @@ class Said(Struct, frozen=True):
     """What came of it: the finish reason and the text of a reply, or the error that it ended with.
 
     At the deadline the error is a `DeadlineError`, and `text` what was said until then; `asked` says whether the
-    request left at all.
+    request left at all. `tokens`: those of the text, as its model counted them.
     """
 
     finish: str = ""
     text: str = ""
     error: StrettoError | None = None
     asked: bool = True
+    tokens: int | None = None
 
 
 Asking = Generator[list[Ask], list[Said], T]

@@ -82,7 +82,7 @@ class Caller:
                         watch.take(chunk)
                     yield chunk
         except CallError as error:
-            ledger.finish(error=str(error), request_id=error.request_id)
+            ledger.finish(error=str(error), error_type=type(error).__name__, request_id=error.request_id)
             raise
         except DeadlineError:  # a replayed one
             ledger.stop()
@@ -91,7 +91,7 @@ class Caller:
             raise
         except Exception as error:  # a model that breaks its promise costs one call too
             failure = CallError(f"{request.model}: unexpected {type(error).__name__}: {error}")
-            ledger.finish(error=str(failure))
+            ledger.finish(error=str(failure), error_type=type(failure).__name__)
             raise failure from error
         except (GeneratorExit, asyncio.CancelledError):
             ledger.stop()
@@ -109,7 +109,8 @@ class Caller:
             fingerprint=fingerprint(request),
             stream=role.stream or whole or self._deadline is not None,
             urgency=errand.urgency,
-            described=plans and prompts.describes_plan(role.prompt or ""),
+            described=plans and prompts.describes_plan(prompts.template("orchestrator", role.prompt)),
             value=errand.value,
             part=errand.part,
+            plans=plans,
         )

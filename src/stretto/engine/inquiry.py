@@ -81,7 +81,9 @@ class _Work:
         if self.transcript.sent_at is not None:
             self.took = asyncio.get_running_loop().time() - self.transcript.sent_at
         sent = self.transcript.sent_at is not None
-        self.said = Said(finish, self.transcript.text, error, asked=sent or error is None)
+        self.said = Said(
+            finish, self.transcript.text, error, asked=sent or error is None, tokens=self.transcript.tokens
+        )
 
 
 def _errand(ask: Ask, errand: Errand, path: str) -> Errand:

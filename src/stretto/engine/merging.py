@@ -63,7 +63,8 @@ def replied(role: Role, request: Request, asked: list[Ask], subtask: str) -> Ask
         return _of_none(results)
     lost = "" if len(whole) == len(results) else f"{len(results) - len(whole)} of {len(results)} replies are missing"
     merged = yield from _merged(role, request, [result.text for result in whole])
-    return replace(whole[0], text=merged.text, remark="; ".join(filter(None, (merged.remark, lost))))
+    tokens = next((result.tokens for result in whole if result.text == merged.text), None)
+    return replace(whole[0], text=merged.text, remark="; ".join(filter(None, (merged.remark, lost))), tokens=tokens)
 
 
 def _of_none(results: Sequence[Result]) -> Result:

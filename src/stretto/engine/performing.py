@@ -69,6 +69,7 @@ class Performing:
                 error=result.error,
                 verdict=result.verdict,
                 remark=result.remark,
+                tokens=result.tokens,
             )
         )
         await journal.settled()  # what others build on is on the disk

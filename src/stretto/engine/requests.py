@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from stretto import prompts
 from stretto.models.functions import is_function, work
-from stretto.plan.book import plan_schema, rest_request, worker_for
+from stretto.plan.book import rest_request, worker_for
+from stretto.plan.form import form_of, plan_schema
 from stretto.plan.given import plan_text
 from stretto.plan.sizes import size_lines
 from stretto.types import Basis, Definition, Head, Message, Plan, PlanState, Request, Result, Role, Subtask
@@ -39,11 +40,11 @@ def plan_request(definition: Definition, task: str, sample: int = 0, head: Head 
         "max_subtasks": str(most),
         "sizes": size_lines(most),
     }
-    prompt = prompts.fill(prompts.template("orchestrator", role.prompt), values)
+    template = prompts.template("orchestrator", role.prompt)
     # Where subtasks may have to be given up it matters what each is worth.
     ranked = limits.budget is not None or limits.tokens is not None
-    schema = plan_schema(workers, most, ranked=ranked, sized=sized(definition))
-    return replace(request_for(role, prompt, sample, head), schema=schema)
+    schema = plan_schema(workers, most, form_of(template), ranked=ranked)
+    return replace(request_for(role, prompts.fill(template, values), sample, head), schema=schema)
 
 
 def sized(definition: Definition) -> bool:

@@ -1,6 +1,6 @@
 """What a reply makes of its subtask."""
 
-from stretto.calls import KEPT, SHORTENED
+from stretto.calls import KEPT, LOOPED, SHORTENED
 from stretto.engine.asking import Said
 from stretto.errors import BudgetError, DeadlineError
 from stretto.types import Result
@@ -12,24 +12,25 @@ UNASKED = "the deadline came before it was asked"
 CUT = {
     "length": "the reply met its token limit; raise max_tokens of this worker",
     SHORTENED: "the budget allowed for no longer reply",
+    LOOPED: "the reply repeated itself and was stopped; it is kept up to there",
 }
 """Why a reply with such a finish reason is not whole."""
 
 
-def result_of(subtask: str, finish: str, text: str) -> Result:
+def result_of(subtask: str, finish: str, text: str, tokens: int | None = None) -> Result:
     """The result of a subtask whose worker replied."""
     if finish in CUT:
-        return Result(subtask, "truncated", text, CUT[finish])
+        return Result(subtask, "truncated", text, CUT[finish], tokens=tokens)
     if finish not in KEPT:
         return Result(subtask, "failed", error=f"the model stopped with finish reason {finish!r}")
-    return Result(subtask, "done", text)
+    return Result(subtask, "done", text, tokens=tokens)
 
 
 def result_said(subtask: str, said: Said) -> Result:
     """The result of a subtask whose call ended like this."""
     match said.error:
         case None:
-            return result_of(subtask, said.finish, said.text)
+            return result_of(subtask, said.finish, said.text, said.tokens)
         case BudgetError():
             return Result(subtask, "skipped", error=UNPAID)
         case DeadlineError() if not said.asked:

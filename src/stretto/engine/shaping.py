@@ -93,7 +93,8 @@ def counting(request: Request, known: Callable[[Request], Reply | None]) -> Repl
     repair = None
     while reply is not None:
         try:
-            return replace(reply, text=fitted(reply.text, Shape(request.schema)).text, finish="stop")
+            text = fitted(reply.text, Shape(request.schema)).text
+            return replace(reply, text=text, finish="stop", usage=reply.usage if text == reply.text else None)
         except Misfit as misfit:
             if reply.finish in CUT:
                 return reply

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from stretto.calls import Call
 from stretto.head import messages_of
 from stretto.models.providers import SchemaMode
+from stretto.models.schema_forms import keywords, strict, without
 
 _NEXT_MODE: Mapping[SchemaMode, SchemaMode] = {"strict": "schema", "schema": "json", "json": "prompt"}
 _SCHEMA_WORDS = re.compile(
@@ -32,14 +33,21 @@ _TURNS = re.compile(
 )
 # JSON mode is refused by some providers unless the prompt contains the word itself.
 _JSON = re.compile(r"json", re.IGNORECASE)
+# What a schema loses before it is given up altogether, the least binding first.
+_DROPPED = (
+    *("pattern", "format", "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "minimum", "maximum"),
+    *("exclusiveMinimum", "exclusiveMaximum", "multipleOf", "patternProperties", "propertyNames", "minProperties"),
+    *("maxProperties", "default", "examples", "title", "description", "const", "enum", "additionalProperties"),
+)
 
 
 class Dialect(Struct, frozen=True):
     """The form of request one model takes.
 
-    `schema`: the way it takes a JSON schema. `token_key`: its name for the limit of output tokens. `without`: options
-    it refuses. `stream_usage`: whether it knows `stream_options.include_usage`. `system`: whether it takes a system
-    message, and messages of one side after another; else these are one message.
+    `schema`: the way it takes a JSON schema; `dropped`: the keywords it refuses in one. `token_key`: its name for the
+    limit of output tokens. `without`: options it refuses. `stream_usage`: whether it knows
+    `stream_options.include_usage`. `system`: whether it takes a system message, and messages of one side after another;
+    else these are one message.
     """
 
     schema: SchemaMode
@@ -47,6 +55,7 @@ class Dialect(Struct, frozen=True):
     without: frozenset[str] = frozenset()
     stream_usage: bool = True
     system: bool = True
+    dropped: frozenset[str] = frozenset()
 
     def body(self, model: str, call: Call) -> dict[str, Any]:
         """The JSON body of the request for a call."""
@@ -70,14 +79,16 @@ class Dialect(Struct, frozen=True):
     ) -> None:
         match self.schema:
             case "strict":
-                form = {"name": "reply", "strict": True, "schema": strict(schema)}
+                form = {"name": "reply", "strict": True, "schema": without(strict(schema), self.dropped)}
                 body["response_format"] = {"type": "json_schema", "json_schema": form}
                 return
             case "schema":
-                body["response_format"] = {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}}
+                form = {"name": "reply", "schema": without(schema, self.dropped)}
+                body["response_format"] = {"type": "json_schema", "json_schema": form}
             case "json":
                 body["response_format"] = {"type": "json_object"}
-        if not described or not any(_JSON.search(message["content"]) for message in messages):
+        wordless = self.schema == "json" and not any(_JSON.search(message["content"]) for message in messages)
+        if not described or wordless:
             text = msgspec.json.encode(schema).decode()
             messages[-1]["content"] += (
                 f"\n\nReply with one JSON object that fits this JSON schema, and nothing else:\n{text}"
@@ -95,9 +106,26 @@ class Dialect(Struct, frozen=True):
         for option in _SAMPLING if not _RANGE.search(refusal) else ():
             if option in options and option not in self.without and option in refusal:
                 return replace(self, without=self.without | {option}), f"option {option} is refused and left out"
-        if call.request.schema is not None and self.schema in _NEXT_MODE and _SCHEMA_WORDS.search(refusal):
-            return replace(self, schema=_NEXT_MODE[self.schema]), ""
+        weaker = self._weaker(refusal, call.request.schema) if call.request.schema is not None else None
+        return (weaker, "") if weaker else None
+
+    def _weaker(self, refusal: str, schema: dict[str, Any]) -> "Dialect | None":
+        """The dialect that asks less of a schema: without a keyword that is named, else in the next way."""
+        if self.schema in {"strict", "schema"}:
+            used = keywords(strict(schema) if self.schema == "strict" else schema) - self.dropped
+            if named := next((word for word in _DROPPED if word in used and _names(refusal, word)), None):
+                return replace(self, dropped=self.dropped | {named})
+        if self.schema in _NEXT_MODE and _SCHEMA_WORDS.search(refusal):
+            return replace(self, schema=_NEXT_MODE[self.schema])
         return None
+
+
+def _names(refusal: str, word: str) -> bool:
+    """Whether a refusal names a keyword of schemas as what is wrong, not as what is missing."""
+    # Most are everyday words, or words of other refusals ("maximum context length"), and count only in quotes.
+    if word not in {"pattern", "enum"} and word.islower():
+        return re.search(rf"['\"`]{word}['\"`](?! is required)", refusal) is not None
+    return re.search(rf"(?<!\w){word}(?!\w)(?!['\"`]? is required)", refusal) is not None
 
 
 def _turns(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -120,42 +148,3 @@ def _attach(messages: list[dict[str, Any]], images: Sequence[str]) -> None:
     first = next(message for message in messages if message["role"] == "user")
     parts = [{"type": "image_url", "image_url": {"url": image}} for image in images]
     first["content"] = [*parts, {"type": "text", "text": first["content"]}]
-
-
-_SCHEMAS = frozenset({"properties", "$defs", "definitions"})  # names to schemas
-_VALUES = frozenset({"enum", "const", "required"})
-_REFUSED = frozenset(
-    {"default", "examples", "title", "minLength", "maxLength", "uniqueItems", "minProperties", "maxProperties"}
-    | {"patternProperties", "propertyNames", "contains", "minContains", "maxContains", "unevaluatedProperties"}
-)
-
-
-def strict(schema: Any) -> Any:
-    """The schema in OpenAI's strict form: every property required, the optional ones nullable, no refused keywords.
-
-    Source: https://platform.openai.com/docs/guides/structured-outputs (supported schemas).
-    """
-    if isinstance(schema, list):
-        return [strict(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    form: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key in _SCHEMAS:
-            form[key] = {name: strict(part) for name, part in value.items()}
-        elif key not in _REFUSED:
-            form["anyOf" if key == "oneOf" else key] = value if key in _VALUES else strict(value)
-    if "properties" in form:
-        required = set(schema.get("required", ()))
-        form["properties"] = {
-            name: part if name in required else _nullable(part) for name, part in form["properties"].items()
-        }
-        form["required"] = list(form["properties"])
-        form["additionalProperties"] = False
-    return form
-
-
-def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
-    if isinstance(schema.get("type"), str) and "enum" not in schema and "const" not in schema:
-        return {**schema, "type": [schema["type"], "null"]}
-    return {"anyOf": [schema, {"type": "null"}]}

@@ -11,6 +11,7 @@ import msgspec
 from stretto import errors
 from stretto.models.allowance import allowance
 from stretto.models.durations import duration, number
+from stretto.models.lengths import is_too_long, told_of_length
 from stretto.models.wire import loose
 from stretto.text import clean
 
@@ -30,8 +31,7 @@ _HINT = re.compile(
     r"((?:\d+(?:\.\d+)?(?:ms|[dhms])(?![a-z]))+|\d+(?:\.\d+)?(?=\s*(?:s\b|sec|[,}\n]|$)))",
     re.IGNORECASE,
 )
-# Together answers 403 where others answer 400 or 413.
-_TOO_LONG = re.compile(r"max_(?:new_)?tokens|context.?(?:length|window)|too long", re.IGNORECASE)
+_LIMIT = re.compile(r"max_(?:new_)?tokens", re.IGNORECASE)
 _IMAGES = re.compile(r"image|vision|visual|modal|content", re.IGNORECASE)
 _TRANSIENT = frozenset({408, 409, 425})
 _SAYS = frozenset({"message", "detail", "msg"})
@@ -54,6 +54,8 @@ def refusal(
     if wait is None and (hint := _HINT.search(body)):
         asked = wait = duration(hint[1])
     kind = _kind(status, f"{code} {message}", body, asked)
+    if kind is errors.ContextError:
+        text += f" ({told_of_length(f'{code} {message}', body)})"
     if kind is errors.AuthError:
         text += " (the key is refused; check the environment variable that holds it)"
     if status == 404:
@@ -70,8 +72,10 @@ def _kind(status: int, text: str, body: str, asked: float | None) -> type[errors
     if status == 429:
         terminal = _AMBIGUOUS.search(text) and (asked is None or _TERMINAL.search(body))
         return errors.QuotaError if terminal else errors.RateLimited
+    if is_too_long(status, text):  # Together answers 403 where others answer 400 or 413
+        return errors.ContextError
     if status in {401, 403}:
-        return errors.RequestError if status == 403 and _TOO_LONG.search(text) else errors.AuthError
+        return errors.RequestError if status == 403 and _LIMIT.search(text) else errors.AuthError
     if status >= 500 or status in _TRANSIENT:
         return errors.ServerError
     return errors.RequestError

@@ -9,6 +9,7 @@ _CLOSING = re.compile(r"</think(?:ing)?>\s*")
 # Some chat templates open the block in the prompt, so that a reply has only its end, on the end of a line.
 _TAG = re.compile(r"(<think(?:ing)?>)|</think(?:ing)?>[ \t]{0,4}\r?\n")
 _TAIL = 18  # longer than any tag with the end of its line
+_BLANK = 256  # characters that are held back while a tag may follow them: some models write blanks without end
 
 
 class ThinkFilter:
@@ -50,7 +51,7 @@ class ThinkFilter:
             if text.startswith(tag):
                 self._state, self._held = "inside", ""
                 return self._inside(text[len(tag) :])
-            if tag.startswith(text):
+            if tag.startswith(text) and len(held) < _BLANK:
                 return []  # it may still become the tag
         self._held = ""
         if self._thought:  # only one end can be without a beginning

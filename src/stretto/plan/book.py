@@ -1,9 +1,8 @@
-"""The plan as we ask for it and as we take it in: its schema, its rules, the request for the rest of a broken one."""
+"""The plan as we take it in: its rules, and the request for the rest of a broken one."""
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
-from typing import Any
 
 import msgspec
 
@@ -12,48 +11,6 @@ from stretto.plan.item import Draft
 from stretto.plan.naming import LONGEST_ID, is_reserved, numbered, safe_id
 from stretto.plan.sizes import Size, sizes
 from stretto.types import Role, Subtask
-
-
-def plan_schema(
-    workers: Mapping[str, Role], max_subtasks: int, *, ranked: bool = False, sized: bool = False
-) -> dict[str, Any]:
-    """The JSON schema of a plan for these workers.
-
-    `ranked`: it says what each subtask is worth; `sized`: how large it is, before it lists them.
-    """
-    about = "; ".join(f"{name}: {role.about}" for name, role in workers.items() if role.about)
-    value = {"type": "number", "description": "what the answer loses without it, from 1 to 5"}
-    subtask = {
-        "type": "object",
-        "properties": {
-            "id": {"type": "string", "description": "a short name, unique in the plan"},
-            "type": {"type": "string", "enum": list(workers), "description": about or "which worker does it"},
-            "description": {"type": "string", "description": "the objective, what to return, what is out of scope"},
-            "needs": {
-                "type": "array",
-                "items": {"type": "string"},
-                "description": "ids of earlier subtasks whose results this one uses; usually none",
-            },
-            **({"value": value} if ranked else {}),
-        },
-        "required": ["type", "description"],
-        "additionalProperties": False,
-    }
-    size = {"type": "string", "enum": [size.name for size in sizes(max_subtasks)]}
-    return {
-        "type": "object",
-        "properties": {
-            "analysis": {"type": "string", "description": "two sentences at the most"},
-            **({"size": size} if sized else {}),
-            "tasks": {
-                "type": "array",
-                "items": subtask,
-                "description": f"at most {max_subtasks} subtasks",
-            },
-        },
-        "required": ["analysis", *(["size"] if sized else []), "tasks"],
-        "additionalProperties": False,
-    }
 
 
 def worker_for(type_: str, workers: Mapping[str, Role]) -> str | None:

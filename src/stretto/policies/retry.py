@@ -8,11 +8,12 @@ from contextlib import aclosing
 from itertools import count
 
 from stretto.calls import SPOKEN, Call, Chunk, Model, Notice, Restarted, Text
-from stretto.errors import TransientError
+from stretto.errors import EmptyReply, TransientError
 from stretto.events import CallRetried
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
+_EMPTY = 2  # empty replies to one call, with which it has failed
 
 
 class Retry:
@@ -22,7 +23,8 @@ class Retry:
     jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/), and never shorter than what the
     provider asked for; if it asks for more than `max_wait` seconds, its error counts at once. What was passed on of a
     broken reply is taken back by `Restarted`. A plan is not: once a part of it was passed on, subtasks may be under
-    way, and its error goes up to be repaired. `jitter` draws a number between two.
+    way, and its error goes up to be repaired. Who gives an empty reply twice has nothing to say, and is not asked a
+    third time. `jitter` draws a number between two.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Retry:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The first reply that comes through."""
+        empty = 0
         for attempt in count(1):
             spoken = planned = False
             try:
@@ -51,7 +54,8 @@ class Retry:
                 return  # noqa: TRY300 - the loop ends here in the usual case
             except TransientError as error:
                 asked = error.retry_after or 0.0
-                if attempt >= self._attempts or planned or asked > self._max_wait:
+                empty += isinstance(error, EmptyReply)
+                if attempt >= self._attempts or planned or asked > self._max_wait or empty >= _EMPTY:
                     raise
                 wait = max(asked, self._jitter(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))))
                 notice = Notice(CallRetried(reason=str(error), wait=wait, attempt=attempt))

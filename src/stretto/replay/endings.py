@@ -99,12 +99,14 @@ class Endings:
         return self._told(event, text=text, error=DeadlineError, why=self._lateness)
 
     def _failed(self, event: e.CallFinished) -> RecordedCall:
-        over = self._over.get(event.subtask or "")
+        kind = _class(event.error_type)
+        if kind is not None:
+            return self._told(event, error=kind, why=event.error or "")
+        over = self._over.get(event.subtask or "")  # a log of before the class was recorded
         unpaid = over.error == UNPAID if over else self._run.coverage.answer == "unmerged"
         kind = BudgetError if unpaid else CallError
         if event.error == self._run.error:  # it ended the run, which says its class
-            named = getattr(errors, self._run.error_type or "", None)
-            kind = named if isinstance(named, type) and issubclass(named, CallError) else kind
+            kind = _class(self._run.error_type) or kind
         return self._told(event, error=kind, why=event.error or "")
 
     def _told(self, event: e.CallFinished, **end: object) -> RecordedCall:
@@ -144,6 +146,12 @@ class Endings:
     @property
     def _lateness(self) -> str:
         return self._run.error or _LATE if self._run.error_type == "DeadlineError" else _LATE
+
+
+def _class(name: str | None) -> type[CallError] | None:
+    """The error of a call that has this name."""
+    named = getattr(errors, name or "", None)
+    return named if isinstance(named, type) and issubclass(named, CallError) else None
 
 
 def plan_of(call: e.CallFinished) -> str | None:

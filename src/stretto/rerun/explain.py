@@ -6,6 +6,7 @@ from typing import Literal, TypeVar
 
 from msgspec import Struct
 
+from stretto.calls import tokens_of
 from stretto.engine.asking import Asking, Said
 from stretto.engine.condensing import condensed, condensed_for
 from stretto.engine.requests import answer_request, direct_request, plan_request, role_of, round_request, sample_of
@@ -185,7 +186,8 @@ class _Explaining:
                     reply = counting(ask.request, self._known)
                     if reply is None:
                         return line, None
-                    said.append(Said(reply.finish, reply.text))
+                    tokens = tokens_of(reply.usage, thought=bool(reply.reasoning))
+                    said.append(Said(reply.finish, reply.text, tokens=tokens))
                 asks = asking.send(said)
         except StopIteration as end:
             return line, end.value

@@ -36,7 +36,8 @@ class Result(Struct, frozen=True):
 
     `text` is complete only if the outcome is `done`; a `truncated` result keeps what arrived. `error` says why for
     every other outcome. `verdict` is what its check came to, if it has one: it holds, it fails, or nobody could say;
-    `remark` is what the check, or the merging of several replies, says of it.
+    `remark` is what the check, or the merging of several replies, says of it. `tokens`: those of the text, as its model
+    counted them; None where nobody did.
     """
 
     subtask: str
@@ -45,6 +46,7 @@ class Result(Struct, frozen=True):
     error: str | None = None
     verdict: Verdict | None = None
     remark: str = ""
+    tokens: int | None = None
 
 
 class Missing(Struct, frozen=True):

@@ -18,14 +18,15 @@ _SIZED = "`size`"
 class PlanForm(Struct, frozen=True):
     """The worker types, how many subtasks at most, and which keys a subtask may or must have.
 
-    `analysis`, `sized`: whether the plan says how the task is understood, and how large it is.
+    `opening`: the key of what the plan says first, `analysis` or `brief`; empty for nothing. `sized`: whether it says
+    how large it is.
     """
 
     types: tuple[str, ...]
     at_most: int | None
     keys: frozenset[str]
     required: frozenset[str]
-    analysis: bool
+    opening: str
     sized: bool = False
 
 
@@ -34,7 +35,8 @@ def plan_form(request: Request) -> PlanForm:
     text = text_of(request)
     if request.schema is None:
         every = frozenset({"id", "type", "description", "needs"})
-        return PlanForm(_types_in(text), _at_most(text), every, frozenset(), analysis=True, sized=_SIZED in text)
+        opening = "brief" if '"brief"' in text else "analysis"
+        return PlanForm(_types_in(text), _at_most(text), every, frozenset(), opening, sized=_SIZED in text)
     root = request.schema
     tasks = resolve(root, root["properties"]["tasks"])
     item = resolve(root, tasks.get("items", {}))
@@ -46,7 +48,7 @@ def plan_form(request: Request) -> PlanForm:
         tasks.get("maxItems") or _at_most(str(tasks.get("description", ""))) or _at_most(text),
         frozenset(properties) or frozenset({"id", "type", "description", "needs"}),
         frozenset(item.get("required", ())),
-        analysis="analysis" in root["properties"],
+        next((key for key in ("brief", "analysis") if key in root["properties"]), ""),
         sized="size" in root["properties"],
     )
 

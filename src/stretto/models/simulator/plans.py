@@ -17,6 +17,7 @@ from stretto.types import Request
 _EXACTLY = re.compile(r"(?<!at most )(?<!more than )(?<!up to )\b(\d{1,6}) (?:\w+ )?subtasks\b", re.IGNORECASE)
 _FEWEST, _MOST = 3, 6
 _LONGEST_SUBJECT = 90
+_VALUE = 3  # of every subtask: nothing in a task tells which matters more
 _LAST_ROUND, _ADDS = 2, 0.8
 _SEEN = "The results were read, and compared with the task."
 
@@ -49,10 +50,10 @@ class WrittenPlan(Struct, frozen=True):
     def text(self, *, spoilt: bool = False) -> str:
         """The plan as JSON, a subtask a line; if spoilt, every second one has unescaped quotes in its description."""
         lines = [self._line(task, spoilt=spoilt and index % 2 == 0) for index, task in enumerate(self.tasks)]
-        analysis = f'  "analysis": {_json(self.analysis)},\n' if self.form.analysis else ""
+        opening = f'  "{self.form.opening}": {_json(self.analysis)},\n' if self.form.opening else ""
         size = f'  "size": {_json(_size(len(self.tasks)))},\n' if self.form.sized else ""
         tasks = "[\n    " + ",\n    ".join(lines) + "\n  ]" if lines else "[]"
-        return f'{{\n{analysis}{size}  "tasks": {tasks}\n}}\n'
+        return f'{{\n{opening}{size}  "tasks": {tasks}\n}}\n'
 
     def steps(self) -> str:
         """The same work as valid JSON of another form, which is no plan."""
@@ -63,6 +64,8 @@ class WrittenPlan(Struct, frozen=True):
         pairs: list[tuple[str, object]] = [(k, getattr(task, k)) for k in ("id", "type", "description") if k in keys]
         if "needs" in keys and (task.needs or "needs" in self.form.required):
             pairs.append(("needs", task.needs))
+        if "value" in self.form.required:
+            pairs.append(("value", _VALUE))
         line = "{" + ", ".join(f'"{key}": {_json(value)}' for key, value in pairs) + "}"
         return _unescaped(line, task.description) if spoilt else line
 

@@ -29,8 +29,10 @@ from stretto.types import Request, RoleName, Usage
 _PIECES_AT_ONCE = 64
 """How much an instant model says in one chunk."""
 _HAIR = 1e-6
-_BLOCK = "And so it goes on, with nothing new in it. " * 1500
+_BLOCK = "".join(f"And so it goes on, with nothing new in line {line}. " for line in range(1300))
 """What a huge reply goes on with, a piece at a time: in tokens it would take hours."""
+_AGAIN = " And so it goes on, with nothing new in it." * 400
+"""What a reply that loops goes on with."""
 
 
 class Script(Struct, frozen=True):
@@ -97,14 +99,15 @@ def write_script(
     fault = pick_fault(
         simulator.faults, role, prompt, seed=simulator.seed, fingerprint=fingerprint, nth=asked, goes_on=goes_on
     )
-    said = pieces(_text(simulator, role, request, fingerprint, fault))
+    loops = fault is not None and fault.kind == "loops"
+    said = pieces(_text(simulator, role, request, fingerprint, fault) + (_AGAIN if loops else ""))
     allowed = _allowed(said, role, request, fault)
     profile = simulator.profile(model)
     chance = dice(simulator.seed, fingerprint, nth, "latency")
     trickles = fault is not None and fault.kind == "trickle"
     return Script(
         pieces=_sent(said[:allowed], fault),
-        finish="length" if allowed < len(said) else "stop",
+        finish="length" if loops or allowed < len(said) else "stop",
         usage=Usage(
             estimate(len(prompt) + (request.head.size if request.head else 0)), _tokens(min(allowed, len(said)), fault)
         ),

@@ -1,0 +1,71 @@
+"""JSON schemas as providers take them: in the strict form, and without the keywords that one refuses."""
+
+from typing import Any
+
+_SCHEMAS = frozenset({"properties", "$defs", "definitions"})  # names to schemas
+_VALUES = frozenset({"enum", "const", "required"})
+_REFUSED = frozenset(
+    {"default", "examples", "title", "minLength", "maxLength", "uniqueItems", "minProperties", "maxProperties"}
+    | {"patternProperties", "propertyNames", "contains", "minContains", "maxContains", "unevaluatedProperties"}
+)
+
+
+def keywords(schema: Any) -> frozenset[str]:
+    """The keywords a schema uses, at any depth."""
+    found: set[str] = set()
+    todo = [schema]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, list):
+            todo += part
+        elif isinstance(part, dict):
+            found |= part.keys()
+            for key, value in part.items():
+                todo += value.values() if key in _SCHEMAS else [] if key in _VALUES else [value]
+    return frozenset(found)
+
+
+def without(schema: Any, dropped: frozenset[str]) -> Any:
+    """The schema without these keywords, at any depth."""
+    if isinstance(schema, list):
+        return [without(part, dropped) for part in schema]
+    if not isinstance(schema, dict) or not dropped:
+        return schema
+    form: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _SCHEMAS:
+            form[key] = {name: without(part, dropped) for name, part in value.items()}
+        elif key not in dropped:
+            form[key] = value if key in _VALUES else without(value, dropped)
+    return form
+
+
+def strict(schema: Any) -> Any:
+    """The schema in OpenAI's strict form: every property required, the optional ones nullable, no refused keywords.
+
+    Source: https://platform.openai.com/docs/guides/structured-outputs (supported schemas).
+    """
+    if isinstance(schema, list):
+        return [strict(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    form: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _SCHEMAS:
+            form[key] = {name: strict(part) for name, part in value.items()}
+        elif key not in _REFUSED:
+            form["anyOf" if key == "oneOf" else key] = value if key in _VALUES else strict(value)
+    if "properties" in form:
+        required = set(schema.get("required", ()))
+        form["properties"] = {
+            name: part if name in required else _nullable(part) for name, part in form["properties"].items()
+        }
+        form["required"] = list(form["properties"])
+        form["additionalProperties"] = False
+    return form
+
+
+def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(schema.get("type"), str) and "enum" not in schema and "const" not in schema:
+        return {**schema, "type": [schema["type"], "null"]}
+    return {"anyOf": [schema, {"type": "null"}]}
