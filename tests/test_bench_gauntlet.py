@@ -57,6 +57,8 @@ def test_every_kind_of_task_is_there_and_fits_a_small_context() -> None:
         ("leap", f"A plan first.\n```python\nassert False\n```\nThe leap years:\n{LEAP}", "full"),
         ("leap", "```python\nfor leap in range(2024, 2110, 4):\n    print(leap)\n```", "part"),
         ("leap", "```python\nfor leap in range(\n```", "part"),
+        ("fix", "```python\ndef average(xs):\n    return sum(xs) / len(xs) if xs else 0\n```", "full"),
+        ("fix", "```python\ndef average(xs):\n    return sum(xs) / len(xs)\n```", "part"),
         ("slug", f"```python\n{SLUG}assert slugify('C++') == 'c-plus-plus'\n```", "full"),
         ("slug", f"```python\n{SLUG.replace('-', '_')}```", "part"),
         ("leap", "Leap years are every fourth year.", "part"),
@@ -191,6 +193,9 @@ def test_tasks_go_every_way_at_an_endpoint_and_the_tables_and_texts_tell_of_it(t
     page = (texts / "log.md").read_text(encoding="utf-8")
     assert page.count("\n## ") >= 9 + 3
     assert "no space left on disk" in page
+    again = gauntlet("--judge", str(figures), "--only", "log")
+    assert again.returncode == 0, again.stderr
+    assert [line for line in again.stdout.splitlines() if line in done.stdout.splitlines() and "log (long" in line]
 
 
 def test_the_quick_form_fails_if_a_way_has_no_answer() -> None:

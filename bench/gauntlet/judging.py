@@ -28,7 +28,7 @@ _REFUSES = re.compile(
     re.IGNORECASE,
 )
 _ROUND = re.compile(r"(.{20,300}?)\1{3,}", re.DOTALL)
-_LONG_LINE = 16  # characters of a line of the task that an answer has not found by itself
+_LONG_LINE = 25  # characters of a line of the task that an answer has not found by itself
 _FLAGS = re.IGNORECASE | re.MULTILINE
 
 
@@ -58,7 +58,8 @@ async def judge(task: Task, answer: str | None, *, whole: bool = True, runs_code
 
 
 def own_words(task: Task, answer: str) -> str:
-    """An answer without the lines of its task that it repeats."""
+    """An answer without its task, or the lines of that, if it repeats them."""
+    answer = answer.replace(task.text.strip(), " ")
     for line in task.text.splitlines():
         if len(line.strip()) >= _LONG_LINE:
             answer = answer.replace(line.strip(), " ")

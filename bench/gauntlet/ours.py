@@ -58,6 +58,7 @@ def _answer(trial: Trial, run: Run) -> None:
     if not trial.error and not run.coverage.complete:
         trial.exit = 4
     trial.coverage = msgspec.json.encode(run.coverage).decode()
+    trial.direct = bool(json.loads(trial.coverage).get("direct"))
     usage = run.usage
     trial.tokens = Tokens(usage.input_tokens, usage.output_tokens, usage.cached_tokens)
 

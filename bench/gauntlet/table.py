@@ -64,8 +64,8 @@ def _beside(own: Iterable[Trial], direct: Iterable[Trial]) -> str:
 
 def _mishaps(by_way: dict[str, list[Trial]]) -> str:
     head = (
-        "way|plans valid|needs valid|asked again|remarks|subtasks without a call|our words|our headings|"
-        "replies cut at a limit|ended by the clock"
+        "way|plans valid|needs valid|asked directly instead|asked again|remarks|subtasks without a call|our words|"
+        "our headings|replies cut at a limit|ended by the clock"
     )
     rows = []
     for way, own in by_way.items():
@@ -76,6 +76,7 @@ def _mishaps(by_way: dict[str, list[Trial]]) -> str:
                 way,
                 _share(sum(plans), len(plans)),
                 f"{valid}/{named}" if named else _NONE,
+                sum(trial.direct for trial in own),
                 sum(trial.repairs for trial in own),
                 sum(len(trial.remarks) for trial in own),
                 sum(trial.uncalled for trial in own),
