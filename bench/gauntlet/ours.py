@@ -39,6 +39,8 @@ async def ours(way: str, task: Task, setting: Setting, time: int) -> Trial:
             trial.endless, trial.error, trial.exit = True, f"no answer in {setting.limit:.0f} s", 1
         except StrettoError as error:
             trial.error, trial.exit = str(error), _exit(error)
+        except Exception as error:  # noqa: BLE001 - a bug of ours is a finding like any other, and is told
+            trial.error, trial.exit = f"{type(error).__name__}: {error}", 1
     trial.seconds = loop.time() - start
     run = stream.run
     _answer(trial, run)
