@@ -104,6 +104,13 @@ def test_a_program_without_an_end_is_ended() -> None:
     assert "Error" in asyncio.run(printed("[0] * 10**10"))
 
 
+def test_a_whole_answer_with_a_mistake_is_told_from_one_that_lacks_something() -> None:
+    assert judged("percent", "The result is 412.5.").wrong
+    assert judged("sales", "Bonn sold the most: 33.").wrong
+    assert not judged("sales", "Bonn sold the most.").wrong
+    assert not judged("percent", "It is 399.5").wrong
+
+
 def test_an_answer_that_was_cut_off_is_answered_in_part() -> None:
     assert judged("percent", "It is 399.5", whole=False).verdict == "part"
 

@@ -32,11 +32,12 @@ def tables(trials: Sequence[Trial], tasks: Sequence[Task], ways: Sequence[str]) 
 def _answers(by_way: dict[str, list[Trial]]) -> str:
     """Only tasks that a preset is made for count as answered in full or in part; not to answer counts everywhere."""
     direct = by_way.get("direct", [])
-    head = "way|runs|answered|in full|in part|not|as good as direct|exit 0 / 4 / other"
+    head = "way|runs|answered|in full|whole but wrong|in part|not|as good as direct|exit 0 / 4 / other"
     rows = []
     for way, own in by_way.items():
         fit = [trial for trial in own if trial.fit]
         count = {name: sum(trial.judgement.verdict == name for trial in fit) for name in _RANK}
+        wrong = sum(trial.judgement.wrong for trial in fit)
         codes = [trial.exit for trial in own]
         exits = f"{codes.count(0)} / {codes.count(4)} / {len(codes) - codes.count(0) - codes.count(4)}"
         some = sum(trial.judgement.verdict != "none" for trial in own)
@@ -46,7 +47,8 @@ def _answers(by_way: dict[str, list[Trial]]) -> str:
                 len(own),
                 _share(some, len(own)),
                 _share(count["full"], len(fit)),
-                count["part"],
+                wrong,
+                count["part"] - wrong,
                 len(own) - some,
                 _beside(fit, direct),
                 exits,
@@ -146,7 +148,7 @@ def _tasks(by_way: dict[str, list[Trial]], tasks: Sequence[Task]) -> str:
 
 def _cell(trial: Trial) -> str:
     verdict = trial.judgement.verdict
-    mark = _MARK[verdict] if trial.fit or verdict == "none" else "some"
+    mark = "wrong" if trial.judgement.wrong else _MARK[verdict] if trial.fit or verdict == "none" else "some"
     return f"{mark} {trial.seconds:.0f} s"
 
 
