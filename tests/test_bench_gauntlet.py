@@ -12,14 +12,17 @@ from typing import Any
 
 import pytest
 from bench.gauntlet.echoes import echo_in, heading_in, prompts_of
+from bench.gauntlet.endpoint import Endpoint
 from bench.gauntlet.judging import Judgement, judge
 from bench.gauntlet.notebook import Prompts, prompts_from
+from bench.gauntlet.ours import ours
 from bench.gauntlet.plans import needs_in, plan_is_valid
 from bench.gauntlet.programs import printed
+from bench.gauntlet.setting import Setting
 from bench.gauntlet.tasks import Task, load
 from bench.gauntlet.tongues import language
 
-from stretto import Simulator, Workflow
+from stretto import Provider, Simulator, Workflow
 from stretto.models.simulator.faults import parse_fault
 from stretto.server.sim import served
 
@@ -214,6 +217,14 @@ def test_the_quick_form_fails_if_a_way_has_no_answer() -> None:
         ill = gauntlet(*quick, url=url)
     assert ill.returncode == 1, ill.stdout + ill.stderr
     assert "ClientResponseError: 400" in ill.stdout
+
+
+def test_a_run_that_cannot_begin_is_a_trial_with_its_error(tmp_path: Path) -> None:
+    locked = {"locked": Provider("http://127.0.0.1:9/v1", key_env="NO_SUCH_KEY")}
+    setting = Setting(Endpoint("locked:x", "http://127.0.0.1:9/v1", "x", providers=locked), tmp_path / "runs.db")
+    trial = asyncio.run(ours("general", TASKS["percent"], setting, 1))
+    assert (trial.exit, trial.answer, trial.calls) == (3, None, 0)
+    assert "NO_SUCH_KEY" in trial.error
 
 
 @pytest.mark.parametrize(
