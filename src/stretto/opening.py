@@ -117,6 +117,8 @@ async def open_run(
         origin = await _origin(store, name, lost=begin is None)
         recorded = await patiently(lambda: store.replies(name)) if origin else {}
     if isinstance(begin, Rerun) and origin:
+        if await patiently(lambda: store.is_imported(begin.origin)):
+            await patiently(lambda: store.mark_imported(run))
         basis = basis_of(begin, origin, recorded, setting.definition)
     recall = None
     if memory.reuse == "store" and EVERYTHING not in basis.fresh:

@@ -16,7 +16,7 @@ from stretto.head import checked_inputs
 from stretto.ids import new_ulid
 from stretto.limits import check_prices, checked_memory, settled
 from stretto.models.functions import PROVIDER, Functions
-from stretto.models.providers import KNOWN, UNTOLD, Local, Provider
+from stretto.models.providers import KNOWN, Local, Provider, safe
 from stretto.models.simulator import Simulator
 from stretto.opening import New, Setting, forecast
 from stretto.plan.given import AnyPlan, given_plan
@@ -304,7 +304,6 @@ def _recorded(provider: AnyProvider) -> dict[str, Any]:
     kinds: dict[type, str] = {Simulator: "simulator", Local: "local"}
     kind = {"kind": next((kind for each, kind in kinds.items() if isinstance(provider, each)), "endpoint")}
     if isinstance(provider, Provider):
-        url, query, _ = provider.base_url.partition("?")
         headers = dict.fromkeys(provider.headers, "")
-        provider = replace(provider, headers=headers, base_url=url + UNTOLD if query else url)
+        provider = replace(provider, headers=headers, base_url=safe(provider.base_url))
     return {**kind, **msgspec.to_builtins(provider)}

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
-from stretto.cli import ANSWERED, FAILED, report, say, seemly
+from stretto.cli import ANSWERED, FAILED, report
 from stretto.cli.endpoints import Answer, ask_all, endpoints, remedy, usable
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import configured
+from stretto.cli.screen import say
 from stretto.config import Configuration, nearest
 from stretto.errors import ConfigError, ConnectError
 from stretto.models import discovery
@@ -148,7 +149,7 @@ def _print(facts: Sequence[dict[str, Any]], *, as_json: bool) -> None:
             click.echo(msgspec.json.encode(each))
         return
     for line in _lines(facts):
-        click.echo(seemly(line).rstrip())
+        click.echo(line.rstrip())
 
 
 def _lines(facts: Sequence[dict[str, Any]]) -> Iterator[str]:

@@ -44,12 +44,22 @@ def outlook(
     """The outlook for `stretto run` with these; whatever is wrong is a fault in it, not an error."""
     general = read_preset("general")
     try:
-        explicit, usual = layers(named)
+        explicit, usual = layers(named, untrusted="skip")
         seen = Outlook(Configuration([*explicit, *usual, general]))
+        seen.faults += _mistrust(named)
         _look(seen, models, flags, store, offline=offline)
     except ConfigError as error:
         seen = Outlook(Configuration([general]), faults=[_fault("configuration", error)])
     return seen
+
+
+def _mistrust(named: str | None) -> list[Check]:
+    """That a file here counts for nothing, because nobody has given their word for it."""
+    try:
+        layers(named, untrusted="refuse")
+    except ConfigError as error:
+        return [_fault("not allowed", error)]
+    return []
 
 
 def _look(

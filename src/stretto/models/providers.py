@@ -46,6 +46,22 @@ class Provider(Struct, frozen=True):
     first_byte: float = 300.0
     silence: float = 120.0
 
+    def __repr__(self) -> str:
+        """Without what headers carry, and what may stand in a URL beside its host and path."""
+        key = self.key_env if self.key_env is None or self.key_env.isidentifier() else "…"  # it may be the key itself
+        told = replace(self, base_url=safe(self.base_url), key_env=key, headers=dict.fromkeys(self.headers, "…"))
+        return "Provider({})".format(", ".join(f"{key}={getattr(told, key)!r}" for key in self.__struct_fields__))
+
+
+def safe(url: str) -> str:
+    """A base URL without user, password, query and fragment: any of them may hold a key."""
+    start, query, _ = url.partition("#")[0].partition("?")
+    scheme, slashes, rest = start.partition("//")
+    host, slash, path = rest.partition("/")
+    if not slashes and "@" in start:  # no URL; there is no saying where the password stands
+        return UNTOLD
+    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}" + (UNTOLD if query else "")
+
 
 class Local(Struct, frozen=True):
     """Models of this machine, each a GGUF file that llama.cpp loads in a child process: `local:PATH.gguf`.
@@ -151,8 +167,7 @@ def from_environment(name: str, provider: Provider, environ: Mapping[str, str]) 
             "name that as key_env"
         )
     if not usable or any(c.isspace() or not c.isprintable() for c in url):
-        shown = url.partition("?")[0]  # a query may hold a key
-        raise ConfigError(f"{place}: {shown!r} is no http(s) URL, for example http://localhost:8000/v1")
+        raise ConfigError(f"{place}: {safe(url)!r} is no http(s) URL, for example http://localhost:8000/v1")
     for header, value in provider.headers.items():
         if not _TOKEN.fullmatch(header) or not value.replace("\t", " ").isprintable():
             raise ConfigError(f"providers.{name}.headers: {header!r} cannot be sent; no newlines or control characters")
