@@ -16,7 +16,7 @@ def beside(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> It
 
     async def serve() -> None:
         app = web.Application()
-        app.router.add_get("/{any:.*}", answer)
+        app.router.add_route("*", "/{any:.*}", answer)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -187,6 +187,8 @@ def test_an_imported_run_names_no_address_that_a_key_could_be_sent_to(tmp_path: 
             assert "was imported, and asks provider 'mine'" in refused.err
         assert there("replay", "--last", "-q").code == 0
         there.write("stretto.toml", provider)
+        assert there("rerun", "--last", "--fresh", "t1").code == 3  # it may have come with the run
+        assert there("allow").code == 0
         assert there("rerun", "--last", "--fresh", "t1").code == 0
 
 

@@ -46,6 +46,7 @@ def test_each_setting_is_told_with_its_origin(terminal: Terminal) -> None:
         "headers = {X-Auth = 'hush-hush'}\n",
     )
     terminal.write("home/.config/stretto/stretto.toml", "[limits]\nparallel = 7\nrpm = '2k'\n")
+    assert terminal("allow").code == 0
     done = terminal(
         "doctor", "--offline", "--json", "-m", "workers=sim:fast", "--deadline", "2m", STRETTO_MODEL="sim:instant"
     )

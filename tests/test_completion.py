@@ -54,6 +54,12 @@ def test_run_ids_come_from_the_store(terminal: Terminal) -> None:
     assert offered(terminal, f"stretto show --store {terminal.store} 0", STRETTO_STORE="/nowhere.db") == [run]
 
 
+def test_models_in_files_of_the_current_folder_are_offered(terminal: Terminal) -> None:
+    terminal.write("tea.gguf", "")
+    assert offered(terminal, "stretto run -m local:") == ["local:tea.gguf"]
+    assert offered(terminal, "stretto models lo") == ["local"]
+
+
 def test_models_come_from_files_and_keys(terminal: Terminal) -> None:
     terminal.write("stretto.toml", "[orchestrator]\nmodel='groq:a'\n[workers.x]\nmodel=['groq:b','ollama:c']\n")
     assert offered(terminal, "stretto run -m groq:") == ["groq:a", "groq:b"]
@@ -115,3 +121,61 @@ def test_a_tab_loads_no_command_to_name_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == ""
+
+
+HOSTILE = [
+    "zz:$(touch${IFS}PWNED)",
+    "zz:`touch PWNED`",
+    "zz:x;touch PWNED",
+    "zz:a|touch PWNED",
+    "zz:<(touch PWNED)",
+    "zz:~",
+]
+
+
+@pytest.mark.parametrize("model", HOSTILE)
+def test_what_a_file_names_is_one_word_to_the_shell(terminal: Terminal, model: str) -> None:
+    terminal.write("stretto.toml", f'[orchestrator]\nmodel = "sim:a"\n[workers.w]\nmodel = "{model}"\n')
+    script = (
+        'eval "$(stretto completion bash)"; COMP_WORDS=(stretto run -m zz); COMP_CWORD=3; _stretto_completion stretto; '
+        'eval "printf %s ${COMPREPLY[0]}"'  # what Enter would make of the line
+    )
+    environ = terminal.environ | {"PATH": f"{Path(STRETTO).parent}:{terminal.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script], cwd=terminal.folder, env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == model
+    assert not (terminal.folder / "PWNED").exists()
+
+
+def test_names_that_no_quotation_holds_are_not_offered(terminal: Terminal) -> None:
+    for name in (
+        "yy'$(touch PWNED)'.toml",
+        "yy*.toml",
+        "yy[a].toml",
+        "yy\nplain,$(x).toml",
+        "yy\x1b]0;P\x07.toml",
+        "yy\\.toml",
+    ):
+        (terminal.folder / name).write_text("")
+    assert in_bash(terminal, "stretto", "run", "-w", "yy") == []
+    assert offered(terminal, "stretto run -w yy") == []
+
+
+def test_behind_an_open_quotation_only_plain_words_are_offered(terminal: Terminal) -> None:
+    for name in ("yy.toml", "yy$(touch PWNED).toml"):
+        (terminal.folder / name).write_text("")
+    assert in_bash(terminal, "stretto", "run", "-w", "yy") == ["'yy$(touch", "PWNED).toml'", "yy.toml"]
+    script = "COMP_WORDS=$'stretto\\nrun\\n-w\\n\"yy' COMP_CWORD=3 _STRETTO_COMPLETE=bash_complete stretto"
+    environ = terminal.environ | {"PATH": f"{Path(STRETTO).parent}:{terminal.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script], cwd=terminal.folder, env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "plain,yy.toml\n"
+
+
+def test_what_a_run_says_of_itself_writes_no_line_of_the_offers(terminal: Terminal) -> None:
+    terminal("run", "-q", "-m", "sim:instant", "Name\x85plain,\u2028$(x)\x1b[2J two uses of a brick")
+    done = terminal(_STRETTO_COMPLETE="zsh_complete", COMP_WORDS="stretto show 0", COMP_CWORD="2")
+    assert len(done.out.splitlines()) == 3
+    assert "\x1b" not in done.out

@@ -112,6 +112,7 @@ def test_every_line_that_is_only_a_comment_can_be_made_to_hold(terminal: Termina
     lines = re.sub(r"^# (?=\[|\w+ = )", "", rest, flags=re.MULTILINE).replace("PROVIDER:MODEL", "sim:instant")
     terminal.write("stretto.toml", f"{head}\n\n{lines}")
     assert {"limits", "memory", "prices", "providers"} <= set(written(terminal))
+    assert terminal("allow").code == 0
     assert terminal("run", "-q", "--unpriced", "allow", "Name three uses of a brick").code == 0
 
 

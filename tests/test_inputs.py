@@ -106,6 +106,76 @@ def test_links_in_a_folder_are_left_out_so_that_none_leads_elsewhere_or_in_a_cir
     assert names("d/out.md") == ["d/out.md"]
 
 
+def test_a_glob_goes_through_no_link_but_one_that_it_names_itself(write: Write, tmp_path: Path) -> None:
+    write("home/keys/a.md", "key")
+    write("r/a.md", "a")
+    write("r/.hidden/b.md", "b")
+    (tmp_path / "r/docs").symlink_to(tmp_path / "home/keys")
+    (tmp_path / "r/round").symlink_to(tmp_path)
+    for pattern in ("r/**/*.md", "r/*/*.md", "r/**", "r/d*/a.md", "r/**/keys/*"):
+        assert all("home" not in str((tmp_path / name).resolve()) for name in found(pattern)), pattern
+    assert names("r/**/*.md") == ["r/a.md"]
+    assert names("r/.h*/*.md") == ["r/.hidden/b.md"]
+    assert names("r/docs/*.md") == ["r/docs/a.md"]
+
+
+def found(pattern: str) -> list[str]:
+    try:
+        return names(pattern)
+    except TaskError:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "ignored", "kept"),
+    [
+        ("*.log", "a.log d/b.log", "a.logs"),
+        ("/a", "a", "d/a"),
+        ("d/", "d/x", "e/d"),
+        ("d/*", "d/x", "d.x"),
+        ("**/d/b", "d/b e/d/b", "d/c"),
+        ("d/**", "d/e/f", "f"),
+        ("a/**/b", "a/b a/c/d/b", "b"),
+        ("[a-c]?.md", "ax.md", "dx.md a.md"),
+        ("[!a]x", "bx", "ax"),
+        ("[[:digit:]]x", "1x", "dx"),
+        ("\\!x", "!x", "x"),
+        ("\\#x", "#x", "x"),
+        ("#x", "", "#x"),
+        ("x ", "x", "y"),
+        ("x\\ ", "x ", "x"),
+        ("[x", "", "[x"),
+        ("a**b", "axb", "a/b"),
+        ("*\n!d/k", "d/k", ""),  # what is in an ignored folder stays out
+        ("*.md\n!k.md", "a.md", "k.md"),
+    ],
+)
+def test_gitignore_means_what_it_means_to_git(write: Write, pattern: str, ignored: str, kept: str) -> None:
+    def split(written: str) -> list[str]:
+        return [written] if written.endswith(" ") else written.split()
+
+    write("r/.git/HEAD", "x")
+    write("r/.gitignore", pattern + "\n")
+    write("r/other/z", "text") if pattern != "*\n!d/k" else write("r/z", "text")
+    for name in (*split(ignored), *split(kept)):
+        write(f"r/{name}", "text")
+    there = {name.removeprefix("r/") for name in found("r")}
+    assert not there & set(split(ignored))
+    assert set(split(kept)) <= there
+
+
+def test_no_pattern_of_a_gitignore_takes_for_ever(write: Write) -> None:
+    hostile = ["*a" * 60 + "b", "**/a/" * 40 + "b", "[a-z]*" * 60 + "!", "?*" * 90 + "b", "a*" * 90 + "/b"]
+    write("r/.git/HEAD", "x")
+    write("r/.gitignore", "\n".join(hostile * 20))
+    name = "a" * 200
+    write(f"r/{name}/{name}/{name}", "text")
+    assert names("r") == [f"r/{name}/{name}/{name}"]
+    write("r/.gitignore", "*x\n" * 30_000)
+    with pytest.raises(TaskError, match="more than 2,000 patterns"):
+        names("r")
+
+
 NOT_TEXT = [
     (b"II*\0\0", "an image (TIFF); make a PNG of it first"),
     (b"%PDF-1.7\n", "pdftotext"),

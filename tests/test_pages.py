@@ -1,6 +1,7 @@
 """Addresses as inputs: what is there is read within bounds, and nothing leads from the public net into this machine."""
 
 import asyncio
+import traceback
 from collections.abc import Iterator
 
 import pytest
@@ -89,26 +90,103 @@ def test_where_a_loop_runs_already_it_can_be_read_too(site: str) -> None:
     assert asyncio.run(main())
 
 
-PRIVATE = (
-    "127.0.0.1 10.0.0.1 192.168.1.1 169.254.169.254 0.0.0.0 100.64.0.1 ::1 [::1] fe80::1%lo fd00::1 ::ffff:127.0.0.1"
-)
+PRIVATE = """127.0.0.1 10.0.0.1 192.168.1.1 169.254.169.254 0.0.0.0 100.64.0.1 224.0.0.1 239.1.1.1 240.0.0.1 192.0.0.192
+168.63.129.16 192.88.99.1 ::1 [::1] :: fe80::1%lo fec0::1 fd00::1 ff02::1 ff0e::1 ::ffff:127.0.0.1 ::ffff:10.0.0.1
+::127.0.0.1 ::7f00:1 ::8.8.8.8 64:ff9b::7f00:1 64:ff9b::a9fe:a9fe 64:ff9b:1::a00:1 2002:7f00:1:: 2002:a00:1::
+2001:0:7f00:1::80ff:fffe 2001:db8::1 3fff::1 5f00::1 100::1 2a00:1450::5efe:7f00:1 2a00:1450::200:5efe:a00:1"""
+PUBLIC = "8.8.8.8 1.1.1.1 2a00:1450:4001:81b::200e 2606:4700::1111 64:ff9b::808:808 ::ffff:8.8.8.8"
 
 
 @pytest.mark.parametrize("private", PRIVATE.split())
 def test_a_public_address_leads_to_no_private_one(private: str) -> None:
-    keeper = Doorkeeper()
-    keeper.admit(private)  # named itself
-    keeper.admit("8.8.8.8")
-    with pytest.raises(OSError, match="leads to"):
-        keeper.admit(private)
+    async def main() -> None:
+        keeper = Doorkeeper()
+        await keeper.check(private, None)  # named itself
+        await keeper.check("8.8.8.8", None)
+        with pytest.raises(OSError, match="leads to"):
+            await keeper.check(private, None)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("public", PUBLIC.split())
+def test_a_public_address_leads_to_other_public_ones(public: str) -> None:
+    async def main() -> None:
+        keeper = Doorkeeper()
+        await keeper.check("8.8.8.8", None)
+        await keeper.check(public, None)
+
+    asyncio.run(main())
 
 
 def test_nor_does_a_name_that_stands_for_one() -> None:
     async def main() -> None:
         keeper = Doorkeeper()
         assert await keeper.resolve("localhost")
-        keeper.admit("8.8.8.8")
+        await keeper.check("8.8.8.8", None)
         with pytest.raises(OSError, match="leads to"):
             await keeper.resolve("localhost")
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "2130706433", "localhost", "intranet", "wiki.internal", "printer.local."]
+)
+def test_nor_does_one_that_a_proxy_is_asked_for(host: str) -> None:
+    async def main() -> None:
+        keeper = Doorkeeper()
+        await keeper.check("news.example.invalid", "http://127.0.0.1:3128")
+        await keeper.check("other.example.invalid", "http://127.0.0.1:3128")
+        with pytest.raises(OSError, match="leads to"):
+            await keeper.check(host, "http://127.0.0.1:3128")
+
+    asyncio.run(main())
+
+
+def test_a_page_read_through_a_proxy_leads_to_nothing_that_is_read_without_it(
+    site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def elsewhere(request: web.Request) -> web.StreamResponse:  # the proxy itself
+        asked.append(str(request.url))
+        raise web.HTTPFound(f"{site}/tea.md")
+
+    asked = list[str]()
+    with beside(elsewhere) as proxy:
+        monkeypatch.setenv("http_proxy", proxy)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        with pytest.raises(TaskError, match=r"a public address leads to 127\.0\.0\.1"):
+            read_inputs("http://news.example.invalid/article")
+        assert len(asked) == 1
+        assert read_inputs(f"{site}/tea.md")  # named itself
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["http:127.0.0.1:80/s", "http:///127.0.0.1/s", "http:\\\\127.0.0.1/", "gopher://127.0.0.1/", "http://[::1/"],
+)
+def test_what_one_reads_as_a_path_and_another_as_a_host_is_not_followed(place: str) -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=302, headers={"Location": place})
+
+    with beside(answer) as url, pytest.raises(TaskError, match="which is no web address"):
+        read_inputs(url)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "127.0.0.1:99999/",
+        "[::1/x",
+        "exa mple/x",
+        "127.0.0.1:x/",
+        "127.0.0.1:9/x;k=hidden#hidden",
+        "/hidden@x/",
+        "xn--/",
+    ],
+)
+def test_no_error_tells_a_password_even_of_what_is_no_address(rest: str) -> None:
+    with pytest.raises(TaskError) as error:
+        read_inputs(f"http://me:hidden@{rest}?sig=hidden")
+    told = "".join(traceback.format_exception(error.value))
+    assert "hidden" not in told.replace("me:hidden@{rest}?sig=hidden", "")

@@ -14,9 +14,19 @@ import logging
 from logging import DEBUG, ERROR, INFO, WARNING
 
 from stretto import events as e
+from stretto.text import one_line
 
 _LOGGER = logging.getLogger("stretto")
 _LOGGER.addHandler(logging.NullHandler())  # or Python would print warnings of a library to stderr
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Make a record's message one line: a model, an endpoint or a file name that says two must not write a record."""
+    record.msg, record.args = one_line(record.getMessage()), ()
+    return True
+
+
+_LOGGER.addFilter(_in_one_line)
 
 _FIELDS = ("subtask", "call", "model")
 _LONGEST = 500  # characters of what a provider or a model said

@@ -12,7 +12,7 @@ from stretto.engine.checking import checker_of
 from stretto.errors import ConfigError
 from stretto.limits import check_numbers, settled
 from stretto.models.functions import Function, function_role, is_function
-from stretto.models.providers import Provider, split_model
+from stretto.models.providers import Local, Provider, split_model
 from stretto.pool import AnyProvider
 from stretto.shapes import Shape, check_schema, shape_of
 from stretto.types import Definition, Input, Role, RoleName
@@ -151,6 +151,8 @@ def check_definition(definition: Definition, providers: Mapping[str, AnyProvider
             except (TypeError, ValueError) as error:
                 raise ConfigError(f"{place}.{key}: cannot be written as JSON: {error}") from error
     for name, known in providers.items():
+        if isinstance(known, Local):
+            check_numbers(f"providers.{name}", known, ("parallel", "context", "threads", "memory"), (), ())
         if isinstance(known, Provider):
             waits = ("connect", "first_byte", "silence")
             check_numbers(f"providers.{name}", known, ("parallel",), ("rpm", "tpm"), waits)
@@ -224,7 +226,7 @@ def _check_schema(kind: Kind, role: Role, place: str) -> None:
 
 
 def _check_lengths(role: Role, place: str) -> None:
-    for key, least in (("context", 1000), ("share", 100)):
+    for key, least in (("context", 256), ("share", 100)):
         tokens = getattr(role, key)
         if tokens is not None and (not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < least):
             raise ConfigError(f"{place}.{key}: must be a whole number of tokens, {least:,} or more, not {tokens!r}")

@@ -1,4 +1,10 @@
-"""Text as it may go over the wire and into the log: without lone surrogates."""
+"""Text as it may go over the wire, into the log, and to people: without lone surrogates, and with nothing that acts."""
+
+_CONTROLS = frozenset({*range(0x20), *range(0x7F, 0xA0)})
+_TURNS = frozenset({*range(0x202A, 0x202F), *range(0x2066, 0x206A)})  # make what follows be read from the other side
+_ENDS = frozenset({*range(0x09, 0x0E), 0x1C, 0x1D, 0x1E, 0x85, 0x2028, 0x2029})  # of a line, for whatever reads lines
+_SEEMLY = dict.fromkeys((_CONTROLS | _TURNS) - {ord("\n"), ord("\t")})
+_ONE_LINE = dict.fromkeys(_CONTROLS | _TURNS) | dict.fromkeys(_ENDS, " ")
 
 
 def clean(text: str) -> str:
@@ -8,3 +14,16 @@ def clean(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
+
+
+def seemly(text: str) -> str:
+    """The text without anything that a terminal obeys: controls (C0, C1) but newline and tab, and turns of direction.
+
+    An escape sequence (ECMA-48) is nothing without the control that begins it.
+    """
+    return text if text.isascii() and text.isprintable() else text.translate(_SEEMLY)
+
+
+def one_line(text: str) -> str:
+    """The text as a part of one line, whoever reads it: every end of a line is a blank, and nothing acts."""
+    return text if text.isascii() and text.isprintable() else text.translate(_ONE_LINE)

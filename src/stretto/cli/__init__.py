@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from stretto import __version__, errors
+from stretto.cli.screen import guard, say
 
 # name: (module, attribute, one line of help) - so that `--help` loads none of them
 _COMMANDS = {
@@ -28,6 +29,7 @@ _COMMANDS = {
     "import": ("travel", "import_runs", "Take runs from such files into the store."),
     "presets": ("presets", "command", "List the workflows that come with Stretto, or print one."),
     "init": ("init", "init", "Write a workflow of your own into a file, from a preset."),
+    "allow": ("allow", "command", "Trust the stretto.toml of a folder with addresses, keys and files."),
     "models": ("models", "command", "List the models that providers have, and what they cost."),
     "rehearse": ("rehearse", "rehearse", "See what a workflow would take, on the simulator, before it is paid."),
     "prune": ("prune", "command", "Remove old runs."),
@@ -54,8 +56,6 @@ _EXIT_CODES = [
 
 NAME, COMPLETE = "stretto", "_STRETTO_COMPLETE"
 """What the program is called, and the variable with which a shell asks for completions."""
-
-_CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n"), ord("\t")})
 
 ANSWERED, FAILED, USAGE, CONFIG, PARTIAL, SHORT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 3, 4, 5, 130, 141
 
@@ -166,18 +166,6 @@ def _run() -> int:
     return code if isinstance(code, int) else ANSWERED
 
 
-def say(line: str) -> None:
-    """One line to stderr, if anyone is there to read it."""
-    with contextlib.suppress(OSError):
-        sys.stderr.write(f"stretto: {line}\n")
-        sys.stderr.flush()
-
-
-def seemly(text: str) -> str:
-    """A text for stdout; on a terminal, without anything that a terminal would obey: models write it."""
-    return text.translate(_CONTROLS) if sys.stdout.isatty() else text
-
-
 def report(error: errors.StrettoError) -> int:
     """Say what went wrong; the exit code that means it to a shell."""
     say(str(error))
@@ -216,6 +204,7 @@ def _open_streams() -> None:
         plain = codecs.lookup(stream.encoding or "ascii").name == "ascii"
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8" if plain else stream.encoding, errors=unknown)
+    guard()
 
 
 def _drop_unwritable() -> None:

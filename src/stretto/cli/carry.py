@@ -11,10 +11,11 @@ from pathlib import Path
 from msgspec import Struct
 
 from stretto import events as e
-from stretto.cli import ANSWERED, BROKEN_PIPE, INTERRUPTED, PARTIAL, report, say, seemly
+from stretto.cli import ANSWERED, BROKEN_PIPE, INTERRUPTED, PARTIAL, report
 from stretto.cli.cited import cited
 from stretto.cli.progress import Progress
 from stretto.cli.proposal_table import how_good
+from stretto.cli.screen import drawing_on, say
 from stretto.engine.approving import STOPPED
 from stretto.errors import BudgetError, DeadlineError, PlanError, StrettoError
 from stretto.plan.given import write_plan
@@ -113,12 +114,12 @@ class _Carrier:
     def _write(self, event: e.AnyEvent) -> None:
         """What belongs on stdout, or into the file."""
         if self._output.as_json:
-            self._put(seemly(e.encode(event).decode()) + "\n")
+            self._put(e.encode(event).decode() + "\n")
         match event:
             case e.AnswerDelta() if self._live:
                 if event.restart:
                     self._end_line()
-                self._put(self._progress.rendered(event.text))
+                self._put(self._progress.rendered(event.text), drawn=True)
             case e.RunFinished():
                 self._answer(cited(self._stream.run) if self._output.cite else event.answer)
 
@@ -142,11 +143,11 @@ class _Carrier:
                 raise self._lost(f"{file}: cannot be written: {error.strerror}") from error
             self._progress.written(file, what)
         elif not self._output.as_json:
-            self._put(seemly(text))
+            self._put(text)
 
-    def _put(self, text: str) -> None:
+    def _put(self, text: str, *, drawn: bool = False) -> None:
         try:
-            sys.stdout.write(text)
+            (drawing_on(sys.stdout) if drawn else sys.stdout.write)(text)
             sys.stdout.flush()
         except BrokenPipeError:
             raise
@@ -162,7 +163,7 @@ class _Carrier:
     def _end_line(self) -> None:
         """On a terminal, what comes next begins on a line of its own."""
         if self._live:
-            self._put(self._progress.rest())
+            self._put(self._progress.rest(), drawn=True)
         if self._open_line:
             self._put("\n")
 

@@ -5,6 +5,7 @@ from click.shell_completion import get_completion_class
 
 from stretto.cli import COMPLETE, NAME, cli
 from stretto.cli.help import Command
+from stretto.cli.offers import prepare
 
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -25,6 +26,7 @@ def command(shell: str) -> None:
 
     Put it where the shell looks for such, or evaluate it in the shell's start file.
     """
+    prepare()
     found = get_completion_class(shell)
     if found is None:
         raise click.UsageError(f"no completion for {shell}")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from stretto.cli import say
+from stretto.cli.screen import say
 
 _MOST = 65_536  # bytes of one line
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from stretto.cli import seemly
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import find_run, store_path
 from stretto.cli.options import store_option
@@ -40,7 +39,7 @@ def diff(run1: str | None, run2: str | None, last: bool, brief: bool, store: Pat
     else:
         raise TaskError(f"{one.id} is no rerun of another run; name the run to compare it with")
     for line in _lines(before, after, brief=brief):
-        click.echo(seemly(line))
+        click.echo(line)
 
 
 def _lines(before: Run, after: Run, *, brief: bool) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from stretto.cli import ANSWERED, CONFIG, FAILED, say, seemly
+from stretto.cli import ANSWERED, CONFIG, FAILED
 from stretto.cli.diagnosis import Check, Diagnosis, lines
 from stretto.cli.endpoints import ask_all, endpoints, keys_set, remedy, usable
 from stretto.cli.help import Command, option
@@ -18,6 +18,7 @@ from stretto.cli.meaning import chosen_models, store_path, usual_files
 from stretto.cli.options import workflow_options
 from stretto.cli.outlook import Outlook, outlook
 from stretto.cli.prune import counted, megabytes
+from stretto.cli.screen import say
 from stretto.config.origins import Value
 from stretto.errors import AuthError, StoreError
 from stretto.models.providers import Provider, from_environment
@@ -62,7 +63,7 @@ def command(
     diagnosis = Diagnosis(
         versions=versions(),
         extras=extras(),
-        files=[*_files(named), *seen.faults],
+        files=[*_files(named), *seen.faults, *seen.files],
         settings=[*seen.settings, _store_setting(store_path(store))],
         variables=variables(known),
         endpoints=asyncio.run(_endpoints(asked, seen)),
@@ -75,7 +76,7 @@ def command(
         click.echo(msgspec.json.encode({**msgspec.to_builtins(diagnosis), "faults": len(diagnosis.faults)}))
     else:
         for line in lines(diagnosis):
-            click.echo(seemly(line))
+            click.echo(line)
         if offline:
             say("--offline: no endpoint was asked")
     return _code(diagnosis, seen)

@@ -8,11 +8,22 @@ from pathlib import Path
 
 import click
 
-from stretto.cli import say
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import layers
 from stretto.cli.options import amount
-from stretto.config import Choice, Configuration, Source, default_model, dollars, presets, read_preset
+from stretto.cli.screen import say
+from stretto.cli.trusting import words
+from stretto.config import (
+    Choice,
+    Configuration,
+    Source,
+    claims,
+    default_model,
+    dollars,
+    presets,
+    read_file,
+    read_preset,
+)
 from stretto.config.preset import Preset, example_of, ones_own, preset
 from stretto.errors import ConfigError, StrettoError, TaskError
 from stretto.workflow import Workflow
@@ -54,6 +65,8 @@ def init(file: Path, named: str | None, model: str | None, budget: Decimal | Non
         _check_model(chosen, usual, model)
     called = "" if file == _USUAL else f"-w {_named(file)}"
     _write(file, ones_own(chosen, called, model, budget), force=force)
+    if claimed := claims(read_file(file)):  # whoever has it written has given their word for it
+        words().give(file, claimed)
     _say_what_next(file, chosen, called, model, budget)
 
 

@@ -10,7 +10,6 @@ from typing import get_args
 import click
 
 from stretto import events as e
-from stretto.cli import say, seemly
 from stretto.cli.cited import cited
 from stretto.cli.help import Command, option
 from stretto.cli.live import drawable
@@ -19,6 +18,7 @@ from stretto.cli.moments import moment
 from stretto.cli.options import plain_option, store_option
 from stretto.cli.progress import VERDICTS, dollars, short, sizes
 from stretto.cli.prompts import default_prompts, sent_prompts
+from stretto.cli.screen import drawing_on, say
 from stretto.errors import TaskError
 from stretto.fold import fold
 from stretto.plan.given import write_plan
@@ -126,11 +126,11 @@ def show(
     if cite:
         if told.answer is None:
             raise TaskError(f"{run_id} has no answer; it is {_status(told, kept)}")
-        click.echo(seemly(cited(told)))
+        click.echo(cited(told))
         return
     drawing = not prompts and drawable(sys.stdout, plain=plain)
     for line in sent_prompts(told, kept.records(run_id)) if prompts else _everything(told, kept, brief, drawing):
-        click.echo(seemly(line))
+        click.echo(line)
     if drawing:
         _draw(told, events, carried=_status(told, kept) == "running")
 
@@ -141,7 +141,7 @@ def _draw(run: Run, events: Sequence[e.AnyEvent], *, carried: bool) -> None:
 
     columns, lines = shutil.get_terminal_size()
     for line in shown(run, events, columns - 1, lines - 1, carried=carried):
-        sys.stdout.write(line + "\n")
+        drawing_on(sys.stdout)(line + "\n")
 
 
 def _everything(told: Run, kept: Store, brief: bool, drawing: bool) -> Iterator[str]:

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from msgspec import Struct
 from platformdirs import user_config_path, user_state_path
 
+from stretto.cli.trusting import Untrusted, trusted
 from stretto.config import (
     Choice,
     Configuration,
@@ -26,6 +27,9 @@ from stretto.errors import RunNotFound, TaskError
 from stretto.store.sqlite import Store
 from stretto.types import Limits, Memory
 from stretto.workflow import Workflow
+
+HERE = Path("stretto.toml")
+"""The file that is read wherever one happens to be."""
 
 
 def store_path(store: Path | None) -> Path:
@@ -43,13 +47,24 @@ def same_store() -> str:
 
 def usual_files() -> list[Path]:
     """The configuration files that are read if they are there, the most specific first."""
-    return [Path("stretto.toml"), user_config_path("stretto") / "stretto.toml"]
+    return [HERE, user_config_path("stretto") / "stretto.toml"]
 
 
-def layers(named: str | None, but: Path | None = None) -> tuple[list[Source], list[Source]]:
-    """The configuration files there are, the most specific first: what -w names, and the usual ones `but` for one."""
-    usual = [path for path in usual_files() if path != but]
-    return [read_workflow(named)] if named else [], [read_file(path) for path in usual if path.is_file()]
+def layers(
+    named: str | None, but: Path | None = None, untrusted: Untrusted = "ask"
+) -> tuple[list[Source], list[Source]]:
+    """The configuration files there are, the most specific first: what -w names, and the usual ones `but` for one.
+
+    What lies in the current folder counts as far as its user trusts it; else `untrusted` says what becomes of it.
+    """
+    explicit = [read_workflow(named)] if named else []
+    usual = [path for path in usual_files() if path != but and path.is_file()]
+    if named and usual and Path(named).is_file() and usual[0].samefile(named):
+        del usual[0]  # -w names it: that is its user's word
+    files = [read_file(path) for path in usual]
+    if files and usual[0] == HERE:
+        files = [*trusted(HERE, files[0], [*explicit, *files[1:]], untrusted), *files[1:]]
+    return explicit, files
 
 
 def chosen_models(models: Sequence[str], *, environment: bool = True) -> dict[str | None, Choice]:
@@ -93,7 +108,7 @@ def build(
     store: Path,
     say: Callable[[str], None],
 ) -> Workflow:
-    """The workflow that files, environment and flags describe; `say` is told about a model that nobody named."""
+    """The workflow that files, environment and flags describe; `say` is told which model if nobody named it."""
     default = None
     if configuration.models_missing(models):
         default = default_model(configuration)
@@ -120,9 +135,9 @@ def made(
     )
 
 
-def configured(named: str | None) -> Configuration:
+def configured(named: str | None, untrusted: Untrusted = "ask") -> Configuration:
     """The configuration for a new run."""
-    explicit, usual = layers(named)
+    explicit, usual = layers(named, untrusted=untrusted)
     return Configuration([*explicit, *usual, read_preset("general")])
 
 
@@ -130,7 +145,7 @@ def recorded(store: Store, run: str, named: str | None) -> Configuration:
     """The configuration for a run that goes on or is run again: what -w names, else as it was started."""
     before, imported = store.run(run).workflow, store.is_imported(run)
     explicit, usual = layers(named)
-    known = [*explicit, recorded_roles(run, before), *usual]
+    known = [*explicit, recorded_roles(run, before, imported=imported), *usual]
     return Configuration([*known, recorded_providers(run, before, Configuration(known).providers(), imported=imported)])
 
 

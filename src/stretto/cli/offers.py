@@ -1,6 +1,7 @@
 """What a TAB offers for the arguments of commands: run ids, presets, providers, models; nobody is asked for it."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,32 @@ import click
 from click.shell_completion import BashComplete, CompletionItem, add_completion_class, split_arg_string
 
 from stretto.errors import StrettoError
+from stretto.text import one_line
 
 Offer = Callable[[click.Context, str], Iterable[CompletionItem]]
 
 _RUNS = 200  # the newest ones
 _BREAKS = frozenset(":=")
+_NEVER = frozenset("'\\*?[")
+"""What no offer has in it: it would end a quotation, or mean the names of files, in scripts of older versions too."""
+_PLAIN = re.compile(r"[\w@%+=:,./-]*")  # a shell takes it as it is
+_BASH = """\
+%(complete_func)s() {
+    local type value
+    COMPREPLY=()
+    while IFS=, read -r type value; do
+        case $type in
+            dir) COMPREPLY=(); compopt -o dirnames ;;
+            file) COMPREPLY=(); compopt -o default ;;
+            plain) COMPREPLY+=("$value") ;;
+        esac
+    done < <(IFS=$'\\n'; env COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD="$COMP_CWORD" \\
+        %(complete_var)s=bash_complete "$1")
+}
+
+complete -o nosort -F %(complete_func)s %(prog_name)s 2>/dev/null || complete -F %(complete_func)s %(prog_name)s
+"""
+"""As click has it, but that nothing which is offered is expanded on its way."""
 
 
 def attach(command: click.Command) -> click.Command:
@@ -30,9 +52,18 @@ class _Offered(click.types.StringParamType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
         try:
-            return list(self._offer(ctx, incomplete))
+            return [_seemly(item) for item in self._offer(ctx, incomplete) if _is_a_word(item)]
         except StrettoError:  # no store yet, a broken file: the command itself will say so
             return []
+
+
+def _is_a_word(item: CompletionItem) -> bool:
+    """Whether a shell can be trusted to put it on the command line as one word; a file's author may have named it."""
+    return item.type != "plain" or (item.value.isprintable() and not any(sign in item.value for sign in _NEVER))
+
+
+def _seemly(item: CompletionItem) -> CompletionItem:
+    return CompletionItem(item.value, item.type, item.help and one_line(item.help))
 
 
 def _runs(ctx: click.Context, incomplete: str) -> Iterable[CompletionItem]:
@@ -69,7 +100,7 @@ def _providers(_: click.Context, incomplete: str) -> Iterable[CompletionItem]:
     from stretto.cli.endpoints import endpoints
     from stretto.cli.meaning import configured
 
-    names = [*endpoints(configured(None)), "sim"]
+    names = [*endpoints(configured(None, "skip")), "local", "sim"]
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
@@ -80,9 +111,10 @@ def _models(ctx: click.Context, incomplete: str) -> Iterable[CompletionItem]:
 
     role, equals, begun = incomplete.partition("=")
     role, begun = (f"{role}=", begun) if equals and ":" not in role else ("", incomplete)
-    configuration = configured(ctx.params.get("named"))
+    configuration = configured(ctx.params.get("named"), "skip")
     named = [model for layer in configuration.layers for model in _named(layer.table)]
     named += [f"{name}:{p.model}" for name, p in usable(endpoints(configuration)).items() if p.model]
+    named += [f"local:{path}" for path in sorted(Path().glob("*.gguf"))]
     named += ["sim:default", "sim:fast", "sim:instant"]
     return [CompletionItem(role + model) for model in dict.fromkeys(named) if model.startswith(begun)]
 
@@ -113,7 +145,13 @@ _OFFERS: dict[str | None, Offer] = {
 class _Bash(BashComplete):
     """bash takes a word apart at : and =, and puts what is offered behind the last of them."""
 
+    source_template = _BASH
     _word = ""
+    _open = False
+
+    def source(self) -> str:
+        """The script; click would look for a bash to see how old that is."""
+        return self.source_template % self.source_vars()
 
     def get_completion_args(self) -> tuple[list[str], str]:
         at = int(os.environ["COMP_CWORD"])
@@ -125,8 +163,23 @@ class _Bash(BashComplete):
         whole = self._word[: last + 1]
         for start in (whole, whole.rpartition("=")[2]):  # of --model=a:b only a:b is offered
             if start and item.value.startswith(start):
-                return f"{item.type},{item.value.removeprefix(start)}"
-        return f"{item.type},{item.value}"
+                return f"{item.type},{self._quoted(item.value.removeprefix(start))}"
+        return f"{item.type},{self._quoted(item.value)}"
+
+    def complete(self) -> str:
+        """What is offered; where a quotation is open, nothing that would need one of its own."""
+        words = os.environ["COMP_WORDS"]
+        self._open = "'" in words or '"' in words
+        return "\n".join(line for line in super().complete().split("\n") if line)
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
+        """The offers, as click finds them."""
+        found = super().get_completions(args, incomplete)
+        return [each for each in found if not self._open or _PLAIN.fullmatch(each.value)]
+
+    def _quoted(self, value: str) -> str:
+        """The value as one word, whatever a shell would make of it."""
+        return value if _PLAIN.fullmatch(value) else f"'{value}'"
 
 
 def joined(words: Sequence[str], at: int) -> list[str]:

@@ -2,8 +2,8 @@
 
 import click
 
-from stretto.cli import say
 from stretto.cli.help import Command
+from stretto.cli.screen import say
 from stretto.config import presets
 from stretto.config.preset import preset
 

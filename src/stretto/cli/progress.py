@@ -8,13 +8,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from stretto import events as e
-from stretto.cli import say, seemly
 from stretto.cli.figures import cited_facts, figures
+from stretto.cli.screen import say
 from stretto.cli.words import dollars, short
 from stretto.images import SIZE
 from stretto.inputs import Gathered
 from stretto.policies.estimate import BYTES, tokens_in
 from stretto.runs import Run
+from stretto.text import seemly
 from stretto.types import AnswerState, Input, Missing, Outcome, Verdict
 
 __all__ = ["Progress", "dollars", "short", "sizes"]

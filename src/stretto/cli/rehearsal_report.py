@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from stretto.cli.progress import dollars, short
+from stretto.cli.screen import drawing_on
 from stretto.policies.prices import FREE
 from stretto.rehearsal import Figures, Recorded, Rehearsal, Spread, Variation
 from stretto.types import Limits, Price
@@ -70,7 +71,7 @@ class Tally:
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError):
-            sys.stderr.write(text)
+            drawing_on(sys.stderr)(text)
             sys.stderr.flush()
 
 

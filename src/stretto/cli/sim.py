@@ -5,8 +5,8 @@ from typing import get_args
 
 import click
 
-from stretto.cli import say
 from stretto.cli.help import Command, option
+from stretto.cli.screen import say
 from stretto.errors import ConfigError
 from stretto.models.simulator import PROFILES, Fault, Simulator, parse_fault
 from stretto.models.simulator.settings import Tells

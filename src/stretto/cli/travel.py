@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 
 from stretto import events as e
-from stretto.cli import say
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import find_run, store_path
 from stretto.cli.options import store_option
 from stretto.cli.progress import short
+from stretto.cli.screen import say
 from stretto.errors import StrettoError, TaskError
 from stretto.models.providers import KNOWN
 from stretto.store.parcel import Parcel, read_parcel

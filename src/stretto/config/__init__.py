@@ -6,14 +6,19 @@ from stretto.config.loading import load
 from stretto.config.reading import Source, presets, read_file, read_preset, read_workflow
 from stretto.config.record import recorded_providers, recorded_roles
 from stretto.config.teams import Choice
+from stretto.config.trust import Claim, Words, claims, is_harmless
 from stretto.config.values import dollars, nearest, number, seconds, share
 
 __all__ = [
     "Choice",
+    "Claim",
     "Configuration",
     "Source",
+    "Words",
+    "claims",
     "default_model",
     "dollars",
+    "is_harmless",
     "load",
     "nearest",
     "number",

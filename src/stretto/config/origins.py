@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from stretto.config.building import Configuration
 from stretto.config.teams import Choice, Part
-from stretto.models.providers import KNOWN, UNTOLD, variable
+from stretto.models.providers import KNOWN, safe, variable
 from stretto.types import Limits, Memory
 
 DEFAULT = "default"
@@ -55,7 +55,7 @@ def _of_a_role(part: Part, models: Mapping[str | None, Choice], default: Choice 
         yield Value(f"{part.place}.prompt", "the one that comes with Stretto", DEFAULT)
     for key, value in part.table.items():
         if choice is None or key not in {"model", "models"}:
-            yield Value(f"{part.place}.{key}", _shown(key, value), file)
+            yield Value(f"{part.place}.{key}", shown(key, value), file)
 
 
 def _merged(
@@ -67,7 +67,7 @@ def _merged(
             table = layer.table.get(section, {})
             told += [(layer.name, table[key])] if key in table else []
         origin, value = told[0] if told else (DEFAULT, getattr(defaults, key))
-        yield Value(f"{section}.{key}", _shown(key, value), origin)
+        yield Value(f"{section}.{key}", shown(key, value), origin)
 
 
 def _of_providers(configuration: Configuration) -> Iterator[Value]:
@@ -76,7 +76,7 @@ def _of_providers(configuration: Configuration) -> Iterator[Value]:
     for name in dict.fromkeys([*KNOWN, *configuration.providers()]):
         held = variable(name, "BASE_URL")
         if url := os.environ.get(held, "").strip():
-            yield Value(f"providers.{name}.base_url", _shown("base_url", url), held)
+            yield Value(f"providers.{name}.base_url", shown("base_url", url), held)
 
 
 def _of_tables(configuration: Configuration, section: str) -> Iterator[Value]:
@@ -87,7 +87,7 @@ def _of_tables(configuration: Configuration, section: str) -> Iterator[Value]:
             for key, value in table.items():
                 if (name, key) not in seen and not _overruled(section, name, key):
                     seen.add((name, key))
-                    yield Value(f"{section}.{quoted}.{key}", _shown(key, value), layer.name)
+                    yield Value(f"{section}.{quoted}.{key}", shown(key, value), layer.name)
 
 
 def _overruled(section: str, name: str, key: str) -> bool:
@@ -95,7 +95,7 @@ def _overruled(section: str, name: str, key: str) -> bool:
     return (section, key) == ("providers", "base_url") and bool(os.environ.get(variable(name, "BASE_URL"), "").strip())
 
 
-def _shown(key: str, value: Any) -> str:
+def shown(key: str, value: Any) -> str:
     """A value in few words; of texts their length, of headers their names, of a URL nothing that may be a secret."""
     if value is None:
         return "none"
@@ -106,10 +106,7 @@ def _shown(key: str, value: Any) -> str:
     if key == "key_env":
         return str(value) if str(value).isidentifier() else "(not shown: no variable's name)"
     if key == "base_url":
-        url, query, _ = str(value).partition("?")
-        scheme, slashes, rest = url.partition("://")
-        host, slash, path = rest.partition("/")
-        return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}" + (UNTOLD if query else "")
+        return safe(str(value))
     if isinstance(value, float):
         return f"{value:g}"
     written = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()

@@ -7,13 +7,38 @@ from stretto.config.reading import Source
 from stretto.definitions import endless
 from stretto.errors import ConfigError
 from stretto.models.providers import KNOWN, UNTOLD
+from stretto.types import Role
 
 
-def recorded_roles(run: str, record: Mapping[str, Any]) -> Source:
-    """Roles and limits of a run, from its log."""
+def recorded_roles(run: str, record: Mapping[str, Any], *, imported: bool = False) -> Source:
+    """Roles and limits of a run, from its log; one that was `imported` lets no budget pass over what is unpriced."""
     definition = record["definition"]
     table = {name: value for name, value in definition.items() if value is not None}
-    return Source(f"run {run}", None, {"orchestrator": False, **table, "limits": endless(table.get("limits", {}))})
+    for name in ("orchestrator", "synthesizer"):
+        if name in table:
+            table[name] = _role(table[name])
+    table["workers"] = {name: _role(worker) for name, worker in table["workers"].items()}
+    limits = endless(table.get("limits", {}))
+    if imported:
+        limits.pop("unpriced", None)
+    return Source(f"run {run}", None, {"orchestrator": False, **table, "limits": limits})
+
+
+def _role(table: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record says of a role, as `Role` has it: what a file could say beside that, it cannot (`prompt_file`)."""
+    role = {key: value for key, value in table.items() if key in Role.__struct_fields__}
+    if isinstance(check := role.get("check"), Mapping):
+        role["check"] = _role(check)
+    if isinstance(within := role.get("workflow"), Mapping):
+        role["workflow"] = {
+            name: {each: _role(worker) for each, worker in value.items()}
+            if name == "workers"
+            else _role(value)
+            if name in {"orchestrator", "synthesizer"} and value is not None
+            else value
+            for name, value in within.items()
+        }
+    return role
 
 
 def recorded_providers(
@@ -21,7 +46,8 @@ def recorded_providers(
 ) -> Source:
     """The providers of a run that no file configures now, and its prices.
 
-    Of one that was `imported` no address is taken: whoever made the file might have a key sent there.
+    Of one that was `imported` neither addresses nor prices are taken: whoever made the file might have a key sent
+    there, or a budget that is not kept.
     """
     if any(table.get("kind") == "functions" for table in record["providers"].values()):
         raise ConfigError(
@@ -29,13 +55,9 @@ def recorded_providers(
             "(Workflow.resume, Workflow.rerun), or name another workflow with -w"
         )
     missing = {name: table for name, table in record["providers"].items() if name not in configured}
+    if imported:
+        return Source(f"run {run}", None, {"providers": _harmless(run, missing)})
     for name, table in missing.items():
-        if imported and table.get("kind") == "endpoint" and not _is_known(name, table):
-            raise ConfigError(
-                f"run {run} was imported, and asks provider {name!r} at {str(table.get('base_url'))[:200]!r}, which is "
-                f"configured nowhere here; if you trust that, say it under [providers.{name}] in a stretto.toml, or "
-                "name another workflow with -w"
-            )
         untold = [f"header {header}" for header in table.get("headers", ())]
         untold += ["a query in its base URL"] if str(table.get("base_url")).endswith(UNTOLD) else []
         if untold:
@@ -44,6 +66,21 @@ def recorded_providers(
                 "run; resume where its stretto.toml is, or name that with -w"
             )
     return Source(f"run {run}", None, {"providers": missing, "prices": record.get("prices", {})})
+
+
+def _harmless(run: str, providers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Of the providers of an imported run its simulators; those that everybody knows are known here too."""
+    found = dict[str, Any]()
+    for name, table in providers.items():
+        if table.get("kind") == "simulator":
+            found[name] = table
+        elif table.get("kind") != "endpoint" or not _is_known(name, table):
+            raise ConfigError(
+                f"run {run} was imported, and asks provider {name!r} at {str(table.get('base_url'))[:200]!r}, which is "
+                f"configured nowhere here; if you trust that, say it under [providers.{name}] in your own file, or "
+                "name another workflow with -w"
+            )
+    return found
 
 
 def _is_known(name: str, table: Mapping[str, Any]) -> bool:

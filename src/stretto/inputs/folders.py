@@ -1,11 +1,11 @@
 """The files in a folder that are meant: without hidden ones, links, and what .gitignore names."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-_Rules = Callable[[str], bool | None]
-"""Whether a path, as seen from where the rules stand, is ignored; None if they say nothing of it."""
+from stretto.inputs.ignoring import Rules, rules_in
+
 _FILES = (".gitignore", ".git/info/exclude")
 
 
@@ -16,7 +16,7 @@ class Ignored:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._rules: dict[Path, list[_Rules]] = {}
+        self._rules: dict[Path, list[Rules]] = {}
         here = folder.resolve()
         tops = [each for each in (here, *here.parents) if (each / ".git").exists()]
         self._top = tops[0] if tops else here
@@ -27,9 +27,9 @@ class Ignored:
         """Whether a path (absolute, in the folder) is ignored; what is above it is taken not to be."""
         place = path.parent
         while place.is_relative_to(self._top):
-            written = path.relative_to(place).as_posix() + ("/" if folder else "")
+            written = list(path.relative_to(place).parts)
             for rules in self._of(place):
-                if (decided := rules(written)) is not None:
+                if (decided := rules.decide(written, folder=folder)) is not None:
                     return decided
             place = place.parent
             if place == place.parent:
@@ -41,9 +41,9 @@ class Ignored:
         chain = [each for each in path.parents if each != self._top and each.is_relative_to(self._top)]
         return any(self.names(each, folder=True) for each in chain) or self.names(path, folder=path.is_dir())
 
-    def _of(self, place: Path) -> list[_Rules]:
+    def _of(self, place: Path) -> list[Rules]:
         if place not in self._rules:
-            self._rules[place] = [_read(place / name) for name in _FILES if (place / name).is_file()]
+            self._rules[place] = [rules_in(place / name) for name in _FILES if (place / name).is_file()]
         return self._rules[place]
 
 
@@ -80,10 +80,3 @@ def _below(folder: Path, place: Path, ignored: Ignored) -> Iterator[Path | str]:
             yield path
         else:
             yield f"{path}: left out: no regular file"
-
-
-def _read(file: Path) -> _Rules:
-    from pathspec import GitIgnoreSpec  # takes as long to load as all else here together
-
-    rules = GitIgnoreSpec.from_lines(file.read_text("utf-8", "replace").splitlines())
-    return lambda path: rules.check_file(path).include

@@ -10,6 +10,7 @@ from msgspec import Struct
 from stretto.errors import TaskError
 from stretto.images import image_input
 from stretto.inputs.folders import files_in, kept
+from stretto.inputs.globs import files_matching
 from stretto.inputs.texts import NoTextError, decoded, read_image, read_text, too_large
 from stretto.types import Input
 
@@ -156,8 +157,7 @@ def _several(source: str, paths: Iterator[Path | str], most: int, known: set[Pat
 
 def _matches(pattern: str) -> Iterator[Path | str]:
     """The files a glob means, in the order of their names; folders among them are none."""
-    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-    yield from kept(path for path in map(Path, found) if path.is_file() and not path.is_symlink())
+    yield from kept(sorted(files_matching(pattern)))
 
 
 def _name(path: Path) -> str:

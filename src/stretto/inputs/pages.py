@@ -1,20 +1,25 @@
 """The text at an address, within bounds; a public address leads to no private one."""
 
 import asyncio
-import ipaddress
 import socket
-from urllib.parse import urljoin, urlsplit
+from contextlib import suppress
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from stretto.aside import Aside
 from stretto.inputs.texts import NoTextError, decoded, too_large
+from stretto.models.addresses import is_public
 from stretto.models.http import FAILURES, Http, failure, proxy_for
+from stretto.text import one_line
 
 _LARGEST = 10_000_000  # bytes
 _PATIENCE = 20.0  # seconds for all of it
 _REDIRECTS = 5
+_LOCAL = (".local", ".localhost", ".internal", ".intranet", ".private", ".corp", ".home", ".lan", ".home.arpa")
+"""Ends of names that no public host has (RFC 6762, RFC 8375, ICANN's list of those it does not give out)."""
 _KINDS = ("text/", "application/json", "application/xml", "application/xhtml", "application/javascript")
 _SUFFIXES = ("+json", "+xml")
 
@@ -25,41 +30,65 @@ def read_page(url: str, most: int, patience: float = _PATIENCE) -> str:
 
 
 def told(url: str) -> str:
-    """An address as providers are told it: without a password, and what a query may hold."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" + ("?…" if parts.query else "")
+    """An address as providers and people are told it: without a password, and what a query or fragment may hold.
+
+    Of what is no address nothing is told but its scheme: there is no saying where a password stands in it.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname and parts.netloc.rpartition("@")[2]
+        usable = bool(host) and (parts.port or 1) > 0 and parts.netloc.count("@") <= 1
+    except ValueError:
+        host, usable = None, False
+    if not usable:
+        return f"{url.partition(':')[0]}://…"
+    path = one_line(parts.path.partition(";")[0])
+    return f"{parts.scheme}://{host}{path}" + ("?…" if parts.query or ";" in parts.path else "")
 
 
 class Doorkeeper(AbstractResolver):
     """Finds the addresses of hosts. Once one was public, a private one is none: not even if a name leads there.
 
-    Without that, whoever has a page could have what only this machine sees be read and sent to a provider. `proxy`: the
-    host that is asked in the other's place; it may be private, for it is the user's.
+    Without that, whoever has a page could have what only this machine sees be read and sent to a provider. What is
+    found is what is connected to. Of a host that a proxy is asked for, it is looked up here as well, as far as it can.
     """
 
     def __init__(self) -> None:
         self._was_public = False
-        self.proxy: str | None = None
+        self._proxy: str | None = None
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """The addresses of a host; raises `OSError` if it may not be asked."""
         found = await aiohttp.ThreadedResolver().resolve(host, port, family)
-        for each in found if host != self.proxy else ():
-            self.admit(each["host"])
-        return found
+        if host == self._proxy:  # it is the user's, and asks in the other's place
+            return found
+        public = [each for each in found if is_public(each["host"])]
+        self._admit(host, public=bool(public))
+        return public or found  # of a name that means both, the private ones are none
 
-    def admit(self, host: str) -> None:
-        """Take note of an address, or of a host that may be one; raises `OSError` if it may not be asked."""
+    async def check(self, host: str, proxy: str | None) -> None:
+        """See to it that a host may be asked before it is, through a proxy if one is named; raises `OSError`."""
+        self._proxy = proxy and urlsplit(proxy).hostname
         try:
-            address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
-        except ValueError:
-            return  # a name: what it stands for is looked at when it is resolved
-        address = getattr(address, "ipv4_mapped", None) or address
-        if not address.is_global and self._was_public:
-            raise PermissionError(f"a public address leads to {host}, which is not public; name that itself")
-        self._was_public = self._was_public or address.is_global
+            self._admit(host, public=is_public(host))
+        except ValueError:  # a name: what it stands for is looked at when it is resolved
+            if proxy:
+                self._admit(host, public=await self._seems_public(host))
+
+    async def _seems_public(self, host: str) -> bool:
+        """Whether a name that only a proxy will resolve is public, as far as can be seen from here."""
+        try:
+            found = await aiohttp.ThreadedResolver().resolve(host, 0, socket.AF_UNSPEC)
+        except OSError:  # only the proxy knows it
+            return "." in host.strip(".") and not host.strip(".").lower().endswith(_LOCAL)
+        return any(is_public(each["host"]) for each in found)
+
+    def _admit(self, host: str, *, public: bool) -> None:
+        if not public and self._was_public:
+            raise PermissionError(f"a public address leads to {host[:100]}, which is not public; name that itself")
+        self._was_public = self._was_public or public
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -76,9 +105,10 @@ async def _read(url: str, most: int, patience: float) -> str:
         except TimeoutError as error:
             raise NoTextError(f"did not come within {patience:g} s; fetch it first, and name the file") from error
         except FAILURES as error:
-            raise NoTextError(f"cannot be read: {_why(error)}") from error
+            # Not what it came from: its words may be the address, with the password that is in it.
+            raise NoTextError(f"cannot be read: {_why(error)}") from None
         except ValueError as error:
-            raise NoTextError(f"cannot be read: {error or type(error).__name__}") from error
+            raise NoTextError(f"cannot be read: no usable address ({type(error).__name__})") from None
 
 
 def _why(error: Exception) -> str:
@@ -89,30 +119,42 @@ def _why(error: Exception) -> str:
     return str(failure(error, "", began=False, late="nothing came in time")).removeprefix(": ")
 
 
-async def _followed(session: aiohttp.ClientSession, keeper: Doorkeeper, url: str, most: int) -> str:
+async def _followed(session: aiohttp.ClientSession, keeper: Doorkeeper, written: str, most: int) -> str:
     """What is at an address, or at that to which it leads."""
-    tls = Http().tls
+    tls, url = Http().tls, _address(written)
     for _ in range(_REDIRECTS + 1):
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise NoTextError(f"leads to {url[:100]!r}, which is no web address")
-        keeper.admit(parts.hostname)
-        headers, proxy = {"User-Agent": "stretto", "Accept": "text/*, application/json;q=0.9"}, proxy_for(url)
-        keeper.proxy = urlsplit(proxy).hostname if proxy else None
+        proxy = proxy_for(str(url))
+        await keeper.check(url.host or "", proxy)
+        headers = {"User-Agent": "stretto", "Accept": "text/*, application/json;q=0.9"}
         async with session.get(url, headers=headers, proxy=proxy, ssl=tls, allow_redirects=False) as response:
             place = response.headers.get("Location")
             if response.status not in {301, 302, 303, 307, 308} or not place:
                 return await _text(response, most)
-        url = urljoin(url, place)
+        url = _address(place, url)
     raise NoTextError(f"leads on more than {_REDIRECTS} times")
+
+
+def _address(written: str, base: URL | None = None) -> URL:
+    """A web address, as it is asked; raises `NoTextError` for whatever others could read as another one."""
+    scheme, colon, rest = written.partition(":")
+    own = bool(colon) and "/" not in scheme and "?" not in scheme and "#" not in scheme
+    odd = "\\" in written or not written.isprintable()
+    if not odd and (base is not None or own) and (not own or (rest.startswith("//") and rest[2:3] != "/")):
+        with suppress(ValueError):
+            found = base.join(URL(written)) if base else URL(written)
+            if found.scheme in {"http", "https"} and found.host:
+                return found
+    if base is None:
+        raise NoTextError("is no web address; write https://HOST/…")
+    raise NoTextError(f"leads to {one_line(written).partition('?')[0][:100]!r}, which is no web address")
 
 
 async def _text(response: aiohttp.ClientResponse, most: int) -> str:
     if response.status != 200:
-        raise NoTextError(f"answers with {response.status} {response.reason or ''}".rstrip())
+        raise NoTextError(f"answers with {response.status} {one_line(response.reason or '')[:100]}".rstrip())
     kind = response.content_type
     if not kind.startswith(_KINDS) and not kind.endswith(_SUFFIXES):
-        raise NoTextError(f"is {kind}, not text; models are sent text only")
+        raise NoTextError(f"is {one_line(kind)[:100]}, not text; models are sent text only")
     data = bytearray()
     async for piece in response.content.iter_chunked(1 << 16):
         data += piece

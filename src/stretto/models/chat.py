@@ -117,9 +117,16 @@ class ChatModel:
                 yield told
             streamed = response.content_type == "text/event-stream"
             chunks = self._streamed(call, response, first, until) if streamed else self._whole(response, until)
-            async with aclosing(chunks):
-                async for chunk in chunks:
-                    yield chunk
+            veil = self._secrets.veil()
+            try:
+                async with aclosing(chunks):
+                    async for chunk in chunks:
+                        for each in veil.take(chunk):
+                            yield each
+            except errors.CallError:
+                for each in veil.rest():
+                    yield each
+                raise
         finally:
             response.release()  # closes the connection unless the body was read to its end
 
@@ -138,8 +145,8 @@ class ChatModel:
         except FAILURES as error:
             late = self._late(until, f"no reply within {self._provider.first_byte:g} s")
             # aiohttp's error for a response carries the request with its headers, and a chain may be printed whole.
-            cause = None if isinstance(error, aiohttp.ClientResponseError) else error
-            raise failure(error, self._where, began=False, late=late) from cause
+            cause = None if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL) else error
+            raise self._failure(error, self._where, began=False, late=late) from cause
 
     async def _refused(self, response: aiohttp.ClientResponse, until: float) -> errors.CallError:
         if 300 <= response.status < 400:
@@ -157,7 +164,7 @@ class ChatModel:
             async with asyncio.timeout_at(until):
                 data = await response.read()
         except FAILURES as error:
-            raise failure(error, self._label, began=True, late=self._late(until, "")) from error
+            raise self._failure(error, self._label, began=True, late=self._late(until, "")) from None
         reply = self._reply(response)
         streamed = is_streamed(data)
         for event in Events().feed(data + b"\n") if streamed else [data]:
@@ -219,7 +226,7 @@ class ChatModel:
             return await reader.some(limit)
         except FAILURES as error:
             late = self._late(until, f"nothing came for {patience:g} s")
-            raise failure(error, self._label, began=True, late=late) from error
+            raise self._failure(error, self._label, began=True, late=late) from None
 
     def _late(self, until: float, otherwise: str) -> str:
         """What took too long: the whole call, or something in it."""
@@ -262,6 +269,11 @@ class ChatModel:
     def _id(self, response: aiohttp.ClientResponse) -> str | None:
         name = request_id(response.headers)
         return name and self._told(name)
+
+    def _failure(self, error: Exception, where: str, *, began: bool, late: str) -> errors.CallError:
+        """Our error for one of the network's, whose words may be those of whoever answers."""
+        told = failure(error, where, began=began, late=late)
+        return type(told)(self._told(str(told)))
 
     def _told(self, text: str) -> str:
         """What an endpoint said, fit to be repeated."""

@@ -29,6 +29,7 @@ _UNFIT = re.compile(
 _RANGE = re.compile(
     r"between|range|(?:less|greater|more|higher|lower) than|above|below|[<>≤≥]|at (?:most|least)", re.IGNORECASE
 )
+_LIMITS = ("max_tokens", "max_completion_tokens")
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 # No system message, or none but turns of user and assistant: what chat templates and providers of small models say.
 _TURNS = re.compile(
@@ -51,9 +52,9 @@ class Dialect(Struct, frozen=True):
     """The form of request one model takes.
 
     `schema`: the way it takes a JSON schema; `dropped`: the keywords it refuses in one. `token_key`: its name for the
-    limit of output tokens. `without`: options it refuses. `stream_usage`: whether it knows
-    `stream_options.include_usage`. `system`: whether it takes a system message, and messages of one side after another;
-    else these are one message.
+    limit of output tokens; `bounds`: whether it takes one that nobody asked for. `without`: options it refuses.
+    `stream_usage`: whether it knows `stream_options.include_usage`. `system`: whether it takes a system message, and
+    messages of one side after another; else these are one message.
     """
 
     schema: SchemaMode
@@ -61,6 +62,7 @@ class Dialect(Struct, frozen=True):
     without: frozenset[str] = frozenset()
     stream_usage: bool = True
     system: bool = True
+    bounds: bool = True
     dropped: frozenset[str] = frozenset()
 
     def body(self, model: str, call: Call) -> dict[str, Any]:
@@ -69,6 +71,8 @@ class Dialect(Struct, frozen=True):
         messages: list[dict[str, Any]] = [{"role": m.role, "content": m.content} for m in messages_of(request)]
         messages = messages if self.system else _turns(messages)
         options = {k: v for k, v in request.options.items() if k not in self.without}
+        if call.most is not None and not self.bounds:
+            options = {k: v for k, v in options.items() if k not in _LIMITS}
         if "max_tokens" in options:
             options[self.token_key] = options.pop("max_tokens")
         body: dict[str, Any] = {"model": model, "messages": messages, **options, "stream": call.stream}
@@ -108,6 +112,8 @@ class Dialect(Struct, frozen=True):
         options = call.request.options
         if "max_completion_tokens" in refusal and "max_tokens" in options and self.token_key == "max_tokens":  # noqa: S105
             return replace(self, token_key="max_completion_tokens"), ""  # noqa: S106
+        if call.most is not None and self.bounds and any(limit in refusal for limit in _LIMITS):
+            return replace(self, bounds=False), ""
         if "stream_options" in refusal and call.stream and self.stream_usage:
             return replace(self, stream_usage=False), "usage of streamed calls is not reported"
         if self.system and _TURNS.search(refusal):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
@@ -45,6 +46,40 @@ class Provider(Struct, frozen=True):
     first_byte: float = 300.0
     silence: float = 120.0
 
+    def __repr__(self) -> str:
+        """Without what headers carry, and what may stand in a URL beside its host and path."""
+        key = self.key_env if self.key_env is None or self.key_env.isidentifier() else "…"  # it may be the key itself
+        told = replace(self, base_url=safe(self.base_url), key_env=key, headers=dict.fromkeys(self.headers, "…"))
+        return "Provider({})".format(", ".join(f"{key}={getattr(told, key)!r}" for key in self.__struct_fields__))
+
+
+def safe(url: str) -> str:
+    """A base URL without user, password, query and fragment: any of them may hold a key."""
+    start, query, _ = url.partition("#")[0].partition("?")
+    scheme, slashes, rest = start.partition("//")
+    host, slash, path = rest.partition("/")
+    if not slashes and "@" in start:  # no URL; there is no saying where the password stands
+        return UNTOLD
+    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}" + (UNTOLD if query else "")
+
+
+class Local(Struct, frozen=True):
+    """Models of this machine, each a GGUF file that llama.cpp loads in a child process: `local:PATH.gguf`.
+
+    `parallel`: slots, that is calls that are answered at the same time; by itself as many as the run's limit, if that
+    is set, else 4. `context`: tokens of each slot, request and reply together; by itself what the model was trained
+    for, as far as memory goes. `threads`: by itself one for each idle processor. `memory`: bytes that a
+    model may take; by itself what is free.
+    """
+
+    parallel: int | None = None
+    context: int | None = None
+    threads: int | None = None
+    memory: int | None = None
+
+
+SLOTS = 4
+"""Of a local model, if nobody says how many."""
 
 # Order matters where no model is named: the first whose key is set is taken.
 KNOWN: dict[str, Provider] = {
@@ -94,6 +129,17 @@ def _maker(model: str) -> str:
     return next((maker for start, maker in makers.items() if model.lower().startswith(start)), "together")
 
 
+def is_here(provider: Provider) -> bool:
+    """Whether a provider is a server on this machine: said to be local, or at a loopback address."""
+    host = urlsplit(provider.base_url).hostname or ""
+    if provider.local or host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def variable(name: str, what: str) -> str:
     """The environment variable for a provider: `variable("my-box", "BASE_URL")` is `MY_BOX_BASE_URL`."""
     return re.sub(r"\W", "_", name).upper() + "_" + what
@@ -121,8 +167,7 @@ def from_environment(name: str, provider: Provider, environ: Mapping[str, str]) 
             "name that as key_env"
         )
     if not usable or any(c.isspace() or not c.isprintable() for c in url):
-        shown = url.partition("?")[0]  # a query may hold a key
-        raise ConfigError(f"{place}: {shown!r} is no http(s) URL, for example http://localhost:8000/v1")
+        raise ConfigError(f"{place}: {safe(url)!r} is no http(s) URL, for example http://localhost:8000/v1")
     for header, value in provider.headers.items():
         if not _TOKEN.fullmatch(header) or not value.replace("\t", " ").isprintable():
             raise ConfigError(f"providers.{name}.headers: {header!r} cannot be sent; no newlines or control characters")

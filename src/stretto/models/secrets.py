@@ -5,9 +5,20 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from urllib.parse import parse_qsl, urlsplit
 
+from stretto.models.veil import Veil
+
 _LONG = 8  # characters; anything shorter is hidden only where it stands alone, or "x" would garble every message
 _TELLING = re.compile(r"key|token|secret|sig|auth|code|pass", re.IGNORECASE)
+_UNSEEN = (
+    r"\s\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f"
+    r"\u205f-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff"
+)
+"""What nobody sees between two letters: blanks, controls, joiners, fillers, marks of direction and variation."""
+_BETWEEN = rf"(?:[{_UNSEEN}]|\\{{1,8}}(?:[nrtbf0]|u[0-9a-fA-F]{{4}})|&#[xX]?0*[0-9a-fA-F]{{1,6}};|%[0-9a-fA-F]{{2}})*"
+"""The same, and any escape of JSON, URL or HTML, as a pattern of what may stand between two letters of a secret."""
 _NAMED = {"&": "&amp;", '"': "&quot;", "<": "&lt;", ">": "&gt;", "'": "&apos;"}
+
+_unseen = re.compile(f"[{_UNSEEN}]")
 
 
 class Secrets:
@@ -15,12 +26,27 @@ class Secrets:
 
     def __init__(self, key: str | None, headers: Mapping[str, str], url: str) -> None:
         self._words = {key} if key else set[str]()
-        self._words |= {word for value in headers.values() for word in value.split() if len(word) >= _LONG}
         self._words |= {value for name, value in parse_qsl(urlsplit(url).query) if _TELLING.search(name)}
+        # What is no secret by its name may well be a word of an answer.
+        sure = {value.split()[-1] for name, value in headers.items() if _TELLING.search(name) and value.split()}
+        self._sure = [word for word in self._words | sure if len(word) >= _LONG]
+        self._words |= {word for value in headers.values() for word in value.split() if len(word) >= _LONG}
 
     def hidden(self, text: str) -> str:
         """The text with every secret replaced, also where it is escaped for JSON, a URL or HTML."""
         return self._pattern.sub("[key]", text) if self._words else text
+
+    def veil(self) -> Veil:
+        """What hides them in one reply: those that are surely secrets, and long enough to be no word of an answer."""
+        return Veil(self._letters, _unseen, lambda text: self._veiled.sub("[key]", text))
+
+    @cached_property
+    def _letters(self) -> dict[str, list[str]]:
+        return {word: sorted(set(word), key=lambda letter: (letter.islower(), letter)) for word in self._sure}
+
+    @cached_property
+    def _veiled(self) -> re.Pattern[str]:
+        return re.compile("|".join(_spellings(sorted(self._sure, key=len, reverse=True))))
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -29,13 +55,13 @@ class Secrets:
 
 def _spellings(words: Iterable[str]) -> Iterable[str]:
     for word in words:
-        any_way = "".join(map(_spelling, word))
+        any_way = (_BETWEEN if len(word) >= _LONG else "").join(map(_spelling, word))
         yield any_way if len(word) >= _LONG else rf"(?<!\w){any_way}(?!\w)"
 
 
 def _spelling(char: str) -> str:
     """A pattern for every way to write one character; JSON may be escaped more than once."""
     code = ord(char)
-    ways = [rf"\\*(?:{re.escape(char)}|u(?i:{code:04x}))", rf"&#0*{code};", rf"&#[xX]0*(?i:{code:x});"]
+    ways = [rf"\\{{0,8}}(?:{re.escape(char)}|u(?i:{code:04x}))", rf"&#0*{code};", rf"&#[xX]0*(?i:{code:x});"]
     ways += ["".join(rf"%(?i:{byte:02x})" for byte in char.encode("utf-8", "replace")), _NAMED.get(char, "")]
     return f"(?:{'|'.join(filter(None, ways))})"

@@ -7,7 +7,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from stretto.errors import RunBusy
-from stretto.store.schema import explain
+from stretto.store.schema import explain, keep_private
 
 
 @contextmanager
@@ -17,6 +17,7 @@ def held(store: Path, run: str) -> Iterator[None]:
     lock = FileLock(folder / run, mode=0o600)
     try:
         folder.mkdir(exist_ok=True, mode=0o700)
+        keep_private(folder)
         lock.acquire(blocking=False)
     except Timeout:
         raise RunBusy(

@@ -6,7 +6,7 @@ is read may come from anywhere, so everything about it is checked here.
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, BinaryIO
 
@@ -17,6 +17,7 @@ from stretto.calls import fingerprint
 from stretto.definitions import definition_of
 from stretto.errors import TaskError
 from stretto.events import AnyEvent, CallFinished, CallStarted, RunResumed, RunStarted, decode
+from stretto.ids import made_at
 from stretto.types import Reply, Request, Usage
 
 FORMAT, VERSION = "stretto-run", 1
@@ -24,7 +25,11 @@ LONGEST = 1 << 28
 """Bytes of a line at most."""
 
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+_FIRST, _AHEAD = datetime(2020, 1, 1, tzinfo=UTC), timedelta(minutes=5)
+"""Before any run, and how far another clock may be ahead of ours."""
 _CALL = re.compile(r"c[0-9]{1,9}")
+_SUBTASK = re.compile(r"[\w.-]{1,40}(?:/[\w.-]{1,40})*")
 _AGAIN = "export the run again (stretto export RUN -o FILE)"
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _request = msgspec.json.Decoder(Request)
@@ -161,6 +166,8 @@ def _header(line: bytes, place: str) -> _Header:
         )
     if not _ULID.fullmatch(told.run):  # it becomes the name of a file
         raise TaskError(f"{place}: line 1: {told.run[:40]!r} is no id of a run (a ULID); {_AGAIN}")
+    if made_at(told.run) > datetime.now(UTC) + _AHEAD:  # it would be the newest run for as long
+        raise TaskError(f"{place}: line 1: run {told.run} is of the future; is the clock of this machine right?")
     if told.events < 1:
         raise TaskError(f"{place}: line 1: a run has one event at least, not {told.events}; {_AGAIN}")
     return told
@@ -183,10 +190,12 @@ def _entry(line: bytes, run: str, seq: int) -> Entry:
 
 def _check_values(event: AnyEvent) -> None:
     """Raise `ValueError` for what no run ever wrote and others rely on."""
-    if datetime.fromisoformat(event.at).tzinfo is None:
-        raise ValueError(f"`at` is {event.at!r}, which has no time zone")
+    _check_time(event.at)
     if not _CALL.fullmatch(getattr(event, "call", "c0")):
         raise ValueError("`call` is no id of a call")
+    named = [getattr(event, "subtask", None), *getattr(event, "needs", ())]
+    if not all(_SUBTASK.fullmatch(each) for each in named if each is not None):
+        raise ValueError("`subtask` or `needs` is no id of a subtask")
     if isinstance(event, RunStarted | RunResumed):
         definition_of(event.workflow)
         msgspec.convert(event.workflow, _Beside)
@@ -196,6 +205,14 @@ def _check_values(event: AnyEvent) -> None:
         money = isinstance(value, Decimal) and not (value.is_finite() and 0 <= value < 10**12)
         if money or not all(0 <= number < 2**53 for number in tokens):
             raise ValueError(f"`{name}` is no amount that a call can come to")
+
+
+def _check_time(at: str) -> None:
+    """Raise `ValueError` for a time that no run was carried at; it is reckoned with those of one's own runs."""
+    if not _TIME.fullmatch(at):
+        raise ValueError(f"`at` is {at[:40]!r}, which is no time as RFC 3339 has it, with its time zone")
+    if not _FIRST <= datetime.fromisoformat(at) <= datetime.now(UTC) + _AHEAD:
+        raise ValueError(f"`at` is {at!r}, when no run can have been carried")
 
 
 def _reason(error: Exception) -> str:

@@ -16,7 +16,8 @@ _reply = msgspec.json.Decoder(Reply)
 # Without an order that the index has, so that the newest is found without reading the others.
 _NEWEST = """
 SELECT run, seq, fingerprint, record_sum, request, reply FROM events
-WHERE fingerprint = ? AND reply IS NOT NULL ORDER BY rowid DESC LIMIT ? OFFSET ?
+WHERE fingerprint = ? AND reply IS NOT NULL AND run NOT IN (SELECT run FROM imports)
+ORDER BY rowid DESC LIMIT ? OFFSET ?
 """
 _AT_ONCE = 16  # replies looked at in one go once the newest was no good
 
@@ -42,7 +43,8 @@ class Recall:
     def reply(self, fingerprint: str) -> tuple[str, Reply] | None:
         """The newest complete reply to this request, and the run it was recorded in; None if there is none.
 
-        Left out are damaged ones, those a fallback gave, and those that only a budget cut short. Raises `StoreError`.
+        Left out are damaged ones, those a fallback gave, those that only a budget cut short, and those of runs that
+        came from a file, or begin with such a run: somebody else may have written them. Raises `StoreError`.
         """
         try:
             for run, seq, key, said, request, reply in self._recorded(fingerprint):

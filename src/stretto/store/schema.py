@@ -60,6 +60,14 @@ def _make_private(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
+def keep_private(path: Path) -> None:
+    """A file or folder of ours that was made by other means (`touch`, a copy) is its owner's only, too."""
+    with suppress(FileNotFoundError):
+        found = path.stat()
+        if found.st_mode & 0o077 and found.st_uid == getattr(os, "getuid", lambda: None)():
+            path.chmod(found.st_mode & 0o700)
+
+
 def _prepare(db: sqlite3.Connection, path: Path, *, create: bool, patience: float) -> None:
     """See whose file it is before anything in it is touched; fill an empty one, bring an older one up to date."""
     form = _form(db, path)
@@ -68,6 +76,8 @@ def _prepare(db: sqlite3.Connection, path: Path, *, create: bool, patience: floa
     if form != VERSION:
         _bring_up_to_date(db, path)
     if create:
+        for name in ("", "-wal", "-shm"):
+            keep_private(path.with_name(path.name + name))
         _write_ahead(db, time.monotonic() + patience)
         db.execute("PRAGMA synchronous = FULL")  # a commit is on the disk, not on its way there
 
@@ -108,9 +118,9 @@ def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
     """Make the tables, or an older format's anew, in one transaction: whoever is killed in it changed nothing."""
     db.execute("BEGIN IMMEDIATE")
     form = _form(db, path)  # another process may have been first
-    if form == 1:
+    if 0 < form < VERSION:
         try:
-            migrate(db, path)
+            migrate(db, path, form)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
                 raise

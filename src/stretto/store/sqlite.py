@@ -67,6 +67,14 @@ class Store:
         with self._reading() as db:
             return db.execute("SELECT 1 FROM imports WHERE run = ?", (run,)).fetchone() is not None
 
+    def mark_imported(self, run: str) -> None:
+        """Take note that what a run says is, in part, from one that came from a file."""
+        with closing(connect(self.path, patience=self._patience)) as db:
+            try:
+                db.execute("INSERT OR IGNORE INTO imports VALUES (?)", (run,))
+            except sqlite3.Error as error:
+                raise explain(self.path, error) from error
+
     def listing(self, wanted: Wanted | None = None) -> list[Summary]:
         """The wanted runs in a few words each, newest first; without a wish, the newest 20."""
         with self._reading() as db:

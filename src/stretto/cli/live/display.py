@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 
 from stretto import events as e
-from stretto.cli import seemly
 from stretto.cli.figures import figures
 from stretto.cli.live.drawing import drawn
 from stretto.cli.live.lines import hung, painted
@@ -18,6 +17,7 @@ from stretto.cli.live.region import Region
 from stretto.cli.live.summary import status_line, summary_lines
 from stretto.cli.progress import Progress, short
 from stretto.runs import Run
+from stretto.text import seemly
 
 _EVERY = 0.1  # seconds between two drawings
 _LINES, _SUBTASKS, _LETTERS = 30, 500, 3000  # what can be drawn so often: of more, less often

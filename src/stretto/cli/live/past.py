@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 
 from stretto import events as e
-from stretto.cli import seemly
 from stretto.cli.figures import between, figures
 from stretto.cli.live.drawing import drawn
 from stretto.cli.live.lines import painted
@@ -11,6 +10,7 @@ from stretto.cli.live.page import Page
 from stretto.cli.live.picture import Picture
 from stretto.cli.live.summary import summary_lines
 from stretto.runs import Run
+from stretto.text import seemly
 
 
 def picture_of(events: Iterable[e.AnyEvent]) -> tuple[Picture, float]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from stretto.cli.live.lines import cells
+from stretto.cli.screen import drawing_on
 
 _HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"
 _TOGETHER, _DONE = "\x1b[?2026h", "\x1b[?2026l"
@@ -66,7 +67,7 @@ class Region:
     def write(self, text: str) -> None:
         """Write to the terminal; nobody may be there to see it."""
         with contextlib.suppress(OSError):
-            self._stream.write(text)
+            drawing_on(self._stream)(text)
             self._stream.flush()
 
     def _back(self) -> str:

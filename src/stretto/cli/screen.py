@@ -1,0 +1,80 @@
+"""Where text meets a terminal: nothing that one would obey gets there, but for what is drawn on purpose."""
+
+import codecs
+import contextlib
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, TextIO
+
+from stretto.text import seemly
+
+
+class Screen:
+    """A standard stream through which only seemly text goes, whoever writes: models, endpoints and file names say it.
+
+    `draw` is for what we draw ourselves, with sequences of our own around texts that are seemly already.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text without what a terminal would obey."""
+        if not isinstance(text, str):  # click finds out in this way that bytes go to `buffer`
+            raise TypeError(f"a text is written here, not {type(text).__name__}")
+        self._stream.write(seemly(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write texts one after another."""
+        for line in lines:
+            self.write(line)
+
+    def draw(self, text: str) -> None:
+        """Write a text as it is."""
+        self._stream.write(text)
+
+    @property
+    def buffer(self) -> "_Bytes":
+        """Takes the bytes of a text in UTF-8."""
+        return _Bytes(self)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class _Bytes:
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def write(self, data: bytes) -> int:
+        self._screen.write(self._decoder.decode(data))
+        return len(data)
+
+    def writelines(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        self._screen.flush()
+
+
+def guard() -> None:
+    """From now on stderr, and stdout if it is a terminal, take only what is seemly; into a pipe goes what there is."""
+    if not isinstance(sys.stderr, Screen):
+        sys.stderr = Screen(sys.stderr)
+    if sys.stdout.isatty() and not isinstance(sys.stdout, Screen):
+        sys.stdout = Screen(sys.stdout)
+
+
+def drawing_on(stream: TextIO) -> Callable[[str], object]:
+    """How something is drawn on a stream."""
+    return stream.draw if isinstance(stream, Screen) else stream.write
+
+
+def say(line: str) -> None:
+    """One line to stderr, if anyone is there to read it."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"stretto: {line}\n")
+        sys.stderr.flush()
