@@ -373,3 +373,14 @@ def test_without_any_model_the_ways_to_go_on_are_said(terminal: Terminal) -> Non
     for way in ("stretto demo", "-m PROVIDER:MODEL", "STRETTO_MODEL", "TOGETHER_API_KEY", "ollama"):
         assert way in done.err
     assert not terminal.store.exists()
+
+
+@pytest.mark.parametrize(("args", "name"), [(["--schema", "s.json"], "s.json"), (["--plan", "p.json"], "p.json")])
+def test_a_file_in_the_encoding_of_another_system_is_named_with_it(
+    terminal: Terminal, args: list[str], name: str
+) -> None:
+    (terminal.folder / name).write_bytes('{"type": "object"}'.encode("utf-16"))
+    done = terminal("run", "-m", "sim:instant", *args, "Name teas")
+    assert done.code in {2, 3}
+    assert f"{name}: " in done.err
+    assert "UTF-16 text; make UTF-8 of it first (iconv -f UTF-16 -t UTF-8)" in done.err

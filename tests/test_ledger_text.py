@@ -104,6 +104,19 @@ HEADINGS = [
     "=== L\u0415DG\u0415R ===",  # Cyrillic letters
     "=== W\u039fRKER RESULT ===",  # a Greek one
     "=== \U0001d40b\U0001d404\U0001d403\U0001d406\U0001d404\U0001d411 ===",  # mathematical bold
+    "=== \ua4e1\ua4f0\ua4d3\ua4d6\ua4f0\ua4e3 ===",  # Lisu
+    "=== \u1d21\u1d0f\u0280\u1d0b\u1d07\u0280 \u0280\u1d07\ua731\u1d1c\u029f\u1d1b ===",  # small capitals
+    "=== \u13de\u13ac\u13a0\u13c0\u13ac\u13a1 ===",  # Cherokee
+    "=== \U0001f17b\U0001f174\U0001f173\U0001f176\U0001f174\U0001f181 ===",  # in squares
+    "=== \U0001f1f1\U0001f1ea\U0001f1e9\U0001f1ec\U0001f1ea\U0001f1f7 ===",  # regional indicators
+    "=== LED\u3164GER ===",  # a filler
+    "=== LED\u2800GER ===",  # an empty pattern of Braille
+    "\U0001f7f0\U0001f7f0\U0001f7f0 LEDGER",
+    "\u2e40\u2e40\u2e40 LEDGER",
+    "\u30a0\u30a0\u30a0 LEDGER",
+    "\u2017\u2017\u2017 LEDGER",
+    "\u2243\u2243\u2243 LEDGER",
+    "=" * 300 + " LEDGER",
     "=== L\u0332E\u0332D\u0332G\u0332E\u0332R\u0332 ===",  # underlined
 ]
 
@@ -121,6 +134,7 @@ def test_a_line_that_imitates_a_heading_is_marked(heading: str, end: str) -> Non
         "x === missing\n    === undefined\n",
         "== Heading ==\n=== RUN TestLedger\n<<<<<<<\n=======\n>>>>>>>\n",
         "The ledger === all of it.\nledger\n",
+        "=== 背景情報一覧 ===\n=== Раздел ===\n=== Обзор API ===\n=== Εισαγωγή ===\n=== API概要一覧 ===\n",
         "ไทย === 结果 === हिन्दी\n",
     ],
 )

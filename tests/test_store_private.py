@@ -42,3 +42,9 @@ def test_what_is_no_store_is_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="not an intact SQLite file"):
         connect(file)
     assert file.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_link_that_leads_to_nothing_yet_becomes_a_store(tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to("runs.db")
+    connect(tmp_path / "link.db").close()
+    assert modes(tmp_path) == {"runs.db": 0o600}

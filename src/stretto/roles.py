@@ -25,11 +25,12 @@ Models = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 
 MOST_REPLIES = 64
 """Of an ensemble: what is more than that is a mistake, or a bill nobody wants."""
+_NEEDS = ("any", "all")
 _MERGES = ("synthesize", "vote", "best")
-WORKERS_OWN = ("models", "samples", "merge", "check", "workflow", "share")
+WORKERS_OWN = ("models", "samples", "merge", "check", "workflow", "share", "needs")
 """What only a worker has."""
 _USUAL = Role()
-_NO_MODEL = ("workflow", "prompt", "about", "check")
+_NO_MODEL = ("workflow", "prompt", "about", "check", "needs")
 """What a worker may say that is a workflow; all else its own roles say."""
 DEEPEST = 3
 """How deep workflows do the subtasks of others: the run's is the first."""
@@ -201,6 +202,8 @@ def _check_ensemble(kind: Kind, role: Role, place: str, providers: Mapping[str, 
     check_numbers(place, role, ("samples",), ())
     if role.merge not in _MERGES:
         raise ConfigError(f"{place}.merge: must be {', '.join(_MERGES[:-1])} or {_MERGES[-1]}, not {role.merge!r}")
+    if role.needs not in _NEEDS:
+        raise ConfigError(f"{place}.needs: must be {' or '.join(_NEEDS)}, not {role.needs!r}")
     asked = max(1, len(role.models)) * role.samples
     if asked > MOST_REPLIES:
         key = "samples" if role.samples > 1 else "models"

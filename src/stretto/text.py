@@ -27,3 +27,10 @@ def seemly(text: str) -> str:
 def one_line(text: str) -> str:
     """The text as a part of one line, whoever reads it: every end of a line is a blank, and nothing acts."""
     return text if text.isascii() and text.isprintable() else text.translate(_ONE_LINE)
+
+
+def other_encoding(data: bytes) -> str | None:
+    """What encoding bytes begin in that is not UTF-8, and how they become that; None if they do not say."""
+    kinds = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+    found = next((kind for start, kind in kinds.items() if data.startswith(start)), None)
+    return found and f"{found} text; make UTF-8 of it first (iconv -f {found} -t UTF-8)"

@@ -16,6 +16,7 @@ from stretto.models.providers import KNOWN, Local, Provider, split_model
 from stretto.models.simulator import Simulator, parse_fault
 from stretto.pool import AnyProvider
 from stretto.shapes import check_schema
+from stretto.text import other_encoding
 from stretto.types import Limits, Price, Role
 
 _T = TypeVar("_T")
@@ -68,7 +69,10 @@ def file_beside(file: Any, place: str, folder: Path | None) -> Path:
 def schema_at(path: Path, place: str) -> dict[str, Any]:
     """The JSON schema in a file."""
     try:
-        schema = msgspec.json.decode(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+        data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        if other := other_encoding(data):
+            raise ConfigError(f"{place}: {other}")
+        schema = msgspec.json.decode(data)
     except OSError as error:
         raise ConfigError(f"{place}: cannot be read: {error.strerror or error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

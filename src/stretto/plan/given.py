@@ -16,7 +16,7 @@ from stretto.plan.book import worker_for
 from stretto.plan.item import Draft
 from stretto.plan.naming import LONGEST_ID, is_reserved, safe_id
 from stretto.plan.shares import called, shares
-from stretto.text import clean
+from stretto.text import clean, other_encoding
 from stretto.types import Definition, Input, Plan, Role, Subtask
 
 
@@ -44,6 +44,8 @@ AnyPlan = Plan | PlanFile | Mapping[str, Any]
 
 def read_plan(text: bytes, place: str) -> PlanFile:
     """The plan in a file; raises `TaskError` naming the place that is wrong."""
+    if other := other_encoding(text):
+        raise TaskError(f"{place}: no plan: {other}")
     text = text.removeprefix(BOM_UTF8)  # some editors put it there
     try:
         file = msgspec.json.decode(text, type=PlanFile)

@@ -57,7 +57,8 @@ def _make_private(path: Path) -> None:
     # Never opened if it is there: closing any handle of a file drops every lock this process has on it, SQLite's too,
     # and another process would then remove the write-ahead log under us (https://sqlite.org/howtocorrupt.html, 2.2).
     with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        # Where a link leads to nothing yet, O_EXCL would say that something is there.
+        os.close(os.open(path.resolve(), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def keep_private(path: Path) -> None:
