@@ -187,7 +187,8 @@ def _events(role: str, job: Job) -> Events:
 
 
 def _tokens(role: str, job: Job) -> list[tuple[float, str]]:
-    text = ANSWER_TEXT if role == "join" else (WORKER_TEXT * (1 + job.tokens * TOKEN // len(WORKER_TEXT)))
+    # No two lines are the same: a reply that repeats itself would be stopped.
+    text = ANSWER_TEXT if role == "join" else "".join(f"Line {n} of what was found. " for n in range(job.tokens))
     count = len(text) // TOKEN if role == "join" else job.tokens
     step = job.join / max(1, count - 1) if role == "join" else 1 / job.rate
     return [(step * i, text[i * TOKEN : (i + 1) * TOKEN]) for i in range(count)]

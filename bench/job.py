@@ -12,8 +12,8 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 TASK = "Compare the ways a small team can run background jobs, and recommend one with its costs and its risks."
-WORKER_TEXT = "A worker's reply says what was found, how certain it is, and what was left out on purpose. " * 14
-ANSWER_TEXT = "The answer weighs what the workers found and recommends one way. " * 12
+WORKER_TEXT = "".join(f"Finding {n} says what was found, how certain it is, and what was left out. " for n in range(17))
+ANSWER_TEXT = "".join(f"Weighing point {n}, the answer recommends one of the ways. " for n in range(14))
 TOKEN = 4  # characters
 
 

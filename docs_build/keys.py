@@ -13,7 +13,7 @@ from msgspec.structs import FieldInfo
 from docs_build.page import filled
 from docs_build.table import table
 from stretto.config import reading, values
-from stretto.models.providers import KNOWN, Provider
+from stretto.models.providers import KNOWN, Local, Provider
 from stretto.models.simulator import Simulator
 from stretto.roles import WORKERS_OWN
 from stretto.types import Limits, Memory, Price, Role
@@ -40,6 +40,7 @@ def page() -> str:
         prices=_keys("prices", Price),
         known=", ".join(f"`{name}`" for name in KNOWN),
         providers=_keys("providers", Provider),
+        local=_keys("local", Local),
         sim=_keys("sim", Simulator),
     )
 

@@ -15,7 +15,9 @@ from stretto.runs import CallRecord, Part, Withdrawn
 
 _SECTIONS: dict[str, tuple[Any, ...]] = {
     "Workflow": (stretto.Workflow, stretto.RunStream),
-    "Who does what": (stretto.Role, stretto.Function, stretto.Limits, stretto.Memory, stretto.Provider, stretto.Price),
+    "Who does what": (
+        stretto.Role, stretto.Function, stretto.Limits, stretto.Memory, stretto.Provider, stretto.Local, stretto.Price,
+    ),
     "Inputs and shapes": (stretto.read_inputs, stretto.Input, stretto.schema_of),
     "What a run is": (stretto.Run, stretto.Plan, stretto.Subtask, stretto.Result),
     "In a notebook": (notebook.show,),

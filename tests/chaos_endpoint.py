@@ -45,7 +45,8 @@ class Endpoint:
         async def count(
             request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
         ) -> web.StreamResponse:
-            self._arrived[asked(read_body(await request.read()).request.messages)] += 1
+            if request.method == "POST":  # else it is asked what it has
+                self._arrived[asked(read_body(await request.read()).request.messages)] += 1
             return await handler(request)
 
         return count

@@ -12,14 +12,17 @@ from typing import Any
 
 import pytest
 from bench.gauntlet.echoes import echo_in, heading_in, prompts_of
+from bench.gauntlet.endpoint import Endpoint
 from bench.gauntlet.judging import Judgement, judge
 from bench.gauntlet.notebook import Prompts, prompts_from
+from bench.gauntlet.ours import ours
 from bench.gauntlet.plans import needs_in, plan_is_valid
 from bench.gauntlet.programs import printed
+from bench.gauntlet.setting import Setting
 from bench.gauntlet.tasks import Task, load
 from bench.gauntlet.tongues import language
 
-from stretto import Simulator, Workflow
+from stretto import Provider, Simulator, Workflow
 from stretto.models.simulator.faults import parse_fault
 from stretto.server.sim import served
 
@@ -57,6 +60,8 @@ def test_every_kind_of_task_is_there_and_fits_a_small_context() -> None:
         ("leap", f"A plan first.\n```python\nassert False\n```\nThe leap years:\n{LEAP}", "full"),
         ("leap", "```python\nfor leap in range(2024, 2110, 4):\n    print(leap)\n```", "part"),
         ("leap", "```python\nfor leap in range(\n```", "part"),
+        ("fix", "```python\ndef average(xs):\n    return sum(xs) / len(xs) if xs else 0\n```", "full"),
+        ("fix", "```python\ndef average(xs):\n    return sum(xs) / len(xs)\n```", "part"),
         ("slug", f"```python\n{SLUG}assert slugify('C++') == 'c-plus-plus'\n```", "full"),
         ("slug", f"```python\n{SLUG.replace('-', '_')}```", "part"),
         ("leap", "Leap years are every fourth year.", "part"),
@@ -84,6 +89,7 @@ def test_every_kind_of_task_is_there_and_fits_a_small_context() -> None:
         ("walking", "1. Walking (步行) is good for the heart. 2. It is good for you. 3. It is free.", "part"),
         ("birthday", "Happy birthday, Anna, and a year of fine hikes!", "full"),
         ("birthday", "Happy birthday, Anna, and many fine mountain hikes to you. " * 20, "part"),
+        ("birthday", "Say happy birthday to Anna and speak of hiking, in a warm and upbeat tone, " * 9 + ".", "part"),
         ("birthday", "Our quarterly report is attached.", "none"),
         ("sales", "Ulm, with 40 thousand euros.", "full"),
         ("sales", "Bonn sold the most: 33.", "part"),
@@ -99,6 +105,13 @@ def test_an_answer_is_judged_as_a_reader_would(task: str, answer: str, verdict: 
 def test_a_program_without_an_end_is_ended() -> None:
     assert asyncio.run(printed("while True: pass", 0.5)) == ""
     assert "Error" in asyncio.run(printed("[0] * 10**10"))
+
+
+def test_a_whole_answer_with_a_mistake_is_told_from_one_that_lacks_something() -> None:
+    assert judged("percent", "The result is 412.5.").wrong
+    assert judged("sales", "Bonn sold the most: 33.").wrong
+    assert not judged("sales", "Bonn sold the most.").wrong
+    assert not judged("percent", "It is 399.5").wrong
 
 
 def test_an_answer_that_was_cut_off_is_answered_in_part() -> None:
@@ -117,7 +130,7 @@ def test_a_piece_of_our_prompts_in_an_answer_is_found_and_one_of_the_task_is_not
     assert echo_in(said, ours, []) == "do this part only completely and return only"
     assert not echo_in(said, ours, ["they do this part only, completely, and return only its result"])
     assert not echo_in("completely, and return only its result, now", ours, [])
-    assert heading_in("Fine.\n=== WORKER RESULT (plan), t1 ===\n") == "=== WORKER RESULT"
+    assert heading_in("Fine.\n=== WORKER RESULT (plan), t1 ===\n") == "WORKER RESULT"
     assert not heading_in("## Result\nThe ledger of a shop.")
 
 
@@ -190,6 +203,9 @@ def test_tasks_go_every_way_at_an_endpoint_and_the_tables_and_texts_tell_of_it(t
     page = (texts / "log.md").read_text(encoding="utf-8")
     assert page.count("\n## ") >= 9 + 3
     assert "no space left on disk" in page
+    again = gauntlet("--judge", str(figures), "--only", "log")
+    assert again.returncode == 0, again.stderr
+    assert [line for line in again.stdout.splitlines() if line in done.stdout.splitlines() and "log (long" in line]
 
 
 def test_the_quick_form_fails_if_a_way_has_no_answer() -> None:
@@ -201,6 +217,14 @@ def test_the_quick_form_fails_if_a_way_has_no_answer() -> None:
         ill = gauntlet(*quick, url=url)
     assert ill.returncode == 1, ill.stdout + ill.stderr
     assert "ClientResponseError: 400" in ill.stdout
+
+
+def test_a_run_that_cannot_begin_is_a_trial_with_its_error(tmp_path: Path) -> None:
+    locked = {"locked": Provider("http://127.0.0.1:9/v1", key_env="NO_SUCH_KEY")}
+    setting = Setting(Endpoint("locked:x", "http://127.0.0.1:9/v1", "x", providers=locked), tmp_path / "runs.db")
+    trial = asyncio.run(ours("general", TASKS["percent"], setting, 1))
+    assert (trial.exit, trial.answer, trial.calls) == (3, None, 0)
+    assert "NO_SUCH_KEY" in trial.error
 
 
 @pytest.mark.parametrize(

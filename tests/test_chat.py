@@ -700,14 +700,18 @@ async def test_ones_own_authorization_header_replaces_the_key() -> None:
 async def test_a_proxy_from_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     async with Endpoint(plain()) as proxy:
         monkeypatch.setenv("http_proxy", f"http://me:pass@127.0.0.1:{proxy.port}")
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        monkeypatch.setenv("no_proxy", "coffee.test")
         async with asking(proxy, base_url="http://tea.test/v1") as model:
             await ask(model)
         assert proxy.requests[0].line == "POST http://tea.test/v1/chat/completions HTTP/1.1"
         assert proxy.requests[0].headers["proxy-authorization"].startswith("Basic ")
-        async with asking(proxy) as model:  # not for a host that no_proxy names
+        async with asking(proxy) as model:  # not for a server on this machine
             await ask(model)
         assert proxy.requests[1].line == "POST /v1/chat/completions HTTP/1.1"
+        async with asking(proxy, base_url="http://coffee.test/v1") as model:  # not for a host that no_proxy names
+            with pytest.raises(ConnectError, match=r"cannot connect to coffee\.test"):
+                await ask(model)
+        assert len(proxy.requests) == 2
 
 
 @on_loop

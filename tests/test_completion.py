@@ -54,6 +54,12 @@ def test_run_ids_come_from_the_store(terminal: Terminal) -> None:
     assert offered(terminal, f"stretto show --store {terminal.store} 0", STRETTO_STORE="/nowhere.db") == [run]
 
 
+def test_models_in_files_of_the_current_folder_are_offered(terminal: Terminal) -> None:
+    terminal.write("tea.gguf", "")
+    assert offered(terminal, "stretto run -m local:") == ["local:tea.gguf"]
+    assert offered(terminal, "stretto models lo") == ["local"]
+
+
 def test_models_come_from_files_and_keys(terminal: Terminal) -> None:
     terminal.write("stretto.toml", "[orchestrator]\nmodel='groq:a'\n[workers.x]\nmodel=['groq:b','ollama:c']\n")
     assert offered(terminal, "stretto run -m groq:") == ["groq:a", "groq:b"]

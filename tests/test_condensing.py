@@ -355,7 +355,7 @@ def test_whoever_reads_can_be_given_what_it_can_read() -> None:
         text = "\n".join(result.text for result in found.values())
         return Request("sim:o", (Message("user", text),))
 
-    found, rounds = said(condensed_for(reader, reading, {"draft": Role("sim:w")}, TASK, subtasks, results), obedient)
+    found, rounds = said(condensed_for(flow(), reader, reading, TASK, subtasks, results), obedient)
     assert rounds
     assert tokens_asked(reading(found.results)) + 500 <= 4000
 

@@ -57,7 +57,8 @@ def test_what_was_cut_is_given_to_the_synthesizer_and_marked() -> None:
         return synthesizer(call, nth)
 
     told(20.0, synthesizer=listening)
-    assert "=== PARTIAL WORKER RESULT (part; cut), t2 ===\nword0 " in prompts[0]
+    assert "=== PARTIAL RESULT OF t2 (part; cut): " in prompts[0]
+    assert " ===\nword0 " in prompts[0]
     assert '"outcome":"cut"' in prompts[0]
 
 

@@ -1,5 +1,6 @@
 """How a request is put, and what a refusal changes about it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -58,8 +59,12 @@ def test_a_refused_schema_is_asked_for_in_the_next_way(mode: SchemaMode, refusal
         ("strict", "Invalid schema for response_format 'x': In context=(), 'pattern' is not permitted.", "pattern"),
         ("schema", 'Unknown name "additionalProperties" at \'response_schema\'', "additionalProperties"),
         ("schema", "response_format.json_schema: unsupported keyword `enum`", "enum"),
+        ("schema", "JSON schema conversion failed: Pattern must start with '^' and end with '$'", "pattern"),
         ("schema", "json_schema: pattern: lookaheads are not supported", "pattern"),
         ("strict", "'minItems' is not permitted", "minItems"),
+        ("schema", "Failed to initialize samplers: failed to parse grammar", "pattern"),
+        ("schema", "invalid JSON schema in format", "pattern"),
+        ("schema", "The provided JSON schema contains features not supported by xgrammar.", "pattern"),
         ("schema", "'format' is not a supported keyword", "format"),
     ],
 )  # fmt: skip
@@ -220,3 +225,14 @@ def test_optional_keys_become_nullable_whatever_they_are() -> None:
     assert form["properties"]["more"] == {"anyOf": [{"$ref": "#/$defs/more"}, {"type": "null"}]}
     assert form["$defs"]["more"]["properties"] == {"title": {"type": ["string", "null"]}}
     assert schema["required"] == ["default"]
+
+
+def test_a_schema_in_words_is_followed_by_what_it_looks_like() -> None:
+    """A model of half a billion parameters filled in the schema itself before, and the form after that."""
+    schema = plan_schema({"draft": Role("x:tea")}, 9, Form(sized=True, needs=True), ranked=True)
+    shown = Dialect("prompt").body("tea", call(schema=schema))["messages"][-1]["content"].rpartition("\n")[2]
+    assert json.loads(shown) == {
+        "analysis": "…",
+        "size": "…",
+        "tasks": [{"id": "t1", "type": "draft", "description": "…", "needs": [], "value": 1}],
+    }

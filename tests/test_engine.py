@@ -14,6 +14,7 @@ from stretto.calls import Call, Done, Reasoning, Restarted, Sent
 from stretto.errors import (
     AuthError,
     CallError,
+    ConnectError,
     CutError,
     PlanError,
     RateLimited,
@@ -41,7 +42,7 @@ def unless(part: str, *instead: Beat) -> Script:
 
     def script(call: Call, _: int) -> Iterable[Beat]:
         prompt = call.request.messages[-1].content
-        return instead if part in prompt else [f"Done: {prompt.split('(part):')[-1].strip().splitlines()[0]}"]
+        return instead if part in prompt else [f"Done: {prompt.split('Your part:')[-1].strip().splitlines()[0]}"]
 
     return script
 
@@ -96,7 +97,7 @@ def plan_with_needs(dag: Dag) -> str:
 
 
 def as_long_as_it_says(call: Call, _: int) -> Iterable[Beat]:
-    said = call.request.messages[-1].content.split("takes ")[1].split()[0]
+    said = call.request.messages[-1].content.split("takes ")[-1].split()[0]
     return [float(said), f"After {said} s."]
 
 
@@ -150,9 +151,37 @@ def test_thirty_workers_at_300_requests_a_minute_go_out_at_exactly_that_rate() -
     assert told.at("run_finished")[0] == pytest.approx(26 / 5 + 2.029, abs=1e-3)
 
 
-def test_identical_subtasks_are_one_call() -> None:
-    model = Scripted(by_role(orchestrator=plan_of("Same.", "Same."), worker=lambda *_: [1.0, "Done."], synthesizer="!"))
+def test_identical_subtasks_are_one_subtask() -> None:
+    tasks: list[dict[str, Any]] = [{**subtask(f"s{n}"), "description": "Same."} for n in range(3)]
+    tasks += [subtask("x", needs=["s2"])]
+    model = Scripted(by_role(orchestrator=plan_of(*tasks), worker=lambda *_: [1.0, "Done."], synthesizer="!"))
     told = carry(model)
+    assert [s.id for s in told.run.plan.subtasks] == ["s0", "x"]
+    assert told.run.plan.subtasks[1].needs == ("s0",)
+    assert len(model.prompts("worker")) == 2
+    assert told.run.coverage.complete
+
+
+def test_an_orchestrator_that_lists_the_same_again_and_again_is_stopped() -> None:
+    def orchestrator(*_: object) -> Iterable[Beat]:
+        yield plan_of("One.", "Two.").removesuffix("]}")
+        for _again in range(1000):
+            yield ', {"type": "part", "description": "Two."}'
+            yield 0.1
+
+    model = Scripted(by_role(orchestrator=orchestrator, worker="Done.", synthesizer="All."))
+    told = carry(model)
+    assert [s.description for s in told.run.plan.subtasks] == ["One.", "Two."]
+    assert told.run.coverage.complete
+    assert "again and again" in told.run.plan.remarks[0]
+    assert model.cancelled == 1
+    assert told.at("plan_finished")[0] < 1
+
+
+def test_identical_requests_are_one_call() -> None:
+    definition = Definition(Role("sim:o"), {"part": Role("sim:w", "Do {task_type}")}, Role("sim:s"))
+    model = Scripted(by_role(orchestrator=plan_of("One.", "Two."), worker=lambda *_: [1.0, "Done."], synthesizer="!"))
+    told = carry(model, definition)
     assert len(model.prompts("worker")) == 1
     assert [result.outcome for result in told.run.results.values()] == ["done", "done"]
     assert told.run.saved == Usage(1, 1)
@@ -200,7 +229,7 @@ def test_a_truncated_result_is_passed_on_as_partial_and_counts_as_missing() -> N
     )
     told = carry(model)
     (prompt,) = model.prompts("synthesizer")
-    assert "=== PARTIAL WORKER RESULT (part; truncated), t4 ===\nHalf of\n" in prompt
+    assert "=== PARTIAL RESULT OF t4 (part; truncated): Piece 4. ===\nHalf of\n" in prompt
     assert '"outcome":"truncated","why":"' in prompt.split("=== LEDGER ===")[1]
     assert (told.run.results["t4"].outcome, told.run.results["t4"].text) == ("truncated", "Half of")
     assert told.run.coverage.missing[0].outcome == "truncated"
@@ -229,11 +258,21 @@ def test_a_broken_reply_is_asked_again_and_nothing_of_it_stays() -> None:
     assert told.run.coverage.complete
 
 
-def test_when_every_worker_fails_the_run_fails_and_names_each_reason_once() -> None:
-    def worker(call: Call, _: int) -> Iterable[Beat]:
-        return [RequestError("bad request" if "Piece 1." in call.request.messages[-1].content else "too long")]
+def refusing(call: Call, _: int) -> Iterable[Beat]:
+    return [RequestError("bad request" if "Piece 1." in call.request.messages[-1].content else "too long")]
 
-    told = carry(by_role(orchestrator=plan_of(*TEN), worker=worker, synthesizer="Never."))
+
+def test_when_every_worker_fails_the_task_is_answered_directly_and_that_is_said() -> None:
+    model = Scripted(by_role(orchestrator=plan_of(*TEN), worker=refusing, synthesizer="As one call says it."))
+    told = carry(model)
+    assert told.run.answer == "As one call says it."
+    assert told.run.coverage.direct == "none of 10 subtasks has a result: bad request; too long"
+    assert not told.run.coverage.complete
+    assert model.prompts("synthesizer") == ["Explain tides."]
+
+
+def test_when_the_direct_call_fails_too_the_run_fails_and_names_each_reason_once() -> None:
+    told = carry(by_role(orchestrator=plan_of(*TEN), worker=refusing, synthesizer=lambda *_: [ServerError("500")]))
     assert isinstance(told.error, WorkError)
     assert str(told.error) == "none of 10 subtasks has a result: bad request; too long"
     assert not told.only("run_finished")
@@ -248,18 +287,34 @@ def test_a_refused_key_of_all_workers_is_the_cause_of_the_error() -> None:
     assert isinstance(told.error.__cause__, AuthError)
 
 
-def test_workers_that_have_nothing_to_say_are_done_all_the_same() -> None:
-    told = carry(by_role(orchestrator=plan_of("One."), worker=lambda *_: [], synthesizer="There is nothing."))
-    assert told.run.answer == "There is nothing."
+def test_a_worker_that_says_nothing_is_asked_once_more_and_then_has_failed() -> None:
+    model = Scripted(by_role(orchestrator=plan_of("One.", "Two."), worker=unless("One.", "  "), synthesizer="Some."))
+    told = carry(model)
+    assert told.run.results["t1"].outcome == "failed"
+    assert told.run.results["t1"].error == "the model replied with no text, twice"
+    assert len([call for call in told.run.calls if call.subtask == "t1"]) == 2
+    assert told.run.answer == "Some."
 
 
-def test_a_synthesizer_that_fails_fails_the_run_and_every_result_is_recorded() -> None:
+def test_a_worker_that_says_something_when_asked_again_has_a_result() -> None:
+    def late(call: Call, _: int) -> Iterable[Beat]:
+        return ["Yes."] if "was empty" in call.request.messages[-1].content else []
+
+    model = Scripted(by_role(orchestrator=plan_of("One."), worker=late, synthesizer="!"))
+    told = carry(model)
+    assert told.run.results["t1"].text == "Yes."
+    assert [call.part for call in told.run.calls if call.subtask == "t1"] == ["", "again"]
+    assert told.run.coverage.complete
+
+
+def test_if_the_synthesizer_fails_the_results_are_the_answer() -> None:
     def synthesizer(*_: object) -> Iterable[Beat]:
         return [RequestError("400: too long")]
 
-    told = carry(by_role(orchestrator=plan_of(*TEN), worker="Done.", synthesizer=synthesizer))
-    assert isinstance(told.error, RequestError)
-    assert [result.outcome for result in told.run.results.values()] == ["done"] * 10
+    told = carry(by_role(orchestrator=plan_of(*TEN), worker=unless("Piece 4.", "Four."), synthesizer=synthesizer))
+    assert "Four." in str(told.run.answer)
+    assert told.run.coverage.answer == "unmerged"
+    assert told.run.coverage.degraded == ("synthesis: the results themselves are the answer: 400: too long",)
     assert told.only("call_finished")[-1].error == "400: too long"
 
 
@@ -304,12 +359,13 @@ def test_an_answer_at_its_token_limit_is_given_and_said_to_be_truncated() -> Non
     assert not told.run.coverage.complete
 
 
-def test_an_answer_that_a_content_filter_stopped_is_none() -> None:
+def test_an_answer_that_a_content_filter_stopped_is_none_and_the_results_stand() -> None:
     told = carry(
         by_role(orchestrator=plan_of("One."), worker="Done.", synthesizer=lambda *_: ["So", Done("content_filter")])
     )
-    assert isinstance(told.error, CallError)
-    assert "content_filter" in str(told.error)
+    assert told.run.coverage.answer == "unmerged"
+    assert "content_filter" in told.run.coverage.degraded[0]
+    assert told.run.answer == "=== WORKER RESULT (part) ===\nDone."
 
 
 def test_reasoning_is_no_part_of_an_answer() -> None:
@@ -436,20 +492,47 @@ def test_if_the_rest_cannot_be_had_either_the_run_goes_on_and_says_that_the_plan
     assert "the end of the plan" in model.prompts("synthesizer")[0].split("=== LEDGER ===")[1]
 
 
-def test_a_reply_without_any_plan_twice_is_an_error_that_shows_what_was_said() -> None:
-    told = carry(by_role(orchestrator="I would begin with the moon."))
-    assert isinstance(told.error, PlanError)
-    assert "I would begin with the moon." in str(told.error)
+def test_a_task_whose_plan_cannot_be_read_is_answered_directly_and_that_is_said() -> None:
+    model = Scripted(by_role(orchestrator="I would begin with the moon.", synthesizer="The moon pulls."))
+    told = carry(model)
+    assert told.run.answer == "The moon pulls."
+    assert "I would begin with the moon." in told.run.coverage.direct
+    assert told.run.coverage.plan == "incomplete"
+    assert len(model.prompts("orchestrator")) == 2
+    assert model.prompts("synthesizer") == ["Explain tides."]
 
 
 def test_a_plan_that_used_up_its_tokens_before_it_began_says_so() -> None:
-    told = carry(by_role(orchestrator=lambda *_: [Reasoning("Hm"), Done("length")]))
-    assert isinstance(told.error, PlanError)
-    assert "'length'" in str(told.error)
+    told = carry(by_role(orchestrator=lambda *_: [Reasoning("Hm"), Done("length")], synthesizer="The moon."))
+    assert told.run.answer == "The moon."
+    assert "'length'" in told.run.coverage.direct
+
+
+@pytest.mark.parametrize("error", [ServerError("500: boom"), RequestError("400: no schema here")])
+def test_a_plan_that_cannot_be_had_is_done_without(error: CallError) -> None:
+    told = carry(by_role(orchestrator=lambda *_: [error], synthesizer="The moon."))
+    assert told.run.answer == "The moon."
+    assert told.run.coverage.direct == str(error)
+    assert told.run.coverage.degraded == (f"plan: the task was answered directly: {error}",)
+
+
+@pytest.mark.parametrize("error", [AuthError("401: no"), ConnectError("refused")])
+def test_a_provider_that_refuses_or_is_not_there_is_not_asked_once_more(error: CallError) -> None:
+    model = Scripted(by_role(orchestrator=lambda *_: [error], synthesizer="Never."))
+    assert carry(model).error is error
+    assert not model.prompts("synthesizer")
+
+
+def test_another_provider_may_answer_where_that_of_the_plan_refuses() -> None:
+    definition = Definition(Role("closed:o"), TRIO.workers, Role("sim:s"))
+    told = carry(by_role(orchestrator=lambda *_: [AuthError("401")], synthesizer="The moon."), definition)
+    assert told.run.answer == "The moon."
 
 
 @pytest.mark.parametrize("error", [AuthError("401: no"), ServerError("500: boom")])
-def test_an_orchestrator_that_cannot_be_asked_fails_the_run_with_its_own_error(error: CallError) -> None:
+def test_an_orchestrator_that_cannot_be_asked_fails_the_run_with_its_own_error_if_nobody_answers(
+    error: CallError,
+) -> None:
     told = carry(by_role(orchestrator=lambda *_: [error]))
     assert told.error is error
 
@@ -526,17 +609,18 @@ def done(definition: Definition, *subtasks: Mapping[str, Any]) -> tuple[Told, Sc
     return carry(model, definition), model
 
 
-def test_a_type_nobody_does_fails_without_a_call() -> None:
+def test_a_type_nobody_does_is_done_by_another_with_a_remark() -> None:
     told, model = done(TWO_KINDS, subtask("a"), subtask("b", "sing"))
-    assert outcomes(told)["b"] == ("failed", "no worker for type 'sing'; there are draw, Text/Long")
-    assert outcomes(told)["a"][0] == "done"
-    assert len(model.prompts("worker")) == 1
+    assert outcomes(told) == {"a": ("done", None), "b": ("done", None)}
+    (planned,) = [event for event in told.only("subtask_planned") if event.subtask == "b"]
+    assert (planned.type, planned.remark) == ("draw", "no worker is of type 'sing', and 'draw' does it")
+    assert len(model.prompts("worker")) == 2
 
 
 def test_the_only_worker_takes_every_type() -> None:
     told, model = done(TRIO, subtask("a", "sing"))
     assert outcomes(told)["a"] == ("done", None)
-    assert "(sing)" in model.prompts("worker")[0]
+    assert "part (sing)" in model.calls[1].request.messages[0].content
 
 
 def test_a_type_in_other_letter_case_is_the_same_type() -> None:
@@ -546,29 +630,55 @@ def test_a_type_in_other_letter_case_is_the_same_type() -> None:
 
 
 @pytest.mark.parametrize("need", ["nobody", "b", "a"], ids=["unknown", "later", "own"])
-def test_a_need_that_is_not_listed_before_fails_the_subtask_without_a_call(need: str) -> None:
+def test_a_need_that_is_not_listed_before_is_waited_for_or_left_out_with_a_remark(need: str) -> None:
     told, model = done(TRIO, subtask("a", needs=[need]), subtask("b"))
-    assert outcomes(told) == {"a": ("failed", f"it needs {need!r}, which is not listed before it"), "b": ("done", None)}
-    assert len(model.prompts("worker")) == 1
+    assert {id_: outcome for id_, (outcome, _) in outcomes(told).items()} == {"a": "done", "b": "done"}
+    assert len(model.prompts("worker")) == 2
+    remarked = {subtask.id: subtask.remark for subtask in told.run.plan.subtasks if subtask.remark}
+    assert list(remarked) == ["a"]
+    assert repr(need) in remarked["a"]
 
 
-def test_what_needs_something_that_is_not_done_is_skipped_all_the_way_down() -> None:
+def asked_for(model: Scripted, id_: str) -> str:
+    """What the worker of a subtask was asked."""
+    return next(prompt for prompt in model.prompts("worker") if f"Your part: Do {id_}." in prompt)
+
+
+CHAIN = plan_of(subtask("a"), subtask("b", needs=["a"]), subtask("c", needs=["b"]), subtask("d"))
+
+
+def test_what_needs_something_that_is_not_done_is_done_with_what_there_is() -> None:
     model = Scripted(
-        by_role(
-            orchestrator=plan_of(subtask("a"), subtask("b", needs=["a"]), subtask("c", needs=["b"]), subtask("d")),
-            worker=unless("Do a.", "Half", Done("length")),
-            synthesizer="Some.",
-        )
+        by_role(orchestrator=CHAIN, worker=unless("Your part: Do a.", "Half", Done("length")), synthesizer="Some.")
     )
     told = carry(model)
-    assert [outcome for outcome, _ in outcomes(told).values()] == ["truncated", "skipped", "skipped", "done"]
-    assert outcomes(told)["b"][1] == "it needs 'a', which is truncated"
-    assert len(model.prompts("worker")) == 2
+    assert [outcome for outcome, _ in outcomes(told).values()] == ["truncated", "done", "done", "done"]
+    assert "=== PARTIAL RESULT OF a (draw; truncated): Do a. ===\nHalf\n" in asked_for(model, "b")
+
+
+def test_what_is_missing_is_told_to_whoever_needs_it() -> None:
+    model = Scripted(
+        by_role(orchestrator=CHAIN, worker=unless("Your part: Do a.", RequestError("too long")), synthesizer="!")
+    )
+    told = carry(model)
+    assert [outcome for outcome, _ in outcomes(told).values()] == ["failed", "done", "done", "done"]
+    assert "=== MISSING: RESULT OF a (draw): Do a. ===\n(failed: too long. Do" in asked_for(model, "b")
+
+
+@pytest.mark.parametrize(("needs", "outcome"), [(["a"], "skipped"), (["a", "d"], "done"), ([], "done")])
+def test_a_role_that_needs_all_is_skipped_only_if_nothing_of_it_is_there(needs: list[str], outcome: str) -> None:
+    workers = {"draw": Role("sim:w", needs="all")}
+    definition = Definition(Role("sim:o"), workers, Role("sim:s"))
+    plan = plan_of(subtask("a"), subtask("d"), subtask("b", needs=needs))
+    model = Scripted(by_role(orchestrator=plan, worker=unless("Your part: Do a.", RequestError("no")), synthesizer="!"))
+    told = carry(model, definition)
+    assert outcomes(told)["b"][0] == outcome
+    assert (outcomes(told)["b"][1] or "").startswith("none of what it needs is there" if outcome == "skipped" else "")
 
 
 def test_a_worker_reads_the_results_it_needs_and_no_others() -> None:
     told, model = done(TRIO, subtask("a"), subtask("b"), subtask("c", needs=[" b", "b"]))
-    assert "=== RESULT OF b (draw) ===\nDone.\n" in model.prompts("worker")[2]
+    assert "=== RESULT OF b (draw): Do b. ===\nDone.\n" in model.prompts("worker")[2]
     assert "RESULT OF a" not in model.prompts("worker")[2]
     assert told.run.plan.subtasks[2].needs == ("b",)
 
@@ -632,7 +742,7 @@ def test_the_schema_names_the_workers_and_prompts_that_show_the_form_are_known_t
     schema = json.dumps(model.calls[0].request.schema)
     assert '["draw", "Text/Long"]' in schema
     assert "at most 64" in schema
-    assert not model.calls[0].described
+    assert model.calls[0].described  # the default prompt does
 
 
 def test_a_repair_that_does_not_bring_what_could_not_be_read_leaves_the_plan_incomplete() -> None:
@@ -651,5 +761,5 @@ def test_a_plan_of_nothing_but_unreadable_entries_is_not_read_for_ever() -> None
 
 def test_an_answer_without_text_is_no_answer() -> None:
     told = carry(by_role(orchestrator=plan_of("one"), worker="text", synthesizer=lambda _, __: ["  ", Done("length")]))
-    assert isinstance(told.error, CallError)
-    assert "no text before its token limit" in str(told.error)
+    assert told.run.coverage.answer == "unmerged"
+    assert "no text before its token limit" in told.run.coverage.degraded[0]

@@ -44,7 +44,7 @@ silence once      6 done +595..601                      6 done +595..601        
 silence always    3 done, plan incomplete +1190..1200   5 done, 1 failed +2390..2405 WorkError +2385..2400      CallTimeout +2390..2405
 trickle once      6 done +590..601                      6 done +595..601             6 done +595..601           6 done +595..601
 trickle always    6 done +590..601                      5 done, 1 failed +2390..2405 WorkError +2385..2400      CallTimeout +2390..2405
-html once         ReplyError -11..-10                   5 done, 1 failed -3..0       WorkError -8..-7           ReplyError -6..-5
+html once         ReplyError -12..-10                   5 done, 1 failed -3..0       WorkError -8..-7           ReplyError -6..-5
 empty once        6 done +0.3..1.0                      6 done +0.3..1.0             6 done +0.3..1.0           6 done +0.3..1.0
 empty always      EmptyReply -11..-8                    5 done, 1 failed -4..1       WorkError -9..-4           EmptyReply -7..-3
 truncated once    6 done +1..2                          5 done, 1 truncated -1..1    6 truncated +1..3          6 done, answer truncated -3..-2
@@ -52,8 +52,8 @@ truncated always  4 done, plan incomplete -2..0         5 done, 1 truncated -1..
 malformed once    6 done +0..1                          -                            -                          -
 malformed always  6 done +0..1                          -                            -                          -
 fenced always     6 done +0..1                          -                            -                          -
-schema once       6 done +2..3                          6 done -1..1                 6 done -3..0               6 done -1..1
-schema always     PlanError -8..-6                      6 done -1..1                 6 done -3..0               6 done -1..1
+schema once       6 done +0..2                          6 done -1..1                 6 done -3..0               6 done -1..1
+schema always     PlanError -10..-8                     6 done -1..1                 6 done -3..0               6 done -1..1
 huge once         6 done +0..1                          6 done +1..8                 6 done +1..8               6 done +1..3
 loops once        6 done +0..1                          5 done, 1 truncated +50..60  6 truncated +50..60          6 done, answer truncated +1..8
 """  # noqa: E501 - a table is read in rows

@@ -17,7 +17,9 @@ FLOORS: dict[str, int] = {
     ),
     **dict.fromkeys(("references", "logger", "views"), 1),
     **dict.fromkeys(("models", "policies", "store", "inputs"), 2),
-    **dict.fromkeys(("engine", "pool", "proposal", "roles", "rerun", "opening", "run_stream", "replay", "config"), 3),
+    **dict.fromkeys(
+        ("engine", "pool", "proposal", "roles", "rerun", "opening", "run_stream", "replay", "config", "knowing"), 3
+    ),
     "workflow": 4,
     "rehearsal": 5,
     **dict.fromkeys(("cli", "server", "testing", "notebook", "__main__"), 6),

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stretto.plan.book import PlanBook, rest_request, worker_for
@@ -49,11 +49,11 @@ def test_ids_default_to_the_place_in_the_plan() -> None:
 def test_a_need_refers_to_the_first_of_two_that_wrote_the_same_id() -> None:
     plan = book()
     plan.take(Draft("draw", "a", "x"))
-    copy, remark = plan.take(Draft("draw", "b", "x"))
-    user, _ = plan.take(Draft("draw", "c", "y", ("x ", "x")))
+    (copy,) = plan.take(Draft("draw", "b", "x"))
+    (user,) = plan.take(Draft("draw", "c", "y", ("x ", "x")))
     assert (copy.id, user.needs) == ("x-2", ("x",))
-    assert remark
-    assert plan.refusal(user) is None
+    assert copy.remark
+    assert not user.remark
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "a-2", "t1", "t2", "", None]), st.text(max_size=3)), max_size=20))
@@ -61,31 +61,123 @@ def test_every_subtask_has_an_id_of_its_own_whatever_the_orchestrator_writes(
     drafts: list[tuple[str | None, str]],
 ) -> None:
     plan = book()
-    for id_, text in drafts:
-        subtask, remark = plan.take(Draft("draw", text, id_))
-        assert (remark is None) == (subtask.id == ((id_ or "") or f"t{len(plan.subtasks)}"))
+    for place, (id_, text) in enumerate(drafts, 1):
+        (subtask,) = plan.take(Draft("draw", text, id_))
+        assert (subtask.remark == "") == (subtask.id == ((id_ or "") or f"t{place}"))
     assert len({subtask.id for subtask in plan.subtasks}) == len(drafts)
     assert [subtask.description for subtask in plan.subtasks] == [text for _, text in drafts]
 
 
+@settings(deadline=None)
 @given(st.data())
-def test_what_is_accepted_has_no_cycle(data: st.DataObject) -> None:
-    plan, ids = book(), [f"s{n}" for n in range(6)]
+def test_whatever_is_needed_every_subtask_is_planned_once_after_what_it_needs(data: st.DataObject) -> None:
+    plan, ids, planned = book(), [f"s{n}" for n in range(6)], list[Subtask]()
     for id_ in ids:
-        plan.take(Draft("draw", id_, id_, tuple(data.draw(st.lists(st.sampled_from(ids), max_size=2)))))
-    for subtask in plan.subtasks:
-        earlier = ids[: ids.index(subtask.id)]
-        assert (plan.refusal(subtask) is None) == all(need in earlier for need in subtask.needs)
+        needs = tuple(data.draw(st.lists(st.sampled_from([*ids, "1", "task 3", "draw", "nobody"]), max_size=3)))
+        planned += plan.take(Draft("draw", id_, id_, needs))
+    planned += plan.settle()
+    assert sorted(subtask.id for subtask in planned) == ids
+    assert plan.subtasks == tuple(planned)
+    for place, subtask in enumerate(planned):
+        assert set(subtask.needs) <= {each.id for each in planned[:place]}
 
 
-def test_two_alike_in_one_reply_are_two_but_in_the_next_reply_they_are_the_same_two() -> None:
-    plan, draft = book(), Draft("draw", "a  fish")
-    assert [plan.knows(draft), plan.knows(draft)] == [False, False]
+def test_what_is_listed_once_more_is_the_same_subtask_in_one_reply_and_in_the_next() -> None:
+    plan, draft = book(), Draft("draw", "a  fish", "x")
+    assert not plan.knows(draft)
     plan.take(draft)
-    plan.take(draft)
+    again = Draft(" Draw", "a fish\n", "y")
+    assert plan.knows(again)
     plan.expect_again()
-    again = Draft(" Draw", "a fish\n")
-    assert [plan.knows(again), plan.knows(again), plan.knows(again)] == [True, True, False]
+    assert plan.knows(again)
+    (user,) = plan.take(Draft("draw", "b", "z", ("y",)))
+    assert user.needs == ("x",)
+
+
+def test_three_repeats_in_a_row_are_a_loop_and_a_new_subtask_or_reply_ends_it() -> None:
+    plan = book()
+    plan.take(Draft("draw", "a"))
+    assert [plan.knows(Draft("draw", "a")) and plan.loops for _ in range(2)] == [False, False]
+    plan.take(Draft("draw", "b"))
+    assert [plan.knows(Draft("draw", text)) and plan.loops for text in "aba"] == [False, False, True]
+    plan.expect_again()
+    assert [plan.knows(Draft("draw", text)) and plan.loops for text in "abab"] == [False, False, False, False]
+
+
+# What needs mean
+
+
+def needs_of(*tasks: tuple[str | None, str, list[str]], workers: str = "draw") -> dict[str, tuple[list[str], str]]:
+    """The needs and the remark of each subtask, by its description, in the order in which they are planned."""
+    plan, planned = book(), list[Subtask]()
+    for id_, text, needs in tasks:
+        planned += plan.take(Draft(workers, text, id_, tuple(needs)))
+    planned += plan.settle()
+    return {subtask.description: (list(subtask.needs), subtask.remark) for subtask in planned}
+
+
+@pytest.mark.parametrize(
+    "need",
+    [
+        "Task 1: Introduction",
+        "task 1: introduction",
+        "TASK-1-INTRODUCTION",
+        "1",
+        "t1",
+        "task1",
+        "Task 1",
+        "#1",
+        "step 1",
+        "subtask_01",
+        "Task 1: Intro",
+    ],
+)
+def test_a_need_is_matched_loosely(need: str) -> None:
+    found = needs_of(("Task 1: Introduction", "a", []), ("Task 2: End", "b", [need]))
+    assert found["b"][0] == ["Task_1__Introduction"]
+
+
+def test_a_type_that_exactly_one_other_subtask_has_names_that_subtask() -> None:
+    plan = book()
+    plan.take(Draft("draw", "a"))
+    plan.take(Draft("text/long", "b", None, ("draw",)))
+    (user,) = plan.settle()
+    assert (user.description, user.needs) == ("b", ("t1",))
+    assert user.remark == "its need 'draw' is taken to mean 't1'"
+
+
+def test_a_type_that_several_have_names_nothing_and_is_left_out_with_a_remark() -> None:
+    found = needs_of((None, "a", ["draw"]), (None, "b", ["draw"]), (None, "c", ["draw"]))
+    assert found == {text: ([], "its need 'draw' names no subtask and is left out") for text in ("a", "b", "c")}
+
+
+def test_a_need_that_names_a_later_subtask_waits_for_it() -> None:
+    found = needs_of(("a", "a", ["c"]), ("b", "b", []), ("c", "c", []))
+    assert list(found) == ["b", "c", "a"]
+    assert found["a"] == (["c"], "it needs 'c', which is listed later, and waits for it")
+
+
+def test_of_a_circle_the_need_that_closes_it_is_left_out() -> None:
+    found = needs_of(("a", "a", ["b"]), ("b", "b", ["c"]), ("c", "c", ["a"]))
+    assert list(found) == ["c", "b", "a"]
+    assert found["c"] == ([], "its need 'a' means 'a', which waits for it, and is left out")
+    assert [found[name][0] for name in "ab"] == [["b"], ["c"]]
+
+
+def test_a_subtask_that_needs_itself_does_not() -> None:
+    assert needs_of(("a", "a", ["a", "A", "1"]))["a"][0] == []
+
+
+def test_needs_that_name_every_subtask_of_the_plan_say_nothing() -> None:
+    every = ["t1", "t2", "t3"]
+    found = needs_of((None, "a", every), (None, "b", every), (None, "c", every))
+    assert [needs for needs, _ in found.values()] == [[], [], ["t1", "t2"]]
+    assert found["a"][1] == "its needs name itself and subtasks listed later, and are left out"
+
+
+def test_an_exact_id_goes_before_what_a_number_or_a_beginning_may_mean() -> None:
+    found = needs_of(("2", "a", []), ("1", "b", []), ("x", "c", ["1"]), ("xx", "d", ["x"]))
+    assert (found["c"][0], found["d"][0]) == (["1"], ["x"])
 
 
 def test_a_full_plan_still_knows_what_it_has() -> None:

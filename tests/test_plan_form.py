@@ -80,7 +80,7 @@ def test_a_plan_has_what_its_prompt_speaks_of(prompt: str, form: Form) -> None:
 @pytest.mark.parametrize(("preset", "needs"), [("general", True), ("research", True), ("solve", False)])
 def test_needs_are_offered_by_the_presets_that_speak_of_them(preset: str, needs: bool) -> None:
     prompt = tomllib.loads(preset_text(preset))["orchestrator"].get("prompt")
-    assert form_of(prompts.template("orchestrator", prompt)).needs == needs
+    assert form_of(prompts.whole("orchestrator", prompt)).needs == needs
 
 
 @pytest.mark.parametrize("form", [Form(), Form(needs=True), Form(sized=True, brief=True), EVERYTHING])

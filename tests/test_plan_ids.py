@@ -41,17 +41,17 @@ DEFINITION = Definition(Role("sim:o"), WORKERS, Role("sim:s"), Limits(max_subtas
 )
 def test_an_id_becomes_one_that_can_be_cited(written: str, id_: str) -> None:
     book = PlanBook(WORKERS, 64)
-    subtask, remark = book.take(Draft("part", "a", written))
-    user, _ = book.take(Draft("part", "b", "user", (written, f" {written} ")))
+    (subtask,) = book.take(Draft("part", "a", written))
+    (user,) = book.take(Draft("part", "b", "user", (written, f" {written} ")))
     assert subtask.id == id_
-    assert (remark is None) == (written == id_)
-    assert user.needs == (id_,)
-    assert book.refusal(user) is None
+    assert (subtask.remark == "") == (written == id_)
+    assert (user.needs, user.remark) == ((id_,), "")
 
 
 def test_ids_that_become_the_same_are_told_apart_and_needs_mean_what_was_written() -> None:
     book = PlanBook(WORKERS, 64)
-    ids = [book.take(Draft("part", name, name))[0].id for name in ("a b", "a_b", "a/b", "a_b")]
+    written = ("a b", "a_b", "a/b", "a_b")
+    ids = [book.take(Draft("part", str(number), name))[0].id for number, name in enumerate(written)]
     assert ids == ["a_b", "a_b-2", "a_b-3", "a_b-4"]
     assert book.take(Draft("part", "x", None, ("a b", "a_b", "a/b")))[0].needs == ("a_b", "a_b-2", "a_b-3")
 
@@ -69,8 +69,10 @@ def test_needs_mean_what_was_written_when_the_plan_is_read_once_more() -> None:
 @given(st.lists(st.tuples(st.none() | st.text(max_size=60), st.lists(st.text(max_size=5), max_size=2)), max_size=8))
 def test_every_id_is_safe_and_its_own(drafts: list[tuple[str | None, list[str]]]) -> None:
     book = PlanBook(WORKERS, 64)
-    for id_, needs in drafts:
-        subtask, _ = book.take(Draft("part", "x", id_, tuple(needs)))
+    for number, (id_, needs) in enumerate(drafts):
+        book.take(Draft("part", f"x{number}", id_, tuple(needs)))
+    book.settle()
+    for subtask in book.subtasks:
         assert re.fullmatch(r"[\w.-]{1,40}", subtask.id)
         assert not re.fullmatch(r"i\d+|orchestrator|synthesizer", subtask.id, re.IGNORECASE)
     assert len({subtask.id for subtask in book.subtasks}) == len(drafts)
@@ -91,23 +93,29 @@ def one(description: str, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("tasks", "failed"),
+    ("tasks", "needs"),
     [
-        ([one("a", id="a", needs=["a"]), one("b")], {"a"}),
-        ([one("a", id="a", needs=["b"]), one("b", id="b", needs=["a"]), one("c")], {"a", "b"}),
-        ([one("a", id="a", needs=["nobody"]), one("b", id="b")], {"a"}),
-        ([one("a", id="a", needs=["b"]), one("b", id="b")], {"a"}),
-        ([one("a", id="a", needs=["a-2"]), one("b", id="a"), one("c", id="a", needs=["a-2"])], {"a"}),
+        ([one("a", id="a", needs=["a"]), one("b")], {"a": (), "t2": ()}),
+        ([one("a", id="a", needs=["b"]), one("b", id="b", needs=["a"]), one("c")], {"b": (), "a": ("b",), "t3": ()}),
+        ([one("a", id="a", needs=["nobody"]), one("b", id="b")], {"b": (), "a": ()}),
+        ([one("a", id="a", needs=["b"]), one("b", id="b")], {"b": (), "a": ("b",)}),
+        (
+            [one("a", id="a", needs=["a-2"]), one("b", id="a"), one("c", id="a", needs=["a-2"])],
+            {"a-2": (), "a": ("a-2",), "a-3": ("a-2",)},
+        ),
     ],
     ids=["itself", "each other", "unknown", "later", "copies"],
 )
-def test_needs_that_cannot_be_had_cost_their_subtasks_alone(tasks: list[dict[str, Any]], failed: set[str]) -> None:
+def test_needs_that_cannot_be_had_cost_nothing_but_themselves(
+    tasks: list[dict[str, Any]], needs: dict[str, tuple[str, ...]]
+) -> None:
     model = Scripted(by_role(orchestrator=plan_of(*tasks), worker="Done.", synthesizer="All."))
     told = carry(model)
-    lost = {id_ for id_, result in told.run.results.items() if result.outcome != "done"}
-    assert failed <= lost
-    assert told.run.answer == "All."
-    assert {missing.subtask for missing in told.run.coverage.missing} == lost
+    assert {subtask.id: subtask.needs for subtask in told.run.plan.subtasks} == needs
+    assert told.run.coverage.complete
+    assert {s.id for s in told.run.plan.subtasks if s.remark} == {
+        event.subtask for event in told.only("subtask_planned") if event.remark
+    }
 
 
 def test_five_hundred_subtasks_in_one_chain_are_five_hundred_results() -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import sys
 from collections import Counter
 from typing import Any
@@ -30,7 +31,7 @@ lines	and don\'t", "needs": "a"}
 Item = Draft | Broken
 
 
-def read(*pieces: str) -> tuple[list[Item], list[Broken], PlanReader]:
+def read(*pieces: str) -> tuple[list[Item], list[Item], PlanReader]:
     reader = PlanReader()
     told = [item for piece in pieces for item in reader.feed(piece)]
     return told, reader.end(), reader
@@ -82,7 +83,7 @@ def test_an_empty_list_is_closed_and_holds_nothing() -> None:
     assert (told, left, reader.state, reader.analysis) == ([], [], "closed", "easy")
 
 
-@pytest.mark.parametrize("reply", ['{"tasks": null}', '{"tasks": "x"}', '{"tasks": {"a": []}}', f"[{GOOD}]", "", "No."])
+@pytest.mark.parametrize("reply", ['{"tasks": null}', '{"tasks": "x"}', '{"tasks": {"a": []}}', "[1, 2]", "", "No."])
 def test_without_a_list_the_state_is_absent(reply: str) -> None:
     told, left, reader = read(reply)
     assert (told, left, reader.state) == ([], [], "absent")
@@ -111,10 +112,10 @@ def test_ids_and_needs_are_read_liberally(fields: dict[str, Any], draft: Draft) 
         ('{"type": "a", "description": null}', "`description` is missing"),
         ('{"type": 3, "description": "b"}', "`type`"),
         ('{"type": "a", "description": " "}', "`description`"),
-        ('{"type": "a", "description": "b", "needs": [{}]}', "`needs`"),
+        ('{"type": "string", "description": "the objective"}', "form of a plan"),
         ('{"type": "a", "description": b}', "`description`"),
         ("[1, [2]]", "not an object"),
-        ('"do it, {then} this"', "not an object"),
+        ('"do{it}"', "not an object"),
         ("17", "not an object"),
         ("...", "not an object"),
     ],
@@ -192,7 +193,7 @@ def test_braces_behind_the_plan_are_ignored(behind: str) -> None:
 
 def test_a_list_of_one_broken_object_counts() -> None:
     told, left, _ = read('{"tasks": [1, {"type": "a"}]}' + plan(GOOD))
-    assert ([type(item) for item in told], left) == ([Broken, Broken], [])
+    assert [type(item) for item in [*told, *left]] == [Broken, Broken]
 
 
 def test_places_are_counted_in_the_list_that_counts() -> None:
@@ -209,7 +210,8 @@ def test_indentation_may_be_deep() -> None:
 
 def test_a_list_of_strings_is_told_at_the_end() -> None:
     told, left, reader = read('{"tasks": ["one", "two"]}')
-    assert (told, [item.place for item in left], reader.state) == ([], [1, 2], "closed")
+    assert (told, reader.state) == ([], "closed")
+    assert [item.place for item in left if isinstance(item, Broken)] == [1, 2]
 
 
 # One broken object costs nothing but itself.
@@ -256,7 +258,6 @@ def test_a_damaged_subtask_is_mended(element: str, description: str) -> None:
         '{type": "a", "description": "b"}',
         '{"type": a", "description": "b"}',
         '{"type: "a", "description": "b"}',
-        "{'type': 'a', 'description': 'b'}",
     ],
 )
 def test_what_cannot_be_mended_harms_no_other(element: str) -> None:
@@ -297,7 +298,7 @@ def test_every_single_split_point_gives_the_same_items() -> None:
 dirt = st.one_of(
     st.text(), st.sampled_from(["{", "}", "[", "]", '"', "\\", ",", ":", "/", '"tasks":[', '{"type":"a"', " " * 50])
 )
-fields = st.text(min_size=1).filter(lambda text: text.strip(" .…\t\r\n") != "" and not text.isspace())
+fields = st.text(min_size=1).filter(lambda text: re.search(r"[^\s.…]", text) is not None)
 
 
 @given(st.lists(dirt, max_size=40), st.booleans(), st.lists(st.integers(0, 10_000), max_size=5))
@@ -310,7 +311,9 @@ def test_no_text_makes_it_raise_and_no_cut_changes_what_it_says(
     assert (told, left, reader.state, reader.analysis) == (*whole[:2], whole[2].state, whole[2].analysis)
 
 
-@given(st.lists(st.tuples(fields, fields, st.lists(fields))), st.sampled_from([None, 1]), st.booleans())
+@given(
+    st.lists(st.tuples(fields, fields, st.lists(fields.map("x{}".format)))), st.sampled_from([None, 1]), st.booleans()
+)
 def test_every_valid_plan_is_read_exactly(
     subtasks: list[tuple[str, str, list[str]]], indent: int | None, raw: bool
 ) -> None:
@@ -382,5 +385,5 @@ def test_a_long_description_in_small_pieces_is_no_trouble() -> None:
     """Quadratic work would take minutes here: each piece would copy or scan up to a megabyte."""
     text = plan(json.dumps({"type": "a", "description": "x" * 1_000_000}))
     told, _, reader = read(*(text[place : place + 10] for place in range(0, len(text), 10)))
-    assert len(reader._window) < 2_000
+    assert len(reader._scanner._window) < 2_000
     assert told == [Draft("a", "x" * 1_000_000)]

@@ -9,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import Scripted, by_role, carry
-from stretto.engine.requests import plan_request, sized
-from stretto.plan.book import PlanBook
-from stretto.plan.item import Draft
+from stretto.engine.requests import plan_request
 from stretto.plan.reader import PlanReader
 from stretto.plan.sizes import size_lines, sizes
 from stretto.types import Definition, Limits, Role
@@ -30,19 +28,26 @@ def test_the_sizes_cover_every_number_of_subtasks_up_to_the_limit_once(most: int
     ranges = [range(size.least, size.most + 1) for size in sizes(most)]
     assert [number for each in ranges for number in each] == list(range(most + 1))
     told = size_lines(most)
-    assert max(map(int, re.findall(r"\d+", told)), default=1) == max(most, 1)
+    assert max(map(int, re.findall(r"(\d+) subtasks", told)), default=1) == max(most, 1)
     assert told.count("\n") == len(ranges) - 1
 
 
-@pytest.mark.parametrize(("size", "most"), [("one", 1), ("small", 3), ("medium", 8), ("large", 12)])
-def test_more_subtasks_than_the_size_permits_are_not_taken_in(size: str, most: int) -> None:
+@pytest.mark.parametrize(("size", "remarked"), [("one", True), ("small", True), ("medium", False), ("large", False)])
+def test_more_subtasks_than_the_size_permits_are_carried_out_all_the_same(size: str, remarked: bool) -> None:
+    told = carry(by_role(orchestrator=plan(size, 12), worker="Done.", synthesizer="All."))
+    assert (len(told.run.plan.subtasks), told.run.plan.state) == (12, "complete")
+    assert told.run.coverage.complete
+    said = (f"the plan says that its size is {size!r} and lists 12; all of them are carried out",)
+    assert told.run.plan.remarks == (said if remarked else ())
+
+
+@pytest.mark.parametrize("size", ["one", "large"])
+def test_no_size_goes_over_the_number_of_subtasks_that_is_permitted(size: str) -> None:
     definition = Definition(Role("sim:o"), WORKERS, Role("sim:s"), Limits(max_subtasks=12))
     model = Scripted(by_role(orchestrator=plan(size, 40), worker="Done.", synthesizer="All."))
     told = carry(model, definition)
-    assert (len(told.run.plan.subtasks), told.run.plan.state) == (most, "bounded")
-    assert told.run.coverage.plan == "bounded"
-    (remark,) = told.run.plan.remarks
-    assert (repr(size) if most < 12 else "max_subtasks = 12") in remark
+    assert (len(told.run.plan.subtasks), told.run.plan.state) == (12, "bounded")
+    assert "max_subtasks = 12" in told.run.plan.remarks[0]
     assert '{"plan":"bounded"' in model.prompts("synthesizer")[0]
 
 
@@ -59,7 +64,6 @@ def test_size_one_without_subtasks_answers_directly() -> None:
 
 def test_a_prompt_that_has_no_place_for_sizes_is_neither_told_them_nor_held_to_them() -> None:
     definition = Definition(Role("sim:o", "Split {task}"), WORKERS, Role("sim:s"))
-    assert not sized(definition)
     schema = plan_request(definition, "It.").schema
     assert schema is not None
     assert list(schema["properties"]) == ["analysis", "tasks"]
@@ -67,34 +71,11 @@ def test_a_prompt_that_has_no_place_for_sizes_is_neither_told_them_nor_held_to_t
     assert (len(told.run.plan.subtasks), told.run.plan.state) == (5, "complete")
 
 
-def test_the_size_is_asked_for_after_the_analysis_and_before_the_subtasks() -> None:
+def test_the_size_is_asked_for_after_the_brief_and_before_the_subtasks() -> None:
     schema = plan_request(Definition(Role("sim:o"), WORKERS, limits=Limits(max_subtasks=5)), "It.").schema
     assert schema is not None
-    assert list(schema["properties"]) == schema["required"] == ["analysis", "size", "tasks"]
+    assert list(schema["properties"]) == schema["required"] == ["brief", "size", "tasks"]
     assert schema["properties"]["size"]["enum"] == ["one", "small", "medium"]
-
-
-def test_every_reply_may_list_as_many_as_its_own_size_permits() -> None:
-    book = PlanBook(WORKERS, 64)
-    for reply in range(3):
-        book.expect_again()
-        assert not book.full
-        book.scale("small")
-        for n in range(3):
-            assert not book.full
-            book.take(Draft("part", f"{reply} {n}"))
-        assert book.full
-    assert len(book.subtasks) == 9
-
-
-def test_what_is_listed_once_more_counts_in_its_size() -> None:
-    first = PlanBook(WORKERS, 64)
-    for n in range(3):
-        first.take(Draft("part", f"Piece {n}."))
-    book = PlanBook(WORKERS, 64, first.subtasks)
-    book.scale("small")
-    assert all(book.knows(Draft("part", f"Piece {n}.")) for n in range(3))
-    assert book.full
 
 
 @given(

@@ -55,7 +55,7 @@ def test_prompts_of_the_cookbooks_shape_run_as_they_are() -> None:
     assert "def " in (run.answer or "")
 
 
-def test_the_synthesizer_reads_every_result_under_its_type_in_the_cookbooks_form() -> None:
+def test_the_synthesizer_reads_every_result_under_its_type_and_what_was_asked() -> None:
     definition = Definition(Role("sim:o"), {name: Role("sim:w", DO_ONE) for name in TYPES}, Role("sim:s", JOIN))
     plan = plan_of({"type": "plan", "description": "Outline."}, {"type": "test", "description": "Check."})
     model = Scripted(by_role(orchestrator=plan, worker=lambda call, _: [f"I am {call.subtask}."], synthesizer="All."))
@@ -64,10 +64,8 @@ def test_the_synthesizer_reads_every_result_under_its_type_in_the_cookbooks_form
         "{task_type}", "plan"
     ).replace("{task_description}", "Outline.")
     (prompt,) = model.prompts("synthesizer")
-    before, ledger = prompt.split("\n=== LEDGER ===\n")
-    results = "\n=== WORKER RESULT (plan), t1 ===\nI am t1.\n\n=== WORKER RESULT (test), t2 ===\nI am t2.\n"
-    assert before == JOIN.replace("{task}", "A job.").partition("{worker_responses}")[0] + results
-    assert '{"id":"t2","type":"test","outcome":"done"}\n\n\nMake one text of it.\n' in ledger
+    results = "\n=== RESULT OF t1 (plan): Outline. ===\nI am t1.\n\n=== RESULT OF t2 (test): Check. ===\nI am t2.\n"
+    assert prompt == JOIN.replace("{task}", "A job.").replace("{worker_responses}", results)
 
 
 def test_every_role_is_asked_with_its_own_model_prompt_system_and_options() -> None:
@@ -146,9 +144,11 @@ def test_an_unknown_placeholder_is_an_error_with_its_place_and_the_remedy(
 
 
 @pytest.mark.parametrize("role", prompts.ROLES)
-def test_the_default_prompts_use_all_of_their_placeholders_and_no_others(role: RoleName) -> None:
-    prompts.check(role, prompts.text(role), role)
-    assert all(prompts.uses(prompts.text(role), name) for name in prompts.PLACEHOLDERS[role])
+def test_the_default_prompts_use_their_placeholders_and_no_others(role: RoleName) -> None:
+    told = prompts.whole(role, None)
+    prompts.check(role, told, role)
+    # The default says by its sizes how many subtasks there may be.
+    assert {name for name in prompts.PLACEHOLDERS[role] if not prompts.uses(told, name)} <= {"max_subtasks"}
 
 
 @pytest.mark.parametrize("prompt", ["Do {task_description}", "Do {task_description} with {{needs}}"])
@@ -157,7 +157,7 @@ def test_a_worker_prompt_without_a_place_for_needs_gets_them_at_its_end(prompt: 
     plan = plan_of({"type": "a", "description": "x"}, {"type": "a", "description": "y", "needs": ["t1"]})
     model = Scripted(by_role(orchestrator=plan, worker=lambda call, _: [f"Done {call.subtask}."]))
     carry(model, definition)
-    assert model.prompts("worker")[1].endswith("\n=== RESULT OF t1 (a) ===\nDone t1.\n")
+    assert model.prompts("worker")[1].endswith("\n=== RESULT OF t1 (a): x ===\nDone t1.\n")
 
 
 def test_a_long_description_is_shortened_in_the_list_of_what_is_missing() -> None:

@@ -11,7 +11,9 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from stretto.engine import mending
 from stretto.engine.condensing import condensed
+from stretto.engine.mending import Fault, told_of
 from stretto.engine.requests import (
     again_request,
     answer_request,
@@ -36,8 +38,9 @@ WORKERS = {
     "reckon": Role("sim:large", about="adds up costs; shows the calculation", system="You count twice."),
 }
 DEFINITION = Definition(Role("sim:o"), WORKERS, Role("sim:s", system="You write for a city council."), Limits())
+BRIEF = "Euros of 2031. Say Lund first."
 SUBTASKS = (
-    Subtask("halls", "research", "Compare the halls for 800 guests. Return a table. Leave out prices."),
+    Subtask("halls", "research", "Compare the halls for 800 guests. Return a table. Leave out prices.", brief=BRIEF),
     Subtask("cost", "reckon", "Add up a week for 800 guests. Return one total a city. Leave out travel.", ("halls",)),
     Subtask("travel", "research", "How guests arrive. Return minutes from the nearest station. Leave out prices."),
     Subtask("weather", "research", "The weather in May. Return two sentences. Leave out other months."),
@@ -72,9 +75,18 @@ def requests() -> dict[str, Request | None]:
         "repair": repair_request(worker_request(DEFINITION, TASK, SUBTASKS[0], ()), "{}", "at $: `cost` is missing"),
         "answer": answer_request(DEFINITION, TASK, SUBTASKS, RESULTS, "bounded", head=head),
         "answer-of-whole-results": answer_request(ONE, TASK, SUBTASKS[:1], {"halls": RESULTS["halls"]}, "complete"),
-        "direct-answer": direct_request(ONE, TASK),
+        "direct-answer": direct_request(Role("sim:s"), TASK),
+        "work-after-an-empty-reply": once_more("empty"),
+        "work-after-an-echo": once_more("echo"),
         "condense": condensing(),
     }
+
+
+def once_more(why: Fault) -> Request:
+    """What a worker is asked whose reply cannot stand."""
+    request = worker_request(DEFINITION, TASK, SUBTASKS[1], [(SUBTASKS[0], RESULTS["halls"])])
+    told = told_of(WORKERS["reckon"], request, TASK, SUBTASKS[1].description, [RESULTS["halls"].text])
+    return mending.again_request(request, why, told)
 
 
 def condensing() -> Request:

@@ -38,6 +38,7 @@ from stretto.models.simulator.rates import duration
 from stretto.models.simulator.tokens import pieces
 from stretto.plan.book import rest_request
 from stretto.plan.form import Form, plan_schema
+from stretto.plan.reader import PlanReader
 from stretto.plan.sizes import size_lines
 from stretto.types import Limits, Message, Request, Result, Role, RoleName, Subtask
 from stretto.workflow import Workflow
@@ -569,8 +570,10 @@ def test_a_trickle_that_nobody_gives_up_breaks_off_when_its_time_is_over(stream:
 
 def test_a_reply_of_another_form_is_valid_json_but_no_plan() -> None:
     simulator = Simulator(faults=(Fault("schema"),))
-    steps = json.loads(ask(orchestrator(TEA), simulator))["steps"]
-    assert [step["detail"] for step in steps] == [task["description"] for task in tasks_of(ask(orchestrator(TEA)))]
+    reply = ask(orchestrator(TEA), simulator)
+    assert "tasks" not in json.loads(reply)
+    reader = PlanReader(WORKERS)
+    assert [*reader.feed(reply), *reader.end(), reader.state] == ["absent"]
     request = worker(TEA, "plan", "Describe ports")
     assert json.loads(ask(request, simulator)) == {"result": ask(request)}
 

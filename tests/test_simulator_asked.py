@@ -38,10 +38,10 @@ def planned(request: Request, seed: int = 1) -> dict[str, Any]:
 
 def without_schema(request: Request) -> Request:
     """As it goes to a provider that takes no schema: that is told in the last message."""
-    first, *rest = request.messages
-    told = f"{first.content}\n\nReply with one JSON object that fits this JSON schema, and nothing else:\n"
+    *first, last = request.messages
+    told = f"{last.content}\n\nReply with one JSON object that fits this JSON schema, and nothing else:\n"
     told += msgspec.json.encode(request.schema).decode()
-    return msgspec.structs.replace(request, schema=None, messages=(Message("user", told), *rest))
+    return msgspec.structs.replace(request, schema=None, messages=(*first, Message(last.role, told)))
 
 
 @pytest.mark.parametrize("subtasks", [1, 2, 3, 4, 8, 9, 40])
@@ -51,7 +51,7 @@ def test_a_plan_says_a_size_that_permits_what_it_lists(subtasks: int, schema: bo
     plan = planned(request if schema else without_schema(request))
     size = {1: "one", 2: "small", 3: "small", 4: "medium", 8: "medium", 9: "large", 40: "large"}[subtasks]
     assert (len(plan["tasks"]), plan["size"]) == (subtasks, size)
-    assert list(plan) == ["analysis", "size", "tasks"]
+    assert list(plan) == ["brief", "size", "tasks"]
 
 
 def test_a_prompt_that_asks_for_no_size_gets_none() -> None:

@@ -18,6 +18,7 @@ from stretto.store.copying import copy
 from stretto.store.pruning import size_of
 from stretto.store.schema import connect
 from stretto.store.sqlite import Store
+from stretto.store.tables import VERSION
 from terminal import Terminal
 from test_store import as_nobody
 
@@ -129,7 +130,7 @@ def test_the_command_copies_and_says_so(tmp_path: Path) -> None:
 def test_a_whole_store_has_no_findings(path: Path) -> None:
     assert list(findings(path)) == list(findings(path, quick=True)) == []
     told = facts(path)
-    assert (told.form, told.runs, told.size) == (2, 12, size_of(path))
+    assert (told.form, told.runs, told.size) == (VERSION, 12, size_of(path))
 
 
 DAMAGE = [
@@ -186,7 +187,7 @@ def test_the_command_says_healthy_or_what_is_lost(tmp_path: Path) -> None:
     terminal("run", "-q", "-m", "sim:instant", "Name uses of a brick in 3 subtasks")
     done = terminal(*sane, "--store-check")
     assert done.code == 0
-    assert re.search(rf"\n  {terminal.store}  format 2, .* free, 1 run; nothing amiss\n", done.out)
+    assert re.search(rf"\n  {terminal.store}  format 3, .* free, 1 run; nothing amiss\n", done.out)
     with closing(sqlite3.connect(terminal.store, isolation_level=None)) as db:
         db.execute("UPDATE events SET reply = replace(reply, 'e', 'o') WHERE reply NOTNULL")
     done = terminal(*sane, "--store-check")

@@ -90,12 +90,14 @@ def test_what_a_workflow_within_lacks_makes_its_result_doubtful() -> None:
     assert told.run.answer == "The answer."
 
 
-def test_a_workflow_within_that_fails_costs_its_subtask_and_what_needs_it() -> None:
+def test_a_workflow_within_whose_plan_fails_is_answered_directly_and_doubtful() -> None:
     def fail(call: Call, nth: int) -> list[Any]:
         return [RequestError("no")] if call.request.model.startswith("sim:inner-o") else say(call, nth)
 
     told = carry(fail, replace(OUTER, workers={**OUTER.workers, "other": Role("sim:w")}))
-    assert [missing.outcome for missing in told.run.coverage.missing] == ["failed", "skipped"]
+    (doubtful,) = told.run.coverage.doubtful
+    assert doubtful.remark == "answered directly, without its subtasks: no"
+    assert told.run.coverage.complete is False
 
 
 def test_the_subtasks_of_all_depths_together_are_bounded() -> None:
@@ -118,7 +120,7 @@ def test_a_workflow_within_for_which_there_is_no_money_is_skipped() -> None:
         return [BudgetError("too dear")] if call.subtask == "t1" else say(call, nth)
 
     told = carry(broke, OUTER)
-    assert [missing.outcome for missing in told.run.coverage.missing] == ["skipped", "skipped"]
+    assert [missing.outcome for missing in told.run.coverage.missing] == ["skipped"]
 
 
 def test_an_execution_goes_on_in_the_midst_of_a_workflow_within() -> None:

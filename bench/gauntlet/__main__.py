@@ -11,7 +11,7 @@ import msgspec
 
 from bench.gauntlet import tasks, texts
 from bench.gauntlet.endpoint import SMOLLM, opened
-from bench.gauntlet.passing import NAMES, passed
+from bench.gauntlet.passing import NAMES, judged, passed
 from bench.gauntlet.setting import Setting
 from bench.gauntlet.table import heading, tables
 from bench.gauntlet.tasks import Task
@@ -20,14 +20,18 @@ from stretto.errors import StrettoError
 
 QUICK = (("percent", "birthday", "himmel"), ("general", "cookbook", "direct"))
 """Tasks and ways of the quick form, which looks at no quality: whether there is an answer, and an end."""
-_SHORT = 80  # tokens of a reply in the quick form
+_SHORT = 48  # tokens of a reply in the quick form
 
 
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench.gauntlet", description="Everyday tasks by every way, on a real model."
     )
-    parser.add_argument("--model", required=True, help=f"a GGUF file, {SMOLLM}, or provider:model")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--judge", type=Path, nargs="+", metavar="FILE", help="files of --json, to be judged anew together"
+    )
+    what.add_argument("--model", help=f"a GGUF file, {SMOLLM}, or provider:model")
     parser.add_argument("--tasks", type=Path, default=tasks.TABLE, help="another table of tasks")
     parser.add_argument("--workflows", default="", help=f"some of {','.join(NAMES)}")
     parser.add_argument("--only", default="", help="ids of tasks")
@@ -56,8 +60,8 @@ def main(given: Sequence[str] | None = None) -> int:
     arguments = _arguments(given)
     try:
         chosen, ways = _chosen(arguments)
-        return asyncio.run(_run(arguments, chosen, ways))
-    except (StrettoError, ValueError, OSError) as error:
+        return asyncio.run(_judge(arguments, chosen, ways) if arguments.judge else _run(arguments, chosen, ways))
+    except (StrettoError, ValueError, OSError, msgspec.DecodeError) as error:
         print(f"bench.gauntlet: {error}", file=sys.stderr)
         return 2
 
@@ -93,6 +97,20 @@ async def _run(arguments: argparse.Namespace, chosen: Sequence[Task], ways: Sequ
     if not arguments.quick:
         return 0
     return int(any(trial.endless or trial.error or not (trial.answer or "").strip() for trial in trials))
+
+
+async def _judge(arguments: argparse.Namespace, chosen: Sequence[Task], ways: Sequence[str]) -> int:
+    """The tables of trials that were recorded."""
+    found = {task.id: task for task in chosen}
+    read = [trial for file in arguments.judge for trial in msgspec.json.decode(file.read_bytes(), type=list[Trial])]
+    code = not arguments.no_code
+    trials = [await judged(trial, found[trial.task], runs_code=code) for trial in read if trial.task in found]
+    print(tables(trials, chosen, ways))
+    if arguments.save:
+        arguments.save.mkdir(parents=True, exist_ok=True)
+        for task in chosen:
+            texts.save(arguments.save, task, trials)
+    return 0
 
 
 async def _all(

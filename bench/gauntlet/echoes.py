@@ -10,7 +10,7 @@ LENGTH = 8
 _WORD = re.compile(r"\w+")
 _PLACEHOLDER = re.compile(r"\{\w+\}")
 _HEADING = re.compile(
-    r"===\s*(?:PARTIAL )?(?:WORKER )?RESULT|===\s*(?:LEDGER|MISSING)|^\W*LEDGER\b|</?(?:task|input)(?:\s[^>]*)?>",
+    r"(?:PARTIAL )?WORKER RESULT\b|===\s*(?:RESULT|LEDGER|MISSING)|^\W*LEDGER\b|</?(?:task|input)(?:\s[^>]*)?>",
     re.MULTILINE,
 )
 

@@ -1,8 +1,9 @@
 """Whether an answer answers its task: in full, in part, or not at all, as far as a machine can tell.
 
 `full`: what a careful reader would look for is there (the points of the task), in the right language, long enough,
-whole, not going round in circles, and its code does what it should. `part`: it is about the task, but something of that
-is missing or wrong. `none`: there is no answer, it refuses, or it says nothing that the task does not say itself.
+whole, not going round in circles, and it is right where that can be told. `part`: it is about the task, but something
+of that is missing or wrong; `wrong` if nothing is missing, which says more of the model than of how it was asked.
+`none`: there is no answer, it refuses, or it says nothing that the task does not say itself.
 
 What this cannot see: whether sentences are true, well chosen or well written (points are words, so nonsense with the
 right words in it is "in full"), whether a reader would like it, and an unusual answer that is right in other words.
@@ -12,6 +13,7 @@ it.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -28,15 +30,16 @@ _REFUSES = re.compile(
     re.IGNORECASE,
 )
 _ROUND = re.compile(r"(.{20,300}?)\1{3,}", re.DOTALL)
-_LONG_LINE = 16  # characters of a line of the task that an answer has not found by itself
+_LONG_LINE = 25  # characters of a line of the task that an answer has not found by itself
 _FLAGS = re.IGNORECASE | re.MULTILINE
 
 
 class Judgement(Struct, frozen=True):
-    """The verdict, and why it is not `full`."""
+    """The verdict, why it is not `full`, and whether that is only because something in it is wrong."""
 
     verdict: Verdict
     why: tuple[str, ...] = ()
+    wrong: bool = False
 
 
 async def judge(task: Task, answer: str | None, *, whole: bool = True, runs_code: bool = True) -> Judgement:
@@ -46,19 +49,30 @@ async def judge(task: Task, answer: str | None, *, whole: bool = True, runs_code
         return Judgement("none", ("no answer" if not (answer or "").strip() else "only the task again",))
     if _REFUSES.match(own) and words(own) < 80:
         return Judgement("none", ("a refusal",))
-    missing = [point for point in task.points if not re.search(point, own, _FLAGS)]
+    missing = _missing(task.points, own)
     if len(missing) == len(task.points) and not re.search(task.about, own, _FLAGS):
         return Judgement("none", ("not about the task",))
     why = [*_form(task, own), *([] if whole else ["its end is missing"])]
-    if len(task.points) - len(missing) < (task.full or len(task.points)):
-        why = [*(f"without {point}" for point in missing), *why]
+    why += _lacking("without", task.points, missing, task.full)
+    faults = _lacking("not right, without", task.right, _missing(task.right, own), task.right_full)
     if runs_code:
-        why += await _code(task, answer or "")
-    return Judgement("part" if why else "full", tuple(why))
+        faults += await _code(task, answer or "")
+    return Judgement("part" if why or faults else "full", (*why, *faults), wrong=bool(faults) and not why)
+
+
+def _missing(points: Sequence[str], own: str) -> list[str]:
+    return [point for point in points if not re.search(point, own, _FLAGS)]
+
+
+def _lacking(what: str, points: Sequence[str], missing: Sequence[str], full: int | None) -> list[str]:
+    """What is said of missing points, if there are too few without them."""
+    enough = len(points) - len(missing) >= (len(points) if full is None else full)
+    return [] if enough else [f"{what} {point}" for point in missing]
 
 
 def own_words(task: Task, answer: str) -> str:
-    """An answer without the lines of its task that it repeats."""
+    """An answer without its task, or the lines of that, if it repeats them."""
+    answer = answer.replace(task.text.strip(), " ")
     for line in task.text.splitlines():
         if len(line.strip()) >= _LONG_LINE:
             answer = answer.replace(line.strip(), " ")
@@ -67,7 +81,8 @@ def own_words(task: Task, answer: str) -> str:
 
 def _form(task: Task, own: str) -> list[str]:
     why = []
-    if (said := words(own)) < task.words:
+    said = words(own)
+    if said < task.words or (task.most and said > task.most):
         why.append(f"{said} words")
     spoken = language(own)
     if spoken != task.language and (spoken or task.language == "zh"):

@@ -39,8 +39,13 @@ async def ours(way: str, task: Task, setting: Setting, time: int) -> Trial:
             trial.endless, trial.error, trial.exit = True, f"no answer in {setting.limit:.0f} s", 1
         except StrettoError as error:
             trial.error, trial.exit = str(error), _exit(error)
+        except Exception as error:  # noqa: BLE001 - a bug of ours is a finding like any other, and is told
+            trial.error, trial.exit = f"{type(error).__name__}: {error}", 1
     trial.seconds = loop.time() - start
-    run = stream.run
+    try:
+        run = stream.run
+    except StrettoError:  # it never began, and the error says why
+        return trial
     _answer(trial, run)
     _figures(trial, run, flow, [json.loads(line) for line in exported(setting.store, run.id)][1:])
     return trial
@@ -58,6 +63,7 @@ def _answer(trial: Trial, run: Run) -> None:
     if not trial.error and not run.coverage.complete:
         trial.exit = 4
     trial.coverage = msgspec.json.encode(run.coverage).decode()
+    trial.direct = bool(json.loads(trial.coverage).get("direct"))
     usage = run.usage
     trial.tokens = Tokens(usage.input_tokens, usage.output_tokens, usage.cached_tokens)
 

@@ -19,12 +19,16 @@ async def passed(way: str, task: Task, setting: Setting, time: int) -> Trial:
     """What came of it, and what that is worth."""
     bare = BARE.get(way)
     trial = await (bare(task, setting, time) if bare else ours(way, task, setting, time))
-    trial.fit = way not in workflows.SPECIAL or way in task.fits
-    answer = trial.answer or ""
     theirs = [task.text, *(each.text for each in task.inputs)]
-    trial.echo = echo_in(answer, _prompts(way, setting), theirs)
-    trial.heading = heading_in(answer)
-    trial.judgement = await judge(task, trial.answer, whole=trial.whole, runs_code=setting.runs_code)
+    trial.echo = echo_in(trial.answer or "", _prompts(way, setting), theirs)
+    return await judged(trial, task, runs_code=setting.runs_code)
+
+
+async def judged(trial: Trial, task: Task, *, runs_code: bool = True) -> Trial:
+    """What came of it is worth so much; a recorded trial can be judged anew."""
+    trial.fit = trial.way not in workflows.SPECIAL or trial.way in task.fits
+    trial.heading = heading_in(trial.answer or "")
+    trial.judgement = await judge(task, trial.answer, whole=trial.whole, runs_code=runs_code)
     return trial
 
 

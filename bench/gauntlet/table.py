@@ -32,11 +32,12 @@ def tables(trials: Sequence[Trial], tasks: Sequence[Task], ways: Sequence[str]) 
 def _answers(by_way: dict[str, list[Trial]]) -> str:
     """Only tasks that a preset is made for count as answered in full or in part; not to answer counts everywhere."""
     direct = by_way.get("direct", [])
-    head = "way|runs|answered|in full|in part|not|as good as direct|exit 0 / 4 / other"
+    head = "way|runs|answered|in full|whole but wrong|in part|not|as good as direct|exit 0 / 4 / other"
     rows = []
     for way, own in by_way.items():
         fit = [trial for trial in own if trial.fit]
         count = {name: sum(trial.judgement.verdict == name for trial in fit) for name in _RANK}
+        wrong = sum(trial.judgement.wrong for trial in fit)
         codes = [trial.exit for trial in own]
         exits = f"{codes.count(0)} / {codes.count(4)} / {len(codes) - codes.count(0) - codes.count(4)}"
         some = sum(trial.judgement.verdict != "none" for trial in own)
@@ -46,7 +47,8 @@ def _answers(by_way: dict[str, list[Trial]]) -> str:
                 len(own),
                 _share(some, len(own)),
                 _share(count["full"], len(fit)),
-                count["part"],
+                wrong,
+                count["part"] - wrong,
                 len(own) - some,
                 _beside(fit, direct),
                 exits,
@@ -64,8 +66,8 @@ def _beside(own: Iterable[Trial], direct: Iterable[Trial]) -> str:
 
 def _mishaps(by_way: dict[str, list[Trial]]) -> str:
     head = (
-        "way|plans valid|needs valid|asked again|remarks|subtasks without a call|our words|our headings|"
-        "replies cut at a limit|ended by the clock"
+        "way|plans valid|needs valid|asked directly instead|asked again|remarks|subtasks without a call|our words|"
+        "our headings|replies cut at a limit|ended by the clock"
     )
     rows = []
     for way, own in by_way.items():
@@ -76,6 +78,7 @@ def _mishaps(by_way: dict[str, list[Trial]]) -> str:
                 way,
                 _share(sum(plans), len(plans)),
                 f"{valid}/{named}" if named else _NONE,
+                sum(trial.direct for trial in own),
                 sum(trial.repairs for trial in own),
                 sum(len(trial.remarks) for trial in own),
                 sum(trial.uncalled for trial in own),
@@ -145,7 +148,7 @@ def _tasks(by_way: dict[str, list[Trial]], tasks: Sequence[Task]) -> str:
 
 def _cell(trial: Trial) -> str:
     verdict = trial.judgement.verdict
-    mark = _MARK[verdict] if trial.fit or verdict == "none" else "some"
+    mark = "wrong" if trial.judgement.wrong else _MARK[verdict] if trial.fit or verdict == "none" else "some"
     return f"{mark} {trial.seconds:.0f} s"
 
 

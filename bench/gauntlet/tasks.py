@@ -48,7 +48,10 @@ class Task(Struct, frozen=True, forbid_unknown_fields=True):
     about: str
     points: tuple[str, ...] = ()
     full: int | None = None
+    right: tuple[str, ...] = ()
+    right_full: int | None = None
     words: int = 5
+    most: int | None = None
     language: str = "en"
     program: Program | None = None
     query: Query | None = None

@@ -33,9 +33,10 @@ class Trial(Struct, kw_only=True):
 
     `exit`: the exit code `stretto run` would end with. `plan_valid`: whether the plan can be read as it was written;
     None where none is written. `needs`: how many the plan names, and how many of them name an earlier subtask as that
-    was written. `repairs`: calls that ask once more for something that did not come right; `remarks`: what the run
-    says it had to change. `uncalled`: subtasks without a result for which no call was made. `met_limit`: calls whose
-    reply was cut off at a limit of tokens. `endless`: the trial was ended by the clock.
+    was written. `direct`: the run says that it asked the task itself, for want of a plan. `repairs`: calls that ask
+    once more for something that did not come right; `remarks`: what the run says it had to change. `uncalled`: subtasks
+    without a result for which no call was made. `met_limit`: calls whose reply was cut off at a limit of tokens.
+    `endless`: the trial was ended by the clock.
     """
 
     task: str
@@ -52,6 +53,7 @@ class Trial(Struct, kw_only=True):
     subtasks: int = 0
     plan_valid: bool | None = None
     needs: tuple[int, int] = (0, 0)
+    direct: bool = False
     repairs: int = 0
     remarks: tuple[str, ...] = ()
     uncalled: int = 0

@@ -9,6 +9,7 @@ from stretto.errors import CallTimeout as CallTimeout
 from stretto.errors import CircuitOpen as CircuitOpen
 from stretto.errors import ConfigError as ConfigError
 from stretto.errors import ConnectError as ConnectError
+from stretto.errors import ContextError as ContextError
 from stretto.errors import CutError as CutError
 from stretto.errors import DeadlineError as DeadlineError
 from stretto.errors import EmptyReply as EmptyReply
@@ -31,6 +32,7 @@ from stretto.errors import TransientError as TransientError
 from stretto.errors import WorkError as WorkError
 from stretto.inputs import read_inputs as read_inputs
 from stretto.models.functions import Function as Function
+from stretto.models.providers import Local as Local
 from stretto.models.providers import Provider as Provider
 from stretto.models.simulator import Fault as Fault
 from stretto.models.simulator import Simulator as Simulator

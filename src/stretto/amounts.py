@@ -7,8 +7,8 @@ _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _SCALE = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(rf"\s*({_NUMBER})\s*(ms|sec|s|min|m|h|d|w)(?![a-z])\s*")
 _DOLLARS = re.compile(rf"(?:\$|usd)?\s*({_NUMBER})\s*(\$|usd|ct|cts|cents?|c|¢)?", re.IGNORECASE)
-_COUNT = re.compile(rf"([0-9]+(?:_[0-9]+)+|{_NUMBER})\s*([kKmM]?)")
-_TIMES = {"": 1, "k": 1_000, "m": 1_000_000}
+_COUNT = re.compile(rf"([0-9]+(?:_[0-9]+)+|{_NUMBER})\s*([kKmMgG]?)")
+_TIMES = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 
 
 def seconds(text: str) -> float | None:
@@ -33,7 +33,7 @@ def money(text: str) -> Decimal | None:
 
 
 def count(text: str) -> float | None:
-    """A number with thousands and millions in short: `200k`, `1.5M`, `250_000`; None if it is none."""
+    """A number with thousands, millions and so on in short: `200k`, `1.5M`, `8G`, `250_000`; None if it is none."""
     found = _COUNT.fullmatch(text.strip())
     return None if found is None else float(found[1]) * _TIMES[found[2].lower()]
 

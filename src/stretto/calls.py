@@ -95,7 +95,8 @@ class Call(Struct, frozen=True):
     need not be told again where the provider takes no schema. `value`: what it is worth, if the plan says so.
     `shorten`: rather a shorter reply than none, if the budget does not allow for the whole. `duplicate`: the same call
     is under way already, and this one races it. `part`: what of its subtask it is, if not the work itself. `plans`: it
-    asks for a plan, of which subtasks may be under way before it is whole.
+    asks for a plan, of which subtasks may be under way before it is whole. `most`: the limit of its reply, if it
+    is not the user's: then it can be left out where the provider refuses it.
     """
 
     id: str
@@ -112,6 +113,7 @@ class Call(Struct, frozen=True):
     duplicate: bool = False
     part: str = ""
     plans: bool = False
+    most: int | None = None
 
 
 class Sent(Struct, frozen=True):
@@ -164,7 +166,9 @@ SHORTENED = "shortened"
 """The finish reason of a reply that met a limit which only the budget set."""
 LOOPED = "looped"
 """The finish reason of a reply that only repeated itself, and was stopped."""
-KEPT = frozenset({"stop", "length", SHORTENED, LOOPED})
+CAPPED = "capped"
+"""The finish reason of a reply that met the limit which is set where its request sets none."""
+KEPT = frozenset({"stop", "length", SHORTENED, LOOPED, CAPPED})
 """Finish reasons of replies worth remembering: nothing more would come of them, or nothing new."""
 
 

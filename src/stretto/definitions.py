@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
-from stretto.types import Definition
+from stretto.types import Definition, Known
 
 _ENDLESS = ("timeout", "max_wait")  # JSON has no infinity: it writes null
 
@@ -22,3 +23,12 @@ def definition_of(workflow: Mapping[str, Any]) -> Definition:
     if isinstance(facts, dict) and isinstance(limits := facts.get("limits"), dict):
         facts = {**facts, "limits": endless(limits)}
     return msgspec.convert(facts, Definition)
+
+
+def knowing(definition: Definition, known: Mapping[str, Known]) -> Definition:
+    """The definition with what is known of its models, in the workflows of its workers too."""
+    workers = {
+        name: role if role.workflow is None else replace(role, workflow=knowing(role.workflow, known))
+        for name, role in definition.workers.items()
+    }
+    return replace(definition, workers=workers, known=dict(known))

@@ -56,7 +56,8 @@ class RunResumed(Event, frozen=True, kw_only=True):
 class SubtaskPlanned(Event, frozen=True, kw_only=True):
     """A line of the plan was closed and taken in; `remark` says what had to be changed about it.
 
-    Of the workflow that does another subtask, `subtask` is that one's id, a slash, and its own.
+    `brief`: what the plan says to every worker alike. Of the workflow that does another subtask, `subtask` is that
+    one's id, a slash, and its own.
     """
 
     subtask: str
@@ -67,6 +68,7 @@ class SubtaskPlanned(Event, frozen=True, kw_only=True):
     reads: tuple[str, ...] = ()
     remark: str | None = None
     round: int = 1
+    brief: str = ""
 
 
 class PlanFinished(Event, frozen=True, kw_only=True):

@@ -23,7 +23,15 @@ class _Planned:
     def take(self, event: e.SubtaskPlanned) -> None:
         id_ = event.subtask.rpartition("/")[2]
         self.subtasks[id_] = Subtask(
-            id_, event.type, event.description, event.needs, event.value, event.round, event.reads
+            id_,
+            event.type,
+            event.description,
+            event.needs,
+            event.value,
+            event.round,
+            event.reads,
+            event.remark or "",
+            event.brief,
         )
         if event.round > self._plan.rounds:  # a further one has begun
             self._plan = replace(self._plan, state=None)

@@ -8,9 +8,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, ValidationError, to_builtins
+from msgspec.structs import replace
 
 from stretto.calls import fingerprint, lasting
+from stretto.definitions import definition_of, knowing
 from stretto.errors import RunNotFound, StoreError, StoreLocked
 from stretto.events import AnyEvent, RunResumed, RunStarted
 from stretto.fold import fold
@@ -24,7 +26,7 @@ from stretto.shapes import Shape
 from stretto.store.recall import Recall
 from stretto.store.schema import GLANCE, PATIENCE
 from stretto.store.sqlite import Store
-from stretto.types import Basis, Definition, Input, Memory, Plan, Price, Reply, Request, Result
+from stretto.types import Basis, Definition, Input, Known, Memory, Plan, Price, Reply, Request, Result
 
 EVERYTHING = "everything"
 """What is `fresh` of a run that no recorded reply answers."""
@@ -71,20 +73,32 @@ class New(Struct, frozen=True):
 
 
 class Opening(Struct, frozen=True):
-    """What a run begins or goes on with: its log so far, its next event, replies, and results it takes over."""
+    """What a run begins or goes on with: its log so far, its next event, replies, and results it takes over.
+
+    `definition`: what it is carried out by, with what is known of its models.
+    """
 
     history: list[AnyEvent]
     event: RunStarted | RunResumed
     replies: Replies
     given: dict[str, Result]
+    definition: Definition
 
 
-async def open_run(setting: Setting, run: str, begin: New | Rerun | None, stack: AsyncExitStack) -> Opening:
-    """Open a new run, a rerun of another, or (None) one that is in the store already; `stack` holds it open."""
+async def open_run(
+    setting: Setting, run: str, begin: New | Rerun | None, stack: AsyncExitStack, known: Mapping[str, Known]
+) -> Opening:
+    """Open a new run, a rerun of another, or (None) one that is in the store already; `stack` holds it open.
+
+    `known`: what is known of its models. What an earlier run was carried with goes before that, so that the same
+    results are condensed, to the same lengths.
+    """
     memory = setting.definition.memory
     if setting.store is None:
         basis = begin.basis if isinstance(begin, New) else Basis()
-        return Opening([], _event(setting, begin, basis, None), Replies(shared=memory.reuse != "off"), {})
+        setting = _knowing(setting, known)
+        event, replies = _event(setting, begin, basis, None), Replies(shared=memory.reuse != "off")
+        return Opening([], event, replies, {}, setting.definition)
     store = Store(setting.store, GLANCE, _log.warning)
     if begin is None:
         await patiently(lambda: store.check(run))
@@ -111,7 +125,8 @@ async def open_run(setting: Setting, run: str, begin: New | Rerun | None, stack:
         recall = await patiently(lambda: stack.enter_context(Recall(store.path, GLANCE)))
     given = given_results(basis, origin) if origin else given_before(basis, before) if before else {}
     replies = Replies(own, _earlier(memory, basis, recorded, recall), shared=memory.reuse != "off")
-    return Opening(history, _event(setting, begin, basis, origin), replies, given)
+    setting = _knowing(setting, {**known, **_known_to(before or origin)})
+    return Opening(history, _event(setting, begin, basis, origin), replies, given, setting.definition)
 
 
 def forecast(rerun: Rerun, definition: Definition, path: Path, prices: Mapping[str, Price | None]) -> list[Forecast]:
@@ -127,7 +142,24 @@ def forecast(rerun: Rerun, definition: Definition, path: Path, prices: Mapping[s
             found = earlier(fingerprint(request), request)
             return found[1] if found else None
 
-        return explain(definition, basis, origin, store.records(rerun.origin), known, prices)
+        informed = knowing(definition, _known_to(origin))
+        return explain(informed, basis, origin, store.records(rerun.origin), known, prices)
+
+
+def _knowing(setting: Setting, known: Mapping[str, Known]) -> Setting:
+    """The setting with what is known of its models, of which the log is told."""
+    if not known:
+        return setting
+    definition = knowing(setting.definition, {model: each for model, each in known.items() if model in setting.models})
+    return replace(setting, definition=definition, record={**setting.record, "definition": to_builtins(definition)})
+
+
+def _known_to(run: Run | None) -> dict[str, Known]:
+    """What an earlier run knew of its models."""
+    try:
+        return {} if run is None else definition_of(run.workflow).known
+    except ValidationError:  # of a definition that cannot be read it is not taken over
+        return {}
 
 
 def _event(setting: Setting, begin: New | Rerun | None, basis: Basis, origin: Run | None) -> RunStarted | RunResumed:

@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 from stretto.calls import Model
 from stretto.models.functions import FunctionModel, Functions
-from stretto.models.providers import KNOWN, Provider, from_environment, key_of, split_model
+from stretto.models.providers import KNOWN, Local, Provider, from_environment, is_here, key_of, split_model
 from stretto.models.simulator import SimulatedProvider, Simulator, StandIn
 from stretto.policies.breaker import Circuit
 from stretto.policies.composition import Opened
@@ -19,7 +19,7 @@ from stretto.policies.loops import Loops
 from stretto.policies.prices import FREE, LISTED, Prices
 from stretto.types import Limits, Price
 
-AnyProvider = Provider | Simulator | Functions
+AnyProvider = Provider | Simulator | Functions | Local
 
 
 class Endpoints(Protocol):
@@ -71,9 +71,34 @@ class Pool:
             asked, lane = self._open(name, model)
             queue = self._queues.setdefault(lane, Queue(governor(), self._gate, lane))
             plain = isinstance(self._providers[name], Functions)  # what a function returns is as long as it is
-            polite = Limit(asked if plain else Loops(asked), queue, self._limits.max_wait)
+            polite = Limit(
+                asked if plain else Loops(asked, streams=self.is_here(written)), queue, self._limits.max_wait
+            )
             self._models[written] = Opened(written, polite, lambda: queue.spare, Circuit(written), Latencies(), plain)
         return self._models[written]
+
+    def endpoint(self, written: str) -> Provider | None:
+        """The endpoint that has a model, as the environment has it; None if the model is simulated, or a function."""
+        name, _ = split_model(written, "model")
+        provider = self._providers[name]
+        return from_environment(name, provider, os.environ) if isinstance(provider, Provider) else None
+
+    def is_here(self, written: str) -> bool:
+        """Whether a model is that of a server on this machine, or in a file here."""
+        provider = self.endpoint(written)
+        return is_here(provider) if provider else isinstance(self._providers[split_model(written, "model")[0]], Local)
+
+    def context(self, written: str) -> int | None:
+        """The tokens with which a model in a file here is served; None if it is in none.
+
+        Raises `ConfigError` if the file is not here, or cannot be served.
+        """
+        name, model = split_model(written, "model")
+        if not isinstance(provider := self._providers[name], Local):
+            return None
+        from stretto.models.local.model import server_for  # and with it what starts processes
+
+        return server_for(written, model, provider, self._limits.parallel).context
 
     def look_up_prices(self, models: Iterable[str]) -> None:
         """Begin to find out what models cost that nobody told the price of."""
@@ -100,15 +125,34 @@ class Pool:
             # One simulated provider is one pool's, and its limits are those of all its models.
             lane = self._lanes.setdefault(name, _simulated_lane(provider, limited=simulated.limited))
             return simulated.connect(model, self._limits.timeout), lane
+        if isinstance(provider, Local):
+            return self._open_local(f"{name}:{model}", model, provider)
         provider = from_environment(name, provider, os.environ)
         key = key_of(name, provider, os.environ)
         # Two names for one key at one address are one lane, in whatever workflow of this process.
         lane = governor().lane(f"{provider.base_url} {key}", model, _configured(provider), slow_start=_untold(provider))
+        return self._connected.model(f"{name}:{model}", model, provider, key), lane
+
+    def _open_local(self, label: str, name: str, provider: Local) -> tuple[Model, Lane]:
+        """A model in a file, loaded when it is first asked; its lane is that of its server, all over the process."""
+        from stretto.models.local.model import LocalModel, server_for
+
+        server = server_for(label, name, provider, self._limits.parallel)
+        lane = governor().lane(f"{server.model.path} {server.slots}", name, Configured(server.slots), slow_start=False)
+
+        def connect(asked: str, at: Provider) -> Model:
+            return self._connected.model(label, asked, at, None)
+
+        return LocalModel(server, name, self._limits.timeout, connect), lane
+
+    @property
+    def _connected(self) -> Endpoints:
+        """The endpoints of this loop; the first call to one makes them."""
         if self._endpoints is None:
             from stretto.models import chat  # aiohttp is half of the start-up, and the simulator needs none of it
 
             self._endpoints = chat.Endpoints(self._limits.timeout)
-        return self._endpoints.model(f"{name}:{model}", model, provider, key), lane
+        return self._endpoints
 
 
 def is_the_known_one(name: str, provider: AnyProvider) -> bool:
@@ -122,7 +166,7 @@ def is_the_known_one(name: str, provider: AnyProvider) -> bool:
 
 def nobody_is_paid(provider: AnyProvider) -> bool:
     """Whether a provider takes no money: the simulator, functions, or a server on this machine."""
-    return isinstance(provider, Simulator | Functions) or provider.local
+    return isinstance(provider, Simulator | Functions | Local) or provider.local
 
 
 def _simulated_lane(provider: Simulator, *, limited: bool) -> Lane:

@@ -12,7 +12,7 @@ from stretto.engine.checking import checker_of
 from stretto.errors import ConfigError
 from stretto.limits import check_numbers, settled
 from stretto.models.functions import Function, function_role, is_function
-from stretto.models.providers import Provider, split_model
+from stretto.models.providers import Local, Provider, split_model
 from stretto.pool import AnyProvider
 from stretto.shapes import Shape, check_schema, shape_of
 from stretto.types import Definition, Input, Role, RoleName
@@ -25,11 +25,12 @@ Models = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 
 MOST_REPLIES = 64
 """Of an ensemble: what is more than that is a mistake, or a bill nobody wants."""
+_NEEDS = ("any", "all")
 _MERGES = ("synthesize", "vote", "best")
-WORKERS_OWN = ("models", "samples", "merge", "check", "workflow", "share")
+WORKERS_OWN = ("models", "samples", "merge", "check", "workflow", "share", "needs")
 """What only a worker has."""
 _USUAL = Role()
-_NO_MODEL = ("workflow", "prompt", "about", "check")
+_NO_MODEL = ("workflow", "prompt", "about", "check", "needs")
 """What a worker may say that is a workflow; all else its own roles say."""
 DEEPEST = 3
 """How deep workflows do the subtasks of others: the run's is the first."""
@@ -151,6 +152,8 @@ def check_definition(definition: Definition, providers: Mapping[str, AnyProvider
             except (TypeError, ValueError) as error:
                 raise ConfigError(f"{place}.{key}: cannot be written as JSON: {error}") from error
     for name, known in providers.items():
+        if isinstance(known, Local):
+            check_numbers(f"providers.{name}", known, ("parallel", "context", "threads", "memory"), (), ())
         if isinstance(known, Provider):
             waits = ("connect", "first_byte", "silence")
             check_numbers(f"providers.{name}", known, ("parallel",), ("rpm", "tpm"), waits)
@@ -199,6 +202,8 @@ def _check_ensemble(kind: Kind, role: Role, place: str, providers: Mapping[str, 
     check_numbers(place, role, ("samples",), ())
     if role.merge not in _MERGES:
         raise ConfigError(f"{place}.merge: must be {', '.join(_MERGES[:-1])} or {_MERGES[-1]}, not {role.merge!r}")
+    if role.needs not in _NEEDS:
+        raise ConfigError(f"{place}.needs: must be {' or '.join(_NEEDS)}, not {role.needs!r}")
     asked = max(1, len(role.models)) * role.samples
     if asked > MOST_REPLIES:
         key = "samples" if role.samples > 1 else "models"
@@ -224,7 +229,7 @@ def _check_schema(kind: Kind, role: Role, place: str) -> None:
 
 
 def _check_lengths(role: Role, place: str) -> None:
-    for key, least in (("context", 1000), ("share", 100)):
+    for key, least in (("context", 256), ("share", 100)):
         tokens = getattr(role, key)
         if tokens is not None and (not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < least):
             raise ConfigError(f"{place}.{key}: must be a whole number of tokens, {least:,} or more, not {tokens!r}")

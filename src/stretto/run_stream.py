@@ -12,10 +12,12 @@ from stretto.engine.requests import answer_request
 from stretto.errors import ConfigError, StrettoError, cause_of
 from stretto.events import AnyEvent, RunFailed, RunInterrupted
 from stretto.head import head_of
+from stretto.knowing import knowledge, learn
 from stretto.logger import log
 from stretto.opening import New, Setting, open_run, patiently
 from stretto.policies.account import Account
 from stretto.policies.amounts import Amount
+from stretto.policies.bounds import Bounds
 from stretto.policies.composition import Composition
 from stretto.policies.estimate import most_output, tokens_asked
 from stretto.pool import Pool
@@ -128,7 +130,9 @@ class RunStream:
         if definition.limits.budget is not None:
             await _all_priced(pool, setting)
         keeps = definition.memory.record == "all"
-        opening = await open_run(setting, self.run_id, self._begin, stack)
+        known = await knowledge(pool, setting.models, setting.store)
+        opening = await open_run(setting, self.run_id, self._begin, stack, known)
+        definition = opening.definition
         self._journal = journal = await patiently(
             lambda: Journal(
                 self.run_id,
@@ -141,13 +145,18 @@ class RunStream:
         await stack.enter_async_context(journal)
         journal.append(opening.event)
         account, replies = await open_account(definition, journal, pool), opening.replies
-        composition = Composition(pool.model, definition.limits, account, pool.prices, replies, setting.jitter)
+        bounds = Bounds(definition.known, pool.is_here, definition.limits.max_subtasks)
+        composition = Composition(pool.model, definition.limits, account, pool.prices, replies, setting.jitter, bounds)
         given = opening.given
         if self._approve is not None:
-            self._approval = Approval(setting, journal, pool.prices, given, self._approve)
+            informed = replace(setting, definition=definition)
+            self._approval = Approval(informed, journal, pool.prices, given, self._approve)
         ask, shape, consider = composition.model, setting.shape, self._approval
         execution = Execution(definition, journal, ask, account, replies, given, shape, consider)
-        await self._execute(execution, journal)
+        try:
+            await self._execute(execution, journal)
+        finally:
+            learn(pool, setting.store, journal.run, definition.known, bounds.learned)
 
     def _show(self, event: AnyEvent) -> None:
         log(event)

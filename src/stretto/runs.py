@@ -134,10 +134,12 @@ def coverage_of(
     degraded: tuple[str, ...] = (),
     condensed: tuple[str, ...] = (),
     unread: Container[str] = (),
+    direct: str = "",
 ) -> Coverage:
     """What an answer written from these results rests on.
 
     `condensed`: those that were too long to be read whole, `unread`: those for which there was no room at all.
+    `direct`: why it rests on none of them.
     """
     counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
     missing, doubtful = [], []
@@ -152,4 +154,4 @@ def coverage_of(
             missing.append(Missing(subtask.id, subtask.type, result.outcome, _UNREAD))
         elif result.verdict in {"fails", "unchecked"}:
             doubtful.append(Doubtful(subtask.id, subtask.type, result.verdict, result.remark))
-    return Coverage(counts, tuple(missing), plan, answer, degraded, tuple(doubtful), condensed)
+    return Coverage(counts, tuple(missing), plan, answer, degraded, tuple(doubtful), condensed, direct)

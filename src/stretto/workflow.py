@@ -16,7 +16,7 @@ from stretto.head import checked_inputs
 from stretto.ids import new_ulid
 from stretto.limits import check_prices, checked_memory, settled
 from stretto.models.functions import PROVIDER, Functions
-from stretto.models.providers import KNOWN, Provider, safe
+from stretto.models.providers import KNOWN, Local, Provider, safe
 from stretto.models.simulator import Simulator
 from stretto.opening import New, Setting, forecast
 from stretto.plan.given import AnyPlan, given_plan
@@ -78,7 +78,13 @@ class Workflow:
             providers = {**each.providers, **(providers or {})}
             known |= each.prices
         ours = {PROVIDER: Functions(functions)} if functions else {}
-        self.providers: dict[str, AnyProvider] = {**KNOWN, "sim": Simulator(), **(providers or {}), **ours}
+        self.providers: dict[str, AnyProvider] = {
+            **KNOWN,
+            "sim": Simulator(),
+            "local": Local(),
+            **(providers or {}),
+            **ours,
+        }
         self.prices: dict[str, Price | None] = {**known, **(prices or {})}
         check_prices(self.prices)
         self.jitter = jitter
@@ -295,7 +301,8 @@ def _names(names: Sequence[str]) -> tuple[str, ...]:
 def _recorded(provider: AnyProvider) -> dict[str, Any]:
     if isinstance(provider, Functions):
         return {"kind": "functions"}
-    kind = {"kind": "simulator"} if isinstance(provider, Simulator) else {"kind": "endpoint"}
+    kinds: dict[type, str] = {Simulator: "simulator", Local: "local"}
+    kind = {"kind": next((kind for each, kind in kinds.items() if isinstance(provider, each)), "endpoint")}
     if isinstance(provider, Provider):
         headers = dict.fromkeys(provider.headers, "")
         provider = replace(provider, headers=headers, base_url=safe(provider.base_url))

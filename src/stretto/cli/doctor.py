@@ -63,7 +63,7 @@ def command(
     diagnosis = Diagnosis(
         versions=versions(),
         extras=extras(),
-        files=[*_files(named), *seen.faults],
+        files=[*_files(named), *seen.faults, *seen.files],
         settings=[*seen.settings, _store_setting(store_path(store))],
         variables=variables(known),
         endpoints=asyncio.run(_endpoints(asked, seen)),

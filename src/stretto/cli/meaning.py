@@ -108,7 +108,7 @@ def build(
     store: Path,
     say: Callable[[str], None],
 ) -> Workflow:
-    """The workflow that files, environment and flags describe; `say` is told about a model that nobody named."""
+    """The workflow that files, environment and flags describe; `say` is told which model if nobody named it."""
     default = None
     if configuration.models_missing(models):
         default = default_model(configuration)

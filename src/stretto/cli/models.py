@@ -21,7 +21,7 @@ from stretto.pool import Pool, is_the_known_one
 from stretto.types import Limits, Price
 
 _PATIENCE = 10.0  # seconds
-_SIMULATOR = "sim"
+_SIMULATOR, _LOCAL = "sim", "local"
 
 
 @click.command(
@@ -31,24 +31,48 @@ _SIMULATOR = "sim"
         "stretto models",
         "stretto models together gpt-oss",
         "stretto models ollama --json | jq -r .model",
+        "stretto models local",
     ),
 )
 @click.argument("provider", required=False)
 @click.argument("text", required=False)
 @option("-w", "--workflow", "named", metavar="WORKFLOW", help="A file with [providers] of your own, or a preset.")
+@option("--get", "wanted", metavar="FILE", help="Download OWNER/REPO/FILE.gguf from Hugging Face, for -m local:…")
 @option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def command(provider: str | None, text: str | None, named: str | None, as_json: bool) -> int:
+def command(provider: str | None, text: str | None, named: str | None, wanted: str | None, as_json: bool) -> int:
     """List the models of PROVIDER as -m takes them, with the tokens they take and what a million tokens cost.
 
     Asked is the provider's endpoint; without PROVIDER, each of those whose key is set, and local servers. TEXT: only
     models with it in their names. Prices are those of the configuration, or come with the extra stretto[prices].
+    `local`: the GGUF files in the current folder and in Hugging Face's cache, for which nobody is asked.
     """
+    if wanted is not None:
+        from stretto.cli.local import get
+
+        if provider not in {None, _LOCAL}:
+            raise click.UsageError(f"--get: only local models are downloaded; leave out {provider}")
+        say(f"downloaded; -m local:{wanted.removeprefix('local:')} names it ({get(wanted)})")
+        return ANSWERED
     configuration = configured(named)
     if provider == _SIMULATOR:
         _print([{"model": f"{_SIMULATOR}:{name}"} for name in PROFILES if (text or "") in name], as_json=as_json)
         return ANSWERED
+    if provider == _LOCAL and not isinstance(configuration.providers().get(_LOCAL), Provider):
+        return _list_files((text or "").casefold(), as_json=as_json)
     asked = _asked(configuration, provider)
     return asyncio.run(_list(configuration, asked, provider, (text or "").casefold(), as_json=as_json))
+
+
+def _list_files(part: str, *, as_json: bool) -> int:
+    """The models in files of this machine; a hint if there are none."""
+    from stretto.cli.local import listed
+    from stretto.models.local.places import GET
+
+    found = [each for each in listed() if part in each["model"].casefold()]
+    _print(found, as_json=as_json)
+    if not found:
+        say(f"no such GGUF file in this folder or in Hugging Face's cache; get one with: {GET} OWNER/REPO/FILE.gguf")
+    return ANSWERED if found else FAILED
 
 
 def _asked(configuration: Configuration, provider: str | None) -> dict[str, Provider]:
@@ -56,8 +80,8 @@ def _asked(configuration: Configuration, provider: str | None) -> dict[str, Prov
     if provider is None:
         return usable(known)
     if provider not in known:
-        near = nearest(provider, [*known, _SIMULATOR])
-        raise ConfigError(f"no provider {provider!r}{near}; there are {', '.join(known)} and {_SIMULATOR}")
+        near = nearest(provider, [*known, _LOCAL, _SIMULATOR])
+        raise ConfigError(f"no provider {provider!r}{near}; there are {', '.join(known)}, {_LOCAL} and {_SIMULATOR}")
     return {provider: known[provider]}
 
 
@@ -129,9 +153,12 @@ def _print(facts: Sequence[dict[str, Any]], *, as_json: bool) -> None:
 
 
 def _lines(facts: Sequence[dict[str, Any]]) -> Iterator[str]:
+    from stretto.models.local.memory import gigabytes
+
     width = max((len(each["model"]) for each in facts), default=0)
     for each in facts:
         context, given, written = each.get("context"), each.get("input"), each.get("output")
         tokens = f"{context:,} tokens" if context else ""
         cost = "" if given is None else "free" if not given and not written else f"${given:f} in, ${written:f} out"
-        yield f"{each['model']:<{width}}  {tokens:>18}  {cost}"
+        size = gigabytes(each["size"]) if "size" in each else ""
+        yield f"{each['model']:<{width}}  {tokens:>18}  {size or cost}"

@@ -100,7 +100,7 @@ def _providers(_: click.Context, incomplete: str) -> Iterable[CompletionItem]:
     from stretto.cli.endpoints import endpoints
     from stretto.cli.meaning import configured
 
-    names = [*endpoints(configured(None, "skip")), "sim"]
+    names = [*endpoints(configured(None, "skip")), "local", "sim"]
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
@@ -114,6 +114,7 @@ def _models(ctx: click.Context, incomplete: str) -> Iterable[CompletionItem]:
     configuration = configured(ctx.params.get("named"), "skip")
     named = [model for layer in configuration.layers for model in _named(layer.table)]
     named += [f"{name}:{p.model}" for name, p in usable(endpoints(configuration)).items() if p.model]
+    named += [f"local:{path}" for path in sorted(Path().glob("*.gguf"))]
     named += ["sim:default", "sim:fast", "sim:instant"]
     return [CompletionItem(role + model) for model in dict.fromkeys(named) if model.startswith(begun)]
 

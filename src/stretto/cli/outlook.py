@@ -15,7 +15,7 @@ from stretto.config import Choice, Configuration, default_model, read_preset
 from stretto.config.origins import Value, values
 from stretto.errors import ConfigError
 from stretto.models import discovery
-from stretto.models.providers import KNOWN, Provider, from_environment, key_of
+from stretto.models.providers import KNOWN, Local, Provider, from_environment, key_of
 from stretto.types import Price
 from stretto.workflow import Workflow
 
@@ -25,6 +25,7 @@ _REMEDY = "set a key (TOGETHER_API_KEY, OPENAI_API_KEY, …), start a local serv
 class Outlook(Struct):
     """What there is to be said of the configuration.
 
+    `files`: of the models that are files of this machine.
     `needed`: the providers that the workflow asks or a file configures; `refused`: those that refuse their key.
     """
 
@@ -32,6 +33,7 @@ class Outlook(Struct):
     settings: list[Value] = []
     faults: list[Check] = []
     prices: list[Check] = []
+    files: list[Check] = []
     needed: set[str] = set()
     refused: set[str] = set()
 
@@ -88,6 +90,10 @@ def _look(
                 key_of(name, from_environment(name, provider, os.environ), os.environ)
             except ConfigError as error:
                 seen.faults.append(_fault(name, error))
+        elif isinstance(provider, Local):
+            from stretto.cli.local import checks
+
+            seen.files += checks(workflow)
     seen.prices += asyncio.run(_prices(workflow))
 
 

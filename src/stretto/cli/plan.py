@@ -8,6 +8,7 @@ import click
 from stretto.cli.carry import Output, carry
 from stretto.cli.help import Command
 from stretto.cli.live import progress as progress_for
+from stretto.cli.local import prepare
 from stretto.cli.meaning import build, chosen_models, configured, same_store, store_path
 from stretto.cli.options import input_options, output_options, task_options, workflow_options
 from stretto.cli.task import not_a_file, read_named, read_task, reads_stdin
@@ -50,6 +51,7 @@ def plan(
     texts = read_named(inputs, max_input, progress.input, stdin=not reads_stdin(task, file))
     text = read_task(task, file)
     workflow = build(configured(named), chosen_models(models), flags, store_path(store), progress.model)
+    prepare(workflow, progress.model)
     return carry(workflow.plan(text, inputs=texts), Output(output, as_json, same_store()), progress)
 
 

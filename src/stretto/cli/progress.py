@@ -151,7 +151,9 @@ class Progress:
             self._missing(missing)
         if (more := len(run.coverage.missing) - _LISTED) > 0:
             self._say("missing", f"and {more} more; `stretto show {run.id} --brief` lists them")
-        if run.coverage.plan != "complete":
+        if run.coverage.direct:
+            self._say("direct", f"answered by one call, as if nobody had planned: {short(run.coverage.direct, 300)}")
+        elif run.coverage.plan != "complete":
             why = short(run.plan.remarks[-1] if run.plan.remarks else "it could not be read", 300)
             self._say("missing", f"the end of the plan ({run.coverage.plan}): {why}")
         if run.coverage.answer != "complete":
@@ -274,7 +276,8 @@ def _gaps(run: Run) -> str:
     """What is missing, in few words."""
     coverage = run.coverage
     gaps = [f"{len(coverage.missing)} of {len(run.plan.subtasks)} subtasks"] if coverage.missing else []
-    gaps += ["the end of the plan"] if coverage.plan != "complete" else []
+    gaps += ["the end of the plan"] if coverage.plan != "complete" and not coverage.direct else []
+    gaps = ["the plan: it was answered by one call"] if coverage.direct else gaps
     gaps += [_UNFINISHED[coverage.answer].partition(":")[0]] if coverage.answer != "complete" else []
     return f"{', '.join(gaps)} (stretto show {run.id} --brief)"
 

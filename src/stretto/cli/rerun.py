@@ -15,6 +15,7 @@ from stretto.cli.carry import Output, carry
 from stretto.cli.confirm import approval, confirm_options
 from stretto.cli.help import Command, option
 from stretto.cli.live import progress as progress_for
+from stretto.cli.local import prepare
 from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path
 from stretto.cli.options import answer_options, input_options, plan_option, workflow_options
 from stretto.cli.plan import plan_file
@@ -103,6 +104,7 @@ def rerun(
         lines = asyncio.run(workflow.explain(run_id, plan=given, only=only, fresh=fresh, inputs=texts))
         _print(run_id, lines, as_json=as_json)
         return 0
+    prepare(workflow, progress.model)
     approve = approval(workflow.definition, progress, confirm=confirm, confirm_over=confirm_over)
     stream = workflow.rerun(run_id, plan=given, only=only, fresh=fresh, inputs=texts, approve=approve)
     return carry(stream, Output(output, as_json, same_store(), cite), progress)

@@ -10,6 +10,7 @@ from stretto.cli.carry import Output, carry
 from stretto.cli.confirm import approval, confirm_options
 from stretto.cli.help import Command, option
 from stretto.cli.live import progress as progress_for
+from stretto.cli.local import prepare
 from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path
 from stretto.cli.options import answer_options, workflow_options
 from stretto.store.sqlite import Store
@@ -55,5 +56,6 @@ def resume(
     # STRETTO_MODEL is for new work; a run keeps its models unless a flag says otherwise.
     chosen = chosen_models(models, environment=bool(named))
     workflow = build(configuration, chosen, flags, path, progress.model)
+    prepare(workflow, progress.model)
     approve = approval(workflow.definition, progress, confirm=confirm, confirm_over=confirm_over)
     return carry(workflow.resume(run_id, approve=approve), Output(output, as_json, same_store(), cite), progress)

@@ -10,6 +10,7 @@ from stretto.cli.carry import Output, carry
 from stretto.cli.confirm import approval, confirm_options
 from stretto.cli.help import Command, option
 from stretto.cli.live import progress as progress_for
+from stretto.cli.local import prepare
 from stretto.cli.meaning import build, chosen_models, configured, same_store, store_path
 from stretto.cli.options import answer_options, input_options, plan_option, store_option, task_options, workflow_options
 from stretto.cli.plan import plan_file
@@ -73,26 +74,39 @@ def run(
     texts = read_named(inputs, max_input, progress.input, stdin=stdin)
     text = planned or read_task(task, file, example(named))
     workflow = build(configured(named), chosen_models(models), flags, store_path(store), progress.model)
+    prepare(workflow, progress.model)
     approve = approval(workflow.definition, progress, confirm=confirm, confirm_over=confirm_over)
     stream = workflow.stream(text, plan=given, fresh=fresh, inputs=texts, approve=approve)
     return carry(stream, Output(output, as_json, same_store(), cite), progress)
 
 
-@click.command(cls=Command, examples=("stretto demo", "stretto demo -q -o answer.md"))
+@click.command(
+    cls=Command, examples=("stretto demo", "stretto demo -q -o answer.md", "stretto demo -m local:model.gguf")
+)
 @click.argument("task", default=LEAP_YEARS)
+@option("-m", "--model", metavar="MODEL", default="sim:default", help="A real model in the simulator's place.")
 @store_option
 @answer_options
 def demo(
-    task: str, store: Path | None, output: Path | None, quiet: bool, plain: bool, as_json: bool, cite: bool
+    task: str,
+    model: str,
+    store: Path | None,
+    output: Path | None,
+    quiet: bool,
+    plain: bool,
+    as_json: bool,
+    cite: bool,
 ) -> int:
     """The main job on the built-in simulator: no key, no network, no configuration, no language model.
 
-    It carries a full script for its own task, the next 20 leap years; for any other TASK its texts are made up.
+    It carries a full script for its own task, the next 20 leap years; for any other TASK its texts are made up. With -m
+    a model does it: `local:FILE.gguf` is one that needs neither key nor network.
     """
     progress = progress_for(quiet=quiet, as_json=as_json, plain=plain)
     # Nobody's configuration: what is recommended when that is broken must not read it.
     solve = Configuration([_BRISK, read_preset("solve")])
-    workflow = build(solve, chosen_models(["sim:default"]), {}, store_path(store), progress.model)
+    workflow = build(solve, chosen_models([model], environment=False), {}, store_path(store), progress.model)
+    prepare(workflow, progress.model)
     return carry(workflow.stream(checked(task, "TASK")), Output(output, as_json, same_store(), cite), progress)
 
 

@@ -8,10 +8,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from stretto.config.values import convert, file_beside, limits_of, nearest, price_of, provider_of, role_of
+from stretto.config.values import convert, file_beside, kind_of, limits_of, nearest, price_of, provider_of, role_of
 from stretto.errors import ConfigError
 from stretto.models.providers import KNOWN, Provider
-from stretto.models.simulator import Simulator
 from stretto.roles import WORKERS_OWN
 from stretto.types import Limits, Memory, Price, Role
 
@@ -133,11 +132,11 @@ def _check_role(table: Any, place: str, folder: Path | None, known: Collection[s
 
 
 def _check_provider(name: str, table: Any, place: str) -> None:
-    known = Simulator.__struct_fields__ if name == "sim" else Provider.__struct_fields__
-    _check_keys(_table(table, place), known, f"{place}.")
+    kind = kind_of(name, _table(table, place))
+    _check_keys(table, kind.__struct_fields__, f"{place}.")
     if "base_url" in table:
         convert(table["base_url"], str, f"{place}.base_url")
-    missing = {} if name == "sim" or name in KNOWN else {"base_url": ""}  # another layer may have it
+    missing = {} if kind is not Provider or name in KNOWN else {"base_url": ""}  # another layer may have it
     provider_of(name, {**missing, **table}, place)
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from stretto import amounts
 from stretto.errors import ConfigError
-from stretto.models.providers import KNOWN, Provider, split_model
+from stretto.models.providers import KNOWN, Local, Provider, split_model
 from stretto.models.simulator import Simulator, parse_fault
 from stretto.pool import AnyProvider
 from stretto.shapes import check_schema
@@ -22,7 +22,8 @@ from stretto.types import Limits, Price, Role
 _T = TypeVar("_T")
 
 _DURATIONS = frozenset({"timeout", "max_wait", "deadline", "connect", "first_byte", "silence", "ttft"})
-_COUNTS = frozenset({"tokens", "rpm", "tpm", "context", "share"})
+_COUNTS = frozenset({"tokens", "rpm", "tpm", "context", "share", "memory"})
+_KINDS = {Simulator: "simulator", Local: "local", Provider: "endpoint"}
 _IN_WORDS = {
     "int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "object": "a table",
     "array": "a list", "null": "nothing",
@@ -98,10 +99,18 @@ def price_of(model: str, table: Mapping[str, Any], place: str) -> Price:
     return convert(facts, Price, place)
 
 
+def kind_of(name: str, table: Mapping[str, Any]) -> type[Simulator | Local | Provider]:
+    """What a provider in a file is: `sim` the simulator, `local` the files of this machine, all else an endpoint."""
+    own = {"sim": Simulator, "local": Provider if "base_url" in table else Local}
+    return own.get(name, Provider)
+
+
 def provider_of(name: str, table: Mapping[str, Any], place: str) -> AnyProvider:
     """A provider, on top of what is known about one of this name. A record of a run also says its `kind`."""
     facts = _amounts(table, place)
-    kind = facts.pop("kind", "simulator" if name == "sim" else "endpoint")
+    kind = facts.pop("kind", _KINDS[kind_of(name, table)])
+    if kind == "local":
+        return convert(facts, Local, place)
     if kind == "simulator":
         if isinstance(faults := facts.get("faults"), list):
             facts["faults"] = [_fault(fault, f"{place}.faults") for fault in faults]

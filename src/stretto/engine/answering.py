@@ -8,24 +8,27 @@ from msgspec.structs import replace
 
 from stretto import events as e
 from stretto import prompts
-from stretto.calls import KEPT, Transcript
+from stretto.calls import KEPT, LOOPED, Restarted, Transcript
 from stretto.engine.caller import ANSWER, Errand
 from stretto.engine.condensing import condensed
 from stretto.engine.means import Means
-from stretto.engine.requests import answer_request, cites, direct_request, sample_of
+from stretto.engine.mending import AGAIN, Told, again_request, cleaned, fault, is_whole, told_of
+from stretto.engine.requests import answer_request, cites, direct_request, is_answer, sample_of, writer_of
 from stretto.engine.results import CUT
 from stretto.engine.telling import Telling
 from stretto.engine.urgencies import of_role
-from stretto.errors import BudgetError, CallError, DeadlineError, ShapeError
+from stretto.engine.windows import narrowed
+from stretto.errors import BudgetError, CallError, ContextError, DeadlineError, ShapeError, StrettoError
 from stretto.references import References
-from stretto.types import AnswerState, Citation, Definition, PlanState, Request, Result, Role, Subtask
+from stretto.types import AnswerState, Citation, Definition, Head, PlanState, Request, Result, Role, Subtask
 
 
 class Answer(Struct, frozen=True):
     """A text, and whether it is whole.
 
     `condensed`: the subtasks whose results were made shorter for who wrote it; `unread`: those there was no room for.
-    `citations`: what its passages rest on; `remarks`: what was removed from it.
+    `citations`: what its passages rest on; `remarks`: what was removed from it. `direct`: why it was written from the
+    task alone, if that was not the plan.
     """
 
     text: str
@@ -34,6 +37,7 @@ class Answer(Struct, frozen=True):
     unread: tuple[str, ...] = ()
     citations: tuple[Citation, ...] = ()
     remarks: tuple[str, ...] = ()
+    direct: str = ""
 
 
 class Answering:
@@ -51,24 +55,54 @@ class Answering:
         self._condensing = Errand("worker", urgency)
         self._path = path
 
-    async def answer(self, subtasks: Sequence[Subtask], results: Mapping[str, Result], plan: PlanState) -> Answer:
-        """The answer; raises what makes one impossible."""
+    async def answer(
+        self,
+        subtasks: Sequence[Subtask],
+        results: Mapping[str, Result],
+        plan: PlanState,
+        unplanned: StrettoError | None = None,
+    ) -> Answer:
+        """The answer; raises what makes one impossible. `unplanned`: why there is no plan, if there is none."""
         definition, role, head = self._definition, self._definition.synthesizer, self._means.heads.of()
         if any(subtask.reads for subtask in subtasks):  # then they are too much for one
             head = None
         if not subtasks:
-            request = direct_request(definition, self._task, self._sample, head)
-            writer = role or definition.orchestrator
-            assert writer is not None  # noqa: S101 - without an orchestrator there are subtasks
-            return await self._speak(writer, request, None)
+            return await self._direct(unplanned)
         if not any(result.outcome == "done" or result.text for result in results.values()):
-            raise self._means.setbacks.nothing_done(results)
+            return await self._direct(self._means.setbacks.nothing_done(results), subtasks)
         if role is None:
             # Workers of one type do parts of the same thing.
             told = prompts.joined_text if len(definition.workers) == 1 else prompts.unmerged_text
             text = told(subtasks, results, plan).strip()
             self._show(text)
             return Answer(text, "complete")
+        (first, *_) = results.values()
+        if is_answer(definition, self._task, subtasks) and first.outcome == "done" and first.verdict in {None, "holds"}:
+            self._show(first.text)
+            return Answer(first.text, "complete")
+        try:
+            return await self._merged(definition, role, subtasks, results, plan, head)
+        except (CallError, DeadlineError) as error:
+            if role.schema is not None:  # which the results, put together, would not fit
+                raise
+            why = "there was no time to merge them" if isinstance(error, DeadlineError) else str(error)
+            self._means.setbacks.degrade(_policy(error), f"the results themselves are the answer: {why}")
+        text = prompts.unmerged_text(subtasks, results, plan).strip()
+        self._show(text, restart=True)
+        return Answer(text, "unmerged")
+
+    async def _merged(
+        self,
+        definition: Definition,
+        role: Role,
+        subtasks: Sequence[Subtask],
+        results: Mapping[str, Result],
+        plan: PlanState,
+        head: Head | None,
+        *,
+        again: bool = True,
+    ) -> Answer:
+        """The answer from the results; if they are too long for its writer, they are made shorter and asked `again`."""
         short, _ = await self._means.inquiry.answer(
             condensed(definition, self._task, subtasks, results, head, plan), self._condensing, self._path
         )
@@ -76,19 +110,46 @@ class Answering:
         asked = answer_request(definition, self._task, read, short.results, plan, self._sample, head, short.changed)
         assert asked is not None  # noqa: S101 - there is a synthesizer
         try:
-            answer = await self._speak(role, asked, self._references(read, results))
-        except (BudgetError, DeadlineError) as error:
-            if asked.schema is not None:  # which the results, put together, would not fit
+            stood = told_of(role, asked, self._task, "", [result.text for result in short.results.values()])
+            told = stood if asked.schema is None else None
+            answer = await self._speak(role, asked, self._references(read, results), told)
+        except ContextError as error:
+            narrower = narrowed(definition, role, asked, error) if again else None
+            if narrower is None:
                 raise
-            budget = isinstance(error, BudgetError)
-            why = str(error) if budget else "there was no time to merge them"
-            policy = "budget" if budget else "deadline"
-            self._means.setbacks.degrade(policy, f"the results themselves are the answer: {why}")
-        else:
-            return replace(answer, condensed=short.changed, unread=short.left_out)
-        text = prompts.unmerged_text(subtasks, results, plan).strip()
-        self._show(text, restart=True)
-        return Answer(text, "unmerged")
+            return await self._merged(narrower, role, subtasks, results, plan, head, again=False)
+        return replace(answer, condensed=short.changed, unread=short.left_out)
+
+    async def _direct(self, failure: StrettoError | None, subtasks: Sequence[Subtask] = ()) -> Answer:
+        """The answer from the task alone: as it was planned or, after a `failure`, as one call would have given it.
+
+        The failure is raised if such a call is as hopeless, or fails too.
+        """
+        writer = writer_of(self._definition)
+        # Who would read the inputs by shares cannot read them at once.
+        lost = writer is None or any(subtask.reads for subtask in subtasks)
+        if failure is not None and (lost or self._is_final(failure, writer, planned=bool(subtasks))):
+            raise failure
+        assert writer is not None  # noqa: S101 - without an orchestrator there are subtasks
+        request = direct_request(writer, self._task, self._sample, self._means.heads.of())
+        try:
+            answer = await self._speak(writer, request, None)
+        except (CallError, ShapeError, DeadlineError):
+            if failure is None:
+                raise
+            raise failure from failure.__cause__
+        if failure is None:
+            return answer
+        self._means.setbacks.degrade("plan", f"the task was answered directly: {failure}")
+        return replace(answer, direct=str(failure))
+
+    def _is_final(self, failure: StrettoError, writer: Role | None, *, planned: bool) -> bool:
+        """Whether a direct call would fail, too: one to the provider that failed, for a reason that stays."""
+        definition = self._definition
+        asked = definition.workers.values() if planned else [definition.orchestrator or Role()]
+        failed = {_provider(model) for role in asked for model in (*role.candidates, *role.models)}
+        same = writer is not None and _provider(writer.candidates[0]) in failed
+        return self._means.setbacks.is_final(failure) and (same or isinstance(failure, BudgetError | DeadlineError))
 
     def _references(self, read: Sequence[Subtask], results: Mapping[str, Result]) -> References | None:
         """What reads the references of an answer that is asked for them."""
@@ -98,31 +159,83 @@ class Answering:
         inputs = self._means.journal.run.basis.inputs
         return References(known, inputs, list(results))
 
-    async def _speak(self, role: Role, request: Request, references: References | None) -> Answer:
-        """Ask for the answer; what was said of it by the deadline is kept, and `DeadlineError` if that is nothing."""
+    async def _speak(
+        self, role: Role, request: Request, references: References | None, told: Told | None = None
+    ) -> Answer:
+        """Ask for the answer; what was said of it by the deadline is kept, and `DeadlineError` if that is nothing.
+
+        `told`: what it must not merely say again; such an answer is asked for once more.
+        """
         transcript, deadline, setbacks = Transcript(), self._means.deadline, self._means.setbacks
         telling = Telling(self._means.journal, references, shown=self._shown)
+        first = ""
         try:
             async with asyncio.timeout_at(deadline.ends_at if deadline else None):
                 finish = await self._means.shaping.collect(self._errand, role, request, transcript, telling)
+                if told and is_whole(finish) and (why := fault(transcript.text, told)) in {"echo", "restated"}:
+                    first = transcript.text
+                    finish = await self._once_more(role, again_request(request, why, told), transcript, telling)
         except (TimeoutError, DeadlineError) as error:
+            if first and told:
+                return _mended(telling, first, "complete", references, told)
             if not transcript.text.strip() or request.schema is not None:
                 late = error if isinstance(error, DeadlineError) else None
                 raise late or DeadlineError(setbacks.late("before the answer was there")) from None
             setbacks.degrade("deadline", "the answer is kept as far as it was written")
             return _answer(telling.end(transcript.text), "cut", references)
         text = transcript.text
+        if first and told:
+            second = is_whole(finish) and fault(text, told) in {None, "echo"} and cleaned(text, told)[0]
+            return _mended(telling, text if second else first, "complete", references, told)
         if finish not in KEPT:
             raise CallError(f"{request.model}: the answer stopped with finish reason {finish!r}")
         if not text.strip():
-            raise CallError(f"{request.model}: the answer has no text before its token limit; raise its max_tokens")
+            says = "does nothing but repeat itself" if finish == LOOPED else "has no text before its token limit"
+            raise CallError(f"{request.model}: the answer {says}; raise its max_tokens, or take another model")
         if finish in CUT and request.schema is not None:
             raise ShapeError(f"{request.model}: the answer ends before it fits its schema: {CUT[finish]}", text=text)
-        return _answer(telling.end(text), "truncated" if finish in CUT else "complete", references)
+        state: AnswerState = "truncated" if finish in CUT else "complete"
+        return (
+            _mended(telling, text, state, references, told) if told else _answer(telling.end(text), state, references)
+        )
+
+    async def _once_more(self, role: Role, request: Request, transcript: Transcript, telling: Telling) -> str:
+        """Ask once more for an answer that cannot stand; the finish reason, empty if that cannot be had."""
+        transcript.take(Restarted())
+        telling.restart()
+        errand = replace(self._errand, part=self._errand.part or AGAIN)
+        try:
+            return await self._means.shaping.collect(errand, role, request, transcript, telling)
+        except CallError:
+            return ""
 
     def _show(self, text: str, *, restart: bool = False) -> None:
         if self._shown:
             self._means.journal.append(e.AnswerDelta(text=text, restart=restart))
+
+
+def _provider(model: str) -> str:
+    """The provider in a model as written."""
+    return model.partition(":")[0]
+
+
+def _policy(error: StrettoError) -> str:
+    """By which policy the results are not merged."""
+    if isinstance(error, DeadlineError):
+        return "deadline"
+    return "budget" if isinstance(error, BudgetError) else "synthesis"
+
+
+def _mended(telling: Telling, text: str, state: AnswerState, references: References | None, told: Told) -> Answer:
+    """The answer without what it says of our prompts; shown anew if it is not what was shown."""
+    clean, remark = cleaned(text, told)
+    if not clean:
+        raise CallError("the answer says nothing but what its prompt says")
+    if clean != telling.raw:
+        telling.restart()
+        telling.take(clean)
+    answer = _answer(telling.end(clean), state, references)
+    return replace(answer, remarks=(*answer.remarks, remark)) if remark else answer
 
 
 def _answer(text: str, state: AnswerState, references: References | None) -> Answer:

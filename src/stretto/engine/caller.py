@@ -109,7 +109,7 @@ class Caller:
             fingerprint=fingerprint(request),
             stream=role.stream or whole or self._deadline is not None,
             urgency=errand.urgency,
-            described=plans and prompts.describes_plan(prompts.template("orchestrator", role.prompt)),
+            described=plans and prompts.describes_plan(prompts.whole("orchestrator", role.prompt)),
             value=errand.value,
             part=errand.part,
             plans=plans,

@@ -17,7 +17,7 @@ from stretto import prompts
 from stretto.engine.asking import Ask, Asking, Said
 from stretto.engine.lengths import pieces, shortened, targets, words
 from stretto.engine.requests import answer_request, request_for, role_of, worker_request
-from stretto.engine.windows import Reading, Window, context_of, fits_surely
+from stretto.engine.windows import Reader, Reading, Window, context_of, fits_surely, reader_of
 from stretto.models.functions import is_function
 from stretto.plan.book import worker_for
 from stretto.policies.estimate import tokens_asked, tokens_in
@@ -76,7 +76,7 @@ def condensed(
         request = answer_request(definition, task, shown, {**results, **found}, plan, head=head, condensed=changed)
         return request or request_for(role, task, head=head)
 
-    return (yield from condensed_for(role, reading, definition.workers, task, subtasks, results))
+    return (yield from condensed_for(definition, role, reading, task, subtasks, results))
 
 
 def condensed_needs(
@@ -96,35 +96,36 @@ def condensed_needs(
 
     needs, results = [need for need, _ in needed], {need.id: result for need, result in needed}
     role = role_of(definition, subtask)
-    asking = condensed_for(role, reading, definition.workers, task, needs, results, own=True)
+    asking = condensed_for(definition, role, reading, task, needs, results, own=True)
     shown = (yield from asking).shown
     return [(need, shown[need.id]) for need in needs if need.id in shown]
 
 
 def condensed_for(
-    reader: Role,
+    definition: Definition,
+    role: Role,
     reading: Reading,
-    workers: Mapping[str, Role],
     task: str,
     subtasks: Sequence[Subtask],
     results: Mapping[str, Result],
     *,
     own: bool = False,
 ) -> Asking[Condensed]:
-    """The results as whoever reads them can take them in; `reading` makes the reader's request.
+    """The results as whoever has this role can take them in; `reading` makes the request to it.
 
     Two rounds of calls at most, each of one call for every hundred tokens that the reader takes at the very most. A
     call is for the subtask whose result it condenses; with `own`, for the one that reads it.
     """
     texts = {subtask.id: results[subtask.id].text for subtask in subtasks if subtask.id in results}
-    if is_function(reader) or not any(texts.values()) or fits_surely(reader, reading, results):
+    reader = reader_of(definition, role)
+    if is_function(role) or not any(texts.values()) or fits_surely(reader, reading, results):
         return Condensed(dict(results))
     window = Window(reader, reading, results)
     if window.fits(texts):
         return Condensed(dict(results))
     found, cut = dict(texts), set[str]()
-    if shares := targets({id_: tokens_in(text) for id_, text in texts.items()}, window.room, _LEAST):
-        condensers = {subtask.id: _condenser(subtask, workers, reader) for subtask in subtasks}
+    if shares := targets(window.lengths(texts), window.room, _LEAST):
+        condensers = {subtask.id: _condenser(subtask, definition, role) for subtask in subtasks}
         found, cut = yield from _shorter(texts, shares, task, subtasks, condensers, own=own)
     asked = {id_ for id_, text in found.items() if text != texts[id_]}
     fitting = window.fitted(found)
@@ -190,7 +191,9 @@ def _shorter(
 def _work(subtask: Subtask, text: str, share: int, role: Role, task: str) -> _Work | None:
     """How a text is condensed to its share; None if who would do it has no room for any of it."""
     bare = _ask(role, task, subtask, "", share, "").request
-    room = (context_of(role, bare) - tokens_asked(bare) - _THOUGHT) // 3  # a third to read, two to write in
+    room = (
+        context_of(Reader(role, role.context), bare) - tokens_asked(bare) - _THOUGHT
+    ) // 3  # a third to read, two to write in
     if room < _LEAST:
         return None
     most = min(_MOST_PIECES, max(share // _LEAST, 1))
@@ -219,11 +222,12 @@ def _joined(replies: Sequence[Said]) -> str:
     return "\n\n".join(said.text.strip() for said in replies) if whole else ""
 
 
-def _condenser(subtask: Subtask, workers: Mapping[str, Role], reader: Role) -> Role:
+def _condenser(subtask: Subtask, definition: Definition, reader: Role) -> Role:
     """Who condenses a result: its worker's model, or the reader's where that is none, without options of form."""
-    role = workers.get(worker_for(subtask.type, workers) or "", reader)
+    role = definition.workers.get(worker_for(subtask.type, definition.workers) or "", reader)
     models = role.candidates if any(role.candidates) else role.models[:1]
     if not any(models) or is_function(replace(role, model=models)):
         role, models = reader, reader.candidates
     options = {key: value for key, value in role.options.items() if key not in _FORM}
-    return Role(models, options=options, stream=role.stream, context=role.context)
+    found = Role(models, options=options, stream=role.stream, context=role.context)
+    return replace(found, context=reader_of(definition, found).context)

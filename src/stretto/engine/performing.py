@@ -85,15 +85,15 @@ class Performing:
         deadline = self._means.deadline
         try:
             async with deadline.work() if deadline else nullcontext():
-                needed = [(self._book[need], await asyncio.shield(self._performing[need])) for need in subtask.needs]
+                needs = [need for need in subtask.needs if need in self._performing]
+                needed = [(self._book[need], await asyncio.shield(self._performing[need])) for need in needs]
         except TimeoutError:
             self._means.setbacks.cut()
             return Result(subtask.id, "skipped", error=UNASKED), 0.0
-        for need, result in needed:
-            if result.outcome != "done":
-                return lacking(subtask.id, need.id, result), 0.0
-        self._means.journal.append(e.SubtaskStarted(subtask=full))
         role, head = role_of(self._definition, subtask), self._means.heads.of(subtask.reads)
+        if (lacks := lacking(role, subtask, needed)) is not None:
+            return lacks, 0.0
+        self._means.journal.append(e.SubtaskStarted(subtask=full))
         sample = sample_of(self._basis, full)
         errand = Errand("worker", self._urgencies.of(subtask.id), full, subtask.value)
         if role.workflow is not None:

@@ -6,16 +6,17 @@ from contextlib import aclosing
 from msgspec.structs import replace
 
 from stretto import events as e
-from stretto.calls import Done, Restarted, Text, Transcript, fingerprint
+from stretto.calls import LOOPED, Done, Restarted, Text, Transcript, fingerprint
 from stretto.engine.caller import PLAN, Errand
 from stretto.engine.means import Means
-from stretto.engine.requests import again_request, plan_request, rest_of_plan, round_request, sample_of, sized
+from stretto.engine.requests import again_request, plan_request, rest_of_plan, round_request, sample_of
 from stretto.engine.urgencies import of_role
 from stretto.errors import CallError, PlanError
 from stretto.plan.book import PlanBook
-from stretto.plan.given import fixed_plan, given_draft
+from stretto.plan.given import fixed_plan
 from stretto.plan.item import Broken, Draft
 from stretto.plan.reader import PlanReader
+from stretto.plan.sizes import oversize
 from stretto.types import Definition, PlanState, Request, Result, Subtask
 
 _REMARKED = 20  # unreadable entries that get a remark each
@@ -52,7 +53,6 @@ class Planning:
         self._condensed: Collection[str] = ()
         self._analysis = ""
         self._remarks: list[str] = []
-        self._sized = fixed is None and sized(definition)
         self._unread = 0  # entries of the plan that are no subtasks
         most = definition.limits.max_subtasks
         known = [s for s in self._before.subtasks if s.round == 1]
@@ -71,7 +71,7 @@ class Planning:
             return True
         if self._given is not None or self._round >= self._definition.limits.rounds or self.state != "complete":
             return False
-        return any(s.round == self._round for s in self.book.subtasks) and not self._exhausted
+        return any(s.round == self._round for s in self.book.subtasks) and not self._full
 
     def next_request(self, results: Mapping[str, Result]) -> Request:
         """What the orchestrator is asked for the next round, if this is what all subtasks came to."""
@@ -92,7 +92,8 @@ class Planning:
             for subtask in given.subtasks[len(self.book.subtasks) :]:
                 if self._full:
                     break
-                yield self._add(given_draft(subtask), subtask.reads)
+                self.book.go_on([subtask])
+                yield self._tell(subtask)
             whole = len(self.book.subtasks) >= len(given.subtasks)
             self.state, self._analysis = given.state if whole else "bounded", given.analysis
             self._finish()
@@ -105,11 +106,14 @@ class Planning:
             raise PlanError("the orchestrator wrote no plan that can be read: " + "; ".join(self._remarks[-2:]))
         self._finish()
 
-    def stop(self, why: str) -> None:
-        """Take the plan as it is, because nothing more of it is waited for."""
-        if self.state is None:
-            self._remarks.append(why)
-            self._finish()
+    def stop(self, why: str) -> list[Subtask]:
+        """Take the plan as it is, because nothing more of it is waited for; the subtasks that were held back."""
+        if self.state is not None:
+            return []
+        held = [self._tell(subtask) for subtask in self.book.settle()]
+        self._remarks.append(why)
+        self._finish()
+        return held
 
     def _begin(self) -> None:
         """The next round: what is known of it from an earlier execution, and nothing else yet."""
@@ -130,13 +134,9 @@ class Planning:
 
     @property
     def _full(self) -> bool:
-        """Whether no more subtasks are permitted in this reply."""
-        return self.book.full or self._exhausted
-
-    @property
-    def _exhausted(self) -> bool:
         """Whether no more subtasks are permitted here, or in the whole run."""
-        return self.book.exhausted or self._means.journal.fold.planned >= self._means.most
+        held = self.book.listed - len(self.book.subtasks)
+        return self.book.full or self._means.journal.fold.planned + held >= self._means.most
 
     def _finish(self) -> None:
         self.state = self.state or "incomplete"
@@ -186,7 +186,7 @@ class Planning:
         self, request: Request
     ) -> AsyncGenerator[Subtask, None]:
         """The subtasks of one reply of the orchestrator; sets the plan's state if the plan is whole then."""
-        reader, transcript, finish = PlanReader(), Transcript(), ""
+        reader, transcript, finish = PlanReader(self._definition.workers), Transcript(), ""
         most = self._definition.limits.max_subtasks
         remarks, unread, whole = len(self._remarks), self._unread, True
         self.book.expect_again()
@@ -198,47 +198,64 @@ class Planning:
                     if isinstance(chunk, Done):
                         finish = chunk.finish
                     elif isinstance(chunk, Restarted):
-                        reader = PlanReader()
+                        reader = PlanReader(self._definition.workers)
                         self.book.expect_again()
                         del self._remarks[remarks:]
                         self._unread = unread
                     for item in reader.feed(chunk.text) if isinstance(chunk, Text) else ():
-                        self.book.scale(reader.size if self._sized else "")
-                        if subtask := self._take(item):
+                        for subtask in self._take(item, reader):
                             yield subtask
-                        if self.state == "bounded" or self._unread - unread > most:
-                            return
+                    if self.state is not None or self._unread - unread > most:
+                        break  # nothing more of it is wanted
         except CallError as error:
-            if not self.book.subtasks and not transcript.text:
+            if not self.book.listed and not transcript.text:
                 raise
             whole = reader.state == "closed"  # then nothing of it is missing but its end
             self._remarks += [] if whole else [f"the plan broke off: {error}"]
         finally:
             self._analysis = self._analysis or reader.analysis
-        for broken in reader.end():
-            self._take(broken)
-        if reader.state != "closed":
-            self._remarks.append(_unclosed(reader.state, transcript.text, finish))
-        elif whole and self._unread == unread:
-            self.state = "complete"
+        if self.state is None and self._unread - unread <= most:
+            for subtask in self._end(reader, finish, transcript.text, whole=whole and self._unread == unread):
+                yield subtask
+        for subtask in self.book.settle():  # what they need is not there, or they need each other
+            yield self._tell(subtask)
+        self._remarks += oversize(reader.size, len(self._planned))
 
-    def _take(self, item: Draft | Broken) -> Subtask | None:
-        """Take what the reader found into the plan; None if it is nothing new."""
+    def _end(self, reader: PlanReader, finish: str, text: str, *, whole: bool) -> list[Subtask]:
+        """A reply has come to its end, and was `whole` so far; the subtasks that only this shows."""
+        unread = self._unread
+        items = reader.end(whole=finish not in {"", "length", LOOPED})
+        found = [subtask for item in items for subtask in self._take(item, reader)]
+        if reader.state != "closed":
+            self._remarks.append(_unclosed(reader.state, text, finish))
+        elif whole and self._unread == unread and self.state is None:
+            self.state = "complete"
+        return found
+
+    def _take(self, item: Draft | Broken, reader: PlanReader) -> list[Subtask]:
+        """Take what the reader found into the plan; the subtasks that can begin now."""
+        if self.state is not None:
+            return []
         if isinstance(item, Broken):
             self._unread += 1
             if self._unread <= _REMARKED:
                 self._remarks.append(_remark(item))
-            return None
+            return []
         if self.book.knows(item):
-            return None
+            if self.book.loops:
+                self.state = "complete"
+                self._remarks.append("the orchestrator listed the same subtasks again and again, and was stopped there")
+            return []
         if self._full:
             self.state = "bounded"
-            self._remarks.append(self.book.why_full or f"the run has max_subtasks = {self._means.most} already")
-            return None
-        return self._add(item)
+            whole = self._means.most
+            self._remarks.append(
+                self.book.why_full if self.book.full else f"the run has max_subtasks = {whole} already"
+            )
+            return []
+        return [self._tell(subtask) for subtask in self.book.take(item, self._round, reader.brief)]
 
-    def _add(self, draft: Draft, reads: tuple[str, ...] = ()) -> Subtask:
-        subtask, remark = self.book.take(draft, self._round, reads)
+    def _tell(self, subtask: Subtask) -> Subtask:
         self._means.journal.append(
             e.SubtaskPlanned(
                 subtask=self._path + subtask.id,
@@ -248,7 +265,8 @@ class Planning:
                 round=subtask.round,
                 value=subtask.value,
                 reads=subtask.reads,
-                remark=remark,
+                remark=subtask.remark or None,
+                brief=subtask.brief,
             )
         )
         return subtask

@@ -17,9 +17,10 @@ from stretto.plan.sizes import size_lines
 from stretto.types import Basis, Definition, Head, Message, Plan, PlanState, Request, Result, Role, Subtask
 
 
-def request_for(role: Role, prompt: str, sample: int = 0, head: Head | None = None) -> Request:
-    """What a role's model is asked with this prompt; `head`: the inputs of the run."""
-    system = (Message("system", role.system),) if role.system else ()
+def request_for(role: Role, prompt: str, sample: int = 0, head: Head | None = None, rules: str = "") -> Request:
+    """What a role's model is asked with this prompt; `head`: the inputs of the run, `rules`: what it is told first."""
+    told = "\n\n".join(text for text in (role.system or "", rules.strip()) if text)
+    system = (Message("system", told),) if told else ()
     messages = (*system, Message("user", prompt))
     return Request(role.candidates[0], messages, role.options, role.schema, sample, head)
 
@@ -40,16 +41,13 @@ def plan_request(definition: Definition, task: str, sample: int = 0, head: Head 
         "max_subtasks": str(most),
         "sizes": size_lines(most),
     }
-    template = prompts.template("orchestrator", role.prompt)
+    told = prompts.whole("orchestrator", role.prompt)
     # Where subtasks may have to be given up it matters what each is worth.
     ranked = limits.budget is not None or limits.tokens is not None
-    schema = plan_schema(workers, most, form_of(template), ranked=ranked)
-    return replace(request_for(role, prompts.fill(template, values), sample, head), schema=schema)
-
-
-def sized(definition: Definition) -> bool:
-    """Whether the orchestrator is asked to say how large its plan is, and is held to it."""
-    return prompts.uses(prompts.template("orchestrator", _orchestrator(definition).prompt), "sizes")
+    schema = plan_schema(workers, most, form_of(told), ranked=ranked)
+    prompt, rules = prompts.template("orchestrator", role.prompt), prompts.rules("orchestrator", role.prompt)
+    request = request_for(role, prompts.fill(prompt, values), sample, head, prompts.fill(rules, values))
+    return replace(request, schema=schema)
 
 
 def _orchestrator(definition: Definition) -> Role:
@@ -80,7 +78,7 @@ def round_request(
     `number`: which of the `rounds` of planning this is; the plan was the first. `condensed`: ids of results that are
     not there whole.
     """
-    found = prompts.results_text(subtasks, results, "complete", condensed, described=True)
+    found = prompts.results_text(subtasks, results, "complete", condensed)
     asked = prompts.filled("round", results=found, round=str(number), rounds=str(rounds))
     return replace(request, messages=(*request.messages, Message("user", asked)))
 
@@ -114,7 +112,24 @@ def worker_request(
     role = role_of(definition, subtask)
     if is_function(role):
         return request_for(role, work(subtask, needed), sample)
-    return request_for(role, prompts.worker_prompt(role, task, subtask, needed), sample, head)
+    if role.prompt is None and not needed and is_whole_task(subtask, task):
+        return request_for(role, task, sample, head)
+    rules = prompts.fill(prompts.rules("worker", role.prompt), {"task_type": subtask.type})
+    return request_for(role, prompts.worker_prompt(role, task, subtask, needed), sample, head, rules)
+
+
+def is_whole_task(subtask: Subtask, task: str) -> bool:
+    """Whether a subtask is the task once more: then its worker is asked just that, as one call would be."""
+    return prompts.restates(subtask.description, task, "")
+
+
+def is_answer(definition: Definition, task: str, subtasks: Sequence[Subtask]) -> bool:
+    """Whether the result of the one subtask there is is the answer: it is the whole task, and nobody is told more."""
+    if len(subtasks) != 1 or not is_whole_task(subtasks[0], task):
+        return False
+    writer, worker = definition.synthesizer, role_of(definition, subtasks[0])
+    own = worker.prompt is None and worker.workflow is None and worker.schema is None and not is_function(worker)
+    return own and writer is not None and writer.prompt is None and writer.schema is None and writer.system is None
 
 
 def answer_request(
@@ -143,7 +158,8 @@ def answer_request(
         ),
         "references": _references(quotes=quotes) if cites(definition) else "",
     }
-    return request_for(role, prompts.fill(prompts.template("synthesizer", role.prompt), values), sample, head)
+    prompt = prompts.fill(prompts.template("synthesizer", role.prompt), values)
+    return request_for(role, prompt, sample, head, prompts.fill(prompts.rules("synthesizer", role.prompt), values))
 
 
 def cites(definition: Definition) -> bool:
@@ -152,7 +168,7 @@ def cites(definition: Definition) -> bool:
     return (
         role is not None
         and role.schema is None
-        and prompts.uses(prompts.template("synthesizer", role.prompt), "references")
+        and prompts.uses(prompts.whole("synthesizer", role.prompt), "references")
     )
 
 
@@ -162,6 +178,16 @@ def _references(*, quotes: bool) -> str:
     return "\n".join(asked)
 
 
-def direct_request(definition: Definition, task: str, sample: int = 0, head: Head | None = None) -> Request:
-    """What is asked where the plan has no subtasks: the task itself, of who would write the answer."""
-    return request_for(definition.synthesizer or _orchestrator(definition), task, sample, head)
+def writer_of(definition: Definition) -> Role | None:
+    """Who answers a task without subtasks: who would write the answer, else who would plan, else a worker's model."""
+    for role in (definition.synthesizer, definition.orchestrator):
+        if role is not None and not is_function(role):
+            return role
+    models = [role.candidates if any(role.candidates) else role.models[:1] for role in definition.workers.values()]
+    own = (Role(model) for model in models if any(model))
+    return next((role for role in own if not is_function(role)), None)
+
+
+def direct_request(writer: Role, task: str, sample: int = 0, head: Head | None = None) -> Request:
+    """What is asked where there are no subtasks: the task itself."""
+    return request_for(writer, task, sample, head)

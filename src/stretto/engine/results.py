@@ -1,9 +1,11 @@
 """What a reply makes of its subtask."""
 
-from stretto.calls import KEPT, LOOPED, SHORTENED
+from collections.abc import Sequence
+
+from stretto.calls import CAPPED, KEPT, LOOPED, SHORTENED
 from stretto.engine.asking import Said
 from stretto.errors import BudgetError, DeadlineError
-from stretto.types import Result
+from stretto.types import Result, Role, Subtask
 
 UNPAID = "the budget does not allow for it"
 UNASKED = "the deadline came before it was asked"
@@ -12,6 +14,7 @@ UNASKED = "the deadline came before it was asked"
 CUT = {
     "length": "the reply met its token limit; raise max_tokens of this worker",
     SHORTENED: "the budget allowed for no longer reply",
+    CAPPED: "the reply met the limit that is set where max_tokens is not: a part of the model's context",
     LOOPED: "the reply repeated itself and was stopped; it is kept up to there",
 }
 """Why a reply with such a finish reason is not whole."""
@@ -42,6 +45,9 @@ def result_said(subtask: str, said: Said) -> Result:
             return Result(subtask, "failed", error=str(error))
 
 
-def lacking(subtask: str, need: str, result: Result) -> Result:
-    """The result of a subtask that needs another, whose own result is not whole."""
-    return Result(subtask, "skipped", error=f"it needs {need!r}, which is {result.outcome}")
+def lacking(role: Role, subtask: Subtask, needed: Sequence[tuple[Subtask, Result]]) -> Result | None:
+    """The result of a subtask that is not to be done without what it needs; None if it is to be done."""
+    if role.needs != "all" or not needed or any(result.outcome == "done" for _, result in needed):
+        return None
+    told = ", ".join(f"{need.id!r} is {result.outcome}" for need, result in needed)
+    return Result(subtask.id, "skipped", error=f"none of what it needs is there: {told}")

@@ -4,9 +4,22 @@ from collections.abc import Mapping
 
 from stretto import events as e
 from stretto.engine.deadline import Deadline
-from stretto.errors import BudgetError, DeadlineError, StrettoError, WorkError
+from stretto.errors import (
+    AuthError,
+    BudgetError,
+    CircuitOpen,
+    ConnectError,
+    DeadlineError,
+    QuotaError,
+    RateLimited,
+    StrettoError,
+    WorkError,
+)
 from stretto.store.journal import Journal
 from stretto.types import Result
+
+_FINAL = (AuthError, QuotaError, ConnectError, RateLimited, CircuitOpen)
+"""What another call to the same provider would end with, too."""
 
 
 class Setbacks:
@@ -45,6 +58,13 @@ class Setbacks:
         """That the deadline came, and what to do about it."""
         seconds = self._deadline.seconds if self._deadline else 0.0
         return f"the deadline of {seconds:g} s came {when}; raise it, or take quicker models"
+
+    def is_final(self, failure: StrettoError) -> bool:
+        """Whether another call to the same provider would fail for the same reason."""
+        if isinstance(failure, BudgetError | DeadlineError):
+            return True
+        errors = self._errors if isinstance(failure, WorkError) else [failure]
+        return bool(errors) and all(isinstance(error, _FINAL) for error in errors)
 
     def nothing_done(self, results: Mapping[str, Result]) -> StrettoError:
         """The error that says why nothing has a result, each reason once."""

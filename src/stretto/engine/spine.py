@@ -17,7 +17,7 @@ from stretto.engine.planning import Planning
 from stretto.engine.requests import part_task
 from stretto.engine.results import result_said
 from stretto.engine.urgencies import of_role
-from stretto.errors import DeadlineError, StoreError, StrettoError, cause_of
+from stretto.errors import CallError, DeadlineError, PlanError, StoreError, StrettoError, cause_of
 from stretto.runs import coverage_of
 from stretto.types import Coverage, Definition, Result, Role, Subtask, Verdict
 
@@ -44,6 +44,7 @@ class Spine:
         self._task = task
         self.plan = Planning(means, definition, task, path)
         self._ready: list[Subtask] = []  # planned, and not begun
+        self._unplanned: StrettoError | None = None  # why there is no plan
         self._work = Performing(means, definition, task, path, self.plan.book, self._within)
 
     async def prepare(self) -> None:
@@ -60,10 +61,17 @@ class Spine:
                 await self._look_back()
         subtasks, results, state = plan.book.subtasks, work.results, plan.state or "complete"
         answering = Answering(self._means, self._definition, self._task, self._path)
-        answer = await answering.answer(subtasks, results, state)
+        answer = await answering.answer(subtasks, results, state, self._unplanned)
         degraded = self._means.journal.fold.degraded
         coverage = coverage_of(
-            subtasks, results, state, answer.state, degraded, condensed=answer.condensed, unread=answer.unread
+            subtasks,
+            results,
+            state,
+            answer.state,
+            degraded,
+            condensed=answer.condensed,
+            unread=answer.unread,
+            direct=answer.direct,
         )
         return Carried(answer, coverage)
 
@@ -80,7 +88,7 @@ class Spine:
         definition, plan, role = self._definition, self.plan, self._definition.orchestrator
         assert role is not None  # noqa: S101 - without one there is one round
         results, subtasks = self._work.results, plan.book.subtasks
-        asking = condensed_for(role, plan.next_request, definition.workers, self._task, subtasks, results)
+        asking = condensed_for(definition, role, plan.next_request, self._task, subtasks, results)
         short, _ = await self._means.inquiry.answer(asking, Errand("worker", of_role("orchestrator")), self._path)
         plan.see(short.shown, short.changed)
 
@@ -101,10 +109,14 @@ class Spine:
                 async for subtask in plan:
                     take(subtask)
         except TimeoutError:
-            if not self.plan.book.subtasks:
+            if not self.plan.book.listed:
                 raise DeadlineError(setbacks.late("before there was a plan")) from None
-            self.plan.stop("the deadline came before the plan was whole")
+            for subtask in self.plan.stop("the deadline came before the plan was whole"):
+                take(subtask)
             setbacks.degrade("deadline", HALF_PLANNED)
+        except (PlanError, CallError) as error:  # then the task is answered directly, if that can be
+            self._unplanned = error
+            self.plan.stop(str(error))
 
     async def _within(self, subtask: Subtask, role: Role, needed: Sequence[tuple[Subtask, Result]]) -> Result:
         """Have a subtask done by a workflow, as a task of its own; whatever happens is its result."""
@@ -146,4 +158,6 @@ def _gaps(coverage: Coverage) -> str:
     gaps += [f"{doubtful.subtask} ({doubtful.type}) is doubtful" for doubtful in coverage.doubtful]
     gaps += ["the end of its plan is missing"] if coverage.plan != "complete" else []
     gaps += [f"its answer is {coverage.answer}"] if coverage.answer != "complete" else []
+    if coverage.direct:
+        return f"answered directly, without its subtasks: {coverage.direct}"
     return f"of its own {sum(coverage.counts.values())} subtasks: {', '.join(gaps)}"

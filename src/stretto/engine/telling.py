@@ -13,19 +13,27 @@ class Telling:
 
     def __init__(self, journal: Journal, references: References | None, *, shown: bool) -> None:
         self.references = references
+        self._pieces: list[str] = []
         self._journal = journal
         self._shown = shown
 
     def take(self, text: str) -> None:
         """The answer goes on."""
+        self._pieces.append(text)
         self._show(self.references.feed(text) if self.references else text)
 
     def restart(self) -> None:
         """The answer begins anew."""
+        self._pieces.clear()
         if self.references:
             self.references.restart()
         if self._shown:
             self._journal.append(e.AnswerDelta(text="", restart=True))
+
+    @property
+    def raw(self) -> str:
+        """The answer so far, as it was written."""
+        return "".join(self._pieces)
 
     def end(self, text: str) -> str:
         """The answer is over, and was `text` as it was written; what it is."""

@@ -7,9 +7,11 @@ from msgspec.structs import replace
 from stretto.engine.asking import Ask, Asking
 from stretto.engine.checking import checked, checker_of, checking
 from stretto.engine.condensing import condensed_needs
+from stretto.engine.mending import mended, told_of
 from stretto.engine.merging import members, merger_of, replied
 from stretto.engine.requests import role_of, worker_request
 from stretto.engine.results import result_said
+from stretto.engine.windows import narrowed
 from stretto.types import Definition, Head, Result, Subtask
 
 
@@ -20,23 +22,29 @@ def work(
     needed: Sequence[tuple[Subtask, Result]],
     sample: int = 0,
     head: Head | None = None,
+    *,
+    again: bool = True,
 ) -> Asking[Result]:
     """The result of a subtask that models or a function do, with the verdict of its check if it has one.
 
-    `needed` are the results that it builds on, `head` the inputs of the run.
+    `needed` are the results that it builds on, `head` the inputs of the run. If they are too long for its model, they
+    are made shorter and it is asked `again`.
     """
-    role = role_of(definition, subtask)
+    role, whole = role_of(definition, subtask), needed
     needed = yield from condensed_needs(definition, task, subtask, needed, head)
     request = worker_request(definition, task, subtask, needed, sample, head)
     asked = members(role, request)
     if len(asked) == 1:
         (said,) = yield asked
-        result = result_said(subtask.id, said)
+        if again and whole and (narrower := narrowed(definition, role, request, said.error)):
+            return (yield from work(narrower, task, subtask, whole, sample, head, again=False))
+        told = told_of(role, request, task, subtask.description, [subtask.brief, *(each.text for _, each in needed)])
+        result = yield from mended(result_said(subtask.id, said), asked[0], told)
     else:
         result = yield from replied(role, request, asked, subtask.id)
     who = asked[0].role if len(asked) == 1 else merger_of(role)
-    again = Ask(who, replace(request, model=who.candidates[0]))
-    return (yield from verified(definition, task, subtask, needed, result, sample, head, again))
+    retry = Ask(who, replace(request, model=who.candidates[0]))
+    return (yield from verified(definition, task, subtask, needed, result, sample, head, retry))
 
 
 def verified(

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from stretto.calls import Call
 from stretto.head import messages_of
 from stretto.models.providers import SchemaMode
-from stretto.models.schema_forms import keywords, strict, without
+from stretto.models.schema_forms import example, keywords, strict, without
 
 _NEXT_MODE: Mapping[SchemaMode, SchemaMode] = {"strict": "schema", "schema": "json", "json": "prompt"}
 _SCHEMA_WORDS = re.compile(
@@ -19,10 +19,17 @@ _SCHEMA_WORDS = re.compile(
     r"|requested parameters",
     re.IGNORECASE,
 )
+# The schema could not be made a grammar of, for whatever is in it.
+_UNFIT = re.compile(
+    r"grammar|features? not supported|(?:invalid|unsupported|failed|convert|compil)\w*\W.{0,40}schema"
+    r"|schema.{0,40}\b(?:invalid|not valid|unsupported|failed|convert|compil)",
+    re.IGNORECASE | re.DOTALL,
+)
 # A value out of range is a mistake to be told, not a model that takes none.
 _RANGE = re.compile(
     r"between|range|(?:less|greater|more|higher|lower) than|above|below|[<>≤≥]|at (?:most|least)", re.IGNORECASE
 )
+_LIMITS = ("max_tokens", "max_completion_tokens")
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 # No system message, or none but turns of user and assistant: what chat templates and providers of small models say.
 _TURNS = re.compile(
@@ -45,9 +52,9 @@ class Dialect(Struct, frozen=True):
     """The form of request one model takes.
 
     `schema`: the way it takes a JSON schema; `dropped`: the keywords it refuses in one. `token_key`: its name for the
-    limit of output tokens. `without`: options it refuses. `stream_usage`: whether it knows
-    `stream_options.include_usage`. `system`: whether it takes a system message, and messages of one side after another;
-    else these are one message.
+    limit of output tokens; `bounds`: whether it takes one that nobody asked for. `without`: options it refuses.
+    `stream_usage`: whether it knows `stream_options.include_usage`. `system`: whether it takes a system message, and
+    messages of one side after another; else these are one message.
     """
 
     schema: SchemaMode
@@ -55,6 +62,7 @@ class Dialect(Struct, frozen=True):
     without: frozenset[str] = frozenset()
     stream_usage: bool = True
     system: bool = True
+    bounds: bool = True
     dropped: frozenset[str] = frozenset()
 
     def body(self, model: str, call: Call) -> dict[str, Any]:
@@ -63,6 +71,8 @@ class Dialect(Struct, frozen=True):
         messages: list[dict[str, Any]] = [{"role": m.role, "content": m.content} for m in messages_of(request)]
         messages = messages if self.system else _turns(messages)
         options = {k: v for k, v in request.options.items() if k not in self.without}
+        if call.most is not None and not self.bounds:
+            options = {k: v for k, v in options.items() if k not in _LIMITS}
         if "max_tokens" in options:
             options[self.token_key] = options.pop("max_tokens")
         body: dict[str, Any] = {"model": model, "messages": messages, **options, "stream": call.stream}
@@ -90,8 +100,11 @@ class Dialect(Struct, frozen=True):
         wordless = self.schema == "json" and not any(_JSON.search(message["content"]) for message in messages)
         if not described or wordless:
             text = msgspec.json.encode(schema).decode()
+            # Small models that see nothing but a schema fill in the schema: {"type": "object", "properties": {…}}.
+            looks = msgspec.json.encode(example(schema)).decode()
             messages[-1]["content"] += (
                 f"\n\nReply with one JSON object that fits this JSON schema, and nothing else:\n{text}"
+                f"\n\nSo it looks like this:\n{looks}"
             )
 
     def adapted(self, refusal: str, call: Call) -> tuple["Dialect", str] | None:
@@ -99,6 +112,8 @@ class Dialect(Struct, frozen=True):
         options = call.request.options
         if "max_completion_tokens" in refusal and "max_tokens" in options and self.token_key == "max_tokens":  # noqa: S105
             return replace(self, token_key="max_completion_tokens"), ""  # noqa: S106
+        if call.most is not None and self.bounds and any(limit in refusal for limit in _LIMITS):
+            return replace(self, bounds=False), ""
         if "stream_options" in refusal and call.stream and self.stream_usage:
             return replace(self, stream_usage=False), "usage of streamed calls is not reported"
         if self.system and _TURNS.search(refusal):
@@ -113,7 +128,10 @@ class Dialect(Struct, frozen=True):
         """The dialect that asks less of a schema: without a keyword that is named, else in the next way."""
         if self.schema in {"strict", "schema"}:
             used = keywords(strict(schema) if self.schema == "strict" else schema) - self.dropped
-            if named := next((word for word in _DROPPED if word in used and _names(refusal, word)), None):
+            named = next((word for word in _DROPPED if word in used and _names(refusal, word)), None)
+            if named is None and "pattern" in used and _UNFIT.search(refusal):
+                named = "pattern"  # what grammars refuse most
+            if named:
                 return replace(self, dropped=self.dropped | {named})
         if self.schema in _NEXT_MODE and _SCHEMA_WORDS.search(refusal):
             return replace(self, schema=_NEXT_MODE[self.schema])
@@ -125,7 +143,7 @@ def _names(refusal: str, word: str) -> bool:
     # Most are everyday words, or words of other refusals ("maximum context length"), and count only in quotes.
     if word not in {"pattern", "enum"} and word.islower():
         return re.search(rf"['\"`]{word}['\"`](?! is required)", refusal) is not None
-    return re.search(rf"(?<!\w){word}(?!\w)(?!['\"`]? is required)", refusal) is not None
+    return re.search(rf"(?<!\w){word}(?!\w)(?!['\"`]? is required)", refusal, re.IGNORECASE) is not None
 
 
 def _turns(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -49,5 +49,6 @@ def none_found() -> ConfigError:
         "  stretto demo                      the main job on the built-in simulator, no key needed\n"
         "  stretto run -m PROVIDER:MODEL …   name a model (or set STRETTO_MODEL, or write it into stretto.toml)\n"
         f"  export TOGETHER_API_KEY=…         any of {keys}\n"
-        f"  start a local server              {servers}"
+        f"  start a local server              {servers}\n"
+        "  stretto run -m local:FILE.gguf …  a model in a file (pip install 'stretto[local]')"
     )

@@ -1,6 +1,7 @@
 """One HTTP session for all endpoints of an event loop, and what its failures mean."""
 
 import asyncio
+import re
 import ssl
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -9,6 +10,8 @@ import aiohttp
 import truststore
 
 from stretto import errors
+
+_LOOPBACK = re.compile(r"localhost|127(?:\.\d+){3}|::1")
 
 FAILURES = (TimeoutError, aiohttp.ClientError, OSError)
 """What the network may raise; `failure` says what each means."""
@@ -118,13 +121,15 @@ class Reader:
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy the environment (or the system) names for a URL, if any.
+    """The proxy the environment (or the system) names for a URL, if any; none for one on this machine.
 
     Asked once a model: aiohttp's `trust_env` would ask in a thread at every request, look for a netrc in another (four
     times the cost of a call), and fail on a netrc that knows the host while we send a key.
     """
     parts = urlsplit(url)
-    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
+    if _LOOPBACK.fullmatch(parts.hostname or "") or proxy_bypass(parts.netloc):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 def failure(error: Exception, where: str, *, began: bool, late: str) -> errors.CallError:

@@ -107,11 +107,19 @@ def _read(listed: Any) -> list[Listed]:
     if not isinstance(models, list):
         raise ValueError("no list")  # noqa: TRY004 - what was read is not what was wanted
     return [
-        Listed(clean(model["id"]), next((found for key in _CONTEXT if (found := _count(model.get(key)))), None))
+        Listed(clean(model["id"]), _context(model))
         for model in models
         if isinstance(model, dict) and isinstance(model.get("id"), str) and model["id"]
     ]
 
 
-def _count(value: Any) -> int | None:
+def _context(model: dict[str, Any]) -> int | None:
+    """The tokens that a listed model takes; of llama.cpp, what its server was started with, not what it could."""
+    meta = model.get("meta")
+    told = (*(model.get(key) for key in _CONTEXT), meta.get("n_ctx") if isinstance(meta, dict) else None)
+    return next((found for value in told if (found := count_of(value))), None)
+
+
+def count_of(value: Any) -> int | None:
+    """The number of tokens that a value is, if it is one."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

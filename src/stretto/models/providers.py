@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
@@ -62,6 +63,24 @@ def safe(url: str) -> str:
     return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}" + (UNTOLD if query else "")
 
 
+class Local(Struct, frozen=True):
+    """Models of this machine, each a GGUF file that llama.cpp loads in a child process: `local:PATH.gguf`.
+
+    `parallel`: slots, that is calls that are answered at the same time; by itself as many as the run's limit, if that
+    is set, else 4. `context`: tokens of each slot, request and reply together; by itself what the model was trained
+    for, as far as memory goes. `threads`: by itself one for each idle processor. `memory`: bytes that a
+    model may take; by itself what is free.
+    """
+
+    parallel: int | None = None
+    context: int | None = None
+    threads: int | None = None
+    memory: int | None = None
+
+
+SLOTS = 4
+"""Of a local model, if nobody says how many."""
+
 # Order matters where no model is named: the first whose key is set is taken.
 KNOWN: dict[str, Provider] = {
     "together": Provider("https://api.together.ai/v1", "TOGETHER_API_KEY", model="openai/gpt-oss-120b"),
@@ -108,6 +127,17 @@ def _maker(model: str) -> str:
     """Who serves a model of such a name, as far as the name tells."""
     makers = {"gpt-oss": "together", "gpt": "openai", "claude": "anthropic", "gemini": "gemini", "deepseek": "deepseek"}
     return next((maker for start, maker in makers.items() if model.lower().startswith(start)), "together")
+
+
+def is_here(provider: Provider) -> bool:
+    """Whether a provider is a server on this machine: said to be local, or at a loopback address."""
+    host = urlsplit(provider.base_url).hostname or ""
+    if provider.local or host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def variable(name: str, what: str) -> str:

@@ -1,5 +1,6 @@
 """JSON schemas as providers take them: in the strict form, and without the keywords that one refuses."""
 
+import re
 from typing import Any
 
 _SCHEMAS = frozenset({"properties", "$defs", "definitions"})  # names to schemas
@@ -69,3 +70,24 @@ def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
     if isinstance(schema.get("type"), str) and "enum" not in schema and "const" not in schema:
         return {**schema, "type": [schema["type"], "null"]}
     return {"anyOf": [schema, {"type": "null"}]}
+
+
+def example(schema: Any) -> Any:
+    """What a value that fits the schema looks like: its keys, with dots for texts and for what is to be chosen."""
+    if not isinstance(schema, dict):
+        return "…"
+    if values := schema.get("enum"):
+        return values[0] if len(values) == 1 else "…"
+    match schema.get("type"):
+        case "object":
+            return {name: example(part) for name, part in schema.get("properties", {}).items()}
+        case "array":
+            item = example(schema.get("items"))
+            return [item] if isinstance(item, dict) else []
+        case "number" | "integer":
+            return schema.get("minimum", 1)
+        case "boolean":
+            return True
+    # What a pattern wants is said by the description's first word, if by anything.
+    word, pattern = (schema.get("description") or "").partition(",")[0], schema.get("pattern")
+    return word if pattern and word and re.search(pattern, word) else "…"

@@ -1,6 +1,5 @@
 """The plan as we take it in: its rules, and the request for the rest of a broken one."""
 
-from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 
@@ -9,8 +8,10 @@ import msgspec
 from stretto import prompts
 from stretto.plan.item import Draft
 from stretto.plan.naming import LONGEST_ID, is_reserved, numbered, safe_id
-from stretto.plan.sizes import Size, sizes
+from stretto.plan.needs import Needs
 from stretto.types import Role, Subtask
+
+_LOOP = 3  # subtasks in a row that a reply has listed before
 
 
 def worker_for(type_: str, workers: Mapping[str, Role]) -> str | None:
@@ -26,102 +27,105 @@ def worker_for(type_: str, workers: Mapping[str, Role]) -> str | None:
 class PlanBook:
     """The subtasks taken in so far, in order; gives each its id and says which of them cannot be done.
 
-    What was `planned` in an earlier execution, or before a repair, is the same subtask when the orchestrator lists it
-    again with the same type and description; within one reply, two alike are two. A reply may list as many as the size
-    it says permits, and all replies together `max_subtasks`.
+    One that is listed once more, with the same type and description, is the same subtask: in one reply, in the request
+    for the rest of a broken plan, in a later execution. What needs a subtask that is not listed yet is held back until
+    that is, or until `settle`. All replies together may list `max_subtasks`.
     """
 
     def __init__(self, workers: Mapping[str, Role], max_subtasks: int, planned: Sequence[Subtask] = ()) -> None:
         self._workers = workers
         self._max = max_subtasks
-        self._subtasks = {subtask.id: subtask for subtask in planned}
-        self._places = {id_: place for place, id_ in enumerate(self._subtasks)}
-        self._names: dict[str, str] = {}  # the ids as they were written
+        self._subtasks: dict[str, Subtask] = {}
+        self._known: dict[tuple[str, str], str] = {}
+        self._needs = Needs()
         self.expect_again()
+        self.go_on(planned)
 
     @property
     def subtasks(self) -> tuple[Subtask, ...]:
-        """In the plan's order."""
+        """Those that are planned, in the plan's order."""
         return tuple(self._subtasks.values())
 
     def __getitem__(self, subtask: str) -> Subtask:
         return self._subtasks[subtask]
 
+    def __contains__(self, subtask: object) -> bool:
+        return subtask in self._subtasks
+
     def go_on(self, planned: Iterable[Subtask]) -> None:
-        """Take in what was planned in an earlier execution, as it is."""
+        """Take in what was planned in an earlier execution, or is given, as it is."""
         for subtask in planned:
-            self._places.setdefault(subtask.id, len(self._subtasks))
-            self._subtasks.setdefault(subtask.id, subtask)
+            if subtask.id not in self._subtasks:
+                self._needs.know(subtask)
+                self._plan(subtask)
 
     @property
-    def exhausted(self) -> bool:
-        """No more subtasks are permitted, in whatever reply."""
-        return len(self._subtasks) >= self._max
+    def listed(self) -> int:
+        """How many subtasks there are, with those that are held back."""
+        return len(self._subtasks) + len(self._needs.held)
 
     @property
     def full(self) -> bool:
         """No more subtasks are permitted."""
-        return bool(self.why_full)
+        return self.listed >= self._max
 
     @property
     def why_full(self) -> str:
-        """What permits no more subtasks; empty if more are permitted."""
-        if self.exhausted:
-            return f"the plan is longer than max_subtasks = {self._max}"
-        if self._size and self._listed >= self._size.most:
-            return f"the plan is longer than its size {self._size.name!r} permits: {self._size.most} at the most"
-        return ""
+        """What permits no more subtasks."""
+        return f"the plan is longer than max_subtasks = {self._max}"
+
+    @property
+    def loops(self) -> bool:
+        """Whether a reply lists the same subtasks again and again."""
+        return self._repeats >= _LOOP
 
     def expect_again(self) -> None:
         """A new reply begins, in which everything that is here may be listed once more."""
-        self._size: Size | None = None
-        self._listed = 0
-        self._known: defaultdict[tuple[str, str], deque[str]] = defaultdict(deque)
-        for subtask in self._subtasks.values():
-            self._known[_same(subtask)].append(subtask.id)
-
-    def scale(self, size: str) -> None:
-        """Take note of the size that the reply says its plan has; one that does not exist says nothing."""
-        self._size = next((known for known in sizes(self._max) if known.name == size), None)
+        self._repeats = 0
+        self._own = set[str]()
 
     def knows(self, draft: Draft) -> bool:
         """Whether this draft is one that is here already, listed once more."""
-        if not (known := self._known[_same(draft)]):
+        known = self._known.get(_same(draft))
+        if known is None:
             return False
-        self._name(draft, known.popleft())
+        self._repeats += known in self._own
+        self._own.add(known)
+        if draft.id:
+            self._needs.know(self._subtasks.get(known) or self._needs.held[known], draft.id)
         return True
 
-    def take(self, draft: Draft, round_: int = 1, reads: tuple[str, ...] = ()) -> tuple[Subtask, str | None]:
-        """The draft as a subtask of the plan, and a remark if it had to be changed."""
-        usual = f"t{len(self._subtasks) + 1}"
+    def take(self, draft: Draft, round_: int = 1, brief: str = "") -> list[Subtask]:
+        """Take in a draft; the subtasks that can be planned now, each with what had to be changed about it."""
+        usual = f"t{self.listed + 1}"
         asked = (draft.id or "").strip() or usual
         wanted = safe_id(asked) or usual
         copies = (numbered(wanted, copy) for copy in count(2 if is_reserved(wanted) else 1))
-        id_ = next(each for each in copies if each not in self._subtasks)
-        needs = dict.fromkeys(self._meant(need.strip()) for need in draft.needs)
-        subtask = Subtask(id_, draft.type, draft.description, tuple(needs), draft.value, round_, reads)
-        self._places[id_] = len(self._subtasks)
-        self._subtasks[id_] = subtask
-        self._name(draft, id_)
-        return subtask, None if id_ == asked else _renamed(asked, wanted, id_)
+        id_ = next(each for each in copies if each not in self._subtasks and each not in self._needs.held)
+        remark = "; ".join(filter(None, (draft.remark, "" if id_ == asked else _renamed(asked, wanted, id_))))
+        subtask = Subtask(
+            id_, draft.type, draft.description, draft.needs, draft.value, round_, remark=remark, brief=brief
+        )
+        self._known[_same(subtask)] = id_
+        self._repeats = 0
+        self._own.add(id_)
+        self._needs.know(subtask, draft.id)
+        return [self._plan(each) for each in self._needs.take(subtask)]
 
-    def _name(self, draft: Draft, id_: str) -> None:
-        self._listed += 1
-        if draft.id:
-            self._names.setdefault(draft.id.strip(), id_)
+    def settle(self) -> list[Subtask]:
+        """Nothing more is listed: the subtasks that were held back."""
+        return [self._plan(each) for each in self._needs.settle()]
 
-    def _meant(self, need: str) -> str:
-        """The id of the subtask that was written so; of two, the first."""
-        return self._names.get(need) or safe_id(need) or need[:LONGEST_ID]
+    def _plan(self, subtask: Subtask) -> Subtask:
+        self._subtasks[subtask.id] = subtask
+        self._known.setdefault(_same(subtask), subtask.id)
+        self._needs.release(subtask)
+        return subtask
 
     def refusal(self, subtask: Subtask) -> str | None:
         """Why a subtask cannot be done at all, or None."""
         if worker_for(subtask.type, self._workers) is None:
             return f"no worker for type {subtask.type!r}; there are {', '.join(self._workers)}"
-        place = self._places[subtask.id]
-        for need in subtask.needs:
-            if self._places.get(need, place) >= place:
-                return f"it needs {need!r}, which is not listed before it"
         return None
 
 

@@ -1,32 +1,37 @@
-"""One element of a plan: what it says, mended if it is no JSON."""
+"""One entry of a plan: what it says, taken as a subtask as far as it can be."""
 
-import json
+import math
 import re
-from contextlib import suppress
+from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
+from stretto.plan.fields import DESCRIPTION, ID, NEEDS, QUOTES, TITLE, TYPE, decode_text, fields_in, says
 from stretto.text import clean
 
-_KEY = re.compile(r'[{,"\]]\s*"(\w+)"\s*:\s*')
-_COMMENT = re.compile(r"([,{\[])\s*//[^\n/]*+\n")
-_QUOTED = re.compile(r'"(.*(?<!\\)(?:\\\\)*)"', re.DOTALL)
-_NAMES = re.compile(r'"((?:[^"\\]|\\.)*)"|([\w.+-]+)', re.DOTALL)
-LOOSE = " \t\r\n,"
-_ESCAPE = re.compile(r'(\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt]))|\\(\')|([\\"])')
-_SAYS = re.compile(r"[^\s.…]")
+_LETTER = re.compile(r"[^\W\d_]")
+_NOTHING = re.compile(r"(?:none|null|nil|no|nothing|n/?a|not applicable|empty|-+|\[\s*\])\.?", re.IGNORECASE)
+_APART = re.compile(r"\s*[,;\n]\s*")
+# A model that is told its schema may write it down once more, and that has types and descriptions too.
+_FORM = frozenset({"object", "array", "string"})
+
+
+_WORK = ("task", "subtask", "instruction", "instructions", "objective", "action", "prompt", "taskdescription")
 
 
 class Draft(Struct, frozen=True):
-    """A subtask as the orchestrator wrote it, unchecked."""
+    """A subtask as the orchestrator wrote it, unchecked.
+
+    `type` is empty if it names none; `remark`: what had to be guessed about it.
+    """
 
     type: str
     description: str
     id: str | None = None
     needs: tuple[str, ...] = ()
     value: float | None = None
+    remark: str = ""
 
 
 class Broken(Struct, frozen=True):
@@ -37,76 +42,121 @@ class Broken(Struct, frozen=True):
     why: str
 
 
-def read_item(text: str, place: int) -> Draft | Broken:
-    """Decode an element, mending it if need be."""
-    said = _draft(_fields(text)) if text[0] == "{" else "it is not an object"
-    return said if isinstance(said, Draft) else Broken(place, clean(text[:200]), said)
+class Read(Struct, frozen=True):
+    """What was read of an entry, and its fields if it is an object; `joined`: with those of the half before it.
+
+    `weight`: how much it speaks for a subtask. 2 with a type or needs, which nothing else has; 1 with an id or work to
+    do; 0 otherwise: many things have names.
+    """
+
+    item: Draft | Broken
+    weight: int = 0
+    fields: Mapping[str, Any] = {}
+    joined: bool = False
 
 
-def _draft(fields: dict[str, Any]) -> Draft | str:
-    """Return the subtask, or why it is none."""
-    for name in ("type", "description"):
-        if not _says(fields.get(name)):
-            return f"`{name}` is {'missing' if fields.get(name) is None else 'not a text that says something'}"
-    needs = fields.get("needs")
-    names = [fields.get("id"), *(needs if isinstance(needs, list) else [needs])]
-    if any(isinstance(name, bool | list | dict) for name in names):
-        return "`id` or `needs` holds something that is no id"
-    own, *others = ["" if name is None else clean(str(name)) for name in names]
-    return Draft(
-        clean(fields["type"]),
-        clean(fields["description"]),
-        own or None,
-        tuple(filter(None, others)),
-        _number(fields.get("value")),
-    )
+def read_item(text: str, place: int, half: Mapping[str, Any] | None = None) -> Read:
+    """Decode an element, mending it if need be; `half`: the fields of the one before it, which may be a part of it."""
+    if text[0] == "{":
+        fields = fields_in(text)
+        joined = half is not None and not half.keys() & fields.keys()
+        fields = {**(half or {}), **fields} if joined else fields
+        said, weight = draft_of(fields), weight_of(fields)
+    else:
+        fields, joined, said, weight = {}, False, _from_text(text), 0
+    return Read(said if isinstance(said, Draft) else Broken(place, clean(text[:200]), said), weight, fields, joined)
+
+
+def weight_of(fields: Mapping[str, Any]) -> int:
+    """How much fields with plain names speak for a subtask."""
+    if any(says(fields.get(name)) for name in TYPE) or any(fields.get(name) is not None for name in NEEDS):
+        return 2
+    return 1 if any(fields.get(name) is not None for name in (*ID, *_WORK)) else 0
+
+
+def draft_of(fields: Mapping[str, Any]) -> Draft | str:
+    """The subtask that fields with plain names make, or why they make none."""
+    title = next((clean(fields[name]).strip() for name in TITLE if says(fields.get(name))), "")
+    type_ = next((clean(fields[name]) for name in TYPE if says(fields.get(name))), "")
+    description = next((text for name in DESCRIPTION if (text := _text(fields.get(name)))), "")
+    if not description:
+        return (
+            f"`description` is {'missing' if fields.get('description') is None else 'not a text that says something'}"
+        )
+    if type_ in _FORM:
+        return "it describes the form of a plan"
+    if not type_ and not reads_as_work(description):
+        return "`type` is missing, and its description is one word"
+    if not type_ and title != description:
+        type_ = title  # who puts the worker's name there has no other place for it
+    own = _id(fields) or (title if type_ not in {"", title} and len(title.split()) == 1 else None)
+    needs = next((fields[name] for name in NEEDS if fields.get(name) is not None), None)
+    return Draft(type_, description, own, _needs(needs), _number(fields.get("value")))
+
+
+def _from_text(text: str) -> Draft | str:
+    """A subtask that is nothing but a text."""
+    said = clean(decode_text(text[1:].rstrip(QUOTES))) if text[0] in QUOTES else ""
+    return Draft("", said) if reads_as_work(said) else "it is not an object"
+
+
+def reads_as_work(text: str) -> bool:
+    """Whether a text may say what is to be done: it has several words, or letters of a script without blanks."""
+    words = [word for word in text[:200].split() if _LETTER.search(word)]
+    return len(words) > 1 or (bool(words) and not words[0].isascii() and len(words[0]) > 4)
+
+
+def says_something(fields: Mapping[str, Any]) -> bool:
+    """Whether any field of an entry holds a text that is more than dots, and it is not the form itself."""
+    return any(map(says, fields.values())) and str(fields.get("type")) not in _FORM
+
+
+def names_itself(fields: Mapping[str, Any]) -> bool:
+    """Whether an entry says who does it, or how it is called."""
+    return any(name in fields for name in (*TYPE, *ID))
+
+
+def _text(value: Any) -> str:
+    """A text, or one made of a list of texts or of an object; empty if it says nothing."""
+    if isinstance(value, list):
+        value = "\n".join(each for each in value if says(each))
+    elif isinstance(value, dict):
+        value = "\n".join(f"{name}: {each}" for name, each in value.items() if says(each))
+    return clean(value) if says(value) else ""
+
+
+def _id(fields: Mapping[str, Any]) -> str | None:
+    """The id, if there is one; a text of several words at `step` or `number` is none."""
+    for name in ID:
+        value = fields.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return str(value)
+        if isinstance(value, str) and value.strip() and (name in {"id", "taskid"} or len(value.split()) == 1):
+            return clean(value)
+    return None
+
+
+def _needs(value: Any) -> tuple[str, ...]:
+    """The names of the subtasks whose results are used, however that is written."""
+    if isinstance(value, str):
+        value = _APART.split(value)
+    elif isinstance(value, dict):
+        value = list(value)
+    names = [_name(each) for each in value] if isinstance(value, list) else [_name(value)]
+    return tuple(name for name in names if name and not _NOTHING.fullmatch(name.strip()))
+
+
+def _name(value: Any) -> str:
+    """A name among needs: a text, a number, or the id in an object."""
+    if isinstance(value, dict):
+        value = value.get("id", value.get("task"))
+    if isinstance(value, bool | list | dict) or value is None:
+        return ""
+    return clean(str(value))
 
 
 def _number(value: Any) -> float | None:
     """What a subtask is worth, if that is said at all and is a number."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def says_something(text: str) -> bool:
-    """Whether any field of an element holds a text that is more than dots."""
-    return any(map(_says, _salvaged(text).values()))
-
-
-def _says(value: Any) -> bool:
-    """Tell a text from nothing, from other things and from the dots of a quoted form."""
-    return isinstance(value, str) and _SAYS.search(value) is not None
-
-
-def _fields(text: str) -> dict[str, Any]:
-    """Decode an object: strictly, else with what the standard library forgives, else field by field."""
-    with suppress(ValueError, RecursionError):
-        return msgspec.json.decode(text, type=dict[str, Any])
-    with suppress(ValueError, RecursionError):
-        return dict(json.loads(text, strict=False))
-    return _salvaged(text)
-
-
-def _salvaged(text: str) -> dict[str, Any]:
-    """Cut an object that is no JSON at its keys and read what lies between them; the first of a name counts."""
-    text = _COMMENT.sub(r"\1", text)
-    fields, end = {}, len(text)
-    for key in reversed(list(_KEY.finditer(text))):
-        fields[key[1]] = _value(text[key.end() : end].strip())
-        end = key.start(1) - 1
-    return fields
-
-
-def _value(raw: str) -> Any:
-    """Read a field as far as it is certain what was meant; with a bare word it is not."""
-    if raw.startswith('"'):
-        quoted = _QUOTED.match(raw)
-        return decode_text(quoted[1] if quoted else raw[1:].rstrip(LOOSE + "}"))
-    if raw.startswith("["):
-        return [decode_text(quoted) if quoted else bare for quoted, bare in _NAMES.findall(raw)]
-    bare = raw.rstrip(LOOSE + "}")
-    return bare if bare.isdecimal() else None
-
-
-def decode_text(body: str) -> str:
-    """Decode what stands between the quotes of a string, whatever its escapes."""
-    return str(json.loads('"' + _ESCAPE.sub(lambda m: m[1] or m[2] or "\\" + m[3], body) + '"', strict=False))
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        return None
+    return float(value)

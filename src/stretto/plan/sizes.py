@@ -17,10 +17,10 @@ class Size(Struct, frozen=True):
 
 _ENDLESS = 10**9
 _SIZES = (
-    Size("one", 0, 1, "What one good reply can do, or what cannot be divided sensibly."),
-    Size("small", 2, 3, "A task with a few sides."),
-    Size("medium", 4, 8, "A broad task, or several questions that each need work."),
-    Size("large", 9, _ENDLESS, "Many pieces of one kind: files, candidates, chapters, places."),
+    Size("one", 0, 1, "What one good reply can do: a fact, a letter, a short program."),
+    Size("small", 2, 3, "A few sides: compare two products, a plan with its risks."),
+    Size("medium", 4, 8, "Several parts: a trip of five days, a report with chapters."),
+    Size("large", 9, _ENDLESS, "Many pieces of one kind: a paragraph on each of 20 towns."),
 )
 
 
@@ -34,7 +34,15 @@ def size_lines(max_subtasks: int) -> str:
     return "\n".join(f'- "{size.name}": {_range(size)}. {size.meant}' for size in sizes(max_subtasks))
 
 
+def oversize(name: str, listed: int) -> list[str]:
+    """What is to be said of a plan that is far larger than the size it says; nothing if it is not."""
+    size = next((size for size in _SIZES if size.name == name), None)
+    if size is None or listed <= 2 * size.most:
+        return []
+    return [f"the plan says that its size is {name!r} and lists {listed}; all of them are carried out"]
+
+
 def _range(size: Size) -> str:
     if not size.least:
-        return "no subtasks, the task is answered directly"
+        return "no subtasks, `tasks` is []"
     return f"{size.least} subtasks" if size.least == size.most else f"{size.least} to {size.most} subtasks"

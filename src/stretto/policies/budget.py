@@ -45,7 +45,7 @@ class Budget:
                 wish.rank = rank_of(call)
                 granted = await account.reserve(wish)
             attempt.reserve(Usage(wish.input, granted), wish.cost, shortened=granted < wish.output)
-            call = _within(call, granted)
+            call = replace(within(call, granted), most=None)  # this limit must hold
         try:
             async with aclosing(self._model.stream(call)) as chunks:
                 async for chunk in chunks:
@@ -73,8 +73,8 @@ class Budget:
 
     def _wish(self, call: Call, price: Price | None) -> Wish:
         """What a call wants to set aside; its rank comes later, if it has to wait."""
-        told = most_output(call.request.options)
-        wanted = told or usual_output(call.role, self._max_subtasks)
+        told = None if call.most else most_output(call.request.options)
+        wanted = told or call.most or usual_output(call.role, self._max_subtasks)
         least = least_output(wanted, told=told is not None)
         return Wish(call.role, tokens_asked(call.request), wanted, price, least, shorten=call.shorten)
 
@@ -165,7 +165,7 @@ class _Attempt:
         return Usage(asked, self._reserved.output_tokens if self._reserved else max(output, self._heard))
 
 
-def _within(call: Call, output: int) -> Call:
+def within(call: Call, output: int) -> Call:
     """The call with a limit for its reply, under the name the request has for it."""
     options = call.request.options
     key = "max_completion_tokens" if "max_completion_tokens" in options else "max_tokens"

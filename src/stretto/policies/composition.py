@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from stretto.calls import Model
 from stretto.policies.account import Account
+from stretto.policies.bounds import Bound, Bounds
 from stretto.policies.breaker import Breaker, Circuit
 from stretto.policies.budget import Budget
 from stretto.policies.fallback import Fallback
@@ -34,10 +35,11 @@ class Opened(Struct, frozen=True):
 
 
 class Composition:
-    """Gives a run the model of a role: `Memo(Hedge(Fallback(Retry(Breaker(Budget(model))))))`.
+    """Gives a run the model of a role: `Memo(Hedge(Fallback(Retry(Breaker(Bound(Budget(model)))))))`.
 
     `opened` gives what is shared of a model as written. `replies` holds what calls of the run may be answered from, and
     takes in new ones. `jitter` draws a number between two: how long to wait before a call is asked again.
+    Without `bounds` a reply may be as long as it likes.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Composition:
         prices: Prices,
         replies: Replies,
         jitter: Callable[[float, float], float] = random.uniform,
+        bounds: Bounds | None = None,
     ) -> None:
         self._opened = opened
         self._limits = limits
@@ -55,6 +58,7 @@ class Composition:
         self._prices = prices
         self._replies = replies
         self._jitter = jitter
+        self._bounds = bounds
         self._composed: dict[tuple[str, ...], Model] = {}
 
     def model(self, role: Role) -> Model:
@@ -73,8 +77,9 @@ class Composition:
 
     def _choice(self, opened: Opened, *, guards: bool) -> Model:
         limits = self._limits
-        paid = Budget(opened.model, opened.name, self._account, self._prices, limits.max_subtasks)
-        guarded = Breaker(paid, opened.circuit, guards=guards)
+        paid: Model = Budget(opened.model, opened.name, self._account, self._prices, limits.max_subtasks)
+        bounded = Bound(paid, opened.name, self._bounds) if self._bounds else paid
+        guarded = Breaker(bounded, opened.circuit, guards=guards)
         return Retry(guarded, limits.attempts, limits.max_wait, self._jitter)
 
     def _cheaper(self, this: str, that: str) -> bool:

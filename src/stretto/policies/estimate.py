@@ -20,17 +20,28 @@ _PER_SUBTASK = 96
 """Tokens of one line of a plan, and more."""
 
 
-def tokens_in(text: str) -> int:
-    """Tokens of a text, and rather more than fewer."""
-    return -(-(len(text) if text.isascii() else len(text.encode())) // BYTES)
+def size_of(text: str) -> int:
+    """Bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
 
 
-def tokens_asked(request: Request) -> int:
+def tokens_in(text: str, each: float = BYTES) -> int:
+    """Tokens of a text, and rather more than fewer; `each`: bytes of one."""
+    return int(-(-size_of(text) // each))
+
+
+def tokens_asked(request: Request, each: float = BYTES) -> int:
     """Tokens of a request, and rather more than fewer."""
-    total = sum([tokens_in(message.content) + _PER_MESSAGE for message in request.messages])
+    total = sum([tokens_in(message.content, each) + _PER_MESSAGE for message in request.messages])
     if request.head:
-        total += -(-request.head.size // BYTES) + _PER_MESSAGE
-    return total + (tokens_in(str(request.schema)) if request.schema else 0)
+        total += int(-(-request.head.size // each)) + _PER_MESSAGE
+    return total + (tokens_in(str(request.schema), each) if request.schema else 0)
+
+
+def size_asked(request: Request) -> int:
+    """Bytes of a request, as far as a model reads them."""
+    total = sum([size_of(message.content) for message in request.messages])
+    return total + (request.head.size if request.head else 0)
 
 
 def most_output(options: Mapping[str, Any]) -> int | None:

@@ -19,8 +19,8 @@ class Loops:
 
     What was passed on of the repetition is taken back: the reply is its text up to the loop, with what is repeated in
     it once, and ends with the finish reason `looped`. Of a plan nothing is taken back, because its subtasks may be
-    under way; thoughts that loop end the reply without a text. A reply that comes in one piece is cut in the same way;
-    `streams`: no reply does, because each is asked for as a stream, to be stopped where it loops.
+    under way; thoughts that loop end the reply without a text. A reply that comes in one piece is cut in the same way
+    if it ends in a loop; `streams`: each is asked for as a stream, so that it can be stopped.
     """
 
     def __init__(self, model: Model, *, streams: bool = False) -> None:
@@ -30,7 +30,7 @@ class Loops:
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply, up to where it loops."""
         call = replace(call, stream=True) if self._streams and not call.stream else call
-        said, thought = Watch(), Watch()
+        said, thought = Watch(), None
         looped, done = False, Done(LOOPED)
         async with aclosing(self._model.stream(call)) as chunks:
             async for chunk in chunks:
@@ -41,9 +41,10 @@ class Loops:
                 if isinstance(chunk, Text):
                     looped = said.take(chunk.text)
                 elif isinstance(chunk, Reasoning):
+                    thought = thought or Watch()
                     looped = thought.take(chunk.text)
                 elif isinstance(chunk, Restarted):
-                    said, thought = Watch(), Watch()
+                    said, thought = Watch(), None
                 if looped and call.stream:
                     break
         if not looped:
@@ -58,8 +59,8 @@ class Watch:
     """Looks at a text while it is written; `kept` is what is left of it once it has been found to loop.
 
     It loops if its last characters (`REPEATED` of them, or more where they are repeated sooner) stand there three times
-    at one distance, and what is between them is the same. The work is linear: it looks once every so many characters,
-    and no further back than the longest distance takes.
+    at one distance, and what is between them is the same. The work is linear: it looks at the end of what there is,
+    once every so many characters, and no further back than the longest distance takes.
     """
 
     __slots__ = ("_length", "_looked", "_new", "_pieces", "kept")
@@ -77,29 +78,22 @@ class Watch:
         return self._length - self._looked >= REPEATED and self._look()
 
     def _look(self) -> bool:
-        """Look at each place that is due, in a window that ends there."""
         self._pieces.append("".join(self._new))
         self._new.clear()
-        due = self._looked + REPEATED
-        text = self._tail(self._length - due + _WINDOW)
-        missing = self._length - len(text)
-        while due <= self._length:
-            end = due - missing
-            if period := _period(text[max(0, end - _WINDOW) : end]):
-                whole = "".join(self._pieces)[:due]
-                self.kept = whole[: _start(whole, period) + period]
-                return True
-            due += REPEATED
-        self._looked = due - REPEATED
-        return False
+        self._looked = self._length
+        if self._length < 3 * REPEATED or not (period := _period(self._tail(_WINDOW))):
+            return False
+        whole = "".join(self._pieces)
+        self.kept = whole[: _start(whole, period) + period]
+        return True
 
     def _tail(self, characters: int) -> str:
-        """The end of the text, at least so many characters of it if there are as many."""
+        """The end of the text, so many characters of it if there are as many."""
         taken, at = 0, len(self._pieces)
         while at and taken < characters:
             at -= 1
             taken += len(self._pieces[at])
-        return "".join(self._pieces[at:])
+        return "".join(self._pieces[at:])[-characters:]
 
 
 def _period(text: str) -> int:

@@ -1,6 +1,7 @@
 """The prompts: a file each, `text("worker")`, and what is filled into them."""
 
 from stretto.prompts.defusing import MARK, defused
+from stretto.prompts.echoes import echoes, restates, without
 from stretto.prompts.filling import (
     PLACEHOLDERS,
     ROLES,
@@ -9,9 +10,11 @@ from stretto.prompts.filling import (
     fill,
     filled,
     names,
+    rules,
     template,
     text,
     uses,
+    whole,
 )
 from stretto.prompts.results import joined_text, needs_text, one_line, result_text, results_text, unmerged_text
 from stretto.prompts.work import worker_lines, worker_prompt
@@ -23,18 +26,23 @@ __all__ = [
     "check",
     "defused",
     "describes_plan",
+    "echoes",
     "fill",
     "filled",
     "joined_text",
     "names",
     "needs_text",
     "one_line",
+    "restates",
     "result_text",
     "results_text",
+    "rules",
     "template",
     "text",
     "unmerged_text",
     "uses",
+    "whole",
+    "without",
     "worker_lines",
     "worker_prompt",
 ]

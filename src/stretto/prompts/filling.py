@@ -14,7 +14,7 @@ Asked = RoleName | Literal["checker"]
 
 PLACEHOLDERS: dict[Asked, frozenset[str]] = {
     "orchestrator": frozenset({"task", "workers", "max_subtasks", "sizes"}),
-    "worker": frozenset({"original_task", "task_type", "task_description", "needs"}),
+    "worker": frozenset({"original_task", "task_type", "task_description", "brief", "needs"}),
     "synthesizer": frozenset({"task", "worker_responses", "references"}),
     "checker": frozenset({"original_task", "task_type", "task_description", "needs", "about", "result"}),
 }
@@ -31,6 +31,7 @@ def text(name: str) -> str:
     return (resources.files("stretto") / "prompts" / f"{name}.md").read_text(encoding="utf-8")
 
 
+@cache
 def names() -> list[str]:
     """Every prompt there is a file of."""
     files = (entry.name for entry in (resources.files("stretto") / "prompts").iterdir())
@@ -40,6 +41,16 @@ def names() -> list[str]:
 def template(role: Asked, prompt: str | None) -> str:
     """The prompt of a role, or its default."""
     return text(role) if prompt is None else prompt
+
+
+def rules(role: Asked, prompt: str | None) -> str:
+    """What a role is told before its prompt, in the system message: the rules of its default prompt, if it has that."""
+    return text(f"{role}-rules") if prompt is None and f"{role}-rules" in names() else ""
+
+
+def whole(role: Asked, prompt: str | None) -> str:
+    """All that a role is told, placeholders included: what it uses, and what it speaks of."""
+    return rules(role, prompt) + template(role, prompt)
 
 
 def check(role: Asked, prompt: str | None, place: str) -> None:

@@ -1,7 +1,7 @@
 """The results as they are read: by the synthesizer, by a worker that builds on some, or by people.
 
-The ledger says in JSON, a line for each subtask, what came of it; why something is missing stands there and nowhere
-else, so no error is ever read as a result.
+Where something is not whole a ledger says in JSON, a line for each subtask, what came of it; why something is missing
+stands there and nowhere else, so no error is ever read as a result.
 """
 
 import re
@@ -16,6 +16,7 @@ from stretto.types import Outcome, PlanState, Result, Subtask, Verdict
 
 _LONGEST_LINE = 300
 _LONGEST_TYPE = 80
+_LONGEST_ASKED = 120
 # Controls, line and paragraph ends of every kind, and what turns the direction of writing.
 _CONTROLS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 _EMPTY = "(This result is empty.)"
@@ -57,38 +58,31 @@ def results_text(
     plan: PlanState,
     condensed: Collection[str] = frozenset(),
     *,
-    described: bool = False,
     unread: int = 0,
 ) -> str:
-    """Every result in the plan's order, then the ledger; `condensed`: the ids of results that are not there whole.
+    """Every result in the plan's order and, if something is not whole, the ledger.
 
-    `described`: the ledger says of every subtask what it was to do, not only of what is missing. `unread`: so many more
-    there are whose results have no room here.
+    `condensed`: the ids of results that are not there whole. `unread`: so many more there are whose results have no
+    room here.
     """
-    told = [result_text(s, results[s.id], condensed=s.id in condensed, described=described) for s in subtasks]
-    return "".join(
-        [
-            *(block for block, _ in told),
-            _ledger_head(),
-            *(line for _, line in told),
-            _plan_line(plan),
-            _unread_line(unread),
-        ]
-    )
+    told = [result_text(s, results[s.id], condensed=s.id in condensed) for s in subtasks]
+    blocks = "".join(block for block, _ in told)
+    whole = all(results[s.id].outcome == "done" and results[s.id].verdict in {None, "holds"} for s in subtasks)
+    if whole and plan == "complete" and not condensed and not unread:
+        return blocks
+    return "".join([blocks, _ledger_head(), *(line for _, line in told), _plan_line(plan), _unread_line(unread)])
 
 
-def result_text(
-    subtask: Subtask, result: Result, *, condensed: bool = False, described: bool = False
-) -> tuple[str, str]:
+def result_text(subtask: Subtask, result: Result, *, condensed: bool = False) -> tuple[str, str]:
     """The share of one subtask in that text: its block, empty if there is nothing of it, and its line of the ledger."""
     entry = _Entry(
         subtask.id,
         one_line(subtask.type, _LONGEST_TYPE),
         result.outcome,
         result.verdict,
-        one_line(result.remark),
+        one_line("; ".join(filter(None, (subtask.remark, result.remark)))),
         _why(result),
-        one_line(subtask.description) if described or result.outcome != "done" else "",
+        one_line(subtask.description) if result.outcome != "done" else "",
         subtask.needs,
         condensed,
     )
@@ -96,13 +90,10 @@ def result_text(
 
 
 def needs_text(needed: Sequence[tuple[Subtask, Result]]) -> str:
-    """The results that a worker's own part builds on; empty if there are none."""
+    """The results that a worker's own part builds on, and which of them are missing; empty if there are none."""
     if not needed:
         return ""
-    blocks = [
-        f"\n=== RESULT OF {need.id} ({one_line(need.type, _LONGEST_TYPE)}) ===\n{_doubt(result)}{_said(result)}\n"
-        for need, result in needed
-    ]
+    blocks = [_block(need, result) or _lack(need, result) for need, result in needed]
     return "\n" + filled("needs") + "\n" + "".join(blocks)
 
 
@@ -149,9 +140,20 @@ def _block(subtask: Subtask, result: Result) -> str:
     if not _kept(result):
         return ""
     type_ = one_line(subtask.type, _LONGEST_TYPE)
-    if result.outcome == "done":
-        return f"\n=== WORKER RESULT ({type_}), {subtask.id} ===\n{_said(result)}\n"
-    return f"\n=== PARTIAL WORKER RESULT ({type_}; {result.outcome}), {subtask.id} ===\n{_said(result)}\n"
+    what = f"PARTIAL RESULT OF {subtask.id} ({type_}; {result.outcome})"
+    head = f"RESULT OF {subtask.id} ({type_})" if result.outcome == "done" else what
+    return f"\n=== {head}: {_asked(subtask)} ===\n{_doubt(result)}{_said(result)}\n"
+
+
+def _lack(subtask: Subtask, result: Result) -> str:
+    """What stands in the place of a result that is needed and not there."""
+    head = f"MISSING: RESULT OF {subtask.id} ({one_line(subtask.type, _LONGEST_TYPE)}): {_asked(subtask)}"
+    return f"\n=== {head} ===\n({result.outcome}: {_why(result)}. Do your part without it.)\n"
+
+
+def _asked(subtask: Subtask) -> str:
+    """What was asked, in a heading."""
+    return one_line(subtask.description, _LONGEST_ASKED)
 
 
 def _kept(result: Result) -> bool:

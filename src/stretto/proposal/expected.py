@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from stretto.engine.asking import Ask, Asking, Said
 from stretto.engine.caller import ANSWER, PLAN
-from stretto.engine.requests import answer_request, direct_request, part_task, request_for, role_of
+from stretto.engine.requests import answer_request, direct_request, part_task, request_for, role_of, writer_of
 from stretto.engine.work import verified
 from stretto.engine.work import work as work_of
 from stretto.head import Heads
@@ -73,18 +73,16 @@ def jobs_of(definition: Definition, plan: Plan, work: Work) -> tuple[list[Job], 
     book = PlanBook(definition.workers, len(plan.subtasks), plan.subtasks)
     places = {subtask.id: place for place, subtask in enumerate(plan.subtasks)}
     jobs: list[Job] = []
-    lost: set[str] = set()
     for subtask in plan.subtasks:
         result = work.results.get(subtask.id)
         if (kept := work.given.get(subtask.id)) is not None:
             jobs.append(Job(told=tokens_in(kept.text)))
         elif result is not None and result.outcome == "done":
             jobs.append(Job(told=tokens_in(result.text)))
-        elif book.refusal(subtask) or lost.intersection(subtask.needs):
-            lost.add(subtask.id)
+        elif book.refusal(subtask):
             jobs.append(Job())
         else:
-            needs = tuple(places[need] for need in subtask.needs)
+            needs = tuple(places[need] for need in subtask.needs if need in places)
             jobs.append(_subtask(definition, subtask, needs, work, heads.of(subtask.reads)))
     return jobs, _answer(definition, plan, work, heads.of())
 
@@ -147,11 +145,11 @@ def _within(workflow: Definition, type_: str, request: Request) -> tuple[tuple[E
 
 
 def _answer(definition: Definition, plan: Plan, work: Work, head: Head | None) -> Job:
-    role = definition.synthesizer or definition.orchestrator
+    role = definition.synthesizer if plan.subtasks else writer_of(definition)
     if role is None:  # the results are the answer
         return Job()
     if not plan.subtasks:
-        request = direct_request(definition, work.task, 0, head)
+        request = direct_request(role, work.task, 0, head)
     else:
         nothing = {subtask.id: Result(subtask.id, "done") for subtask in plan.subtasks}
         asked = answer_request(definition, work.task, plan.subtasks, nothing, plan.state or "complete", 0, head)

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto.errors import ConfigError
-from stretto.models.providers import Provider
+from stretto.models.providers import SLOTS, Local, Provider
 from stretto.models.simulator import Fault, Profile, Simulator, StandIn
 from stretto.models.simulator.settings import Tells
 from stretto.pool import AnyProvider
@@ -99,6 +99,8 @@ def _stand_in(name: str, provider: AnyProvider, conditions: Conditions) -> Stand
         "profiles": {**simulator.profiles, **learned},
         "grain": "line",
     }
+    if isinstance(provider, Local):
+        told["stands_for"] = Provider("", parallel=provider.parallel or SLOTS, local=True)
     if isinstance(provider, Provider):
         told["stands_for"] = replace(provider, base_url="", key_env=None, headers={})  # nothing there is needed
     return StandIn(**told)

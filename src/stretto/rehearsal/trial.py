@@ -82,7 +82,9 @@ def _missing(run: Run, error: StrettoError | None) -> Counter[str]:
     reasons = Counter(f"{missing.outcome}: {missing.reason}" for missing in run.coverage.missing)
     if error is not None:
         reasons[f"no answer: {error}"] += 1
-    if run.coverage.plan != "complete":
+    if run.coverage.direct:
+        reasons[f"answered by one call: {run.coverage.direct}"] += 1
+    elif run.coverage.plan != "complete":
         why = run.plan.remarks[-1] if run.plan.remarks else "the end of the plan could not be had"
         reasons[f"the plan is {run.coverage.plan}: {why}"] += 1
     if run.coverage.answer != "complete":

@@ -81,7 +81,8 @@ class Endings:
         if event.finish == "stopped":
             return self._stopped(event)
         if event.role == "orchestrator":  # what it said is not recorded, and may have been a part of the plan
-            return self._failed(event) if event.error and event.error == self._run.error else None
+            ends = event.error == self._run.error or unplanned(self._run)
+            return self._failed(event) if event.error and ends else None
         if event.finish is not None:
             return self._told(event, done=Done(event.finish, event.usage, event.answered_by, reused=True))
         return self._failed(event)
@@ -152,6 +153,11 @@ def _class(name: str | None) -> type[CallError] | None:
     """The error of a call that has this name."""
     named = getattr(errors, name or "", None)
     return named if isinstance(named, type) and issubclass(named, CallError) else None
+
+
+def unplanned(run: Run) -> bool:
+    """Whether there was no plan at all, so that the task was answered directly."""
+    return bool(run.coverage.direct) and not run.plan.subtasks
 
 
 def plan_of(call: e.CallFinished) -> str | None:

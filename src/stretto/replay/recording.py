@@ -21,7 +21,7 @@ from stretto.head import head_of
 from stretto.models.replay import RecordedCall
 from stretto.models.replay.records import Slot
 from stretto.plan.book import worker_for
-from stretto.replay.endings import Endings
+from stretto.replay.endings import Endings, unplanned
 from stretto.rerun import plans_within
 from stretto.runs import Run
 from stretto.store.parcel import Entry
@@ -60,7 +60,7 @@ class Recording(Struct, frozen=True):
         """What a replay begins with: as the run did, or with the plans that the records do not hold whole."""
         run = self.run
         basis = replace(run.basis, plans=plans_within(run, self.replies))
-        if basis.plan is not None or run.plan.state is None or self._plan_is_kept:
+        if basis.plan is not None or run.plan.state is None or unplanned(run) or self._plan_is_kept:
             return basis
         return replace(basis, plan=run.plan)
 

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+from stretto.definitions import knowing
 from stretto.engine import Execution
 from stretto.errors import MissingRecord, StrettoError
 from stretto.events import AnyEvent, PlanFinished, RunStarted, SubtaskFinished
@@ -46,7 +47,8 @@ class ReplayStream(RunStream):
         timed: bool = False,
         shape: Shape | None = None,
     ) -> None:
-        definition = staged(definition or recording.definition)
+        recorded = recording.definition
+        definition = staged(knowing(definition or recorded, recorded.known))
         run, role = recording.run, definition.synthesizer
         schema = role.schema if role else None
         if shape is None or shape.schema != schema:

@@ -109,6 +109,8 @@ def _kept(rerun: Rerun, origin: Run, replies: Container[str], request: Request) 
     """
     if "orchestrator" in rerun.fresh or origin.plan.state is None:
         return False
+    if origin.coverage.direct and not origin.plan.subtasks:  # there was none, and there may be one now
+        return False
     if origin.basis.plan is not None:
         return True
     asked = [call.fingerprint for call in origin.calls if call.role == "orchestrator"]

@@ -9,7 +9,15 @@ from msgspec import Struct
 from stretto.calls import tokens_of
 from stretto.engine.asking import Asking, Said
 from stretto.engine.condensing import condensed, condensed_for
-from stretto.engine.requests import answer_request, direct_request, plan_request, role_of, round_request, sample_of
+from stretto.engine.requests import (
+    answer_request,
+    direct_request,
+    plan_request,
+    role_of,
+    round_request,
+    sample_of,
+    writer_of,
+)
 from stretto.engine.results import lacking
 from stretto.engine.shaping import counting
 from stretto.engine.work import work
@@ -125,7 +133,7 @@ class _Explaining:
             line, short = self._foreseen(
                 "orchestrator",
                 f"round {number}",
-                condensed_for(definition.orchestrator, reading, definition.workers, origin.task, earlier, certain),
+                condensed_for(definition, definition.orchestrator, reading, origin.task, earlier, certain),
             )
             if short is None:
                 return line
@@ -158,12 +166,12 @@ class _Explaining:
             return self._without_call(subtask, Result(name, "failed", error=refusal))
         role = role_of(self._definition, subtask)
         model = role.candidates[0]
-        if changed := [need for need in subtask.needs if need not in certain]:
+        needs = [need for need in subtask.needs if need in book]
+        if changed := [need for need in needs if need not in certain]:
             return self._after(changed, name, subtask.type, model), None
-        needed = [(book[need], certain[need]) for need in subtask.needs]
-        for need, result in needed:
-            if result.outcome != "done":
-                return self._without_call(subtask, lacking(name, need.id, result))
+        needed = [(book[need], certain[need]) for need in needs]
+        if (lacks := lacking(role, subtask, needed)) is not None:
+            return self._without_call(subtask, lacks)
         if role.workflow is not None:
             if any(each == name or each.startswith(f"{name}/") for each in self._basis.fresh):
                 return self._new(name, subtask.type, model, "it is to be asked anew"), None
@@ -194,8 +202,11 @@ class _Explaining:
 
     def _answer(self, subtasks: tuple[Subtask, ...], certain: Mapping[str, Result]) -> Forecast:
         role, task, sample = self._definition.synthesizer, self._origin.task, self._sample("synthesizer")
-        if not subtasks:
-            return self._line("synthesizer", "", direct_request(self._definition, task, sample, self._head))
+        results = [certain.get(subtask.id) for subtask in subtasks]
+        if not any(result is None or result.outcome == "done" or result.text for result in results):
+            writer = writer_of(self._definition)
+            assert writer is not None  # noqa: S101 - without an orchestrator there are subtasks
+            return self._line("synthesizer", "", direct_request(writer, task, sample, self._head))
         if role is None:
             return Forecast("synthesizer", "", "kept", "there is none: the results are the answer")
         if changed := [subtask.id for subtask in subtasks if subtask.id not in certain]:

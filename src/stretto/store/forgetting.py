@@ -47,7 +47,7 @@ def _emptied(event: AnyEvent) -> AnyEvent:
         case RunStarted():
             return replace(event, task="", basis=replace(event.basis, plan=None, inputs=(), plans={}))
         case SubtaskPlanned():
-            return replace(event, description="", remark=None)
+            return replace(event, description="", remark=None, brief="")
         case PlanFinished():
             return replace(event, analysis="", remarks=())
         case PlanWithdrawn():

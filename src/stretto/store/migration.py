@@ -1,4 +1,7 @@
-"""Bringing a store of format 1 up to date: checksums for its rows, and the list of runs."""
+"""Bringing an older store up to date.
+
+Format 1 gets checksums for its rows, and the list of runs; format 2, the table of what is known of models.
+"""
 
 import sqlite3
 from collections.abc import Iterator
@@ -13,12 +16,20 @@ from stretto.events import RunStarted, decode
 from stretto.store.logs import events_of
 from stretto.store.summary import Summary, summary_of, write
 from stretto.store.sums import event_sum, record_sum
-from stretto.store.tables import TABLES
+from stretto.store.tables import MODELS, TABLES
 
 _INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-def migrate(db: sqlite3.Connection, path: Path) -> None:
+def migrate(db: sqlite3.Connection, path: Path, form: int) -> None:
+    """Bring a store of an older format up to date, within the transaction that is open."""
+    if form == 1:
+        _of_format_1(db, path)
+    else:
+        db.execute(MODELS)
+
+
+def _of_format_1(db: sqlite3.Connection, path: Path) -> None:
     """Within the transaction that is open: copy every event into a new table with checksums, and tell of every run.
 
     What an older format holds is taken as it stands: nobody can tell any more whether it is what was written.

@@ -119,9 +119,9 @@ def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
     """Make the tables, or an older format's anew, in one transaction: whoever is killed in it changed nothing."""
     db.execute("BEGIN IMMEDIATE")
     form = _form(db, path)  # another process may have been first
-    if form == 1:
+    if 0 < form < VERSION:
         try:
-            migrate(db, path)
+            migrate(db, path, form)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
                 raise

@@ -1,6 +1,6 @@
 """The form of a store file: its tables, and what marks a file as ours."""
 
-VERSION = 2
+VERSION = 3
 APPLICATION_ID = 0x53545254  # "STRT", so that `file` and we know our own
 
 EVENTS = """
@@ -53,4 +53,17 @@ CREATE TABLE runs (
 IMPORTS = "CREATE TABLE imports (run TEXT PRIMARY KEY) WITHOUT ROWID"
 # Runs that came from a file: what their logs say of addresses and keys somebody else may have written.
 
-TABLES = (EVENTS, REPLIES, RUNS, IMPORTS)
+MODELS = """
+CREATE TABLE models (
+    endpoint  TEXT NOT NULL,
+    model     TEXT NOT NULL,
+    context   INTEGER,
+    bytes     REAL,
+    at        TEXT NOT NULL,
+    model_sum INTEGER NOT NULL,
+    PRIMARY KEY (endpoint, model)
+) WITHOUT ROWID
+"""
+# What was found out about models, so that it is asked once: the base URL without its query, which may hold a key.
+
+TABLES = (EVENTS, REPLIES, RUNS, IMPORTS, MODELS)

@@ -17,7 +17,7 @@ from stretto.types.plans import (
     Verdict,
 )
 from stretto.types.requests import Head, Input, Message, Reply, Request
-from stretto.types.workflows import Definition, Limits, Memory, Merge, Role, RoleName
+from stretto.types.workflows import Definition, Known, Limits, Memory, Merge, Role, RoleName
 
 __all__ = [
     "OUTCOMES",
@@ -30,6 +30,7 @@ __all__ = [
     "Doubtful",
     "Head",
     "Input",
+    "Known",
     "Limits",
     "Memory",
     "Merge",

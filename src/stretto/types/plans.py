@@ -19,7 +19,8 @@ class Subtask(Struct, frozen=True):
 
     `value` ranks it, if the plan does: what is worth least is given up first when the budget gets short. `round`: in
     which one it was planned. `reads`: the pieces of the inputs that it has (`i1`, `i3:1-400`: those lines); all of them
-    if it names none.
+    if it names none. `remark`: what had to be changed about it when it was planned. `brief`: what its plan says to
+    every worker alike.
     """
 
     id: str
@@ -29,6 +30,8 @@ class Subtask(Struct, frozen=True):
     value: float | None = None
     round: int = 1
     reads: tuple[str, ...] = ()
+    remark: str = ""
+    brief: str = ""
 
 
 class Result(Struct, frozen=True):
@@ -74,7 +77,8 @@ class Coverage(Struct, frozen=True):
     `answer` is `truncated` if the answer met its token limit, `cut` if the deadline came while it was written, and
     `unmerged` if nothing was left to merge the results with: then they are the answer. `degraded` says by which policy
     the run gave up what. `condensed` are the subtasks whose results were too long for who wrote the answer,
-    and were condensed or cut for that.
+    and were condensed or cut for that. `direct`: why the task was answered by one call, as if nobody had planned; empty
+    if that was the plan.
     """
 
     counts: dict[Outcome, int] = {}
@@ -84,11 +88,12 @@ class Coverage(Struct, frozen=True):
     degraded: tuple[str, ...] = ()
     doubtful: tuple[Doubtful, ...] = ()
     condensed: tuple[str, ...] = ()
+    direct: str = ""
 
     @property
     def complete(self) -> bool:
         """Nothing at all is missing, and every check that was to be made holds."""
-        whole = self.plan == "complete" and self.answer == "complete"
+        whole = self.plan == "complete" and self.answer == "complete" and not self.direct
         return whole and not self.missing and not self.doubtful
 
 

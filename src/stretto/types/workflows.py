@@ -27,6 +27,8 @@ class Role(Struct, frozen=True):
 
     `context`: tokens that its model takes, request and reply together; what is longer is made shorter before it is
     asked. `share`, of a worker: tokens of the inputs that it reads at once, where each is to read a part of them.
+    `needs`, of a worker: what becomes of a subtask if none of what it needs is there. `any`: it is done all the same,
+    and told what is missing; `all`: it is skipped.
     """
 
     model: str | Sequence[str] = ""
@@ -43,6 +45,7 @@ class Role(Struct, frozen=True):
     workflow: "Definition | None" = None
     context: int | None = None
     share: int | None = None
+    needs: Literal["any", "all"] = "any"
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -91,10 +94,22 @@ class Memory(Struct, frozen=True):
     record: Literal["all", "usage"] = "all"
 
 
+class Known(Struct, frozen=True, omit_defaults=True):
+    """What is known of a model that nobody wrote down: its `context`, in tokens, and `bytes`, how many make a token.
+
+    `bytes` is the least that its replies have shown so far.
+    """
+
+    context: int | None = None
+    bytes: float | None = None
+
+
 class Definition(Struct, frozen=True):
     """A workflow as data: who does what, within which limits.
 
     Without an `orchestrator` every worker does the whole task; without a `synthesizer` the results are the answer.
+    `known`: what was known of its models, as written, when the run began; it is recorded, so that whoever goes on with
+    the run, repeats or explains it reckons alike.
     """
 
     orchestrator: Role | None
@@ -102,3 +117,4 @@ class Definition(Struct, frozen=True):
     synthesizer: Role | None = None
     limits: Limits = Limits()
     memory: Memory = Memory()
+    known: dict[str, Known] = {}

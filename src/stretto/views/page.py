@@ -85,7 +85,9 @@ def _facts(run: ToldRun, now: str) -> Iterator[str]:
 
 def _missing(run: ToldRun) -> Iterator[str]:
     coverage = run.coverage
-    if coverage.plan != "complete":
+    if coverage.direct:
+        yield f"answered by one call, as if nobody had planned: {coverage.direct}"
+    elif coverage.plan != "complete":
         yield f"the end of the plan ({coverage.plan})"
     if coverage.answer != "complete":
         yield _ENDS[coverage.answer]

@@ -54,6 +54,7 @@ def _settings(wanted: dict[str, Any]) -> Any:
     settings.cache_ram_mib = wanted["prompts"]
     settings.cors_origins = "http://localhost"  # no page that a browser shows may ask it
     settings.ui = False
+    settings.sleep_idle_seconds = wanted["idle"]
     if wanted["threads"]:
         settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = wanted["threads"]
     return settings

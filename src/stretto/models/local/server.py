@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -17,11 +18,15 @@ from typing import Any, Self
 from stretto.errors import ConfigError, RequestError, ServerError
 from stretto.models.local import gguf
 from stretto.models.local.memory import available, check, fitting
+from stretto.models.local.threads import idle
 
 INSTALL = "pip install 'stretto[local]'"
 _KEPT = 40  # lines of its log
 _TOLD = 6  # of these, in an error
-_CRASHES = 2  # after which it is not started again
+_CRASHES = 2  # within `_LATELY` seconds, after which it is not started again
+_LATELY = 120.0
+_IDLE = 300
+_PATIENCE = 900.0  # seconds to load a file in
 _PROMPTS = 512  # megabytes for prompts that no slot holds any more
 
 
@@ -29,8 +34,10 @@ class LocalServer:
     """Serves a GGUF file on loopback, by a child process that loads it: `async with LocalServer(path) as server: …`.
 
     `slots` calls are answered at the same time, each with `context` tokens at the most (by itself: what the model was
-    trained for, as far as memory goes); `threads` as llama.cpp chooses; `memory`: bytes that it may take (by itself,
-    what is free). Belongs to no event loop, so that runs in several can share it. `called`: what messages call the
+    trained for, as far as memory goes); `threads`: by itself one for each processor
+    that is idle when it is started; `memory`: bytes that it may take (by itself,
+    what is free). After `idle` seconds without a call it gives its memory back, and loads the file again with the
+    next call. Belongs to no event loop, so that runs in several can share it. `called`: what messages call the
     file. Raises `ConfigError` if the file or the memory does not do, or `xllamacpp` is not installed.
     """
 
@@ -42,6 +49,7 @@ class LocalServer:
         context: int | None = None,
         threads: int | None = None,
         memory: int | None = None,
+        idle: int = _IDLE,
         called: str = "",
     ) -> None:
         self._called = called or path.name
@@ -54,8 +62,9 @@ class LocalServer:
         check(self.model, slots, self.context, self._free, self._called)
         self._threads = threads
         self._lock = threading.Lock()
-        self._launch: _Launch | None = None
-        self._crashes = 0
+        self._launch: Launch | None = None
+        self._idle = idle
+        self._crashes: list[float] = []
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -64,17 +73,26 @@ class LocalServer:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def start(self) -> None:
+    async def start(self) -> "Launch":
         """Wait until it listens, having started it if it does not run; whoever is cancelled here stops nothing.
 
         Raises `ConfigError` if there is too little memory, `RequestError` with the end of its log if it cannot be
         loaded or has crashed again and again.
         """
         launch = self._running()
-        await _done(launch.listening)
+        if not launch.listening.done():  # else it is one of many calls
+            await self._loaded(launch)
         if launch.listening.exception():
             await _done(launch.ended)
             raise RequestError(launch.told())
+        return launch
+
+    async def _loaded(self, launch: "Launch") -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await _done(launch.listening)
+        except TimeoutError:
+            raise RequestError(f"{self._called}: not loaded within {_PATIENCE:g} s; take a smaller file") from None
 
     async def stop(self) -> None:
         """End the child process, if there is one; `start` begins anew."""
@@ -96,7 +114,7 @@ class LocalServer:
         """Where it is asked, once it listens: `http://127.0.0.1:PORT/v1`."""
         if self._launch is None or not self._launch.listening.done():
             raise ServerError(f"{self._called}: it does not run; `await server.start()` first")
-        return f"{self._launch.listening.result()}/v1"
+        return self._launch.base_url
 
     @property
     def _free(self) -> int | None:
@@ -107,17 +125,7 @@ class LocalServer:
         """The id of the child process, if there is one."""
         return None if self._launch is None else self._launch.process.pid
 
-    async def crash(self, patience: float = 0.5) -> str:
-        """Why it has ended, with the end of its log; empty if it runs on, as far as that shows within `patience`."""
-        launch = self._launch
-        if launch is None:
-            return ""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                await _done(launch.ended)
-        return launch.told() if launch.ended.done() else ""
-
-    def _running(self) -> "_Launch":
+    def _running(self) -> "Launch":
         with self._lock:
             if self._launch is not None and self._launch.ended.done():
                 self._count(self._launch)
@@ -126,34 +134,41 @@ class LocalServer:
                 self._launch = self._begin()
             return self._launch
 
-    def _count(self, launch: "_Launch") -> None:
-        """What could not be loaded is not loaded again; what has crashed is started once more."""
-        self._crashes += 1
-        if self._crashes >= _CRASHES or launch.listening.exception():
+    def _count(self, launch: "Launch") -> None:
+        """What could not be loaded is not loaded again at once; what has crashed is started once more."""
+        now = time.monotonic()
+        worth = _CRASHES if launch.listening.exception() else 1
+        if not launch.counted:
+            launch.counted = True
+            self._crashes += [now] * worth
+        self._crashes = [at for at in self._crashes if now - at < _LATELY]
+        if len(self._crashes) >= _CRASHES:
             raise RequestError(launch.told())
 
-    def _begin(self) -> "_Launch":
+    def _begin(self) -> "Launch":
         check(self.model, self.slots, self.context, self._free, self._called)
         wanted = {
             "path": str(self.model.path.absolute()),
             "name": self.model.path.stem,
             "slots": self.slots,
             "context": self.context,
-            "threads": self._threads,
+            "threads": self._threads or idle(),
             "prompts": _PROMPTS,
+            "idle": self._idle,
         }
-        return _Launch(self._called, wanted)
+        return Launch(self._called, wanted)
 
 
-class _Launch:
+class Launch:
     """One child process, from its start to its end; a thread reads what it says.
 
-    `listening` is where it listens, or why it does not; `ended` is its exit code.
+    `listening` is where it listens, or why it does not; `ended` is its exit code; `counted`: its end was looked at.
     """
 
     def __init__(self, called: str, wanted: dict[str, Any]) -> None:
         self.listening: Future[str] = Future()
         self.ended: Future[int] = Future()
+        self.counted = False
         self._called = called
         self._path = wanted["path"]
         self._log: deque[str] = deque(maxlen=_KEPT)
@@ -172,6 +187,18 @@ class _Launch:
     def end(self) -> None:
         """Kill it: there is nothing it has to put away."""
         self.process.kill()
+
+    @property
+    def base_url(self) -> str:
+        """Where it is asked; it must be listening."""
+        return f"{self.listening.result()}/v1"
+
+    async def crash(self, patience: float = 0.5) -> str:
+        """Why it has ended, with the end of its log; empty if it runs on, as far as that shows within `patience`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await _done(self.ended)
+        return self.told() if self.ended.done() else ""
 
     def told(self) -> str:
         """Why it has ended, and the end of its log without the place of the file."""

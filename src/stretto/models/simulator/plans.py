@@ -55,9 +55,10 @@ class WrittenPlan(Struct, frozen=True):
         tasks = "[\n    " + ",\n    ".join(lines) + "\n  ]" if lines else "[]"
         return f'{{\n{opening}{size}  "tasks": {tasks}\n}}\n'
 
-    def steps(self) -> str:
-        """The same work as valid JSON of another form, which is no plan."""
-        return _json({"steps": [{"title": task.type, "detail": task.description} for task in self.tasks]})
+    def no_plan(self) -> str:
+        """What is thought of the same work, as valid JSON of another form, in which there is no plan."""
+        types = sorted({task.type for task in self.tasks})
+        return _json({"thoughts": self.analysis, "confidence": 0.8, "types": types})
 
     def _line(self, task: Planned, *, spoilt: bool) -> str:
         keys = self.form.keys

@@ -21,13 +21,18 @@ QUOTES = "[^i2 "
 AGAIN = "Write the plan once more"
 """How a request for another plan begins."""
 
+BUILDS_ON = "Your part builds on these results"
+"""How a worker is told what it needs."""
+
 _ROUND = re.compile(
     r'This is round (\d{1,6}) of \d{1,6}\. If the answer can be written from these results, leave "tasks" empty'
 )
 _INPUT = re.compile(r'<input(?:-\d+)? id="(i\d+)"[^\n]*>\n')
 _FEW_WORDS = re.compile(r'[^\s"<>]+(?:[ \t]+[^\s"<>]+){2,7}')
 _RESULT = re.compile(
-    r"^[ \t]*=== (?:PARTIAL )?WORKER RESULT\b[ \t]*(?:\(([^\n]*)\))?(?:,[ \t]*([\w.-]+))?[^\n]*(?:\n|\Z)", re.MULTILINE
+    r"^[ \t]*=== (?:PARTIAL )?(?:WORKER RESULT\b|RESULT OF (\S+))"
+    r"[ \t]*(?:\(([^\n]*?)\)(?=: | ===|,))?[^\n]*(?:\n|\Z)",
+    re.MULTILINE,
 )
 _LEDGER = re.compile(r"^[ \t]*=== LEDGER\b[^\n]*(?:\n|\Z)", re.MULTILINE)
 _NAMES_TASKS = re.compile(r"""["'`]tasks["'`]""")
@@ -43,7 +48,8 @@ _TASK_END = re.compile(
     r"|\sand the following\b",
     re.IGNORECASE,
 )
-_YOUR_PART = re.compile(r"^your part[^\n(]*\(([^\n)]*)\)[^\n]*:\s*\n([^\n]+)", re.IGNORECASE | re.MULTILINE)
+_YOUR_PART = re.compile(r"^your part[^\n(:]*(?:\(([^\n)]*)\)[^\n]*)?:\s*([^\n]+)", re.IGNORECASE | re.MULTILINE)
+_ONE_PART = re.compile(r"^You write one part \(([^\n)]*)\)", re.MULTILINE)
 _TYPE = re.compile(r"^(?:style|type|subtask type|worker type):[ \t]*(\S[^\n]*)", re.IGNORECASE | re.MULTILINE)
 _DESCRIPTION = re.compile(
     r"^(?:guidelines|description|subtask|your subtask|instructions?|in particular|what is wanted of you):\s*(\S[^\n]*)",
@@ -103,7 +109,7 @@ def role_of(request: Request) -> RoleName:
     if round_of(request):
         return "orchestrator"
     text = text_of(request)
-    if _RESULT.search(text) or _LEDGER.search(text):
+    if (_RESULT.search(text) or _LEDGER.search(text)) and BUILDS_ON not in text:
         return "synthesizer"
     if request.schema is None and _asks_for_plan(request, text):
         return "orchestrator"
@@ -153,7 +159,8 @@ def assignment_of(request: Request) -> Assignment:
     """What a worker's prompt asks of it."""
     text, task = text_of(request), task_of(request)
     if part := _YOUR_PART.search(text):
-        return Assignment(task, part[1].strip(), part[2].strip())
+        type_ = part[1] or next(iter(_ONE_PART.findall(text)), "")
+        return Assignment(task, type_.strip(), part[2].strip())
     type_, description = _TYPE.search(text), _DESCRIPTION.search(text)
     return Assignment(task, type_[1].strip() if type_ else "", description[1].strip() if description else "")
 
@@ -166,7 +173,7 @@ def sections_of(request: Request) -> list[Section]:
     found = list(_RESULT.finditer(text))
     ends = [match.start() for match in found[1:]] + [len(text)]
     return [
-        Section(match[1] or "result", text[match.end() : end].strip(), match[2] or "")
+        Section(match[2] or "result", text[match.end() : end].strip(), match[1] or "")
         for match, end in zip(found, ends, strict=True)
     ]
 
@@ -195,7 +202,7 @@ def references_of(request: Request) -> str | None:
 
     With inputs that is one which quotes a few words of the first; without, or where it is not asked for, empty.
     """
-    asked = _last_user_message(request)
+    asked = text_of(request)
     if REFERENCES not in asked:
         return None
     found = _INPUT.search(request.head.text) if request.head and QUOTES in asked else None

@@ -166,7 +166,7 @@ def _plan_text(simulator: Simulator, request: Request, spoilt: str) -> str:
         return plans.prose(task_of(request))
     plan = plans.write_plan(simulator.seed, request, simulator.subtasks)
     if spoilt == "schema":
-        return plan.steps()
+        return plan.no_plan()
     text = plan.text(spoilt=spoilt == "malformed")
     return plans.fenced(text) if spoilt == "fenced" else text
 

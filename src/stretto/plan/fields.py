@@ -1,0 +1,141 @@
+"""An object of a plan taken apart into its fields, whatever is wrong with its JSON and however it names them."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+LOOSE = " \t\r\n,"
+QUOTES = "\"'“”„"
+
+# What models call the fields of a subtask, without case and punctuation; of several the first that says something.
+TYPE = ("type", "tasktype", "subtasktype", "worker", "workertype", "agent", "role", "kind", "category", "assignee",
+        "assignedto")  # fmt: skip
+DESCRIPTION = ("description", "taskdescription", "details", "detail", "instructions", "instruction", "prompt", "task",
+               "subtask", "content", "objective", "goal", "question", "action", "step", "desc", "text", "title",
+               "name", "summary")  # fmt: skip
+ID = ("id", "taskid", "subtaskid", "number", "step", "index", "key")
+NEEDS = ("needs", "need", "dependson", "dependencies", "dependency", "depends", "requires", "prerequisites", "after")
+TITLE = ("title", "name")
+VALUE = ("value",)
+NAMES = frozenset({*TYPE, *DESCRIPTION, *ID, *NEEDS, *VALUE})
+FIELD = r"[A-Za-z]\w{0,15}"
+"""A pattern of what may be the name of a field; `is_field` says whether it is one."""
+
+_KEY = re.compile(r'[{,"\]]\s*"([\w -]{1,40})"\s*:\s*')
+_COMMENT = re.compile(r"([,{\[])\s*//[^\n/]*+\n")
+_QUOTED = re.compile(r'"(.*(?<!\\)(?:\\\\)*)"', re.DOTALL)
+_ITEMS = re.compile(r'"((?>(?:[^"\\]+|\\.)*))(?:"|\Z)|([\w.+-]+)', re.DOTALL)
+_ESCAPE = re.compile(r'(\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt]))|\\(\')|([\\"])')
+_SAYS = re.compile(r"[^\s.…]")
+# Of a string in other quotes than JSON's: it ends where `,`, `:`, `}` or `]` follows, or never. Atomic groups, because
+# possessive repeats capture wrongly on CPython 3.11.2.
+_OTHERWISE = re.compile(
+    r'"(?>(?:[^"\\]+|\\.)*)(?:"|\Z)'
+    r"|(?<=[{\[,:\s])'((?>(?:[^'\\]+|\\.|'(?!\s*(?:[,:}\]]|\Z)))*))(?:'|\Z)"
+    r"|[“”„]((?>(?:[^“”\\]+|\\.|[“”](?!\s*(?:[,:}\]]|\Z)))*))(?:[“”]|\Z)"
+    r"|\b(True|False|None)\b"
+    r"|(?<=[{,])(\s*)([A-Za-z_][\w-]*)(?=\s*:)",
+    re.DOTALL,
+)
+_CONSTANTS = {"True": "true", "False": "false", "None": "null"}
+
+
+def plain(name: str) -> str:
+    """A name without case, blanks and punctuation."""
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
+
+
+def is_field(name: str) -> bool:
+    """Whether a field of a subtask may be called so."""
+    return plain(name) in NAMES
+
+
+def says(value: Any) -> bool:
+    """Tell a text from nothing, from other things and from the dots of a quoted form."""
+    return isinstance(value, str) and _SAYS.search(value) is not None
+
+
+def fields_in(text: str) -> dict[str, Any]:
+    """Decode an object: strictly, else with what the standard library forgives, else quote by quote, key by key.
+
+    Of keys that differ in case and punctuation alone the first counts.
+    """
+    return unwrapped(_object_in(text))
+
+
+def unwrapped(found: Mapping[str, Any]) -> dict[str, Any]:
+    """An object with its keys as plain names; one that holds nothing but an object is that, with its name as id."""
+    if len(found) == 1:
+        ((name, only),) = found.items()
+        if isinstance(only, dict) and only:
+            return {**({} if is_field(name) else {"id": name}), **unwrapped(only)}
+    fields: dict[str, Any] = {}
+    for key, value in found.items():
+        fields.setdefault(plain(key), value)
+    return fields
+
+
+def _object_in(text: str) -> dict[str, Any]:
+    for decoded in _decoded(text):
+        if isinstance(decoded, dict):
+            return decoded
+    salvaged = _salvaged(text)
+    return salvaged or _salvaged(requoted(text))
+
+
+def _decoded(text: str) -> Iterator[Any]:
+    with suppress(ValueError, RecursionError):
+        yield msgspec.json.decode(text)
+    with suppress(ValueError, RecursionError):
+        yield json.loads(text, strict=False)
+    with suppress(ValueError, RecursionError):
+        yield json.loads(requoted(text), strict=False)
+
+
+def requoted(text: str) -> str:
+    """JSON of what has Python's quotes and constants, typographic quotes, or keys without any."""
+    return _OTHERWISE.sub(_as_json, text)
+
+
+def _as_json(match: re.Match[str]) -> str:
+    if (constant := match[3]) is not None:
+        return _CONSTANTS[constant]
+    if match[5] is not None:
+        return f'{match[4]}"{match[5]}"'
+    body = match[1] if match[1] is not None else match[2]
+    return match[0] if body is None else msgspec.json.encode(decode_text(body)).decode()
+
+
+def _salvaged(text: str) -> dict[str, Any]:
+    """Cut an object that is no JSON at its keys and read what lies between them; the first of a name counts."""
+    text = _COMMENT.sub(r"\1", text)
+    fields, end = {}, len(text)
+    for key in reversed(list(_KEY.finditer(text))):
+        fields[key[1]] = _value(text[key.end() : end].strip())
+        end = key.start(1) - 1
+    return dict(reversed(fields.items()))
+
+
+def _value(raw: str) -> Any:
+    """Read a field as far as it is certain what was meant; with a bare word it is not."""
+    if raw.startswith('"'):
+        quoted = _QUOTED.match(raw)
+        return decode_text(quoted[1] if quoted else raw[1:].rstrip(LOOSE + "}"))
+    if raw.startswith("["):
+        return listed(raw)
+    bare = raw.rstrip(LOOSE + "}")
+    return bare if bare.isdecimal() else None
+
+
+def listed(raw: str) -> list[str]:
+    """The texts and bare words of a list."""
+    return [decode_text(quoted) if quoted else bare for quoted, bare in _ITEMS.findall(raw)]
+
+
+def decode_text(body: str) -> str:
+    """Decode what stands between the quotes of a string, whatever its escapes."""
+    return str(json.loads('"' + _ESCAPE.sub(lambda m: m[1] or m[2] or "\\" + m[3], body) + '"', strict=False))

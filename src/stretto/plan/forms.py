@@ -1,0 +1,93 @@
+"""A whole reply that holds no list of subtasks in JSON, in the other forms in which models write one."""
+
+import html
+import re
+from collections.abc import Iterator, Mapping
+
+from stretto.plan.fields import FIELD, decode_text, is_field, plain
+from stretto.plan.item import Draft, Read, draft_of, weight_of
+from stretto.plan.lines import read_lines
+from stretto.types import Role
+
+_ENCODED = re.compile(r"""(["'])\s*[\[{](?:\s|\\[nrt])*\\+["']""")
+_QUOTE = "[\"'“”]"
+_KEYED = re.compile(rf"""{_QUOTE}([^"'“”\\\n]{{1,60}}){_QUOTE}\s*:\s*\{{(?=\s*{_QUOTE}?({FIELD}){_QUOTE}?\s*:)""")
+_OBJECT = re.compile(rf"""(\[\s*)?\{{\s*{_QUOTE}?({FIELD}){_QUOTE}?\s*:""")
+_TEXTS = re.compile(r"""\s*(?:```\w*\s*)?\[\s*(["'])""")
+# What has no entries as its values, though these have the keys of one: a list's own name, and a schema.
+_CONTAINERS = frozenset(
+    {"tasks", "subtasks", "plan", "steps", "tasklist", "todo", "properties", "items", "definitions"}
+)
+_ENTRY = re.compile(r"<(?:sub_?)?(?:task|step)\b([^<>]{0,300})>", re.IGNORECASE)
+_TAG = re.compile(rf"<(/?)({FIELD})>")
+_ANY_TAG = re.compile(r"</?[A-Za-z]\w{0,30}[^<>]{0,300}>")
+_ATTRIBUTE = re.compile(r"""([A-Za-z]\w{0,15})\s{0,9}=\s{0,9}["']([^"'<>]{0,300})["']""")
+
+
+def forms(text: str, workers: Mapping[str, Role]) -> Iterator[str | list[Read]]:
+    """The reply in JSON as it could have been written, or the entries it has, one form after the other.
+
+    JSON as a text in JSON, a list of texts without a name, objects keyed by id or one after the other, XML, and at last
+    YAML and lists in Markdown.
+    """
+    yield from _decoded(text)
+    if _TEXTS.match(text):
+        yield '"steps": ' + text[text.index("[") :]
+    yield from _objects(text)
+    for found in (_tagged(text), read_lines(text, workers)):
+        if found:
+            yield found
+
+
+def _decoded(text: str) -> Iterator[str]:
+    """What is a text in JSON, and is JSON itself."""
+    if found := _ENCODED.search(text):
+        end = text.rfind(found[1])
+        yield decode_text(text[found.start() + 1 : end if end > found.start() else len(text)])
+
+
+def _objects(text: str) -> Iterator[str]:
+    """Objects that are no elements of a list with a name: that of another list, keyed by id, or one after the other."""
+    text = _KEYED.sub(_with_id, text)
+    found = [match for match in _OBJECT.finditer(text) if is_field(match[2])]
+    first = next((match for match in found if match[1]), None)
+    if first:
+        yield text[first.start() :]
+    if found:
+        yield "[" + text[found[0].end(1) if found[0][1] else found[0].start() :]
+
+
+def _with_id(match: re.Match[str]) -> str:
+    if plain(match[1]) in _CONTAINERS or is_field(match[1]) or not is_field(match[2]):
+        return match[0]
+    return f'{{"id": "{match[1]}", '
+
+
+def _tagged(text: str) -> list[Read]:
+    """Entries in XML: `<task><type>…</type><description>…</description></task>`."""
+    opened = list(_ENTRY.finditer(text))
+    ends = [*(match.start() for match in opened[1:]), len(text)]
+    found = []
+    for match, end in zip(opened, ends, strict=False):
+        fields = {plain(name): html.unescape(value) for name, value in _ATTRIBUTE.findall(match[1])}
+        inside = re.split(r"</(?:sub_?)?(?:task|step)s?>", text[match.end() : end], maxsplit=1, flags=re.IGNORECASE)[0]
+        fields |= _elements(inside)
+        if rest := " ".join(_ANY_TAG.sub(" ", inside).split()):
+            fields.setdefault("description", html.unescape(rest))
+        draft = draft_of(fields)
+        if isinstance(draft, Draft) and (weight := weight_of(fields)) == 2:
+            found.append(Read(draft, weight))
+    return found
+
+
+def _elements(text: str) -> dict[str, str]:
+    """The elements of an entry that have the name of a field."""
+    fields: dict[str, str] = {}
+    name, start = "", 0
+    for tag in _TAG.finditer(text):
+        if not tag[1] and not name and is_field(tag[2]):
+            name, start = tag[2], tag.end()
+        elif tag[1] and tag[2] == name:
+            fields.setdefault(plain(name), html.unescape(text[start : tag.start()].strip()))
+            name = ""
+    return fields

@@ -1,0 +1,167 @@
+"""A plan in lines: YAML, or a list in Markdown.
+
+Models write neither as a parser wants it (colons in plain texts, quotes that do not close, bold field names), so lines
+are read one by one: a bullet or number begins an entry, `name: value` is a field of it, what follows goes on.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from stretto.plan.fields import FIELD, NEEDS, QUOTES, is_field, listed, plain
+from stretto.plan.fitting import labelled
+from stretto.plan.item import Draft, Read, draft_of, reads_as_work, weight_of
+from stretto.types import Role
+
+_LINE = re.compile(r"([ \t]*)(?:([-*+•\u2013]|\(?\d{1,3}[.):]|#{1,6})(?=[ \t]))?[ \t]*(.*)")
+_FIELD = re.compile(
+    rf"""[*_`"']{{0,3}}({FIELD}(?:[ _-][A-Za-z]{{1,12}})?)[*_`"']{{0,3}}[ \t]*:[*_`]{{0,3}}(?:[ \t]+(.*))?$"""
+)
+_NUMBERED = re.compile(r"[*_\s]*(?:sub[ -]?)?(?:task|step)\s{0,3}#?(\d{1,3})\b[\s:.)\u2013\u2014-]*(.*)", re.IGNORECASE)
+_BLOCKS = frozenset({"|", ">", "|-", ">-", "|+", ">+"})
+# What says that a list is a plan. "Here are the steps:" begins many an answer, and so does "a plan for your trip:".
+_HEADING = re.compile(
+    r"\b(?:sub[ -]?tasks?|tasks|task list|(?:teil)?aufgaben|tareas|subtareas|tâches)\b|子任务|任务"
+    r"|^\W*(?:(?:the|my|our|work) )?plan\W*$",
+    re.IGNORECASE,
+)
+_LONGEST_HEADING = 80
+
+
+class _Line(Struct, frozen=True):
+    """A line: how far it is indented, its bullet, number or heading's mark, and what it says."""
+
+    indent: int
+    mark: str
+    said: str
+
+
+class _Entry:
+    """An entry while its lines are read."""
+
+    def __init__(self, indent: int) -> None:
+        self.indent = indent
+        self.fields: dict[str, Any] = {}
+        self.explicit = False  # one of its lines names a field
+        self.loose = False  # and has no bullet
+        self._newest = ""
+
+    @property
+    def wants_list(self) -> bool:
+        """Whether bullets that are further in are what it needs."""
+        return self._newest in NEEDS and not isinstance(self.fields[self._newest] or [], str)
+
+    def put(self, name: str, value: str) -> None:
+        self._newest = plain(name)
+        value = "" if value in _BLOCKS else value.strip()
+        is_list = self._newest in NEEDS and value.startswith("[")
+        self.fields[self._newest] = listed(value.replace("'", '"')) if is_list else _unquoted(value)
+
+    def add(self, text: str) -> None:
+        """What a further line says belongs to the newest field, or is the description."""
+        name = self._newest or "description"
+        held = self.fields.get(name, "")
+        if name in NEEDS:
+            self.fields[name] = [*(held if isinstance(held, list) else []), _unquoted(text)]
+        else:
+            self.fields[name] = f"{held}\n{text}".strip()
+            self._newest = name
+
+    def name_field(self, name: str, value: str, *, loose: bool) -> None:
+        """A line names a field; what the first line said then is only a title."""
+        if not self.explicit and "description" in self.fields:
+            self.fields["title"] = self.fields.pop("description")
+        self.explicit, self.loose = True, self.loose or loose
+        self.put(name, value)
+
+
+def read_lines(text: str, workers: Mapping[str, Role]) -> list[Read]:
+    """The entries of a list, if it is a plan: they name types or workers, or stand below a heading that says so."""
+    entries, headed = _entries(text, workers)
+    reads = [Read(draft, weight_of(entry.fields)) for entry in entries if (draft := _draft(entry, workers))]
+    sure = sum(read.weight == 2 for read in reads)
+    return reads if 2 * sure >= max(1, len(entries)) or (headed and len(reads) > 1) else []
+
+
+def _draft(entry: _Entry, workers: Mapping[str, Role]) -> Draft | None:
+    """The subtask that an entry is; None if it is none, or only says once more what a worker is good for."""
+    draft = draft_of(entry.fields)
+    if isinstance(draft, str) or not reads_as_work(draft.description):
+        return None
+    told = plain(draft.description)
+    return None if any(told == plain(role.about or "") for role in workers.values()) else draft
+
+
+def _entries(text: str, workers: Mapping[str, Role]) -> tuple[list[_Entry], bool]:
+    """The entries of a text, and whether a line above the first of them says that they are tasks."""
+    entries: list[_Entry] = []
+    entry: _Entry | None = None
+    headed = gap = False
+    for line in _lines(text):
+        field = _field(line)
+        if not line.said:
+            gap = True
+            continue
+        if field:
+            if entry is None or _begins(line, plain(field[0]), entry):
+                entries.append(entry := _Entry(line.indent))
+            entry.name_field(*field, loose=not line.mark)
+        elif (number := _NUMBERED.match(line.said)) or (line.mark and not line.mark.startswith("#")):
+            if entry and line.indent > entry.indent and not number:
+                entry.add(line.said if entry.wants_list else f"{line.mark} {line.said}")
+            else:
+                entries.append(entry := _labelled(line, number, workers))
+        elif entry and not line.mark and (not gap or line.indent > entry.indent):
+            entry.add(line.said)
+        else:
+            entry, headed = None, headed or (not entries and _is_heading(line))
+        gap = False
+    return entries, headed
+
+
+def _lines(text: str) -> Iterator[_Line]:
+    for raw in text.splitlines():
+        found = _LINE.match(raw)
+        if found:
+            said = "" if found[3].startswith(("```", "~~~", "---", "***")) else found[3].rstrip()
+            yield _Line(len(found[1].expandtabs()), found[2] or "", said)
+
+
+def _field(line: _Line) -> tuple[str, str] | None:
+    """The field that a line names, and its value."""
+    found = None if line.mark.startswith("#") else _FIELD.match(line.said)
+    return (found[1], found[2] or "") if found and is_field(found[1]) else None
+
+
+def _begins(line: _Line, name: str, entry: _Entry) -> bool:
+    """Whether a field that is named here is one of the next entry."""
+    if not entry.explicit:
+        return line.indent < entry.indent
+    return name in entry.fields or bool(line.mark and entry.loose and line.indent <= entry.indent)
+
+
+def _labelled(line: _Line, number: re.Match[str] | None, workers: Mapping[str, Role]) -> _Entry:
+    """An entry whose first line says what is to be done, perhaps by whom."""
+    entry = _Entry(line.indent)
+    name, said = labelled(number[2] if number else line.said, workers)
+    if number:
+        entry.put("id", f"t{int(number[1])}")
+    if name:
+        entry.put("type", name)
+    entry.put("description", said.strip("*_` \t:"))
+    return entry
+
+
+def _is_heading(line: _Line) -> bool:
+    marked = (
+        line.mark.startswith("#") or line.said.rstrip("*_ ").endswith((":", "\uff1a")) or line.said.startswith("**")
+    )
+    return marked and len(line.said) <= _LONGEST_HEADING and _HEADING.search(line.said) is not None
+
+
+def _unquoted(value: str) -> str:
+    """A plain value without quotes around it, and without what YAML takes as a remark behind them."""
+    value = value.strip()
+    return value[1:-1] if len(value) > 1 and value[0] in QUOTES and value[-1] in QUOTES else value

@@ -1,0 +1,157 @@
+"""What the `needs` of a plan mean, however they are written: read while the plan is, and settled when it ends.
+
+A need that names a subtask which is not listed yet waits for it, and so does who has it. Of a circle the need that
+closes it is left out, and so is what names nothing at the end. Each such repair is a remark on its subtask.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from msgspec.structs import replace
+
+from stretto.plan.naming import LONGEST_ID, safe_id
+from stretto.types import Subtask
+
+_NUMBER = re.compile(r"(?:sub)?(?:task|step|part|result|id|no|nr|t|s)?0*([1-9]\d{0,3})")
+_SHORTEST = 3  # letters of a name that a longer one may begin with
+
+
+class Needs:
+    """The subtasks of a plan by all their names; those whose needs are not known yet are held back.
+
+    `take` and `settle` give the subtasks that can be planned, each after those it needs.
+    """
+
+    def __init__(self) -> None:
+        self._written: dict[str, str] = {}  # names as they were written, and the ids they became
+        self._plain: dict[str, str] = {}  # the same without case, blanks and punctuation
+        self._types: dict[str, str] = {}  # of every subtask, by id, in the order in which they were listed
+        self._held: dict[str, Subtask] = {}
+        self._open: dict[str, dict[str, str | None]] = {}  # of those held back: each need, and the id it means
+        self._remarks: dict[str, list[str]] = {}
+        self._listed = set[str]()
+
+    @property
+    def held(self) -> Mapping[str, Subtask]:
+        """Those that are held back, by id."""
+        return self._held
+
+    def know(self, subtask: Subtask, written: str | None = None) -> None:
+        """A subtask is there; `written`: how the plan calls it, if not by its id."""
+        self._types[subtask.id] = subtask.type
+        if written:
+            self._written.setdefault(written.strip(), subtask.id)
+        for name in (written or "", subtask.id):
+            self._plain.setdefault(_plain(name), subtask.id)
+
+    def release(self, subtask: Subtask) -> None:
+        """A subtask was planned, with all it needs before it."""
+        self._listed.add(subtask.id)
+
+    def take(self, subtask: Subtask) -> Iterator[Subtask]:
+        """A subtask that is known, with its needs as they were written; all that can be planned now."""
+        needs = list(dict.fromkeys(need.strip() for need in subtask.needs if need.strip()))
+        self._held[subtask.id], self._open[subtask.id] = subtask, {}
+        for other, open_ in list(self._open.items()):  # who waits for just this one
+            for need in [need for need, id_ in open_.items() if id_ is None]:
+                if self._exactly(need) == subtask.id:
+                    self._mean(other, need, subtask.id)
+        meant = [self._exactly(need) for need in needs]
+        if subtask.id in meant and None in meant:  # filled in without a thought: itself, and what is not even there
+            needs = []
+            self._remark(subtask.id, "its needs name itself and subtasks listed later, and are left out")
+        for need in needs:
+            self._open[subtask.id][need] = None
+            if (id_ := self._exactly(need)) is not None:
+                self._mean(subtask.id, need, id_)
+        yield from self._ready()
+
+    def settle(self) -> Iterator[Subtask]:
+        """The plan is over: what names nothing is left out, and everything held back is planned."""
+        unclear = [
+            (id_, need, self._loosely(need, id_))
+            for id_, open_ in self._open.items()
+            for need, meant in open_.items()
+            if meant is None
+        ]
+        for id_, need, meant in sorted(unclear, key=lambda each: self._later(each[2], each[0])):
+            if meant is None:
+                del self._open[id_][need]
+                self._remark(id_, f"its need {_short(need)} names no subtask and is left out")
+            else:
+                self._mean(id_, need, meant)
+        yield from self._ready()
+
+    def _exactly(self, need: str) -> str | None:
+        """The subtask that a need names by its id: as it was written, as it became, or in another spelling."""
+        made = safe_id(need) or need[:LONGEST_ID]
+        known = self._written.get(need) or (made if made in self._types else None) or self._plain.get(_plain(need))
+        if known is None and (number := _NUMBER.fullmatch(_plain(need))):
+            known = next((id_ for place, id_ in enumerate(self._types, 1) if place == int(number[1])), None)
+        return known
+
+    def _loosely(self, need: str, whose: str) -> str | None:
+        """The one subtask whose name begins like the need, or the need like it; else the one that has it as a type."""
+        plain, others = _plain(need), {name: id_ for name, id_ in self._plain.items() if id_ != whose}
+        alike = {id_ for name, id_ in others.items() if name and min(len(name), len(plain)) >= _SHORTEST
+                 and (name.startswith(plain) or plain.startswith(name))}  # fmt: skip
+        if len(alike) != 1:
+            alike = {id_ for id_, type_ in self._types.items() if id_ != whose and _plain(type_) == plain}
+        return alike.pop() if len(alike) == 1 else None
+
+    def _mean(self, whose: str, need: str, id_: str) -> None:
+        """A need means this subtask, unless that is itself, or waits for it."""
+        if id_ == whose or self._waits(id_, whose):
+            self._open[whose].pop(need, None)
+            circle = "itself" if id_ == whose else f"{id_!r}, which waits for it,"
+            self._remark(whose, f"its need {_short(need)} means {circle} and is left out")
+            return
+        self._open[whose][need] = id_
+        if need not in self._written and safe_id(need) != id_:
+            self._remark(whose, f"its need {_short(need)} is taken to mean {id_!r}")
+        if self._later(id_, whose):
+            self._remark(whose, f"it needs {id_!r}, which is listed later, and waits for it")
+
+    def _later(self, id_: str | None, other: str) -> bool:
+        """Whether a subtask is listed after another."""
+        places = list(self._types)
+        return id_ is not None and places.index(id_) > places.index(other)
+
+    def _waits(self, id_: str, other: str) -> bool:
+        """Whether a subtask waits for another, be it through others."""
+        todo, seen = [id_], set[str]()
+        while todo:
+            each = todo.pop()
+            if each == other:
+                return True
+            if each not in seen:
+                seen.add(each)
+                todo += [meant for meant in self._open.get(each, {}).values() if meant]
+        return False
+
+    def _ready(self) -> Iterator[Subtask]:
+        """Those held back whose needs are all planned, as they are planned."""
+        found = True
+        while found:
+            ready = [id_ for id_, open_ in self._open.items() if self._listed.issuperset(open_.values())]
+            found = bool(ready)
+            for id_ in ready:
+                subtask, open_ = self._held.pop(id_), self._open.pop(id_)
+                needs = tuple(dict.fromkeys(meant for meant in open_.values() if meant))
+                self._listed.add(id_)
+                remark = "; ".join(filter(None, (subtask.remark, *self._remarks.pop(id_, ()))))
+                yield replace(subtask, needs=needs, remark=remark)
+
+    def _remark(self, whose: str, text: str) -> None:
+        remarks = self._remarks.setdefault(whose, [])
+        if text not in remarks:
+            remarks.append(text)
+
+
+def _plain(name: str) -> str:
+    """A name without case, blanks and punctuation."""
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
+
+
+def _short(need: str) -> str:
+    return repr(need if len(need) <= LONGEST_ID else need[:LONGEST_ID] + "…")

@@ -1,0 +1,71 @@
+"""Bounds: a call that sets no limit for its reply gets one, where nothing else would end it."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from functools import cache
+
+from msgspec.structs import replace
+
+from stretto.calls import CAPPED, Call, Chunk, Done, Model
+from stretto.policies.budget import within
+from stretto.policies.estimate import BYTES, most_output, size_asked, tokens_asked, usual_output
+from stretto.types import Known, Request, Usage
+
+_SHARE = 2  # the part of its context that a reply may fill
+_LEAST = 8  # the part that it may fill in any case: a prompt may be shorter than it was reckoned
+_ENOUGH = 200  # tokens of a request that say something about how many bytes make one
+
+
+class Bounds:
+    """What limits the replies of one run, and what is learned on the way.
+
+    `known`: what is known of its models, as written. `here`: whether a model is on this machine: whoever sells tokens
+    ends a reply by himself, and counts a limit as if it were used up. `learned`: by model, the least bytes that made a
+    token of its requests.
+    """
+
+    def __init__(self, known: Mapping[str, Known], here: Callable[[str], bool], max_subtasks: int) -> None:
+        self.learned: dict[str, float] = {}
+        self._known = known
+        self._here = cache(here)
+        self._max_subtasks = max_subtasks
+
+    def most(self, name: str, call: Call) -> int | None:
+        """Tokens that the reply to a call may have which sets no limit itself; None: as many as it likes."""
+        if most_output(call.request.options) is not None or not self._here(name):
+            return None
+        known = self._known.get(name, Known())
+        wanted = usual_output("orchestrator", self._max_subtasks) if call.plans else None
+        if known.context is None:
+            return wanted
+        room = known.context - tokens_asked(call.request, min(known.bytes or BYTES, BYTES))
+        fits = max(min(room, known.context if call.plans else known.context // _SHARE), known.context // _LEAST)
+        return min(wanted or fits, fits)
+
+    def learn(self, name: str, request: Request, usage: Usage | None) -> None:
+        """A model has counted the tokens of a request."""
+        if usage is None or usage.input_tokens < _ENOUGH or request.schema or (request.head and request.head.images):
+            return  # an image has no bytes of text, and nobody knows here whether a schema was a part of the prompt
+        each = size_asked(request) / usage.input_tokens
+        self.learned[name] = min(each, self.learned.get(name, each))
+
+
+class Bound:
+    """Asks `model`, which is written `name`, for no more than the `bounds` allow for."""
+
+    def __init__(self, model: Model, name: str, bounds: Bounds) -> None:
+        self._model = model
+        self._name = name
+        self._bounds = bounds
+
+    async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
+        """The reply; one that met a limit which only this set is told apart."""
+        most = self._bounds.most(self._name, call)
+        call = call if most is None else replace(within(call, most), most=most)
+        async with aclosing(self._model.stream(call)) as chunks:
+            async for chunk in chunks:
+                if isinstance(chunk, Done):
+                    self._bounds.learn(self._name, call.request, chunk.usage)
+                    yield replace(chunk, finish=CAPPED) if most is not None and chunk.finish == "length" else chunk
+                else:
+                    yield chunk

@@ -1,0 +1,138 @@
+"""Replies that say again what they were told: pieces of our prompts, our headings, the task in place of its answer."""
+
+import re
+import string
+import tomllib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib import resources
+
+from stretto.prompts.filling import names, text
+
+LONGEST = 8
+"""Words in a row of a prompt of ours that are no coincidence."""
+
+_PART = 4
+_SIGNS = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # each of which is a word: no spaces tell more
+_WORD = re.compile(rf"[{_SIGNS}]|[^\W{_SIGNS}]+")
+_PUNCTUATION = str.maketrans(dict.fromkeys(map(ord, string.punctuation.replace("_", "") + "’“”„…–—"), " "))  # noqa: RUF001
+_PLACEHOLDER = re.compile(r"\{\w+\}")
+_HEADING = re.compile(
+    r"^[^\w\n]*(?:(?:partial[ _]+)?(?:worker[ _]+)?result of \S+ \([^)\n]*\)|(?:partial )?worker result \(|ledger =|"
+    r"missing:? result)[^\n]*\n?",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ENDS = re.compile(r"[.!?:。！？：](?=\s|$)|\n")  # noqa: RUF001 - of sentences, in all scripts
+_LEAD = re.compile(
+    r"\W*(?:the (?:whole )?task(?: is)?(?: to)?|your part[^:\n]*|my part[^:\n]*|task|thank you for the task)\b\W*",
+    re.IGNORECASE,
+)
+_SHORT = 60  # words of a task or a reply beyond which saying them again may well be the work itself
+_LETTERS = 20  # of a word, at most
+_LEAST = 4  # words of a reply of which this can be said
+_ALIKE = 0.75  # of its words, each in a run of three that stands in the task as well, or of four in our prompts
+
+
+def echoes(reply: str, material: Iterable[str]) -> list[tuple[int, int]]:
+    """Where a reply says again what our prompts say, as whole sentences or lines; never what `material` says, too."""
+    found = [(match.start(), match.end()) for match in _HEADING.finditer(reply)]
+    if not found and not _may_echo(reply):  # nearly always
+        return []
+    theirs = {run for part in material for run, _ in _runs(part, LONGEST)}
+    ours = [span for run, span in _runs(reply, LONGEST) if run in _ours() and run not in theirs]
+    headings = {match.group().strip().casefold() for part in material for match in _HEADING.finditer(part)}
+    found = [span for span in found if reply[slice(*span)].strip().casefold() not in headings]
+    return _joined(sorted([*found, *(_sentence(reply, *span) for span in ours)]))
+
+
+def without(reply: str, spans: Iterable[tuple[int, int]]) -> str:
+    """The reply without these pieces of it."""
+    kept, at = [], 0
+    for start, end in spans:
+        kept.append(reply[at:start])
+        at = end
+    return re.sub(r"\n{3,}", "\n\n", "".join([*kept, reply[at:]])).strip()
+
+
+def restates(reply: str, task: str, asked: str) -> bool:
+    """Whether a short reply says nothing but what was asked, or the whole of a short task."""
+    if len(reply) > _LETTERS * _SHORT:
+        return False
+    words = _words(_LEAD.sub("", reply, count=1))
+    if not _LEAST <= len(words) <= _SHORT:
+        return False
+    parts = enumerate(zip(*(words[at:] for at in range(_PART)), strict=False))
+    ours = {at + n for at, part in parts if part in _anchors() for n in range(_PART)}
+    for other in (_words(asked), _words(task), _words(f"{task} {asked}")):
+        if not other or len(other) > _SHORT or len(words) > 2 * len(other) + _LEAST:
+            continue
+        known = set(_triples(other))
+        found = {at + n for at, run in enumerate(_triples(words)) if run in known for n in range(3)}
+        if found and len(found | ours) >= _ALIKE * len(words):
+            return True
+    return False
+
+
+def _words(part: str) -> list[str]:
+    return [match.group().casefold() for match in _WORD.finditer(part)]
+
+
+def _triples(words: list[str]) -> list[tuple[str, ...]]:
+    return list(zip(words, words[1:], words[2:], strict=False))
+
+
+def _runs(part: str, length: int) -> Iterator[tuple[tuple[str, ...], tuple[int, int]]]:
+    """Every run of so many words, with where it begins and ends."""
+    found = [(match.group().casefold(), match.start(), match.end()) for match in _WORD.finditer(part)]
+    for at in range(len(found) - length + 1):
+        run = found[at : at + length]
+        yield tuple(word for word, _, _ in run), (run[0][1], run[-1][2])
+
+
+def _may_echo(reply: str) -> bool:
+    """Whether a closer look is needed: a run of eight words has one of four in it that begins at a fourth word."""
+    words = reply.casefold().translate(_PUNCTUATION).split()  # a third of what a pattern takes
+    parts = zip(words[0::_PART], words[1::_PART], words[2::_PART], words[3::_PART], strict=False)
+    return not _anchors().isdisjoint(parts)
+
+
+@cache
+def _anchors() -> frozenset[tuple[str, ...]]:
+    return frozenset(run[at : at + _PART] for run in _ours() for at in range(LONGEST - _PART + 1))
+
+
+@cache
+def _ours() -> frozenset[tuple[str, ...]]:
+    """Every run of words in a prompt of the package, between its placeholders."""
+    told = [text(name) for name in names()]
+    for entry in (resources.files("stretto") / "presets").iterdir():
+        if entry.name.endswith(".toml"):
+            told += _prompts(tomllib.loads(entry.read_text(encoding="utf-8")))
+    pieces = (piece for each in told for piece in _PLACEHOLDER.split(each))
+    return frozenset(run for piece in pieces for run, _ in _runs(piece, LONGEST))
+
+
+def _prompts(table: dict[str, object]) -> Iterator[str]:
+    """The prompts in a table of a workflow."""
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _prompts(value)
+        elif key in {"prompt", "system", "check"} and isinstance(value, str):
+            yield value
+
+
+def _sentence(reply: str, start: int, end: int) -> tuple[int, int]:
+    """The sentence or line that these words stand in, or all of those."""
+    before = [match.end() for match in _ENDS.finditer(reply, 0, start)]
+    after = _ENDS.search(reply, end)
+    return before[-1] if before else 0, after.end() if after else len(reply)
+
+
+def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for start, end in spans:
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((start, end))
+    return joined

@@ -1,0 +1,158 @@
+"""Replies that say again what they were told: found by code, asked for once more, and cut out."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import TRIO, Beat, Scripted, by_role, carry, plan_of
+from stretto import prompts
+from stretto.calls import Call
+from stretto.types import Definition, Role
+
+RULE = "Say what is missing where it matters. Do not make anything up."
+HEADING = "### Result of t1 (part): Say one."
+
+
+@pytest.mark.parametrize(
+    ("reply", "left"),
+    [
+        (f"Good.\n{RULE}\nEnd.", "Good.\n\nEnd."),
+        (f"{HEADING}\nThe moon pulls.", "The moon pulls."),
+        ("=== RESULT OF t2 (plan): Outline. ===\nOne.", "One."),
+        ("**Worker result (part), t3**\nOne.", "One."),
+        (RULE, ""),
+        ("No word of any prompt.", "No word of any prompt."),
+    ],
+)
+def test_what_a_reply_says_of_our_prompts_is_cut_out_by_whole_sentences(reply: str, left: str) -> None:
+    assert prompts.without(reply, prompts.echoes(reply, [])) == left
+
+
+def test_words_of_our_prompts_that_the_task_says_too_are_no_echo() -> None:
+    assert prompts.echoes(f"It says: {RULE}", [RULE]) == []
+    assert prompts.echoes(f"{HEADING}\nIt is so.", [f"About:\n{HEADING}"]) == []
+
+
+def test_presets_are_prompts_of_ours_too() -> None:
+    assert prompts.echoes("Return only the items. If you find nothing, return exactly: No findings.", [])
+
+
+def test_fewer_than_eight_words_in_a_row_are_a_coincidence() -> None:
+    assert prompts.echoes("Say what is missing where it is.", []) == []
+
+
+@given(st.text(max_size=300))
+def test_looking_for_echoes_takes_any_text(reply: str) -> None:
+    spans = prompts.echoes(reply, [])
+    assert all(0 <= start < end <= len(reply) for start, end in spans)
+
+
+TASK = "Write an email to a customer whose order is late, and a checklist for support staff."
+
+
+@pytest.mark.parametrize(
+    ("reply", "asked"),
+    [
+        ("The checklist for support staff.", "The checklist for support staff"),
+        (f"Thank you for the task. I will now {TASK[:1].lower()}{TASK[1:]}", "The checklist for support staff"),
+        (f"The whole task is: {TASK}", "The email"),
+        ("Day 1: Arrival, where to stay, an easy afternoon.", "Day 1: arrival, where to stay, an easy afternoon"),
+        ("比较三种手冲咖啡方法的器具、步骤和口味", "比较三种手冲咖啡方法的器具、步骤和口味。"),
+    ],
+)
+def test_a_reply_that_only_says_again_what_was_asked_is_found(reply: str, asked: str) -> None:
+    assert prompts.restates(reply, TASK, asked)
+
+
+@pytest.mark.parametrize(
+    ("reply", "task"),
+    [
+        ("399.5", "What is 17 % of 2,350?"),
+        ("17 % of 2,350 is 399.5.", "What is 17 % of 2,350?"),
+        ("The capital of France is Paris.", "What is the capital of France?"),
+        ("Dear customer, your order is late, and we are sorry. It will arrive on Monday.", TASK),
+        ("Yes.", "Is it so?"),
+        ("", "Is it so?"),
+    ],
+)
+def test_a_short_answer_is_not_taken_for_its_question(reply: str, task: str) -> None:
+    assert not prompts.restates(reply, task, task)
+
+
+def asked(worker: Any, **more: Any) -> Scripted:
+    return Scripted(
+        by_role(orchestrator=plan_of("Name the cause of it all."), worker=worker, synthesizer="All.", **more)
+    )
+
+
+def test_a_worker_that_says_its_part_again_is_asked_plainly() -> None:
+    def worker(call: Call, _: int) -> Iterable[Beat]:
+        return ["Name the cause of it all."] if call.part == "" else ["The moon."]
+
+    model = asked(worker)
+    told = carry(model)
+    assert told.run.results["t1"].text == "The moon."
+    again = model.calls[2].request.messages
+    assert [message.role for message in again] == ["user"]
+    assert again[0].content.startswith("Name the cause of it all.\n")
+    assert told.run.coverage.complete
+
+
+def test_a_worker_that_says_its_part_twice_has_failed_and_the_task_is_answered_directly() -> None:
+    told = carry(asked("Name the cause of it all."))
+    assert told.run.results["t1"].outcome == "failed"
+    assert "twice" in told.run.coverage.direct
+    assert told.run.answer == "All."
+
+
+def test_what_still_stands_in_a_result_of_our_prompts_is_cut_out_with_a_remark() -> None:
+    told = carry(asked(f"The moon. {RULE}"))
+    result = told.run.results["t1"]
+    assert (result.outcome, result.text) == ("done", "The moon.")
+    assert "cut out" in result.remark
+
+
+def test_an_answer_that_says_our_prompt_again_is_asked_once_more_and_shown_anew() -> None:
+    def synthesizer(call: Call, _: int) -> Iterable[Beat]:
+        return [f"The moon. {RULE}"] if call.part == "" else ["The moon pulls the sea."]
+
+    told = carry(Scripted(by_role(orchestrator=plan_of("One."), worker="Done: it is.", synthesizer=synthesizer)))
+    assert told.run.answer == "The moon pulls the sea."
+    deltas = told.only("answer_delta")
+    assert any(event.restart for event in deltas)
+    assert "".join(event.text for event in deltas[[event.restart for event in deltas].index(True) :]) == told.run.answer
+
+
+def test_what_still_stands_in_an_answer_is_cut_out_and_said() -> None:
+    told = carry(by_role(orchestrator=plan_of("One."), worker="Done: it is.", synthesizer=f"The moon. {RULE}"))
+    assert told.run.answer == "The moon."
+    assert told.run.remarks == ("words of the prompt stood in the reply and were cut out",)
+
+
+def test_an_answer_of_nothing_but_our_prompt_is_none_and_the_results_stand() -> None:
+    told = carry(by_role(orchestrator=plan_of("One."), worker="Done: it is.", synthesizer=RULE))
+    assert "Done: it is." in str(told.run.answer)
+    assert told.run.coverage.answer == "unmerged"
+
+
+def test_a_plan_of_the_task_alone_is_the_task_and_its_result_the_answer() -> None:
+    model = Scripted(
+        by_role(orchestrator=plan_of("Explain how the tides come."), worker="The moon.", synthesizer="Never.")
+    )
+    told = carry(model, task="Explain to me how the tides come.")
+    assert told.run.answer == "The moon."
+    assert model.prompts("worker") == ["Explain to me how the tides come."]
+    assert not model.prompts("synthesizer")
+    assert told.run.coverage.complete
+
+
+def test_whoever_has_a_prompt_of_its_own_is_asked_with_that_even_for_the_whole_task() -> None:
+    definition = Definition(TRIO.orchestrator, TRIO.workers, Role("sim:s", "Rhyme: {worker_responses}"))
+    model = Scripted(
+        by_role(orchestrator=plan_of("Explain how the tides come."), worker="The moon.", synthesizer="Soon.")
+    )
+    told = carry(model, definition, task="Explain to me how the tides come.")
+    assert told.run.answer == "Soon."

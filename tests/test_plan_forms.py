@@ -1,0 +1,313 @@
+"""Plans in the forms that models write instead of the one asked for: what can be read is taken."""
+
+import itertools
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stretto.plan.form import Form, plan_schema
+from stretto.plan.item import Broken, Draft
+from stretto.plan.reader import PlanReader
+from stretto.types import Role
+
+WORKERS = {"plan": Role("sim:a", about="a plan, no work"), "code/solve": Role("sim:b", about="the solution itself")}
+FIRST, SECOND = Draft("plan", "Say what comes first."), Draft("code/solve", "Write the code.", needs=("t1",))
+TASKS = [
+    {"id": "t1", "type": "plan", "description": "Say what comes first.", "needs": []},
+    {"id": "t2", "type": "code/solve", "description": "Write the code.", "needs": ["t1"]},
+]
+WHOLE = {"analysis": "easy", "tasks": TASKS}
+J = json.dumps(WHOLE)
+
+# In JSON, so that each subtask is handed over as soon as it is closed.
+STREAMED = {
+    "as asked": J,
+    "bare list": json.dumps(TASKS),
+    "bare list in a fence": f"Here is the plan: ```json\n{json.dumps(TASKS, indent=2)}\n```",
+    "subtasks": J.replace('"tasks"', '"subtasks"'),
+    "Tasks": J.replace('"tasks"', '"Tasks"'),
+    "steps": J.replace('"tasks"', '"steps"'),
+    "task_list": J.replace('"tasks"', '"task_list"'),
+    "plan": json.dumps({"plan": TASKS}),
+    "plan.tasks": json.dumps({"plan": {"analysis": "easy", "tasks": TASKS}}),
+    "Python's quotes": str(WHOLE),
+    "Python's quotes and an apostrophe": str({"analysis": "it's", "tasks": TASKS}),
+    "typographic quotes": J.replace('"', "”"),
+    "keys without quotes": J.replace('"id"', "id").replace('"type"', "type").replace('"tasks"', "tasks"),
+    "other names for fields": J.replace('"type"', '"worker"').replace('"description"', '"instruction"'),
+    "more names for fields": J.replace('"type"', '"Task Type"').replace('"needs"', '"depends_on"'),
+    "a tool's arguments": f'<tool_call>{{"name": "plan", "arguments": {J}}}</tool_call>',
+    "null for no needs": J.replace("[]", "null"),
+    "None in a list": J.replace("[]", '["None"]'),
+    "N/A": J.replace("[]", '"N/A"'),
+    "needs in a text": J.replace('["t1"]', '"t1"'),
+    "needs as objects": J.replace('["t1"]', '[{"id": "t1"}]'),
+    "a list in a list": J.replace('"tasks": [', '"tasks": [['),
+    "a description in pieces": J.replace('"Write the code."', '["Write the code."]'),
+    "a value that is no number": J.replace('"needs": []', '"needs": [], "value": NaN'),
+}  # fmt: skip
+# Certain only when the reply is over.
+AT_THE_END = {
+    "keyed by id": json.dumps({"tasks": {t["id"]: {k: v for k, v in t.items() if k != "id"} for t in TASKS}}),
+    "keyed by id, alone": json.dumps({t["id"]: {k: v for k, v in t.items() if k != "id"} for t in TASKS}, indent=1),
+    "one after the other": "\n".join(map(json.dumps, TASKS)),
+    "an unknown name": json.dumps({"analysis": "easy", "my_own_list": TASKS}),
+    "JSON in a text": json.dumps(J),
+    "JSON in a text in JSON": json.dumps({"name": "plan", "arguments": J}),
+    "XML": "<tasks>" + "".join(
+        f"<task><id>{t['id']}</id><type>{t['type']}</type><description>{t['description']}</description>"
+        f"<needs>{','.join(t['needs'])}</needs></task>\n" for t in TASKS
+    ) + "</tasks>",
+    "XML with attributes": '<task id="t1" type="plan">Say what comes first.</task>\n'
+    '<task id="t2" type="code/solve" needs="t1">Write the code.</task>',
+    "YAML": """analysis: easy: you see
+tasks:
+- id: t1
+  type: plan
+  description: Say what comes first.
+  needs: []
+- id: t2
+  type: code/solve
+  description: >-
+    Write the code.
+  needs:
+    - t1
+""",
+    "YAML in a fence": """```yaml
+tasks:
+  - id: t1
+    type: plan
+    description: Say what comes first.
+
+  - id: t2
+    type: 'code/solve'
+    description: "Write the code."
+    needs: [t1]
+```
+Good luck: all is said.""",
+    "Markdown with fields": """## Plan
+
+1. **Task 1: Begin**
+   - **Type:** plan
+   - **Description:** Say what comes first.
+   - **Needs:** none
+
+2. **Task 2: Go on**
+   - **Type:** code/solve
+   - **Description:** Write the code.
+   - **Needs:** t1
+""",
+    "headings with fields": "### Task 1\nType: plan\nDescription: Say what comes first.\nNeeds: -\n\n### Task 2\n"
+    "Type: code/solve\nDescription: Write the code.\nNeeds: t1\n",
+}  # fmt: skip
+# Without ids and needs.
+LABELLED = {
+    "**plan**: …": "1. **plan**: Say what comes first.\n2. **code/solve**: Write the code.",
+    "**plan:** …": "* **plan:** Say what comes first.\n* **code/solve:** Write the code.",
+    "[plan] …": "- [plan] Say what comes first.\n- [code/solve] Write the code.",
+    "plan: …": "1. plan: Say what comes first.\n2. Code/Solve: Write the code.",
+    "`plan` - …": "Sure!\n\n1) `plan` - Say what comes first.\n2) `code/solve` - Write the code.\n\nThat is all.",
+    "Step 1: …": "**Step 1: [plan]** Say what comes first.\n\n**Step 2: [code/solve]** Write the code.",
+    "texts": json.dumps({"tasks": ["plan: Say what comes first.", "[code/solve] Write the code."]}),
+}
+EVERY = STREAMED | AT_THE_END | LABELLED
+
+
+def read(*pieces: str, workers: dict[str, Role] = WORKERS) -> tuple[list[Draft | Broken], PlanReader]:
+    reader = PlanReader(workers)
+    told = [item for piece in pieces for item in reader.feed(piece)]
+    return [*told, *reader.end()], reader
+
+
+def drafts(text: str, workers: dict[str, Role] = WORKERS) -> list[tuple[str, str]]:
+    return [(item.type, item.description) for item in read(text, workers=workers)[0] if isinstance(item, Draft)]
+
+
+@pytest.mark.parametrize("text", [*(STREAMED | AT_THE_END).values()], ids=[*(STREAMED | AT_THE_END)])
+def test_a_plan_is_read_in_whatever_form_it_is_written(text: str) -> None:
+    items, reader = read(text)
+    assert [(i.id, i.type, i.description, i.needs) for i in items if isinstance(i, Draft)] == [
+        ("t1", "plan", "Say what comes first.", ()),
+        ("t2", "code/solve", "Write the code.", ("t1",)),
+    ]
+    assert len(items) == 2, "nothing else is told"
+    assert reader.state == "closed"
+
+
+@pytest.mark.parametrize("text", LABELLED.values(), ids=LABELLED)
+def test_a_list_whose_entries_name_workers_is_a_plan(text: str) -> None:
+    items, reader = read(text)
+    said = [(item.type, item.description) for item in items if isinstance(item, Draft)]
+    assert said == [("plan", "Say what comes first."), ("code/solve", "Write the code.")]
+    assert (len(items), reader.state) == (2, "closed")
+
+
+@pytest.mark.parametrize("text", STREAMED.values(), ids=STREAMED)
+def test_what_is_json_is_handed_over_by_the_piece_that_closes_it(text: str) -> None:
+    reader = PlanReader(WORKERS)
+    told = [len(reader.feed(character)) for character in text]
+    places = [place for place, count in enumerate(told) if count]
+    assert [text[place] for place in places] == ["}", "}"]
+    assert places[0] < text.index("code/solve")
+
+
+@pytest.mark.parametrize("text", EVERY.values(), ids=EVERY)
+def test_every_form_is_read_alike_wherever_it_is_cut(text: str) -> None:
+    whole = read(text)
+    for place in range(len(text)):
+        cut = read(text[:place], text[place:])
+        assert (cut[0], cut[1].state, cut[1].analysis) == (whole[0], whole[1].state, whole[1].analysis)
+
+
+@given(
+    st.sampled_from([*EVERY.values()]),
+    st.lists(st.integers(0, 2000), max_size=9),
+    st.text(max_size=3),
+    st.integers(0, 2000),
+)
+def test_nothing_in_a_form_makes_it_raise_and_no_cut_changes_what_is_read(
+    text: str, cuts: list[int], dirt: str, at: int
+) -> None:
+    text = text[: at % len(text)] + dirt + text[at % len(text) :]
+    edges = [0, *sorted(cut % (len(text) + 1) for cut in cuts), len(text)]
+    assert read(*(text[a:b] for a, b in itertools.pairwise(edges)))[0] == read(text)[0]
+
+
+def test_a_form_without_an_end_is_open_if_the_reply_was_cut_off() -> None:
+    for name in ("one after the other", "YAML", "Markdown with fields"):
+        reader = PlanReader(WORKERS)
+        reader.feed(AT_THE_END[name])
+        assert len(reader.end(whole=False)) == 2
+        assert reader.state == "open", name
+
+
+# What is no plan.
+
+NO_PLANS = [
+    "I would first settle the terms, then write. Two tasks, as I see it: first the plan, then the code.",
+    "Here are the steps:\n1. Boil the water.\n2. Put the tea in.\n3. Wait for four minutes.",
+    "Here is a plan for your trip:\n- Day 1: See the castle.\n- Day 2: Go to the sea.",
+    "The workers are:\n- plan: a plan, no work\n- code/solve: the solution itself",
+    '{"answer": "Forty-two", "sources": [{"name": "A good book", "description": "It has it all."}]}',
+    '[{"name": "Green tea", "description": "A mild one."}, {"name": "Black tea", "description": "A strong one."}]',
+    '{"tasks": null, "steps": 3, "items": ["tea", "milk"]}',
+    'The form is {"tasks": [{"type": "...", "description": "..."}]}.',
+    json.dumps(plan_schema(WORKERS, 9, Form(sized=True, needs=True))),
+    "type: a word for kind\n\nOn needs: none of this is a task.",
+    "<p>The task is <b>hard</b></p>",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", NO_PLANS)
+def test_prose_and_answers_are_no_plans(text: str) -> None:
+    items, _ = read(text)
+    assert [item for item in items if isinstance(item, Draft)] == []
+
+
+def test_a_list_below_a_heading_that_says_so_is_a_plan() -> None:
+    text = "**Subtasks:**\n\n1. Find the terms that matter.\n2. Compare both of them.\n   Mind the costs.\n"
+    assert drafts(text, {"general": Role("sim:a")}) == [
+        ("general", "Find the terms that matter."),
+        ("general", "Compare both of them.\nMind the costs."),
+    ]
+
+
+def test_a_list_called_tasks_counts_before_one_that_only_looks_like_it() -> None:
+    steps = json.dumps({"steps": [{"step": 1, "title": "Read it well"}, {"step": 2, "title": "Write it well"}]})[:-1]
+    assert drafts(steps + f', "tasks": {json.dumps(TASKS)}}}') == [
+        ("plan", "Say what comes first."),
+        ("code/solve", "Write the code."),
+    ]
+    assert [text for _, text in drafts(steps + "}")] == ["Read it well", "Write it well"]
+
+
+def test_the_form_itself_before_the_plan_is_no_plan() -> None:
+    schema = '{"tasks": [{"type": "object", "description": "a subtask"}]}'
+    assert drafts(f"{schema}\n{J}") == [("plan", "Say what comes first."), ("code/solve", "Write the code.")]
+
+
+# One stray mark.
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ('"plan", ', '"plan"}, '),
+        ('"t1", ', '"t1"{ '),
+        (', {"id": "t2"', ', "id": "t2"'),
+        ("[]}, ", "[]}, ]"),
+        ("[]}, ", "[]}, ["),
+        ("[]}, ", '[]}, "'),
+        ('first.", ', 'first."}, '),
+        ('{"id": "t2"', '{"id"}: "t2"'),
+    ],
+)
+def test_a_stray_mark_that_splits_an_entry_leaves_the_plan_whole(was: str, becomes: str) -> None:
+    text = J.replace(was, becomes, 1)
+    assert text != J
+    items, reader = read(text)
+    assert [(item.type, item.description) for item in items if isinstance(item, Draft)] == [
+        ("plan", "Say what comes first."),
+        ("code/solve", "Write the code."),
+    ]
+    assert (len(items), reader.state) == (2, "closed")
+
+
+def test_halves_find_each_other_across_a_stray_bracket() -> None:
+    text = J.replace('"code/solve", ', '"code/solve"}]{')
+    for pieces in ([text], [*text]):
+        items, reader = read(*pieces)
+        assert [item.type for item in items if isinstance(item, Draft)] == ["plan", "code/solve"]
+        assert (len(items), reader.state) == (2, "closed")
+
+
+# What stands before the list.
+
+
+@pytest.mark.parametrize(
+    ("text", "brief", "analysis"),
+    [
+        ('{"brief": "Say \\"you\\".", "tasks": [', 'Say "you".', 'Say "you".'),
+        ('{"analysis": "Two parts.", "tasks": [', "", "Two parts."),
+        ("{'brief': 'In a table.', 'tasks': [", "In a table.", "In a table."),
+        ('{"Brief": "short", "size": "one", "subtasks": [', "short", "short"),
+        ('{"tasks": [', "", ""),
+    ],
+)
+def test_brief_and_analysis_are_known_when_the_list_opens(text: str, brief: str, analysis: str) -> None:
+    reader = PlanReader()
+    reader.feed(text)
+    assert (reader.brief, reader.analysis) == (brief, analysis)
+
+
+# Effort.
+
+N = 40_000
+HOSTILE = {
+    "backslashes": "\\", "dots": ".", "quotes": '"', "apostrophes": "'", "braces": "{", "brackets": "[", "colons": ":",
+    "openings": '"steps": [', "first keys": '[{"type":', "texts in texts": '"{\\"', "tags": "<task><type>",
+    "keys": '"a": {"type": ', "analyses": '"analysis": "', "bullets": "- a b\n", "fields": "type: a\n",
+    "lines": " \n", "blanks": " ",
+}  # fmt: skip
+BEHIND = {
+    "stars": ("- ", "*"),
+    "labels": ("- ", "a:"),
+    "escaped quotes": ('{"tasks": [{"type": "a", "description": "b", "needs": ["', '\\"'),
+    "splinters": ('{"tasks": [{"type":"a"}', ', "type": "b"'),
+    "apostrophes in an entry": ("{\"tasks\": [{'type': 'a', 'description': '", "' "),
+    "quotes in an entry": ('{"tasks": [{"type": "a", "description": "', 'x" y'),
+    "blanks in an entry": ('{"tasks": [{type', " "),
+}
+LONG = {name: piece * (N // len(piece)) for name, piece in HOSTILE.items()} | {
+    name: lead + piece * (N // len(piece)) for name, (lead, piece) in BEHIND.items()
+}
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+def test_no_text_is_more_work_than_its_length(text: str) -> None:
+    """Quadratic work would take minutes here, where a second is enough."""
+    for pieces in ([text], [text[at : at + 50] for at in range(0, len(text), 50)]):
+        assert read(*pieces)[1].size == ""
