@@ -158,13 +158,18 @@ def test_a_retry_that_brings_nothing_leaves_the_first_result_with_its_verdict(re
     assert len(rounds) == 3
 
 
-def test_an_empty_result_is_checked_and_no_empty_message_is_sent_when_it_is_asked_for_again() -> None:
-    says = by_part(work="", check=verdict("fails", "It is empty."), retry="two", second_check=verdict("holds"))
-    result, rounds = done(CHECKED, says)
+def test_an_empty_reply_is_asked_for_once_more_before_it_is_checked_and_no_empty_message_is_sent() -> None:
+    result, rounds = done(CHECKED, by_part(work="", again="two", check=verdict("holds")))
     assert (result.text, result.verdict) == ("two", "holds")
-    messages = rounds[2][0].request.messages
-    assert [message.role for message in messages] == ["user"]
-    assert "It is empty." in messages[0].content
+    messages = rounds[1][0].request.messages
+    assert "assistant" not in [message.role for message in messages]
+    assert "was empty" in messages[-1].content
+
+
+def test_an_empty_result_is_not_checked() -> None:
+    result, rounds = done(CHECKED, by_part(work="", again=" "))
+    assert (result.outcome, result.verdict) == ("failed", None)
+    assert len(rounds) == 2
 
 
 def test_a_checker_that_gives_no_reason_is_told_as_such() -> None:

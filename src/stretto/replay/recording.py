@@ -99,14 +99,18 @@ class Recording(Struct, frozen=True):
     @property
     def _partly(self) -> set[str]:
         """The subtasks of several calls, one of which has no whole reply, or may never have been begun."""
-        late = any(event.policy == "deadline" for _, event in self.degraded)
+        late = min((place for place, event in self.degraded if event.policy == "deadline"), default=None)
         lost = {_own(call.subtask) for call in self.calls if call.done is None}
         for call in self.run.calls:
             if call.finished and call.finished.finish not in KEPT and call.part != CONDENSE:
                 lost.add(_own(call.subtask))
         workers = self.definition.workers
         roles = {s.id: workers.get(worker_for(s.type, workers) or "") for s in self.run.plan.subtasks}
-        return {id_ for id_, role in roles.items() if role and _takes_several(role) and (late or id_ in lost)}
+        several = {id_ for id_, role in roles.items() if role and _takes_several(role)}
+        # Whether a reply was to be asked for once more, when there was no time for that any more, is not recorded.
+        done = {id_ for id_, result in self.run.results.items() if result.outcome == "done"}
+        ended = {id_ for id_, place in self.finished.items() if late is not None and place > late}
+        return {id_ for id_ in several if late is not None or id_ in lost} | (done & ended)
 
     @property
     def told_by(self) -> dict[str, int]:
