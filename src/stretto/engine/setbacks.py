@@ -33,10 +33,13 @@ class Setbacks:
         self._lateness: list[DeadlineError] = []  # what a model said of the deadline
 
     def degrade(self, policy: str, reason: str, *, once: str | None = None) -> None:
-        """Say what the run gives up, each reason once; or what is called `once`, whatever its reason."""
-        if (once or policy + reason) not in self._told:
-            self._told.add(once or policy + reason)
-            self._journal.append(e.RunDegraded(policy=policy, reason=reason))
+        """Say what the run gives up, each reason once; of those that begin with `once`, whatever follows, the first."""
+        told = f"{policy}: {once or reason}"
+        # A replay may have told it from the records.
+        if told in self._told or (once and any(each.startswith(told) for each in self._journal.fold.degraded)):
+            return
+        self._told.add(told)
+        self._journal.append(e.RunDegraded(policy=policy, reason=reason))
 
     def take(self, error: StrettoError, part: str) -> None:
         """A call that was `part` of a subtask, or (empty) all of it, ended with an error."""
@@ -48,7 +51,7 @@ class Setbacks:
             told = (
                 "checks and the like are left out" if part else "subtasks are skipped, those of the least value first"
             )
-            self.degrade("budget", f"{told}: {error}", once="left out" if part else "skipped")
+            self.degrade("budget", f"{told}: {error}", once=told)
 
     def cut(self) -> None:
         """The deadline came while there was work under way."""

@@ -156,8 +156,8 @@ def _class(name: str | None) -> type[CallError] | None:
 
 
 def unplanned(run: Run) -> bool:
-    """Whether there was no plan at all, so that the task was answered directly."""
-    return bool(run.coverage.direct) and not run.plan.subtasks
+    """Whether there was no plan at all, so that the task was answered directly, or could not be."""
+    return run.plan.state == "incomplete" and not run.plan.subtasks
 
 
 def plan_of(call: e.CallFinished) -> str | None:

@@ -109,7 +109,7 @@ def _kept(rerun: Rerun, origin: Run, replies: Container[str], request: Request) 
     """
     if "orchestrator" in rerun.fresh or origin.plan.state is None:
         return False
-    if origin.coverage.direct and not origin.plan.subtasks:  # there was none, and there may be one now
+    if origin.plan.state == "incomplete" and not origin.plan.subtasks:  # there was none, and there may be one now
         return False
     if origin.basis.plan is not None:
         return True

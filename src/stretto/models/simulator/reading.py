@@ -48,7 +48,9 @@ _TASK_END = re.compile(
     r"|\sand the following\b",
     re.IGNORECASE,
 )
-_YOUR_PART = re.compile(r"^your part[^\n(:]*(?:\(([^\n)]*)\)[^\n]*)?:\s*([^\n]+)", re.IGNORECASE | re.MULTILINE)
+_YOUR_PART = re.compile(
+    r"^your part(?! builds)[^\n(:]*(?:\(([^\n)]*)\)[^\n]*)?:\s*([^\n]+)", re.IGNORECASE | re.MULTILINE
+)
 _ONE_PART = re.compile(r"^You write one part \(([^\n)]*)\)", re.MULTILINE)
 _TYPE = re.compile(r"^(?:style|type|subtask type|worker type):[ \t]*(\S[^\n]*)", re.IGNORECASE | re.MULTILINE)
 _DESCRIPTION = re.compile(
