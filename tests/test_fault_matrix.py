@@ -16,7 +16,7 @@ from stretto.workflow import Workflow
 from virtual import clock, virtually
 
 TASK = "Describe tea in 6 subtasks."
-LAST = "Cover the alternatives and how they compare"
+LAST = "Cover the risks and limits"
 """How the description of the last subtask begins, the one for which everything waits at the end."""
 
 ROLES = {
@@ -30,32 +30,32 @@ ROLES = {
 # most seconds it may take longer than the undisturbed run, whose four phases take about 11. A call that fails costs its
 # first 0.4 s and, before it is asked again, a wait of at most 0.5, 1 and 2 s; a call may take 600 s.
 MATRIX = """
-fault             orchestrator                          one worker                   all workers                synthesizer
-429 once          6 done +1..4                          6 done +1..4                 6 done +1..4               6 done +1..4
-429 for=20s       6 done +19..25                        6 done +19..25               6 done +19..25             6 done +19..25
-500 twice         6 done +0.7..2.4                      6 done +0.7..2.4             6 done +0.7..2.4           6 done +0.7..2.4
-500 always        ServerError -10..-5                   5 done, 1 failed -1..4       WorkError -7..-2           ServerError -4..0
-500 for=20s       ServerError -10..-5                   5 done, 1 failed -1..4       WorkError -7..-2           ServerError -4..0
-reset once        6 done +0.3..1.0                      6 done +0.3..1.0             6 done +0.3..1.0           6 done +0.3..1.0
-reset always      ConnectError -10..-5                  5 done, 1 failed -1..4       WorkError -7..-2           ConnectError -4..0
-disconnect once   6 done +1..2                          6 done +1..2                 6 done +1..2               6 done +2..4
-disconnect always 3 done, plan incomplete -3..-2        5 done, 1 failed +2..7       WorkError -3..2            CutError +5..10
-silence once      6 done +595..601                      6 done +595..601             6 done +595..601           6 done +595..601
-silence always    3 done, plan incomplete +1190..1200   5 done, 1 failed +2390..2405 WorkError +2385..2400      CallTimeout +2390..2405
-trickle once      6 done +590..601                      6 done +595..601             6 done +595..601           6 done +595..601
-trickle always    6 done +590..601                      5 done, 1 failed +2390..2405 WorkError +2385..2400      CallTimeout +2390..2405
-html once         ReplyError -12..-10                   5 done, 1 failed -3..0       WorkError -8..-7           ReplyError -6..-5
-empty once        6 done +0.3..1.0                      6 done +0.3..1.0             6 done +0.3..1.0           6 done +0.3..1.0
-empty always      EmptyReply -11..-8                    5 done, 1 failed -4..1       WorkError -9..-4           EmptyReply -7..-3
-truncated once    6 done +1..2                          5 done, 1 truncated -1..1    6 truncated +1..3          6 done, answer truncated -3..-2
-truncated always  4 done, plan incomplete -2..0         5 done, 1 truncated -1..1    6 truncated +1..3          6 done, answer truncated -3..-2
-malformed once    6 done +0..1                          -                            -                          -
-malformed always  6 done +0..1                          -                            -                          -
-fenced always     6 done +0..1                          -                            -                          -
-schema once       6 done +0..2                          6 done -1..1                 6 done -3..0               6 done -1..1
-schema always     PlanError -10..-8                     6 done -1..1                 6 done -3..0               6 done -1..1
-huge once         6 done +0..1                          6 done +1..8                 6 done +1..8               6 done +1..3
-loops once        6 done +0..1                          5 done, 1 truncated +50..60  6 truncated +50..60          6 done, answer truncated +1..8
+fault              orchestrator                         one worker                    all workers            synthesizer
+429 once           6 done +1..4                         6 done +1..4                  6 done +1..4           6 done +1..4
+429 for=20s        6 done +19..25                       6 done +19..25                6 done +19..25         6 done +19..25
+500 twice          6 done +0.7..2.4                     6 done +0.7..2.4              6 done +0.7..2.4       6 done +0.7..2.4
+500 always         directly -7..-1                      5 done, 1 failed -1..4        WorkError -6..3        6 done, answer unmerged -4..0
+500 for=20s        directly -7..-1                      5 done, 1 failed -1..4        WorkError -6..3        6 done, answer unmerged -4..0
+reset once         6 done +0.3..1.0                     6 done +0.3..1.0              6 done +0.3..1.0       6 done +0.3..1.0
+reset always       ConnectError -10..-5                 5 done, 1 failed -1..4        WorkError -7..-2       6 done, answer unmerged -4..0
+disconnect once    6 done +1..2                         6 done +1..2                  6 done +1..2           6 done +2..4
+disconnect always  3 done, plan incomplete -3..-2       5 done, 1 failed +2..7        WorkError +2..12       6 done, answer unmerged +5..10
+silence once       6 done +595..601                     6 done +595..601              6 done +595..601       6 done +595..601
+silence always     3 done, plan incomplete +1190..1200  5 done, 1 failed +2390..2405  WorkError +4785..4805  6 done, answer unmerged +2390..2405
+trickle once       6 done +590..601                     6 done +595..601              6 done +595..601       6 done +595..601
+trickle always     6 done +590..601                     5 done, 1 failed +2390..2405  WorkError +4785..4805  6 done, answer unmerged +2390..2405
+html once          directly -9..-8                      5 done, 1 failed -3..0        WorkError -7..-6       6 done, answer unmerged -6..-4
+empty once         6 done +0.3..1.0                     6 done +0.3..1.0              6 done +0.3..1.0       6 done +0.3..1.0
+empty always       directly -9..-6                      5 done, 1 failed -4..1        WorkError -9..-4       6 done, answer unmerged -6..-3
+truncated once     6 done +1..2                         5 done, 1 truncated -1..1     6 truncated +1..3      6 done, answer truncated -3..-2
+truncated always   4 done, plan incomplete -2..0        5 done, 1 truncated -1..1     6 truncated +1..3      6 done, answer truncated -3..-2
+malformed once     6 done +0..1                         -                             -                      -
+malformed always   6 done +0..1                         -                             -                      -
+fenced always      6 done +0..1                         -                             -                      -
+schema once        6 done +0..2                         6 done -1..1                  6 done -3..0           6 done -1..1
+schema always      directly -8..-5                      6 done -1..1                  6 done -3..0           6 done -1..1
+huge once          6 done +0..1                         6 done +1..8                  6 done +1..8           6 done +1..3
+loops once         6 done +0..1                         5 done, 1 truncated +50..60   6 truncated +50..60    6 done, answer truncated +1..8
 """  # noqa: E501 - a table is read in rows
 
 CELL = re.compile(r"(.+) ([+-][\d.]+)\.\.(-?[\d.]+)")
@@ -98,8 +98,9 @@ class Told(Struct):
             return type(self.error).__name__
         coverage = self.run.coverage
         said = [f"{count} {outcome}" for outcome, count in coverage.counts.items() if count]
-        said += ["plan incomplete"] if coverage.plan == "incomplete" else []
-        return ", ".join([*said, *(["answer truncated"] if coverage.answer == "truncated" else [])])
+        said += ["plan incomplete"] if coverage.plan == "incomplete" and not coverage.direct else []
+        said += ["directly"] if coverage.direct else []
+        return ", ".join([*said, *([f"answer {coverage.answer}"] if coverage.answer != "complete" else [])])
 
 
 def carried(*faults: Fault) -> Told:
@@ -147,24 +148,26 @@ def test_the_undisturbed_run_is_whole(undisturbed: Told) -> None:
     assert sorted(undisturbed.provider.completed.values()) == [1] * 8
 
 
-def test_an_orchestrator_that_fails_for_ever_is_asked_four_times_and_nobody_else_is() -> None:
+def test_an_orchestrator_that_fails_for_ever_is_asked_four_times_and_then_the_task_is_answered_directly() -> None:
     told = carried(parse_fault("500 always role=orchestrator"))
+    assert told.error is None
+    assert list(told.provider.asked.values()) == [4, 1]
+    assert [call.finished.attempts for call in told.run.calls if call.finished] == [4, 1]
+
+
+def test_a_run_whose_every_call_fails_ends_with_the_first_error() -> None:
+    told = carried(parse_fault("500 always"))
     assert isinstance(told.error, ServerError)
-    assert list(told.provider.asked.values()) == [4]
-    assert [call.finished.attempts for call in told.run.calls if call.finished] == [4]
+    assert list(told.provider.asked.values()) == [4, 4]
 
 
 # After a run without an answer, what `resume` asks at a provider that is well again; the rest was paid and is kept.
 RESUMED = {
-    "500 always role=orchestrator": 8,
-    "schema always role=orchestrator": 8,
+    "500 always": 8,
+    "quota always role=orchestrator": 8,
     "500 always role=worker": 7,
-    "html once role=worker": 7,
-    "500 always role=synthesizer": 1,
-    "reset always role=synthesizer": 1,
-    "html once role=synthesizer": 1,
-    "empty always role=synthesizer": 1,
-    "disconnect always role=synthesizer": 1,
+    "html times=7 role=worker": 7,
+    "quota always role=worker": 7,
 }
 
 

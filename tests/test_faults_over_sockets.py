@@ -17,8 +17,8 @@ from stretto.workflow import Workflow
 TASK = "Describe tea in 6 subtasks."
 ROLES = {
     "orchestrator": "role=orchestrator",
-    "one worker": "role=worker match='Cover the main line of argument'",
-    "streamed worker": "role=worker match='Cover the main line of argument'",
+    "one worker": "role=worker match='Cover the wider consequences'",
+    "streamed worker": "role=worker match='Cover the wider consequences'",
     "synthesizer": "role=synthesizer",
 }
 WAITS = ("silence", "trickle")
@@ -26,21 +26,21 @@ WAITS = ("silence", "trickle")
 
 # A call is asked twice at most. A trickle says a few tokens of a plan before the time of its call is over.
 MATRIX = """
-fault                           orchestrator               one worker       streamed worker  synthesizer
-429 once retry_after=0.2        6 done                     6 done           6 done           6 done
-500 once                        6 done                     6 done           6 done           6 done
-500 always                      ServerError                5 done, 1 failed 5 done, 1 failed ServerError
-reset once                      6 done                     6 done           6 done           6 done
-reset always                    ConnectError               5 done, 1 failed 5 done, 1 failed ConnectError
-disconnect once                 6 done                     6 done           6 done           6 done
-disconnect always               3 done, plan incomplete    5 done, 1 failed 5 done, 1 failed CutError
-silence once                    6 done                     6 done           6 done           6 done
-silence always                  3 done, plan incomplete    5 done, 1 failed 5 done, 1 failed CallTimeout
-trickle once every=200ms        6 done                     6 done           6 done           6 done
-trickle always every=200ms      PlanError                  5 done, 1 failed 5 done, 1 failed CallTimeout
-html once                       ReplyError                 5 done, 1 failed 5 done, 1 failed ReplyError
-empty once                      6 done                     6 done           6 done           6 done
-huge once                       6 done                     6 done           6 done           6 done
+fault                       orchestrator             one worker        streamed worker   synthesizer
+429 once retry_after=0.2    6 done                   6 done            6 done            6 done
+500 once                    6 done                   6 done            6 done            6 done
+500 always                  directly                 5 done, 1 failed  5 done, 1 failed  6 done, answer unmerged
+reset once                  6 done                   6 done            6 done            6 done
+reset always                ConnectError             5 done, 1 failed  5 done, 1 failed  6 done, answer unmerged
+disconnect once             6 done                   6 done            6 done            6 done
+disconnect always           3 done, plan incomplete  5 done, 1 failed  5 done, 1 failed  6 done, answer unmerged
+silence once                6 done                   6 done            6 done            6 done
+silence always              3 done, plan incomplete  5 done, 1 failed  5 done, 1 failed  6 done, answer unmerged
+trickle once every=200ms    6 done                   6 done            6 done            6 done
+trickle always every=200ms  directly                 5 done, 1 failed  5 done, 1 failed  6 done, answer unmerged
+html once                   directly                 5 done, 1 failed  5 done, 1 failed  6 done, answer unmerged
+empty once                  6 done                   6 done            6 done            6 done
+huge once                   6 done                   6 done            6 done            6 done
 """
 
 
@@ -58,7 +58,11 @@ def got(run: Run, error: StrettoError | None) -> str:
     if error is not None:
         return type(error).__name__
     said = [f"{count} {outcome}" for outcome, count in run.coverage.counts.items() if count]
-    return ", ".join([*said, *([f"plan {run.coverage.plan}"] if run.coverage.plan != "complete" else [])])
+    if run.coverage.direct:
+        return "directly"
+    said += [f"plan {run.coverage.plan}"] if run.coverage.plan != "complete" else []
+    said += [f"answer {run.coverage.answer}"] if run.coverage.answer != "complete" else []
+    return ", ".join(said)
 
 
 async def carried(fault: str, role: str) -> tuple[str, Counter[str]]:
