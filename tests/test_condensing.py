@@ -453,7 +453,7 @@ def test_a_window_and_a_share_are_written_as_amounts() -> None:
 @pytest.mark.parametrize(
     ("worker", "writer", "message"),
     [
-        (Role("sim:w", context=8), Role("sim:s"), r'workers\."draft"\.context: .* 1,000 or more, not 8'),
+        (Role("sim:w", context=8), Role("sim:s"), r'workers\."draft"\.context: .* 256 or more, not 8'),
         (Role("sim:w", share=0), Role("sim:s"), r'workers\."draft"\.share: .* 100 or more, not 0'),
         (Role("sim:w", context=1e6), Role("sim:s"), "whole number"),  # type: ignore[arg-type]
         (Role("sim:w"), Role("sim:s", share=500), r"synthesizer\.share: only a worker has share"),

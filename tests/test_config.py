@@ -151,7 +151,7 @@ def test_every_limit_reaches_the_run_from_its_flag(terminal: Terminal) -> None:
 def test_a_run_with_prices_is_resumed_with_them(terminal: Terminal) -> None:
     roles = "".join(f'[{role}]\nmodel = "sim:instant"\n' for role in ("orchestrator", "workers.part", "synthesizer"))
     (terminal.folder / "priced.toml").write_text(roles + '[prices."sim:instant"]\ninput = 1\noutput = 10\n')
-    first = terminal("run", "--json", "-w", "./priced.toml", "--budget", "0.07", "Describe tea in 30 subtasks.")
+    first = terminal("run", "--json", "-w", "./priced.toml", "--budget", "0.05", "Describe tea in 30 subtasks.")
     assert first.code == 4
     again = terminal("resume", "--json", "--last", "--budget", "5")
     assert again.code == 0

@@ -277,7 +277,7 @@ def test_what_was_merged_is_checked_and_its_merger_asked_again() -> None:
     assert result == Result("t1", "done", "2", verdict="holds")
     assert parts(rounds)[1:] == [["check"], ["retry"], ["second check"]]
     assert (rounds[2][0].request.model, rounds[2][0].role.candidates) == ("sim:m", ("sim:m",))
-    assert rounds[2][0].request.messages[1].content == "3"
+    assert rounds[2][0].request.messages[2].content == "3"
 
 
 def test_the_remarks_of_merging_and_checking_stand_side_by_side() -> None:

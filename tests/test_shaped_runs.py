@@ -359,7 +359,7 @@ def test_a_replay_that_knows_the_schema_only_tells_where_it_differs(tmp_path: Pa
 
     async def answer(exchange: Exchange) -> None:
         said = exchange.body["messages"][-1]["content"]
-        asked = "WORKER RESULT" in said or said.startswith("This reply does not fit")
+        asked = "from the results above" in said or said.startswith("This reply does not fit")
         await exchange.send(http_reply(json.dumps(reply(left.pop(0) if asked else "water")).encode()))
 
     async def main() -> None:

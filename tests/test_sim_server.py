@@ -340,7 +340,7 @@ def test_a_refusal_that_lasts_meets_every_request_until_it_is_over(stream: bool)
 def test_a_reply_of_the_wrong_form_is_json_and_no_plan() -> None:
     async def test(client: Client) -> None:
         form = {"type": "json_schema", "json_schema": {"name": "plan", "schema": SCHEMA}}
-        assert list(json.loads(await client.text(response_format=form))) == ["steps"]
+        assert list(json.loads(await client.text(response_format=form))) == ["thoughts", "confidence", "types"]
         assert list(json.loads(await client.text())) == ["result"]
 
     served(Simulator(faults=(parse_fault("schema always"),)), test)

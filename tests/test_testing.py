@@ -112,7 +112,7 @@ def test_no_file(replayed):
     done.assert_outcomes(failed=4)
     for said in (
         "*AssertionError: teas.jsonl: run * subtask t1 (box:w) is not recorded as it is asked now: its prompt *",
-        "*differs from character 4 on: 'Do not *recorded is 'Do *",
+        "*differs from character * on: *Do not *recorded is *Do *",
         "*its option temperature is not set, recorded is 0.5*",
         "*the synthesizer (box:better) is not recorded as it is asked now: its model is box:better, recorded is box:s*",
         "*FileNotFoundError*coffees.jsonl*",
@@ -167,8 +167,7 @@ def test_the_same_every_time(simulated):
 
 def test_faults_come_as_they_are_written(simulated):
     run = simulated(flow(), "500 times=1 role=worker", stretto.Fault("400", role="synthesizer"))
-    with pytest.raises(stretto.RequestError):
-        run.run_sync(TASK)
+    assert run.run_sync(TASK).coverage.answer == "unmerged"
 
 def test_the_shape_of_the_answer_stays(simulated):
     assert isinstance(simulated(flow(answer=Comparison)).run_sync(TASK).parsed, Comparison)

@@ -382,7 +382,8 @@ def test_ctrl_c_stops_run_sync_cleanly_and_the_log_says_so(where: str, tmp_path:
 
 def test_resuming_a_run_whose_plan_could_not_be_read_asks_for_a_new_plan(tmp_path: Path) -> None:
     # To read the recorded replies once more would fail in the same way, for ever.
-    babbling = flow(Simulator(ttft=0, faults=(Fault("prose", role="orchestrator"),)), store=tmp_path / "s.db")
+    faults = (Fault("prose", role="orchestrator"), Fault("400", role="worker"))  # nor is a direct call answered
+    babbling = flow(Simulator(ttft=0, faults=faults), store=tmp_path / "s.db")
     sober = flow(INSTANT, store=tmp_path / "s.db")
 
     async def main() -> None:
