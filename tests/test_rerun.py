@@ -315,7 +315,7 @@ def test_why_nothing_is_reused_is_said(kitchen: Kitchen) -> None:
 
 def test_what_nobody_can_know_before_there_is_a_plan_is_foretold_as_unknown(kitchen: Kitchen) -> None:
     async def main() -> None:
-        spoiled = Simulator(faults=(parse_fault("truncated role=orchestrator"),), ttft=0.01, tokens_per_second=20_000)
+        spoiled = Simulator(faults=(parse_fault("truncated role=orchestrator"),), ttft=0.4, tokens_per_second=20_000)
         flow = Workflow("sim:o", {"draft": "sim:w"}, providers={"sim": spoiled}, store=kitchen.store)
         async with flow.stream(TASK) as events:
             async for event in events:
