@@ -161,18 +161,29 @@ def test_a_run_whose_every_call_fails_ends_with_the_first_error() -> None:
     assert list(told.provider.asked.values()) == [4, 4]
 
 
-# After a run without an answer, what `resume` asks at a provider that is well again; the rest was paid and is kept.
-RESUMED = {
+# What `resume` asks at a provider that is well again, after a run without an answer; the rest was paid and is kept.
+FAILED = {
     "500 always": 8,
     "quota always role=orchestrator": 8,
     "500 always role=worker": 7,
-    "html times=7 role=worker": 7,
+    "html once role=worker": 7,
     "quota always role=worker": 7,
 }
+# The same after a run whose answer was the results themselves, or one direct call.
+LESSER = {
+    "500 always role=synthesizer": 1,
+    "reset always role=synthesizer": 1,
+    "html once role=synthesizer": 1,
+    "empty always role=synthesizer": 1,
+    "disconnect always role=synthesizer": 1,
+    "500 always role=orchestrator": 8,
+    "schema always role=orchestrator": 8,
+}
+RESUMED = [*((fault, more, True) for fault, more in FAILED.items()), *((f, more, False) for f, more in LESSER.items())]
 
 
-@pytest.mark.parametrize(("fault", "more"), RESUMED.items())
-def test_resume_asks_only_what_was_not_completed(fault: str, more: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("fault", "more", "fails"), RESUMED)
+def test_resume_asks_only_what_was_not_completed(fault: str, more: int, fails: bool, tmp_path: Path) -> None:
     def flow(*faults: Fault) -> Workflow:
         providers = {"sim": Simulator(ttft=0, tokens_per_second=1e6, faults=faults)}
         once = Limits(attempts=1)
@@ -182,8 +193,12 @@ def test_resume_asks_only_what_was_not_completed(fault: str, more: int, tmp_path
 
     async def main() -> None:
         async with failing.stream(TASK) as events:
-            with pytest.raises(StrettoError):
-                await events.finished()
+            if fails:
+                with pytest.raises(StrettoError):
+                    await events.finished()
+            else:
+                coverage = (await events.finished()).coverage
+                assert coverage.direct or coverage.answer == "unmerged"
             before = failing.pool.simulated["sim"].completed
         async with sound.resume(events.run_id) as again:
             run = await again.finished()
@@ -194,3 +209,16 @@ def test_resume_asks_only_what_was_not_completed(fault: str, more: int, tmp_path
         assert run.calls[-1].fingerprint in asked
 
     asyncio.run(main())
+
+
+def test_where_only_the_workers_fail_the_task_is_answered_directly() -> None:
+    told = carried(parse_fault("500 always role=worker match='Cover'"))  # which a direct call does not say
+    assert told.gets == "6 failed, directly"
+    assert told.run.answer
+
+
+@pytest.mark.parametrize("fault", ["reset always", "quota always"])
+def test_a_provider_that_would_refuse_again_is_not_asked_directly(fault: str) -> None:
+    told = carried(parse_fault(f"{fault} role=worker"))
+    assert told.gets == "WorkError"
+    assert len(told.provider.asked) == 7  # the plan and six workers

@@ -58,9 +58,8 @@ def got(run: Run, error: StrettoError | None) -> str:
     if error is not None:
         return type(error).__name__
     said = [f"{count} {outcome}" for outcome, count in run.coverage.counts.items() if count]
-    if run.coverage.direct:
-        return "directly"
-    said += [f"plan {run.coverage.plan}"] if run.coverage.plan != "complete" else []
+    said += [f"plan {run.coverage.plan}"] if run.coverage.plan != "complete" and not run.coverage.direct else []
+    said += ["directly"] if run.coverage.direct else []
     said += [f"answer {run.coverage.answer}"] if run.coverage.answer != "complete" else []
     return ", ".join(said)
 
