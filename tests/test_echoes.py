@@ -25,6 +25,12 @@ HEADING = "### Result of t1 (part): Say one."
         ("**Worker result (part), t3**\nOne.", "One."),
         (RULE, ""),
         ("No word of any prompt.", "No word of any prompt."),
+        ("ledger = []\nresult = 1", "ledger = []\nresult = 1"),
+        (
+            "Missing result sets are NULL.\nResult of sum (a, b) is 3.",
+            "Missing result sets are NULL.\nResult of sum (a, b) is 3.",
+        ),
+        (f"{HEADING}\ndef a():\n    pass\n\n\ndef b():\n    pass", "def a():\n    pass\n\n\ndef b():\n    pass"),
     ],
 )
 def test_what_a_reply_says_of_our_prompts_is_cut_out_by_whole_sentences(reply: str, left: str) -> None:
@@ -138,19 +144,31 @@ def test_an_answer_of_nothing_but_our_prompt_is_none_and_the_results_stand() -> 
     assert told.run.coverage.answer == "unmerged"
 
 
+ALONE = Definition(Role("sim:x"), {"part": Role("sim:x")}, Role("sim:x"))
+"""One model does everything."""
+
+
 def test_a_plan_of_the_task_alone_is_the_task_and_its_result_the_answer() -> None:
     model = Scripted(
         by_role(orchestrator=plan_of("Explain how the tides come."), worker="The moon.", synthesizer="Never.")
     )
-    told = carry(model, task="Explain to me how the tides come.")
+    told = carry(model, ALONE, task="Explain to me how the tides come.")
     assert told.run.answer == "The moon."
     assert model.prompts("worker") == ["Explain to me how the tides come."]
     assert not model.prompts("synthesizer")
     assert told.run.coverage.complete
 
 
+def test_the_result_of_another_model_than_the_synthesizers_is_not_the_answer() -> None:
+    definition = Definition(TRIO.orchestrator, {"part": Role("sim:small")}, Role("sim:large"))
+    model = Scripted(
+        by_role(orchestrator=plan_of("Explain how the tides come."), worker="The moon.", synthesizer="Well.")
+    )
+    assert carry(model, definition, task="Explain to me how the tides come.").run.answer == "Well."
+
+
 def test_whoever_has_a_prompt_of_its_own_is_asked_with_that_even_for_the_whole_task() -> None:
-    definition = Definition(TRIO.orchestrator, TRIO.workers, Role("sim:s", "Rhyme: {worker_responses}"))
+    definition = Definition(ALONE.orchestrator, ALONE.workers, Role("sim:x", "Rhyme: {worker_responses}"))
     model = Scripted(
         by_role(orchestrator=plan_of("Explain how the tides come."), worker="The moon.", synthesizer="Soon.")
     )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from models import Scripted, by_role, carry, plan_of
 from stretto.errors import TaskError
 from stretto.plan.book import PlanBook
-from stretto.plan.given import given_plan, read_plan
+from stretto.plan.given import given_plan, read_plan, write_plan
 from stretto.plan.item import Draft
 from stretto.types import Definition, Limits, Role
 
@@ -128,6 +128,14 @@ def test_five_hundred_subtasks_in_one_chain_are_five_hundred_results() -> None:
 
 
 # A plan that somebody gives
+
+
+def test_the_brief_of_a_plan_is_given_to_every_worker_when_it_is_written_to_a_file_and_carried_out() -> None:
+    text = msgspec.json.encode({"brief": "Say Lund first.", "tasks": [one("a"), one("b")]})
+    plan = given_plan(read_plan(text, "plan.json"), DEFINITION)
+    assert [subtask.brief for subtask in plan.subtasks] == ["Say Lund first."] * 2
+    assert given_plan(read_plan(write_plan("x", plan), "plan.json"), DEFINITION) == plan
+    assert given_plan(plan, DEFINITION) == plan
 
 
 def given_of(*tasks: dict[str, Any]) -> None:

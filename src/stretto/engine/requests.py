@@ -124,12 +124,14 @@ def is_whole_task(subtask: Subtask, task: str) -> bool:
 
 
 def is_answer(definition: Definition, task: str, subtasks: Sequence[Subtask]) -> bool:
-    """Whether the result of the one subtask there is is the answer: it is the whole task, and nobody is told more."""
+    """Whether the result of the only subtask is the answer: the whole task, done by the model that would answer."""
     if len(subtasks) != 1 or not is_whole_task(subtasks[0], task):
         return False
     writer, worker = definition.synthesizer, role_of(definition, subtasks[0])
-    own = worker.prompt is None and worker.workflow is None and worker.schema is None and not is_function(worker)
-    return own and writer is not None and writer.prompt is None and writer.schema is None and writer.system is None
+    if writer is None or worker.candidates != writer.candidates or worker.models or worker.workflow is not None:
+        return False
+    own = (worker.prompt, worker.schema, writer.prompt, writer.schema, writer.system)
+    return not any(each is not None for each in own) and not is_function(worker)
 
 
 def answer_request(

@@ -13,7 +13,6 @@ from msgspec import Struct
 
 from stretto.errors import TaskError
 from stretto.plan.book import worker_for
-from stretto.plan.item import Draft
 from stretto.plan.naming import LONGEST_ID, is_reserved, safe_id
 from stretto.plan.shares import called, shares
 from stretto.text import clean, other_encoding
@@ -33,6 +32,7 @@ class PlanFile(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=T
     """A plan as a file holds it: the orchestrator's own form, and the task it is for; a `size` means nothing here."""
 
     task: str | None = None
+    brief: str = ""
     analysis: str = ""
     size: str | None = None
     tasks: list[_Line]
@@ -59,23 +59,26 @@ def read_plan(text: bytes, place: str) -> PlanFile:
 
 def write_plan(task: str, plan: Plan) -> bytes:
     """The file that `read_plan` reads, for people to edit."""
-    file = PlanFile(task=task, analysis=plan.analysis, tasks=_lines(plan))
+    file = _file(plan, task)
     return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
 
 
 def plan_text(plan: Plan) -> str:
     """The plan as its orchestrator could have written it, on one line."""
-    return msgspec.json.encode(PlanFile(analysis=plan.analysis, tasks=_lines(plan))).decode()
+    return msgspec.json.encode(_file(plan)).decode()
 
 
-def _lines(plan: Plan) -> list[_Line]:
-    return [msgspec.convert(subtask, _Line, from_attributes=True) for subtask in plan.subtasks]
+def _file(plan: Plan, task: str | None = None) -> PlanFile:
+    """A plan as a file; what it says to every worker is its brief, and no analysis beside that."""
+    lines = [msgspec.convert(subtask, _Line, from_attributes=True) for subtask in plan.subtasks]
+    brief = next((subtask.brief for subtask in plan.subtasks if subtask.brief), "")
+    return PlanFile(task=task, brief=brief, analysis="" if brief else plan.analysis, tasks=lines)
 
 
 def given_plan(plan: AnyPlan, definition: Definition, place: str = "plan") -> Plan:
     """A plan that this workflow can carry out; raises `TaskError` naming the place that is wrong."""
     if isinstance(plan, Plan):
-        file = PlanFile(analysis=plan.analysis, tasks=_lines(plan))
+        file = _file(plan)
     elif isinstance(plan, PlanFile):
         file = plan
     else:
@@ -88,7 +91,7 @@ def given_plan(plan: AnyPlan, definition: Definition, place: str = "plan") -> Pl
         raise TaskError(f"{place}: a plan without subtasks; write some under tasks, or leave the plan out")
     if len(file.tasks) > most:
         raise TaskError(f"{place}: {len(file.tasks)} subtasks, but max_subtasks is {most}; raise it, or drop some")
-    return Plan(_subtasks(file, definition.workers, place), "complete", clean(file.analysis))
+    return Plan(_subtasks(file, definition.workers, place), "complete", clean(file.brief or file.analysis))
 
 
 def fixed_plan(definition: Definition, inputs: Sequence[Input]) -> Plan | None:
@@ -113,11 +116,6 @@ def _shares(inputs: Sequence[Input], tokens: int | None) -> tuple[tuple[str, ...
     return found if len(found) > 1 else ((),)
 
 
-def given_draft(subtask: Subtask) -> Draft:
-    """A given subtask as the orchestrator might have written it."""
-    return Draft(subtask.type, subtask.description, subtask.id, subtask.needs, subtask.value)
-
-
 def _subtasks(file: PlanFile, workers: Mapping[str, Role], place: str) -> tuple[Subtask, ...]:
     subtasks: dict[str, Subtask] = {}
     for number, line in enumerate(file.tasks, 1):
@@ -133,7 +131,9 @@ def _subtasks(file: PlanFile, workers: Mapping[str, Role], place: str) -> tuple[
         for need in needs:
             if need not in subtasks:
                 raise TaskError(f"{where}.needs: {need!r} is no subtask listed before it{_nearest(need, subtasks)}")
-        subtasks[id_] = Subtask(id_, clean(line.type), clean(line.description), needs, line.value, reads=line.reads)
+        subtasks[id_] = Subtask(
+            id_, clean(line.type), clean(line.description), needs, line.value, reads=line.reads, brief=clean(file.brief)
+        )
     return tuple(subtasks.values())
 
 

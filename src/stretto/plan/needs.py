@@ -25,7 +25,13 @@ class Needs:
     def __init__(self) -> None:
         self._written: dict[str, str] = {}  # names as they were written, and the ids they became
         self._plain: dict[str, str] = {}  # the same without case, blanks and punctuation
-        self._types: dict[str, str] = {}  # of every subtask, by id, in the order in which they were listed
+        self._types: dict[str, str] = {}  # of every subtask, by id, as plain as the names
+        self._places: dict[str, int] = {}  # the same, from 1, in the order in which they were listed
+        self._order: list[str] = []
+        self._called: dict[str, set[str]] = {}  # by id, all its names without case, blanks and punctuation
+        self._waiting: dict[
+            str | int, list[tuple[str, str]]
+        ] = {}  # who waits for such a name, or place, with what need
         self._held: dict[str, Subtask] = {}
         self._open: dict[str, dict[str, str | None]] = {}  # of those held back: each need, and the id it means
         self._remarks: dict[str, list[str]] = {}
@@ -38,11 +44,15 @@ class Needs:
 
     def know(self, subtask: Subtask, written: str | None = None) -> None:
         """A subtask is there; `written`: how the plan calls it, if not by its id."""
-        self._types[subtask.id] = subtask.type
+        if subtask.id not in self._types:
+            self._order.append(subtask.id)
+            self._places[subtask.id] = len(self._order)
+        self._types[subtask.id] = _plain(subtask.type)
         if written:
             self._written.setdefault(written.strip(), subtask.id)
-        for name in (written or "", subtask.id):
-            self._plain.setdefault(_plain(name), subtask.id)
+        for name in map(_plain, (written or "", subtask.id)):
+            self._plain.setdefault(name, subtask.id)
+            self._called.setdefault(subtask.id, set()).add(name)
 
     def release(self, subtask: Subtask) -> None:
         """A subtask was planned, with all it needs before it."""
@@ -52,9 +62,10 @@ class Needs:
         """A subtask that is known, with its needs as they were written; all that can be planned now."""
         needs = list(dict.fromkeys(need.strip() for need in subtask.needs if need.strip()))
         self._held[subtask.id], self._open[subtask.id] = subtask, {}
-        for other, open_ in list(self._open.items()):  # who waits for just this one
-            for need in [need for need, id_ in open_.items() if id_ is None]:
-                if self._exactly(need) == subtask.id:
+        keys: tuple[str | int, ...] = (*self._called[subtask.id], self._places[subtask.id])
+        for key in keys:  # who waits for just this one
+            for other, need in self._waiting.pop(key, ()):
+                if need in self._open.get(other, ()) and self._exactly(need) == subtask.id:
                     self._mean(other, need, subtask.id)
         meant = [self._exactly(need) for need in needs]
         if subtask.id in meant and None in meant:  # filled in without a thought: itself, and what is not even there
@@ -64,12 +75,17 @@ class Needs:
             self._open[subtask.id][need] = None
             if (id_ := self._exactly(need)) is not None:
                 self._mean(subtask.id, need, id_)
-        yield from self._ready()
+                continue
+            number = _NUMBER.fullmatch(_plain(need))
+            for key in (_plain(need), int(number[1])) if number else (_plain(need),):
+                self._waiting.setdefault(key, []).append((subtask.id, need))
+        if self._listed.issuperset(self._open[subtask.id].values()):  # else nobody has what it waits for
+            yield from self._ready()
 
     def settle(self) -> Iterator[Subtask]:
         """The plan is over: what names nothing is left out, and everything held back is planned."""
         unclear = [
-            (id_, need, self._loosely(need, id_))
+            (id_, need, self._exactly(need) or self._loosely(need, id_))
             for id_, open_ in self._open.items()
             for need, meant in open_.items()
             if meant is None
@@ -87,7 +103,7 @@ class Needs:
         made = safe_id(need) or need[:LONGEST_ID]
         known = self._written.get(need) or (made if made in self._types else None) or self._plain.get(_plain(need))
         if known is None and (number := _NUMBER.fullmatch(_plain(need))):
-            known = next((id_ for place, id_ in enumerate(self._types, 1) if place == int(number[1])), None)
+            known = next(iter(self._order[int(number[1]) - 1 : int(number[1])]), None)
         return known
 
     def _loosely(self, need: str, whose: str) -> str | None:
@@ -96,7 +112,7 @@ class Needs:
         alike = {id_ for name, id_ in others.items() if name and min(len(name), len(plain)) >= _SHORTEST
                  and (name.startswith(plain) or plain.startswith(name))}  # fmt: skip
         if len(alike) != 1:
-            alike = {id_ for id_, type_ in self._types.items() if id_ != whose and _plain(type_) == plain}
+            alike = {id_ for id_, type_ in self._types.items() if id_ != whose and type_ == plain}
         return alike.pop() if len(alike) == 1 else None
 
     def _mean(self, whose: str, need: str, id_: str) -> None:
@@ -114,8 +130,7 @@ class Needs:
 
     def _later(self, id_: str | None, other: str) -> bool:
         """Whether a subtask is listed after another."""
-        places = list(self._types)
-        return id_ is not None and places.index(id_) > places.index(other)
+        return id_ is not None and self._places[id_] > self._places[other]
 
     def _waits(self, id_: str, other: str) -> bool:
         """Whether a subtask waits for another, be it through others."""

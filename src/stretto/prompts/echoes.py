@@ -2,7 +2,6 @@
 
 import re
 import string
-import tomllib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import resources
@@ -17,9 +16,10 @@ _SIGNS = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # each of which is a word: n
 _WORD = re.compile(rf"[{_SIGNS}]|[^\W{_SIGNS}]+")
 _PUNCTUATION = str.maketrans(dict.fromkeys(map(ord, string.punctuation.replace("_", "") + "’“”„…–—"), " "))  # noqa: RUF001
 _PLACEHOLDER = re.compile(r"\{\w+\}")
+# With a mark of a heading before it: a program may well have a variable called ledger.
 _HEADING = re.compile(
-    r"^[^\w\n]*(?:(?:partial[ _]+)?(?:worker[ _]+)?result of \S+ \([^)\n]*\)|(?:partial )?worker result \(|ledger =|"
-    r"missing:? result)[^\n]*\n?",
+    r"^[ \t]*[=#*][=#* \t]*(?:(?:partial )?result of \S+ \([^)\n]*\)|(?:partial )?worker result \(|ledger[ \t]*=="
+    r"|missing: result of )[^\n]*\n?",
     re.IGNORECASE | re.MULTILINE,
 )
 _ENDS = re.compile(r"[.!?:。！？：](?=\s|$)|\n")  # noqa: RUF001 - of sentences, in all scripts
@@ -47,11 +47,17 @@ def echoes(reply: str, material: Iterable[str]) -> list[tuple[int, int]]:
 
 def without(reply: str, spans: Iterable[tuple[int, int]]) -> str:
     """The reply without these pieces of it."""
-    kept, at = [], 0
+    left, at = "", 0
     for start, end in spans:
-        kept.append(reply[at:start])
-        at = end
-    return re.sub(r"\n{3,}", "\n\n", "".join([*kept, reply[at:]])).strip()
+        left, at = _beside(left, reply[at:start]), end
+    return _beside(left, reply[at:]).strip()
+
+
+def _beside(left: str, right: str) -> str:
+    """Two texts between which something was cut out, with an empty line between them at most."""
+    if not (left.endswith("\n") or right.startswith("\n")):
+        return left + right
+    return "\n\n".join(filter(None, (left.rstrip("\n"), right.lstrip("\n"))))
 
 
 def restates(reply: str, task: str, asked: str) -> bool:
@@ -63,7 +69,7 @@ def restates(reply: str, task: str, asked: str) -> bool:
         return False
     parts = enumerate(zip(*(words[at:] for at in range(_PART)), strict=False))
     ours = {at + n for at, part in parts if part in _anchors() for n in range(_PART)}
-    for other in (_words(asked), _words(task), _words(f"{task} {asked}")):
+    for other in (_words(said) for said in (asked, task, f"{task} {asked}") if len(said) <= _LETTERS * _SHORT):
         if not other or len(other) > _SHORT or len(words) > 2 * len(other) + _LEAST:
             continue
         known = set(_triples(other))
@@ -98,27 +104,22 @@ def _may_echo(reply: str) -> bool:
 
 @cache
 def _anchors() -> frozenset[tuple[str, ...]]:
-    return frozenset(run[at : at + _PART] for run in _ours() for at in range(LONGEST - _PART + 1))
+    runs = [words for words in map(_words, _pieces()) if len(words) >= LONGEST]
+    return frozenset(part for words in runs for part in zip(*(words[at:] for at in range(_PART)), strict=False))
 
 
 @cache
 def _ours() -> frozenset[tuple[str, ...]]:
-    """Every run of words in a prompt of the package, between its placeholders."""
+    """Every run of words in a prompt of the package."""
+    return frozenset(run for piece in _pieces() for run, _ in _runs(piece, LONGEST))
+
+
+def _pieces() -> list[str]:
+    """All that stands in the prompts and presets of the package, between placeholders."""
+    presets = (resources.files("stretto") / "presets").iterdir()
     told = [text(name) for name in names()]
-    for entry in (resources.files("stretto") / "presets").iterdir():
-        if entry.name.endswith(".toml"):
-            told += _prompts(tomllib.loads(entry.read_text(encoding="utf-8")))
-    pieces = (piece for each in told for piece in _PLACEHOLDER.split(each))
-    return frozenset(run for piece in pieces for run, _ in _runs(piece, LONGEST))
-
-
-def _prompts(table: dict[str, object]) -> Iterator[str]:
-    """The prompts in a table of a workflow."""
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _prompts(value)
-        elif key in {"prompt", "system", "check"} and isinstance(value, str):
-            yield value
+    told += [entry.read_text(encoding="utf-8") for entry in presets if entry.name.endswith(".toml")]
+    return [piece for each in told for piece in _PLACEHOLDER.split(each)]
 
 
 def _sentence(reply: str, start: int, end: int) -> tuple[int, int]:

@@ -7,7 +7,15 @@ from msgspec import Struct
 
 from stretto.engine.asking import Ask, Asking, Said
 from stretto.engine.caller import ANSWER, PLAN
-from stretto.engine.requests import answer_request, direct_request, part_task, request_for, role_of, writer_of
+from stretto.engine.requests import (
+    answer_request,
+    direct_request,
+    is_answer,
+    part_task,
+    request_for,
+    role_of,
+    writer_of,
+)
 from stretto.engine.work import verified
 from stretto.engine.work import work as work_of
 from stretto.head import Heads
@@ -146,7 +154,7 @@ def _within(workflow: Definition, type_: str, request: Request) -> tuple[tuple[E
 
 def _answer(definition: Definition, plan: Plan, work: Work, head: Head | None) -> Job:
     role = definition.synthesizer if plan.subtasks else writer_of(definition)
-    if role is None:  # the results are the answer
+    if role is None or is_answer(definition, work.task, plan.subtasks):  # the results are the answer
         return Job()
     if not plan.subtasks:
         request = direct_request(role, work.task, 0, head)
