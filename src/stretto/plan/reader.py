@@ -5,12 +5,11 @@ that models write.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from stretto.plan.beginning import opening_in, size_in
 from stretto.plan.fitting import fitted
-from stretto.plan.forms import forms
 from stretto.plan.item import Broken, Draft, Read, names_itself, read_item, says_something
 from stretto.plan.scanner import Entry, Scanner
 from stretto.text import clean
@@ -93,7 +92,7 @@ class PlanReader:
 
     def _otherwise(self, *, whole: bool) -> list[Read]:
         """What the reply says in another form; nothing if it has none."""
-        for form in forms("".join(self._text), self._workers) if self._deep else ():
+        for form in self._forms():
             if not isinstance(form, str):
                 self._state = "closed" if whole else "open"
                 return form
@@ -106,6 +105,13 @@ class PlanReader:
                 self._state = "open" if inner.cut or not (whole or inner.state == "closed") else "closed"
                 return [Read(item) for item in found]
         return []
+
+    def _forms(self) -> Iterator[str | list[Read]]:
+        """The whole reply as other forms have it; few plans need them, so they are loaded with the first that does."""
+        if self._deep:
+            from stretto.plan.forms import forms
+
+            yield from forms("".join(self._text), self._workers)
 
     def _open(self, before: str, name: str) -> None:
         """A list begins; another before it did not count."""
