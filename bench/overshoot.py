@@ -9,8 +9,7 @@ from msgspec import Struct
 from bench.killed import killed
 from bench.table import Part, Row, Setting
 from stretto.errors import BudgetError
-from stretto.models.simulator import Simulator, parse_fault
-from stretto.models.simulator.provider import SimulatedProvider
+from stretto.models.simulator import SimulatedProvider, Simulator, parse_fault
 from stretto.types import Limits, Price, Role
 from stretto.virtual import virtually
 from stretto.workflow import Workflow

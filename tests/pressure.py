@@ -10,8 +10,7 @@ from msgspec import Struct
 from models import call, listen
 from stretto.calls import Call, Chunk, Done, Model, Sent, Text
 from stretto.errors import CallError, RateLimited, ServerError
-from stretto.models.simulator import Simulator
-from stretto.models.simulator.provider import SimulatedProvider
+from stretto.models.simulator import SimulatedProvider, Simulator
 from stretto.policies.governor.gate import Gate
 from stretto.policies.governor.lane import Lane
 from stretto.policies.governor.queue import Governor, Queue

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stretto.models.simulator import Simulator
-from stretto.models.simulator.provider import SimulatedProvider
+from stretto.models.simulator import SimulatedProvider, Simulator
 from stretto.server.sim import served as simulator_served
 from stretto.store.sqlite import Store
 

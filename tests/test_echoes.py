@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import TRIO, Beat, Scripted, by_role, carry, plan_of
+from models import Beat, Scripted, by_role, carry, plan_of
 from stretto import prompts
 from stretto.calls import Call
-from stretto.types import Definition, Role
+from stretto.types import Definition, Limits, Role
 
 RULE = "Say what is missing where it matters. Do not make anything up."
 HEADING = "### Result of t1 (part): Say one."
@@ -145,26 +145,49 @@ def test_an_answer_of_nothing_but_our_prompt_is_none_and_the_results_stand() -> 
 
 
 ALONE = Definition(Role("sim:x"), {"part": Role("sim:x")}, Role("sim:x"))
-"""One model does everything."""
+"""One model does everything, and nobody is asked in a way of his own."""
+TIDES = "Explain to me how the tides come."
 
 
-def test_a_plan_of_the_task_alone_is_the_task_and_its_result_the_answer() -> None:
-    model = Scripted(
-        by_role(orchestrator=plan_of("Explain how the tides come."), worker="The moon.", synthesizer="Never.")
-    )
-    told = carry(model, ALONE, task="Explain to me how the tides come.")
+@pytest.mark.parametrize("size", ["one", "medium"])
+def test_a_plan_of_one_subtask_is_no_plan_and_the_task_is_asked_as_it_is_written(size: str) -> None:
+    plan = f'{{"size": "{size}", "tasks": [{{"id": "t1", "type": "part", "description": "Name the tides."}}]}}'
+    model = Scripted(by_role(orchestrator=plan, worker="Never.", synthesizer="The moon."))
+    told = carry(model, ALONE, task=TIDES)
     assert told.run.answer == "The moon."
-    assert model.prompts("worker") == ["Explain to me how the tides come."]
-    assert not model.prompts("synthesizer")
+    assert model.prompts("synthesizer") == [TIDES]
+    assert not model.prompts("worker")
+    assert not told.run.plan.subtasks
     assert told.run.coverage.complete
+    assert told.run.plan.remarks == ("its only subtask is the whole task, and is asked as that",)
 
 
-def test_the_result_of_another_model_than_the_synthesizers_is_not_the_answer() -> None:
-    definition = Definition(TRIO.orchestrator, {"part": Role("sim:small")}, Role("sim:large"))
-    model = Scripted(
-        by_role(orchestrator=plan_of("Explain how the tides come."), worker="The moon.", synthesizer="Well.")
+def test_the_first_subtask_waits_no_longer_than_for_the_comma_behind_it() -> None:
+    """Its worker has begun while the second is still being written."""
+    first = '{"tasks": [{"id": "t1", "type": "part", "description": "One."}'
+    second = '{"id": "t2", "type": "part", "description": "Two."}]}'
+    told = carry(
+        by_role(orchestrator=lambda *_: (first, 1.0, ",", 4.0, second), worker="Done.", synthesizer="Both."),
+        ALONE,
+        task=TIDES,
     )
-    assert carry(model, definition, task="Explain to me how the tides come.").run.answer == "Well."
+    assert told.at("subtask_planned") == [1.0, 5.0]
+    assert told.at("subtask_started", subtask="t1") == [1.0]
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        Definition(ALONE.orchestrator, {"part": Role("sim:small")}, Role("sim:large")),
+        Definition(ALONE.orchestrator, {"part": Role("sim:x", check="it rhymes")}, ALONE.synthesizer),
+        Definition(ALONE.orchestrator, {"part": Role("sim:x", options={"temperature": 0})}, ALONE.synthesizer),
+        Definition(ALONE.orchestrator, ALONE.workers, ALONE.synthesizer, limits=Limits(rounds=2)),
+    ],
+)
+def test_the_only_subtask_of_whoever_is_asked_otherwise_is_done(definition: Definition) -> None:
+    model = Scripted(by_role(orchestrator=plan_of("Name the tides."), worker="The moon.", synthesizer="Well."))
+    told = carry(model, definition, task=TIDES)
+    assert [subtask.description for subtask in told.run.plan.subtasks][:1] == ["Name the tides."]
 
 
 def test_whoever_has_a_prompt_of_its_own_is_asked_with_that_even_for_the_whole_task() -> None:

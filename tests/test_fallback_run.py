@@ -8,8 +8,7 @@ import pytest
 
 from stretto.errors import MissingKey
 from stretto.models.providers import Provider
-from stretto.models.simulator import Simulator, parse_fault
-from stretto.models.simulator.provider import SimulatedProvider
+from stretto.models.simulator import SimulatedProvider, Simulator, parse_fault
 from stretto.runs import Run
 from stretto.server.sim.app import PROVIDER, listening, simulator_app
 from stretto.types import Limits, Role

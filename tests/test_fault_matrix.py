@@ -9,8 +9,7 @@ import pytest
 from msgspec import Struct
 
 from stretto.errors import ServerError, StrettoError
-from stretto.models.simulator import Fault, Simulator, parse_fault
-from stretto.models.simulator.provider import SimulatedProvider
+from stretto.models.simulator import Fault, SimulatedProvider, Simulator, parse_fault
 from stretto.runs import Run
 from stretto.types import Limits
 from stretto.workflow import Workflow

@@ -13,7 +13,7 @@ from endpoint import call
 from stretto import prompts
 from stretto.calls import Text
 from stretto.config.reading import preset_text
-from stretto.models.simulator.provider import SimulatedProvider
+from stretto.models.simulator import SimulatedProvider
 from stretto.plan.form import Form, form_of, plan_schema
 from stretto.shapes.fit import misfit
 from stretto.types import Message, Request, Role

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stretto.models.simulator import Simulator
-from stretto.models.simulator.provider import SimulatedProvider
+from stretto.models.simulator import SimulatedProvider, Simulator
 from terminal import STRETTO, Terminal, kinds, served
 
 TASK = "Describe a house in 8 subtasks"

@@ -33,8 +33,7 @@ from stretto.errors import (
     ServerError,
     WorkError,
 )
-from stretto.models.simulator import KINDS, Fault, Simulator, parse_fault
-from stretto.models.simulator.provider import SimulatedModel, SimulatedProvider
+from stretto.models.simulator import KINDS, Fault, SimulatedModel, SimulatedProvider, Simulator, parse_fault
 from stretto.models.simulator.rates import duration
 from stretto.models.simulator.reading import role_of
 from stretto.models.simulator.tokens import pieces

@@ -13,8 +13,7 @@ from stretto.calls import Call, Text, Urgency, fingerprint
 from stretto.engine.requests import again_request, answer_request, plan_request, rest_of_plan, round_request
 from stretto.errors import ConfigError
 from stretto.head import head_of, messages_of, taken_apart
-from stretto.models.simulator import Simulator, reading
-from stretto.models.simulator.provider import SimulatedProvider
+from stretto.models.simulator import SimulatedProvider, Simulator, reading
 from stretto.models.simulator.reading import role_of
 from stretto.types import Definition, Input, Limits, Message, Plan, Request, Result, Role, Subtask
 

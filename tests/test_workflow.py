@@ -18,8 +18,7 @@ from stretto.errors import ConfigError, MissingKey, PlanError, StrettoError, Tas
 from stretto.events import AnyEvent
 from stretto.fold import fold
 from stretto.models.providers import Provider
-from stretto.models.simulator import Fault, Simulator
-from stretto.models.simulator.provider import SimulatedProvider
+from stretto.models.simulator import Fault, SimulatedProvider, Simulator
 from stretto.run_stream import RunStream
 from stretto.runs import Run
 from stretto.server.sim import listening, simulator_app

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Protocol, Self
 
 from stretto.calls import Model
 from stretto.models.functions import FunctionModel, Functions
 from stretto.models.providers import KNOWN, Local, Provider, from_environment, is_here, key_of, split_model
-from stretto.models.simulator import Simulator, StandIn
+from stretto.models.simulator import SimulatedProvider, Simulator, StandIn
 from stretto.policies.breaker import Circuit
 from stretto.policies.composition import Opened
 from stretto.policies.governor.gate import Configured, Gate
@@ -18,9 +18,6 @@ from stretto.policies.limit import Limit
 from stretto.policies.loops import Loops
 from stretto.policies.prices import FREE, LISTED, Prices
 from stretto.types import Limits, Price
-
-if TYPE_CHECKING:
-    from stretto.models.simulator.provider import SimulatedProvider
 
 AnyProvider = Provider | Simulator | Functions | Local
 
@@ -124,7 +121,7 @@ class Pool:
         if isinstance(provider, Functions):
             return FunctionModel(model, provider.known[model], self._limits.timeout), Lane(Gate())
         if isinstance(provider, Simulator):
-            simulated = self._simulated(name, provider)
+            simulated = self.simulated.setdefault(name, SimulatedProvider(provider))
             # One simulated provider is one pool's, and its limits are those of all its models.
             lane = self._lanes.setdefault(name, _simulated_lane(provider, limited=simulated.limited))
             return simulated.connect(model, self._limits.timeout), lane
@@ -135,14 +132,6 @@ class Pool:
         # Two names for one key at one address are one lane, in whatever workflow of this process.
         lane = governor().lane(f"{provider.base_url} {key}", model, _configured(provider), slow_start=_untold(provider))
         return self._connected.model(f"{name}:{model}", model, provider, key), lane
-
-    def _simulated(self, name: str, provider: Simulator) -> "SimulatedProvider":
-        """The simulated provider of a name, made with the first of its models."""
-        if name not in self.simulated:
-            from stretto.models.simulator.provider import SimulatedProvider  # its patterns are a tenth of the start-up
-
-            self.simulated[name] = SimulatedProvider(provider)
-        return self.simulated[name]
 
     def _open_local(self, label: str, name: str, provider: Local) -> tuple[Model, Lane]:
         """A model in a file, loaded when it is first asked; its lane is that of its server, all over the process."""

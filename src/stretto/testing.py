@@ -33,8 +33,7 @@ from stretto.aside import Aside
 from stretto.errors import MissingRecord
 from stretto.models.functions import Functions
 from stretto.models.providers import Provider
-from stretto.models.simulator import Fault, Simulator, parse_fault
-from stretto.models.simulator.provider import SimulatedProvider
+from stretto.models.simulator import Fault, SimulatedProvider, Simulator, parse_fault
 from stretto.replay import Recording, ReplayStream, recording_of
 from stretto.runs import Run
 from stretto.store.parcel import read_parcel

@@ -13,7 +13,7 @@ from stretto.engine.caller import ANSWER, Errand
 from stretto.engine.condensing import condensed
 from stretto.engine.means import Means
 from stretto.engine.mending import AGAIN, Told, again_request, cleaned, fault, is_whole, told_of
-from stretto.engine.requests import answer_request, cites, direct_request, is_answer, sample_of, writer_of
+from stretto.engine.requests import answer_request, cites, direct_request, sample_of, writer_of
 from stretto.engine.results import CUT
 from stretto.engine.telling import Telling
 from stretto.engine.urgencies import of_role
@@ -76,10 +76,6 @@ class Answering:
             text = told(subtasks, results, plan).strip()
             self._show(text)
             return Answer(text, "complete")
-        (first, *_) = results.values()
-        if is_answer(definition, self._task, subtasks) and first.outcome == "done" and first.verdict in {None, "holds"}:
-            self._show(first.text)
-            return Answer(first.text, "complete")
         try:
             return await self._merged(definition, role, subtasks, results, plan, head)
         except (CallError, DeadlineError) as error:

@@ -9,7 +9,7 @@ from stretto import events as e
 from stretto.calls import LOOPED, Done, Restarted, Text, Transcript, fingerprint
 from stretto.engine.caller import PLAN, Errand
 from stretto.engine.means import Means
-from stretto.engine.requests import again_request, plan_request, rest_of_plan, round_request, sample_of
+from stretto.engine.requests import again_request, answers_alike, plan_request, rest_of_plan, round_request, sample_of
 from stretto.engine.urgencies import of_role
 from stretto.errors import CallError, PlanError
 from stretto.plan.book import PlanBook
@@ -54,6 +54,7 @@ class Planning:
         self._analysis = ""
         self._remarks: list[str] = []
         self._unread = 0  # entries of the plan that are no subtasks
+        self._only: tuple[Draft, str] | None = None  # the first subtask and its brief, until it is seen what follows
         most = definition.limits.max_subtasks
         known = [s for s in self._before.subtasks if s.round == 1]
         self.book = PlanBook(definition.workers, most, known)
@@ -110,7 +111,7 @@ class Planning:
         """Take the plan as it is, because nothing more of it is waited for; the subtasks that were held back."""
         if self.state is not None:
             return []
-        held = [self._tell(subtask) for subtask in self.book.settle()]
+        held = self._settle()
         self._remarks.append(why)
         self._finish()
         return held
@@ -200,11 +201,11 @@ class Planning:
                     elif isinstance(chunk, Restarted):
                         reader = PlanReader(self._definition.workers)
                         self.book.expect_again()
+                        self._only = None
                         del self._remarks[remarks:]
                         self._unread = unread
-                    for item in reader.feed(chunk.text) if isinstance(chunk, Text) else ():
-                        for subtask in self._take(item, reader):
-                            yield subtask
+                    for subtask in self._hear(chunk.text, reader) if isinstance(chunk, Text) else ():
+                        yield subtask
                     if self.state is not None or self._unread - unread > most:
                         break  # nothing more of it is wanted
         except CallError as error:
@@ -217,9 +218,18 @@ class Planning:
         if self.state is None and self._unread - unread <= most:
             for subtask in self._end(reader, finish, transcript.text, whole=whole and self._unread == unread):
                 yield subtask
-        for subtask in self.book.settle():  # what they need is not there, or they need each other
-            yield self._tell(subtask)
+        for subtask in self._settle():
+            yield subtask
         self._remarks += oversize(reader.size, len(self._planned))
+
+    def _hear(self, text: str, reader: PlanReader) -> list[Subtask]:
+        """The reply goes on; the subtasks that this shows."""
+        found = [subtask for item in reader.feed(text) for subtask in self._take(item, reader)]
+        return [*found, *self._release()] if reader.goes_on else found
+
+    def _settle(self) -> list[Subtask]:
+        """Nothing follows: the subtasks that were held back."""
+        return [*self._release(), *map(self._tell, self.book.settle())]  # some need what is not there, or each other
 
     def _end(self, reader: PlanReader, finish: str, text: str, *, whole: bool) -> list[Subtask]:
         """A reply has come to its end, and was `whole` so far; the subtasks that only this shows."""
@@ -230,30 +240,50 @@ class Planning:
             self._remarks.append(_unclosed(reader.state, text, finish))
         elif whole and self._unread == unread and self.state is None:
             self.state = "complete"
+            if self._only is not None:
+                self._only = None
+                self._remarks.append("its only subtask is the whole task, and is asked as that")
         return found
 
     def _take(self, item: Draft | Broken, reader: PlanReader) -> list[Subtask]:
         """Take what the reader found into the plan; the subtasks that can begin now."""
         if self.state is not None:
             return []
+        first = self._release()
         if isinstance(item, Broken):
             self._unread += 1
             if self._unread <= _REMARKED:
                 self._remarks.append(_remark(item))
-            return []
+            return first
         if self.book.knows(item):
             if self.book.loops:
                 self.state = "complete"
                 self._remarks.append("the orchestrator listed the same subtasks again and again, and was stopped there")
-            return []
+            return first
         if self._full:
             self.state = "bounded"
             whole = self._means.most
             self._remarks.append(
                 self.book.why_full if self.book.full else f"the run has max_subtasks = {whole} already"
             )
+            return first
+        self._only = item, reader.brief
+        return first if self._may_be_all(item) else [*first, *self._release()]
+
+    def _may_be_all(self, draft: Draft) -> bool:
+        """Whether a plan of this subtask alone has nothing to say: one call does the task as it is written.
+
+        That takes a worker who is asked no otherwise than who answers, and no round after this one.
+        """
+        only = not self.book.listed and self._definition.limits.rounds == 1
+        return only and answers_alike(self._definition, draft.type)
+
+    def _release(self) -> list[Subtask]:
+        """The newest subtask, if it was held back; by now it is known that it is to be done."""
+        if self._only is None:
             return []
-        return [self._tell(subtask) for subtask in self.book.take(item, self._round, reader.brief)]
+        (draft, brief), self._only = self._only, None
+        return [self._tell(subtask) for subtask in self.book.take(draft, self._round, brief)]
 
     def _tell(self, subtask: Subtask) -> Subtask:
         self._means.journal.append(

@@ -123,15 +123,14 @@ def is_whole_task(subtask: Subtask, task: str) -> bool:
     return prompts.restates(subtask.description, task, "")
 
 
-def is_answer(definition: Definition, task: str, subtasks: Sequence[Subtask]) -> bool:
-    """Whether the result of the only subtask is the answer: the whole task, done by the model that would answer."""
-    if len(subtasks) != 1 or not is_whole_task(subtasks[0], task):
+def answers_alike(definition: Definition, type_: str) -> bool:
+    """Whether who does subtasks of a type is asked just as who answers a task that has none: with nothing added."""
+    name, writer = worker_for(type_, definition.workers), definition.synthesizer
+    if name is None or writer is None or is_function(writer):
         return False
-    writer, worker = definition.synthesizer, role_of(definition, subtasks[0])
-    if writer is None or worker.candidates != writer.candidates or worker.models or worker.workflow is not None:
-        return False
-    own = (worker.prompt, worker.schema, writer.prompt, writer.schema, writer.system)
-    return not any(each is not None for each in own) and not is_function(worker)
+    worker = definition.workers[name]
+    alike = Role(writer.candidates, options=writer.options, context=writer.context)
+    return all(replace(role, model=role.candidates, about="", stream=False) == alike for role in (worker, writer))
 
 
 def answer_request(

@@ -49,6 +49,11 @@ class PlanReader:
         return self._state or self._scanner.state
 
     @property
+    def goes_on(self) -> bool:
+        """Whether what follows the newest entry shows that it is not the last."""
+        return self.state == "open" and bool(self._scanner.section.strip())
+
+    @property
     def size(self) -> str:
         """What stands before the list as the plan's size, or ""."""
         return size_in(self._before)

@@ -10,7 +10,6 @@ from stretto.engine.caller import ANSWER, PLAN
 from stretto.engine.requests import (
     answer_request,
     direct_request,
-    is_answer,
     part_task,
     request_for,
     role_of,
@@ -154,7 +153,7 @@ def _within(workflow: Definition, type_: str, request: Request) -> tuple[tuple[E
 
 def _answer(definition: Definition, plan: Plan, work: Work, head: Head | None) -> Job:
     role = definition.synthesizer if plan.subtasks else writer_of(definition)
-    if role is None or is_answer(definition, work.task, plan.subtasks):  # the results are the answer
+    if role is None:  # the results are the answer
         return Job()
     if not plan.subtasks:
         request = direct_request(role, work.task, 0, head)

@@ -12,7 +12,6 @@ from stretto.engine.condensing import condensed, condensed_for
 from stretto.engine.requests import (
     answer_request,
     direct_request,
-    is_answer,
     plan_request,
     role_of,
     round_request,
@@ -212,9 +211,6 @@ class _Explaining:
             return Forecast("synthesizer", "", "kept", "there is none: the results are the answer")
         if changed := [subtask.id for subtask in subtasks if subtask.id not in certain]:
             return self._after(changed, "synthesizer", "", role.candidates[0])
-        only = certain[subtasks[0].id]
-        if is_answer(self._definition, task, subtasks) and only.outcome == "done" and only.verdict in {None, "holds"}:
-            return Forecast("synthesizer", "", "kept", "there is one result, which is the answer")
         state = (self._basis.plan or self._origin.plan).state or "complete"
         head = None if any(subtask.reads for subtask in subtasks) else self._head
         condensing = condensed(self._definition, task, subtasks, certain, head, state)

@@ -10,9 +10,8 @@ from stretto.calls import Call, Chunk, Done, Sent, Text
 from stretto.errors import CallError, CallTimeout, ConnectError, CutError, EmptyReply, ReplyError
 from stretto.models.simulator.faults import Outages
 from stretto.models.simulator.rates import Rates
-from stretto.models.simulator.reading import characters_of
 from stretto.models.simulator.refusals import Refusal
-from stretto.models.simulator.script import Script, write_script
+from stretto.models.simulator.script import Script
 from stretto.models.simulator.settings import Grain, Simulator
 from stretto.types import Allowance, Request, Usage
 
@@ -49,7 +48,9 @@ class SimulatedProvider:
 
     def ask(self, model: str, request: Request, fingerprint: str, now: float) -> Script | Refusal:
         """Take a request in at loop time `now`: what will be said to it, or why the limits keep it out."""
-        prompt_tokens = characters_of(request) // 4
+        from stretto.models.simulator.writing import write_script  # its patterns are a tenth of the start-up
+
+        prompt_tokens = _characters(request) // 4
         if refusal := self._rates.admit(prompt_tokens, now):
             self.refused += 1
             return refusal
@@ -184,3 +185,9 @@ async def _sleep_until(moment: float, until: float) -> None:
         await asyncio.sleep(min(moment, until) - now)
     if moment > until:
         raise CallTimeout("the simulated model did not finish within the time of one call (timeout)")
+
+
+def _characters(request: Request) -> int:
+    """How long the prompt is, with the inputs at its head."""
+    head = request.head.size if request.head else 0
+    return head + sum(len(message.content) for message in request.messages)

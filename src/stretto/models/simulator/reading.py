@@ -98,12 +98,6 @@ def text_of(request: Request) -> str:
     return "\n\n".join(message.content for message in request.messages)
 
 
-def characters_of(request: Request) -> int:
-    """How long the prompt is, with the inputs at its head."""
-    head = request.head.size if request.head else 0
-    return head + sum(len(message.content) for message in request.messages)
-
-
 def role_of(request: Request) -> RoleName:
     """Who is meant to answer this request."""
     if request.schema is not None and _is_of_a_plan(request.schema):

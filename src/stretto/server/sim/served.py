@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-from stretto.models.simulator import Simulator
-from stretto.models.simulator.provider import SimulatedProvider
+from stretto.models.simulator import SimulatedProvider, Simulator
 from stretto.server.sim.app import PROVIDER, listening, simulator_app
 
 
