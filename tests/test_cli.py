@@ -286,7 +286,7 @@ def test_a_wrong_argument_is_named(args: list[str], said: str) -> None:
     assert said in refused.value.format_message()
 
 
-@pytest.mark.parametrize("args", [["run", "--parallel", "0", "x"], ["show"], ["resume", "x", "--last"]])
+@pytest.mark.parametrize("args", [["run", "--parallel", "0", "x"], ["show", "--nonsense"], ["resume", "x", "--last"]])
 def test_wrong_usage_is_one_message_and_exit_code_2(terminal: Terminal, args: list[str]) -> None:
     done = terminal(*args)
     assert (done.code, done.out) == (2, "")

@@ -218,3 +218,38 @@ def test_what_a_model_wrote_commands_no_terminal(terminal: Terminal) -> None:
     assert b"Paint [31mred" in said
     assert b"\x1b" not in said
     assert b"\x07" not in said
+
+
+def test_commands_mean_the_newest_run_if_none_is_named(terminal: Terminal) -> None:
+    started(terminal)
+    run = started(terminal)
+    assert f"# Run {run}" in terminal("show", "--brief").out
+    assert run in terminal("export").out
+    assert f"A rerun of {run}" in terminal("rerun", "--explain").out
+    assert terminal("replay", "-q").code == 0
+    assert terminal("resume", "-q").code in {0, 2}
+    both = terminal("show", run, "--last")
+    assert both.code == 2
+    assert "leave one of them out" in both.err
+
+
+def test_show_prints_the_result_of_one_subtask(terminal: Terminal) -> None:
+    older, run = started(terminal), started(terminal)
+    shown = terminal("show", "t2")
+    assert shown.code == 0
+    assert shown.out.strip() in terminal("show", run).out
+    assert shown.out == terminal("show", older, "t2").out  # the simulator says the same
+    missing = terminal("show", run, "t9")
+    assert missing.code == 2
+    assert f"run {run} has no result of a subtask 't9'; it has: t1, t2, t3, t4" in missing.err
+
+
+def test_an_edited_file_of_the_folder_that_is_not_read_is_told(terminal: Terminal) -> None:
+    terminal.write("stretto.toml", WORKFLOW.format(proof="Proofread"))
+    assert terminal("run", "-q", TASK).code == 0
+    assert "stretto.toml" not in terminal("rerun", "--explain").err
+    terminal.write("stretto.toml", WORKFLOW.format(proof="Check"))
+    told = terminal("rerun", "--explain")
+    assert 'in ./stretto.toml workers."proof" differs, and counts with -w ./stretto.toml' in told.err
+    assert "6 calls are reused" in told.out
+    assert "6 calls are reused" not in terminal("rerun", "--explain", "-w", "./stretto.toml").out

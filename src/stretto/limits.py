@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,6 +22,24 @@ _WRITTEN: Mapping[str, tuple[Callable[[str], Any], str]] = {
     **dict.fromkeys(("tokens", "rpm", "tpm"), _COUNT),
 }
 """Limits that may be given as a text: what reads it, and what it then must be."""
+
+
+_T = TypeVar("_T", Limits, Memory)
+
+
+def taken(kind: type[_T], told: _T | Mapping[str, Any] | None, place: str) -> _T:
+    """What was told, or made of a mapping of its fields; raises `ConfigError` naming what does not belong in it."""
+    if isinstance(told, kind):
+        return told
+    known = kind.__struct_fields__
+    if not isinstance(told, Mapping | None):
+        raise ConfigError(f"{place}: must be {kind.__name__}({known[0]}=…) or a mapping of the same, not {told!r}")
+    for name in told or {}:
+        if name not in known:
+            near = get_close_matches(str(name), known, n=1, cutoff=0.5)
+            meant = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+            raise ConfigError(f"{place}: there is no {name!r}{meant}")
+    return kind(**(told or {}))
 
 
 def settled(limits: Limits) -> Limits:
@@ -69,8 +88,6 @@ def check_prices(prices: Mapping[str, Price | None]) -> None:
 
 def checked_memory(memory: Memory) -> Memory:
     """It, or a `ConfigError` for a word that means nothing here."""
-    if not isinstance(memory, Memory):
-        raise ConfigError(f'memory: must be a Memory, like Memory(reuse="store"), not {memory!r}')
     for name, known in (("reuse", ("run", "store", "off")), ("record", ("all", "usage"))):
         if getattr(memory, name) not in known:
             raise ConfigError(f"memory.{name}: must be {' or '.join(known)}, not {getattr(memory, name)!r}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -36,11 +36,23 @@ DEEPEST = 3
 """How deep workflows do the subtasks of others: the run's is the first."""
 
 Kind = RoleName | Literal["checker"]
+_W = TypeVar("_W")
 
 
-def as_role(role: Role | str) -> Role:
-    """A role, or the one that a model alone has."""
+def as_role(role: Role | str, place: str) -> Role:
+    """A role, or the one that a model alone has; raises `ConfigError` if it is neither."""
+    if not isinstance(role, Role | str):
+        raise ConfigError(f"{place}: must be a Role or the name of a model (openai:gpt-4o), not {role!r}")
     return Role(role) if isinstance(role, str) else role
+
+
+def as_mapping(workers: Mapping[str, _W]) -> Mapping[str, _W]:
+    """The workers; raises `ConfigError` if they have no types."""
+    if not isinstance(workers, Mapping):
+        raise ConfigError(
+            f"workers: must map types of subtasks to who does them, as {{'general': 'openai:gpt-4o'}}, not {workers!r}"
+        )
+    return workers
 
 
 def as_worker(name: str, worker: Worker, functions: dict[str, Callable[..., Any]]) -> Role:
@@ -53,7 +65,7 @@ def as_worker(name: str, worker: Worker, functions: dict[str, Callable[..., Any]
         function = _function(worker, place, "a worker is a Role, a model's name or a function")
         role = _function_role(function, place, functions)
         return replace(role, check=_as_checker(function.check, f"{place}.check", functions))
-    role = as_role(worker)
+    role = as_role(worker, place)
     if role.workflow is not None:
         check = _as_checker(role.check, f"{place}.check", functions)
         return replace(role, workflow=_within(role.workflow, functions), check=check)

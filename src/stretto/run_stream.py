@@ -104,7 +104,10 @@ class RunStream:
         if event is None:
             self._events.put_nowait(None)  # asked again, the answer is the same
             if not self._carrier.cancelled():
-                await self._carrier
+                try:
+                    await self._carrier
+                except StrettoError as error:
+                    raise error.bare() from error.__cause__
             raise StopAsyncIteration
         return event
 

@@ -1,9 +1,10 @@
 """What a run amounts to, as data; `stretto.fold` reads it from the run's events."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct, field
 
 from stretto import events as e
@@ -114,6 +115,26 @@ class Run(Struct, frozen=True, kw_only=True):
 
         return frame(self, what)
 
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as data of JSON's types: amounts of money as texts, times as they are told."""
+        return msgspec.json.decode(self.to_json(), type=dict[str, Any])
+
+    def to_json(self) -> str:
+        """All of it as JSON, on one line."""
+        return msgspec.json.encode(self, enc_hook=_plain).decode()
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        """Its fields and what they hold, as data: so `dict(run)` works, and what FastAPI makes of a returned object."""
+        yield from self.to_dict().items()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: Any) -> Any:
+        """For pydantic (in a model, or as what a FastAPI route returns): one of these, that is written as its data."""
+        from pydantic_core import core_schema  # only pydantic calls this
+
+        written = core_schema.plain_serializer_function_ser_schema(cls.to_dict)
+        return core_schema.is_instance_schema(cls, serialization=written)
+
     def __repr__(self) -> str:
         from stretto.views import summary
 
@@ -124,6 +145,11 @@ class Run(Struct, frozen=True, kw_only=True):
         from stretto.views import run_page
 
         return run_page(self)
+
+
+def _plain(parsed: Any) -> Any:
+    """What the answer was made into, where that is no type that JSON libraries know: pydantic's, as a rule."""
+    return parsed.model_dump(mode="json") if hasattr(parsed, "model_dump") else str(parsed)
 
 
 def coverage_of(

@@ -11,10 +11,10 @@ import msgspec
 from msgspec.structs import replace
 
 from stretto.aside import Aside
-from stretto.errors import ConfigError, TaskError
+from stretto.errors import ConfigError, StrettoError, TaskError
 from stretto.head import checked_inputs
 from stretto.ids import new_ulid
-from stretto.limits import check_prices, checked_memory, settled
+from stretto.limits import check_prices, checked_memory, settled, taken
 from stretto.models.functions import PROVIDER, Functions
 from stretto.models.providers import KNOWN, Local, Provider, safe
 from stretto.models.simulator import Simulator
@@ -24,7 +24,7 @@ from stretto.pool import AnyProvider, Pool
 from stretto.proposal import Approve
 from stretto.replay import ReplayStream, recording_of
 from stretto.rerun import Forecast, Rerun
-from stretto.roles import Models, Worker, as_role, as_worker, check_definition, models_of, roles, shaped
+from stretto.roles import Models, Worker, as_mapping, as_role, as_worker, check_definition, models_of, roles, shaped
 from stretto.run_stream import RunStream
 from stretto.runs import Run
 from stretto.store.travel import entries
@@ -54,20 +54,20 @@ class Workflow:
         synthesizer: Role | str | None = None,
         *,
         answer: type[Any] | dict[str, Any] | None = None,
-        limits: Limits | None = None,
+        limits: Limits | Mapping[str, Any] | None = None,
         providers: Mapping[str, AnyProvider] | None = None,
         prices: Mapping[str, Price | None] | None = None,
         store: str | Path | None = None,
-        memory: Memory | None = None,
+        memory: Memory | Mapping[str, Any] | None = None,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         functions: dict[str, Callable[..., Any]] = {}
         self.definition = Definition(
-            None if orchestrator is None else as_role(orchestrator),
-            {name: as_worker(name, _unfolded(worker), functions) for name, worker in workers.items()},
-            None if synthesizer is None else as_role(synthesizer),
-            settled(limits or Limits()),
-            checked_memory(memory or Memory()),
+            None if orchestrator is None else as_role(orchestrator, "orchestrator"),
+            {name: as_worker(name, _unfolded(worker), functions) for name, worker in as_mapping(workers).items()},
+            None if synthesizer is None else as_role(synthesizer, "synthesizer"),
+            settled(taken(Limits, limits, "limits")),
+            checked_memory(taken(Memory, memory, "memory")),
         )
         self.definition, self.shape = shaped(self.definition, answer)
         within = [worker for worker in workers.values() if isinstance(worker, Workflow)]
@@ -211,18 +211,37 @@ class Workflow:
             raise ConfigError("a run can only be replayed from a store; give the workflow one (store=…)")
         return ReplayStream(recording_of(entries(self.store, run)), timed=timed, shape=self.shape)
 
-    async def run(self, task: str, *, inputs: Sequence[Input] = (), approve: Approve | None = None) -> Run:
-        """The finished run, or one that `approve` has stopped; raises what made an answer impossible."""
-        async with self.stream(task, inputs=inputs, approve=approve) as events:
+    async def run(
+        self,
+        task: str,
+        *,
+        plan: AnyPlan | None = None,
+        fresh: bool = False,
+        inputs: Sequence[Input] = (),
+        approve: Approve | None = None,
+    ) -> Run:
+        """The finished run, or one that `approve` has stopped; raises what made an answer impossible.
+
+        What it takes is told at `stream`.
+        """
+        async with self.stream(task, plan=plan, fresh=fresh, inputs=inputs, approve=approve) as events:
             return await events.finished()
 
-    def run_sync(self, task: str, *, inputs: Sequence[Input] = (), approve: Approve | None = None) -> Run:
+    def run_sync(
+        self,
+        task: str,
+        *,
+        plan: AnyPlan | None = None,
+        fresh: bool = False,
+        inputs: Sequence[Input] = (),
+        approve: Approve | None = None,
+    ) -> Run:
         """`run` from code that is not asynchronous, in a notebook too."""
+        running = self.run(task, plan=plan, fresh=fresh, inputs=inputs, approve=approve)
         try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return asyncio.run(self.run(task, inputs=inputs, approve=approve))
-        return Aside(self.run(task, inputs=inputs, approve=approve)).result()
+            return Aside(running).result() if _in_a_loop() else asyncio.run(running)
+        except StrettoError as error:
+            raise error.bare() from None
 
     @property
     def models(self) -> list[str]:
@@ -246,6 +265,12 @@ class Workflow:
         providers = {name: _recorded(provider) for name, provider in self._used().items()}
         prices = {model: msgspec.to_builtins(self.prices[model]) for model in self.models if self.prices.get(model)}
         return {"definition": msgspec.to_builtins(self.definition), "providers": providers, "prices": prices}
+
+    def __repr__(self) -> str:
+        plans, writes = self.definition.orchestrator, self.definition.synthesizer
+        workers = {name: models_of(role) for name, role in self.definition.workers.items()}
+        told = [f"orchestrator={plans and models_of(plans)}", f"workers={workers}"]
+        return f"<Workflow {', '.join([*told, f'synthesizer={writes and models_of(writes)}'])}>"
 
     def _repr_html_(self) -> str:
         """The workflow as a notebook shows it."""
@@ -278,6 +303,14 @@ class Workflow:
             jitter=self.jitter,
             shape=self.shape,
         )
+
+
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _unfolded(worker: "Worker | Workflow") -> Worker:

@@ -21,14 +21,14 @@ from stretto.types import Result, Subtask
 @click.command(cls=Command, examples=("stretto diff 01K9ZQ4T 01K9ZR7M", "stretto diff 01K9ZR7M", "stretto diff --last"))
 @click.argument("run1", required=False)
 @click.argument("run2", required=False)
-@option("--last", is_flag=True, help="The newest run, with the one it is a rerun of.")
+@option("--last", is_flag=True, help="The newest run, with the one it is a rerun of; so it is if none is named.")
 @option("--brief", is_flag=True, help="Which parts differ, without their texts.")
 @store_option
 def diff(run1: str | None, run2: str | None, last: bool, brief: bool, store: Path | None) -> None:
     """Compare RUN1 with RUN2: plan, results, answer, cost.
 
     Each is a run's id, or the beginning or end of it. Without RUN2, the run that RUN1 is a rerun of is compared with
-    it.
+    it; without both, RUN1 is the newest.
     """
     kept = Store(store_path(store))
     one = kept.run(find_run(kept, run1, last=last))

@@ -80,11 +80,13 @@ def _as_line(run: Summary) -> str:
         "stretto show --last | less",
         "stretto show --last --plan > plan.json",
         "stretto show --prompts",
-        "stretto show --last --cite",
+        "stretto show --cite",
+        "stretto show t3",
     ),
 )
 @click.argument("run", required=False)
-@option("--last", is_flag=True, help="The newest run.")
+@click.argument("subtask", required=False)
+@option("--last", is_flag=True, help="The newest run; so it is if none is named.")
 @option("--brief", is_flag=True, help="Without prompts and replies.")
 @option("--plan", is_flag=True, help="The plan alone, as JSON to edit and to run with --plan.")
 @option("--prompts", is_flag=True, help="What its calls were asked, alone; without RUN, the default prompts.")
@@ -94,6 +96,7 @@ def _as_line(run: Summary) -> str:
 @store_option
 def show(
     run: str | None,
+    subtask: str | None,
     last: bool,
     brief: bool,
     plan: bool,
@@ -105,15 +108,21 @@ def show(
 ) -> None:
     """Show RUN: its plan, every call with what was asked and answered, and the answer.
 
-    On a terminal the answer stands below a picture of what overlapped with what.
+    On a terminal the answer stands below a picture of what overlapped with what. With the id of a SUBTASK, its result
+    alone.
 
-    RUN is a run's id, or the beginning or end of it.
+    RUN is a run's id, or the beginning or end of it; without one it is the newest, so `stretto show t3` is a result of
+    that.
     """
     if prompts and run is None and not last:
         click.echo("\n".join(default_prompts()), nl=False)
         return
     kept = Store(store_path(store), tell=say)
+    run, subtask = _meant(kept, run, subtask)
     run_id = find_run(kept, run, last=last)
+    if subtask is not None:
+        click.echo(_result(kept.run(run_id), subtask))
+        return
     events = kept.events(run_id)
     if as_json:
         for event in events:
@@ -133,6 +142,25 @@ def show(
         click.echo(line)
     if drawing:
         _draw(told, events, carried=_status(told, kept) == "running")
+
+
+def _meant(kept: Store, run: str | None, subtask: str | None) -> tuple[str | None, str | None]:
+    """Run and subtask, where the one name that is given may be that of a subtask of the newest run."""
+    if run is None or subtask is not None or not (newest := kept.recent(1)):
+        return run, subtask
+    return (None, run) if run in kept.run(newest[0].id).results else (run, None)
+
+
+def _result(run: Run, subtask: str) -> str:
+    """The text that a subtask came to, as far as it came."""
+    if (result := run.results.get(subtask)) is None:
+        known = ", ".join(run.results) or "none"
+        raise TaskError(f"run {run.id} has no result of a subtask {subtask!r}; it has: {known}")
+    if not result.text:
+        raise TaskError(f"{subtask} of run {run.id} is {result.outcome}, without a text: {result.error}")
+    if result.outcome != "done":
+        say(f"{subtask} is {result.outcome}: {result.error or 'this is what there is of it'}")
+    return result.text
 
 
 def _draw(run: Run, events: Sequence[e.AnyEvent], *, carried: bool) -> None:

@@ -24,8 +24,9 @@ from stretto.config import (
     recorded_roles,
 )
 from stretto.errors import RunNotFound, TaskError
+from stretto.roles import roles
 from stretto.store.sqlite import Store
-from stretto.types import Limits, Memory
+from stretto.types import Definition, Limits, Memory
 from stretto.workflow import Workflow
 
 HERE = Path("stretto.toml")
@@ -149,10 +150,23 @@ def recorded(store: Store, run: str, named: str | None) -> Configuration:
     return Configuration([*known, recorded_providers(run, before, Configuration(known).providers(), imported=imported)])
 
 
+def tell_drift(store: Store, run: str, kept: Definition, say: Callable[[str], None]) -> None:
+    """Say it if the file of the current folder has roles that differ from those a run keeps, as it is not read then."""
+    if not HERE.is_file():
+        return
+    edited = made(recorded(store, run, str(HERE)), {}, None, {}, store.path).definition
+    old, new = ({place: role for place, _, role in roles(each)} for each in (kept, edited))
+    if differ := [place for place in dict.fromkeys([*old, *new]) if old.get(place) != new.get(place)]:
+        say(
+            f"the workflow of this run; in ./{HERE} {', '.join(differ)} differ{'s' if len(differ) == 1 else ''}, and "
+            f"counts with -w ./{HERE}"
+        )
+
+
 def find_run(store: Store, run: str | None, *, last: bool) -> str:
-    """The id that a command's arguments mean."""
-    if last == (run is not None):
-        raise TaskError("name a run, or say --last for the newest; `stretto runs` lists them")
+    """The id that a command's arguments mean: the newest run's, if they name none."""
+    if last and run is not None:
+        raise TaskError(f"--last is the newest run, and {run!r} another; leave one of them out")
     if run is not None:
         return store.find(run)
     newest = store.recent(1)

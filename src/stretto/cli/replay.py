@@ -25,7 +25,7 @@ from stretto.store.travel import entries
     ),
 )
 @click.argument("run", required=False)
-@option("--last", is_flag=True, help="The newest run.")
+@option("--last", is_flag=True, help="The newest run; so it is if none is named.")
 @option("--timed", is_flag=True, help="In the time that was recorded, not at once.")
 @store_option
 @answer_options
@@ -42,9 +42,9 @@ def replay(
 ) -> int:
     """Carry RUN out once more, from its records: no key, no network, and the same answer to the byte.
 
-    RUN is a run's id, or the beginning or end of it. The plan is read, subtasks are dispatched and prompts are written
-    as then; only what the models said comes from the records. Nothing is stored. The exit code is that of the run, or 1
-    if a call is not recorded or anything comes out differently.
+    RUN is a run's id, or the beginning or end of it; without one it is the newest. The plan is read, subtasks are
+    dispatched and prompts are written as then; only what the models said comes from the records. Nothing is stored.
+    The exit code is that of the run, or 1 if a call is not recorded or anything comes out differently.
     """
     path = store_path(store)
     recording = recording_of(entries(path, find_run(Store(path), run, last=last)))

@@ -16,7 +16,7 @@ from stretto.cli.confirm import approval, confirm_options
 from stretto.cli.help import Command, option
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
-from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path
+from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path, tell_drift
 from stretto.cli.options import answer_options, input_options, plan_option, workflow_options
 from stretto.cli.plan import plan_file
 from stretto.cli.progress import dollars, short
@@ -43,7 +43,7 @@ def _names(ctx: click.Context, param: click.Parameter, written: Sequence[str]) -
     ),
 )
 @click.argument("run", required=False)
-@option("--last", is_flag=True, help="The newest run.")
+@option("--last", is_flag=True, help="The newest run; so it is if none is named.")
 @input_options
 @plan_option
 @option(
@@ -89,15 +89,17 @@ def rerun(
 
     Every reply that RUN recorded for the same request is reused, and costs nothing.
 
-    RUN is a run's id, or the beginning or end of it. Workflow, models and limits are those the run was started with; -w
-    names another workflow (your edited stretto.toml, say), -m other models, and flags other limits. -i gives other
-    inputs; without it they are those of RUN, as they were then.
+    RUN is a run's id, or the beginning or end of it; without one it is the newest. Workflow, models and limits are
+    those the run was started with, whatever has become of ./stretto.toml since: -w ./stretto.toml takes the edited one,
+    -m other models, flags other limits. -i gives other inputs; without it they are those of RUN, as they were then.
     """
     path = store_path(store)
     run_id = find_run(Store(path), run, last=last)
     progress = progress_for(quiet=quiet, as_json=as_json, plain=plain)
     configuration = recorded(Store(path), run_id, named)
     workflow = build(configuration, chosen_models(models, environment=bool(named)), flags, path, progress.model)
+    if named is None:
+        tell_drift(Store(path), run_id, workflow.definition, progress.model)
     given = plan_file(plan) if plan else None
     texts = read_named(inputs, max_input, progress.input) if inputs else None
     if explain:

@@ -11,7 +11,7 @@ from stretto.cli.confirm import approval, confirm_options
 from stretto.cli.help import Command, option
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
-from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path
+from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path, tell_drift
 from stretto.cli.options import answer_options, workflow_options
 from stretto.store.sqlite import Store
 
@@ -25,7 +25,7 @@ from stretto.store.sqlite import Store
     ),
 )
 @click.argument("run", required=False)
-@option("--last", is_flag=True, help="The newest run.")
+@option("--last", is_flag=True, help="The newest run; so it is if none is named.")
 @workflow_options
 @confirm_options
 @answer_options
@@ -46,8 +46,9 @@ def resume(
 ) -> int:
     """Go on with RUN where it stopped: what is complete is taken from its records, only the rest is asked.
 
-    RUN is a run's id, or the beginning or end of it. Workflow, models and limits are those the run was started with; -w
-    names another workflow, -m other models, and flags other limits. What they change is asked again.
+    RUN is a run's id, or the beginning or end of it; without one it is the newest. Workflow, models and limits are
+    those the run was started with, whatever has become of ./stretto.toml since: -w names another workflow, -m other
+    models, and flags other limits. What they change is asked again.
     """
     path = store_path(store)
     run_id = find_run(Store(path), run, last=last)
@@ -56,6 +57,8 @@ def resume(
     # STRETTO_MODEL is for new work; a run keeps its models unless a flag says otherwise.
     chosen = chosen_models(models, environment=bool(named))
     workflow = build(configuration, chosen, flags, path, progress.model)
+    if named is None:
+        tell_drift(Store(path), run_id, workflow.definition, progress.model)
     prepare(workflow, progress.model)
     approve = approval(workflow.definition, progress, confirm=confirm, confirm_over=confirm_over)
     return carry(workflow.resume(run_id, approve=approve), Output(output, as_json, same_store(), cite), progress)

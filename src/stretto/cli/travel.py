@@ -32,7 +32,7 @@ _STANDARD = "-"
     ),
 )
 @click.argument("run", required=False)
-@option("--last", is_flag=True, help="The newest run.")
+@option("--last", is_flag=True, help="The newest run; so it is if none is named.")
 @option(
     "-o",
     "--output",
@@ -44,8 +44,8 @@ _STANDARD = "-"
 def export_run(run: str | None, last: bool, output: Path | None, store: Path | None) -> None:
     """Write RUN into one file: its events, and what every call asked and was answered.
 
-    RUN is a run's id, or the beginning or end of it. The file holds all prompts and replies, but no key. `stretto
-    import` takes it into another store; a test replays it without (stretto.testing).
+    RUN is a run's id, or the beginning or end of it; without one it is the newest. The file holds all prompts and
+    replies, but no key. `stretto import` takes it into another store; a test replays it without (stretto.testing).
     """
     path = store_path(store)
     lines = exported(path, find_run(Store(path), run, last=last))

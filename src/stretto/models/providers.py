@@ -188,8 +188,8 @@ def key_of(name: str, provider: Provider, environ: Mapping[str, str]) -> str | N
         if not provider.key_env:
             return None
         raise MissingKey(
-            f"{name}: no key; set the environment variable {provider.key_env}, or choose another model with -m "
-            "(`stretto demo` needs no key at all)"
+            f"{name}: no key; set the environment variable {provider.key_env}, or choose another model (sim:fast, the "
+            "simulator's, needs none)"
         )
     key = environ[held].strip()
     if not key.isascii() or not key.isprintable() or " " in key:

@@ -1,0 +1,153 @@
+"""What people write first: scripts, web routes and threads, and the mistakes they make."""
+
+import asyncio
+import json
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.encoders import jsonable_encoder
+from pydantic import BaseModel
+
+from stretto import Limits, Memory, Provider, Run, Simulator, Workflow
+from stretto.errors import ConfigError, ConnectError, MissingKey
+
+TASK = "Describe three teas."
+INSTANT = Simulator(ttft=0, tokens_per_second=1e6)
+
+
+def flow(**facts: Any) -> Workflow:
+    return Workflow("sim:o", {"part": "sim:w"}, "sim:s", providers={"sim": INSTANT}, **facts)
+
+
+class Tea(BaseModel):
+    """What a typed answer is here."""
+
+    name: str
+
+
+@dataclass
+class Leaf:
+    """Another kind of type."""
+
+    name: str
+
+
+def test_an_error_of_the_first_script_is_one_exception_without_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(MissingKey, match="OPENAI_API_KEY, or choose another model") as caught:
+        Workflow("openai:gpt-4o", {"part": "openai:gpt-4o"}).run_sync(TASK)
+    told = "".join(traceback.format_exception(caught.value))
+    assert told.count("Traceback") == 1
+    assert "During handling" not in told
+    assert "-m" not in str(caught.value)
+    assert [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)][1:] == ["run_sync"]
+
+
+def test_an_error_in_a_stream_has_no_frames_of_the_engine() -> None:
+    async def main() -> str:
+        nobody = Provider("http://127.0.0.1:9/v1", local=True)
+        alone = Workflow("x:m", {"part": "x:m"}, providers={"x": nobody}, limits=Limits(attempts=1))
+        with pytest.raises(ConnectError) as caught:
+            await alone.run(TASK)
+        return "".join(traceback.format_exception(caught.value))
+
+    told = asyncio.run(main())
+    assert told.count("Traceback") == 1
+    assert "engine" not in told
+    assert "policies" not in told
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"limits": {"paralel": 3}}, r"limits: there is no 'paralel'; did you mean 'parallel'\?"),
+        ({"limits": 3}, r"limits: must be Limits\(parallel=…\) or a mapping of the same, not 3"),
+        ({"memory": "store"}, r"memory: must be Memory\(reuse=…\) or a mapping of the same, not 'store'"),
+        ({"memory": {"keep": "all"}}, "memory: there is no 'keep'; there are reuse, "),
+    ],
+)
+def test_what_is_no_limit_is_told_with_what_is_wanted(facts: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        flow(**facts)
+
+
+@pytest.mark.parametrize("workers", [["sim:w"], "sim:w", None])
+def test_workers_without_types_are_told_what_is_wanted(workers: Any) -> None:
+    with pytest.raises(ConfigError, match=r"workers: must map types of subtasks to who does them"):
+        Workflow("sim:o", workers)
+
+
+def test_whoever_is_no_role_is_told_what_is_wanted() -> None:
+    with pytest.raises(ConfigError, match=r"synthesizer: must be a Role or the name of a model \(openai:gpt-4o\), not"):
+        Workflow("sim:o", {"part": "sim:w"}, 3)  # type: ignore[arg-type]
+
+
+def test_limits_and_memory_may_be_mappings() -> None:
+    made = flow(limits={"parallel": 3, "budget": "50ct"}, memory={"record": "usage"})
+    assert made.definition.limits == flow(limits=Limits(parallel=3, budget="50ct")).definition.limits  # type: ignore[arg-type]
+    assert made.definition.memory == Memory(record="usage")
+
+
+def test_a_workflow_says_who_does_what() -> None:
+    assert repr(flow()) == "<Workflow orchestrator=('sim:o',), workers={'part': ('sim:w',)}, synthesizer=('sim:s',)>"
+
+
+@pytest.mark.parametrize("answer", [None, Tea, Leaf, {"type": "object", "properties": {"name": {"type": "string"}}}])
+def test_a_run_is_data(answer: Any) -> None:
+    run = flow(answer=answer).run_sync(TASK)
+    data = run.to_dict()
+    assert json.loads(run.to_json()) == data == dict(run)
+    assert data["answer"] == run.answer
+    assert data["parsed"] == (None if answer is None else json.loads(run.answer or ""))
+
+
+def test_a_web_route_may_return_a_run() -> None:
+    app = FastAPI()
+
+    @app.get("/typed")
+    async def typed() -> Run:
+        return await flow().run(TASK)
+
+    @app.get("/untyped", response_model=None)
+    async def untyped() -> Any:
+        return await flow().run(TASK)
+
+    for path in ("/typed", "/untyped"):
+        told = json.loads(asyncio.run(_got(app, path)))
+        assert told["status"] == "finished"
+        assert told["answer"]
+    assert jsonable_encoder(flow().run_sync(TASK))["task"] == TASK
+
+
+def test_threads_may_each_run_the_same_workflow() -> None:
+    ours = flow()
+    with ThreadPoolExecutor(4) as threads:
+        runs = list(threads.map(lambda number: ours.run_sync(f"{TASK} {number}"), range(8)))
+    assert all(run.status == "finished" and run.answer for run in runs)
+
+
+def test_run_takes_what_stream_takes() -> None:
+    plan = {"tasks": [{"id": "green", "type": "part", "description": "Describe green tea."}]}
+    assert [*flow().run_sync(TASK, plan=plan, fresh=True).results] == ["green"]
+
+
+async def _got(app: FastAPI, path: str) -> bytes:
+    """What the app says to a GET, by the protocol that every server speaks to it."""
+    said: list[bytes] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        assert message.get("status", 200) == 200
+        said.append(message.get("body", b""))
+
+    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
+    await app(
+        {**scope, "headers": [], "http_version": "1.1", "scheme": "http", "asgi": {"version": "3.0"}}, receive, send
+    )
+    return b"".join(said)
