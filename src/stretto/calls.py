@@ -194,13 +194,17 @@ def tokens_of(usage: Usage | None, *, thought: bool) -> int | None:
 
 
 class Transcript:
-    """What a stream of chunks amounts to so far; `sent_at` is the loop time at which its request left, if it did."""
+    """What a stream of chunks amounts to so far; `sent_at` is the loop time at which its request left, if it did.
 
-    __slots__ = ("_pieces", "_thoughts", "sent_at", "usage")
+    `letters`: characters of text and thoughts, whatever became of them.
+    """
+
+    __slots__ = ("_pieces", "_thoughts", "letters", "sent_at", "usage")
 
     def __init__(self) -> None:
         self.sent_at: float | None = None
         self.usage: Usage | None = None
+        self.letters = 0
         self._pieces: list[str] = []
         self._thoughts: list[str] = []
 
@@ -208,8 +212,10 @@ class Transcript:
         """One chunk further."""
         if isinstance(chunk, Text):
             self._pieces.append(chunk.text)
+            self.letters += len(chunk.text)
         elif isinstance(chunk, Reasoning):
             self._thoughts.append(chunk.text)
+            self.letters += len(chunk.text)
         elif isinstance(chunk, Restarted):
             self._pieces.clear()
             self._thoughts.clear()

@@ -55,6 +55,7 @@ class RunStream:
         self._events: asyncio.Queue[AnyEvent | None] = asyncio.Queue()
         self._carrier: asyncio.Task[None] | None = None
         self._journal: Journal | None = None
+        self._execution: Execution | None = None
 
     @property
     def recorded(self) -> bool:
@@ -72,6 +73,10 @@ class RunStream:
     def approved(self) -> Approved | None:
         """The proposal that this execution carries out, if it was to be approved and was."""
         return self._approval.approved if self._approval else None
+
+    def heard(self, call: str) -> int:
+        """The characters that a call in flight has been answered with so far; 0 for any other."""
+        return self._execution.heard(call) if self._execution else 0
 
     async def __aenter__(self) -> Self:
         if self._carrier is not None:
@@ -167,6 +172,7 @@ class RunStream:
 
     async def _execute(self, execution: Execution, journal: Journal) -> None:
         """Run it; however it ends, the log says so."""
+        self._execution = execution
         try:
             await journal.settled()  # nothing is asked for a run that cannot be recorded
             await (execution.plan() if self._plan_only else execution.execute())

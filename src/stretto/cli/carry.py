@@ -58,6 +58,7 @@ class _Carrier:
         self._stream = stream
         self._output = output
         self._progress = progress
+        progress.listen(stream.heard)
         whole = output.as_json or output.cite or output.file is not None
         self._live = sys.stdout.isatty() and not whole
         self._began = False

@@ -3,14 +3,14 @@
 import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from stretto import events as e
 from stretto.cli.figures import cited_facts, figures
 from stretto.cli.screen import say
-from stretto.cli.words import dollars, short
+from stretto.cli.words import CHARACTERS, dollars, short
 from stretto.images import SIZE
 from stretto.inputs import Gathered
 from stretto.policies.estimate import BYTES, tokens_in
@@ -24,6 +24,7 @@ _EACH = 20
 """Subtasks that have lines of their own; of more there is only a count, every few seconds."""
 
 _GAP = 2.0  # seconds between two counts, or two remarks of one kind
+_ROLES = {"orchestrator": "the plan", "synthesizer": "the answer", "worker": "a worker"}
 _UNFINISHED: dict[AnswerState, str] = {
     "truncated": "the end of the answer: it met its token limit; raise max_tokens of the synthesizer",
     "cut": "the end of the answer: the deadline came while it was written",
@@ -35,10 +36,14 @@ _LISTED = 10  # missing parts that are listed one by one
 
 
 class Progress:
-    """Prints what a person who waits would want to know, a line at a time; nothing at all if `quiet`."""
+    """Prints what a person who waits would want to know, a line at a time; nothing at all if `quiet`.
 
-    def __init__(self, *, quiet: bool) -> None:
+    After so many seconds of `silence` a line says what is waited for.
+    """
+
+    def __init__(self, *, quiet: bool, silence: float = 5.0) -> None:
         self._quiet = quiet
+        self._silence = silence
         self._began = time.monotonic()
         self._types: dict[str, str] = {}
         self._started: dict[str, float] = {}
@@ -47,14 +52,33 @@ class Progress:
         self._spoken: dict[str, list[float]] = {}
         self._unspoken: dict[str, int] = {}
         self._since = ""
+        self._said_at = self._began
+        self._calls: dict[str, tuple[str, float]] = {}
+        self._heard: Callable[[str], int] = lambda _: 0
 
-    def shown(self) -> AbstractContextManager[None]:
-        """As long as this is open, a run is carried."""
-        return contextlib.nullcontext()
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        """As long as this is open a run is carried; where nothing happens for a while, what is waited for is said."""
+        import asyncio  # which whoever only asks for help does without
+
+        async def ticking() -> None:
+            while True:
+                await asyncio.sleep(self._silence / 5)
+                self._still()
+
+        ticks = asyncio.create_task(ticking())
+        try:
+            yield
+        finally:
+            ticks.cancel()
 
     def suspended(self) -> AbstractContextManager[None]:
         """As long as this is open, somebody is asked at the terminal."""
         return contextlib.nullcontext()
+
+    def listen(self, heard: Callable[[str], int]) -> None:
+        """`heard` tells how many characters a call in flight has been answered with so far."""
+        self._heard = heard
 
     def close(self) -> None:
         """Nothing more will be shown, and the terminal is as it was."""
@@ -69,6 +93,7 @@ class Progress:
 
     def show(self, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912 - one arm for each kind of event, by design
         """One event."""
+        self._note(event)
         match event:
             case e.RunStarted():
                 self._began_with(event)
@@ -220,6 +245,31 @@ class Progress:
         else:
             self._count()
 
+    def _note(self, event: e.AnyEvent) -> None:
+        """Which calls are in flight."""
+        match event:
+            case e.CallStarted():
+                whose = self._name(event.subtask) if event.subtask else _ROLES[event.role]
+                self._calls.setdefault(event.call, (whose, time.monotonic()))
+            case e.CallFinished():
+                self._calls.pop(event.call, None)
+            case _:
+                pass
+
+    def _still(self) -> None:
+        """Nothing may have been said for a while: what is waited for, and how far that is."""
+        now = time.monotonic()
+        if now - self._said_at < self._silence:
+            return
+        if not self._calls:
+            self._say("waiting", "no call is in flight")
+            return
+        whose, began = min(self._calls.values(), key=lambda call: call[1])
+        tokens = sum(map(self._heard, self._calls)) // CHARACTERS
+        more = f" and {len(self._calls) - 1} more" if len(self._calls) > 1 else ""
+        far = f", about {tokens:,} tokens so far" if tokens else ""
+        self._say("waiting", f"for {whose}{more}, {now - began:.0f} s{far}")
+
     def _effort(self, subtask: str) -> str:
         reply, started = self._replies.get(subtask), self._started.get(subtask)
         if reply and reply.reused:
@@ -263,6 +313,7 @@ class Progress:
 
     def _say(self, word: str, text: str) -> None:
         """One line, if anyone listens."""
+        self._said_at = time.monotonic()
         if not self._quiet:
             with contextlib.suppress(OSError):
                 sys.stderr.write(f"{self._age():6.1f}s  {word:<9}  {text}\n")

@@ -2,6 +2,9 @@
 
 from decimal import Decimal
 
+CHARACTERS = 4
+"""About so many make a token, in what is said of a reply before its model has counted them."""
+
 
 def dollars(cost: Decimal) -> str:
     """Money for people: cents if it comes to some, else as many digits as it takes."""

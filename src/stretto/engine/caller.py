@@ -37,6 +37,7 @@ class Errand(Struct, frozen=True):
 class Caller:
     """Asks the models of one run; `model` gives the model of a role, policies included.
 
+    `under_way`: what the calls in flight have said so far, by their ids.
     With a `deadline` workers are streamed, too: what they have said when they are cut is kept.
     """
 
@@ -47,6 +48,7 @@ class Caller:
         self._model = model
         self._account = account
         self._deadline = deadline
+        self.under_way: dict[str, Transcript] = {}
         self._numbers = count(1 + max((int(call.id[1:]) for call in journal.run.calls), default=0))
 
     async def collect(
@@ -74,6 +76,7 @@ class Caller:
         call = self._call(errand, role, request)
         ledger = Ledger(call, self._journal, transcript, self._account)
         watch = self._deadline.watch() if self._deadline else None
+        self.under_way[call.id] = transcript
         try:
             async with aclosing(self._model(role).stream(call)) as chunks:
                 async for chunk in chunks:
@@ -96,6 +99,8 @@ class Caller:
         except (GeneratorExit, asyncio.CancelledError):
             ledger.stop()
             raise
+        finally:
+            del self.under_way[call.id]
 
     def _call(self, errand: Errand, role: Role, request: Request) -> Call:
         plans = errand.role == "orchestrator" or errand.part == PLAN

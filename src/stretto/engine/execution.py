@@ -45,6 +45,11 @@ class Execution:
         self._consider = consider
         self._spine = self._new_spine()
 
+    def heard(self, call: str) -> int:
+        """The characters that a call in flight has been answered with so far."""
+        transcript = self._means.caller.under_way.get(call)
+        return transcript.letters if transcript else 0
+
     async def execute(self) -> None:
         """From the task to the answer, unless it is stopped at its plan; raises what makes an answer impossible."""
         try:

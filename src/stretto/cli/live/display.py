@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from stretto import events as e
 from stretto.cli.figures import figures
@@ -63,6 +63,11 @@ class Live(Progress):
                 super().show(event)
             case _:
                 pass
+
+    def listen(self, heard: Callable[[str], int]) -> None:
+        """As `Progress.listen`."""
+        super().listen(heard)
+        self._picture.heard = heard
 
     def resumed(self, run: Run) -> None:
         """A run goes on: what it has already."""

@@ -105,12 +105,19 @@ def _of_row(row: Row, picture: Picture, now: float) -> _Cells:
     facts = {
         "elapsed": "" if elapsed is None else seconds(elapsed),
         "model": model_name(row.model),
-        "tokens": count(row.tokens) if row.tokens else "",
+        "tokens": _tokens(row, picture),
         "cost": money(row.cost),
     }
     id_ = "  " * row.id.count("/") + row.own
     return _Cells((mark, style), id_, row.type, _said(row, picture, now), facts,
                   lambda axis: axis.bar(row, style))  # fmt: skip
+
+
+def _tokens(row: Row, picture: Picture) -> str:
+    """What its calls took, and about what those took so far that are under way."""
+    if heard := picture.so_far(row):
+        return f"~{count(row.tokens + heard)}"
+    return count(row.tokens) if row.tokens else ""
 
 
 def _said(row: Row, picture: Picture, now: float) -> list[Span]:

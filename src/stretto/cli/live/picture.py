@@ -1,21 +1,31 @@
 """A run as rows of a picture: what its events amount to for somebody who watches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import assert_never
 
 from stretto import events as e
 from stretto.cli.live.rows import ANSWER, PLAN, Row
+from stretto.cli.words import CHARACTERS
 from stretto.runs import Run
 
 _ROLES = {"orchestrator": PLAN, "synthesizer": ANSWER}
+
+
+Heard = Callable[[str], int]
+"""The characters that a call in flight has been answered with so far."""
+
+
+def unheard(_: str) -> int:
+    """Those of a call of which nothing is known while it is under way."""
+    return 0
 
 
 class Picture:
     """Takes the events of a run, each with the seconds since it began; no two rows have the same id.
 
     `plan` and `answer` are the rows of the orchestrator and the synthesizer, None until they are asked; `subtasks` all
-    others, in the order in which they were planned.
+    others, in the order in which they were planned. `heard` tells how much a call in flight was answered.
     """
 
     def __init__(self) -> None:
@@ -26,6 +36,7 @@ class Picture:
         self.tokens = 0
         self.cost: Decimal = Decimal(0)
         self.over = False
+        self.heard: Heard = unheard
         self._children: dict[str, list[Row]] = {}
 
     def take(self, event: e.AnyEvent, now: float) -> None:  # noqa: C901 - one arm for each kind of event, by design
@@ -82,6 +93,10 @@ class Picture:
         yield from self.subtasks.values()
         if self.answer:
             yield self.answer
+
+    def so_far(self, row: Row) -> int:
+        """About how many tokens the calls of a row that are under way have been answered with."""
+        return sum(self.heard(call) for call in row.calls) // CHARACTERS
 
     def within(self, subtask: str) -> Sequence[Row]:
         """The subtasks of the workflow that does a subtask; of "", those of the run itself."""

@@ -1,6 +1,6 @@
 """A row of the picture: a subtask, the plan or the answer, and what its calls have come to."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from math import ceil
 from typing import Literal
@@ -91,6 +91,11 @@ class Row:
         self._retry: tuple[e.CallRetried, float] | None = None
         self._replies = 0
         self._counted = set[str]()
+
+    @property
+    def calls(self) -> Collection[str]:
+        """The ids of its calls that are under way."""
+        return self._calls.keys()
 
     @property
     def over(self) -> bool:
