@@ -5,6 +5,7 @@ Source of the format: https://platform.openai.com/docs/api-reference/chat.
 
 import asyncio
 import io
+import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -18,8 +19,9 @@ from stretto.calls import Call, Chunk, Notice, Reasoning, Sent, Text
 from stretto.events import RunDegraded
 from stretto.models.allowance import allowance
 from stretto.models.dialect import Dialect
-from stretto.models.http import FAILURES, Http, Reader, failure, proxy_for
+from stretto.models.http import FAILURES, Http, Reader, failure, no_room
 from stretto.models.providers import PATH, Provider, address
+from stretto.models.proxies import proxy_for
 from stretto.models.refusals import error_inside, of_images, refusal, request_id, status_inside
 from stretto.models.reply import LARGEST, Reply, joined
 from stretto.models.secrets import Secrets
@@ -30,6 +32,7 @@ from stretto.text import clean
 SIMULATED = "x-stretto-simulated"
 """The header with which our simulator says that no language model answers."""
 
+_SHOWN = 200  # letters of a body that is no reply
 _ERROR_BODY = 65536  # bytes of an error's body that we read
 _ERROR_PATIENCE = 10.0  # seconds we wait for it
 _EPILOGUE = 1.0  # seconds from the finish reason for usage to follow
@@ -37,6 +40,7 @@ _UNSURE = 5.0  # the same where it came beside text: some servers send one with 
 _LAST = 0.25  # seconds from the last event to the end of the body; then the connection can serve again
 _GATHER = 0.05  # seconds in which the tokens of a worker may gather: reading them one by one costs half as much again
 _AT_ONCE = 2**20  # bytes of a request; aiohttp warns of more, and reads a file in pieces instead
+_HELD_BACK = 0.1, 0.5  # seconds after which a call that found no file descriptor looks again
 _MANY = 1000
 _ADAPTABLE = frozenset({400, 404, 415, 422})
 
@@ -133,9 +137,12 @@ class ChatModel:
         until = loop.time() + self._timeout
         data = msgspec.json.encode(body)
         yield Sent()
-        # The headers of a plain reply come with its end, so only the whole call's time binds it.
-        first = min(until, loop.time() + self._provider.first_byte) if call.stream else until
-        response = await self._post(data, first, until)
+        while True:
+            # The headers of a plain reply come with its end, so only the whole call's time binds it.
+            first = min(until, loop.time() + self._provider.first_byte) if call.stream else until
+            if (response := await self._post(data, first, until)) is not None:
+                break
+            await asyncio.sleep(random.uniform(*_HELD_BACK))
         try:
             if response.status != 200:
                 raise await self._refused(response, until)
@@ -156,7 +163,8 @@ class ChatModel:
         finally:
             response.release()  # closes the connection unless the body was read to its end
 
-    async def _post(self, data: bytes, first: float, until: float) -> aiohttp.ClientResponse:
+    async def _post(self, data: bytes, first: float, until: float) -> aiohttp.ClientResponse | None:
+        """What the endpoint answers; None if nothing could be sent before another connection is closed."""
         try:
             async with asyncio.timeout_at(first):
                 return await self._http.session.post(
@@ -169,6 +177,8 @@ class ChatModel:
                     timeout=self._connect,
                 )
         except FAILURES as error:
+            if no_room(error) and asyncio.get_running_loop().time() < until:
+                return None
             late = self._late(until, f"no reply within {self._provider.first_byte:g} s")
             # aiohttp's error for a response carries the request with its headers, and a chain may be printed whole.
             cause = None if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL) else error
@@ -181,7 +191,7 @@ class ChatModel:
                 self._told(f"{self._where}: redirects elsewhere; if that is right, set the base URL to {target}"),
                 status=response.status,
             )
-        text = self._told((await _beginning(response, until)).decode("utf-8", "replace"))
+        text = self._told((await _beginning(response, until)).decode("utf-8", "replace"), _ERROR_BODY)
         return refusal(response.status, response.headers, text, self._where, self._id(response))
 
     async def _whole(self, call: Call, response: aiohttp.ClientResponse, until: float) -> AsyncGenerator[Chunk, None]:
@@ -287,12 +297,12 @@ class ChatModel:
         if body.choices is not None and not body.failed:  # the usual case
             return body
         if inside := error_inside(data):
-            text = self._told(msgspec.json.encode({"error": inside}).decode())
+            text = self._told(msgspec.json.encode({"error": inside}).decode(), _ERROR_BODY)
             raise refusal(status_inside(inside), response.headers, text, self._label, self._id(response))
         if whole and claims(data):
             raise errors.EmptyReply(f"{self._label}: a reply without any choices", request_id=self._id(response))
         if whole:
-            shown = self._told(data.decode("utf-8", "replace"))[:200]
+            shown = self._told(_text(data), _SHOWN)
             raise errors.ReplyError(f"{self._where}: no chat completion: {shown}", status=response.status)
         return body
 
@@ -301,11 +311,11 @@ class ChatModel:
         if not data.strip():
             return errors.CutError(f"{self._label}: an empty body instead of a reply")
         if kind in {"application/json", "text/event-stream"} and not data.lstrip().startswith(b"<"):
-            shown = self._told(data.decode("utf-8", "replace"))[:200]
+            shown = self._told(_text(data), _SHOWN)
             return errors.CutError(f"{self._label}: a reply that cannot be read: {shown}")
         return errors.ReplyError(
-            self._told(f"{self._where}: answers with {kind}, not with a chat completion; check ")
-            + "the base URL (it ends where /chat/completions begins), and proxies in between",
+            f"{self._where}: answers with {self._told(kind, _SHOWN)}, not with a chat completion; check the base URL "
+            "(it ends where /chat/completions begins), and proxies in between",
             status=response.status,
         )
 
@@ -322,9 +332,14 @@ class ChatModel:
         told = failure(error, where, began=began, late=late)
         return type(told)(self._told(str(told)))
 
-    def _told(self, text: str) -> str:
-        """What an endpoint said, fit to be repeated."""
-        return self._secrets.hidden(clean(text))
+    def _told(self, text: str, most: int | None = None) -> str:
+        """What an endpoint said, or its first `most` letters, fit to be repeated."""
+        return self._secrets.hidden(clean(text)) if most is None else self._secrets.beginning(clean(text), most)
+
+
+def _text(data: bytes) -> str:
+    """As much of a body as can matter for its beginning."""
+    return data[:_ERROR_BODY].decode("utf-8", "replace")
 
 
 async def _beginning(response: aiohttp.ClientResponse, until: float) -> bytes:

@@ -150,7 +150,7 @@ def _message(text: str) -> tuple[str, str]:
     message = inner.get("message") or inner.get("detail") or inner.get("msg") or inner
     details = inner.get("details")
     codes = [inner.get("code"), inner.get("type"), details.get("error_code") if isinstance(details, dict) else None]
-    return _short(message), " ".join(str(code) for code in codes if code)
+    return _short(message), " ".join(str(code)[:200] for code in codes if code)
 
 
 def _title(page: str) -> str:

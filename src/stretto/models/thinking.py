@@ -21,14 +21,19 @@ _PAIRS = (
 _OPENING = re.compile("|".join(f"({opening})" for opening, _ in _PAIRS), re.IGNORECASE)
 _CLOSINGS = [re.compile(closing + r"\s*", re.IGNORECASE) for _, closing in _PAIRS]
 _CHANNELS = re.compile(r"<\|(?:start|channel|message)\|>|(?:analysis|commentary|final)<\|message\|>")
-# In the midst of a text: the end of a block, of which a chat template has put the beginning into the prompt.
+_ANY = "|".join(_NAMES)
+# In the midst of a text: the end of a block, of which a chat template has put the beginning into the prompt. Any tag at
+# once, for a text may be full of what is none.
 _UNOPENED = re.compile(
-    "|".join(closing for _, closing in _PAIRS)
-    + r"|(?:<\|(?:end|return)\|>\s{0,4})?<\|start\|>assistant<\|channel\|>final<\|message\|>",
+    rf"<(?:/{_WORD}(?:{_ANY})>|\|(?:end_of_|end_|/)(?:{_ANY})\|>|channel\|>|unused95>"
+    r"|(?:\|(?:end|return)\|>\s{0,4}<)?\|start\|>assistant<\|channel\|>final<\|message\|>)"
+    r"|◁/think▷|(?-i:\[/THINK\])",
     re.IGNORECASE,
 )
 _OPENED = re.compile(
-    "|".join(opening for opening, _ in _PAIRS) + r"|<\|channel\|>(?:analysis|commentary)", re.IGNORECASE
+    rf"<(?:{_WORD}(?:{_ANY})>|\|(?:begin_of_|start_)?(?:{_ANY})\|>|\|channel>|unused94>|\|channel\|>(?:analysis|commentary))"
+    r"|◁think▷|(?-i:\[THINK\])",
+    re.IGNORECASE,
 )
 _LINE_END = re.compile(r"[ \t]{0,4}\r?\n")
 _MAYBE = re.compile(r"[<\[◁]\|?[\w:]{0,32}\|?")
