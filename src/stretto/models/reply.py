@@ -69,8 +69,25 @@ class Reply:
             return []
         if self._index is None:
             self._index = choice.index
+        if (text := choice.plain) is not None:  # nearly always, and a thousand times in a reply
+            self._room -= len(text)
+            chunks = self._think.feed(text)
+        else:
+            chunks = self._sorted(choice.pieces(repeated=self._pieced))
+        if chunks:
+            self._pieced = self._pieced or choice.delta is not None
+            self.early = self.finish is not None
+            if not self._spoke or len(chunks) > 1 or not isinstance(chunks[0], Text):
+                self._listen(chunks)
+        if choice.finish_reason:
+            self.beside = bool(chunks)
+            self._reason = choice.finish_reason[:_LONGEST_NAME]
+            self.finish = meaning(self._reason)
+        return chunks
+
+    def _sorted(self, pieces: list[Chunk]) -> list[Chunk]:
         chunks: list[Chunk] = []
-        for piece in choice.pieces(repeated=self._pieced):
+        for piece in pieces:
             if isinstance(piece, Text):
                 self._room -= len(piece.text)
                 chunks.extend(self._think.feed(piece.text))
@@ -79,14 +96,6 @@ class Reply:
                 chunks.append(piece)
                 if self._json and not self._spoke:
                     self._thoughts.append(piece.text)
-        if chunks:
-            self._pieced = self._pieced or choice.delta is not None
-            self.early = self.finish is not None
-            self._listen(chunks)
-        if choice.finish_reason:
-            self.beside = bool(chunks)
-            self._reason = choice.finish_reason[:_LONGEST_NAME]
-            self.finish = meaning(self._reason)
         return chunks
 
     def end(self, *, whole: bool = False) -> list[Chunk]:

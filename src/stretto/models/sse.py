@@ -45,14 +45,15 @@ class Events:
                 self._lines.append(line[5:].strip())
             elif line:
                 self._other(line, events)
-            elif self._lines:
-                self._close(events)
+            elif len(self._lines) == 1 and not self._name and self._lines[0].startswith(b"{"):  # nearly always
+                events.append(self._lines.pop())
             else:
-                self._name = b""
+                self._close(events)
         # Some servers end an event with its line, and nobody shall wait for the next one.
-        if len(self._lines) == 1:
-            self._close_if_whole(events)
-        self.held += sum(map(len, self._lines))
+        if self._lines:
+            if len(self._lines) == 1:
+                self._close_if_whole(events)
+            self.held += sum(map(len, self._lines))
         return events
 
     def end(self) -> list[bytes]:

@@ -36,6 +36,8 @@ _OPENED = re.compile(
     re.IGNORECASE,
 )
 _LINE_END = re.compile(r"[ \t]{0,4}\r?\n")
+# The end of what was seen, if it may be that of a tag or the tags of channels, of which more is to come.
+_MAY_GO_ON = re.compile(r"(?:<(?:/?[\w:]{0,32}>?|\|[\w|<>\s]{0,70})|\[(?:/?T?H?I?N?K?\]?)|◁/?\w{0,5}▷?)[ \t]{0,4}\r?$")
 _MAYBE = re.compile(r"[<\[◁]\|?[\w:]{0,32}\|?")
 """What may become the beginning of a block or a channel."""
 _BEGINNINGS = ("analysis<|message|>", "commentary<|message|>", "final<|message|>")
@@ -63,15 +65,14 @@ class ThinkFilter:
 
     def feed(self, piece: str) -> list[Chunk]:
         """What can be told apart so far."""
-        match self._state:
-            case "open":
-                return self._watch(piece)
-            case "start":
-                return self._begin(piece)
-            case "inside":
-                return self._inside(piece)
-            case "untagged":
-                return self._untagged(piece)
+        if self._state == "open":  # nearly always
+            return self._watch(piece)
+        if self._state == "start":
+            return self._begin(piece)
+        if self._state == "inside":
+            return self._inside(piece)
+        if self._state == "untagged":
+            return self._untagged(piece)
         if self._channels:
             return self._channels.feed(piece)
         return [Text(piece)] if piece else []
@@ -173,12 +174,8 @@ def _ends_thought(seen: str, start: int, end: int) -> bool:
 
 def _tail(text: str) -> str:
     """The end of a text from where a tag may have begun, with the letter before it."""
-    at = text.rfind("<|", -_LONG_TAIL)
-    if at >= 0:
-        at = text.find("<|", max(0, len(text) - _LONG_TAIL))
-    else:
-        at = max(text.rfind(sign, max(0, len(text) - _TAIL)) for sign in "<[◁")
-    return text[max(0, at - 1) :] if at >= 0 else ""
+    found = _MAY_GO_ON.search(text, max(0, len(text) - _LONG_TAIL))
+    return text[max(0, found.start() - 1) :] if found else ""
 
 
 _MARK = re.compile(r"<\|(start|channel|message|end|return|call|constrain)\|>")

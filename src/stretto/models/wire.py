@@ -64,6 +64,14 @@ class _Choice(Struct):
     usage: _Usage | None = None  # where Moonshot says it
     error: Any = None
 
+    @property
+    def plain(self) -> str | None:
+        """Its text, if it is a piece of one and nothing else."""
+        said = self.delta
+        if said is None or said.reasoning_content or said.reasoning or said.refusal:
+            return None
+        return said.content if said.content and said.content.__class__ is str else None
+
     def pieces(self, *, repeated: bool) -> list[Chunk]:
         """What it says; a whole message that only repeats the pieces which came before it (`repeated`) is nothing."""
         if self.delta and (chunks := self.delta.pieces()):
