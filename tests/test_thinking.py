@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from stretto.calls import Chunk, Reasoning, Text, Transcript
 from stretto.models.thinking import ThinkFilter
 
+ANALYSIS = "<|channel|>analysis<|message|>Hm, <b>? <|x|><|end|>"
 CASES = {
     "<think>Hm, < or >?</think>\n\nAssam": "Assam",
     "\n<thinking>Hm\n</thinking> Assam <think> is a tag": "Assam <think> is a tag",
@@ -18,6 +19,45 @@ CASES = {
     "One writes </think> at its end.": "One writes </think> at its end.",
     " Assam < Darjeeling": " Assam < Darjeeling",
     "<thi": "<thi",
+    # The tags of others, in either case.
+    "[THINK]Hm[/THINK]Assam": "Assam",
+    "[Think] is a word, [1] is none.": "[Think] is a word, [1] is none.",
+    "<thought>Hm</thought>Assam": "Assam",
+    "<Reasoning>Hm, <b>, </think></REASONING>\nAssam": "Assam",
+    "<seed:think>Hm</seed:think>Assam": "Assam",
+    "◁think▷Hm◁/think▷Assam": "Assam",
+    "<|begin_of_thought|>Hm<|end_of_thought|>\n\nAssam": "Assam",
+    "<|START_THINKING|>Hm<|END_THINKING|>Assam": "Assam",
+    "<|channel>thought\nHm<channel|>Assam": "Assam",
+    "<think>Hm</think><reasoning>So</reasoning>Assam": "Assam",
+    # An end without a beginning: on the end of a line, at the beginning of one, between two words.
+    "Hm.\n[/THINK]\nAssam": "Assam",
+    "Hm.\n</thought>Assam": "Assam",
+    "Hm.</think>Assam": "Assam",
+    "</think>\n\nAssam": "Assam",
+    "Write `</thought>`, [/THINK] or </reasoning>.": "Write `</thought>`, [/THINK] or </reasoning>.",
+    "if a[0] < b[1] <= c: <div>\n</div>\n": "if a[0] < b[1] <= c: <div>\n</div>\n",
+    # Channels.
+    f"{ANALYSIS}<|start|>assistant<|channel|>final<|message|>Assam < tea": "Assam < tea",
+    f"<|start|>assistant{ANALYSIS}<|start|>assistant<|channel|>final<|message|>Assam<|return|>": "Assam",
+    f"{ANALYSIS[len('<|channel|>') :]}<|start|>assistant<|channel|>final<|message|>Assam<|end|>\n": "Assam",
+    f"{ANALYSIS}<|start|>assistant<|channel|>commentary to=functions.tea <|constrain|>json<|message|>{{}}<|call|>"
+    '<|start|>assistant<|channel|>final <|constrain|>json<|message|>{"tea": 1}': '{"tea": 1}',
+    "<|channel|>final<|message|>A message ends with <|end|> or <|return|>.": (
+        "A message ends with <|end|> or <|return|>."
+    ),
+    "<|channel|>final<|message|>Assam<|end|><|start|>assistant": "Assam",
+    "<|channel|>final\nAssam": "Assam",
+    "<|message|>Assam": "Assam",
+    f"{ANALYSIS}Assam": "Assam",
+    "<|channel|>analysis<|message|>never closed": "",
+    "Hm.<|end|><|start|>assistant<|channel|>final<|message|>Assam": "Assam",
+    "First `<|channel|>analysis<|message|>`, then `<|start|>assistant<|channel|>final<|message|>`.": (
+        "First `<|channel|>analysis<|message|>`, then `<|start|>assistant<|channel|>final<|message|>`."
+    ),
+    "analysisThe user wants tea. So.assistantfinalAssam": "Assam",
+    "analysisThe word stands alone": "analysisThe word stands alone",
+    "analysis": "analysis",
     "<think>never closed": "",
     "<think>a</think>\n\n": "",
     "": "",
@@ -53,3 +93,12 @@ def test_text_without_tags_passes_unchanged(text: str, data: st.DataObject) -> N
 
 def test_thought_is_kept_apart() -> None:
     assert heard(["<th", "ink>Hm", "m</thi", "nk>As", "sam"]) == ("Assam", "Hmm")
+
+
+@given(st.text(alphabet="a <>|[/◁▷\n", max_size=30), st.sampled_from(["<think>Hm</think>", ANALYSIS, ""]), st.data())
+def test_no_thought_is_in_the_text_and_no_text_is_lost(text: str, thought: str, data: st.DataObject) -> None:
+    final = "<|start|>assistant<|channel|>final<|message|>" if thought == ANALYSIS else ""
+    reply = thought + final + text
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(reply)), max_size=6)))
+    said = heard([reply[a:b] for a, b in zip([0, *cuts], [*cuts, len(reply)], strict=True)])[0]
+    assert said == (text.lstrip() if thought.startswith("<think>") else text)

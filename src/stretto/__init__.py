@@ -37,6 +37,7 @@ _ERRORS = (
     "StrettoError",
     "TaskError",
     "TransientError",
+    "UnfitReply",
     "WorkError",
 )
 """The tree in `stretto.errors`, whole."""

@@ -168,7 +168,9 @@ LOOPED = "looped"
 """The finish reason of a reply that only repeated itself, and was stopped."""
 CAPPED = "capped"
 """The finish reason of a reply that met the limit which is set where its request sets none."""
-KEPT = frozenset({"stop", "length", SHORTENED, LOOPED, CAPPED})
+OVERLONG = "overlong"
+"""The finish reason of a reply that was longer than any may be, and was stopped."""
+KEPT = frozenset({"stop", "length", SHORTENED, LOOPED, CAPPED, OVERLONG})
 """Finish reasons of replies worth remembering: nothing more would come of them, or nothing new."""
 
 

@@ -27,6 +27,7 @@
             ├── ConnectError   no connection, or it broke before the reply began
             ├── CutError       the reply ended without a finish reason
             ├── CallTimeout    nothing arrived in time
+            ├── UnfitReply     the provider refuses what its model wrote
             └── EmptyReply     a finished reply without text
 
 A message says what went wrong, where, and what to do about it. No message contains a key.
@@ -186,6 +187,10 @@ class CutError(TransientError):
 
 class CallTimeout(TransientError):
     """Nothing arrived in time."""
+
+
+class UnfitReply(TransientError):
+    """The provider refuses what its model wrote (no JSON, a tool that is none), not what was asked."""
 
 
 class EmptyReply(TransientError):

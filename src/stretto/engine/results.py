@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from stretto.calls import CAPPED, KEPT, LOOPED, SHORTENED
+from stretto.calls import CAPPED, KEPT, LOOPED, OVERLONG, SHORTENED
 from stretto.engine.asking import Said
 from stretto.errors import BudgetError, DeadlineError
 from stretto.types import Result, Role, Subtask
@@ -16,6 +16,7 @@ CUT = {
     SHORTENED: "the budget allowed for no longer reply",
     CAPPED: "the reply met the limit that is set where max_tokens is not: a part of the model's context",
     LOOPED: "the reply repeated itself and was stopped; it is kept up to there",
+    OVERLONG: "the reply was longer than 32 MB; it is kept up to there",
 }
 """Why a reply with such a finish reason is not whole."""
 

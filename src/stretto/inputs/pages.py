@@ -12,7 +12,8 @@ from yarl import URL
 from stretto.aside import Aside
 from stretto.inputs.texts import NoTextError, decoded, too_large
 from stretto.models.addresses import is_public
-from stretto.models.http import FAILURES, Http, failure, proxy_for
+from stretto.models.http import FAILURES, Http, failure
+from stretto.models.proxies import proxy_for
 from stretto.text import one_line
 
 _LARGEST = 10_000_000  # bytes

@@ -5,6 +5,7 @@ Source of the format: https://platform.openai.com/docs/api-reference/chat.
 
 import asyncio
 import io
+import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -18,23 +19,29 @@ from stretto.calls import Call, Chunk, Notice, Reasoning, Sent, Text
 from stretto.events import RunDegraded
 from stretto.models.allowance import allowance
 from stretto.models.dialect import Dialect
-from stretto.models.http import FAILURES, Http, Reader, failure, proxy_for
+from stretto.models.http import FAILURES, Http, Reader, failure, no_room
 from stretto.models.providers import PATH, Provider, address
+from stretto.models.proxies import proxy_for
 from stretto.models.refusals import error_inside, of_images, refusal, request_id, status_inside
-from stretto.models.reply import DONE, Events, Reply, is_streamed, joined
+from stretto.models.reply import LARGEST, Reply, joined
 from stretto.models.secrets import Secrets
-from stretto.models.wire import Body, read
+from stretto.models.sse import DONE, Events, is_streamed
+from stretto.models.wire import Body, claims, read
 from stretto.text import clean
 
 SIMULATED = "x-stretto-simulated"
 """The header with which our simulator says that no language model answers."""
 
+_SHOWN = 200  # letters of a body that is no reply
 _ERROR_BODY = 65536  # bytes of an error's body that we read
 _ERROR_PATIENCE = 10.0  # seconds we wait for it
 _EPILOGUE = 1.0  # seconds from the finish reason for usage to follow
+_UNSURE = 5.0  # the same where it came beside text: some servers send one with every piece
 _LAST = 0.25  # seconds from the last event to the end of the body; then the connection can serve again
 _GATHER = 0.05  # seconds in which the tokens of a worker may gather: reading them one by one costs half as much again
 _AT_ONCE = 2**20  # bytes of a request; aiohttp warns of more, and reads a file in pieces instead
+_HELD_BACK = 0.1, 0.5  # seconds after which a call that found no file descriptor looks again
+_MANY = 1000
 _ADAPTABLE = frozenset({400, 404, 415, 422})
 
 
@@ -71,6 +78,7 @@ class ChatModel:
         self._proxy = proxy_for(self._url)
         self._connect = aiohttp.ClientTimeout(total=None, connect=provider.connect)
         self._dialect = Dialect(provider.schema, stream_usage=provider.stream_usage)
+        self._lowered: dict[str, Dialect] = {}  # by call, for what its model writes is refused by chance
         self._headers = {"Content-Type": "application/json", "User-Agent": "stretto", **provider.headers}
         if key and not any(name.lower() == "authorization" for name in provider.headers):
             self._headers["Authorization"] = f"Bearer {key}"
@@ -79,24 +87,46 @@ class ChatModel:
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply, as the endpoint sends it."""
         while True:
-            dialect, spoken = self._dialect, False
+            dialect, spoken = self._lowered.get(call.id, self._dialect), False
             try:
                 async with aclosing(self._ask(call, dialect.body(self._name, call))) as chunks:
                     async for chunk in chunks:
                         spoken = spoken or isinstance(chunk, Text | Reasoning)
                         yield chunk
-                return  # noqa: TRY300 - the loop ends here in the usual case
-            except errors.RequestError as error:
-                said = str(error).removeprefix(self._where)  # the model's name may contain any word
-                adapted = dialect.adapted(said, call) if error.status in _ADAPTABLE and not spoken else None
-                if adapted is None:
-                    if call.request.head and call.request.head.images and (told := of_images(error)):
-                        raise told from error
-                    raise
-                if self._dialect == dialect:  # else another call has learned it meanwhile
-                    self._dialect, given_up = adapted
-                    if given_up:
-                        yield Notice(RunDegraded(policy="dialect", reason=f"{self._label}: {given_up}"))
+                break
+            except (errors.RequestError, errors.UnfitReply) as error:
+                if given_up := self._another_way(error, dialect, call, spoken=spoken):
+                    yield Notice(RunDegraded(policy="dialect", reason=f"{self._label}: {given_up}"))
+        self._lowered.pop(call.id, None)
+
+    def _another_way(self, error: errors.CallError, dialect: Dialect, call: Call, *, spoken: bool) -> str:
+        """Remember how to ask after a refusal, and say what is given up by that; raises the error if nothing helps."""
+        if isinstance(error, errors.UnfitReply):
+            lower = dialect.lower() if call.request.schema is not None else None
+            if lower:
+                self._lower(call, lower)
+            if spoken or not lower:
+                raise error
+            return ""
+        said = str(error).removeprefix(self._where)  # the model's name may contain any word
+        adapted = dialect.adapted(said, call) if error.status in _ADAPTABLE and not spoken else None
+        if adapted is None:
+            images = call.request.head and call.request.head.images
+            if images and isinstance(error, errors.RequestError) and (told := of_images(error)):
+                raise told from error
+            raise error
+        if call.id in self._lowered:
+            self._lower(call, adapted[0])
+        if self._dialect != dialect:  # another call has learned it meanwhile
+            return ""
+        self._dialect, given_up = adapted
+        return given_up
+
+    def _lower(self, call: Call, dialect: Dialect) -> None:
+        """Ask this call so from now on; no other, for what a model wrote once says little of what it writes next."""
+        if len(self._lowered) >= _MANY:  # calls that nobody went on with
+            self._lowered.clear()
+        self._lowered[call.id] = dialect
 
     async def _ask(self, call: Call, body: dict[str, Any]) -> AsyncGenerator[Chunk, None]:
         if call.request.head and call.request.head.images and not self._provider.images:
@@ -107,16 +137,19 @@ class ChatModel:
         until = loop.time() + self._timeout
         data = msgspec.json.encode(body)
         yield Sent()
-        # The headers of a plain reply come with its end, so only the whole call's time binds it.
-        first = min(until, loop.time() + self._provider.first_byte) if call.stream else until
-        response = await self._post(data, first, until)
+        while True:
+            # The headers of a plain reply come with its end, so only the whole call's time binds it.
+            first = min(until, loop.time() + self._provider.first_byte) if call.stream else until
+            if (response := await self._post(data, first, until)) is not None:
+                break
+            await asyncio.sleep(random.uniform(*_HELD_BACK))
         try:
             if response.status != 200:
                 raise await self._refused(response, until)
             if told := allowance(response.headers):
                 yield told
             streamed = response.content_type == "text/event-stream"
-            chunks = self._streamed(call, response, first, until) if streamed else self._whole(response, until)
+            chunks = self._streamed(call, response, first, until) if streamed else self._whole(call, response, until)
             veil = self._secrets.veil()
             try:
                 async with aclosing(chunks):
@@ -130,7 +163,8 @@ class ChatModel:
         finally:
             response.release()  # closes the connection unless the body was read to its end
 
-    async def _post(self, data: bytes, first: float, until: float) -> aiohttp.ClientResponse:
+    async def _post(self, data: bytes, first: float, until: float) -> aiohttp.ClientResponse | None:
+        """What the endpoint answers; None if nothing could be sent before another connection is closed."""
         try:
             async with asyncio.timeout_at(first):
                 return await self._http.session.post(
@@ -143,6 +177,8 @@ class ChatModel:
                     timeout=self._connect,
                 )
         except FAILURES as error:
+            if no_room(error) and asyncio.get_running_loop().time() < until:
+                return None
             late = self._late(until, f"no reply within {self._provider.first_byte:g} s")
             # aiohttp's error for a response carries the request with its headers, and a chain may be printed whole.
             cause = None if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL) else error
@@ -155,50 +191,69 @@ class ChatModel:
                 self._told(f"{self._where}: redirects elsewhere; if that is right, set the base URL to {target}"),
                 status=response.status,
             )
-        text = self._told((await _beginning(response, until)).decode("utf-8", "replace"))
+        text = self._told((await _beginning(response, until)).decode("utf-8", "replace"), _ERROR_BODY)
         return refusal(response.status, response.headers, text, self._where, self._id(response))
 
-    async def _whole(self, response: aiohttp.ClientResponse, until: float) -> AsyncGenerator[Chunk, None]:
+    async def _whole(self, call: Call, response: aiohttp.ClientResponse, until: float) -> AsyncGenerator[Chunk, None]:
         """A reply that came in one piece."""
+        data = bytearray()
         try:
             async with asyncio.timeout_at(until):
-                data = await response.read()
+                while len(data) <= LARGEST and (piece := await response.content.readany()):
+                    data += piece
         except FAILURES as error:
             raise self._failure(error, self._label, began=True, late=self._late(until, "")) from None
-        reply = self._reply(response)
-        streamed = is_streamed(data)
-        for event in Events().feed(data + b"\n") if streamed else [data]:
-            for chunk in reply.take(self._read(event, response, whole=not streamed)) if event != DONE else ():
-                yield chunk
-        for chunk in reply.end():
+        self._bound(len(data), response)
+        body, reply = bytes(data), self._reply(call, response)
+        if is_streamed(body):
+            events = Events()
+            chunks, failed = self._said(events.feed(body) + events.end(), reply, response)
+        else:
+            chunks, failed = reply.take(self._read(body, response, whole=True)), None
+        for chunk in chunks:
             yield chunk
+        if failed:
+            raise failed
+        for chunk in reply.end(whole=not is_streamed(body)):
+            yield chunk
+
+    def _bound(self, held: int, response: aiohttp.ClientResponse) -> None:
+        """Refuse to hold more than any reply can need."""
+        if held > LARGEST:
+            raise errors.ReplyError(
+                f"{self._where}: sends more than {LARGEST >> 20} MB in one piece; that is no chat completion",
+                status=response.status,
+            )
 
     async def _streamed(
         self, call: Call, response: aiohttp.ClientResponse, first: float, until: float
     ) -> AsyncGenerator[Chunk, None]:
         """A reply that comes as server-sent events."""
         loop = asyncio.get_running_loop()
-        reply, events = self._reply(response), Events()
+        reply, events = self._reply(call, response), Events()
         # A plan is dispatched and an answer shown as it comes; of a worker only the whole is wanted.
         reader = Reader(response.content, _GATHER if call.role == "worker" else 0.0)
         patience, limit, ending, data = self._provider.first_byte, first, until, b"\n"
         try:
-            while data:
+            while data and not reply.full:
                 data = await self._some(reader, limit, until, patience)
-                chunks, error = self._said(events.feed(data or b"\n"), reply, response)
+                chunks, error = self._said(events.feed(data) if data else events.end(), reply, response)
                 for chunk in chunks:
                     yield chunk
                 if error:
                     raise error
                 if reply.over:
                     ending = min(ending, loop.time() + _LAST)
+                elif reply.early:
+                    ending = until
                 # Once the text is complete, usage and the end of the body should follow, but need not.
-                if reply.finish:
-                    ending = min(ending, loop.time() + _EPILOGUE)
+                elif reply.finish:
+                    ending = min(ending, loop.time() + (_UNSURE if reply.beside else _EPILOGUE))
+                self._bound(events.held, response)
                 patience = self._provider.silence
                 limit = min(ending, loop.time() + patience)
         except errors.TransientError:
-            if not reply.finish:
+            if not reply.finish or reply.early:
                 raise
         finally:
             reader.close()
@@ -239,13 +294,15 @@ class ChatModel:
             body = read(data)
         except (msgspec.MsgspecError, ValueError) as error:
             raise self._unreadable(data, response) from error
-        if not body.error and body.choices is not None:  # the usual case
+        if body.choices is not None and not body.failed:  # the usual case
             return body
         if inside := error_inside(data):
-            text = self._told(msgspec.json.encode({"error": inside}).decode())
+            text = self._told(msgspec.json.encode({"error": inside}).decode(), _ERROR_BODY)
             raise refusal(status_inside(inside), response.headers, text, self._label, self._id(response))
+        if whole and claims(data):
+            raise errors.EmptyReply(f"{self._label}: a reply without any choices", request_id=self._id(response))
         if whole:
-            shown = self._told(data.decode("utf-8", "replace"))[:200]
+            shown = self._told(_text(data), _SHOWN)
             raise errors.ReplyError(f"{self._where}: no chat completion: {shown}", status=response.status)
         return body
 
@@ -254,17 +311,17 @@ class ChatModel:
         if not data.strip():
             return errors.CutError(f"{self._label}: an empty body instead of a reply")
         if kind in {"application/json", "text/event-stream"} and not data.lstrip().startswith(b"<"):
-            shown = self._told(data.decode("utf-8", "replace"))[:200]
+            shown = self._told(_text(data), _SHOWN)
             return errors.CutError(f"{self._label}: a reply that cannot be read: {shown}")
         return errors.ReplyError(
-            self._told(f"{self._where}: answers with {kind}, not with a chat completion; check ")
-            + "the base URL (it ends where /chat/completions begins), and proxies in between",
+            f"{self._where}: answers with {self._told(kind, _SHOWN)}, not with a chat completion; check the base URL "
+            "(it ends where /chat/completions begins), and proxies in between",
             status=response.status,
         )
 
-    def _reply(self, response: aiohttp.ClientResponse) -> Reply:
-        simulated = response.headers.get(SIMULATED) == "true"
-        return Reply(self._label, self._id(response), told=self._told, simulated=simulated)
+    def _reply(self, call: Call, response: aiohttp.ClientResponse) -> Reply:
+        simulated, json = response.headers.get(SIMULATED) == "true", call.request.schema is not None
+        return Reply(self._label, self._id(response), told=self._told, simulated=simulated, json=json)
 
     def _id(self, response: aiohttp.ClientResponse) -> str | None:
         name = request_id(response.headers)
@@ -275,9 +332,14 @@ class ChatModel:
         told = failure(error, where, began=began, late=late)
         return type(told)(self._told(str(told)))
 
-    def _told(self, text: str) -> str:
-        """What an endpoint said, fit to be repeated."""
-        return self._secrets.hidden(clean(text))
+    def _told(self, text: str, most: int | None = None) -> str:
+        """What an endpoint said, or its first `most` letters, fit to be repeated."""
+        return self._secrets.hidden(clean(text)) if most is None else self._secrets.beginning(clean(text), most)
+
+
+def _text(data: bytes) -> str:
+    """As much of a body as can matter for its beginning."""
+    return data[:_ERROR_BODY].decode("utf-8", "replace")
 
 
 async def _beginning(response: aiohttp.ClientResponse, until: float) -> bytes:

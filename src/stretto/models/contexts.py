@@ -15,9 +15,10 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 import msgspec
 
-from stretto.models.http import Http, proxy_for
+from stretto.models.http import Http
 from stretto.models.listing import Listed, count_of, listing
 from stretto.models.providers import Provider, from_environment, is_here
+from stretto.models.proxies import proxy_for
 
 _NUM_CTX = re.compile(r"^\s*num_ctx\s+(\d+)", re.MULTILINE)
 _OLLAMA = 4096  # tokens with which Ollama loads a model, if nothing is said and there is no large graphics card

@@ -124,6 +124,10 @@ class Dialect(Struct, frozen=True):
         weaker = self._weaker(refusal, call.request.schema) if call.request.schema is not None else None
         return (weaker, "") if weaker else None
 
+    def lower(self) -> "Dialect | None":
+        """The dialect that takes a schema in the next, less binding way; None if there is none."""
+        return replace(self, schema=_NEXT_MODE[self.schema]) if self.schema in _NEXT_MODE else None
+
     def _weaker(self, refusal: str, schema: dict[str, Any]) -> "Dialect | None":
         """The dialect that asks less of a schema: without a keyword that is named, else in the next way."""
         if self.schema in {"strict", "schema"}:
@@ -133,9 +137,7 @@ class Dialect(Struct, frozen=True):
                 named = "pattern"  # what grammars refuse most
             if named:
                 return replace(self, dropped=self.dropped | {named})
-        if self.schema in _NEXT_MODE and _SCHEMA_WORDS.search(refusal):
-            return replace(self, schema=_NEXT_MODE[self.schema])
-        return None
+        return self.lower() if _SCHEMA_WORDS.search(refusal) else None
 
 
 def _names(refusal: str, word: str) -> bool:

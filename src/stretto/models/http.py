@@ -1,17 +1,18 @@
 """One HTTP session for all endpoints of an event loop, and what its failures mean."""
 
 import asyncio
-import re
+import errno
+import os
 import ssl
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import truststore
 
 from stretto import errors
 
-_LOOPBACK = re.compile(r"localhost|127(?:\.\d+){3}|::1")
+_LONGEST_HEADER = 2**16  # bytes; gateways write whole policies and traces into one
+_MOST_HEADERS = 1000
+_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE})
 
 FAILURES = (TimeoutError, aiohttp.ClientError, OSError)
 """What the network may raise; `failure` says what each means."""
@@ -41,6 +42,9 @@ class Http:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # A reply can have long lines and large bodies; the default buffer would stall them for nothing.
                 read_bufsize=2**18,
+                max_line_size=_LONGEST_HEADER,
+                max_field_size=_LONGEST_HEADER,
+                max_headers=_MOST_HEADERS,
             )
         return self._session
 
@@ -120,16 +124,20 @@ class Reader:
             self._content.set_exception(TimeoutError())
 
 
-def proxy_for(url: str) -> str | None:
-    """The proxy the environment (or the system) names for a URL, if any; none for one on this machine.
+def no_room(error: Exception) -> bool:
+    """Whether a request failed because this machine has no file descriptor left for its connection.
 
-    Asked once a model: aiohttp's `trust_env` would ask in a thread at every request, look for a netrc in another (four
-    times the cost of a call), and fail on a netrc that knows the host while we send a key.
+    Looking up a name needs some too, and says something else if there are none.
     """
-    parts = urlsplit(url)
-    if _LOOPBACK.fullmatch(parts.hostname or "") or proxy_bypass(parts.netloc):
-        return None
-    return getproxies().get(parts.scheme)
+    if not isinstance(error, OSError):
+        return False
+    if error.errno in _NO_ROOM:
+        return True
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as full:
+        return full.errno in _NO_ROOM
+    return False
 
 
 def failure(error: Exception, where: str, *, began: bool, late: str) -> errors.CallError:

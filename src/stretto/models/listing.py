@@ -13,8 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from stretto import errors
-from stretto.models.http import FAILURES, Http, failure, proxy_for
+from stretto.models.http import FAILURES, Http, failure
 from stretto.models.providers import Provider, address, from_environment, key_of
+from stretto.models.proxies import proxy_for
 from stretto.models.refusals import refusal, request_id
 from stretto.models.secrets import Secrets
 from stretto.text import clean

@@ -31,9 +31,20 @@ _HINT = re.compile(
     r"((?:\d+(?:\.\d+)?(?:ms|[dhms])(?![a-z]))+|\d+(?:\.\d+)?(?=\s*(?:s\b|sec|[,}\n]|$)))",
     re.IGNORECASE,
 )
+# What the model wrote is refused, not what was asked: Groq's words, and those of who passes them on.
+_UNFIT = re.compile(
+    r"failed_generation|tool_use_failed|json_validate_failed|output_parse_failed|model called a tool"
+    r"|failed to (?:generate|validate) (?:valid )?json|generated json (?:does not|is not|is invalid)",
+    re.IGNORECASE,
+)
+# A server that knows no such path, and says so with status 200 (LM Studio).
+_NO_PATH = re.compile(
+    r"unexpected endpoint|cannot post\b|(?:unknown|no such) (?:endpoint|path|route|url)", re.IGNORECASE
+)
+_TITLE_END = re.compile("</title>", re.IGNORECASE)
 _LIMIT = re.compile(r"max_(?:new_)?tokens", re.IGNORECASE)
 _IMAGES = re.compile(r"image|vision|visual|modal|content", re.IGNORECASE)
-_TRANSIENT = frozenset({408, 409, 425})
+_TRANSIENT = frozenset({408, 409, 425, 498})  # 498: no room on Groq's cheaper tier
 _SAYS = frozenset({"message", "detail", "msg"})
 _WORDS = (
     (re.compile(r"quota|billing|balance|credit"), 402),
@@ -59,7 +70,7 @@ def refusal(
     if kind is errors.AuthError:
         text += " (the key is refused; check the environment variable that holds it)"
     if status == 404:
-        text += " (is the model's name right, and does the base URL end where /chat/completions begins?)"
+        text += " (is the model's name right, and does the base URL end where /chat/completions begins, mostly in /v1?)"
     return kind(text, status=status, request_id=request, retry_after=wait, allowance=allowance(headers))
 
 
@@ -72,6 +83,8 @@ def _kind(status: int, text: str, body: str, asked: float | None) -> type[errors
     if status == 429:
         terminal = _AMBIGUOUS.search(text) and (asked is None or _TERMINAL.search(body))
         return errors.QuotaError if terminal else errors.RateLimited
+    if status in {400, 422} and (_UNFIT.search(text) or '"failed_generation"' in body):
+        return errors.UnfitReply
     if is_too_long(status, text):  # Together answers 403 where others answer 400 or 413
         return errors.ContextError
     if status in {401, 403}:
@@ -100,16 +113,22 @@ def error_inside(data: bytes) -> Any:
     form = form[0] if isinstance(form, list) and form else form
     if not isinstance(form, dict):
         return None
-    return form.get("error") or (form if _SAYS.intersection(form) else None)
+    choices = form.get("choices")
+    for each in (form, *(choices if isinstance(choices, list) else ())):
+        if isinstance(each, dict) and (error := each.get("error")):
+            return error
+    return form if _SAYS.intersection(form) else None
 
 
 def status_inside(error: Any) -> int:
     """The HTTP status that an error which came with status 200 would have had."""
+    if _NO_PATH.search(str(error.get("message") if isinstance(error, dict) else error)[:1000]):
+        return 404
     if not isinstance(error, dict):
         return 500
     names = [str(error.get(name)) for name in ("code", "status", "status_code", "type")]
     for name in names:
-        if name.isdigit() and 400 <= int(name) < 600:
+        if len(name) == 3 and name.isdecimal() and 400 <= int(name) < 600:
             return int(name)
     return next((status for words, status in _WORDS if words.search(" ".join(names))), 500)
 
@@ -120,8 +139,8 @@ def _message(text: str) -> tuple[str, str]:
         data = loose(text.encode())
     except ValueError:
         if text[:200].lower().startswith(("<!doctype", "<html")):
-            title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-            return f"an HTML page{f' ({title[1].strip()[:100]})' if title else ''}", ""
+            title = _title(text)
+            return f"an HTML page{f' ({title})' if title else ''}", ""
         return text[:500], ""
     if isinstance(data, list) and data:  # Gemini wraps its error into a list
         data = data[0]
@@ -131,7 +150,14 @@ def _message(text: str) -> tuple[str, str]:
     message = inner.get("message") or inner.get("detail") or inner.get("msg") or inner
     details = inner.get("details")
     codes = [inner.get("code"), inner.get("type"), details.get("error_code") if isinstance(details, dict) else None]
-    return _short(message), " ".join(str(code) for code in codes if code)
+    return _short(message), " ".join(str(code)[:200] for code in codes if code)
+
+
+def _title(page: str) -> str:
+    """The title of an HTML page, found without looking back: a page may have a thousand that begin."""
+    _, tag, rest = page.partition("<title") if "<title" in page else page.partition("<TITLE")
+    end = _TITLE_END.search(rest) if tag else None
+    return rest[: end.start()].partition(">")[2].strip()[:100] if end else ""
 
 
 def _short(value: Any) -> str:

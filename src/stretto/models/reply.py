@@ -1,72 +1,148 @@
-"""Reading one reply: server-sent events taken apart, thought and text told apart, finish reason and usage kept."""
+"""Reading one reply: thought and text told apart, finish reason and usage kept."""
 
 from collections.abc import Callable
+from typing import Any
+
+import msgspec
 
 from stretto import errors
-from stretto.calls import Chunk, Done, Restarted, Text
+from stretto.calls import KEPT, OVERLONG, Chunk, Done, Reasoning, Restarted, Text
 from stretto.models.thinking import ThinkFilter
-from stretto.models.wire import Body
+from stretto.models.wire import BROKEN, Body, meaning
 from stretto.types import Usage
 
-DONE = b"[DONE]"
+LARGEST = 2**25
+"""Characters that a reply may have, and bytes of a body or an event that is read in one piece."""
 
-_BOM = b"\xef\xbb\xbf"
 _LONGEST_NAME = 200
-_BROKEN_OFF = frozenset({"error", "abort"})
 
 
 class Reply:
     """One reply while it is read.
 
     `request` is the provider's name for the request; `told` makes what an endpoint says of itself fit to be repeated.
+    `json`: the reply must be JSON, so that one which is called a thought can be known for what it is.
     """
 
     def __init__(
-        self, label: str, request: str | None = None, *, told: Callable[[str], str] = str, simulated: bool = False
+        self,
+        label: str,
+        request: str | None = None,
+        *,
+        told: Callable[[str], str] = str,
+        simulated: bool = False,
+        json: bool = False,
     ) -> None:
         self._label = label
         self._request = request
         self._told = told
         self._simulated = simulated
+        self._json = json
         self._think = ThinkFilter()
         self._usage: Usage | None = None
         self._model: str | None = None
-        self._spoke = False
+        self._index: Any = None
+        self._pieced = self._spoke = self._thought = False
+        self._room = LARGEST
+        self._thoughts: list[str] = []
+        self._reason = ""
         self.finish: str | None = None
         self.over = False
         """The end of the stream was announced."""
+        self.early = False
+        """The finish reason came before the end: it says nothing of where that is."""
+        self.beside = False
+        """It came together with text, so that more may follow."""
+
+    @property
+    def full(self) -> bool:
+        """Whether it has become longer than any reply may be."""
+        return self._room < 0
 
     def take(self, body: Body) -> list[Chunk]:
         """What a body says."""
-        self.finish = body.finish or self.finish
-        self._usage = body.tokens or self._usage
+        if (tokens := body.tokens) is not None:
+            self._usage = tokens
         self._model = body.model or self._model
-        chunks: list[Chunk] = []
-        for piece in body.pieces():
-            chunks.extend(self._think.feed(piece.text) if isinstance(piece, Text) else [piece])
-        self._listen(chunks)
+        choice = body.choice(self._index)
+        if choice is None:
+            return []
+        if self._index is None:
+            self._index = choice.index
+        if (text := choice.plain) is not None:  # nearly always, and a thousand times in a reply
+            self._room -= len(text)
+            chunks = self._think.feed(text)
+        else:
+            chunks = self._sorted(choice.pieces(repeated=self._pieced))
+        if chunks:
+            self._pieced = self._pieced or choice.delta is not None
+            self.early = self.finish is not None
+            if not self._spoke or len(chunks) > 1 or not isinstance(chunks[0], Text):
+                self._listen(chunks)
+        if choice.finish_reason:
+            self.beside = bool(chunks)
+            self._reason = choice.finish_reason[:_LONGEST_NAME]
+            self.finish = meaning(self._reason)
         return chunks
 
-    def end(self) -> list[Chunk]:
-        """The last chunks; raises `CutError` if there was no finish reason, `EmptyReply` if there was no text."""
-        if not self.finish or self.finish in _BROKEN_OFF:
-            how = f"with finish reason {self._said(self.finish)!r}" if self.finish else "without a finish reason"
+    def _sorted(self, pieces: list[Chunk]) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        for piece in pieces:
+            if isinstance(piece, Text):
+                self._room -= len(piece.text)
+                chunks.extend(self._think.feed(piece.text))
+            elif isinstance(piece, Reasoning):
+                self._room -= len(piece.text)
+                chunks.append(piece)
+                if self._json and not self._spoke:
+                    self._thoughts.append(piece.text)
+        return chunks
+
+    def end(self, *, whole: bool = False) -> list[Chunk]:
+        """The last chunks; raises `CutError` if the reply is not whole, `EmptyReply` if there was no text.
+
+        `whole`: it came in one piece, so that nothing can be missing. Without a finish reason, a stream is whole that
+        has told its usage and its end.
+        """
+        finish = OVERLONG if self.full else self.finish
+        if not finish and (whole or (self.over and self._usage)):
+            finish = "stop"
+        if not finish or finish == BROKEN:
+            how = f"with finish reason {self._said(self._reason)!r}" if finish else "without a finish reason"
             raise errors.CutError(f"{self._label}: the reply ended {how}", request_id=self._request)
         chunks = self._think.end()
         self._listen(chunks)
-        if self.finish == "stop" and not self._spoke:
-            raise errors.EmptyReply(f"{self._label}: an empty reply", request_id=self._request)
+        if finish == "stop" and not self._spoke:
+            chunks += self._miscalled()
         model = self._model and self._said(self._model)
-        done = Done(self._said(self.finish), self._usage, model, self._request, simulated=self._simulated)
-        return [*chunks, done]
+        finish = finish if finish in KEPT else self._told(finish)
+        return [*chunks, Done(finish, self._usage, model, self._request, simulated=self._simulated)]
 
-    def _said(self, name: str) -> str:
-        return self._told(name)[:_LONGEST_NAME]
+    def _miscalled(self) -> list[Chunk]:
+        """The reply that was called a thought, as servers do whose models are told not to think; else `EmptyReply`."""
+        said = "".join(self._thoughts).strip()
+        if said.startswith("{"):
+            try:
+                msgspec.json.decode(said)
+            except (msgspec.MsgspecError, RecursionError):
+                pass  # it was a thought
+            else:
+                return [Text(said)]
+        why = f" (finish reason {self._said(self._reason)!r})" if self._reason.lower() not in {"", "stop"} else ""
+        if self._thought:
+            why += " but its thoughts; if the answer is there, let it not think, or mend the server's parser of them"
+        raise errors.EmptyReply(f"{self._label}: an empty reply{why}", request_id=self._request)
+
+    def _said(self, name: str) -> str | None:
+        """A name as it may be repeated; None if it is too long for one."""
+        return self._told(name)[:_LONGEST_NAME] if len(name) <= 10 * _LONGEST_NAME else None
 
     def _listen(self, chunks: list[Chunk]) -> None:
         for chunk in chunks:
             if isinstance(chunk, Restarted):
                 self._spoke = False
+            elif isinstance(chunk, Reasoning):
+                self._thought = True
             elif not self._spoke and isinstance(chunk, Text):
                 self._spoke = bool(chunk.text.strip())
 
@@ -84,37 +160,3 @@ def joined(chunks: list[Chunk]) -> list[Chunk]:
             texts.clear()
         together.append(chunk)
     return [*together, Text("".join(texts))] if texts else together
-
-
-class Events:
-    """The data of server-sent events, from bytes as they come.
-
-    Lines that hold bare JSON count too: that is what a server sends that was asked for a stream and does not know how.
-    """
-
-    def __init__(self) -> None:
-        self._rest: list[bytes] = []
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """The data of every line that is closed by now."""
-        head, newline, tail = data.rpartition(b"\n")
-        if not newline:  # pieces of a long line are joined once, when it ends
-            self._rest.append(data)
-            return []
-        lines = b"".join([*self._rest, head]).split(b"\n")
-        self._rest = [tail]
-        return [event for line in lines if (event := _data(line))]
-
-
-def is_streamed(data: bytes) -> bool:
-    """Whether a whole body consists of server-sent events, whatever its content type says."""
-    return data.removeprefix(_BOM).lstrip().startswith((b"data:", b"event:", b"id:", b"retry:", b": "))
-
-
-def _data(line: bytes) -> bytes:
-    """The data of one line; empty for comments, blank lines and other fields."""
-    if line.startswith(b"data:"):
-        return line[5:].strip()
-    if line.startswith(b"{"):
-        return line.strip()
-    return _data(line[3:]) if line.startswith(_BOM) else b""

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 from stretto.models.veil import Veil
 
 _LONG = 8  # characters; anything shorter is hidden only where it stands alone, or "x" would garble every message
+_ESCAPED = 16  # characters that one may be written with
 _TELLING = re.compile(r"key|token|secret|sig|auth|code|pass", re.IGNORECASE)
 _UNSEEN = (
     r"\s\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f"
@@ -36,6 +37,16 @@ class Secrets:
         """The text with every secret replaced, also where it is escaped for JSON, a URL or HTML."""
         return self._pattern.sub("[key]", text) if self._words else text
 
+    def beginning(self, text: str, most: int) -> str:
+        """The first `most` letters of a text, with every secret replaced, and without reading much more of it.
+
+        What is cut in two where the reading ends could be a secret: it is left out.
+        """
+        longest = _ESCAPED * max(map(len, self._words), default=0)
+        read = 4 * most + longest
+        shown = self.hidden(text[:read])
+        return (shown if len(text) <= read else shown[: len(shown) - longest])[:most]
+
     def veil(self) -> Veil:
         """What hides them in one reply: those that are surely secrets, and long enough to be no word of an answer."""
         return Veil(self._letters, _unseen, lambda text: self._veiled.sub("[key]", text))
@@ -62,6 +73,7 @@ def _spellings(words: Iterable[str]) -> Iterable[str]:
 def _spelling(char: str) -> str:
     """A pattern for every way to write one character; JSON may be escaped more than once."""
     code = ord(char)
-    ways = [rf"\\{{0,8}}(?:{re.escape(char)}|u(?i:{code:04x}))", rf"&#0*{code};", rf"&#[xX]0*(?i:{code:x});"]
+    greedy = "" if char == "\\" else "+"  # a row of backslashes is looked at once
+    ways = [rf"\\{{0,8}}{greedy}(?:{re.escape(char)}|u(?i:{code:04x}))", rf"&#0*{code};", rf"&#[xX]0*(?i:{code:x});"]
     ways += ["".join(rf"%(?i:{byte:02x})" for byte in char.encode("utf-8", "replace")), _NAMED.get(char, "")]
     return f"(?:{'|'.join(filter(None, ways))})"

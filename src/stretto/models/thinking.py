@@ -1,45 +1,90 @@
-"""`<think>` blocks: what open models say to themselves before they reply, taken out of the reply."""
+"""Thought that stands in the text of a reply: blocks in tags, and channels (gpt-oss), taken out of it.
+
+Sources: the chat templates of DeepSeek, Qwen, Magistral, Kimi, Seed, Command A, Gemma and OpenThinker;
+https://cookbook.openai.com/articles/openai-harmony.
+"""
 
 import re
 
 from stretto.calls import Chunk, Reasoning, Restarted, Text
 
-_OPENING = ("<think>", "<thinking>")
-_CLOSING = re.compile(r"</think(?:ing)?>\s*")
-# Some chat templates open the block in the prompt, so that a reply has only its end, on the end of a line.
-_TAG = re.compile(r"(<think(?:ing)?>)|</think(?:ing)?>[ \t]{0,4}\r?\n")
-_TAIL = 18  # longer than any tag with the end of its line
+_WORD = r"(?:\w{1,12}:)?"  # ByteDance's name stands before theirs
+_NAMES = ("think(?:ing)?", "thoughts?", "reasoning", "reflection", "scratchpad", "inner_monologue")
+_PAIRS = (
+    *((rf"<{_WORD}{name}>", rf"</{_WORD}{name}>") for name in _NAMES),
+    *((rf"<\|(?:begin_of_|start_)?{name}\|>", rf"<\|(?:end_of_|end_|/){name}\|>") for name in _NAMES[:3]),
+    ("◁think▷", "◁/think▷"),
+    (r"(?-i:\[THINK\])", r"(?-i:\[/THINK\])"),
+    (r"<\|channel>", r"<channel\|>"),
+    ("<unused94>", "<unused95>"),
+)
+_OPENING = re.compile("|".join(f"({opening})" for opening, _ in _PAIRS), re.IGNORECASE)
+_CLOSINGS = [re.compile(closing + r"\s*", re.IGNORECASE) for _, closing in _PAIRS]
+_CHANNELS = re.compile(r"<\|(?:start|channel|message)\|>|(?:analysis|commentary|final)<\|message\|>")
+_ANY = "|".join(_NAMES)
+# In the midst of a text: the end of a block, of which a chat template has put the beginning into the prompt. Any tag at
+# once, for a text may be full of what is none.
+_UNOPENED = re.compile(
+    rf"<(?:/{_WORD}(?:{_ANY})>|\|(?:end_of_|end_|/)(?:{_ANY})\|>|channel\|>|unused95>"
+    r"|(?:\|(?:end|return)\|>\s{0,4}<)?\|start\|>assistant<\|channel\|>final<\|message\|>)"
+    r"|◁/think▷|(?-i:\[/THINK\])",
+    re.IGNORECASE,
+)
+_OPENED = re.compile(
+    rf"<(?:{_WORD}(?:{_ANY})>|\|(?:begin_of_|start_)?(?:{_ANY})\|>|\|channel>|unused94>|\|channel\|>(?:analysis|commentary))"
+    r"|◁think▷|(?-i:\[THINK\])",
+    re.IGNORECASE,
+)
+_LINE_END = re.compile(r"[ \t]{0,4}\r?\n")
+# The end of what was seen, if it may be that of a tag or the tags of channels, of which more is to come.
+_MAY_GO_ON = re.compile(r"(?:<(?:/?[\w:]{0,32}>?|\|[\w|<>\s]{0,70})|\[(?:/?T?H?I?N?K?\]?)|◁/?\w{0,5}▷?)[ \t]{0,4}\r?$")
+_MAYBE = re.compile(r"[<\[◁]\|?[\w:]{0,32}\|?")
+"""What may become the beginning of a block or a channel."""
+_BEGINNINGS = ("analysis<|message|>", "commentary<|message|>", "final<|message|>")
+_TAIL = 40  # longer than any tag with the end of its line
+_LONG_TAIL = 80  # longer than the tags of channels that follow each other
 _BLANK = 256  # characters that are held back while a tag may follow them: some models write blanks without end
+# What is left of channels where a server leaves out all tags: analysisThe user wants…assistantfinalThe answer.
+_UNTAGGED, _UNTAGGED_END = re.compile(r"analysis(?=[^\W\d_a-z]|[\"'(])"), "assistantfinal"
 
 
 class ThinkFilter:
     """Sorts the pieces of one reply into thought and text.
 
-    Only a block at the very beginning is thought; later, `<think>` is text like any other, and so is the end that
-    belongs to it. An end without a beginning turns everything before it into thought, taken back by `Restarted`.
+    Only blocks at the very beginning are thought; later, a tag is text like any other, and so is the end that belongs
+    to it. An end without a beginning turns everything before it into thought, taken back by `Restarted`.
     """
 
     def __init__(self) -> None:
         self._held = ""
+        self._before = "\n"
         self._state = "start"
         self._thought = False
+        self._closing = _CLOSINGS[0]
+        self._channels: Channels | None = None
 
     def feed(self, piece: str) -> list[Chunk]:
         """What can be told apart so far."""
+        if self._state == "open":  # nearly always
+            return self._watch(piece)
         if self._state == "start":
             return self._begin(piece)
         if self._state == "inside":
             return self._inside(piece)
-        if self._state == "open":
-            return self._watch(piece)
+        if self._state == "untagged":
+            return self._untagged(piece)
+        if self._channels:
+            return self._channels.feed(piece)
         return [Text(piece)] if piece else []
 
     def end(self) -> list[Chunk]:
         """What was held back to the last."""
+        if self._channels:
+            return self._channels.end()
         held, self._held = self._held, ""
         if self._state == "start" and self._thought:
             held = held.lstrip()
-        if not held or self._state == "open":
+        if not held or self._state in {"open", "untagged"}:
             return []
         return [Reasoning(held)] if self._state == "inside" else [Text(held)]
 
@@ -47,22 +92,29 @@ class ThinkFilter:
         self._held += piece
         held = self._held
         text = held.lstrip()
-        for tag in _OPENING:
-            if text.startswith(tag):
-                self._state, self._held = "inside", ""
-                return self._inside(text[len(tag) :])
-            if tag.startswith(text) and len(held) < _BLANK:
-                return []  # it may still become the tag
+        if tag := _OPENING.match(text):
+            self._state, self._held = "inside", ""
+            self._closing = _CLOSINGS[(tag.lastindex or 1) - 1]
+            return self._inside(text[tag.end() :])
+        if _CHANNELS.match(text):
+            self._state, self._held = "channels", ""
+            self._channels = Channels()
+            return self._channels.feed(text)
+        if len(held) < _BLANK and (not text or _MAYBE.fullmatch(text) or any(s.startswith(text) for s in _BEGINNINGS)):
+            return []  # it may still become a tag
         self._held = ""
         if self._thought:  # only one end can be without a beginning
             self._state = "through"
             return [Text(text)]
+        if _UNTAGGED.match(text):
+            self._state = "untagged"
+            return self._untagged(held)
         self._state = "open"
         return self._watch(held)
 
     def _inside(self, piece: str) -> list[Chunk]:
         self._held += piece
-        if match := _CLOSING.search(self._held):
+        if match := self._closing.search(self._held):
             thought, rest = self._held[: match.start()], self._held[match.end() :]
             self._held, self._state, self._thought = "", "start", True  # another block may follow
             return [*([Reasoning(thought)] if thought else []), *(self._begin(rest) if rest else [])]
@@ -74,23 +126,139 @@ class ThinkFilter:
         """Pass text on, and look for an end without a beginning; `_held` is what was passed on last."""
         if not piece:
             return []
-        if not self._held and "<" not in piece:  # nearly always
+        if not self._held and "<" not in piece and "[" not in piece and "◁" not in piece:  # nearly always
+            self._before = piece[-1]
             return [Text(piece)]
+        seen = (self._held or self._before) + piece
+        opened = _OPENED.search(seen)
+        for found in _UNOPENED.finditer(seen, 0, opened.start() if opened else len(seen)):
+            if _ends_thought(seen, found.start(), found.end()):
+                self._thought = True
+                return [Restarted(), *self._after(seen, found)]
+        if opened:
+            self._held, self._state = "", "through"
+        else:
+            self._held, self._before = _tail(seen), seen[-1]
+        return [Text(piece)]
+
+    def _after(self, seen: str, found: re.Match[str]) -> list[Chunk]:
+        """What follows an end without a beginning begins as after any block."""
+        self._held, self._state = "", "start"
+        rest = seen[found.end() :]
+        if found[0].endswith("<|message|>"):
+            rest = f"final<|message|>{rest}"
+        return self._begin(rest) if rest else []
+
+    def _untagged(self, piece: str) -> list[Chunk]:
         seen = self._held + piece
-        match = _TAG.search(seen)
-        if match is None:
-            self._held = _tail(seen)
-            return [Text(piece)]
-        self._held = ""
-        if match[1]:
-            self._state = "through"
-            return [Text(piece)]
-        self._state, self._thought = "start", True  # what follows begins as after any block
-        rest = seen[match.end() :]
+        _, end, rest = seen.partition(_UNTAGGED_END)
+        if not end:
+            self._held = seen[-len(_UNTAGGED_END) :]
+            return [Text(piece)] if piece else []
+        self._held, self._state, self._thought = "", "start", True
         return [Restarted(), *(self._begin(rest) if rest else [])]
 
 
+def _ends_thought(seen: str, start: int, end: int) -> bool:
+    """Whether an end without a beginning is one, and no word about tags: ends a line, begins one, or joins words.
+
+    One that is the last of what was seen tells nothing yet.
+    """
+    if seen[start:end].endswith("<|message|>") or _LINE_END.match(seen, end):
+        return True
+    before, after = seen[start - 1] if start else "", seen[end : end + 1]
+    if not after or after.isspace():
+        return False
+    return before == "\n" or ((before.isalnum() or before in ".!?…") and after.isalnum() and bool(before))
+
+
 def _tail(text: str) -> str:
-    """The end of a text from where a tag may have begun."""
-    at = text.rfind("<")
-    return text[at:] if at >= 0 and len(text) - at <= _TAIL else ""
+    """The end of a text from where a tag may have begun, with the letter before it."""
+    found = _MAY_GO_ON.search(text, max(0, len(text) - _LONG_TAIL))
+    return text[max(0, found.start() - 1) :] if found else ""
+
+
+_MARK = re.compile(r"<\|(start|channel|message|end|return|call|constrain)\|>")
+_CUT_MARK = re.compile(r"<(?:\|\w{0,9}\|?)?$")
+_OVER = re.compile(r"<\|(?:end|return)\|>\s*(?=<\|(?:start|channel)\|>)")
+_LAST_MARKS = re.compile(r"(?:<\|(?:end|return|call|start)\|>\s*)+(?:assistant\s*)?")
+_MARKS_MAY_FOLLOW = re.compile(r"(?:<\|\w{1,9}\|>\s*){0,2}(?:<(?:\|\w{0,9}\|?)?|assistant\s*)?")
+_LONGEST_MARKS = 64
+
+
+class Channels:
+    """Takes a reply apart that comes with the marks of its channels; what is said in the last one, `final`, is text."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._part = "channel"
+        self._channel = ""
+
+    def feed(self, piece: str) -> list[Chunk]:
+        """What can be told apart so far."""
+        self._held += piece
+        chunks: list[Chunk] = []
+        while not self._final and (mark := _MARK.search(self._held)):
+            chunks += self._said(self._held[: mark.start()])
+            self._held = self._held[mark.end() :]
+            self._enter(mark[1])
+        if self._final:
+            return chunks + self._answer()
+        cut = _CUT_MARK.search(self._held, max(0, len(self._held) - 16))
+        at = cut.start() if cut else len(self._held)
+        chunks += self._said(self._held[:at])
+        self._held = self._held[at:]
+        return chunks
+
+    def end(self) -> list[Chunk]:
+        """What was held back to the last."""
+        held, self._held = self._held, ""
+        if self._final:
+            return [Text(held)] if held and not _LAST_MARKS.fullmatch(held) else []
+        if self._part == "channel":  # its mark is missing, but what it says is not
+            name, _, rest = (self._channel + held).strip().partition("\n" if "\n" in self._channel else " ")
+            return [Text(rest.lstrip())] if name == "final" and rest.strip() else []
+        return self._said(held)
+
+    @property
+    def _final(self) -> bool:
+        """Whether the answer has begun: then its marks are text, as far as no further message follows them."""
+        return self._part == "message" and (self._channel.split() or ["final"])[0] == "final"
+
+    def _enter(self, mark: str) -> None:
+        if mark in {"start", "channel"}:
+            self._channel = ""
+        if mark != "constrain":  # that stands within the name of a channel
+            self._part = mark
+
+    def _said(self, text: str) -> list[Chunk]:
+        if not text:
+            return []
+        match self._part:
+            case "channel":
+                self._channel += text
+                return []
+            case "message":
+                return [Reasoning(text)]
+            case "start":  # whose message it is
+                return []
+        return [Text(text)] if text.strip() else []
+
+    def _answer(self) -> list[Chunk]:
+        if over := _OVER.search(self._held):
+            text, self._held = self._held[: over.start()], self._held[over.end() :]
+            self._part = "end"
+            return [*([Text(text)] if text else []), *self.feed("")]
+        at = len(self._held)
+        if (begun := self._held.find("<", max(0, at - _LONGEST_MARKS))) >= 0:
+            at = next(
+                (
+                    found.start()
+                    for found in re.finditer("<", self._held[begun:])
+                    if _MARKS_MAY_FOLLOW.fullmatch(self._held, begun + found.start())
+                ),
+                at - begun,
+            )
+            at += begun
+        text, self._held = self._held[:at], self._held[at:]
+        return [Text(text)] if text else []

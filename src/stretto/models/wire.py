@@ -1,27 +1,37 @@
-"""The chat-completions bodies we read, as far as we read them, and reading them whatever state they are in."""
+"""The chat-completions bodies we read, as far as we read them, and reading them whatever state they are in.
+
+What the model says is read strictly: nothing of it is lost. All else (usage, names, details) is read loosely: what has
+another form than it should have is unknown, and never an error.
+"""
 
 import json
-from typing import Any
+import math
+import re
+from functools import lru_cache
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from stretto.calls import Chunk, Reasoning, Text
+from stretto.calls import LOOPED, Chunk, Reasoning, Text
 from stretto.text import clean
 from stretto.types import Usage
 
+_Count = Annotated[int, Meta(ge=0, le=10**12)]
+"""Tokens of one call; whoever says more, or less than none, says nothing."""
+
 
 class _Details(Struct):
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
+    cached_tokens: _Count | None = None
+    reasoning_tokens: _Count | None = None
 
 
 class _Usage(Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: _Count | None = None
+    completion_tokens: _Count | None = None
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
-    prompt_cache_hit_tokens: int | None = None  # DeepSeek's name for cached tokens
+    prompt_cache_hit_tokens: _Count | None = None  # DeepSeek's name for cached tokens
 
 
 class _Message(Struct):
@@ -30,23 +40,51 @@ class _Message(Struct):
     reasoning_content: Any = None
     refusal: Any = None
 
+    def pieces(self) -> list[Chunk]:
+        """Text and reasoning, told apart."""
+        chunks: list[Chunk] = []
+        if thought := self.reasoning_content or self.reasoning:
+            chunks += [Reasoning(piece.text) for piece in _pieces(thought) if isinstance(piece, Text | Reasoning)]
+        if isinstance(self.content, str):
+            if self.content:
+                chunks.append(Text(self.content))
+        elif self.content:
+            chunks += _pieces(self.content)
+        if self.refusal and isinstance(self.refusal, str):
+            chunks.append(Text(self.refusal))
+        return chunks
+
 
 class _Choice(Struct):
+    index: Any = None
     delta: _Message | None = None
     message: _Message | None = None
+    text: str | None = None  # of completions that are none of a chat
     finish_reason: str | None = None
     usage: _Usage | None = None  # where Moonshot says it
+    error: Any = None
+
+    @property
+    def plain(self) -> str | None:
+        """Its text, if it is a piece of one and nothing else."""
+        said = self.delta
+        if said is None or said.reasoning_content or said.reasoning or said.refusal:
+            return None
+        return said.content if said.content and said.content.__class__ is str else None
+
+    def pieces(self, *, repeated: bool) -> list[Chunk]:
+        """What it says; a whole message that only repeats the pieces which came before it (`repeated`) is nothing."""
+        if self.delta and (chunks := self.delta.pieces()):
+            return chunks
+        if repeated:
+            return []
+        if self.message and (chunks := self.message.pieces()):
+            return chunks
+        return [Text(self.text)] if self.text else []
 
 
 class _Groq(Struct):
     usage: _Usage | None = None
-
-
-# Other names for "it was done" and "it met the limit": Together, Hugging Face, Anthropic, Mistral, Gemini.
-_FINISH = {
-    **dict.fromkeys(("eos", "eos_token", "stop_sequence", "end_turn", "complete"), "stop"),
-    **dict.fromkeys(("max_tokens", "model_length", "max_output_tokens"), "length"),
-}
 
 
 class Body(Struct):
@@ -58,11 +96,20 @@ class Body(Struct):
     error: Any = None
     x_groq: _Groq | None = None
 
+    def choice(self, index: Any = None) -> _Choice | None:
+        """What is said of the choice with this index, if it has one: of the first that says anything without it."""
+        if not self.choices:
+            return None
+        if len(self.choices) == 1:  # nearly always
+            only = self.choices[0]
+            return only if index is None or only.index is None or only.index == index else None
+        same = [each for each in self.choices if index is None or each.index is None or each.index == index]
+        return next((each for each in same if each.pieces(repeated=False)), same[0] if same else None)
+
     @property
-    def finish(self) -> str | None:
-        """The finish reason, once there is one."""
-        reason = self.choices[0].finish_reason if self.choices else None
-        return _FINISH.get(reason.lower(), reason.lower()) if reason else None
+    def failed(self) -> bool:
+        """Whether it holds an error, of its own or of a choice."""
+        return bool(self.error) or any(choice.error for choice in self.choices or ())
 
     @property
     def tokens(self) -> Usage | None:
@@ -81,59 +128,153 @@ class Body(Struct):
             outputs.reasoning_tokens or 0,
         )
 
-    def pieces(self) -> list[Chunk]:
-        """Text and reasoning, told apart."""
-        if not self.choices:
+
+def _pieces(said: Any) -> list[Chunk]:
+    """What is said in another form than a text: as a list of typed parts, as one of them, or as the JSON itself."""
+    match said:
+        case str():
+            return [Text(said)] if said else []
+        case list():
+            return [piece for part in said for piece in _pieces(part)]
+        case {"thinking": thought} | {"type": "reasoning" | "thinking", "text": thought}:
+            return [Reasoning(piece.text) for piece in _pieces(thought) if isinstance(piece, Text | Reasoning)]
+        case {"text": str(text)} | {"text": {"value": str(text)}}:
+            return [Text(text)] if text else []
+        case {"type": str()}:  # a part that is no text
             return []
-        message = self.choices[0].delta or self.choices[0].message
-        if message is None:
-            return []
-        chunks: list[Chunk] = []
-        thought = message.reasoning_content or message.reasoning
-        if isinstance(thought, str) and thought:
-            chunks.append(Reasoning(thought))
-        if isinstance(message.content, str):
-            if message.content:
-                chunks.append(Text(message.content))
-        elif isinstance(message.content, list):
-            chunks.extend(_parts(message.content))
-        if message.refusal and isinstance(message.refusal, str):
-            chunks.append(Text(message.refusal))
-        return chunks
+        case dict() | int() | float() if said is not False and said is not True:
+            return [Text(msgspec.json.encode(said).decode())]
+    return []
 
 
-def _parts(parts: list[Any]) -> list[Chunk]:
-    """Content as a list of typed parts (Mistral's reasoning models)."""
-    chunks: list[Chunk] = []
-    for part in parts:
-        if isinstance(part, dict) and isinstance(part.get("text"), str):
-            chunks.append(Text(part["text"]))
-        elif isinstance(part, dict) and isinstance(part.get("thinking"), list):
-            chunks.extend(Reasoning(p.text) for p in _parts(part["thinking"]) if isinstance(p, Text))
-        elif isinstance(part, str):
-            chunks.append(Text(part))
-    return chunks
+BROKEN = "broken"
+"""What a finish reason means which says that the provider did not get to the end."""
+_MEANINGS = (
+    (re.compile(r"filter|safety|sensitive|recitation|block|prohibit|spii|refus|moderat|guardrail|violat|toxic"), ""),
+    (
+        re.compile(
+            r"error|abort|network|insufficient|resource|load|unavailable|busy|time_?(?:d_?)?(?:out|limit)|rate_?limit"
+            r"|cancel|interrupt|disconnect|fail|crash|evict|preempt"
+        ),
+        BROKEN,
+    ),
+    (re.compile(r"repeti|loop"), LOOPED),
+    (re.compile(r"length|max|limit|context|incomplete|partial|trunc|not_?finished|budget"), "length"),
+)
+
+
+@lru_cache(256)
+def meaning(reason: str) -> str:
+    """What a provider's finish reason means: `stop`, `length`, `looped`, `BROKEN`; that of a filter is its own.
+
+    There are dozens of words for each, and new ones all the time. Of one that is none of these we know only that the
+    reply came to an end in order; whether it says anything is looked at all the same.
+    """
+    said = reason.lower()
+    for words, means in _MEANINGS:
+        if words.search(said):
+            return means or said
+    return "stop"
 
 
 _decoder = msgspec.json.Decoder(Body)
 
 
 def read(data: bytes) -> Body:
-    """The body in these bytes; raises `msgspec.MsgspecError` or `ValueError` if there is none.
+    """The body in these bytes; raises `ValueError` if there is none.
 
     A list is taken for its first member (Gemini wraps its errors so).
     """
     try:
         return _decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         form = loose(data)
-        return msgspec.convert(form[0] if isinstance(form, list) and form else form, Body)
+        return _body(form[0] if isinstance(form, list) and form else form)
+
+
+def claims(data: bytes) -> bool:
+    """Whether a body says of itself that it is a chat completion, though it has no choices."""
+    form = loose(data)
+    named = isinstance(form, dict) and str(form.get("object", "")).startswith("chat.completion")
+    return named or (isinstance(form, dict) and not {"choices", "usage"}.isdisjoint(form))
 
 
 def loose(data: bytes) -> Any:
     """The JSON in these bytes; raises `ValueError` if there is none.
 
-    Bytes that are no UTF-8 and escaped lone surrogates, on which a strict reader stops, become U+FFFD.
+    Bytes that are no UTF-8 and escaped lone surrogates, on which a strict reader stops, become U+FFFD; numbers that are
+    none, or larger than any, become null.
     """
-    form = json.loads(data.decode("utf-8", "replace"), strict=False)
-    return msgspec.json.decode(clean(json.dumps(form, ensure_ascii=False)))
+    try:
+        form = json.loads(
+            data.decode("utf-8-sig", "replace"),
+            strict=False,
+            parse_constant=lambda _: None,
+            parse_int=lambda digits: int(digits) if len(digits) < _DIGITS else None,
+            parse_float=lambda digits: number if math.isfinite(number := float(digits)) else None,
+        )
+        return msgspec.json.decode(clean(json.dumps(form, ensure_ascii=False)))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+_DIGITS = 40
+
+
+def _body(form: Any) -> Body:
+    """What can be read of a body whose fields are not all as they should be."""
+    if not isinstance(form, dict):
+        raise ValueError("no object")  # noqa: TRY004 - what was read is not what was wanted
+    choices, groq, model = form.get("choices"), form.get("x_groq"), form.get("model")
+    choices = list(choices.values()) if isinstance(choices, dict) else choices
+    return Body(
+        [_choice(each) for each in choices if isinstance(each, dict)] if isinstance(choices, list) else None,
+        _usage(form.get("usage")),
+        model if isinstance(model, str) else None,
+        form.get("error"),
+        _Groq(_usage(groq.get("usage"))) if isinstance(groq, dict) else None,
+    )
+
+
+def _choice(form: dict[str, Any]) -> _Choice:
+    reason, text = form.get("finish_reason"), form.get("text")
+    return _Choice(
+        form.get("index"),
+        _message(form.get("delta")),
+        _message(form.get("message")),
+        text if isinstance(text, str) else None,
+        reason if isinstance(reason, str) else None,
+        _usage(form.get("usage")),
+        form.get("error"),
+    )
+
+
+def _message(form: Any) -> _Message | None:
+    if isinstance(form, dict):
+        return _Message(*(form.get(name) for name in _Message.__struct_fields__))
+    return _Message(form) if isinstance(form, str) else None
+
+
+def _usage(form: Any) -> _Usage | None:
+    if not isinstance(form, dict):
+        return None
+    return _Usage(
+        _count(form.get("prompt_tokens")),
+        _count(form.get("completion_tokens")),
+        _details(form.get("prompt_tokens_details")),
+        _details(form.get("completion_tokens_details")),
+        _count(form.get("prompt_cache_hit_tokens")),
+    )
+
+
+def _details(form: Any) -> _Details | None:
+    if not isinstance(form, dict):
+        return None
+    return _Details(_count(form.get("cached_tokens")), _count(form.get("reasoning_tokens")))
+
+
+def _count(value: Any) -> int | None:
+    try:
+        return msgspec.convert(value, _Count, strict=False)
+    except msgspec.ValidationError:
+        return None
