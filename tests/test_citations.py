@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from models import TRIO, Told, by_role, carry, plan_of
+from models import TRIO, Scripted, Told, by_role, carry, plan_of
 from stretto.calls import Call, Done
 from stretto.errors import CutError
 from stretto.events import RunStarted
@@ -149,3 +149,13 @@ def test_a_result_that_nothing_rests_on_is_told_unless_the_answer_is_cut_short()
         lambda call, nth: [*say(call, nth), *([Done("length", Usage(1, 1))] if call.role == "synthesizer" else [])]
     )
     assert short.run.remarks == ()
+
+
+def test_a_direct_answer_to_inputs_is_asked_for_quotes_and_they_are_looked_for() -> None:
+    history = [RunStarted(run="r1", seq=1, task="Tides?", workflow={}, basis=Basis(inputs=(BOOK,)))]
+    model = Scripted(by_role(orchestrator=plan_of(), synthesizer='The moon does it [^book.md "pulled by the moon"].'))
+    told = carry(model, history=history)
+    assert told.run.answer == "The moon does it."
+    (citation,) = told.run.citations
+    assert (citation.source, citation.lines, citation.verified) == ("i1", (2, 2), True)
+    assert "[^i2" in next(call for call in model.calls if call.role == "synthesizer").request.messages[0].content

@@ -131,9 +131,9 @@ class Answering:
         if failure is not None and (lost or self._is_final(failure, writer, planned=bool(subtasks))):
             raise failure
         assert writer is not None  # noqa: S101 - without an orchestrator there are subtasks
-        request = direct_request(writer, self._task, self._sample, self._means.heads.of())
+        request = direct_request(self._definition, writer, self._task, self._sample, self._means.heads.of())
         try:
-            answer = await self._speak(writer, request, None)
+            answer = await self._speak(writer, request, self._references((), {}) if request.head else None)
         except (CallError, ShapeError, DeadlineError):
             if failure is None:
                 raise

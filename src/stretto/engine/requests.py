@@ -197,6 +197,8 @@ def writer_of(definition: Definition) -> Role | None:
     return next((role for role in own if not is_function(role)), None)
 
 
-def direct_request(writer: Role, task: str, sample: int = 0, head: Head | None = None) -> Request:
-    """What is asked where there are no subtasks: the task itself."""
-    return request_for(writer, task, sample, head)
+def direct_request(
+    definition: Definition, writer: Role, task: str, sample: int = 0, head: Head | None = None
+) -> Request:
+    """What is asked where there are no subtasks: the task itself, and to quote the inputs if the answer is to cite."""
+    return request_for(writer, task, sample, head, prompts.filled("quotes") if head and cites(definition) else "")

@@ -206,7 +206,8 @@ class _Explaining:
         if not any(result is None or result.outcome == "done" or result.text for result in results):
             writer = writer_of(self._definition)
             assert writer is not None  # noqa: S101 - without an orchestrator there are subtasks
-            return self._line("synthesizer", "", direct_request(writer, task, sample, self._head))
+            asked = direct_request(self._definition, writer, task, sample, self._head)
+            return self._line("synthesizer", "", asked)
         if role is None:
             return Forecast("synthesizer", "", "kept", "there is none: the results are the answer")
         if changed := [subtask.id for subtask in subtasks if subtask.id not in certain]:
