@@ -3,7 +3,7 @@
 import re
 
 _OPENING = re.compile(r"\s{0,40}(`{3,}|~{3,})[ \t]{0,8}(?:markdown|md)[ \t]{0,8}\r?\n", re.IGNORECASE)
-_LONGEST = 110  # characters of what may become such an opening
+_LONGEST = 110  # characters of a line that may be a fence
 _FENCE = re.compile(r"[ \t]{0,3}(`{3,}|~{3,})[ \t]*(\S?)")
 
 
@@ -52,7 +52,8 @@ class Unwrapped:
         while self._held and self._depth:
             end = self._held.find("\n") + 1
             start = self._held.lstrip(" \t")[:1]
-            if not self._amid and start in {"", self._mark[0]} and (not end or self._line(self._held[:end])):
+            maybe = not self._amid and start in {"", self._mark[0]}
+            if maybe and (self._line(self._held[:end]) if end else len(self._held) <= _LONGEST):
                 break
             shown.append(self._held[: end or len(self._held)])
             self._held, self._amid = self._held[len(shown[-1]) :], not end
