@@ -15,6 +15,7 @@ from bench.table import Part, Row, Setting, heading, show
 _PARTS: dict[str, Callable[[Setting], Part]] = {
     "cpu": cpu.rows,
     "uneven": makespan.uneven,
+    "orders": makespan.orders,
     "limited": makespan.limited,
     "even": makespan.even,
     "long": makespan.long_limited,

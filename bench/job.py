@@ -22,7 +22,8 @@ class Job(Struct, frozen=True):
 
     `span`: seconds in which the plan is written, evenly, in `pieces` events for each subtask. `delay`: seconds of a
     worker, give or take the share `spread` (uniform, seeded). `join`: seconds of the answer. `tokens`, if any: workers
-    are streamed, so many tokens at `rate` a second.
+    are streamed, so many tokens at `rate` a second. `types`: how many types of subtasks there are, by chance. `order`
+    of the lengths: `any`; `typed`, where each type has its share of the spread to itself; `falling`; `rising`.
     """
 
     workers: int
@@ -34,6 +35,8 @@ class Job(Struct, frozen=True):
     tokens: int = 0
     rate: float = 80.0
     seed: int = 1
+    types: int = 1
+    order: str = "any"
 
     def model(self, role: str) -> str:
         """The name of the model that plays `role` (`plan`, `work` or `join`) in this job."""
@@ -47,10 +50,22 @@ def parse(model: str) -> tuple[str, Job]:
     return role, msgspec.convert(dict(fact.split("=") for fact in facts), Job, strict=False)
 
 
+def types(job: Job) -> list[str]:
+    """The type of each subtask, in the plan's order."""
+    dice = random.Random(job.seed + 1)
+    return [f"work{dice.randrange(job.types)}" if job.types > 1 else "work" for _ in range(job.workers)]
+
+
 def delays(job: Job) -> list[float]:
     """How long each worker takes, in the plan's order."""
     dice = random.Random(job.seed)
-    return [round(job.delay * dice.uniform(1 - job.spread, 1 + job.spread), 4) for _ in range(job.workers)]
+    parts = [dice.uniform(-1, 1) for _ in range(job.workers)]
+    if job.order == "typed":  # from the shortest type to the longest
+        shares = [2 * int(type_.removeprefix("work")) - job.types + 1 for type_ in types(job)]
+        parts = [(part + share) / job.types for part, share in zip(parts, shares, strict=True)]
+    elif job.order != "any":
+        parts.sort(reverse=job.order == "falling")
+    return [round(job.delay * (1 + part * job.spread), 4) for part in parts]
 
 
 def arrivals(job: Job) -> list[float]:
@@ -63,15 +78,15 @@ def plan_events(job: Job) -> Iterator[tuple[float, str]]:
     """The plan as it is streamed: pieces of its text, each with its time."""
     step = job.span / (job.workers * job.pieces + 1)
     yield 0.0, '{"analysis": "The ways differ in upkeep and in what they survive.", "tasks": ['
-    for number, delay in enumerate(delays(job)):
-        text = _subtask(number, delay, last=number == job.workers - 1)
+    for number, (type_, delay) in enumerate(zip(types(job), delays(job), strict=True)):
+        text = _subtask(number, type_, delay, last=number == job.workers - 1)
         size = -(-len(text) // job.pieces)
         for piece in range(job.pieces):
             yield step * (number * job.pieces + piece + 1), text[piece * size : (piece + 1) * size]
     yield job.span, "]}"
 
 
-def _subtask(number: int, delay: float, *, last: bool) -> str:
+def _subtask(number: int, type_: str, delay: float, *, last: bool) -> str:
     """One line of the plan; the brace that closes it is in its last piece, with the comma before the next one."""
     about = f"Part {number}: describe one way, what it costs a month, and how it fails (it lasts {delay} s)."
-    return f'{{"type": "work", "description": "{about}"}}' + ("" if last else ", ")
+    return f'{{"type": "{type_}", "description": "{about}"}}' + ("" if last else ", ")

@@ -68,6 +68,17 @@ def test_an_answer_that_cites_nothing_is_printed_whole_as_it_is(terminal: Termin
     plain, cited = (terminal(*run, *flags, "Tea?") for flags in ((), ("--cite",)))
     assert cited.code == 0
     assert cited.out == plain.out
+    assert "no footnotes: the synthesizer's prompt asks for none" in cited.err
+    assert plain.err == ""
+
+
+def test_a_direct_answer_has_no_footnotes_and_says_why(terminal: Terminal) -> None:
+    (terminal.folder / "one.toml").write_text("[providers.sim]\nsubtasks = 1\n")
+    run = terminal("run", "-q", "-w", "./one.toml", "-m", "sim:instant", "--cite", "Tea?")
+    assert (run.code, run.out.strip() != "") == (0, True)
+    assert run.err.startswith("stretto: no footnotes: one call answered the task as it is written")
+    shown = terminal("show", "--last", "--cite")
+    assert (shown.out.strip(), shown.err) == (run.out.strip(), run.err)
 
 
 @pytest.mark.parametrize("flags", [("--cite", "--json"), ("--json", "--cite")])

@@ -203,11 +203,11 @@ def test_a_call_that_becomes_urgent_while_it_waits_overtakes() -> None:
             for name in calls:
                 group.create_task(one(name))
             await asyncio.sleep(1)
-            calls["c"].urgency.hasten(1)
-            calls["b"].urgency.hasten(3)
+            calls["c"].urgency.move(1)
+            calls["b"].urgency.move(3)
             queue.leave(first)
         assert order == ["c", "b", "a"]
-        assert not any(each.urgency.hastened for each in calls.values())
+        assert not any(each.urgency.moved for each in calls.values())
 
     virtually(main())
 
@@ -329,5 +329,5 @@ def test_retry_after_of_an_overloaded_provider_pauses_its_lane_and_is_an_error_t
 
 def test_urgency_is_read_when_a_call_comes_and_again_when_it_is_sent_back() -> None:
     urgency = Urgency(5)
-    urgency.hasten(2)
+    urgency.move(2)
     assert urgency.key == (2,)

@@ -165,7 +165,7 @@ def test_long_inputs_are_read_by_shares_each_once(name: str) -> None:
         assert {piece.partition(":")[0] for piece in reads} == {"i1", "i2", "i3"}
 
 
-@pytest.mark.parametrize("name", ["documents", "translate", "review"])
+@pytest.mark.parametrize("name", ["translate", "review"])
 def test_what_fits_one_share_is_no_share_so_that_whoever_writes_the_answer_sees_it_too(name: str) -> None:
     run = answered(name, TASK, (Input("a.md", "One line.\n"), Input("b.md", "Another.\n")))
     assert [subtask.reads for subtask in run.plan.subtasks] == [()] * len(flow(name).definition.workers)
@@ -256,3 +256,10 @@ def test_a_mixture_takes_several_models_as_its_comment_says() -> None:
     text = preset("moa").text.replace("samples = 5", "\n".join(told))
     workflow = Configuration([Source("moa", None, tomllib.loads(text))]).workflow(Workflow, models={})
     assert len(workflow.definition.workers["proposer"].models) == 3
+
+
+def test_documents_that_fit_one_share_are_answered_at_once() -> None:
+    run = answered("documents", TASK, (Input("a.md", "One line.\n"), Input("b.md", "Another.\n")))
+    assert [call.role for call in run.calls] == ["synthesizer"]
+    assert run.plan.subtasks == ()
+    assert run.coverage.complete

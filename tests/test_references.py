@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stretto.references import References
+from stretto.references import References, Unwrapped
 from stretto.types import Citation, Input
 
 KNOWN = ("t1", "t3", "db-2", "code.solve")
@@ -289,8 +289,11 @@ def test_references_at_one_place_share_the_passage_and_are_each_cited_once() -> 
         "`" * 1000000,
         "| a [^t1] " * 100000,
         "1\n" * 300000,
+        "." * 1000000,
+        "." + ")" * 1000000,
+        "…)" * 500000,
     ],
-    ids=["open", "open in code", "quotes", "parentheses", "many", "lines", "ticks", "run", "row", "digits"],
+    ids=["open", "code", "quotes", "enclosed", "many", "lines", "ticks", "run", "row", "digits", "dots", "end", "ends"],
 )
 def test_a_text_of_a_megabyte_is_read_in_time_linear_in_it(text: str) -> None:
     reader = read(text)  # a quadratic reader would not come to an end
@@ -303,3 +306,10 @@ def test_remarks_are_few_short_and_without_anything_a_terminal_obeys() -> None:
     remarks = read(text).remarks
     assert len(remarks) == 21
     assert all(len(remark) <= 240 and remark.isprintable() for remark in remarks)
+
+
+@pytest.mark.parametrize("piece", [" ", "`", "x", "``` "])
+def test_a_line_without_end_in_a_fence_is_not_looked_at_again_for_each_letter(piece: str) -> None:
+    text, shown = piece * (400_000 // len(piece)), Unwrapped()
+    told = shown.feed("```markdown\n") + "".join(shown.feed(letter) for letter in text) + shown.end()
+    assert told == text

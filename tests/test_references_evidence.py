@@ -177,3 +177,76 @@ def test_three_hundred_quotes_in_a_large_input_are_looked_for_in_seconds() -> No
 def test_a_line_without_end_is_searched_too() -> None:
     (one,), _ = cited('A [^i1 "words 70000 and"].', Input("min.js", " ".join(f"words {n} and" for n in range(100_000))))
     assert (one.lines, one.quote, one.verified) == ((1, 1), "words 70000 and", True)
+
+
+MARKED = Input(
+    "docs/a guide.md",
+    """Call `shut_down()` **before** the *last* handle closes.
+Use 2 * 3 = 6, not 2*3; ~~never~~ `a_b`.
+__All__ of it "as it is", _he said_.
+""",
+)
+
+
+@pytest.mark.parametrize(
+    ("quote", "lines", "words"),
+    [
+        ("Call shut_down() before the last handle", (1, 1), "Call `shut_down()` **before** the *last* handle"),
+        ("call **shut_down()** before the `last`", (1, 1), "Call `shut_down()` **before** the *last"),
+        ("handle closes. Use 2 * 3 = 6", (1, 2), "handle closes.\nUse 2 * 3 = 6"),
+        ("not 2*3; never a_b. All of it", (2, 3), "not 2*3; ~~never~~ `a_b`.\n__All__ of it"),
+        ("All of it 'as it is', he said", (3, 3), 'All__ of it "as it is", _he said'),
+        ("All of it … he said", (3, 3), "All__ of it … he said"),
+    ],
+)
+def test_backticks_and_emphasis_may_be_there_or_not(quote: str, lines: tuple[int, int], words: str) -> None:
+    found = Evidence(MARKED).find(quote)
+    assert found is not None
+    assert (found.lines, found.words) == (lines, words)
+    assert Evidence(MARKED).find(quote, lines) == found
+
+
+@pytest.mark.parametrize("quote", ["Use 2 3 = 6, not", "Call shutdown() before", "before last handle closes"])
+def test_what_is_no_emphasis_is_not_forgiven(quote: str) -> None:
+    assert Evidence(MARKED).find(quote) is None
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        'notes.md "It costs 5 EUR"',
+        'Notes.md:5 "It costs 5 EUR"',
+        'docs/a guide.md: "the *last* handle"',
+        'a guide.md:1-2, "the last handle"',
+        'docs/a guide.md "the last handle", t1',
+        "notes.md",
+        "notes.md, t1",
+        'https://example.org/page "It is a page"',
+    ],
+)
+def test_an_input_may_be_called_by_its_name(mark: str) -> None:
+    inputs = Input("notes.md", TEXT), MARKED, Input("https://example.org/page", "It is a page.")
+    citations, remarks = cited(f"It is said so. [^{mark}]", *inputs)
+    assert not remarks
+    assert (
+        citations[0]
+        .name.casefold()
+        .endswith(
+            mark.split('"', maxsplit=1)[0]
+            .split(",", maxsplit=1)[0]
+            .split(":1", maxsplit=1)[0]
+            .split(":5", maxsplit=1)[0]
+            .strip(" :")
+            .casefold()
+        )
+    )
+    assert citations[0].verified is (True if '"' in mark else None)
+    assert [each.source for each in citations[1:]] == (["t1"] if "t1" in mark else [])
+
+
+@pytest.mark.parametrize("label", ["note", "notes", "README", "x.md"])
+def test_a_name_that_may_be_a_footnote_or_belongs_to_two_means_none(label: str) -> None:
+    inputs = Input("note", TEXT), Input("a/x.md", TEXT), Input("b/x.md", TEXT), Input("README", TEXT)
+    reader = References((), inputs)
+    assert reader.feed(f"It is so. [^{label}] And on.") + reader.end() == f"It is so. [^{label}] And on."
+    assert [each.source for each in cited("So. [^a/x.md]", *inputs)[0]] == ["i2"]

@@ -79,6 +79,29 @@ def test_a_subtask_that_is_listed_again_in_a_later_round_is_not_done_again() -> 
     assert ids(told) == [("t1", 1), ("t2", 1), ("t3", 2)]
 
 
+def test_a_subtask_that_failed_is_asked_again_if_a_later_round_lists_it_again() -> None:
+    told = carry(
+        lambda call, nth: ["Do b: B." if call.request.sample else ""] if is_b(call) else FAILING(call, nth), THREE
+    )
+    outcomes = {id_: result.outcome for id_, result in told.run.results.items()}
+    assert outcomes == {"t1": "done", "t2": "failed", "t3": "done", "t4": "done"}
+    assert ids(told) == [("t1", 1), ("t2", 1), ("t3", 2), ("t4", 2)]
+    assert told.run.results["t3"].text == "Do b: B."
+    assert told.run.coverage.complete  # what a later round has done is not missing
+
+
+def test_what_fails_in_every_round_stays_missing() -> None:
+    told = carry(lambda call, nth: [""] if is_b(call) else FAILING(call, nth), THREE)
+    assert [each.subtask for each in told.run.coverage.missing] == ["t2", "t3"]
+
+
+def is_b(call: Call) -> bool:
+    return call.role == "worker" and any("Do b" in message.content for message in call.request.messages)
+
+
+FAILING = script(plan_of("Do a", "Do b"), plan_of("Do b", "Do c", "Do b"), plan_of())
+
+
 def test_an_execution_goes_on_in_the_midst_of_a_round_with_what_was_planned() -> None:
     plans = script(plan_of("a"), plan_of("b", "c"), plan_of())
     whole = carry(plans, THREE)

@@ -1,7 +1,10 @@
 """Shapes: what a JSON schema or a Python type says of an answer, and reading one out of a reply."""
 
 import dataclasses
+import json
 import random
+import re
+import time
 from datetime import date
 from decimal import Decimal
 from typing import Any, Literal, NotRequired, Optional, TypedDict
@@ -300,3 +303,57 @@ def test_a_shape_may_contain_itself_by_reference() -> None:
     deep = '{"name": "a", "left": {"name": "b", "right": {"name": 3}}}'
     with pytest.raises(Misfit, match=r"\$\.left\.right\.name: expected string, got 3"):
         fitted(deep, Shape(schema, Tree))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"^(a|a)*$", "a" * 60 + "!"),
+        (r"^(\w+\s?)*$", "a" * 100_000 + "!"),
+        (r"^(a?){80}a{80}$", "a" * 79),
+        (r"(.*)(.*)(.*)(.*)(.*)[12]$", "a" * 5_000),
+    ],
+)
+def test_a_pattern_that_comes_to_no_end_is_given_up_and_named(pattern: str, text: str) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "string", "pattern": pattern}}}}
+    check_schema(schema, "answer")
+    began = time.thread_time()
+    try:
+        with pytest.raises(Misfit) as misfit:
+            fitted(json.dumps({"a": [text] * 50}), Shape(schema))
+        assert "takes too long" in str(misfit.value) or "expected a text that matches" in str(misfit.value)
+    finally:
+        assert time.thread_time() - began < 1  # of the processor; it would be for ever
+
+
+@pytest.mark.parametrize("pattern", ["(((a{1000}){1000}){1000})", "(?:[a-z]{999}|b){101}x"])
+def test_a_pattern_that_is_endless_with_its_counts_written_out_is_refused(pattern: str) -> None:
+    with pytest.raises(ConfigError, match="with its counts written out"):
+        check_schema({"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}}, "answer")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "not_"),
+    [
+        (r"^x{e}$", "x{e}", "x"),
+        (r"^\{[^{}]+\}{2}$", "{a}}", "{a}"),
+        (r"^\N{DIGIT ONE}{,3}$", "111", "1111"),
+        (r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$", "1.50", "+"),
+        (r"(?P<q>['\"]).*(?P=q)", "say 'so'", "say 'so\""),
+        (r"[]{}]{3}", "]{}", "ab"),
+    ],
+)
+def test_patterns_are_pythons(pattern: str, fits: str, not_: str) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}}
+    check_schema(schema, "answer")
+    assert re.search(pattern, fits)
+    assert not re.search(pattern, not_)
+    assert misfit({"a": fits}, schema) is None
+    assert misfit({"a": not_}, schema) is not None
+
+
+def test_twenty_thousand_entries_are_told_apart_at_once() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "array", "uniqueItems": True}}}
+    entries = [[number, {"b": number}, str(number)] for number in range(20_000)]
+    assert misfit({"a": [*entries, True, 1, "1", None]}, schema) is None
+    assert misfit({"a": [*entries, [7.0, {"b": 7}, "7"]]}, schema) == "$.a: an entry stands there twice"

@@ -69,22 +69,22 @@ def _plain(value: Any) -> Any:
 class Urgency:
     """How much a call holds its run back: the lower its `key`, the sooner it is served.
 
-    It may grow while the call waits: `hasten` tells whoever is in `hastened`. `critical` says whether nothing else
-    would hold the run back for longer.
+    It may change while the call waits: `move` tells whoever is in `moved`. `critical` says whether nothing else would
+    hold the run back for longer.
     """
 
-    __slots__ = ("critical", "hastened", "key")
+    __slots__ = ("critical", "key", "moved")
 
     def __init__(self, *key: float, critical: Callable[[], bool] = lambda: True) -> None:
         self.key = key
         self.critical = critical
-        self.hastened: list[Callable[[], None]] = []
+        self.moved: list[Callable[[], None]] = []
 
-    def hasten(self, *key: float) -> None:
-        """Serve the call as `key` says, if that is sooner."""
-        if key < self.key:
+    def move(self, *key: float) -> None:
+        """Serve the call as `key` says from now on."""
+        if key != self.key:
             self.key = key
-            for tell in self.hastened:
+            for tell in self.moved:
                 tell()
 
 

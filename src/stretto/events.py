@@ -203,7 +203,7 @@ class RunFinished(Event, frozen=True, kw_only=True):
     """The answer is there. `usage` and `cost` are what the run paid over all its executions, `saved` what it reused.
 
     `cost` is in US dollars, estimated where a provider did not say what it counted, and None where a price is unknown.
-    `citations`: what its passages rest on; `remarks`: what had to be removed from it.
+    `citations`: what its passages rest on; `remarks`: what had to be removed from it, and what nothing in it rests on.
     """
 
     answer: str

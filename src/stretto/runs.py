@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct, field
 
 from stretto import events as e
+from stretto.plan.naming import same_work
 from stretto.types import (
     OUTCOMES,
     AnswerState,
@@ -165,19 +166,18 @@ def coverage_of(
     """What an answer written from these results rests on.
 
     `condensed`: those that were too long to be read whole, `unread`: those for which there was no room at all.
-    `direct`: why it rests on none of them.
+    `direct`: why it rests on none of them. What a later round has done after all is not missing.
     """
     counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
     missing, doubtful = [], []
-    for subtask in subtasks:
-        result = results.get(subtask.id)
-        if result is None:
-            continue
+    told = [(subtask, results[subtask.id]) for subtask in subtasks if subtask.id in results]
+    rounds = {same_work(subtask): subtask.round for subtask, result in told if result.outcome == "done"}
+    for subtask, result in told:
         counts[result.outcome] += 1
-        if result.outcome != "done":
+        if result.outcome != "done" and rounds.get(same_work(subtask), 0) <= subtask.round:
             missing.append(Missing(subtask.id, subtask.type, result.outcome, result.error or result.outcome))
-        elif subtask.id in unread:
+        elif result.outcome == "done" and subtask.id in unread:
             missing.append(Missing(subtask.id, subtask.type, result.outcome, _UNREAD))
-        elif result.verdict in {"fails", "unchecked"}:
+        elif result.outcome == "done" and result.verdict in {"fails", "unchecked"}:
             doubtful.append(Doubtful(subtask.id, subtask.type, result.verdict, result.remark))
     return Coverage(counts, tuple(missing), plan, answer, degraded, tuple(doubtful), condensed, direct)

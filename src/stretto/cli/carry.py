@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from stretto import events as e
 from stretto.cli import ANSWERED, BROKEN_PIPE, INTERRUPTED, PARTIAL, report
-from stretto.cli.cited import cited
+from stretto.cli.cited import cited, uncited
 from stretto.cli.progress import Progress
 from stretto.cli.proposal_table import how_good
 from stretto.cli.screen import drawing_on, say
@@ -95,6 +95,8 @@ class _Carrier:
             self._plan(run)
             return ANSWERED
         self._progress.summary(run)
+        if self._output.cite and (why := uncited(run)):
+            say(why)
         if approved := self._stream.approved:
             self._progress.foreseen(how_good(approved, run, asyncio.get_running_loop().time() - approved.at))
         return ANSWERED if run.coverage.complete else PARTIAL

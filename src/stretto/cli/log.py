@@ -10,7 +10,7 @@ from typing import get_args
 import click
 
 from stretto import events as e
-from stretto.cli.cited import cited
+from stretto.cli.cited import cited, uncited
 from stretto.cli.help import Command, option
 from stretto.cli.live import drawable
 from stretto.cli.meaning import find_run, store_path
@@ -136,6 +136,8 @@ def show(
         if told.answer is None:
             raise TaskError(f"{run_id} has no answer; it is {_status(told, kept)}")
         click.echo(cited(told))
+        if why := uncited(told):
+            say(why)
         return
     drawing = not prompts and drawable(sys.stdout, plain=plain)
     for line in sent_prompts(told, kept.records(run_id)) if prompts else _everything(told, kept, brief, drawing):

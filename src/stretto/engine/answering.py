@@ -1,7 +1,7 @@
 """The answer, written from the results."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,13 +22,15 @@ from stretto.errors import BudgetError, CallError, ContextError, DeadlineError, 
 from stretto.references import References
 from stretto.types import AnswerState, Citation, Definition, Head, PlanState, Request, Result, Role, Subtask
 
+_TOLD = 20  # results that are named in a remark
+
 
 class Answer(Struct, frozen=True):
     """A text, and whether it is whole.
 
     `condensed`: the subtasks whose results were made shorter for who wrote it; `unread`: those there was no room for.
-    `citations`: what its passages rest on; `remarks`: what was removed from it. `direct`: why it was written from the
-    task alone, if that was not the plan.
+    `citations`: what its passages rest on; `remarks`: what was removed from it, and what nothing in it rests on.
+    `direct`: why it was written from the task alone, if that was not the plan.
     """
 
     text: str
@@ -114,7 +116,9 @@ class Answering:
             if narrower is None:
                 raise
             return await self._merged(narrower, role, subtasks, results, plan, head, again=False)
-        return replace(answer, condensed=short.changed, unread=short.left_out)
+        rests = frozenset(citation.source for citation in answer.citations)
+        unused = _unused(read, results, rests) if cites(definition) and answer.state == "complete" else ()
+        return replace(answer, condensed=short.changed, unread=short.left_out, remarks=(*answer.remarks, *unused))
 
     async def _direct(self, failure: StrettoError | None, subtasks: Sequence[Subtask] = ()) -> Answer:
         """The answer from the task alone: as it was planned or, after a `failure`, as one call would have given it.
@@ -127,9 +131,9 @@ class Answering:
         if failure is not None and (lost or self._is_final(failure, writer, planned=bool(subtasks))):
             raise failure
         assert writer is not None  # noqa: S101 - without an orchestrator there are subtasks
-        request = direct_request(writer, self._task, self._sample, self._means.heads.of())
+        request = direct_request(self._definition, writer, self._task, self._sample, self._means.heads.of())
         try:
-            answer = await self._speak(writer, request, None)
+            answer = await self._speak(writer, request, self._references((), {}) if request.head else None)
         except (CallError, ShapeError, DeadlineError):
             if failure is None:
                 raise
@@ -178,7 +182,7 @@ class Answering:
                 late = error if isinstance(error, DeadlineError) else None
                 raise late or DeadlineError(setbacks.late("before the answer was there")) from None
             setbacks.degrade("deadline", "the answer is kept as far as it was written")
-            return _answer(telling.end(transcript.text), "cut", references)
+            return _answer(telling.end(), "cut", references)
         text = transcript.text
         if first and told:
             second = is_whole(finish) and fault(text, told) in {None, "echo"} and cleaned(text, told)[0]
@@ -191,9 +195,7 @@ class Answering:
         if finish in CUT and request.schema is not None:
             raise ShapeError(f"{request.model}: the answer ends before it fits its schema: {CUT[finish]}", text=text)
         state: AnswerState = "truncated" if finish in CUT else "complete"
-        return (
-            _mended(telling, text, state, references, told) if told else _answer(telling.end(text), state, references)
-        )
+        return _mended(telling, text, state, references, told) if told else _answer(telling.end(), state, references)
 
     async def _once_more(self, role: Role, request: Request, transcript: Transcript, telling: Telling) -> str:
         """Ask once more for an answer that cannot stand; the finish reason, empty if that cannot be had."""
@@ -230,8 +232,16 @@ def _mended(telling: Telling, text: str, state: AnswerState, references: Referen
     if clean != telling.raw:
         telling.restart()
         telling.take(clean)
-    answer = _answer(telling.end(clean), state, references)
+    answer = _answer(telling.end(), state, references)
     return replace(answer, remarks=(*answer.remarks, remark)) if remark else answer
+
+
+def _unused(read: Sequence[Subtask], results: Mapping[str, Result], rests: Container[str]) -> tuple[str, ...]:
+    """What is to be said of results that are there and that no passage of the answer rests on."""
+    there = [each.id for each in read if results[each.id].outcome == "done" and results[each.id].text.strip()]
+    unused = [subtask for subtask in there if subtask not in rests]
+    told = ", ".join(unused[:_TOLD]) + (f" and {len(unused) - _TOLD} more" if len(unused) > _TOLD else "")
+    return (f"no passage of the answer rests on {told}",) if unused else ()
 
 
 def _answer(text: str, state: AnswerState, references: References | None) -> Answer:

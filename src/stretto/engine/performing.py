@@ -8,7 +8,7 @@ from stretto import events as e
 from stretto import prompts
 from stretto.engine.caller import Errand
 from stretto.engine.means import Means
-from stretto.engine.requests import role_of, sample_of
+from stretto.engine.requests import repetition_of, role_of, sample_of
 from stretto.engine.results import UNASKED, UNPAID, lacking
 from stretto.engine.urgencies import Urgencies
 from stretto.engine.work import verified, work
@@ -94,7 +94,7 @@ class Performing:
         if (lacks := lacking(role, subtask, needed)) is not None:
             return lacks, 0.0
         self._means.journal.append(e.SubtaskStarted(subtask=full))
-        sample = sample_of(self._basis, full)
+        sample = sample_of(self._basis, full) + repetition_of(subtask, self._book.subtasks)
         errand = Errand("worker", self._urgencies.of(subtask.id), full, subtask.value)
         if role.workflow is not None:
             began = asyncio.get_running_loop().time()

@@ -121,6 +121,7 @@ class Planning:
         self._round += 1
         self._analysis, self._remarks, self._unread = "", [], 0
         before = self._before
+        self.book.reopen({id_ for id_, result in self._results.items() if result.outcome != "done"})
         self.book.go_on(s for s in before.subtasks if s.round == self._round)
         over = before.rounds >= self._round
         # What was missing of it then (a deadline may have come) is asked for now. Of an earlier round nothing was.

@@ -13,6 +13,7 @@ from stretto.models.functions import is_function, work
 from stretto.plan.book import rest_request, worker_for
 from stretto.plan.form import form_of, plan_schema
 from stretto.plan.given import plan_text
+from stretto.plan.naming import same_work
 from stretto.plan.sizes import size_lines
 from stretto.types import Basis, Definition, Head, Message, Plan, PlanState, Request, Result, Role, Subtask
 
@@ -29,6 +30,13 @@ def sample_of(basis: Basis, name: str) -> int:
     """Which repetition is wanted of what a subtask or role asks; that of a workflow is wanted of all within it."""
     parts = name.split("/")
     return sum(basis.samples.get("/".join(parts[:end]), 0) for end in range(1, len(parts) + 1))
+
+
+def repetition_of(subtask: Subtask, subtasks: Sequence[Subtask]) -> int:
+    """How often the same was planned in earlier rounds: what came of it then is recorded, and no answer now."""
+    if subtask.round == 1:
+        return 0
+    return sum(each.round < subtask.round and same_work(each) == same_work(subtask) for each in subtasks)
 
 
 def plan_request(definition: Definition, task: str, sample: int = 0, head: Head | None = None) -> Request:
@@ -189,6 +197,8 @@ def writer_of(definition: Definition) -> Role | None:
     return next((role for role in own if not is_function(role)), None)
 
 
-def direct_request(writer: Role, task: str, sample: int = 0, head: Head | None = None) -> Request:
-    """What is asked where there are no subtasks: the task itself."""
-    return request_for(writer, task, sample, head)
+def direct_request(
+    definition: Definition, writer: Role, task: str, sample: int = 0, head: Head | None = None
+) -> Request:
+    """What is asked where there are no subtasks: the task itself, and to quote the inputs if the answer is to cite."""
+    return request_for(writer, task, sample, head, prompts.filled("quotes") if head and cites(definition) else "")

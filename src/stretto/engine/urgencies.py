@@ -1,13 +1,14 @@
 """What holds a run back most: the urgency of its calls, from what others need and how long things take."""
 
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 from stretto.calls import Urgency
 from stretto.types import RoleName, Subtask
 
 _FIRST: Mapping[RoleName, int] = {"orchestrator": 0, "synthesizer": 1, "worker": 2}
-_LONGER = 1.5  # how much longer a type must prove to be before those who wait are told
+_ENOUGH = 4  # subtasks of a type that must be over before it is compared: fewer tell nothing of those that wait
 
 
 def of_role(role: RoleName) -> Urgency:
@@ -15,11 +16,33 @@ def of_role(role: RoleName) -> Urgency:
     return Urgency(_FIRST[role])
 
 
+class _Span:
+    """How many subtasks of a type are over, and the fewest and the most seconds that one of them took."""
+
+    __slots__ = ("count", "longest", "shortest")
+
+    def __init__(self) -> None:
+        self.count, self.shortest, self.longest = 0, math.inf, 0.0
+
+    def note(self, seconds: float) -> bool:
+        """One more is over; whether that may change how the type compares with others."""
+        self.count += 1
+        tells = self.count == _ENOUGH or (self.count > _ENOUGH and not self.shortest <= seconds <= self.longest)
+        self.shortest, self.longest = min(self.shortest, seconds), max(self.longest, seconds)
+        return tells
+
+    def below(self, other: "_Span") -> bool:
+        """Whether every one of enough was over sooner than any of enough of the others."""
+        return min(self.count, other.count) >= _ENOUGH and self.longest < other.shortest
+
+
 class Urgencies:
     """The urgencies of the calls for the subtasks of one plan.
 
     The plan goes before the synthesis, that before workers; of these, first those on whom the longest chain of other
-    subtasks waits, then those of the type that has taken longest so far.
+    subtasks waits. Else they go in the plan's order, but for those of a type that was shorter than another every single
+    time: they are held back, because what is short fills the gaps at the end. A type nobody knows yet is never held
+    back, nor is one whose times overlap: to guess wrong costs more than to guess right gains.
     """
 
     def __init__(self) -> None:
@@ -28,7 +51,8 @@ class Urgencies:
         self._depths: dict[str, int] = {}
         self._urgencies: dict[str, Urgency] = {}
         self._unfinished: Counter[int] = Counter()
-        self._seconds: dict[str, float] = {}
+        self._spans: defaultdict[str, _Span] = defaultdict(_Span)
+        self._held: dict[str, int] = {}  # by type, how many others are longer
 
     def of(self, subtask: str) -> Urgency:
         """The urgency of a subtask that was planned."""
@@ -48,23 +72,27 @@ class Urgencies:
                 self._unfinished[self._depths[need]] -= 1
                 self._depths[need] = depth
                 self._unfinished[depth] += 1
-                self._hasten(self._subtasks[need])
+                self._move(self._subtasks[need])
                 deeper += [(earlier, depth + 1) for earlier in self._needs[need]]
 
     def finish(self, subtask: Subtask, seconds: float) -> None:
-        """A subtask is over, and took so long."""
+        """A subtask is over, and its calls took so long; 0 if none was made."""
         self._unfinished[self._depths[subtask.id]] -= 1
-        if seconds > _LONGER * self._seconds.get(subtask.type, 0.0):
-            self._seconds[subtask.type] = seconds
-            for other in self._subtasks.values():
-                if other.type == subtask.type:
-                    self._hasten(other)
+        if not seconds or not self._spans[subtask.type].note(seconds):
+            return
+        spans = self._spans
+        held = {type_: sum(map(span.below, spans.values())) for type_, span in spans.items()}
+        changed = {type_ for type_, others in held.items() if others != self._held.get(type_, 0)}
+        self._held = held
+        for other in self._subtasks.values() if changed else ():
+            if other.type in changed:
+                self._move(other)
 
     def _key(self, subtask: Subtask) -> tuple[float, ...]:
-        return _FIRST["worker"], -self._depths[subtask.id], -self._seconds.get(subtask.type, 0.0)
+        return _FIRST["worker"], -self._depths[subtask.id], self._held.get(subtask.type, 0)
 
-    def _hasten(self, subtask: Subtask) -> None:
-        self._urgencies[subtask.id].hasten(*self._key(subtask))
+    def _move(self, subtask: Subtask) -> None:
+        self._urgencies[subtask.id].move(*self._key(subtask))
 
     def _is_critical(self, subtask: str) -> bool:
         """Whether no longer chain of subtasks than the one behind this is still unfinished."""

@@ -1,7 +1,8 @@
 """JSON schemas as providers take them: in the strict form, and without the keywords that one refuses."""
 
-import re
 from typing import Any
+
+from stretto.shapes.patterns import Patterns, Slow
 
 _SCHEMAS = frozenset({"properties", "$defs", "definitions"})  # names to schemas
 _VALUES = frozenset({"enum", "const", "required"})
@@ -90,4 +91,11 @@ def example(schema: Any) -> Any:
             return True
     # What a pattern wants is said by the description's first word, if by anything.
     word, pattern = (schema.get("description") or "").partition(",")[0], schema.get("pattern")
-    return word if pattern and word and re.search(pattern, word) else "…"
+    return word if pattern and word and _fits(pattern, word) else "…"
+
+
+def _fits(pattern: str, word: str) -> bool:
+    try:
+        return Patterns().fits(pattern, word)
+    except Slow:
+        return False

@@ -1,13 +1,13 @@
 """The plan as we take it in: its rules, and the request for the rest of a broken one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import count
 
 import msgspec
 
 from stretto import prompts
 from stretto.plan.item import Draft
-from stretto.plan.naming import LONGEST_ID, is_reserved, numbered, safe_id
+from stretto.plan.naming import LONGEST_ID, is_reserved, numbered, safe_id, same_work
 from stretto.plan.needs import Needs
 from stretto.types import Role, Subtask
 
@@ -28,8 +28,8 @@ class PlanBook:
     """The subtasks taken in so far, in order; gives each its id and says which of them cannot be done.
 
     One that is listed once more, with the same type and description, is the same subtask: in one reply, in the request
-    for the rest of a broken plan, in a later execution. What needs a subtask that is not listed yet is held back until
-    that is, or until `settle`. All replies together may list `max_subtasks`.
+    for the rest of a broken plan, in a later execution, in a later round unless it is to `reopen`. What needs a subtask
+    that is not listed yet is held back until that is, or until `settle`. All replies together may list `max_subtasks`.
     """
 
     def __init__(self, workers: Mapping[str, Role], max_subtasks: int, planned: Sequence[Subtask] = ()) -> None:
@@ -59,6 +59,10 @@ class PlanBook:
                 self._needs.know(subtask)
                 self._plan(subtask)
 
+    def reopen(self, subtasks: Collection[str]) -> None:
+        """Take these for new ones if they are listed once more: nothing came of them."""
+        self._known = {work: id_ for work, id_ in self._known.items() if id_ not in subtasks}
+
     @property
     def listed(self) -> int:
         """How many subtasks there are, with those that are held back."""
@@ -86,7 +90,7 @@ class PlanBook:
 
     def knows(self, draft: Draft) -> bool:
         """Whether this draft is one that is here already, listed once more."""
-        known = self._known.get(_same(draft))
+        known = self._known.get(same_work(draft))
         if known is None:
             return False
         self._repeats += known in self._own
@@ -106,7 +110,7 @@ class PlanBook:
         subtask = Subtask(
             id_, draft.type, draft.description, draft.needs, draft.value, round_, remark=remark, brief=brief
         )
-        self._known[_same(subtask)] = id_
+        self._known[same_work(subtask)] = id_
         self._repeats = 0
         self._own.add(id_)
         self._needs.know(subtask, draft.id)
@@ -118,7 +122,7 @@ class PlanBook:
 
     def _plan(self, subtask: Subtask) -> Subtask:
         self._subtasks[subtask.id] = subtask
-        self._known.setdefault(_same(subtask), subtask.id)
+        self._known.setdefault(same_work(subtask), subtask.id)
         self._needs.release(subtask)
         return subtask
 
@@ -136,11 +140,6 @@ def _renamed(asked: str, wanted: str, id_: str) -> str:
     else:
         why = "means something else" if is_reserved(wanted) else "stands twice in the plan"
     return f"id {shown!r} {why}; this one is now {id_!r}"
-
-
-def _same(subtask: Subtask | Draft) -> tuple[str, str]:
-    """What two subtasks have in common that are the same one; spaces are easily written differently."""
-    return subtask.type.strip().casefold(), " ".join(subtask.description.split())
 
 
 def rest_request(planned: Sequence[Subtask]) -> str:

@@ -97,17 +97,26 @@ def given_plan(plan: AnyPlan, definition: Definition, place: str = "plan") -> Pl
 def fixed_plan(definition: Definition, inputs: Sequence[Input]) -> Plan | None:
     """The plan of a workflow that has no orchestrator: every worker does the whole task.
 
-    One that reads the inputs by shares does it for each of them.
+    One that reads the inputs by shares does it for each of them. If all of them are one share and one worker's, there
+    is nothing to divide, and the task is answered directly.
     """
     if definition.orchestrator is not None:
         return None
     work = [(name, reads) for name, role in definition.workers.items() for reads in _shares(inputs, role.share)]
     most = definition.limits.max_subtasks
+    if len(work) == 1 and inputs and definition.synthesizer and _only_reads(definition.workers[work[0][0]]):
+        return Plan((), "complete")
     subtasks = [
         Subtask(f"t{number}", name, f"the whole task{', for ' if reads else ''}{called(inputs, reads)}", reads=reads)
         for number, (name, reads) in enumerate(work[:most], 1)
     ]
     return Plan(tuple(subtasks), "complete" if len(work) <= most else "bounded")
+
+
+def _only_reads(worker: Role) -> bool:
+    """Whether all a worker is for is to read inputs by shares, so that others need not."""
+    several = worker.models or worker.samples > 1
+    return worker.share is not None and not (several or worker.schema or worker.check or worker.workflow)
 
 
 def _shares(inputs: Sequence[Input], tokens: int | None) -> tuple[tuple[str, ...], ...]:

@@ -3,6 +3,9 @@
 import re
 import unicodedata
 
+from stretto.plan.item import Draft
+from stretto.types import Subtask
+
 LONGEST_ID = 40
 _UNSAFE = re.compile(r"[^\w.-]")
 _RESERVED = re.compile(r"orchestrator|synthesizer|i\d+", re.IGNORECASE)
@@ -26,3 +29,8 @@ def numbered(id_: str, copy: int) -> str:
     """The id of so manieth a subtask that wants this one; the first keeps it."""
     suffix = f"-{copy}" if copy > 1 else ""
     return id_[: LONGEST_ID - len(suffix)] + suffix
+
+
+def same_work(subtask: Subtask | Draft) -> tuple[str, str]:
+    """What two subtasks have in common that are the same one; spaces are easily written differently."""
+    return subtask.type.strip().casefold(), " ".join(subtask.description.split())

@@ -156,7 +156,7 @@ def _answer(definition: Definition, plan: Plan, work: Work, head: Head | None) -
     if role is None:  # the results are the answer
         return Job()
     if not plan.subtasks:
-        request = direct_request(role, work.task, 0, head)
+        request = direct_request(definition, role, work.task, 0, head)
     else:
         nothing = {subtask.id: Result(subtask.id, "done") for subtask in plan.subtasks}
         asked = answer_request(definition, work.task, plan.subtasks, nothing, plan.state or "complete", 0, head)

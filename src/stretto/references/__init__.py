@@ -2,5 +2,6 @@
 
 from stretto.references.footnotes import footnotes
 from stretto.references.reader import References
+from stretto.references.wrapping import Unwrapped
 
-__all__ = ["References", "footnotes"]
+__all__ = ["References", "Unwrapped", "footnotes"]

@@ -14,7 +14,8 @@ _FEWEST = 8
 
 _LONG = 20_000  # characters of a line in which letters are counted
 
-_ALIKE = {"'": "‘’‚‛‹›", '"': "“”„‟«»", "-": "‐‑‒–—―−"}
+_ALIKE = {"'": '"‘’‚‛‹›“”„‟«»′″', "-": "‐‑‒–—―−"}
+_MARKUP = re.compile(r"`+|(?<!\w)[*_~]{1,3}(?=\S)|(?<=\S)[*_~]{1,3}(?!\w)")  # of code and emphasis, not of products
 _ELLIPSIS = re.compile(r"\s?(?:\[(?:…|\.{3})\]|\((?:…|\.{3})\)|…|\.{3,})\s?")
 _IDEOGRAPH = "\u2e80"
 
@@ -32,12 +33,40 @@ def is_evidence(quote: str) -> bool:
     return letters >= _FEWEST
 
 
+class _Bare:
+    """A text without the marks of code and emphasis, and where in it what stood."""
+
+    def __init__(self, plain: str) -> None:
+        kept, at, length = [], 0, 0
+        self._places: list[tuple[int, int]] = []  # in the bare text and in the plain one
+        for found in (*_MARKUP.finditer(plain), None):
+            end = found.start() if found else len(plain)
+            kept.append(plain[at:end])
+            self._places.append((length, at))
+            length += end - at
+            at = found.end() if found else end
+        self.text = "".join(kept)
+
+    def bare(self, plain: int) -> int:
+        """Where a place of the plain text is in this one."""
+        begin, at = self._places[bisect_right(self._places, plain, key=lambda place: place[1]) - 1]
+        return begin + plain - at
+
+    def plain(self, begin: int, end: int) -> tuple[int, int]:
+        """Where in the plain text something stands."""
+        return self._plain(begin), self._plain(end - 1) + 1
+
+    def _plain(self, bare: int) -> int:
+        begin, at = self._places[bisect_right(self._places, bare, key=lambda place: place[0]) - 1]
+        return at + bare - begin
+
+
 class Evidence:
     """An input in which words are looked for.
 
-    Alike are all blanks and runs of them, straight and curly quotation marks, hyphens and dashes, and the case of the
-    first letter; an ellipsis stands for any words. Everything else has to be as it is written. The input is prepared
-    once, when the first quote is looked for.
+    Alike are all blanks and runs of them, quotation marks of every kind, hyphens and dashes, and the case of the first
+    letter; an ellipsis stands for any words; the marks of code and emphasis may be there or not. Everything else has to
+    be as it is written. The input is prepared once, when the first quote is looked for.
     """
 
     def __init__(self, source: Input) -> None:
@@ -62,21 +91,22 @@ class Evidence:
         if not quote:
             return None
         start = self._starts[min(near[0], len(self._starts)) - 1] if near else 0
-        parts = _parts(quote)
-        spans = self._search([quote], start) or (self._search(parts, start) if parts != [quote] else [])
+        spans = self._spans(self._plain, quote, start)
+        if not spans and (bare := _MARKUP.sub("", quote)):
+            found = self._spans(self._bare.text, bare, self._bare.bare(start))
+            spans = [self._bare.plain(*span) for span in found]
         if near and (not spans or self._line(spans[0][0]) > near[1]):
             return self._find(quote, None)
         return self._place(spans) if spans else None
 
-    def _search(self, parts: list[str], start: int) -> list[tuple[int, int]]:
-        """Where in the plain text parts stand that follow each other; nothing if one of them does not."""
-        spans: list[tuple[int, int]] = []
-        for part in parts:
-            found = self._plain.find(part, spans[-1][1]) if spans else _find_either(self._plain, part, start)
-            if found < 0:
-                return []
-            spans.append((found, found + len(part)))
-        return spans
+    def _spans(self, text: str, quote: str, start: int) -> list[tuple[int, int]]:
+        """Where a quote stands, or all of its parts; nothing if it does not."""
+        parts = _parts(quote)
+        return _search(text, [quote], start) or (_search(text, parts, start) if parts != [quote] else [])
+
+    @cached_property
+    def _bare(self) -> _Bare:
+        return _Bare(self._plain)
 
     @cached_property
     def _rows(self) -> list[str]:
@@ -125,6 +155,17 @@ class Evidence:
                 return at + word.start() + letters
             letters -= size
         raise IndexError(place)
+
+
+def _search(text: str, parts: list[str], start: int) -> list[tuple[int, int]]:
+    """Where in a text parts stand that follow each other; nothing if one of them does not."""
+    spans: list[tuple[int, int]] = []
+    for part in parts:
+        found = text.find(part, spans[-1][1]) if spans else _find_either(text, part, start)
+        if found < 0:
+            return []
+        spans.append((found, found + len(part)))
+    return spans
 
 
 def _find_either(text: str, part: str, start: int) -> int:

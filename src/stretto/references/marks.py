@@ -26,6 +26,10 @@ _ITEM = re.compile(
     r"[\s,;]*\^?(?P<label>[\w./+-]+)"
     r"(?:(?:\s*:\s*(?:lines?\s*|L)?|\s*,?\s*lines?\s+|\s*#?L)(?P<first>\d{1,9})(?:\s*[-–—]\s*L?(?P<last>\d{1,9}))?)?"
 )
+_NAMED = re.compile(
+    r"(?P<label>[^\"“„«‘「『]+?)"
+    r"(?:\s*:\s*(?:lines?\s*|L)?(?P<first>\d{1,9})(?:\s*[-–—]\s*L?(?P<last>\d{1,9}))?)?[\s,:]*(?=[\"“„«‘「『]|\Z)"
+)
 _LINES = re.compile(r"(\d{1,9})(?:[-–—]L?(\d{1,9}))?")
 _OPENING = re.compile(r"[\s:,]*([\"“„«»'‘「『])")
 _NEXT = re.compile(r"\s*(?:\Z|[\"“„«「『]|[\s,;]\s*(?:[\"“„«「『]|\^?([\w./+-]+)))")
@@ -100,8 +104,9 @@ def _mark(text: str, knows: Knows) -> Mark:
         return Mark(len(text), (Part(content),), whole=True)
     parts: list[Part] = []
     at, whole = 0, True
-    while at < len(content) and (item := _ITEM.match(content, at)):
-        at = item.end()
+    named = _NAMED.match(content)  # a name may have blanks and colons
+    while at < len(content) and (item := named if named and knows(named["label"]) else _ITEM.match(content, at)):
+        at, named = item.end(), None
         label, lines = item["label"], _lines(item["first"], item["last"])
         if parts and parts[-1].lines and (more := _LINES.fullmatch(label)):  # `i2:10-14, 20-22`
             label, lines = parts[-1].label, _lines(more[1], more[2])

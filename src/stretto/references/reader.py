@@ -28,7 +28,8 @@ class References(Prose):
     """Takes the references out of an answer that comes in pieces.
 
     `known`: the ids of the subtasks that have a text; `planned`: of all there are, if more; `inputs`: those of the
-    task, in their order (`i1`, `i2`, …). Removed are references that name anything known, and those that only seem to:
+    task, in their order (`i1`, `i2`, …), which may be called by their names, too. Removed are references that name
+    anything known, and those that only seem to:
     `t7`, `i9`, what is planned but has no text, numbers in the form of known ids; `remarks` tell these. What else
     stands in `[^…]` is the answer's own, its Markdown footnotes (`[^1]`, `[^note]`) above all, and stays. So does
     everything in code: in fences, and between backticks that close within their paragraph and `LONGEST` characters.
@@ -40,7 +41,7 @@ class References(Prose):
 
     def __init__(self, known: Collection[str], inputs: Sequence[Input] = (), planned: Collection[str] = ()) -> None:
         super().__init__()
-        self._sources = Sources(known, planned, len(inputs))
+        self._sources = Sources(known, planned, [each.name for each in inputs])
         self._inputs = tuple(inputs)
         self._found: list[Found] = []
         self._judged: tuple[int, tuple[tuple[Citation, ...], tuple[str, ...]]] | None = None

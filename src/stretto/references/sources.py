@@ -1,7 +1,8 @@
 """What an answer can refer to: subtasks with a result, and inputs."""
 
 import re
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 
 from stretto.references.marks import Mark
 
@@ -12,14 +13,15 @@ _DIGITS = re.compile(r"\d+")
 class Sources:
     """Tells whom a label means.
 
-    `known`: subtasks with a text; `planned`: those that exist, text or not; `inputs`: how many there are (`i1`, …). An
-    input goes before a subtask that has the same id, an exact id before one in another case.
+    `known`: subtasks with a text; `planned`: those that exist, text or not; `inputs`: the names of those there are
+    (`i1`, …). An input goes before a subtask that has the same id, an exact id before one in another case, both before
+    the name of an input, which is known by its last part too if no other has that.
     """
 
-    def __init__(self, known: Collection[str], planned: Collection[str], inputs: int) -> None:
-        self._inputs = {f"i{number}": number for number in range(1, inputs + 1)}
+    def __init__(self, known: Collection[str], planned: Collection[str], inputs: Sequence[str]) -> None:
+        self._inputs = {f"i{number}": number for number in range(1, len(inputs) + 1)}
         self._ids = {*known, *self._inputs}
-        self._folded = {each.casefold(): each for each in sorted(self._ids, reverse=True)}
+        self._folded = _named(inputs) | {each.casefold(): each for each in sorted(self._ids, reverse=True)}
         self._planned = set(planned) - self._ids
         forms = {_DIGITS.sub("0", each) for each in {*self._ids, *self._planned} if _DIGITS.search(each)}
         self._forms = {form for form in forms if form != "0"}
@@ -54,3 +56,11 @@ class Sources:
 
     def _looks(self, label: str) -> bool:
         return bool(label in self._planned or _USUAL.fullmatch(label)) or _DIGITS.sub("0", label) in self._forms
+
+
+def _named(inputs: Sequence[str]) -> dict[str, str]:
+    """The ids of inputs by names that nobody would give a footnote: those of files and pages."""
+    numbered = [(name.casefold(), f"i{number}") for number, name in enumerate(inputs, 1)]
+    ways = [*numbered, *((name.replace("\\", "/").rpartition("/")[2], id_) for name, id_ in numbered)]
+    several = Counter(name for name, _ in set(ways))
+    return {name: id_ for name, id_ in ways if ("." in name or "/" in name) and several[name] == 1}

@@ -13,6 +13,7 @@ from stretto.engine.requests import (
     answer_request,
     direct_request,
     plan_request,
+    repetition_of,
     role_of,
     round_request,
     sample_of,
@@ -177,9 +178,8 @@ class _Explaining:
                 return self._new(name, subtask.type, model, "it is to be asked anew"), None
             why = "a workflow does it, whose own calls are reused as far as nothing about them has changed"
             return Forecast(name, subtask.type, "unknown", why, self._usual(name), None), None
-        asking = work(
-            self._definition, self._origin.task, subtask, needed, self._sample(name), self._heads.of(subtask.reads)
-        )
+        sample, head = self._sample(name) + repetition_of(subtask, book.subtasks), self._heads.of(subtask.reads)
+        asking = work(self._definition, self._origin.task, subtask, needed, sample, head)
         return self._foreseen(name, subtask.type, asking)
 
     def _foreseen(self, name: str, type_: str, asking: Asking[T]) -> tuple[Forecast, T | None]:
@@ -206,7 +206,8 @@ class _Explaining:
         if not any(result is None or result.outcome == "done" or result.text for result in results):
             writer = writer_of(self._definition)
             assert writer is not None  # noqa: S101 - without an orchestrator there are subtasks
-            return self._line("synthesizer", "", direct_request(writer, task, sample, self._head))
+            asked = direct_request(self._definition, writer, task, sample, self._head)
+            return self._line("synthesizer", "", asked)
         if role is None:
             return Forecast("synthesizer", "", "kept", "there is none: the results are the answer")
         if changed := [subtask.id for subtask in subtasks if subtask.id not in certain]:

@@ -4,13 +4,14 @@ The keywords are those of draft 2020-12 that `check_schema` lets in. `format` is
 Source: https://json-schema.org/draft/2020-12/json-schema-validation.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, localcontext
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
+from stretto.shapes.patterns import Patterns, Slow
 from stretto.shapes.schema import referred
 
 _SHOWN = 60  # characters of a value in a message
@@ -50,46 +51,56 @@ _LENGTHS: tuple[tuple[type, str, str, str], ...] = (
 )
 
 
-def misfit(value: Any, schema: Any, root: Mapping[str, Any] | None = None, place: str = "$") -> str | None:
-    """The first thing about a value that does not fit, with its place (`$.items[0].name`); None if all of it fits."""
-    root = schema if root is None else root
+class Whole(Struct):
+    """The schema that others are parts of, and what holds texts against its patterns."""
+
+    schema: Any
+    patterns: Patterns = field(default_factory=Patterns)
+
+
+def misfit(value: Any, schema: Any, whole: Whole | None = None, place: str = "$") -> str | None:
+    """The first thing about a value that does not fit, with its place (`$.items[0].name`); None if all of it fits.
+
+    Raises `Slow` if a pattern takes too long to tell.
+    """
+    whole = whole or Whole(schema)
     if isinstance(schema, bool):
         return None if schema else f"{place}: nothing may stand here"
-    return next(_misfits(value, schema, root, place), None)
+    return next(_misfits(value, schema, whole, place), None)
 
 
-def without_nulls(value: Any, schema: Any, root: Mapping[str, Any] | None = None) -> Any:
+def without_nulls(value: Any, schema: Any, whole: Whole | None = None) -> Any:
     """The value without keys that are null because a strict form makes optional keys required ones that may be null."""
     if isinstance(schema, bool):
         return value
-    root = schema if root is None else root
+    whole = whole or Whole(schema)
     if "$ref" in schema:
-        value = without_nulls(value, referred(schema["$ref"], root), root)
+        value = without_nulls(value, referred(schema["$ref"], whole.schema), whole)
     for part in schema.get("allOf", ()):
-        value = without_nulls(value, part, root)
+        value = without_nulls(value, part, whole)
     for part in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
-        pruned = without_nulls(value, part, root)
-        if misfit(pruned, part, root) is None:
+        pruned = without_nulls(value, part, whole)
+        if misfit(pruned, part, whole) is None:
             return pruned
     if isinstance(value, dict):
         known, others = schema.get("properties", {}), schema.get("additionalProperties", True)
-        kept = {k: v for k, v in value.items() if not (v is None and _is_gap(k, schema, root))}
-        return {k: without_nulls(v, known.get(k, others), root) for k, v in kept.items()}
+        kept = {k: v for k, v in value.items() if not (v is None and _is_gap(k, schema, whole))}
+        return {k: without_nulls(v, known.get(k, others), whole) for k, v in kept.items()}
     if isinstance(value, list):
         first, others = schema.get("prefixItems", []), schema.get("items", True)
         parts = [*first, *(others for _ in value[len(first) :])]
-        return [without_nulls(each, part, root) for each, part in zip(value, parts, strict=False)]
+        return [without_nulls(each, part, whole) for each, part in zip(value, parts, strict=False)]
     return value
 
 
-def _is_gap(key: str, schema: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
+def _is_gap(key: str, schema: Mapping[str, Any], whole: Whole) -> bool:
     """Whether null stands for nothing at this key."""
     part = schema.get("properties", {}).get(key)
-    return part is not None and key not in schema.get("required", ()) and misfit(None, part, root) is not None
+    return part is not None and key not in schema.get("required", ()) and misfit(None, part, whole) is not None
 
 
-def _misfits(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any], place: str) -> Iterator[str]:
-    if "$ref" in schema and (why := misfit(value, referred(schema["$ref"], root), root, place)):
+def _misfits(value: Any, schema: Mapping[str, Any], whole: Whole, place: str) -> Iterator[str]:
+    if "$ref" in schema and (why := misfit(value, referred(schema["$ref"], whole.schema), whole, place)):
         yield why
     types = schema.get("type")
     if types is not None:
@@ -101,15 +112,15 @@ def _misfits(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any], pla
         yield f"{place}: expected one of {', '.join(map(_shown, schema['enum']))}, got {_shown(value)}"
     if "const" in schema and not _same(value, schema["const"]):
         yield f"{place}: expected {_shown(schema['const'])}, got {_shown(value)}"
-    yield from _sizes(value, schema, place)
+    yield from _sizes(value, schema, whole, place)
     if isinstance(value, dict):
-        yield from _in_object(value, schema, root, place)
+        yield from _in_object(value, schema, whole, place)
     if isinstance(value, list):
-        yield from _in_array(value, schema, root, place)
-    yield from _combined(value, schema, root, place)
+        yield from _in_array(value, schema, whole, place)
+    yield from _combined(value, schema, whole, place)
 
 
-def _sizes(value: Any, schema: Mapping[str, Any], place: str) -> Iterator[str]:
+def _sizes(value: Any, schema: Mapping[str, Any], whole: Whole, place: str) -> Iterator[str]:
     for kind, least, most, what in _LENGTHS:
         if isinstance(value, kind):
             if len(value) < schema.get(least, 0):  # type: ignore[arg-type]
@@ -120,11 +131,11 @@ def _sizes(value: Any, schema: Mapping[str, Any], place: str) -> Iterator[str]:
         for key, (fits, words) in _NUMBERS.items():
             if key in schema and not fits(value, schema[key]):
                 yield f"{place}: expected {words} {schema[key]}, got {_shown(value)}"
-    if isinstance(value, str) and "pattern" in schema and not re.search(schema["pattern"], value):
+    if isinstance(value, str) and "pattern" in schema and not _matches(schema["pattern"], value, whole, place):
         yield f"{place}: expected a text that matches {schema['pattern']}, got {_shown(value)}"
 
 
-def _in_object(value: dict[str, Any], schema: Mapping[str, Any], root: Mapping[str, Any], place: str) -> Iterator[str]:
+def _in_object(value: dict[str, Any], schema: Mapping[str, Any], whole: Whole, place: str) -> Iterator[str]:
     for key in schema.get("required", ()):
         if key not in value:
             yield f"{place}: the key {_shown(key)} is missing"
@@ -132,44 +143,60 @@ def _in_object(value: dict[str, Any], schema: Mapping[str, Any], root: Mapping[s
     for key, each in value.items():
         where = f"{place}.{key}"
         parts = [known[key]] if key in known else []
-        parts += [part for pattern, part in patterns.items() if re.search(pattern, key)]
+        parts += [part for pattern, part in patterns.items() if _matches(pattern, key, whole, where)]
         if not parts and others is False:
             yield f"{place}: the key {_shown(key)} is unknown; there are {', '.join(known) or 'none'}"
             continue
-        yield from filter(None, (misfit(each, part, root, where) for part in parts or [others]))
-        if "propertyNames" in schema and (why := misfit(key, schema["propertyNames"], root, f"{place}: a key")):
+        yield from filter(None, (misfit(each, part, whole, where) for part in parts or [others]))
+        if "propertyNames" in schema and (why := misfit(key, schema["propertyNames"], whole, f"{place}: a key")):
             yield why
 
 
-def _in_array(value: list[Any], schema: Mapping[str, Any], root: Mapping[str, Any], place: str) -> Iterator[str]:
+def _in_array(value: list[Any], schema: Mapping[str, Any], whole: Whole, place: str) -> Iterator[str]:
     first = schema.get("prefixItems", [])
     for number, each in enumerate(value):
         part = first[number] if number < len(first) else schema.get("items", True)
-        if why := misfit(each, part, root, f"{place}[{number}]"):
+        if why := misfit(each, part, whole, f"{place}[{number}]"):
             yield why
-    if schema.get("uniqueItems") and any(_same(a, b) for n, a in enumerate(value) for b in value[:n]):
+    if schema.get("uniqueItems") and len(set(map(_key, value))) < len(value):
         yield f"{place}: an entry stands there twice"
 
 
-def _combined(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any], place: str) -> Iterator[str]:
+def _combined(value: Any, schema: Mapping[str, Any], whole: Whole, place: str) -> Iterator[str]:
     for part in schema.get("allOf", ()):
-        if why := misfit(value, part, root, place):
+        if why := misfit(value, part, whole, place):
             yield why
     for key in ("anyOf", "oneOf"):
         if key in schema:
-            whys = [misfit(value, part, root, place) for part in schema[key]]
+            whys = [misfit(value, part, whole, place) for part in schema[key]]
             fitting = whys.count(None)
             if not fitting:  # what came nearest is what was meant
                 yield max((why for why in whys if why), key=lambda why: len(why.partition(": ")[0]), default=place)
             elif key == "oneOf" and fitting > 1:
                 yield f"{place}: fits {fitting} of the forms, and must fit exactly one"
-    if "not" in schema and misfit(value, schema["not"], root, place) is None:
+    if "not" in schema and misfit(value, schema["not"], whole, place) is None:
         yield f"{place}: has the form that it must not have"
+
+
+def _matches(pattern: str, text: str, whole: Whole, place: str) -> bool:
+    try:
+        return whole.patterns.fits(pattern, text)
+    except Slow as slow:
+        raise Slow(f"{place}: {slow} {pattern}") from None
 
 
 def _same(one: Any, other: Any) -> bool:
     """Equal as JSON has it: true is not 1."""
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def _key(value: Any) -> Any:
+    """What is equal for values that are the same."""
+    if isinstance(value, list):
+        return tuple(map(_key, value))
+    if isinstance(value, dict):
+        return frozenset((key, _key(each)) for key, each in value.items())
+    return (bool, value) if isinstance(value, bool) else value
 
 
 def _shown(value: Any) -> str:

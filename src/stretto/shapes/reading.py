@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from stretto.shapes.fit import misfit, without_nulls
+from stretto.shapes.fit import Whole, misfit, without_nulls
 from stretto.shapes.kinds import Shape
 
 
@@ -29,8 +29,9 @@ def fitted(text: str, shape: Shape) -> Fitted:
     """
     try:
         found, value = _object_in(text)
-        why = misfit(value, shape.schema)
-        if why and misfit(pruned := without_nulls(value, shape.schema), shape.schema) is None:
+        whole = Whole(shape.schema)
+        why = misfit(value, shape.schema, whole)
+        if why and misfit(pruned := without_nulls(value, shape.schema, whole), shape.schema, whole) is None:
             found, value, why = msgspec.json.encode(pruned).decode(), pruned, None
         if why:
             raise Misfit(why)

@@ -1,12 +1,12 @@
 """JSON schemas as they are taken in: what of them is understood, and that nothing else is in them."""
 
-import re
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from stretto.errors import ConfigError
+from stretto.shapes.patterns import check_pattern
 
 CHILD = ("additionalProperties", "propertyNames", "items", "not")
 """Keywords whose value is a schema."""
@@ -123,9 +123,9 @@ def _check_values(part: Mapping[str, Any], place: str) -> None:
         raise ConfigError(f"{place}.multipleOf: must be more than 0")
     for pattern in (*([part["pattern"]] if "pattern" in part else []), *part.get("patternProperties", {})):
         try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ConfigError(f"{place}: {pattern!r} is no regular expression: {error}") from error
+            check_pattern(pattern)
+        except ValueError as error:
+            raise ConfigError(f"{place}: {error}") from error
 
 
 def _check_reference(root: Mapping[str, Any], reference: Any, place: str, schemas: Container[int]) -> None:

@@ -40,8 +40,8 @@ class Place:
         """Whether the call waits, and was not cancelled."""
         return self.future is not None and not self.future.done()
 
-    def hastened(self) -> None:
-        """The call has become more urgent."""
+    def moved(self) -> None:
+        """The call has become more urgent, or less."""
         self.key = self.call.urgency.key
         if self.future is not None:
             self._push(self)

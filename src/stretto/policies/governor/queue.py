@@ -57,7 +57,7 @@ class Queue:
         place.future = future
         self._waiting += 1
         self._line_up(place)
-        place.call.urgency.hastened.append(place.hastened)
+        place.call.urgency.moved.append(place.moved)
         self.push(place)
         try:
             passage: Passage = await future
@@ -69,7 +69,7 @@ class Queue:
                 self._governor.admit(loop.time())
             raise
         finally:
-            place.call.urgency.hastened.remove(place.hastened)
+            place.call.urgency.moved.remove(place.moved)
         return passage
 
     def _line_up(self, place: Place) -> None:
