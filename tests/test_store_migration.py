@@ -17,10 +17,10 @@ import pytest
 
 from stores import fill, fill_format_1, rows
 from stretto.errors import StoreError
+from stretto.store.rows import Row
 from stretto.store.schema import connect
 from stretto.store.sqlite import Store
 from stretto.store.tables import VERSION
-from stretto.store.writer import Row
 from stretto.types import Reply, Request
 from test_store import as_nobody
 

@@ -11,10 +11,10 @@ from stretto.errors import RunNotFound, StoreError
 from stretto.events import AnyEvent
 from stretto.fold import fold
 from stretto.runs import Run
-from stretto.store import lock
+from stretto.store import carriers
 from stretto.store.listing import Wanted, listed
 from stretto.store.logs import Recorded, events_of, not_found, records_of
-from stretto.store.schema import PATIENCE, connect, explain
+from stretto.store.schema import GLANCE, PATIENCE, connect, explain
 from stretto.store.summary import Summary
 from stretto.text import clean
 from stretto.types import Reply, Request
@@ -59,7 +59,7 @@ class Store:
     def recent(self, limit: int = 20) -> list[Run]:
         """The newest runs, newest first; one whose log is damaged is `unreadable` and hides no other."""
         with self._reading() as db:
-            rows = db.execute("SELECT run FROM runs ORDER BY run DESC LIMIT ?", (limit,)).fetchall()
+            rows = db.execute("SELECT run FROM runs ORDER BY rowid DESC LIMIT ?", (limit,)).fetchall()
             return [self._told(db, run) for (run,) in rows]
 
     def is_imported(self, run: str) -> bool:
@@ -117,17 +117,18 @@ class Store:
     @contextmanager
     def carrying(self, run: str) -> Iterator[None]:
         """Only one carrier at a time is inside, for one run; a dead one is not inside. Raises `RunBusy`."""
-        connect(self.path, patience=self._patience).close()  # a lock beside something that is no store helps nobody
-        with lock.held(self.path, run):
+        with carriers.carrying(self.path, run, self._patience):
             yield
 
     def is_carried(self, run: str) -> bool:
         """Whether somebody is carrying this run right now; what a dead carrier left is cleared away."""
-        return lock.is_held(self.path, run)
+        with self._reading() as db:
+            return carriers.is_carried(db, self.path, run)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """A connection for one question; what goes wrong names the file."""
+        carriers.take_in_all(self.path, min(GLANCE, self._patience))
         with closing(connect(self.path, create=False, patience=self._patience)) as db:
             try:
                 yield db
@@ -154,5 +155,5 @@ class Store:
 def _ids(db: sqlite3.Connection, which: str, *values: str) -> tuple[int, list[str]]:
     """How many runs fit, and the newest three of them."""
     (count,) = db.execute(f"SELECT count(*) FROM runs WHERE {which}", values).fetchone()  # noqa: S608 - our own words
-    some = db.execute(f"SELECT run FROM runs WHERE {which} ORDER BY run DESC LIMIT 3", values)  # noqa: S608
+    some = db.execute(f"SELECT run FROM runs WHERE {which} ORDER BY rowid DESC LIMIT 3", values)  # noqa: S608
     return count, [run for (run,) in some]
