@@ -365,7 +365,7 @@ def test_numbers_that_sqlite_cannot_hold_are_kept_as_the_largest_that_it_can(tmp
         (told,) = Store(path).listing()
         assert (told.usage.input_tokens, told.usage.output_tokens) == (2**63 - 1, 2**63 - 1)
         assert Store(path).run("R").calls[0].finished.usage == huge  # type: ignore[union-attr]
-        assert list(findings(path)) == []
+        assert [found for found in findings(path) if "list of runs" in found.lost] == []
 
     asyncio.run(main())
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from stretto.engine import Execution
 from stretto.engine.requests import answer_request
-from stretto.errors import ConfigError, StrettoError, cause_of
+from stretto.errors import ConfigError, DeadlineError, StrettoError, cause_of
 from stretto.events import AnyEvent, RunFailed, RunInterrupted
 from stretto.head import head_of
 from stretto.knowing import knowledge, learn
@@ -131,17 +131,25 @@ class RunStream:
             await _all_priced(pool, setting)
         keeps = definition.memory.record == "all"
         known = await knowledge(pool, setting.models, setting.store)
-        opening = await open_run(setting, self.run_id, self._begin, stack, known)
+        try:
+            async with asyncio.timeout(
+                definition.limits.deadline
+            ):  # for it waits while another program holds the store
+                opening = await open_run(setting, self.run_id, self._begin, stack, known)
+                self._journal = journal = await patiently(
+                    lambda: Journal(
+                        self.run_id,
+                        path=setting.store,
+                        show=self._show,
+                        history=opening.history,
+                        keeps_texts=keeps,
+                    )
+                )
+        except TimeoutError:
+            raise DeadlineError(
+                f"{setting.store}: another program held it until the deadline came; close that, then try again"
+            ) from None
         definition = opening.definition
-        self._journal = journal = await patiently(
-            lambda: Journal(
-                self.run_id,
-                path=setting.store,
-                show=self._show,
-                history=opening.history,
-                keeps_texts=keeps,
-            )
-        )
         await stack.enter_async_context(journal)
         journal.append(opening.event)
         account, replies = await open_account(definition, journal, pool), opening.replies

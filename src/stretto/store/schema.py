@@ -3,6 +3,7 @@
 import errno
 import os
 import sqlite3
+import stat
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -70,7 +71,8 @@ def _make_private(path: Path) -> None:
 
 def _check_names(path: Path) -> None:
     """Raise `StoreError` if the file has a second name: SQLite then has a log for each, and mixes them up."""
-    if path.stat().st_nlink > 1:  # https://sqlite.org/howtocorrupt.html, 2.5
+    found = path.stat()
+    if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:  # https://sqlite.org/howtocorrupt.html, 2.5
         raise StoreError(
             f"{path}: this file has another name, too (a hard link), and SQLite would spoil it if it were written under"
             " both; remove one, or make that a copy (`stretto backup`)"

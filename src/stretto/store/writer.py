@@ -11,8 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from stretto.errors import StoreError, StoreLocked
 from stretto.store import late
+from stretto.store.logs import damaged
 from stretto.store.rows import Entry, Row, Turn, keep
 from stretto.store.schema import GLANCE, connect, explain
 
@@ -124,6 +127,8 @@ class Writer:
                     self._be_patient(0.0)
         except StoreError as error:
             return error
+        except msgspec.MsgspecError as error:
+            return damaged(self._path, self._run, f"an event to be forgotten cannot be read: {error}")
         except Exception as error:  # noqa: BLE001 - in this thread nobody else would see it
             return StoreError(
                 f"{self._path}: what run {self._run} says cannot be written: {type(error).__name__}: {error}; what was "
