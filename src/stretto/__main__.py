@@ -1,18 +1,20 @@
 """The command `stretto`, and `python -m stretto`: what is needed until there is something that could be stopped."""
 
 import os
-import signal
-from types import FrameType
+import sys
 
 _INTERRUPTED = 130
 
 
 def main() -> None:
     """The command line. Ctrl-C before a command has begun, or after its end, ends the program without a word."""
+    sys.excepthook = _end_quietly
+    import signal  # takes its time
+
     obeys = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else whoever started it wants no Ctrl-C
     if obeys:
         signal.signal(signal.SIGINT, _end)
-    from stretto.cli import main as command  # takes its time
+    from stretto.cli import main as command  # takes its time, too
 
     try:
         command(lambda: signal.signal(signal.SIGINT, signal.default_int_handler) if obeys else None)
@@ -21,9 +23,15 @@ def main() -> None:
             signal.signal(signal.SIGINT, _end)
 
 
-def _end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - what a signal handler is given
-    # At once: an exception would come up in the midst of an import, and with a traceback.
+def _end(*_: object) -> None:
+    # At once: an exception would come up in the midst of an import, where it may be taken for something else.
     os._exit(_INTERRUPTED)
+
+
+def _end_quietly(kind: type[BaseException], *error: object) -> None:
+    if kind is KeyboardInterrupt:
+        _end()
+    sys.__excepthook__(kind, *error)  # type: ignore[arg-type] - just as they came
 
 
 if __name__ == "__main__":

@@ -123,6 +123,7 @@ class RunStream:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         setting, definition = self._setting, self._setting.definition
+        began = asyncio.get_running_loop().time()
         pool = await stack.enter_async_context(setting.pool())
         for model in setting.models:
             pool.model(model)  # a missing key is an error before anything is asked or written
@@ -146,8 +147,9 @@ class RunStream:
                     )
                 )
         except TimeoutError:
+            held = f" ({setting.store}: another program may hold it)" if setting.store else ""
             raise DeadlineError(
-                f"{setting.store}: another program held it until the deadline came; close that, then try again"
+                f"the deadline of {definition.limits.deadline:g} s came before the run could be opened{held}; raise it"
             ) from None
         definition = opening.definition
         await stack.enter_async_context(journal)
@@ -160,7 +162,7 @@ class RunStream:
             informed = replace(setting, definition=definition)
             self._approval = Approval(informed, journal, pool.prices, given, self._approve)
         ask, shape, consider = composition.model, setting.shape, self._approval
-        execution = Execution(definition, journal, ask, account, replies, given, shape, consider)
+        execution = Execution(definition, journal, ask, account, replies, given, shape, consider, began)
         try:
             await self._execute(execution, journal)
         finally:
