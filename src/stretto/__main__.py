@@ -28,10 +28,10 @@ def _end(*_: object) -> None:
     os._exit(_INTERRUPTED)
 
 
-def _end_quietly(kind: type[BaseException], *error: object) -> None:
+def _end_quietly(kind: type[BaseException], error: BaseException, *trace: object) -> None:
     if kind is KeyboardInterrupt:
         _end()
-    sys.__excepthook__(kind, *error)  # type: ignore[arg-type] - just as they came
+    sys.__excepthook__(kind, error, *trace)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":
