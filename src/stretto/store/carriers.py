@@ -9,13 +9,13 @@ told by the lock file, which the system holds (`stretto.store.lock`).
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 
-from stretto.errors import StoreError, StoreLocked
+from stretto.errors import RunBusy, StoreError, StoreLocked
 from stretto.store import late, lock
-from stretto.store.schema import PATIENCE, connect, explain
+from stretto.store.schema import GLANCE, PATIENCE, connect, explain
 
 _PROC = Path("/proc")
 _numbers = count()
@@ -45,14 +45,23 @@ def is_carried(db: sqlite3.Connection, path: Path, run: str) -> bool:
     return lock.is_held(path, run) or _lives(_owner(db, run))
 
 
-def take_in_all(path: Path, patience: float = PATIENCE) -> None:
-    """Write what was put by beside a store into it, of all runs that nobody carries, if it can be written just now."""
-    for run in late.those_with(path):
-        # Whoever carries it does this; and who only reads a store that is held, or cannot be written, reads on.
-        with suppress(StoreError, sqlite3.Error), closing(connect(path, patience=patience)) as db:
-            if not is_carried(db, path, run):
-                with lock.held(path, run):
-                    late.take_in(db, path, run)
+def take_in_all(path: Path, patience: float = PATIENCE, run: str = "") -> None:
+    """Write what was put by beside a store into it, of all runs that nobody carries, if it can be written just now.
+
+    Of `run`, which somebody asks for, it must be, or less would be told of it than was shown: raises `StoreError`.
+    """
+    for each in late.those_with(path):
+        try:
+            # Whoever carries it does this; and who reads a store that is held, or cannot be written, reads on.
+            with closing(connect(path, patience=patience if each == run else GLANCE)) as db:
+                if not is_carried(db, path, each):
+                    with lock.held(path, each):
+                        late.take_in(db, path, each)
+        except RunBusy:
+            pass
+        except (StoreError, sqlite3.Error) as error:
+            if each == run:
+                raise explain(path, error) if isinstance(error, sqlite3.Error) else error from error
 
 
 def _claim(db: sqlite3.Connection, run: str) -> str:

@@ -28,7 +28,7 @@ def entries(path: Path, run: str) -> Iterator[Entry]:
 
     Raises `RunNotFound`, or `StoreError` if a part of it is damaged.
     """
-    take_in_all(path)
+    take_in_all(path, run=run)
     with closing(connect(path, create=False)) as db:
         try:
             yield from _entries(db, path, run)
@@ -38,7 +38,7 @@ def entries(path: Path, run: str) -> Iterator[Entry]:
 
 def exported(path: Path, run: str) -> Iterator[bytes]:
     """A run as the lines of a file; no more than one of them is in memory at a time."""
-    take_in_all(path)
+    take_in_all(path, run=run)
     with closing(connect(path, create=False)) as db:
         try:
             db.execute("BEGIN")  # so that the number and the lines are of one moment, whoever is writing
