@@ -65,22 +65,22 @@ class Tally(Struct):
 
 
 class Seller:
-    """An endpoint that charges for what it answers; `answers`: by what was asked, when that was."""
+    """An endpoint that charges for what it answers; `answers`: by what was asked, when it came and was answered."""
 
     def __init__(self, lot: random.Random) -> None:
         self.url = ""
         self.charged = Decimal(0)
-        self.answers: dict[str, list[float]] = {}
+        self.answers: dict[str, list[tuple[float, float]]] = {}
         self._lot = lot
 
     async def answer(self, request: web.Request) -> web.Response:
-        body = await request.json()
+        came, body = time.monotonic(), await request.json()
         said = "\n".join(str(message["content"]) for message in body["messages"])
         part = re.search(r"part \d+ of the teas", said) if body["model"] == "work" else None
         await asyncio.sleep(self._lot.uniform(0.05, 0.4))
         length = min(int(body.get("max_tokens") or _MOST), _MOST)
         self.charged += Decimal(50 * _PRICE[0] + length * _PRICE[1]) / 10**6
-        self.answers.setdefault(part[0] if part else body["model"], []).append(time.monotonic())
+        self.answers.setdefault(part[0] if part else body["model"], []).append((came, time.monotonic()))
         tasks = [{"id": f"t{n}", "type": "work", "description": f"part {n} of the teas"} for n in range(_SUBTASKS)]
         text = msgspec.json.encode({"analysis": "", "tasks": tasks}).decode() if body["model"] == "plan" else "fine"
         message = {"role": "assistant", "content": text}
@@ -162,9 +162,10 @@ def story(folder: Path, seed: str, kills: int) -> Tally:
     if seller.charged > BUDGET:
         tally.complaints.append(f"over the budget: {seller.charged}")
     for asked, times in seller.answers.items():
-        for first, second in pairwise(times):
-            if not any(0 <= kill - first < _SOON for kill in killed_at):
-                tally.complaints.append(f"paid again: {asked}, {second - first:.1f} s later")
+        for (came, answered), (again, _) in pairwise(times):
+            # A reply that nobody was there to hear, or to write down, is all that may be paid again.
+            if not any(came <= kill < answered + _SOON for kill in killed_at):
+                tally.complaints.append(f"paid again: {asked}, {again - answered:.1f} s later")
     tally.complaints = [f"{complaint} (seed {seed})" for complaint in tally.complaints]
     return tally
 
