@@ -343,6 +343,43 @@ def test_a_store_that_is_let_go_while_a_run_goes_on_has_everything_soon(tmp_path
     asyncio.run(main())
 
 
+def test_of_requests_that_nobody_pays_for_a_few_may_leave_before_the_log_says_so(tmp_path: Path) -> None:
+    async def main() -> None:
+        path = tmp_path / "s.db"
+        async with Journal("R", path=path, show=lambda _: None) as journal:
+            begin(journal)
+            await journal.settled()
+            for n in range(8):
+                journal.append(call_started(n), request=REQUEST)
+                await journal.departing(paid=False)
+            assert stored(path) == [1]
+            journal.append(call_started(8), request=REQUEST)
+            await journal.departing(paid=False)
+            assert stored(path) == list(range(1, 11))
+            journal.append(call_started(9), request=REQUEST)
+            await journal.departing(paid=True)
+            assert stored(path) == list(range(1, 12))
+
+    asyncio.run(main())
+
+
+def test_an_event_that_cannot_be_shown_is_the_error_of_all_who_wait(tmp_path: Path) -> None:
+    async def main() -> None:
+        def show(event: e.AnyEvent) -> None:
+            if event.seq == 2:
+                raise ZeroDivisionError
+
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # it is told, too
+        with pytest.raises(StoreError, match="ZeroDivisionError"):
+            async with asyncio.timeout(5), Journal("R", path=tmp_path / "s.db", show=show) as journal:
+                begin(journal)
+                await journal.settled()
+                journal.append(e.SubtaskStarted(subtask="t1"))
+                await journal.settled()
+
+    asyncio.run(main())
+
+
 def test_whatever_the_writer_cannot_do_is_the_error_of_all_who_wait(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
 

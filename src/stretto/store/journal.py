@@ -207,6 +207,16 @@ class Journal:
         if self._writer is not None and (error := error or self._writer.displaced()):
             self._fail(error)
             return
+        try:
+            self._show_stored(count)
+        except Exception as failure:
+            # Whoever waits must not do so for ever.
+            self._fail(
+                StoreError(f"run {self.run_id}: an event cannot be shown: {failure!r}; then resume it")
+            )
+            raise
+
+    def _show_stored(self, count: int) -> None:
         seq = 0
         while count or (self._waiting and not self._waiting[0].stored):
             event = self._waiting.popleft()

@@ -79,6 +79,13 @@ class Writer:
         self._thread.join()
 
     def _work(self) -> None:
+        try:
+            self._write()
+            self._db.close()
+        finally:
+            self._ended()
+
+    def _write(self) -> None:
         error: StoreError | None = None
         more = True
         while more:
@@ -91,8 +98,6 @@ class Writer:
                 self._committed(len(entries), error)
             if more and len(entries) >= _BUSY:
                 time.sleep(_BREATH)
-        self._db.close()
-        self._ended()
 
     def _gather(self) -> tuple[list[Entry], bool]:
         """Wait for one entry and take all others that are there; False once the end was reached."""
