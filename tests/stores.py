@@ -9,11 +9,11 @@ import msgspec
 
 from stretto import events as e
 from stretto.calls import fingerprint
+from stretto.store.rows import Row
 from stretto.store.schema import connect
 from stretto.store.summary import summary_of, write
 from stretto.store.sums import event_sum, record_sum
 from stretto.store.tables import APPLICATION_ID
-from stretto.store.writer import Row
 from stretto.types import Coverage, Message, Reply, Request, Usage
 
 FORMAT_1 = (

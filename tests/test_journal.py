@@ -11,10 +11,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from stretto import events as e
 from stretto.errors import StoreError
+from stretto.store.checkup import findings
 from stretto.store.journal import Journal
 from stretto.store.sqlite import Store
 from stretto.types import Coverage, Message, Reply, Request, Usage
@@ -285,20 +287,124 @@ async def _append_and_settle(journal: Journal, n: int) -> None:
     await journal.settled()
 
 
-def test_a_store_that_another_program_locks_for_too_long_is_an_error_that_says_so(tmp_path: Path) -> None:
+def test_what_is_said_while_another_program_holds_the_store_is_kept_beside_it_and_taken_in_later(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "s.db"
-    others = []
+    shown: list[e.AnyEvent] = []
 
-    def lock() -> None:
-        others.append(sqlite3.connect(path, isolation_level=None))
-        others[0].execute("BEGIN EXCLUSIVE")
+    async def held() -> float:
+        async with Journal("R", path=path, show=shown.append) as journal:
+            begin(journal)
+            await journal.settled()
+            other = sqlite3.connect(path, isolation_level=None)
+            other.execute("BEGIN EXCLUSIVE")
+            began = time.monotonic()
+            for n in range(5):
+                journal.append(call_started(n), request=REQUEST)
+                journal.append(call_finished(n), reply=REPLY)
+                await journal.settled()
+        took = time.monotonic() - began
+        assert stored(path) == [1]
+        other.close()
+        return took
 
-    error = _broken_while_running(path, lock)
-    others[0].close()
+    assert asyncio.run(held()) < 2
+    assert [event.seq for event in shown] == list(range(1, 12))
+    (late,) = (tmp_path / "s.db.late").iterdir()
+    assert late.stat().st_mode & 0o777 == 0o600
+    whole = late.read_bytes()
+    late.write_bytes(whole + whole[:100])  # a frame that was cut by a crash: nobody was told that it was there
+    assert [event.seq for event in Store(path).events("R")] == list(range(1, 12))
+    assert Store(path).replies("R") == {f"f{n}": [REPLY] for n in range(5)}
+    assert list((tmp_path / "s.db.late").iterdir()) == []
+    late.write_bytes(whole)  # a crash before it was cleared away
+    assert [event.seq for event in Store(path).events("R")] == list(range(1, 12))
 
-    assert "locked" in str(error)
-    assert "close that" in str(error)
-    assert stored(path) == [1]
+
+def test_a_store_that_is_let_go_while_a_run_goes_on_has_everything_soon(tmp_path: Path) -> None:
+    async def main() -> None:
+        path = tmp_path / "s.db"
+        async with Journal("R", path=path, show=lambda _: None, patience=0.05) as journal:
+            begin(journal)
+            await journal.settled()
+            with closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                journal.append(e.SubtaskStarted(subtask="t1"))
+                await journal.settled()
+                assert stored(path) == [1]
+            async with asyncio.timeout(5):
+                while stored(path) != [1, 2]:
+                    await asyncio.sleep(0.05)
+            journal.append(e.SubtaskStarted(subtask="t2"))
+        assert stored(path) == [1, 2, 3]
+        assert list((tmp_path / "s.db.late").iterdir()) == []
+
+    asyncio.run(main())
+
+
+def test_of_requests_that_nobody_pays_for_a_few_may_leave_before_the_log_says_so(tmp_path: Path) -> None:
+    async def main() -> None:
+        path = tmp_path / "s.db"
+        async with Journal("R", path=path, show=lambda _: None) as journal:
+            begin(journal)
+            await journal.settled()
+            for n in range(8):
+                journal.append(call_started(n), request=REQUEST)
+                await journal.departing(paid=False)
+            assert stored(path) == [1]
+            journal.append(call_started(8), request=REQUEST)
+            await journal.departing(paid=False)
+            assert stored(path) == list(range(1, 11))
+            journal.append(call_started(9), request=REQUEST)
+            await journal.departing(paid=True)
+            assert stored(path) == list(range(1, 12))
+
+    asyncio.run(main())
+
+
+def test_an_event_that_cannot_be_shown_is_the_error_of_all_who_wait(tmp_path: Path) -> None:
+    async def main() -> None:
+        def show(event: e.AnyEvent) -> None:
+            if event.seq == 2:
+                raise ZeroDivisionError
+
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # it is told, too
+        with pytest.raises(StoreError, match="ZeroDivisionError"):
+            async with asyncio.timeout(5), Journal("R", path=tmp_path / "s.db", show=show) as journal:
+                begin(journal)
+                await journal.settled()
+                journal.append(e.SubtaskStarted(subtask="t1"))
+                await journal.settled()
+
+    asyncio.run(main())
+
+
+def test_whatever_the_writer_cannot_do_is_the_error_of_all_who_wait(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+
+    def lose_the_table() -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("ALTER TABLE events RENAME TO elsewhere")
+
+    assert "events" in str(_broken_while_running(path, lose_the_table))
+
+
+def test_numbers_that_sqlite_cannot_hold_are_kept_as_the_largest_that_it_can(tmp_path: Path) -> None:
+    async def main() -> None:
+        path = tmp_path / "s.db"
+        huge = Usage(2**64 - 1, 2**63)
+        async with Journal("R", path=path, show=lambda _: None) as journal:
+            begin(journal)
+            journal.append(call_started(1), request=REQUEST)
+            journal.append(msgspec.structs.replace(call_finished(1), usage=huge), reply=REPLY)
+            journal.append(e.RunFailed(error="no tea", error_type="WorkError"))
+        (told,) = Store(path).listing()
+        assert (told.usage.input_tokens, told.usage.output_tokens) == (2**63 - 1, 2**63 - 1)
+        assert Store(path).run("R").calls[0].finished.usage == huge  # type: ignore[union-attr]
+        assert [found for found in findings(path) if "list of runs" in found.lost] == []
+
+    asyncio.run(main())
 
 
 def test_a_store_that_another_program_locks_for_a_moment_is_waited_for(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ import pytest
 
 from stores import fill, fill_format_1, rows
 from stretto.errors import StoreError
+from stretto.store.rows import Row
 from stretto.store.schema import connect
 from stretto.store.sqlite import Store
 from stretto.store.tables import VERSION
-from stretto.store.writer import Row
 from stretto.types import Reply, Request
 from test_store import as_nobody
 
@@ -65,6 +65,32 @@ def test_an_old_store_becomes_what_it_would_be_had_it_been_written_today(tmp_pat
     assert told(tmp_path / "old.db") == told(tmp_path / "new.db")
     assert form(tmp_path / "old.db") == form(tmp_path / "new.db")
     assert [path.stat().st_mode & 0o777 for path in tmp_path.glob("old.db*")] == [0o600]
+
+
+def make_format_3(path: Path) -> None:
+    """Take from a store what the third format had not: an order of its runs, and who carries one."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        (runs,) = db.execute("SELECT sql FROM sqlite_master WHERE name = 'runs'").fetchone()
+        db.execute("DROP TABLE carriers")
+        db.execute("ALTER TABLE runs RENAME TO newer")
+        db.execute(f"{runs} WITHOUT ROWID")
+        db.execute("INSERT INTO runs SELECT * FROM newer")
+        db.execute("DROP TABLE newer")
+        db.execute("PRAGMA user_version = 3")
+
+
+def test_a_store_of_the_third_format_gets_its_runs_in_the_order_in_which_they_came(tmp_path: Path) -> None:
+    runs = some_runs()
+    random.Random(2).shuffle(runs)
+    for name in ("old.db", "new.db"):
+        fill(tmp_path / name, runs)
+    make_format_3(tmp_path / "old.db")
+
+    newest = [run[0][0] for run in reversed(runs)]
+    assert [run.id for run in Store(tmp_path / "old.db").recent()] == newest
+    assert [run.run for run in Store(tmp_path / "old.db").listing()] == newest
+    assert told(tmp_path / "old.db") == told(tmp_path / "new.db")
+    assert form(tmp_path / "old.db") == form(tmp_path / "new.db")
 
 
 def open_and_close(path: Path) -> None:

@@ -155,7 +155,7 @@ def test_a_full_disk_while_it_is_made_smaller_loses_nothing(path: Path) -> None:
 def test_the_command_prunes_by_age_and_number_and_says_what_it_did(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path)
     chance = random.Random(5)
-    for n in range(10):
+    for n in reversed(range(10)):  # the newest came last
         at = (datetime.now(UTC) - timedelta(days=n)).isoformat(timespec="milliseconds")
         fill(terminal.store, [rows(f"01K{9 - n:04d}", chance, at=at.removesuffix("+00:00") + "Z")])
 

@@ -13,10 +13,10 @@ import pytest
 from stores import fill, rows
 from stretto.errors import StoreError
 from stretto.store.recall import Recall
+from stretto.store.rows import Row
 from stretto.store.schema import connect
 from stretto.store.sqlite import Store
 from stretto.store.sums import record_sum
-from stretto.store.writer import Row
 from stretto.types import Reply
 
 KEY = "f" * 32

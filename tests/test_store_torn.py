@@ -18,10 +18,10 @@ from stretto.errors import StoreError
 from stretto.store.checkup import facts, findings
 from stretto.store.listing import Wanted
 from stretto.store.recall import Recall
+from stretto.store.rows import Row
 from stretto.store.schema import connect
 from stretto.store.sqlite import Store
 from stretto.store.summary import Summary, summary_of
-from stretto.store.writer import Row
 from stretto.types import Reply, Request
 
 AT = "2026-01-01T00:00:00.000Z"

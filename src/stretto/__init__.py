@@ -5,7 +5,6 @@ synthesizer writes one answer. `Workflow` is where to start.
 """
 
 import importlib
-from typing import Any
 
 __version__ = "0.1.0"
 
@@ -74,7 +73,7 @@ _HOMES = {
 __all__ = ["__version__", *sorted(_HOMES)]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - `typing` takes longer than all the rest
     if name not in _HOMES:
         raise AttributeError(f"module 'stretto' has no attribute {name!r}")
     module = importlib.import_module(f"stretto.{_HOMES[name]}")

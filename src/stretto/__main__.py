@@ -1,5 +1,38 @@
-"""`python -m stretto`."""
+"""The command `stretto`, and `python -m stretto`: what is needed until there is something that could be stopped."""
 
-from stretto.cli import main
+import os
+import sys
 
-main()
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """The command line. Ctrl-C before a command has begun, or after its end, ends the program without a word."""
+    sys.excepthook = _end_quietly
+    import signal  # takes its time
+
+    obeys = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else whoever started it wants no Ctrl-C
+    if obeys:
+        signal.signal(signal.SIGINT, _end)
+    from stretto.cli import main as command  # takes its time, too
+
+    try:
+        command(lambda: signal.signal(signal.SIGINT, signal.default_int_handler) if obeys else None)
+    finally:
+        if obeys:
+            signal.signal(signal.SIGINT, _end)
+
+
+def _end(*_: object) -> None:
+    # At once: an exception would come up in the midst of an import, where it may be taken for something else.
+    os._exit(_INTERRUPTED)
+
+
+def _end_quietly(kind: type[BaseException], error: BaseException, *trace: object) -> None:
+    if kind is KeyboardInterrupt:
+        _end()
+    sys.__excepthook__(kind, error, *trace)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,11 +1,12 @@
 """The models of one event loop: opened by name, each with its policies, all behind one admission."""
 
+import inspect
 import os
 from collections.abc import Iterable, Mapping
 from typing import Protocol, Self
 
 from stretto.calls import Model
-from stretto.models.functions import FunctionModel, Functions
+from stretto.models.functions import THREADS, FunctionModel, Functions
 from stretto.models.providers import KNOWN, Local, Provider, from_environment, is_here, key_of, split_model
 from stretto.models.simulator import SimulatedProvider, Simulator, StandIn
 from stretto.policies.breaker import Circuit
@@ -119,7 +120,9 @@ class Pool:
         """A model as it is asked, and the lane of those who ask it."""
         provider = self._providers[name]
         if isinstance(provider, Functions):
-            return FunctionModel(model, provider.known[model], self._limits.timeout), Lane(Gate())
+            function = provider.known[model]
+            most = None if inspect.iscoroutinefunction(function) else THREADS
+            return FunctionModel(model, function, self._limits.timeout), Lane(Gate(most))
         if isinstance(provider, Simulator):
             simulated = self.simulated.setdefault(name, SimulatedProvider(provider))
             # One simulated provider is one pool's, and its limits are those of all its models.

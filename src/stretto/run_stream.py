@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from stretto.engine import Execution
 from stretto.engine.requests import answer_request
-from stretto.errors import ConfigError, StrettoError, cause_of
+from stretto.errors import ConfigError, DeadlineError, StrettoError, cause_of
 from stretto.events import AnyEvent, RunFailed, RunInterrupted
 from stretto.head import head_of
 from stretto.knowing import knowledge, learn
@@ -131,6 +131,7 @@ class RunStream:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         setting, definition = self._setting, self._setting.definition
+        began = asyncio.get_running_loop().time()
         pool = await stack.enter_async_context(setting.pool())
         for model in setting.models:
             pool.model(model)  # a missing key is an error before anything is asked or written
@@ -139,17 +140,26 @@ class RunStream:
             await _all_priced(pool, setting)
         keeps = definition.memory.record == "all"
         known = await knowledge(pool, setting.models, setting.store)
-        opening = await open_run(setting, self.run_id, self._begin, stack, known)
+        try:
+            async with asyncio.timeout(
+                definition.limits.deadline
+            ):  # for it waits while another program holds the store
+                opening = await open_run(setting, self.run_id, self._begin, stack, known)
+                self._journal = journal = await patiently(
+                    lambda: Journal(
+                        self.run_id,
+                        path=setting.store,
+                        show=self._show,
+                        history=opening.history,
+                        keeps_texts=keeps,
+                    )
+                )
+        except TimeoutError:
+            held = f" ({setting.store}: another program may hold it)" if setting.store else ""
+            raise DeadlineError(
+                f"the deadline of {definition.limits.deadline:g} s came before the run could be opened{held}; raise it"
+            ) from None
         definition = opening.definition
-        self._journal = journal = await patiently(
-            lambda: Journal(
-                self.run_id,
-                path=setting.store,
-                show=self._show,
-                history=opening.history,
-                keeps_texts=keeps,
-            )
-        )
         await stack.enter_async_context(journal)
         journal.append(opening.event)
         account, replies = await open_account(definition, journal, pool), opening.replies
@@ -160,7 +170,7 @@ class RunStream:
             informed = replace(setting, definition=definition)
             self._approval = Approval(informed, journal, pool.prices, given, self._approve)
         ask, shape, consider = composition.model, setting.shape, self._approval
-        execution = Execution(definition, journal, ask, account, replies, given, shape, consider)
+        execution = Execution(definition, journal, ask, account, replies, given, shape, consider, began)
         try:
             await self._execute(execution, journal)
         finally:

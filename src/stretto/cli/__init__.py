@@ -5,7 +5,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -86,6 +86,8 @@ class _Commands(click.Group):
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
+        if ctx.obj is not None:
+            ctx.obj()
         with _nobody_reads():
             return super().invoke(ctx)
 
@@ -132,11 +134,14 @@ def cli(log: str | None) -> None:
         log_into(Path(log))
 
 
-def main() -> None:
-    """The entry point: every error of ours is one message and an exit code, never a traceback."""
+def main(begin: Callable[[], object] | None = None) -> None:
+    """Carry out a command: every error of ours is one message and an exit code, never a traceback.
+
+    `begin` is called once the command line is understood, before anything is done.
+    """
     _open_streams()
     try:
-        code = _run()
+        code = _run(begin)
         sys.stdout.flush()
     except BrokenPipeError:
         code = BROKEN_PIPE
@@ -147,13 +152,13 @@ def main() -> None:
     sys.exit(code)
 
 
-def _run() -> int:
+def _run(begin: Callable[[], object] | None) -> int:
     try:
         if COMPLETE in os.environ:
             from stretto.cli.offers import prepare
 
             prepare()
-        code = cli.main(prog_name=NAME, complete_var=COMPLETE, standalone_mode=False)
+        code = cli.main(prog_name=NAME, complete_var=COMPLETE, standalone_mode=False, obj=begin)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = USAGE

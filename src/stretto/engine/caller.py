@@ -80,7 +80,8 @@ class Caller:
         try:
             async with aclosing(self._model(role).stream(call)) as chunks:
                 async for chunk in chunks:
-                    ledger.note(chunk)
+                    if ledger.note(chunk):  # its request leaves when its next chunk is asked for
+                        await self._journal.departing(paid=self._account.limited)
                     if watch:
                         watch.take(chunk)
                     yield chunk

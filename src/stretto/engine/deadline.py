@@ -15,16 +15,18 @@ _PER_TOKEN = 4  # characters
 
 
 class Deadline:
-    """`seconds` from now on, of which the end belongs to the synthesis, as far as one is to be expected.
+    """`seconds` from now on, or since it `began`; the end belongs to the synthesis, as far as one is to be expected.
 
     How long that takes is expected from what the streamed calls of the run showed: seconds to the first token, and
     characters a second. `answer_tokens` is the limit of the answer's length, if it has one.
     """
 
-    def __init__(self, seconds: float, *, merges: bool, answer_tokens: int | None = None) -> None:
+    def __init__(
+        self, seconds: float, *, merges: bool, answer_tokens: int | None = None, began: float | None = None
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self.seconds = seconds
-        self.ends_at = self._loop.time() + seconds
+        self.ends_at = (self._loop.time() if began is None else began) + seconds
         self.passed = False
         """Whether workers are cut."""
         self._merges = merges

@@ -25,6 +25,7 @@ class Execution:
     complete replies that this run has already; `given`: results of subtasks that are not computed; `shape`: that of the
     answer, if a Python type stands behind it. Every fact goes through `journal`. A model may say by a `DeadlineError`
     that the deadline came (in a replay it does). `consider` decides about the plan before anything of it is begun.
+    `began`: when the time until the deadline did, if not now.
     """
 
     def __init__(
@@ -37,9 +38,10 @@ class Execution:
         given: Mapping[str, Result] | None = None,
         shape: Shape | None = None,
         consider: Consider | None = None,
+        began: float | None = None,
     ) -> None:
         self._journal = journal
-        self._means = means_of(definition, journal, model, account, replies, given or {}, shape)
+        self._means = means_of(definition, journal, model, account, replies, given or {}, shape, began)
         self._deadline = self._means.deadline
         self._definition = definition
         self._consider = consider

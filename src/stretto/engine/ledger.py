@@ -24,16 +24,17 @@ class Ledger:
         self._finished = False
         self._attempts = 1
 
-    def note(self, chunk: Chunk) -> None:
-        """Log what a chunk says about its call."""
+    def note(self, chunk: Chunk) -> bool:
+        """Log what a chunk says about its call; whether that must be on the disk before its request leaves."""
         self._transcript.take(chunk)
         if isinstance(chunk, Text):  # nearly always
-            return
+            return False
         match chunk:
             case Sent():
                 self._transcript.sent_at = asyncio.get_running_loop().time()
                 if self._told is None or _is_more(chunk, self._told):
                     self._start(chunk)
+                    return True
             case Notice(e.CallRetried() as event):
                 self._attempts += not (event.rate_limited or event.duplicate)
                 self._journal.append(replace(event, **self._whose()))
@@ -51,6 +52,9 @@ class Ledger:
                     simulated=chunk.simulated,
                     asked=chunk.asked,
                 )
+            case _:
+                pass
+        return False
 
     def _start(self, sent: Sent) -> None:
         self._told = sent

@@ -48,9 +48,10 @@ def means_of(
     replies: Container[str],
     given: Mapping[str, Result],
     shape: Shape | None,
+    began: float | None = None,
 ) -> Means:
-    """The means of an execution that begins now."""
-    deadline = _deadline(definition)
+    """The means of an execution that begins now, or (for its deadline) has `began` already, in loop time."""
+    deadline = _deadline(definition, began)
     caller = Caller(journal, model, account, deadline)
     setbacks = Setbacks(journal, deadline)
     shaping = Shaping(caller, journal, replies, shape)
@@ -69,10 +70,10 @@ def means_of(
     )
 
 
-def _deadline(definition: Definition) -> Deadline | None:
-    """The deadline of an execution that begins now, if it has one."""
+def _deadline(definition: Definition, began: float | None) -> Deadline | None:
+    """The deadline of an execution, if it has one."""
     limits, role = definition.limits, definition.synthesizer
     if limits.deadline is None:
         return None
     tokens = most_output(role.options) if role else None
-    return Deadline(limits.deadline, merges=role is not None, answer_tokens=tokens)
+    return Deadline(limits.deadline, merges=role is not None, answer_tokens=tokens, began=began)

@@ -133,10 +133,10 @@ class ChatModel:
             raise errors.RequestError(
                 f"{self._label}: its provider takes no images (images = false), and there are some"
             )
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._timeout
         data = msgspec.json.encode(body)
         yield Sent()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._timeout
         while True:
             # The headers of a plain reply come with its end, so only the whole call's time binds it.
             first = min(until, loop.time() + self._provider.first_byte) if call.stream else until

@@ -1,7 +1,11 @@
 """Python functions as workers and as checkers: a provider whose models are functions."""
 
 import asyncio
+import contextlib
+import contextvars
 import inspect
+import os
+import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +18,8 @@ from stretto.text import clean
 from stretto.types import Result, Role, Subtask, Usage
 
 PROVIDER = "python"
+THREADS = min(32, (os.cpu_count() or 1) + 4)
+"""Calls of one function that is not `async`, at a time: as many as threads of asyncio's own."""
 
 
 class Function(Struct, frozen=True):
@@ -139,26 +145,47 @@ class FunctionModel:
     async def _called(self, *arguments: Any) -> Any:
         if inspect.iscoroutinefunction(self._function):
             return await self._function(*arguments)
-        # A thread cannot be stopped: given up, it runs on to its end, and nobody reads what it returns.
-        returned = await asyncio.to_thread(_outcome, self._function, *arguments)
+        returned = await _in_thread(self._function, *arguments)
         if isinstance(returned, _Raised):
             raise returned.error
         return await returned if inspect.isawaitable(returned) else returned
 
 
 class _Raised(Struct, frozen=True):
-    """What a function raised that its thread cannot hand over as it is."""
+    """What a function raised in its thread."""
 
     error: BaseException
 
 
+async def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function returns, or raises, from a thread of its own.
+
+    A thread cannot be stopped: given up, it runs on to its end, and nobody reads what it returns. So nobody may wait
+    for it either, as `asyncio.to_thread` has the end of the loop and of the program do.
+    """
+    loop = asyncio.get_running_loop()
+    outcome, context = loop.create_future(), contextvars.copy_context()
+
+    def tell(returned: Any) -> None:
+        if not outcome.done():
+            outcome.set_result(returned)
+
+    def work() -> None:
+        returned = context.run(_outcome, function, *arguments)
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(tell, returned)
+
+    threading.Thread(target=work, name="stretto-function", daemon=True).start()
+    return await outcome
+
+
 def _outcome(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function returns; a future that is to raise `StopIteration` would never be done."""
+    """What a function returns, or raises; a coroutine cannot raise `StopIteration`."""
     try:
         return function(*arguments)
     except StopIteration as error:
         return _Raised(RuntimeError(f"StopIteration: {error}" if error.args else "StopIteration"))
-    except SystemExit as error:
+    except BaseException as error:  # noqa: BLE001 - it is raised where the function was called
         return _Raised(error)
 
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from stretto.calls import fingerprint
 from stretto.errors import StoreError
+from stretto.store.carriers import take_in_all
 from stretto.store.logs import events_of, records_of
 from stretto.store.pruning import size_of
 from stretto.store.schema import PATIENCE, connect, explain
@@ -56,6 +57,7 @@ def findings(path: Path, *, quick: bool = False, patience: float = PATIENCE) -> 
     Checked are SQLite's own structures, every event and every record against its checksum, that every request is kept
     under its own fingerprint, and that the list of runs says what the logs say. `quick`: neither indices nor records.
     """
+    take_in_all(path, patience)
     with closing(connect(path, create=False, patience=patience)) as db:
         db.execute(f"PRAGMA cache_size = -{_CACHE}")  # an index is looked up in the table row by row
         yield from _of_the_file(db, quick=quick)
@@ -74,10 +76,11 @@ def findings(path: Path, *, quick: bool = False, patience: float = PATIENCE) -> 
 
 def glance(path: Path, patience: float = PATIENCE) -> Iterator[Finding]:
     """What is wrong with the file's structure, and with the logs of the newest hundred runs: soon told of any store."""
+    take_in_all(path, patience)
     with closing(connect(path, create=False, patience=patience)) as db:
         yield from _of_the_file(db, quick=True)
         try:
-            newest = db.execute("SELECT run FROM runs ORDER BY run DESC LIMIT ?", (_NEWEST,)).fetchall()
+            newest = db.execute("SELECT run FROM runs ORDER BY rowid DESC LIMIT ?", (_NEWEST,)).fetchall()
         except sqlite3.Error as error:
             yield Finding(None, f"its list of runs cannot be read: {error}")
             return

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stretto.errors import StoreError, TaskError
 from stretto.ids import new_ulid
+from stretto.store.carriers import take_in_all
 from stretto.store.schema import PATIENCE, connect
 from stretto.store.tables import APPLICATION_ID, VERSION
 
@@ -28,6 +29,7 @@ def copy(store: Path, target: Path, *, replace: bool = False, patience: float = 
             raise TaskError(f"{target}: no regular file; name one to copy the store to")
         if not replace:
             raise TaskError(f"{target}: exists already; name another file, or say --force to replace it")
+    take_in_all(store, patience)
     with closing(connect(store, create=False, patience=patience)) as db, _beside(target) as part:
         try:
             with closing(sqlite3.connect(part, isolation_level=None)) as made:

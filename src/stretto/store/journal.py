@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -25,9 +26,9 @@ from stretto.events import (
 from stretto.fold import Fold
 from stretto.head import recorded
 from stretto.runs import Run
-from stretto.store.schema import PATIENCE
+from stretto.store.rows import Entry, Row, Turn
 from stretto.store.summary import summary
-from stretto.store.writer import Entry, Row, Turn, Writer
+from stretto.store.writer import HELD, Writer
 from stretto.types import Reply, Request
 
 _TURNS = (RunStarted, RunResumed, RunFinished, RunFailed, RunInterrupted)
@@ -37,6 +38,8 @@ _TURNS = (RunStarted, RunResumed, RunFinished, RunFailed, RunInterrupted)
 _LINGER, _AT_ONCE = 0.02, 0.0
 """Seconds until an event is written that nobody waits for, and until one that somebody does: each commit costs as much
 as thirty rows."""
+_FEW = 8
+"""Requests without a budget that may leave before the log on the disk says so."""
 
 
 class Journal:
@@ -44,8 +47,8 @@ class Journal:
 
     `path` None: nothing is stored and everything is shown at once. `show` is called in the event loop, in order.
     `history` is what the log holds already. Unless it `keeps_texts`, prompts are not stored, and everything else that
-    was said only until the run is finished. `patience`: seconds to wait while another process writes. Used as
-    `async with`: leaving it ends the writer's thread.
+    was said only until the run is finished. `patience`: seconds to wait while another process writes; then
+    events are stored beside the file until it is free. Used as `async with`: leaving it ends the writer's thread.
     """
 
     def __init__(
@@ -56,7 +59,7 @@ class Journal:
         show: Callable[[AnyEvent], None],
         history: Sequence[AnyEvent] = (),
         keeps_texts: bool = True,
-        patience: float = PATIENCE,
+        patience: float = HELD,
     ) -> None:
         self.run_id = run
         self._keeps_texts = keeps_texts
@@ -70,8 +73,11 @@ class Journal:
         self._settled: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._unwritten: list[Entry] = []
         self._handing: asyncio.TimerHandle | None = None
+        self._due = 0.0  # when that is; uvloop's timers do not all say it
+        self._ended = self._loop.create_future()
+        self._unrecorded = 0  # requests that may leave, or have left, and are not on the disk
         self._error: StoreError | None = None
-        self._writer = Writer(path, self._from_writer, patience) if path else None
+        self._writer = Writer(path, run, self._from_writer, self._writer_ended, patience) if path else None
 
     async def __aenter__(self) -> Self:
         return self
@@ -83,7 +89,7 @@ class Journal:
                     await self.settled()
             finally:
                 self._hand_over()
-                self._writer.close()
+                await self._close(self._writer)
 
     @property
     def run(self) -> Run:
@@ -112,8 +118,17 @@ class Journal:
             return
         self._waiting.append(event)
         self._unwritten.append((row, self._turn(event) if isinstance(event, _TURNS) else None))
-        # What is set aside must stand in the log when its process is killed.
-        self._write(_AT_ONCE if isinstance(event, CallStarted) and event.reserved else _LINGER)
+        self._unrecorded += isinstance(event, CallStarted)
+        self._write(_LINGER)
+
+    async def departing(self, *, paid: bool) -> None:
+        """A request, of which the log was told last, may leave when this returns.
+
+        What is set aside for it (`paid`) must be on the disk then, or whoever goes on after a kill spends it again. Of
+        others, a few may be on their way there.
+        """
+        if self._writer is not None and (paid or self._unrecorded > _FEW):
+            await self.settled()
 
     async def settled(self) -> None:
         """Everything taken in so far is on the disk and was shown; raises `StoreError` if it cannot be."""
@@ -136,9 +151,10 @@ class Journal:
     def _write(self, within: float) -> None:
         """Hand over to the writer what there is by then; what comes together is one commit."""
         due = self._loop.time() + within
-        if self._unwritten and (self._handing is None or self._handing.when() > due):
+        if self._unwritten and (self._handing is None or self._due > due):
             if self._handing is not None:
                 self._handing.cancel()
+            self._due = due
             self._handing = self._loop.call_at(due, self._hand_over)
 
     def _hand_over(self) -> None:
@@ -166,19 +182,48 @@ class Journal:
         )
 
     def _from_writer(self, count: int, error: StoreError | None) -> None:
-        self._loop.call_soon_threadsafe(self._committed, count, error)
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+            self._loop.call_soon_threadsafe(self._committed, count, error)
+
+    def _writer_ended(self) -> None:
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._ended.set_result, None)
+
+    async def _close(self, writer: Writer) -> None:
+        """End the writer's thread; the loop goes on meanwhile, and whoever is cancelled waits for it all the same."""
+        writer.finish()
+        interruption = None
+        while not self._ended.done():
+            try:
+                await asyncio.wait([self._ended])
+            except asyncio.CancelledError as error:
+                interruption = error
+        writer.join()
+        if interruption is not None:
+            raise interruption
 
     def _committed(self, count: int, error: StoreError | None) -> None:
         """The next `count` events are on the disk: show them, and what is not stored between them."""
         if self._writer is not None and (error := error or self._writer.displaced()):
             self._fail(error)
             return
+        try:
+            self._show_stored(count)
+        except Exception as failure:
+            # Whoever waits must not do so for ever.
+            self._fail(
+                StoreError(f"run {self.run_id}: an event cannot be shown: {failure!r}; then resume it")
+            )
+            raise
+
+    def _show_stored(self, count: int) -> None:
         seq = 0
         while count or (self._waiting and not self._waiting[0].stored):
             event = self._waiting.popleft()
             if event.stored:
                 count -= 1
                 seq = event.seq or seq
+                self._unrecorded -= isinstance(event, CallStarted)
             self._show(event)
         while self._settled and self._settled[0][0] <= seq:
             _, future = self._settled.popleft()

@@ -39,11 +39,16 @@ def remembered(path: Path, patience: float = PATIENCE) -> dict[Place, Remembered
     }
 
 
+def _is_held(context: int | None) -> bool:
+    """Whether SQLite can hold it: what an endpoint says may be any number."""
+    return context is None or abs(context) < 2**63
+
+
 def remember(path: Path, found: Mapping[Place, Known], patience: float = PATIENCE) -> None:
     """Keep what was found out, as of now; raises `StoreError`."""
     if not found:
         return
-    rows = [(*place, known.context, known.bytes, now()) for place, known in found.items()]
+    rows = [(*place, known.context, known.bytes, now()) for place, known in found.items() if _is_held(known.context)]
     with closing(connect(path, patience=patience)) as db:
         try:
             db.executemany(

@@ -10,12 +10,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto.errors import StoreError
-from stretto.store.lock import is_held
+from stretto.store.carriers import is_carried
 from stretto.store.logs import events_of, whole_bodies
 from stretto.store.summary import Standing, Summary, read, summary_of
 
 LOOKED_INTO = 100
 """Runs in a list up to which each one's log is read and checked; a longer list relies on the summaries."""
+_LAST = 2**63 - 1
 _AT_ONCE = 500  # rows read in one go, so that no list holds a snapshot of the store open
 
 
@@ -42,7 +43,7 @@ def listed(db: sqlite3.Connection, path: Path, wanted: Wanted) -> list[Summary]:
 def _rows(db: sqlite3.Connection, wanted: Wanted) -> Iterator[tuple[Any, ...]]:
     part = wanted.task.casefold()
     db.create_function("has_part", 1, lambda task: part in str(task).casefold(), deterministic=True)
-    clauses, values = ["run < ?"], list[Any]()
+    clauses, values = ["rowid < ?"], list[Any]()
     if part:
         clauses.append("has_part(task)")
     if wanted.since:
@@ -51,10 +52,10 @@ def _rows(db: sqlite3.Connection, wanted: Wanted) -> Iterator[tuple[Any, ...]]:
     if wanted.status not in {None, "unreadable"}:
         clauses.append("status = ?")
         values.append("running" if wanted.status == "killed" else wanted.status)
-    query = f"SELECT * FROM runs WHERE {' AND '.join(clauses)} ORDER BY run DESC LIMIT ?"  # noqa: S608 - our own words
-    last, size = "\U0010ffff", min(wanted.limit, _AT_ONCE)
+    query = f"SELECT rowid, * FROM runs WHERE {' AND '.join(clauses)} ORDER BY rowid DESC LIMIT ?"  # noqa: S608 - our own words
+    last, size = _LAST, min(wanted.limit, _AT_ONCE)
     while rows := db.execute(query, (last, *values, size)).fetchall():
-        yield from rows
+        yield from (row[1:] for row in rows)
         last = rows[-1][0]
 
 
@@ -65,7 +66,7 @@ def _standing(db: sqlite3.Connection, path: Path, row: tuple[Any, ...], *, thoro
     try:
         if told is None or told.status == "running":
             # First whether it is carried: one that ends in between was not killed.
-            carried = is_held(path, run)
+            carried = is_carried(db, path, run)
             events = events_of(db, path, run)
             told = summary_of(events)
             return told if carried or told.status != "running" else replace(told, status="killed")

@@ -7,7 +7,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from stretto.errors import RunBusy
-from stretto.store.schema import explain, keep_private
+from stretto.store.schema import beside, explain, keep_private
 
 
 @contextmanager
@@ -20,10 +20,7 @@ def held(store: Path, run: str) -> Iterator[None]:
         keep_private(folder)
         lock.acquire(blocking=False)
     except Timeout:
-        raise RunBusy(
-            f"run {run} is being carried already, by another process or by this one; wait until it ends, or stop "
-            "it, then resume"
-        ) from None
+        raise busy(run) from None
     except OSError as error:
         raise explain(store, error) from error
     try:
@@ -32,6 +29,14 @@ def held(store: Path, run: str) -> Iterator[None]:
         # While it is still held: whoever has it open by now sees that it is gone, and does not take it.
         (folder / run).unlink(missing_ok=True)
         lock.release()
+
+
+def busy(run: str) -> RunBusy:
+    """Somebody carries this run."""
+    return RunBusy(
+        f"run {run} is being carried already, by another process or by this one; wait until it ends, or stop it, then "
+        "resume"
+    )
 
 
 def is_held(store: Path, run: str) -> bool:
@@ -55,4 +60,4 @@ def any_held(store: Path) -> bool:
 
 
 def _folder(store: Path) -> Path:
-    return store.with_name(store.name + ".locks")
+    return beside(store, ".locks")

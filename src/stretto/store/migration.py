@@ -1,6 +1,7 @@
 """Bringing an older store up to date.
 
-Format 1 gets checksums for its rows, and the list of runs; format 2, the table of what is known of models.
+Format 1 gets checksums for its rows, and the list of runs; format 2, the table of what is known of models; format 3, an
+order of its runs and the table of who carries one.
 """
 
 import sqlite3
@@ -16,8 +17,13 @@ from stretto.events import RunStarted, decode
 from stretto.store.logs import events_of
 from stretto.store.summary import Summary, summary_of, write
 from stretto.store.sums import event_sum, record_sum
-from stretto.store.tables import MODELS, TABLES
+from stretto.store.tables import CARRIERS, MODELS, RUNS, TABLES
 
+# In the order of their first events.
+_IN_ORDER = """
+INSERT INTO runs SELECT runs_3.* FROM runs_3 LEFT JOIN events ON events.run = runs_3.run AND seq = 1
+ORDER BY events.rowid
+"""
 _INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -25,8 +31,14 @@ def migrate(db: sqlite3.Connection, path: Path, form: int) -> None:
     """Bring a store of an older format up to date, within the transaction that is open."""
     if form == 1:
         _of_format_1(db, path)
-    else:
+        return
+    if form == 2:
         db.execute(MODELS)
+    db.execute("ALTER TABLE runs RENAME TO runs_3")
+    db.execute(RUNS)
+    db.execute(_IN_ORDER)
+    db.execute("DROP TABLE runs_3")
+    db.execute(CARRIERS)
 
 
 def _of_format_1(db: sqlite3.Connection, path: Path) -> None:
@@ -40,7 +52,7 @@ def _of_format_1(db: sqlite3.Connection, path: Path) -> None:
         db.execute(table)
     db.executemany(_INSERT, _copied(db))  # in the old order
     db.execute("DROP TABLE events_1")
-    for (run,) in db.execute("SELECT run FROM events WHERE kind = 'run_started' ORDER BY run").fetchall():
+    for (run,) in db.execute("SELECT run FROM events WHERE kind = 'run_started' ORDER BY rowid").fetchall():
         write(db, _told(db, path, run))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from stretto.errors import RunBusy, StoreError
+from stretto.store.carriers import is_carried, take_in_all
 from stretto.store.lock import held
 from stretto.store.schema import PATIENCE, connect, explain
 
@@ -30,7 +31,7 @@ def condemned(path: Path, *, before: str | None = None, keep: int | None = None)
     condemned by number.
     """
     query = """
-        SELECT run FROM (SELECT run, last_at FROM runs ORDER BY run DESC LIMIT -1 OFFSET ?)
+        SELECT run FROM (SELECT run, last_at FROM runs ORDER BY rowid DESC LIMIT -1 OFFSET ?)
         WHERE last_at < ? AND (last_at <> '' OR ?)
     """
     with _asking(path) as db:
@@ -62,6 +63,7 @@ def prune(path: Path, runs: Sequence[str], *, before: str | None = None, patienc
     Whoever is stopped in the midst has removed some runs whole, and the others not at all.
     """
     removed = 0
+    take_in_all(path, patience)
     with closing(connect(path, patience=patience)) as db:
         oldest = sorted(runs)
         for some in (oldest[at : at + _AT_ONCE] for at in range(0, len(oldest), _AT_ONCE)):
@@ -78,7 +80,7 @@ def prune(path: Path, runs: Sequence[str], *, before: str | None = None, patienc
 def _remove(db: sqlite3.Connection, path: Path, runs: Sequence[str], before: str) -> int:
     """Remove some runs in one transaction, each under its lock, so that nobody begins to carry it meanwhile."""
     with ExitStack() as locks:
-        free = [run for run in runs if _lock(locks, path, run)]
+        free = [run for run in runs if not is_carried(db, path, run) and _lock(locks, path, run)]
         db.execute("BEGIN IMMEDIATE")
         try:
             gone = 0
@@ -86,6 +88,7 @@ def _remove(db: sqlite3.Connection, path: Path, runs: Sequence[str], before: str
                 if db.execute("DELETE FROM runs WHERE run = ? AND last_at < ?", (run, before)).rowcount:
                     db.execute("DELETE FROM events WHERE run = ?", (run,))
                     db.execute("DELETE FROM imports WHERE run = ?", (run,))
+                    db.execute("DELETE FROM carriers WHERE run = ?", (run,))
                     gone += 1
             db.execute("COMMIT")
         except BaseException:

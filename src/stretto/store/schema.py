@@ -3,6 +3,7 @@
 import errno
 import os
 import sqlite3
+import stat
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ def connect(path: Path, *, create: bool = True, patience: float = PATIENCE) -> s
     try:
         if create:
             _make_private(path)
+            _check_names(path)
         elif not path.exists():
             raise _not_there(path)
         # Autocommit: transactions are begun and ended by name, so a batch is exactly one. `rw`: SQLite itself would
@@ -46,6 +48,12 @@ def _lenient(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
+def beside(path: Path, ending: str) -> Path:
+    """What belongs to a store and lies beside it, by the file's own name: a link to it leads to the same."""
+    real = path.resolve()
+    return real.with_name(real.name + ending)
+
+
 def make_folder(path: Path) -> None:
     """The store's folder is there; a new one is open to its owner only."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -59,6 +67,16 @@ def _make_private(path: Path) -> None:
     with suppress(FileExistsError):
         # Where a link leads to nothing yet, O_EXCL would say that something is there.
         os.close(os.open(path.resolve(), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _check_names(path: Path) -> None:
+    """Raise `StoreError` if the file has a second name: SQLite then has a log for each, and mixes them up."""
+    found = path.stat()
+    if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:  # https://sqlite.org/howtocorrupt.html, 2.5
+        raise StoreError(
+            f"{path}: this file has another name, too (a hard link), and SQLite would spoil it if it were written under"
+            " both; remove one, or make that a copy (`stretto backup`)"
+        )
 
 
 def keep_private(path: Path) -> None:
@@ -157,7 +175,7 @@ def explain(path: Path, error: Exception) -> StoreError:
         remedy = "it cannot be written; check its permissions and folder, or name another file with --store"
     elif "not a database" in text or "malformed" in text:
         return _not_intact(path, text)
-    elif "locked" in text:
+    elif "locked" in text or "busy" in text:
         return StoreLocked(f"{path}: {text}: another program holds it locked; close that, then try again")
     else:
         remedy = "name another file with --store"

@@ -11,7 +11,7 @@ from stretto.errors import RunNotFound, StoreError
 from stretto.events import AnyEvent
 from stretto.fold import fold
 from stretto.runs import Run
-from stretto.store import lock
+from stretto.store import carriers, late
 from stretto.store.listing import Wanted, listed
 from stretto.store.logs import Recorded, events_of, not_found, records_of
 from stretto.store.schema import PATIENCE, connect, explain
@@ -43,13 +43,13 @@ class Store:
 
     def check(self, run: str) -> None:
         """The store can be read and holds this run; raises `RunNotFound` or `StoreError` if not."""
-        with self._reading() as db:
+        with self._reading(clean(run)) as db:
             if not db.execute("SELECT 1 FROM events WHERE run = ? LIMIT 1", (clean(run),)).fetchone():
                 raise not_found(self.path, run)
 
     def events(self, run: str) -> list[AnyEvent]:
         """The log of a run, oldest first; raises `RunNotFound`, or `StoreError` if a part of the log is damaged."""
-        with self._reading() as db:
+        with self._reading(run) as db:
             return events_of(db, self.path, run)
 
     def run(self, run: str) -> Run:
@@ -59,7 +59,7 @@ class Store:
     def recent(self, limit: int = 20) -> list[Run]:
         """The newest runs, newest first; one whose log is damaged is `unreadable` and hides no other."""
         with self._reading() as db:
-            rows = db.execute("SELECT run FROM runs ORDER BY run DESC LIMIT ?", (limit,)).fetchall()
+            rows = db.execute("SELECT run FROM runs ORDER BY rowid DESC LIMIT ?", (limit,)).fetchall()
             return [self._told(db, run) for (run,) in rows]
 
     def is_imported(self, run: str) -> bool:
@@ -83,7 +83,8 @@ class Store:
     def find(self, prefix: str) -> str:
         """The id of the one run that begins with these letters, in either case; if none does, that ends with them."""
         letters = clean(prefix).upper()
-        with self._reading() as db:
+        waiting = (run for run in late.those_with(self.path) if run.startswith(letters) or run.endswith(letters))
+        with self._reading(next(waiting, "")) as db:
             count, some = _ids(db, "run BETWEEN ? AND ?", letters, letters + _LAST)
             if not count:
                 count, some = _ids(db, "substr(run, -length(?)) = ?", letters, letters)
@@ -99,7 +100,7 @@ class Store:
     def records(self, run: str) -> dict[str, Record]:
         """Requests and replies of a run by fingerprint; one that is damaged is told, and not there."""
         found: dict[str, Record] = {}
-        with self._reading() as db:
+        with self._reading(run) as db:
             for row in self._whole_records(db, run):
                 before = found.get(row.fingerprint, Record(None, None))
                 found[row.fingerprint] = Record(row.request or before.request, row.reply or before.reply)
@@ -108,7 +109,7 @@ class Store:
     def replies(self, run: str) -> dict[str, list[Reply]]:
         """The complete replies of a run by fingerprint, oldest first; one that is damaged is told, and not there."""
         replies: dict[str, list[Reply]] = {}
-        with self._reading() as db:
+        with self._reading(run) as db:
             for row in self._whole_records(db, run):
                 if row.reply is not None:
                     replies.setdefault(row.fingerprint, []).append(row.reply)
@@ -117,17 +118,18 @@ class Store:
     @contextmanager
     def carrying(self, run: str) -> Iterator[None]:
         """Only one carrier at a time is inside, for one run; a dead one is not inside. Raises `RunBusy`."""
-        connect(self.path, patience=self._patience).close()  # a lock beside something that is no store helps nobody
-        with lock.held(self.path, run):
+        with carriers.carrying(self.path, run, self._patience):
             yield
 
     def is_carried(self, run: str) -> bool:
         """Whether somebody is carrying this run right now; what a dead carrier left is cleared away."""
-        return lock.is_held(self.path, run)
+        with self._reading() as db:
+            return carriers.is_carried(db, self.path, run)
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection for one question; what goes wrong names the file."""
+    def _reading(self, run: str = "") -> Iterator[sqlite3.Connection]:
+        """A connection for one question, about one run maybe; what goes wrong names the file."""
+        carriers.take_in_all(self.path, self._patience, run)
         with closing(connect(self.path, create=False, patience=self._patience)) as db:
             try:
                 yield db
@@ -154,5 +156,5 @@ class Store:
 def _ids(db: sqlite3.Connection, which: str, *values: str) -> tuple[int, list[str]]:
     """How many runs fit, and the newest three of them."""
     (count,) = db.execute(f"SELECT count(*) FROM runs WHERE {which}", values).fetchone()  # noqa: S608 - our own words
-    some = db.execute(f"SELECT run FROM runs WHERE {which} ORDER BY run DESC LIMIT 3", values)  # noqa: S608
+    some = db.execute(f"SELECT run FROM runs WHERE {which} ORDER BY rowid DESC LIMIT 3", values)  # noqa: S608
     return count, [run for (run,) in some]

@@ -43,6 +43,19 @@ class Summary(Struct, frozen=True, kw_only=True):
     error_type: str | None = None
 
 
+_COLUMNS = (
+    *("run", "status", "events", "started_at", "last_at", "task", "simulated", "origin", "subtasks", "done", "missing"),
+    *("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost", "error", "error_type"),
+    "summary_sum",
+)
+# Not `INSERT OR REPLACE`, which would give the run a new place among the others.
+_WRITE = (
+    f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608 - our own words
+    f"ON CONFLICT (run) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[1:])}"
+)
+_MOST = 2**63 - 1  # the largest number that SQLite holds
+
+
 def summary_of(events: Sequence[AnyEvent]) -> Summary:
     """A log in a few words."""
     return summary(fold(events), len(events))
@@ -62,7 +75,7 @@ def summary(run: Run, events: int) -> Summary:
         subtasks=len(run.plan.subtasks),
         done=run.coverage.counts.get("done", 0),
         missing=len(run.coverage.missing),
-        usage=run.usage,
+        usage=Usage(*(min(tokens, _MOST) for tokens in astuple(run.usage))),
         cost=run.cost,
         error=None if run.error is None else clean(run.error),
         error_type=run.error_type,
@@ -72,8 +85,7 @@ def summary(run: Run, events: int) -> Summary:
 def write(db: sqlite3.Connection, told: Summary) -> None:
     """Put a run's row in the place of the one before."""
     values = _values(told)
-    marks = ", ".join("?" * (len(values) + 1))
-    db.execute(f"INSERT OR REPLACE INTO runs VALUES ({marks})", (*values, values_sum(values)))  # noqa: S608 - marks only
+    db.execute(_WRITE, (*values, values_sum(values)))
 
 
 def read(row: tuple[Any, ...]) -> Summary | None:

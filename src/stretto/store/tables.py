@@ -1,6 +1,6 @@
 """The form of a store file: its tables, and what marks a file as ours."""
 
-VERSION = 3
+VERSION = 4
 APPLICATION_ID = 0x53545254  # "STRT", so that `file` and we know our own
 
 EVENTS = """
@@ -45,10 +45,11 @@ CREATE TABLE runs (
     error            TEXT,
     error_type       TEXT,
     summary_sum      INTEGER NOT NULL
-) WITHOUT ROWID
+)
 """
 # What the fold says of a run, for lists. Written with the events that begin and end an execution, in one transaction:
-# so its log has at least so many `events`, or has lost some.
+# so its log has at least so many `events`, or has lost some. Its rowids are the order in which runs came into the
+# store; that of their ids is the clock's, which may be put back.
 
 IMPORTS = "CREATE TABLE imports (run TEXT PRIMARY KEY) WITHOUT ROWID"
 # Runs that came from a file: what their logs say of addresses and keys somebody else may have written.
@@ -66,4 +67,7 @@ CREATE TABLE models (
 """
 # What was found out about models, so that it is asked once: the base URL without its query, which may hold a key.
 
-TABLES = (EVENTS, REPLIES, RUNS, IMPORTS, MODELS)
+CARRIERS = "CREATE TABLE carriers (run TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID"
+# The process that carries a run, see `stretto.store.carriers`.
+
+TABLES = (EVENTS, REPLIES, RUNS, IMPORTS, MODELS, CARRIERS)

@@ -9,12 +9,13 @@ import msgspec
 
 from stretto.errors import StoreError
 from stretto.events import decode
+from stretto.store.carriers import take_in_all
 from stretto.store.logs import damaged, least_of, not_found
 from stretto.store.parcel import LONGEST, Entry, Parcel, check, header
+from stretto.store.rows import insert
 from stretto.store.schema import connect, explain
 from stretto.store.summary import summary_of, write
 from stretto.store.sums import event_is_whole, record_is_whole
-from stretto.store.writer import insert
 
 _ROWS = "SELECT body, request, reply FROM events WHERE run = ? ORDER BY seq"
 _WHOLE = """
@@ -27,6 +28,7 @@ def entries(path: Path, run: str) -> Iterator[Entry]:
 
     Raises `RunNotFound`, or `StoreError` if a part of it is damaged.
     """
+    take_in_all(path, run=run)
     with closing(connect(path, create=False)) as db:
         try:
             yield from _entries(db, path, run)
@@ -36,6 +38,7 @@ def entries(path: Path, run: str) -> Iterator[Entry]:
 
 def exported(path: Path, run: str) -> Iterator[bytes]:
     """A run as the lines of a file; no more than one of them is in memory at a time."""
+    take_in_all(path, run=run)
     with closing(connect(path, create=False)) as db:
         try:
             db.execute("BEGIN")  # so that the number and the lines are of one moment, whoever is writing

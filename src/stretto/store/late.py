@@ -1,0 +1,106 @@
+"""What a run says while another program holds its store: kept beside that, and taken in as soon as it is free.
+
+So a run goes on, is stopped, and keeps its deadline, whoever holds the store and for how long. A file a run, of frames
+with a checksum each; the end of one that was cut by a crash is not there, and nobody was told that it was.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from zlib import crc32
+
+import msgspec
+from msgspec import Struct
+
+from stretto.store.rows import Entry, keep
+from stretto.store.schema import beside, explain
+
+_HEAD = 8  # bytes of a frame before what is in it: how many that are, and their checksum
+
+
+class _Frame(Struct, frozen=True, omit_defaults=True):
+    """Entries that were written together; `left`: the owner who carries the run no longer."""
+
+    entries: list[Entry] = []
+    left: str = ""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Frame).decode
+
+
+def put_by(path: Path, run: str, entries: Sequence[Entry]) -> None:
+    """Keep entries of a run beside its store, on the disk; raises `StoreError`."""
+    _append(path, run, _Frame(list(entries)))
+
+
+def those_with(path: Path) -> list[str]:
+    """The runs of a store of which something was put by."""
+    try:
+        return [entry.name for entry in beside(path, ".late").iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def left(path: Path, run: str, owner: str) -> None:
+    """Keep beside the store that this owner carries the run no longer; raises `StoreError`."""
+    _append(path, run, _Frame(left=owner))
+
+
+def take_in(db: sqlite3.Connection, path: Path, run: str) -> None:
+    """Write what was put by of a run into its store, in one transaction; only for whoever carries the run."""
+    file = beside(path, ".late") / run
+    if not file.exists():
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for frame in _frames(file):
+            if frame.entries:
+                keep(db, frame.entries, again=True)
+            if frame.left:
+                db.execute("DELETE FROM carriers WHERE run = ? AND owner = ?", (run, frame.left))
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    file.unlink(missing_ok=True)  # after a crash before this, the same is taken in again, and is there already
+
+
+def _append(path: Path, run: str, frame: _Frame) -> None:
+    folder = beside(path, ".late")
+    data = _encode(frame)
+    try:
+        folder.mkdir(exist_ok=True, mode=0o700)
+        new = not (folder / run).exists()
+        number = os.open(folder / run, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with open(number, "ab", closefd=True) as file:  # noqa: PTH123 - it is open already
+            file.write(len(data).to_bytes(4, "big") + crc32(data).to_bytes(4, "big") + data)
+            file.flush()
+            os.fsync(file.fileno())
+        if new:
+            _settle(folder)
+            _settle(folder.parent)
+    except OSError as error:
+        raise explain(path, error) from error
+
+
+def _settle(folder: Path) -> None:
+    """The names in a folder are on the disk."""
+    if os.name == "nt":
+        return  # folders cannot be opened there
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _frames(file: Path) -> Iterator[_Frame]:
+    with file.open("rb") as data:
+        while len(head := data.read(_HEAD)) == _HEAD:
+            body = data.read(int.from_bytes(head[:4], "big"))
+            if crc32(body) != int.from_bytes(head[4:], "big"):
+                return
+            yield _decode(body)
