@@ -133,17 +133,22 @@ def show(
         click.echo(write_plan(told.task, told.plan), nl=False)
         return
     if cite:
-        if told.answer is None:
-            raise TaskError(f"{run_id} has no answer; it is {_status(told, kept)}")
-        click.echo(cited(told))
-        if why := uncited(told):
-            say(why)
+        _footnotes(told, kept)
         return
     drawing = not prompts and drawable(sys.stdout, plain=plain)
     for line in sent_prompts(told, kept.records(run_id)) if prompts else _everything(told, kept, brief, drawing):
         click.echo(line)
     if drawing:
         _draw(told, events, carried=_status(told, kept) == "running")
+
+
+def _footnotes(told: Run, kept: Store) -> None:
+    """The answer with its footnotes."""
+    if told.answer is None:
+        raise TaskError(f"{told.id} has no answer; it is {_status(told, kept)}")
+    click.echo(cited(told))
+    if why := uncited(told):
+        say(why)
 
 
 def _meant(kept: Store, run: str | None, subtask: str | None) -> tuple[str | None, str | None]:
