@@ -1,12 +1,13 @@
 """Reading one reply: server-sent events taken apart, thought and text told apart, finish reason and usage kept."""
 
 from collections.abc import Callable
+from typing import Any
 
 from stretto import errors
-from stretto.calls import Chunk, Done, Restarted, Text
+from stretto.calls import SPOKEN, Chunk, Done, Restarted, Text
 from stretto.models.thinking import ThinkFilter
+from stretto.models.usage import Doubtful, usage_of
 from stretto.models.wire import Body
-from stretto.types import Usage
 
 DONE = b"[DONE]"
 
@@ -29,7 +30,8 @@ class Reply:
         self._told = told
         self._simulated = simulated
         self._think = ThinkFilter()
-        self._usage: Usage | None = None
+        self._usage: Any = None  # as it is told
+        self._heard = 0  # characters
         self._model: str | None = None
         self._spoke = False
         self.finish: str | None = None
@@ -39,7 +41,8 @@ class Reply:
     def take(self, body: Body) -> list[Chunk]:
         """What a body says."""
         self.finish = body.finish or self.finish
-        self._usage = body.tokens or self._usage
+        if (told := body.told) and (not isinstance(told, dict) or any(told.values())):
+            self._usage = told  # else it says nothing, which takes nothing back
         self._model = body.model or self._model
         chunks: list[Chunk] = []
         for piece in body.pieces():
@@ -57,14 +60,27 @@ class Reply:
         if self.finish == "stop" and not self._spoke:
             raise errors.EmptyReply(f"{self._label}: an empty reply", request_id=self._request)
         model = self._model and self._said(self._model)
-        done = Done(self._said(self.finish), self._usage, model, self._request, simulated=self._simulated)
-        return [*chunks, done]
+        usage = usage_of(self._usage, self._heard)
+        doubtful = isinstance(usage, Doubtful)
+        return [
+            *chunks,
+            Done(
+                self._said(self.finish),
+                None if isinstance(usage, Doubtful) else usage,
+                model,
+                self._request,
+                simulated=self._simulated,
+                doubtful=doubtful,
+            ),
+        ]
 
     def _said(self, name: str) -> str:
         return self._told(name)[:_LONGEST_NAME]
 
     def _listen(self, chunks: list[Chunk]) -> None:
         for chunk in chunks:
+            if isinstance(chunk, SPOKEN):
+                self._heard += len(chunk.text)
             if isinstance(chunk, Restarted):
                 self._spoke = False
             elif not self._spoke and isinstance(chunk, Text):

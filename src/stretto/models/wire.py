@@ -1,6 +1,7 @@
 """The chat-completions bodies we read, as far as we read them, and reading them whatever state they are in."""
 
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -8,20 +9,6 @@ from msgspec import Struct
 
 from stretto.calls import Chunk, Reasoning, Text
 from stretto.text import clean
-from stretto.types import Usage
-
-
-class _Details(Struct):
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-
-class _Usage(Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
-    prompt_cache_hit_tokens: int | None = None  # DeepSeek's name for cached tokens
 
 
 class _Message(Struct):
@@ -35,11 +22,7 @@ class _Choice(Struct):
     delta: _Message | None = None
     message: _Message | None = None
     finish_reason: str | None = None
-    usage: _Usage | None = None  # where Moonshot says it
-
-
-class _Groq(Struct):
-    usage: _Usage | None = None
+    usage: Any = None  # where Moonshot says it
 
 
 # Other names for "it was done" and "it met the limit": Together, Hugging Face, Anthropic, Mistral, Gemini.
@@ -53,10 +36,10 @@ class Body(Struct):
     """A whole reply, or one event of a streamed one."""
 
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+    usage: Any = None
     model: str | None = None
     error: Any = None
-    x_groq: _Groq | None = None
+    x_groq: Any = None
 
     @property
     def finish(self) -> str | None:
@@ -65,21 +48,10 @@ class Body(Struct):
         return _FINISH.get(reason.lower(), reason.lower()) if reason else None
 
     @property
-    def tokens(self) -> Usage | None:
-        """The usage, if the provider said it here."""
-        usage = self.usage or (self.x_groq and self.x_groq.usage) or (self.choices and self.choices[0].usage)
-        if not usage or usage.prompt_tokens is None or usage.completion_tokens is None:
-            return None
-        if not usage.prompt_tokens and not usage.completion_tokens:
-            return None  # no request is free of tokens: a gateway that does not know
-        inputs = usage.prompt_tokens_details or _Details()
-        outputs = usage.completion_tokens_details or _Details()
-        return Usage(
-            usage.prompt_tokens,
-            usage.completion_tokens,
-            inputs.cached_tokens or usage.prompt_cache_hit_tokens or 0,
-            outputs.reasoning_tokens or 0,
-        )
+    def told(self) -> Any:
+        """What is said of the usage, wherever it is said; see `usage_of`."""
+        groq = self.x_groq.get("usage") if isinstance(self.x_groq, dict) else None
+        return self.usage or groq or (self.choices[0].usage if self.choices else None)
 
     def pieces(self) -> list[Chunk]:
         """Text and reasoning, told apart."""
@@ -135,5 +107,13 @@ def loose(data: bytes) -> Any:
 
     Bytes that are no UTF-8 and escaped lone surrogates, on which a strict reader stops, become U+FFFD.
     """
-    form = json.loads(data.decode("utf-8", "replace"), strict=False)
+    form = json.loads(data.decode("utf-8", "replace"), strict=False, parse_constant=_none, parse_float=_finite)
     return msgspec.json.decode(clean(json.dumps(form, ensure_ascii=False)))
+
+
+def _none(_: str) -> None:
+    """What JSON has no word for, and some write all the same (`NaN`)."""
+
+
+def _finite(text: str) -> float | None:
+    return number if math.isfinite(number := float(text)) else None

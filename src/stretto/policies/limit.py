@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from stretto.calls import SPOKEN, Call, Chunk, Done, Model, Notice, Restarted, Sent
-from stretto.errors import CallError, RateLimited, ServerError
+from stretto.calls import SPOKEN, Call, Chunk, Done, Model, Notice, Sent
+from stretto.errors import CallError, CutError, RateLimited, ServerError
 from stretto.events import CallRetried
 from stretto.policies.governor.lane import Passage
 from stretto.policies.governor.queue import Queue
@@ -20,7 +20,8 @@ class Limit:
 
     A `RateLimited` answer is back-pressure: everyone in the lane waits as long as the provider asked and then goes on
     at the pace that was let through, the call keeps its place, and no attempt is counted. It becomes an error only if
-    refusals, its own or those of everyone in its lane, would hold the call back for more than `max_wait` seconds.
+    refusals, its own or those of everyone in its lane, would hold the call back for more than `max_wait` seconds, or if
+    it comes in the midst of a reply, which then has broken off.
     """
 
     def __init__(self, model: Model, queue: Queue, max_wait: float) -> None:
@@ -39,7 +40,7 @@ class Limit:
                 async with aclosing(self._model.stream(call)) as chunks:
                     async for chunk in chunks:
                         if isinstance(chunk, SPOKEN):
-                            spoken = True
+                            spoken = spoken or bool(chunk.text)
                             if not passage.heard:
                                 self.queue.lane.accept(passage, asyncio.get_running_loop().time())
                         elif self._note(passage, chunk):
@@ -51,6 +52,8 @@ class Limit:
                     since = self.queue.lane.refused_since
                     held_since = asyncio.get_running_loop().time() if since is None else max(arrived, since)
                 wait = self._wait(error, passage, held_since)
+                if spoken:  # what was said is paid, and perhaps used: not here can it be asked again as if it were new
+                    raise CutError(f"{error} (in the midst of a reply)", retry_after=wait) from error
                 notice = Notice(CallRetried(reason=str(error), wait=wait, attempt=0, rate_limited=True))
             except CallError as error:
                 self._fail(passage, error)
@@ -58,8 +61,6 @@ class Limit:
             finally:
                 self.queue.leave(passage)
             yield notice
-            if spoken:
-                yield Restarted()
 
     def _note(self, passage: Passage, chunk: Chunk) -> bool:
         """Learn from a chunk; whether it is for nobody else."""
