@@ -5,14 +5,16 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from stretto.calls import SPOKEN, Call, Chunk, Done, Model, Notice, Sent
-from stretto.errors import CallError, CutError, RateLimited, ServerError
+from stretto.errors import CallError, CutError, Loading, RateLimited, ServerError
 from stretto.events import CallRetried
 from stretto.policies.governor.lane import Passage
+from stretto.policies.governor.place import HeldBackError, Place
 from stretto.policies.governor.queue import Queue
 from stretto.types import Allowance
 
 _SAYS_NOTHING = (Sent, Notice)
 """Chunks that are no part of an answer."""
+_LOADING = 2.0  # seconds until a model that is being loaded is asked again, if nobody says when
 
 
 class Limit:
@@ -20,8 +22,8 @@ class Limit:
 
     A `RateLimited` answer is back-pressure: everyone in the lane waits as long as the provider asked and then goes on
     at the pace that was let through, the call keeps its place, and no attempt is counted. It becomes an error only if
-    refusals, its own or those of everyone in its lane, would hold the call back for more than `max_wait` seconds, or if
-    it comes in the midst of a reply, which then has broken off.
+    refusals, its own or those of everyone in its lane, or a limit that the provider has told of, would hold the call
+    back for more than `max_wait` seconds, or if it comes in the midst of a reply, which then has broken off.
     """
 
     def __init__(self, model: Model, queue: Queue, max_wait: float) -> None:
@@ -31,10 +33,13 @@ class Limit:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply, once the call was admitted and not refused."""
-        arrived, place = asyncio.get_running_loop().time(), self.queue.place(call)
+        arrived, place = asyncio.get_running_loop().time(), self.queue.place(call, self._max_wait)
         held_since: float | None = None
         while True:
-            passage = await self.queue.enter(place)
+            passage = await self._enter(place)
+            if isinstance(passage, Notice):
+                yield passage
+                continue
             spoken = False
             try:
                 async with aclosing(self._model.stream(call)) as chunks:
@@ -54,6 +59,7 @@ class Limit:
                 wait = self._wait(error, passage, held_since)
                 if spoken:  # what was said is paid, and perhaps used: not here can it be asked again as if it were new
                     raise CutError(f"{error} (in the midst of a reply)", retry_after=wait) from error
+                place.told = asyncio.get_running_loop().time() + wait
                 notice = Notice(CallRetried(reason=str(error), wait=wait, attempt=0, rate_limited=True))
             except CallError as error:
                 self._fail(passage, error)
@@ -61,6 +67,17 @@ class Limit:
             finally:
                 self.queue.leave(passage)
             yield notice
+
+    async def _enter(self, place: Place) -> Passage | Notice:
+        """Wait until the call may go out; or what to tell of a long wait. Raises `RateLimited` if it is too long."""
+        try:
+            return await self.queue.enter(place)
+        except HeldBackError as held:
+            model, wait = place.call.request.model, held.wait
+        reason = f"{model}: its provider lets nothing through for another {wait:.0f} s, as it has told"
+        if wait > self._max_wait:
+            raise RateLimited(f"{reason} (longer than max_wait = {self._max_wait:g} s)", retry_after=wait)
+        return Notice(CallRetried(reason=reason, wait=wait, attempt=0, rate_limited=True))
 
     def _note(self, passage: Passage, chunk: Chunk) -> bool:
         """Learn from a chunk; whether it is for nobody else."""
@@ -89,7 +106,10 @@ class Limit:
     def _wait(self, error: RateLimited, passage: Passage, held_since: float) -> float:
         """Close the lane for as long as it takes; raises the error if that is too long."""
         lane, now = self.queue.lane, asyncio.get_running_loop().time()
-        until = self.queue.refuse(passage, error, now)
+        if isinstance(error, Loading):  # which says nothing of limits
+            passage.used, until = 0.0, now + (error.retry_after or _LOADING)
+        else:
+            until = self.queue.refuse(passage, error, now)
         if until - held_since > self._max_wait:
             lane.open()  # who has waited as long behind it shall know it now
             raise RateLimited(
