@@ -31,7 +31,7 @@ SIMULATED = "x-stretto-simulated"
 
 _ERROR_BODY = 65536  # bytes of an error's body that we read
 _ERROR_PATIENCE = 10.0  # seconds we wait for it
-_EPILOGUE = 1.0  # seconds from the finish reason for usage to follow
+_EPILOGUE = 3.0  # seconds from the finish reason for usage to follow: gateways count it themselves
 _LAST = 0.25  # seconds from the last event to the end of the body; then the connection can serve again
 _GATHER = 0.05  # seconds in which the tokens of a worker may gather: reading them one by one costs half as much again
 _AT_ONCE = 2**20  # bytes of a request; aiohttp warns of more, and reads a file in pieces instead
