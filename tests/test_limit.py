@@ -17,7 +17,6 @@ from stretto.policies.governor.gate import Gate
 from stretto.policies.governor.lane import Lane, Passage
 from stretto.policies.governor.queue import Governor, Queue
 from stretto.policies.limit import Limit
-from stretto.policies.retry import Retry
 from stretto.types import Limits, Role
 from stretto.workflow import Workflow
 from virtual import clock, virtually
@@ -247,7 +246,7 @@ def test_other_errors_pass_through_at_once_and_free_the_slot(error: Exception) -
 def test_what_was_said_before_a_refusal_is_taken_back() -> None:
     async def main() -> None:
         model = Scripted(lambda _, nth: ["Hel", RateLimited("429", retry_after=1.0)] if nth == 0 else ["Hello"])
-        assert Restarted() in await listen(Retry(Desk().limited(model), 2), call())
+        assert Restarted() in await listen(Desk().limited(model), call())
 
     virtually(main())
 

@@ -17,7 +17,16 @@ from endpoint import reply
 from models import Scripted, call, listen, outcome
 from stretto import Provider, Workflow
 from stretto.calls import SHORTENED, Call, Chunk, Done, Sent, Text
-from stretto.errors import AuthError, ConfigError, CutError, QuotaError, RateLimited, RequestError, ServerError
+from stretto.errors import (
+    AuthError,
+    BudgetError,
+    ConfigError,
+    CutError,
+    QuotaError,
+    RateLimited,
+    RequestError,
+    ServerError,
+)
 from stretto.models.reply import Reply
 from stretto.models.usage import DOUBTFUL, Doubtful, usage_of
 from stretto.models.wire import read
@@ -167,13 +176,16 @@ def test_an_error_after_a_part_of_a_reply_is_paid_as_far_as_it_was_heard(error: 
     assert account.bill("c1").lost == Usage(108, 10)
 
 
-def test_a_rate_limit_in_the_midst_of_a_reply_is_one_that_broke_off() -> None:
-    account = Account(Limits(tokens=100_000))
-    model = Limit(Scripted(lambda *_: ["a" * 30, RateLimited("429")]), Queue(Governor(), Gate(), Lane(Gate())), 900)
+@pytest.mark.parametrize(("most", "spent"), [(100_000, 120), (4300, 118)])
+def test_what_was_heard_before_a_rate_limit_in_the_midst_of_a_reply_is_paid(most: int, spent: int) -> None:
+    """It is asked again if that still fits: what is set aside for it is needed once more."""
+    script = Scripted(lambda _, nth: ["a" * 30, RateLimited("429")] if not nth else ["Hello"])
+    account = Account(Limits(tokens=most))
+    model = Limit(script, Queue(Governor(), Gate(), Lane(Gate())), 900)
     found = virtually(outcome(paid(model, account), call("x" * 300)))
-    assert isinstance(found, CutError)
-    assert found.retry_after
-    assert account.spent.tokens == 118
+    assert isinstance(found, BudgetError) == (spent == 118)
+    assert account.spent.tokens == spent
+    assert account.bill("c1").lost == Usage(108, 10)
 
 
 # -- what goes past its limit is cut

@@ -6,9 +6,10 @@ from contextlib import aclosing
 
 from msgspec.structs import replace
 
-from stretto.calls import SHORTENED, SPOKEN, Call, Chunk, Done, Model, Notice, Sent
+from stretto.calls import SHORTENED, SPOKEN, Call, Chunk, Done, Model, Notice, Restarted, Sent
 from stretto.errors import (
     AuthError,
+    BudgetError,
     CallError,
     CallTimeout,
     ConnectError,
@@ -48,21 +49,18 @@ class Budget:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply, once there is enough for it."""
-        account, attempt = self._account, _Attempt(call, self._name, self._account)
-        wish = None
-        if account.limited:
-            wish = self._wish(call, await self._prices.of(self._name))
-            granted = wish.output
-            if not account.grant(wish):
-                wish.rank = rank_of(call)
-                granted = await account.reserve(wish)
-            attempt.reserve(wish, granted)
-            call = replace(within(call, granted), most=None)  # this limit must hold
+        attempt = _Attempt(call, self._name, self._account)
+        wish = await self._reserve(call, attempt) if self._account.limited else None
+        if attempt.reserved:
+            call = replace(within(call, attempt.reserved.output_tokens), most=None)  # this limit must hold
         try:
             async with aclosing(self._model.stream(call)) as chunks:
                 async for chunk in chunks:
                     if isinstance(chunk, Done):  # settled before anybody hears that the call is over
                         yield await self._settled(attempt, chunk)
+                    elif isinstance(chunk, Restarted):
+                        await self._again(attempt)
+                        yield chunk
                     else:
                         yield attempt.noted(chunk)
                         if attempt.past:
@@ -78,7 +76,7 @@ class Budget:
                     await self._close(attempt)
             finally:
                 if wish is not None:
-                    account.release(wish)
+                    self._account.release(wish)
 
     def _wish(self, call: Call, price: Price | None) -> Wish:
         """What a call wants to set aside; its rank comes later, if it has to wait."""
@@ -88,10 +86,28 @@ class Budget:
         asked = self._account.asked(self._name, call.request)
         return Wish(call.role, asked, wanted, price, least, shorten=call.shorten)
 
+    async def _reserve(self, call: Call, attempt: "_Attempt") -> Wish:
+        """Wait until there is enough for a call."""
+        wish = self._wish(call, await self._prices.of(self._name))
+        granted = wish.output
+        if not self._account.grant(wish):
+            wish.rank = rank_of(call)
+            granted = await self._account.reserve(wish)
+        attempt.reserve(wish, granted)
+        return wish
+
     async def _settled(self, attempt: "_Attempt", done: Done) -> Done:
         """Settle a reply; its end."""
         attempt.settle(await self._prices.of(self._name), done)
         return attempt.finished(done)
+
+    async def _again(self, attempt: "_Attempt") -> None:
+        """A reply begins anew; if it broke off for its rate, and is asked for again, what was heard of it is paid."""
+        if attempt.sent or not attempt.heard:
+            return
+        attempt.pay(await self._prices.of(self._name))
+        if not attempt.kept():
+            raise BudgetError(f"{self._name}: the budget does not allow to ask for a reply again that broke off")
 
     async def _close(self, attempt: "_Attempt") -> None:
         """Settle an attempt that ended without a reply."""
@@ -105,8 +121,8 @@ class _Attempt:
     """One request of a call: what was set aside for it, what was heard of its reply, and settling it once."""
 
     __slots__ = (
-        "_account", "_call", "_enough", "_heard", "_length", "_longest", "_name", "_racing", "_reserved", "_shortened",
-        "_wish", "answered", "sent", "settled", "silent",
+        "_account", "_call", "_enough", "_heard", "_length", "_longest", "_name", "_racing", "_shortened",
+        "_wish", "answered", "reserved", "sent", "settled", "silent",
     )  # fmt: skip
 
     def __init__(self, call: Call, name: str, account: Account) -> None:
@@ -117,7 +133,7 @@ class _Attempt:
         self._name = name
         self._account = account
         self._wish: Wish | None = None
-        self._reserved: Usage | None = None
+        self.reserved: Usage | None = None
         self._heard = 0  # thirds of tokens of the reply so far, at most
         self._enough = math.inf  # so many may be heard with what is set aside
         self._length = 0  # characters
@@ -143,8 +159,10 @@ class _Attempt:
 
     def reserve(self, wish: Wish, granted: int) -> None:
         """The wish was granted, with so many tokens for the reply."""
-        self._wish, self._reserved = wish, Usage(wish.input, granted)
-        self._enough, self._longest = 3 * granted, _LONGEST * granted
+        self._wish, self.reserved = wish, Usage(wish.input, granted)
+        self._enough = 3 * granted
+        if self._call.stream:  # else it is here, and paid, as a whole
+            self._longest = _LONGEST * granted
         self._shortened = granted < wish.output
 
     def noted(self, chunk: Chunk) -> Chunk:
@@ -152,14 +170,14 @@ class _Attempt:
         if isinstance(chunk, SPOKEN):
             self._heard += thirds_in(chunk.text)
             self._length += breadth(chunk.text)
-            if self._heard > self._enough and self._wish and self._reserved:
-                self._stretch(self._wish, self._reserved.output_tokens)
+            if self._heard > self._enough and self._wish and self.reserved:
+                self._stretch(self._wish, self.reserved.output_tokens)
         elif isinstance(chunk, Sent):
             self.sent = True
             if self._call.duplicate:
                 self._race()
-            if self._wish and self._reserved:
-                return Sent(*self._account.send(self._call.id, self, self._reserved, self._wish.cost))
+            if self._wish and self.reserved:
+                return Sent(*self._account.send(self._call.id, self, self.reserved, self._wish.cost))
         elif isinstance(chunk, Notice) and isinstance(chunk.event, CallRetried) and chunk.event.rate_limited:
             self.sent = False  # it was refused and waits to be sent again
         return chunk
@@ -183,14 +201,27 @@ class _Attempt:
         call = self._call
         told = done.usage if done else None
         usage = told or self._estimate(done)
-        if told and self._reserved:
-            self._account.counted(self._name, self._reserved.input_tokens, told.input_tokens)
+        if told and self.reserved:
+            self._account.counted(self._name, self.reserved.input_tokens, told.input_tokens)
         self._account.settle(call.id, self, usage, price, lost=told is None)
         if call.duplicate:
             self._account.race(amount(usage, price) - self._racing)
             self._racing = NOTHING
         if done:
             self._account.note(call.role, usage, price)
+
+    def pay(self, price: Price | None) -> None:
+        """What was heard so far is paid and forgotten."""
+        usage = self._estimate(None)
+        self._account.settle(self._call.id, self, usage, price, lost=True)
+        self._heard = self._length = 0
+
+    def kept(self) -> bool:
+        """Set aside once more what was set aside at first; whether there is enough."""
+        if self._wish is None or self.reserved is None:
+            return True
+        self._enough = 3 * self.reserved.output_tokens
+        return self._account.stretch(self._wish, self.reserved.output_tokens)
 
     def drop(self) -> None:
         """The attempt is over, and cost nothing."""
@@ -208,13 +239,13 @@ class _Attempt:
     def _estimate(self, done: Done | None) -> Usage:
         """What an attempt used that did not say it: of a reply that may be longer than was heard, all it may have."""
         call, heard = self._call, -(-self._heard // 3)
-        asked = self._reserved.input_tokens if self._reserved else self._account.asked(self._name, call.request)
+        asked = self.reserved.input_tokens if self.reserved else self._account.asked(self._name, call.request)
         whole = not done.doubtful if done else call.stream and not self.silent
         if whole or not self.answered:
             return Usage(asked, heard)
         usual = self._account.usual(call.role)
         output = most_output(call.request.options) or (usual[0].output_tokens if usual else 0)
-        return Usage(asked, max(self._reserved.output_tokens if self._reserved else output, heard))
+        return Usage(asked, max(self.reserved.output_tokens if self.reserved else output, heard))
 
 
 def within(call: Call, output: int) -> Call:

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from stretto.calls import SPOKEN, Call, Chunk, Done, Model, Notice, Sent
-from stretto.errors import CallError, CutError, Loading, RateLimited, ServerError
+from stretto.calls import SPOKEN, Call, Chunk, Done, Model, Notice, Restarted, Sent
+from stretto.errors import CallError, Loading, RateLimited, ServerError
 from stretto.events import CallRetried
 from stretto.policies.governor.lane import Passage
 from stretto.policies.governor.place import HeldBackError, Place
@@ -23,7 +23,7 @@ class Limit:
     A `RateLimited` answer is back-pressure: everyone in the lane waits as long as the provider asked and then goes on
     at the pace that was let through, the call keeps its place, and no attempt is counted. It becomes an error only if
     refusals, its own or those of everyone in its lane, or a limit that the provider has told of, would hold the call
-    back for more than `max_wait` seconds, or if it comes in the midst of a reply, which then has broken off.
+    back for more than `max_wait` seconds.
     """
 
     def __init__(self, model: Model, queue: Queue, max_wait: float) -> None:
@@ -33,8 +33,7 @@ class Limit:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply, once the call was admitted and not refused."""
-        arrived, place = asyncio.get_running_loop().time(), self.queue.place(call, self._max_wait)
-        held_since: float | None = None
+        place = self.queue.place(call, self._max_wait)
         while True:
             passage = await self._enter(place)
             if isinstance(passage, Notice):
@@ -45,7 +44,7 @@ class Limit:
                 async with aclosing(self._model.stream(call)) as chunks:
                     async for chunk in chunks:
                         if isinstance(chunk, SPOKEN):
-                            spoken = spoken or bool(chunk.text)
+                            spoken = True
                             if not passage.heard:
                                 self.queue.lane.accept(passage, asyncio.get_running_loop().time())
                         elif self._note(passage, chunk):
@@ -53,20 +52,15 @@ class Limit:
                         yield chunk
                 return  # noqa: TRY300 - the loop ends here in the usual case
             except RateLimited as error:
-                if held_since is None:
-                    since = self.queue.lane.refused_since
-                    held_since = asyncio.get_running_loop().time() if since is None else max(arrived, since)
-                wait = self._wait(error, passage, held_since)
-                if spoken:  # what was said is paid, and perhaps used: not here can it be asked again as if it were new
-                    raise CutError(f"{error} (in the midst of a reply)", retry_after=wait) from error
-                place.told = asyncio.get_running_loop().time() + wait
-                notice = Notice(CallRetried(reason=str(error), wait=wait, attempt=0, rate_limited=True))
+                notice = self._refused(error, passage, place)
             except CallError as error:
                 self._fail(passage, error)
                 raise
             finally:
                 self.queue.leave(passage)
             yield notice
+            if spoken:
+                yield Restarted()
 
     async def _enter(self, place: Place) -> Passage | Notice:
         """Wait until the call may go out; or what to tell of a long wait. Raises `RateLimited` if it is too long."""
@@ -103,14 +97,17 @@ class Limit:
             if error.retry_after is not None:
                 lane.pause(now + min(error.retry_after, self._max_wait))
 
-    def _wait(self, error: RateLimited, passage: Passage, held_since: float) -> float:
-        """Close the lane for as long as it takes; raises the error if that is too long."""
+    def _refused(self, error: RateLimited, passage: Passage, place: Place) -> Notice:
+        """Close the lane for as long as it takes, and tell of it; raises the error if that is too long."""
         lane, now = self.queue.lane, asyncio.get_running_loop().time()
+        if place.held_since is None:
+            since = lane.refused_since
+            place.held_since = now if since is None else max(place.arrived, since)
         if isinstance(error, Loading):  # which says nothing of limits
             passage.used, until = 0.0, now + (error.retry_after or _LOADING)
         else:
             until = self.queue.refuse(passage, error, now)
-        if until - held_since > self._max_wait:
+        if until - place.held_since > self._max_wait:
             lane.open()  # who has waited as long behind it shall know it now
             raise RateLimited(
                 f"{error} (it would have to wait longer than max_wait = {self._max_wait:g} s)",
@@ -118,4 +115,5 @@ class Limit:
                 request_id=error.request_id,
                 retry_after=error.retry_after,
             ) from error
-        return lane.pause(until) - now
+        place.told = lane.pause(until)
+        return Notice(CallRetried(reason=str(error), wait=place.told - now, attempt=0, rate_limited=True))

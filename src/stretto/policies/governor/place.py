@@ -26,7 +26,10 @@ class Place:
     knows to be held back.
     """
 
-    __slots__ = ("_lane", "_most", "_push", "call", "characters", "future", "key", "patience", "ticket", "told")
+    __slots__ = (
+        "_lane", "_most", "_push", "arrived", "call", "characters", "future", "held_since", "key", "patience", "ticket",
+        "told",
+    )  # fmt: skip
 
     def __init__(
         self, lane: Lane, push: Callable[["Place"], None], call: Call, ticket: int, patience: float = math.inf
@@ -37,6 +40,9 @@ class Place:
         self.ticket = ticket
         self.patience = patience
         self.told = -math.inf
+        self.arrived = asyncio.get_running_loop().time()
+        self.held_since: float | None = None
+        """Since when refusals hold it back; None if it was not refused."""
         self.characters = sum([len(message.content) for message in call.request.messages])
         self.characters += call.request.head.size if call.request.head else 0
         options = call.request.options
