@@ -149,7 +149,7 @@ class Done(Struct, frozen=True):
     """The reply is complete, as far as its `finish` reason goes (`stop`, `length`, `content_filter`, …).
 
     `asked`: the model that was asked, as written, if it was not the first choice. `reused`: nothing was asked, for the
-    reply was recorded already, in the run `origin` if not in this one.
+    reply was recorded already, in the run `origin` if not in this one. `doubtful`: it tells a usage that cannot be.
     """
 
     finish: str
@@ -160,6 +160,7 @@ class Done(Struct, frozen=True):
     simulated: bool = False
     asked: str | None = None
     origin: str | None = None
+    doubtful: bool = False
 
 
 SHORTENED = "shortened"

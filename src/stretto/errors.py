@@ -22,6 +22,7 @@
         │   └── ContextError   because it is longer than what the model takes
         ├── ReplyError         an answer that is no chat completion (a proxy's page, say)
         ├── RateLimited        429: wait and ask again
+        │   └── Loading        503: the server still loads the model
         └── TransientError     may pass if asked again
             ├── ServerError    408, 409, 5xx
             ├── ConnectError   no connection, or it broke before the reply began
@@ -167,6 +168,10 @@ class ReplyError(CallError):
 
 class RateLimited(CallError):
     """The provider asks to slow down (429)."""
+
+
+class Loading(RateLimited):
+    """The server still loads the model (503): it is asked again until it has, or for as long as `max_wait`."""
 
 
 class TransientError(CallError):

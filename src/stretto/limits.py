@@ -86,6 +86,24 @@ def check_prices(prices: Mapping[str, Price | None]) -> None:
             _check_price(f'prices."{model}"', price)
 
 
+_SEVERAL = "one reply is read of each call; for several, give the worker samples, or leave it out"
+_LIMIT = "the limit of a reply is called max_tokens here, which every provider is asked for in its own words"
+_TOOLS = "models call no tools here; make a worker of the function, or leave it out"
+_MEANINGLESS: Mapping[str, str] = {
+    **dict.fromkeys(("n", "best_of", "num_return_sequences"), _SEVERAL),
+    **dict.fromkeys(("max_output_tokens", "max_new_tokens", "num_predict", "n_predict"), _LIMIT),
+    **dict.fromkeys(("tools", "tool_choice", "functions", "function_call"), _TOOLS),
+}
+"""Options that cannot go into a request, and why: what they lead to would be neither read nor reckoned with."""
+
+
+def check_options(place: str, options: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` for an option of a request whose outcome nobody reads, or whose cost nobody could foresee."""
+    for name, why in _MEANINGLESS.items():
+        if options.get(name) and not (why is _SEVERAL and options[name] == 1):
+            raise ConfigError(f"{place}.{name}: {why}")
+
+
 def checked_memory(memory: Memory) -> Memory:
     """It, or a `ConfigError` for a word that means nothing here."""
     for name, known in (("reuse", ("run", "store", "off")), ("record", ("all", "usage"))):

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from stretto import prompts
 from stretto.engine.checking import checker_of
 from stretto.errors import ConfigError
-from stretto.limits import check_numbers, settled
+from stretto.limits import check_numbers, check_options, settled
 from stretto.models.functions import Function, function_role, is_function
 from stretto.models.providers import Local, Provider, split_model
 from stretto.pool import AnyProvider
@@ -158,6 +158,7 @@ def check_definition(definition: Definition, providers: Mapping[str, AnyProvider
         prompts.check(kind, role.prompt, f"{place}.prompt")
         _check_schema(kind, role, f"{place}.schema")
         _check_lengths(role, place)
+        check_options(f"{place}.options", role.options)
         for key in Role.__struct_fields__:
             try:
                 msgspec.json.encode(getattr(role, key))

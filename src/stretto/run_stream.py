@@ -19,7 +19,7 @@ from stretto.policies.account import Account
 from stretto.policies.amounts import Amount
 from stretto.policies.bounds import Bounds
 from stretto.policies.composition import Composition
-from stretto.policies.estimate import most_output, tokens_asked
+from stretto.policies.estimate import most_output
 from stretto.pool import Pool
 from stretto.proposal import Approve
 from stretto.proposal.approval import Approval, Approved
@@ -217,7 +217,7 @@ async def open_account(definition: Definition, journal: Journal, pool: Pool) -> 
     head = head_of(journal.run.basis.inputs)
     request = answer_request(definition, journal.run.task, (), {}, "incomplete", head=head)
     if account.limited and (role := definition.synthesizer) and request:
-        asked = tokens_asked(request)
+        asked = account.asked(role.candidates[0], request)
         account.set_aside(asked, most_output(role.options), await pool.prices.of(role.candidates[0]))
     return account
 

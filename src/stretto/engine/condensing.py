@@ -28,7 +28,7 @@ _MOST_PIECES = 8  # of one text
 _LEVELS = 2  # a text that is condensed, and what came of it
 _THOUGHT = 1024  # tokens of a reply beside its text: many models think first
 _TOLD = 1000  # tokens of the task, and of a description, that who condenses is told
-_FORM = frozenset({"response_format", "stop", "tools", "tool_choice"})  # options that are meant for a worker's results
+_FORM = frozenset({"response_format", "stop"})  # options that are meant for a worker's results
 
 CONDENSE = "condense"
 """The part of a subtask whose result is made shorter for who reads it."""

@@ -7,16 +7,15 @@ https://openrouter.ai/docs/api_reference/limits.
 
 import math
 from collections.abc import Mapping
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 
-from stretto.models.durations import duration
+from stretto.models.durations import duration, moment_of
 from stretto.types import Allowance, Quota
 
 _OPENAI = ("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens")
 _ANTHROPIC = "anthropic-ratelimit-requests-limit"
 _ANTHROPIC_TOKENS = ("tokens", "input-tokens", "output-tokens")
 _PLAIN = ("x-ratelimit-limit", "x-tokenlimit-limit")
+_BY_MINUTE = tuple(f"x-ratelimit-limit-{what}-minute" for what in ("requests", "req", "tokens"))
 _MOST = 1e15  # whoever says more than this says nothing
 _LONGEST = 40 * 86400.0  # seconds; no limit is counted over more than a month
 
@@ -32,6 +31,13 @@ def allowance(headers: Mapping[str, str]) -> Allowance | None:
         told = _dated(headers, "requests"), _tightest([_dated(headers, what) for what in _ANTHROPIC_TOKENS])
     elif _PLAIN[0] in headers or _PLAIN[1] in headers:
         told = _plain(headers, "x-ratelimit-{}"), _plain(headers, "x-tokenlimit-{}")
+    elif "ratelimit-limit" in headers:
+        told = _plain(headers, "ratelimit-{}"), None
+    elif any(name in headers for name in _BY_MINUTE):
+        told = (
+            _quota(headers, "x-ratelimit-{}-requests-minute") or _quota(headers, "x-ratelimit-{}-req-minute"),
+            _quota(headers, "x-ratelimit-{}-tokens-minute"),
+        )
     else:
         return None
     return Allowance(*told) if any(told) else None
@@ -39,30 +45,23 @@ def allowance(headers: Mapping[str, str]) -> Allowance | None:
 
 def _quota(headers: Mapping[str, str], name: str) -> Quota | None:
     """OpenAI's form, and Groq's: the reset is a duration such as `6m0s`, seconds, or an epoch."""
-    reset = duration(headers.get(name.format("reset"), ""))
+    reset = duration(headers.get(name.format("reset"), ""), headers.get("date", ""))
     return _sensible(_amount(headers, name.format("limit")), _amount(headers, name.format("remaining")), reset)
 
 
 def _dated(headers: Mapping[str, str], what: str) -> Quota | None:
     """Anthropic's form: the reset is a point in time (RFC 3339), on the provider's clock."""
     name = f"anthropic-ratelimit-{what}-"
-    try:
-        reset = datetime.fromisoformat(headers.get(name + "reset", "")).timestamp() - _clock(headers)
-    except (ValueError, TypeError, OverflowError):
-        reset = None
-    return _sensible(_amount(headers, name + "limit"), _amount(headers, name + "remaining"), reset and max(0.0, reset))
-
-
-def _clock(headers: Mapping[str, str]) -> float:
-    """When the provider wrote this, by its own clock: ours may differ by more than a reset lasts."""
-    return parsedate_to_datetime(headers.get("date", "")).timestamp()
+    date = headers.get("date", "")
+    reset = duration(headers.get(name + "reset", ""), date) if moment_of(date) is not None else None
+    return _sensible(_amount(headers, name + "limit"), _amount(headers, name + "remaining"), reset)
 
 
 def _plain(headers: Mapping[str, str], name: str) -> Quota | None:
     """Together's older form, whose limits are for a second, or OpenRouter's, whose reset is an epoch."""
     limit, remaining = _amount(headers, name.format("limit")), _amount(headers, name.format("remaining"))
     reset = headers.get(name.format("reset"), "")
-    seconds = duration(reset)
+    seconds = duration(reset, headers.get("date", ""))
     if limit is not None and "x-tokenlimit-limit" in headers:
         # What is left of a second's worth, and a minute is sixty of them.
         return _sensible(limit * 60, remaining, None)

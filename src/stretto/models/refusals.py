@@ -1,16 +1,14 @@
 """What a provider's refusal means: a typed error from status, headers and body."""
 
 import re
-import time
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 
 from stretto import errors
 from stretto.models.allowance import allowance
-from stretto.models.durations import duration, number
+from stretto.models.durations import SPOKEN, duration, number
 from stretto.models.lengths import is_too_long, told_of_length
 from stretto.models.wire import loose
 from stretto.text import clean
@@ -26,9 +24,21 @@ _QUOTA = re.compile(
 _AMBIGUOUS = re.compile(r"exceeded your current quota|check your plan and billing", re.IGNORECASE)
 # Also ambiguous, but these do not pass within a run: no access at all, or not before tomorrow.
 _TERMINAL = re.compile(r"limit: 0\b|PerDay", re.IGNORECASE)
+# No wait within a run helps, unless it is said how long it takes.
+_DAILY = re.compile(r"per.?day|daily|\b[RT]PD\b", re.IGNORECASE)
+_TOO_LARGE = re.compile(r"request too large|Limit:? ([\d,]{1,20}),? Requested:? ([\d,]{1,20})", re.IGNORECASE)
+_LOADING = re.compile(
+    r"loading (?:the )?model|model\b.{0,200}\bloading|still loading|(?:is|are) (?:being loaded|warming up|starting up)",
+    re.IGNORECASE | re.DOTALL,
+)
 _HINT = re.compile(
-    r"(?:(?:retry|try again) (?:in|after)|retryDelay\W+|retry_after(?:_seconds)?\W+)\s*"
-    r"((?:\d+(?:\.\d+)?(?:ms|[dhms])(?![a-z]))+|\d+(?:\.\d+)?(?=\s*(?:s\b|sec|[,}\n]|$)))",
+    r"(?:\b(?:re-?try|try|wait|resets?|available|ready|back|again|after)\s{1,3}(?:again\s{1,3})?"
+    r"(?:(?:in|after|for|at least|about|another)\s{1,3}){0,2}|(?:retry_?(?:delay|in|after)|reset_?(?:in|after))\W{1,4})"
+    rf"({SPOKEN})"
+    r"|(?:(?:retry|try again) (?:in|after)\s{1,3}|(?:retry_?after(?:_seconds)?|estimated_time)\W{1,4})"
+    r"(\d{1,12}(?:\.\d{1,9})?)(?=\s{0,3}(?:s\b|sec|[,}\n.]|$))"
+    r"|retry_?after_?ms\W{1,4}(\d{1,12})"
+    rf"|(?<!\w)(?<!\w\s)in\s{{1,3}}({SPOKEN})",
     re.IGNORECASE,
 )
 # What the model wrote is refused, not what was asked: Groq's words, and those of who passes them on.
@@ -42,6 +52,7 @@ _NO_PATH = re.compile(
     r"unexpected endpoint|cannot post\b|(?:unknown|no such) (?:endpoint|path|route|url)", re.IGNORECASE
 )
 _TITLE_END = re.compile("</title>", re.IGNORECASE)
+_HINTED = 16384  # characters of a body in which it is looked for
 _LIMIT = re.compile(r"max_(?:new_)?tokens", re.IGNORECASE)
 _IMAGES = re.compile(r"image|vision|visual|modal|content", re.IGNORECASE)
 _TRANSIENT = frozenset({408, 409, 425, 498})  # 498: no room on Groq's cheaper tier
@@ -61,10 +72,12 @@ def refusal(
     """The typed error for an answer with an error status; `where` names provider, model and URL, `request` its id."""
     message, code = _message(body.strip())
     text = f"{where}: {status} {message}" if message else f"{where}: {status}"
-    asked, wait = _retry_after(headers), retry_after(headers)
-    if wait is None and (hint := _HINT.search(body)):
-        asked = wait = duration(hint[1])
-    kind = _kind(status, f"{code} {message}", body, asked)
+    headers = {**_headers_inside(body), **{name.lower(): value for name, value in headers.items()}}
+    asked = _retry_after(headers)
+    if asked is None:
+        asked = _hinted(body[:_HINTED])
+    wait = retry_after(headers) if asked is None else asked
+    kind = _kind(status, f"{code} {message}", body, asked, wait)
     if kind is errors.ContextError:
         text += f" ({told_of_length(f'{code} {message}', body)})"
     if kind is errors.AuthError:
@@ -74,24 +87,65 @@ def refusal(
     return kind(text, status=status, request_id=request, retry_after=wait, allowance=allowance(headers))
 
 
-def _kind(status: int, text: str, body: str, asked: float | None) -> type[errors.CallError]:
-    """The error's class; `asked`: seconds to wait, if the provider said so in as many words."""
+def _kind(status: int, text: str, body: str, asked: float | None, wait: float | None) -> type[errors.CallError]:
+    """The error's class; `asked`: seconds to wait, if the provider said so in as many words; `wait`: if in any way."""
     if status in {400, 403, 429} and _QUOTA.search(text):
         return errors.QuotaError
     if status in {402, 412}:
         return errors.QuotaError if asked is None else errors.RateLimited
     if status == 429:
-        terminal = _AMBIGUOUS.search(text) and (asked is None or _TERMINAL.search(body))
-        return errors.QuotaError if terminal else errors.RateLimited
+        return _kind_of_limit(text, body, asked, wait)
     if status in {400, 422} and (_UNFIT.search(text) or '"failed_generation"' in body):
         return errors.UnfitReply
     if is_too_long(status, text):  # Together answers 403 where others answer 400 or 413
         return errors.ContextError
     if status in {401, 403}:
         return errors.RequestError if status == 403 and _LIMIT.search(text) else errors.AuthError
+    if status == 503 and _LOADING.search(body[:_HINTED]):
+        return errors.Loading
     if status >= 500 or status in _TRANSIENT:
         return errors.ServerError
     return errors.RequestError
+
+
+def _kind_of_limit(text: str, body: str, asked: float | None, wait: float | None) -> type[errors.CallError]:
+    """Whether waiting helps against a 429, and within a run."""
+    if _never_fits(text):
+        return errors.ContextError
+    if wait is None and _DAILY.search(text):
+        return errors.QuotaError
+    terminal = _AMBIGUOUS.search(text) and (asked is None or _TERMINAL.search(body))
+    return errors.QuotaError if terminal else errors.RateLimited
+
+
+def _never_fits(text: str) -> bool:
+    """Whether a request is refused for its rate that is by itself more than what is permitted."""
+    found = _TOO_LARGE.search(text)
+    if found is None or found[1] is None:
+        return found is not None
+    limit, requested = (int(each.replace(",", "") or 0) for each in found.groups())
+    return requested > limit
+
+
+def _hinted(body: str) -> float | None:
+    """Seconds to wait, as an error's message or a field beside it says it."""
+    if (found := _HINT.search(body)) is None:
+        return None
+    spoken, plain, milliseconds, within = found.groups()
+    return float(milliseconds) / 1000 if milliseconds else duration(spoken or plain or within)
+
+
+def _headers_inside(body: str) -> dict[str, str]:
+    """The headers of whoever is behind a gateway, where it puts them into the error (OpenRouter)."""
+    if "headers" not in body:
+        return {}
+    try:
+        inside = error_inside(body.encode())
+    except ValueError:
+        return {}
+    metadata = inside.get("metadata") if isinstance(inside, dict) else None
+    found = metadata.get("headers") if isinstance(metadata, dict) else None
+    return {name.lower(): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
 def of_images(error: errors.RequestError) -> errors.RequestError | None:
@@ -173,33 +227,31 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from `retry-after-ms`, `Retry-After` (seconds or HTTP date) or an exhausted rate limit's reset.
+    """Seconds to wait, from `retry-after-ms`, `Retry-After`, or the reset of a rate limit of which nothing is left.
 
-    Sources: RFC 9110, 10.2.3; https://platform.openai.com/docs/guides/rate-limits.
+    `headers` have lower-case names. Sources: RFC 9110, 10.2.3; https://platform.openai.com/docs/guides/rate-limits;
+    https://docs.claude.com/en/api/rate-limits; draft-ietf-httpapi-ratelimit-headers, of 2021 and of 2025.
     """
     if (asked := _retry_after(headers)) is not None:
         return asked
-    waits = [
-        wait
-        for what in ("requests", "tokens")
-        if headers.get(f"x-ratelimit-remaining-{what}") == "0"
-        and (wait := duration(headers.get(f"x-ratelimit-reset-{what}", ""))) is not None
-    ]
-    if waits:
-        return max(waits)
-    return duration(headers.get("x-ratelimit-reset", ""))
+    waits, plain = list[float](), None
+    for name, value in headers.items():
+        if "reset" not in name or "limit" not in name or (wait := duration(value, headers.get("date", ""))) is None:
+            continue
+        remaining = number(headers.get(name.replace("reset", "remaining"), ""))
+        if remaining is not None and remaining < 1:
+            waits.append(wait)
+        elif name in _PLAIN_RESETS:
+            plain = wait
+    waits += [float(left) for left in _USED_UP.findall(headers.get("ratelimit", "")[:500])]
+    return max(waits) if waits else plain
+
+
+_PLAIN_RESETS = frozenset({"x-ratelimit-reset", "ratelimit-reset", "x-ratelimit-reset-after"})
+_USED_UP = re.compile(r"\b(?:remaining|r)=0\b[^\n]{0,40}?\b(?:reset|t)=(\d{1,9})", re.IGNORECASE)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     if (milliseconds := number(headers.get("retry-after-ms", ""))) is not None:
         return max(0.0, milliseconds / 1000)
-    value = headers.get("retry-after", "")
-    seconds = number(value)
-    return max(0.0, seconds) if seconds is not None else _until_date(value)
-
-
-def _until_date(text: str) -> float | None:
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return None
+    return duration(headers.get("retry-after", "").strip(), headers.get("date", ""))

@@ -8,8 +8,8 @@ import msgspec
 from stretto import errors
 from stretto.calls import KEPT, OVERLONG, Chunk, Done, Reasoning, Restarted, Text
 from stretto.models.thinking import ThinkFilter
+from stretto.models.usage import Doubtful, usage_of
 from stretto.models.wire import BROKEN, Body, meaning
-from stretto.types import Usage
 
 LARGEST = 2**25
 """Characters that a reply may have, and bytes of a body or an event that is read in one piece."""
@@ -39,7 +39,7 @@ class Reply:
         self._simulated = simulated
         self._json = json
         self._think = ThinkFilter()
-        self._usage: Usage | None = None
+        self._usage: Any = None  # as it is told
         self._model: str | None = None
         self._index: Any = None
         self._pieced = self._spoke = self._thought = False
@@ -61,8 +61,8 @@ class Reply:
 
     def take(self, body: Body) -> list[Chunk]:
         """What a body says."""
-        if (tokens := body.tokens) is not None:
-            self._usage = tokens
+        if (told := body.told) and (not isinstance(told, dict) or any(told.values())):
+            self._usage = told  # else it says nothing, which takes nothing back
         self._model = body.model or self._model
         choice = body.choice(self._index)
         if choice is None:
@@ -116,7 +116,10 @@ class Reply:
             chunks += self._miscalled()
         model = self._model and self._said(self._model)
         finish = finish if finish in KEPT else self._told(finish)
-        return [*chunks, Done(finish, self._usage, model, self._request, simulated=self._simulated)]
+        usage = usage_of(self._usage, LARGEST - self._room)
+        doubtful = isinstance(usage, Doubtful)
+        known = None if isinstance(usage, Doubtful) else usage
+        return [*chunks, Done(finish, known, model, self._request, simulated=self._simulated, doubtful=doubtful)]
 
     def _miscalled(self) -> list[Chunk]:
         """The reply that was called a thought, as servers do whose models are told not to think; else `EmptyReply`."""

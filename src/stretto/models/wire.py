@@ -8,30 +8,13 @@ import json
 import math
 import re
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from stretto.calls import LOOPED, Chunk, Reasoning, Text
 from stretto.text import clean
-from stretto.types import Usage
-
-_Count = Annotated[int, Meta(ge=0, le=10**12)]
-"""Tokens of one call; whoever says more, or less than none, says nothing."""
-
-
-class _Details(Struct):
-    cached_tokens: _Count | None = None
-    reasoning_tokens: _Count | None = None
-
-
-class _Usage(Struct):
-    prompt_tokens: _Count | None = None
-    completion_tokens: _Count | None = None
-    prompt_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
-    prompt_cache_hit_tokens: _Count | None = None  # DeepSeek's name for cached tokens
 
 
 class _Message(Struct):
@@ -61,7 +44,7 @@ class _Choice(Struct):
     message: _Message | None = None
     text: str | None = None  # of completions that are none of a chat
     finish_reason: str | None = None
-    usage: _Usage | None = None  # where Moonshot says it
+    usage: Any = None  # where Moonshot says it
     error: Any = None
 
     @property
@@ -83,18 +66,14 @@ class _Choice(Struct):
         return [Text(self.text)] if self.text else []
 
 
-class _Groq(Struct):
-    usage: _Usage | None = None
-
-
 class Body(Struct):
     """A whole reply, or one event of a streamed one."""
 
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+    usage: Any = None
     model: str | None = None
     error: Any = None
-    x_groq: _Groq | None = None
+    x_groq: Any = None
 
     def choice(self, index: Any = None) -> _Choice | None:
         """What is said of the choice with this index, if it has one: of the first that says anything without it."""
@@ -112,21 +91,10 @@ class Body(Struct):
         return bool(self.error) or any(choice.error for choice in self.choices or ())
 
     @property
-    def tokens(self) -> Usage | None:
-        """The usage, if the provider said it here."""
-        usage = self.usage or (self.x_groq and self.x_groq.usage) or (self.choices and self.choices[0].usage)
-        if not usage or usage.prompt_tokens is None or usage.completion_tokens is None:
-            return None
-        if not usage.prompt_tokens and not usage.completion_tokens:
-            return None  # no request is free of tokens: a gateway that does not know
-        inputs = usage.prompt_tokens_details or _Details()
-        outputs = usage.completion_tokens_details or _Details()
-        return Usage(
-            usage.prompt_tokens,
-            usage.completion_tokens,
-            inputs.cached_tokens or usage.prompt_cache_hit_tokens or 0,
-            outputs.reasoning_tokens or 0,
-        )
+    def told(self) -> Any:
+        """What is said of the usage, wherever it is said; see `usage_of`."""
+        groq = self.x_groq.get("usage") if isinstance(self.x_groq, dict) else None
+        return self.usage or groq or (self.choices[0].usage if self.choices else None)
 
 
 def _pieces(said: Any) -> list[Chunk]:
@@ -225,14 +193,14 @@ def _body(form: Any) -> Body:
     """What can be read of a body whose fields are not all as they should be."""
     if not isinstance(form, dict):
         raise ValueError("no object")  # noqa: TRY004 - what was read is not what was wanted
-    choices, groq, model = form.get("choices"), form.get("x_groq"), form.get("model")
+    choices, model = form.get("choices"), form.get("model")
     choices = list(choices.values()) if isinstance(choices, dict) else choices
     return Body(
         [_choice(each) for each in choices if isinstance(each, dict)] if isinstance(choices, list) else None,
-        _usage(form.get("usage")),
+        form.get("usage"),
         model if isinstance(model, str) else None,
         form.get("error"),
-        _Groq(_usage(groq.get("usage"))) if isinstance(groq, dict) else None,
+        form.get("x_groq"),
     )
 
 
@@ -244,7 +212,7 @@ def _choice(form: dict[str, Any]) -> _Choice:
         _message(form.get("message")),
         text if isinstance(text, str) else None,
         reason if isinstance(reason, str) else None,
-        _usage(form.get("usage")),
+        form.get("usage"),
         form.get("error"),
     )
 
@@ -253,28 +221,3 @@ def _message(form: Any) -> _Message | None:
     if isinstance(form, dict):
         return _Message(*(form.get(name) for name in _Message.__struct_fields__))
     return _Message(form) if isinstance(form, str) else None
-
-
-def _usage(form: Any) -> _Usage | None:
-    if not isinstance(form, dict):
-        return None
-    return _Usage(
-        _count(form.get("prompt_tokens")),
-        _count(form.get("completion_tokens")),
-        _details(form.get("prompt_tokens_details")),
-        _details(form.get("completion_tokens_details")),
-        _count(form.get("prompt_cache_hit_tokens")),
-    )
-
-
-def _details(form: Any) -> _Details | None:
-    if not isinstance(form, dict):
-        return None
-    return _Details(_count(form.get("cached_tokens")), _count(form.get("reasoning_tokens")))
-
-
-def _count(value: Any) -> int | None:
-    try:
-        return msgspec.convert(value, _Count, strict=False)
-    except msgspec.ValidationError:
-        return None

@@ -6,13 +6,14 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
+from fractions import Fraction
 from itertools import count
 
 from stretto.calls import Call
 from stretto.errors import BudgetError
 from stretto.policies.amounts import NOTHING, Amount, Bill, Wish, amount
-from stretto.policies.estimate import least_output, tokens_in, usual_output
-from stretto.types import Limits, Price, RoleName, Usage
+from stretto.policies.estimate import least_output, most_asked, most_head, most_in, usual_output
+from stretto.types import Limits, Price, Request, RoleName, Usage
 
 _RETOLD = 1.5  # tokens of a reply, counted again as a part of the synthesizer's prompt by our estimate, at most
 
@@ -40,7 +41,22 @@ class Account:
         self._serving: asyncio.Handle | None = None
         self._bills = defaultdict[str, Bill](Bill)
         self._duplicates = NOTHING  # settled ones, and those under way at what they will usually come to
+        self._heads: dict[str, int] = {}  # tokens at most of each, by digest
+        self._denser: dict[str, Fraction] = {}  # by model: how many times as many tokens a request was as was reckoned
         self._usual: dict[RoleName, tuple[int, int, int, Price | None]] = {}
+
+    def asked(self, model: str, request: Request) -> int:
+        """Tokens that a request to a model may be at most, by what is in it and by what others turned out to be."""
+        head = request.head
+        if head and head.digest not in self._heads:
+            self._heads[head.digest] = most_head(head)
+        most = most_asked(request, self._heads[head.digest] if head else None)
+        return math.ceil(most * self._denser[model]) if model in self._denser else most
+
+    def counted(self, model: str, most: int, told: int) -> None:
+        """A request to a model that was reckoned as `most` tokens is told to have been so many."""
+        if told > most > 0:
+            self._denser[model] = self._denser.get(model, Fraction(1)) * Fraction(told, most)
 
     def set_aside(self, asked: int, output: int | None, price: Price | None) -> None:
         """What the synthesis needs at least: the tokens of its request that are known now, and its reply."""
@@ -52,8 +68,8 @@ class Account:
     def keep(self, text: str, *, instead_of: str = "") -> None:
         """The synthesizer's prompt will have this text in it, instead of another that was to be there."""
         if self.limited and self._merges:
-            self._aside += amount(Usage(tokens_in(text)), self._merging)
-            self._aside -= amount(Usage(tokens_in(instead_of)), self._merging)
+            self._aside += amount(Usage(most_in(text)), self._merging)
+            self._aside -= amount(Usage(most_in(instead_of)), self._merging)
 
     def grant(self, wish: Wish) -> bool:
         """Set aside what a call may take if there is enough for all, as nearly always; whether there was."""
@@ -79,6 +95,16 @@ class Account:
         self._reserved -= wish.held
         self._outstanding -= 1
         self._serve_soon()
+
+    def stretch(self, wish: Wish, output: int) -> bool:
+        """Set aside as much as a reply of so many tokens takes that is under way already; whether there was enough."""
+        held, self._outstanding = wish.held, self._outstanding - 1
+        self._reserved -= held
+        if self._hold(wish, output):
+            return True
+        self._reserved += held
+        self._outstanding += 1
+        return False
 
     def send(self, call: str, attempt: object, most: Usage, cost: Decimal | None) -> tuple[Usage, Decimal | None]:
         """An attempt of a call leaves, with so much set aside; what the call may come to altogether."""

@@ -69,4 +69,5 @@ class Wish(Struct):
 
     def at(self, output: int) -> Amount:
         """What it amounts to with a reply of so many tokens."""
-        return amount(Usage(self.input, output), self.price)
+        usage = Usage(self.input, output)
+        return Amount(self.price.most(usage) if self.price else _ZERO, self.input + output)

@@ -1,30 +1,43 @@
 """Budget: every attempt reserves what it may take before it goes out, and settles what it took."""
 
+import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from decimal import Decimal
 
 from msgspec.structs import replace
 
-from stretto.calls import SHORTENED, SPOKEN, Call, Chunk, Done, Model, Notice, Sent
-from stretto.errors import AuthError, CallTimeout, ConnectError, QuotaError, RateLimited, RequestError, ServerError
+from stretto.calls import SHORTENED, SPOKEN, Call, Chunk, Done, Model, Notice, Restarted, Sent
+from stretto.errors import (
+    AuthError,
+    BudgetError,
+    CallError,
+    CallTimeout,
+    ConnectError,
+    QuotaError,
+    RateLimited,
+    RequestError,
+    ServerError,
+)
 from stretto.events import CallRetried
 from stretto.policies.account import Account, rank_of
 from stretto.policies.amounts import NOTHING, Amount, Wish, amount
-from stretto.policies.estimate import least_output, most_output, tokens_asked, tokens_in, usual_output
+from stretto.policies.estimate import breadth, least_output, most_output, thirds_in, usual_output
 from stretto.policies.prices import Prices
 from stretto.types import Price, Usage
 
 _UNBILLED = (RequestError, AuthError, QuotaError, RateLimited, ServerError)
 """A request that was answered with an error status cost nothing."""
+_STEPS = 4  # in which more is set aside for a reply that may have passed its limit
+_LONGEST = 5  # characters of a token, over a whole reply
 
 
 class Budget:
     """Asks `model`, which is written `name`, on the account of a run.
 
-    Under a limit a request that sets none gets a limit for its reply. An attempt that ends without its usage being
-    told settles at its estimate: the request, and what was heard of the reply or, if more may have been written than
-    was heard (not streamed, or streamed and then silent), all it may have.
+    Under a limit a request that sets none gets a limit for its reply. A reply that has surely passed its limit is cut;
+    where more may have been heard than was set aside, more is. An attempt that ends without its usage being told
+    settles at its estimate: the request, and what was heard of the reply or, if more may have been written than was
+    heard (not streamed, or streamed and then silent, or told in numbers that cannot be), all it may have.
     """
 
     def __init__(self, model: Model, name: str, account: Account, prices: Prices, max_subtasks: int) -> None:
@@ -36,32 +49,26 @@ class Budget:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply, once there is enough for it."""
-        account, attempt = self._account, _Attempt(call, self._account)
-        wish = None
-        if account.limited:
-            wish = self._wish(call, await self._prices.of(self._name))
-            granted = wish.output
-            if not account.grant(wish):
-                wish.rank = rank_of(call)
-                granted = await account.reserve(wish)
-            attempt.reserve(Usage(wish.input, granted), wish.cost, shortened=granted < wish.output)
-            call = replace(within(call, granted), most=None)  # this limit must hold
+        attempt = _Attempt(call, self._name, self._account)
+        wish = await self._reserve(call, attempt) if self._account.limited else None
+        if attempt.reserved:
+            call = replace(within(call, attempt.reserved.output_tokens), most=None)  # this limit must hold
         try:
             async with aclosing(self._model.stream(call)) as chunks:
                 async for chunk in chunks:
                     if isinstance(chunk, Done):  # settled before anybody hears that the call is over
-                        attempt.settle(await self._prices.of(self._name), chunk)
-                        yield attempt.finished(chunk)
+                        yield await self._settled(attempt, chunk)
+                    elif isinstance(chunk, Restarted):
+                        await self._again(attempt)
+                        yield chunk
                     else:
                         yield attempt.noted(chunk)
-        except _UNBILLED:
-            attempt.sent = False
-            raise
-        except ConnectError:  # no reply began, but nobody knows how far the request came
-            attempt.answered = False
-            raise
-        except CallTimeout:  # nobody knows how much was written behind the silence
-            attempt.silent = True
+                        if attempt.past:
+                            break
+            if attempt.past:
+                yield await self._settled(attempt, Done("length"))
+        except CallError as error:
+            attempt.fail(error)
             raise
         finally:
             try:
@@ -69,14 +76,38 @@ class Budget:
                     await self._close(attempt)
             finally:
                 if wish is not None:
-                    account.release(wish)
+                    self._account.release(wish)
 
     def _wish(self, call: Call, price: Price | None) -> Wish:
         """What a call wants to set aside; its rank comes later, if it has to wait."""
         told = None if call.most else most_output(call.request.options)
         wanted = told or call.most or usual_output(call.role, self._max_subtasks)
         least = least_output(wanted, told=told is not None)
-        return Wish(call.role, tokens_asked(call.request), wanted, price, least, shorten=call.shorten)
+        asked = self._account.asked(self._name, call.request)
+        return Wish(call.role, asked, wanted, price, least, shorten=call.shorten)
+
+    async def _reserve(self, call: Call, attempt: "_Attempt") -> Wish:
+        """Wait until there is enough for a call."""
+        wish = self._wish(call, await self._prices.of(self._name))
+        granted = wish.output
+        if not self._account.grant(wish):
+            wish.rank = rank_of(call)
+            granted = await self._account.reserve(wish)
+        attempt.reserve(wish, granted)
+        return wish
+
+    async def _settled(self, attempt: "_Attempt", done: Done) -> Done:
+        """Settle a reply; its end."""
+        attempt.settle(await self._prices.of(self._name), done)
+        return attempt.finished(done)
+
+    async def _again(self, attempt: "_Attempt") -> None:
+        """A reply begins anew; if it broke off for its rate, and is asked for again, what was heard of it is paid."""
+        if attempt.sent or not attempt.heard:
+            return
+        attempt.pay(await self._prices.of(self._name))
+        if not attempt.kept():
+            raise BudgetError(f"{self._name}: the budget does not allow to ask for a reply again that broke off")
 
     async def _close(self, attempt: "_Attempt") -> None:
         """Settle an attempt that ended without a reply."""
@@ -90,39 +121,75 @@ class _Attempt:
     """One request of a call: what was set aside for it, what was heard of its reply, and settling it once."""
 
     __slots__ = (
-        "_account", "_call", "_cost", "_heard", "_racing", "_reserved", "_shortened",
-        "answered", "sent", "settled", "silent",
+        "_account", "_call", "_enough", "_heard", "_length", "_longest", "_name", "_racing", "_shortened",
+        "_wish", "answered", "reserved", "sent", "settled", "silent",
     )  # fmt: skip
 
-    def __init__(self, call: Call, account: Account) -> None:
+    def __init__(self, call: Call, name: str, account: Account) -> None:
         self.sent = self.settled = False
         self.answered = True
         self.silent = False
         self._call = call
+        self._name = name
         self._account = account
-        self._reserved: Usage | None = None
-        self._cost: Decimal | None = None
-        self._heard = 0  # tokens of the reply so far, estimated
+        self._wish: Wish | None = None
+        self.reserved: Usage | None = None
+        self._heard = 0  # thirds of tokens of the reply so far, at most
+        self._enough = math.inf  # so many may be heard with what is set aside
+        self._length = 0  # characters
+        self._longest = math.inf  # so many are surely more than the reply may have
         self._shortened = False
         self._racing: Amount = NOTHING
 
-    def reserve(self, most: Usage, cost: Decimal | None, *, shortened: bool) -> None:
-        """So much was set aside; `shortened` if that is less than was wanted."""
-        self._reserved, self._cost, self._shortened = most, cost, shortened
+    @property
+    def heard(self) -> bool:
+        """Whether the model has said anything."""
+        return self._length > 0
+
+    @property
+    def past(self) -> bool:
+        """Whether the reply has surely passed the limit that was set aside for it."""
+        return self._length >= self._longest
+
+    def _stretch(self, wish: Wish, most: int) -> None:
+        """More may have been heard than was set aside: set aside more, if there is more."""
+        more = -(-self._heard // 3) + most // _STEPS
+        self._account.stretch(wish, more)
+        self._enough = 3 * more
+
+    def reserve(self, wish: Wish, granted: int) -> None:
+        """The wish was granted, with so many tokens for the reply."""
+        self._wish, self.reserved = wish, Usage(wish.input, granted)
+        self._enough = 3 * granted
+        if self._call.stream:  # else it is here, and paid, as a whole
+            self._longest = _LONGEST * granted
+        self._shortened = granted < wish.output
 
     def noted(self, chunk: Chunk) -> Chunk:
         """The chunk, which was heard."""
         if isinstance(chunk, SPOKEN):
-            self._heard += tokens_in(chunk.text)
+            self._heard += thirds_in(chunk.text)
+            self._length += breadth(chunk.text)
+            if self._heard > self._enough and self._wish and self.reserved:
+                self._stretch(self._wish, self.reserved.output_tokens)
         elif isinstance(chunk, Sent):
             self.sent = True
             if self._call.duplicate:
                 self._race()
-            if self._reserved:
-                return Sent(*self._account.send(self._call.id, self, self._reserved, self._cost))
+            if self._wish and self.reserved:
+                return Sent(*self._account.send(self._call.id, self, self.reserved, self._wish.cost))
         elif isinstance(chunk, Notice) and isinstance(chunk.event, CallRetried) and chunk.event.rate_limited:
             self.sent = False  # it was refused and waits to be sent again
         return chunk
+
+    def fail(self, error: CallError) -> None:
+        """The attempt has failed."""
+        if isinstance(error, _UNBILLED):
+            self.sent = self.heard  # what was said before it is paid
+        elif isinstance(error, ConnectError):  # no reply began, but nobody knows how far the request came
+            self.answered = False
+        elif isinstance(error, CallTimeout):  # nobody knows how much was written behind the silence
+            self.silent = True
 
     def finished(self, done: Done) -> Done:
         """The end of a reply; one that met a limit only the budget set is not what was asked for."""
@@ -133,13 +200,28 @@ class _Attempt:
         self.sent, self.settled = False, True
         call = self._call
         told = done.usage if done else None
-        usage = told or self._estimate(whole=done is not None)
+        usage = told or self._estimate(done)
+        if told and self.reserved:
+            self._account.counted(self._name, self.reserved.input_tokens, told.input_tokens)
         self._account.settle(call.id, self, usage, price, lost=told is None)
         if call.duplicate:
             self._account.race(amount(usage, price) - self._racing)
             self._racing = NOTHING
         if done:
             self._account.note(call.role, usage, price)
+
+    def pay(self, price: Price | None) -> None:
+        """What was heard so far is paid and forgotten."""
+        usage = self._estimate(None)
+        self._account.settle(self._call.id, self, usage, price, lost=True)
+        self._heard = self._length = 0
+
+    def kept(self) -> bool:
+        """Set aside once more what was set aside at first; whether there is enough."""
+        if self._wish is None or self.reserved is None:
+            return True
+        self._enough = 3 * self.reserved.output_tokens
+        return self._account.stretch(self._wish, self.reserved.output_tokens)
 
     def drop(self) -> None:
         """The attempt is over, and cost nothing."""
@@ -154,15 +236,16 @@ class _Attempt:
             self._racing = amount(*usual)
             self._account.race(self._racing)
 
-    def _estimate(self, *, whole: bool) -> Usage:
+    def _estimate(self, done: Done | None) -> Usage:
         """What an attempt used that did not say it: of a reply that may be longer than was heard, all it may have."""
-        call = self._call
-        asked = self._reserved.input_tokens if self._reserved else tokens_asked(call.request)
-        if whole or not self.answered or (call.stream and not self.silent):
-            return Usage(asked, self._heard)
+        call, heard = self._call, -(-self._heard // 3)
+        asked = self.reserved.input_tokens if self.reserved else self._account.asked(self._name, call.request)
+        whole = not done.doubtful if done else call.stream and not self.silent
+        if whole or not self.answered:
+            return Usage(asked, heard)
         usual = self._account.usual(call.role)
         output = most_output(call.request.options) or (usual[0].output_tokens if usual else 0)
-        return Usage(asked, self._reserved.output_tokens if self._reserved else max(output, self._heard))
+        return Usage(asked, max(self.reserved.output_tokens if self.reserved else output, heard))
 
 
 def within(call: Call, output: int) -> Call:

@@ -5,14 +5,16 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from stretto.calls import SPOKEN, Call, Chunk, Done, Model, Notice, Restarted, Sent
-from stretto.errors import CallError, RateLimited, ServerError
+from stretto.errors import CallError, Loading, RateLimited, ServerError
 from stretto.events import CallRetried
 from stretto.policies.governor.lane import Passage
+from stretto.policies.governor.place import HeldBackError, Place
 from stretto.policies.governor.queue import Queue
 from stretto.types import Allowance
 
 _SAYS_NOTHING = (Sent, Notice)
 """Chunks that are no part of an answer."""
+_LOADING = 2.0  # seconds until a model that is being loaded is asked again, if nobody says when
 
 
 class Limit:
@@ -20,7 +22,8 @@ class Limit:
 
     A `RateLimited` answer is back-pressure: everyone in the lane waits as long as the provider asked and then goes on
     at the pace that was let through, the call keeps its place, and no attempt is counted. It becomes an error only if
-    refusals, its own or those of everyone in its lane, would hold the call back for more than `max_wait` seconds.
+    refusals, its own or those of everyone in its lane, or a limit that the provider has told of, would hold the call
+    back for more than `max_wait` seconds.
     """
 
     def __init__(self, model: Model, queue: Queue, max_wait: float) -> None:
@@ -30,10 +33,12 @@ class Limit:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply, once the call was admitted and not refused."""
-        arrived, place = asyncio.get_running_loop().time(), self.queue.place(call)
-        held_since: float | None = None
+        place = self.queue.place(call, self._max_wait)
         while True:
-            passage = await self.queue.enter(place)
+            passage = await self._enter(place)
+            if isinstance(passage, Notice):
+                yield passage
+                continue
             spoken = False
             try:
                 async with aclosing(self._model.stream(call)) as chunks:
@@ -47,11 +52,7 @@ class Limit:
                         yield chunk
                 return  # noqa: TRY300 - the loop ends here in the usual case
             except RateLimited as error:
-                if held_since is None:
-                    since = self.queue.lane.refused_since
-                    held_since = asyncio.get_running_loop().time() if since is None else max(arrived, since)
-                wait = self._wait(error, passage, held_since)
-                notice = Notice(CallRetried(reason=str(error), wait=wait, attempt=0, rate_limited=True))
+                notice = self._refused(error, passage, place)
             except CallError as error:
                 self._fail(passage, error)
                 raise
@@ -60,6 +61,17 @@ class Limit:
             yield notice
             if spoken:
                 yield Restarted()
+
+    async def _enter(self, place: Place) -> Passage | Notice:
+        """Wait until the call may go out; or what to tell of a long wait. Raises `RateLimited` if it is too long."""
+        try:
+            return await self.queue.enter(place)
+        except HeldBackError as held:
+            model, wait = place.call.request.model, held.wait
+        reason = f"{model}: its provider lets nothing through for another {wait:.0f} s, as it has told"
+        if wait > self._max_wait:
+            raise RateLimited(f"{reason} (longer than max_wait = {self._max_wait:g} s)", retry_after=wait)
+        return Notice(CallRetried(reason=reason, wait=wait, attempt=0, rate_limited=True))
 
     def _note(self, passage: Passage, chunk: Chunk) -> bool:
         """Learn from a chunk; whether it is for nobody else."""
@@ -85,11 +97,17 @@ class Limit:
             if error.retry_after is not None:
                 lane.pause(now + min(error.retry_after, self._max_wait))
 
-    def _wait(self, error: RateLimited, passage: Passage, held_since: float) -> float:
-        """Close the lane for as long as it takes; raises the error if that is too long."""
+    def _refused(self, error: RateLimited, passage: Passage, place: Place) -> Notice:
+        """Close the lane for as long as it takes, and tell of it; raises the error if that is too long."""
         lane, now = self.queue.lane, asyncio.get_running_loop().time()
-        until = self.queue.refuse(passage, error, now)
-        if until - held_since > self._max_wait:
+        if place.held_since is None:
+            since = lane.refused_since
+            place.held_since = now if since is None else max(place.arrived, since)
+        if isinstance(error, Loading):  # which says nothing of limits
+            passage.used, until = 0.0, now + (error.retry_after or _LOADING)
+        else:
+            until = self.queue.refuse(passage, error, now)
+        if until - place.held_since > self._max_wait:
             lane.open()  # who has waited as long behind it shall know it now
             raise RateLimited(
                 f"{error} (it would have to wait longer than max_wait = {self._max_wait:g} s)",
@@ -97,4 +115,5 @@ class Limit:
                 request_id=error.request_id,
                 retry_after=error.retry_after,
             ) from error
-        return lane.pause(until) - now
+        place.told = lane.pause(until)
+        return Notice(CallRetried(reason=str(error), wait=place.told - now, attempt=0, rate_limited=True))

@@ -211,9 +211,7 @@ class Journal:
             self._show_stored(count)
         except Exception as failure:
             # Whoever waits must not do so for ever.
-            self._fail(
-                StoreError(f"run {self.run_id}: an event cannot be shown: {failure!r}; then resume it")
-            )
+            self._fail(StoreError(f"run {self.run_id}: an event cannot be shown: {failure!r}; then resume it"))
             raise
 
     def _show_stored(self, count: int) -> None:

@@ -59,3 +59,9 @@ class Price(Struct, frozen=True):
         if usage.cached_tokens and price.cached is not None:
             cost -= min(usage.cached_tokens, usage.input_tokens) * (price.input - price.cached)
         return cost / _MILLION
+
+    def most(self, usage: Usage) -> Decimal:
+        """What a call costs at most that takes no more than this: any of its input may come from the cache."""
+        reached = [self, *(dearer for least, dearer in self.above if usage.input_tokens >= least)]
+        asked = max(max(price.input, price.cached or price.input) for price in reached)
+        return (usage.input_tokens * asked + usage.output_tokens * max(price.output for price in reached)) / _MILLION

@@ -108,6 +108,15 @@ class Lane:
             opens = at
         return opens
 
+    def told_until(self, tokens: float, now: float) -> float:
+        """The loop time until which nobody goes out because of what the provider has told, or asked for."""
+        told = [self._paused_until, now]
+        if self._requests:
+            told.append(self._requests.opens_at(1.0, now))
+        if self._tokens:
+            told.append(self._tokens.opens_at(tokens, now, self._variance))
+        return max(told)
+
     def enter(self, passage: Passage) -> None:
         """A request goes out."""
         now, tokens = passage.sent_at, passage.tokens

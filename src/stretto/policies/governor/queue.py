@@ -13,7 +13,7 @@ from stretto.calls import Call
 from stretto.errors import CallError
 from stretto.policies.governor.gate import HAIR, Configured, Gate
 from stretto.policies.governor.lane import Lane, Passage
-from stretto.policies.governor.place import Place
+from stretto.policies.governor.place import LONG, HeldBackError, Place
 
 _ticket = attrgetter("ticket")
 _TURN = 8
@@ -40,12 +40,15 @@ class Queue:
         now = asyncio.get_running_loop().time()
         return not self._waiting and self.opens_at(self._tokens, now) <= now + HAIR
 
-    def place(self, call: Call) -> Place:
+    def place(self, call: Call, patience: float = math.inf) -> Place:
         """A place at the end of the queue, as far as the call is no more urgent than others."""
-        return Place(self.lane, self.push, call, self._governor.ticket())
+        return Place(self.lane, self.push, call, self._governor.ticket(), patience)
 
     async def enter(self, place: Place) -> Passage:
-        """Wait until the request may go out; whoever entered must leave."""
+        """Wait until the request may go out; whoever entered must leave.
+
+        Raises `HeldBackError` where that is known to take long and was not told before, or longer than it may take.
+        """
         loop = asyncio.get_running_loop()
         if not self._waiting:
             now = loop.time()
@@ -62,7 +65,7 @@ class Queue:
         try:
             passage: Passage = await future
         except asyncio.CancelledError:
-            if future.done() and not future.cancelled():
+            if future.done() and not future.cancelled() and not future.exception():
                 self.leave(future.result())  # it was let out and taken away in the same moment
             elif place.future is not None:
                 self._remove(place)
@@ -137,6 +140,13 @@ class Queue:
         self._turn = (self._turn + 1) % _TURN
         future.set_result(self._go(place, now))
 
+    def turn_away(self, place: Place, wait: float) -> None:
+        """Tell one who waits that nobody goes out for so long."""
+        future = place.future
+        assert future is not None  # noqa: S101 - it waits
+        self._remove(place)
+        future.set_exception(HeldBackError(wait))
+
     def _go(self, place: Place, now: float) -> Passage:
         tokens = self._tokens = place.tokens
         passage = Passage(place.call, tokens, place.characters, now)
@@ -185,15 +195,7 @@ class Governor:
             self._wake_at(None)
             return
         while True:
-            ready, soonest = [], math.inf
-            for queue in self.queues:
-                if queue.gate.full or (place := queue.next()) is None:
-                    continue  # with many in flight this is the usual case
-                at = queue.opens_at(place.tokens, now)
-                if at < soonest:
-                    soonest = at
-                if at <= now + HAIR:
-                    ready.append((queue, place))
+            ready, soonest = self._ready(now)
             if not ready:
                 self._wake_at(soonest)
                 return
@@ -202,6 +204,23 @@ class Governor:
                 ready = [(queue, queue.oldest() or place) for queue, place in ready]
             queue, place = ready[0] if len(ready) == 1 else min(ready, key=_urgency if self._turn else _age)
             queue.admit(place, now)
+
+    def _ready(self, now: float) -> tuple[list[tuple[Queue, Place]], float]:
+        """Who may go now, of each queue the first, and when the next one may; who is held back for long is told."""
+        ready, soonest, held = list[tuple[Queue, Place]](), math.inf, list[tuple[Queue, Place, float]]()
+        for queue in self.queues:
+            if queue.gate.full or (place := queue.next()) is None:
+                continue  # with many in flight this is the usual case
+            at = queue.opens_at(place.tokens, now)
+            if at <= now + HAIR:
+                ready.append((queue, place))
+            elif at > now + min(LONG, place.patience) and (wait := place.learns(now)) is not None:
+                held.append((queue, place, wait))
+            if at < soonest:
+                soonest = at
+        for queue, place, wait in held:
+            queue.turn_away(place, wait)
+        return self._ready(now) if held else (ready, soonest)
 
     def _wake_at(self, soonest: float | None) -> None:
         timer = self._timer
