@@ -157,6 +157,6 @@ def test_to_reuse_a_store_there_must_be_one() -> None:
 
 
 def test_what_is_no_memory_is_refused_by_name(tmp_path: Path) -> None:
-    memory: Any = {"reuse": "store"}
-    with pytest.raises(ConfigError, match="memory: must be a Memory"):
+    memory: Any = "store"
+    with pytest.raises(ConfigError, match=r"memory: must be Memory\(reuse=…\) or a mapping"):
         Workflow("sim:x", {"part": "sim:x"}, store=tmp_path / "s.db", memory=memory)

@@ -281,7 +281,7 @@ def test_what_cannot_be_exported_or_imported_is_said(tmp_path: Path) -> None:
         (("export", "--last", "-o", "missing/run.jsonl"), 1, "missing/run.jsonl: cannot be written"),
         (("export", "--last", "-o", "."), 2, "directory"),
         (("export", "01NONE"), 1, "no run"),
-        (("export",), 2, "--last"),
+        (("export", "01NONE", "--last"), 2, "--last"),
         (("import", "missing.jsonl"), 2, "missing.jsonl: cannot be read"),
         (("import", torn), 2, "torn.jsonl: line"),
         (("import",), 2, "FILE"),

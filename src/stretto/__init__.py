@@ -20,6 +20,7 @@ _ERRORS = (
     "CutError",
     "DeadlineError",
     "EmptyReply",
+    "Loading",
     "MissingKey",
     "MissingRecord",
     "PlanError",

@@ -13,6 +13,7 @@ from stretto.errors import ContextError as ContextError
 from stretto.errors import CutError as CutError
 from stretto.errors import DeadlineError as DeadlineError
 from stretto.errors import EmptyReply as EmptyReply
+from stretto.errors import Loading as Loading
 from stretto.errors import MissingKey as MissingKey
 from stretto.errors import MissingRecord as MissingRecord
 from stretto.errors import PlanError as PlanError

@@ -11,7 +11,7 @@ from stretto.amounts import seconds
 _EPOCH = 1e9  # a reset this large is a point in time, not a wait
 _UNITS = {"ms": 0.001, "mi": 60.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _UNIT = r"(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)(?![a-z])"
-_PART = re.compile(rf"(\d{{1,12}}(?:\.\d{{1,9}})?)\s{{0,3}}({_UNIT})", re.IGNORECASE)
+_PART = re.compile(rf"(?<![\d.])(?<!\de)(\d{{1,12}}(?:\.\d{{1,9}})?)\s{{0,3}}({_UNIT})", re.IGNORECASE)
 SPOKEN = (
     rf"\d{{1,12}}(?:\.\d{{1,9}})?\s{{0,3}}{_UNIT}(?:[\s,]{{0,3}}(?:and\s)?\d{{1,12}}(?:\.\d{{1,9}})?\s{{0,3}}{_UNIT})*"
 )

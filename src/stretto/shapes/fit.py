@@ -4,6 +4,7 @@ The keywords are those of draft 2020-12 that `check_schema` lets in. `format` is
 Source: https://json-schema.org/draft/2020-12/json-schema-validation.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, localcontext
 from typing import Any
@@ -24,6 +25,8 @@ def _is_number(value: Any) -> bool:
 
 def _is_multiple(value: Any, of: Any) -> bool:
     """In decimal, as it is written: 0.3 is three times 0.1."""
+    if isinstance(value, float) and not math.isfinite(value):  # JSON has no such number; 1e999 is read as one
+        return False
     with localcontext(prec=_DIGITS):
         return Decimal(str(value)) % Decimal(str(of)) == 0
 
