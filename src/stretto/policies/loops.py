@@ -11,6 +11,7 @@ REPEATED = 200
 """Characters that stand three times in a row, each time followed by the same."""
 _LONGEST = 3000  # characters from one time to the next
 _WINDOW = 2 * _LONGEST + 2 * REPEATED
+_BLOCK = 4096  # characters that are compared at once
 _CANDIDATES = 16  # distances that are tried, each time we look
 
 
@@ -114,7 +115,9 @@ def _period(text: str) -> int:
 
 def _start(text: str, period: int) -> int:
     """Where a text began to repeat what stands a distance before."""
-    at = len(text) - 1
-    while at >= period and text[at] == text[at - period]:
+    at = len(text)
+    while at - _BLOCK >= period and text[at - _BLOCK : at] == text[at - _BLOCK - period : at - period]:
+        at -= _BLOCK
+    while at > period and text[at - 1] == text[at - 1 - period]:
         at -= 1
-    return at + 1 - period
+    return at - period
