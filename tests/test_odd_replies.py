@@ -395,6 +395,16 @@ async def test_no_error_body_stops_the_loop(body: str) -> None:
             assert loop.time() - started < 5
 
 
+@on_loop
+async def test_a_whole_body_counts_though_its_headers_told_a_greater_length() -> None:
+    async def play(exchange: Exchange) -> None:
+        body = json.dumps(reply()).encode()
+        await exchange.send(http(body).replace(b"Length: %d" % len(body), b"Length: %d" % (len(body) + 5)))
+        exchange.close()
+
+    assert (await hear(play)).text == "Assam"
+
+
 # Size
 
 

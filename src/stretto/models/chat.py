@@ -25,7 +25,7 @@ from stretto.models.proxies import proxy_for
 from stretto.models.refusals import error_inside, of_images, refusal, request_id, status_inside
 from stretto.models.reply import LARGEST, Reply, joined
 from stretto.models.secrets import Secrets
-from stretto.models.sse import DONE, Events, is_streamed
+from stretto.models.sse import DONE, Events, is_json, is_streamed
 from stretto.models.wire import Body, claims, read
 from stretto.text import clean
 
@@ -36,7 +36,7 @@ _SHOWN = 200  # letters of a body that is no reply
 _ERROR_BODY = 65536  # bytes of an error's body that we read
 _ERROR_PATIENCE = 10.0  # seconds we wait for it
 _EPILOGUE = 3.0  # seconds from the finish reason for usage to follow: gateways count it themselves
-_UNSURE = 5.0  # the same where it came beside text: some servers send one with every piece
+_UNSURE = 5.0  # the same where it came beside text, or before any: some servers send one with every piece
 _LAST = 0.25  # seconds from the last event to the end of the body; then the connection can serve again
 _GATHER = 0.05  # seconds in which the tokens of a worker may gather: reading them one by one costs half as much again
 _AT_ONCE = 2**20  # bytes of a request; aiohttp warns of more, and reads a file in pieces instead
@@ -196,13 +196,15 @@ class ChatModel:
 
     async def _whole(self, call: Call, response: aiohttp.ClientResponse, until: float) -> AsyncGenerator[Chunk, None]:
         """A reply that came in one piece."""
-        data = bytearray()
+        data, reader = bytearray(), Reader(response.content)
         try:
-            async with asyncio.timeout_at(until):
-                while len(data) <= LARGEST and (piece := await response.content.readany()):
-                    data += piece
+            while len(data) <= LARGEST and (piece := await reader.some(until)):
+                data += piece
         except FAILURES as error:
-            raise self._failure(error, self._label, began=True, late=self._late(until, "")) from None
+            if not is_json(data):  # else only the length was wrong that its headers told
+                raise self._failure(error, self._label, began=True, late=self._late(until, "")) from None
+        finally:
+            reader.close()
         self._bound(len(data), response)
         body, reply = bytes(data), self._reply(call, response)
         if is_streamed(body):

@@ -52,7 +52,7 @@ class Reply:
         self.early = False
         """The finish reason came before the end: it says nothing of where that is."""
         self.beside = False
-        """It came together with text, so that more may follow."""
+        """It came together with text, or before any, so that more may follow."""
 
     @property
     def full(self) -> bool:
@@ -80,7 +80,7 @@ class Reply:
             if not self._spoke or len(chunks) > 1 or not isinstance(chunks[0], Text):
                 self._listen(chunks)
         if choice.finish_reason:
-            self.beside = bool(chunks)
+            self.beside = bool(chunks) or not self._spoke
             self._reason = choice.finish_reason[:_LONGEST_NAME]
             self.finish = meaning(self._reason)
         return chunks

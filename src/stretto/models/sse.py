@@ -80,14 +80,14 @@ class Events:
                 self._other(line, events)
 
     def _close_if_whole(self, events: list[bytes]) -> None:
-        if self._lines[0] == DONE or _is_json(self._lines[0]):
+        if self._lines[0] == DONE or is_json(self._lines[0]):
             self._close(events)
 
     def _close(self, events: list[bytes]) -> None:
         """The event ends; its lines are one text, or each is one if that is none."""
         lines, name = self._lines, self._name
         self._lines, self._name = [], b""
-        if len(lines) > 1 and _is_json(joined := b"\n".join(lines)):
+        if len(lines) > 1 and is_json(joined := b"\n".join(lines)):
             lines = [joined]
         for data in lines:
             if data.startswith(b"{") and name != b"error":  # nearly always
@@ -109,11 +109,12 @@ def _event(data: bytes, name: bytes) -> bytes:
 
 def _error(data: bytes) -> bytes:
     """The object of an error that is told in another form."""
-    said = msgspec.Raw(data) if _is_json(data) else data.decode("utf-8", "replace")
+    said = msgspec.Raw(data) if is_json(data) else data.decode("utf-8", "replace")
     return msgspec.json.encode({"error": said})
 
 
-def _is_json(data: bytes) -> bool:
+def is_json(data: bytes | bytearray) -> bool:
+    """Whether these bytes are one JSON value, whole."""
     try:
         msgspec.json.decode(data, type=msgspec.Raw)
     except (msgspec.MsgspecError, RecursionError):
@@ -127,4 +128,4 @@ def is_streamed(data: bytes) -> bool:
     if start.startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
         return True
     first, newline, rest = data.strip().partition(b"\n")
-    return bool(newline) and rest.lstrip().startswith(b"{") and first.startswith(b"{") and _is_json(first)
+    return bool(newline) and rest.lstrip().startswith(b"{") and first.startswith(b"{") and is_json(first)
