@@ -144,7 +144,7 @@ class ChatModel:
                 break
             await asyncio.sleep(random.uniform(*_HELD_BACK))
         try:
-            if response.status != 200:
+            if not 200 <= response.status < 300:  # some gateways say 201
                 raise await self._refused(response, until)
             if told := allowance(response.headers):
                 yield told

@@ -175,7 +175,7 @@ def loose(data: bytes) -> Any:
     """
     try:
         form = json.loads(
-            data.decode("utf-8-sig", "replace"),
+            data.decode(_encoding(data), "replace"),
             strict=False,
             parse_constant=lambda _: None,
             parse_int=lambda digits: int(digits) if len(digits) < _DIGITS else None,
@@ -184,6 +184,12 @@ def loose(data: bytes) -> Any:
         return msgspec.json.decode(clean(json.dumps(form, ensure_ascii=False)))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def _encoding(data: bytes) -> str:
+    """That of JSON, whatever writes it: UTF-16 has a zero in its first four bytes, or says what it is."""
+    found = json.detect_encoding(data)
+    return "utf-8-sig" if found == "utf-8" else found
 
 
 _DIGITS = 40
