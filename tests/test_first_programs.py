@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -151,3 +153,18 @@ async def _got(app: FastAPI, path: str) -> bytes:
         {**scope, "headers": [], "http_version": "1.1", "scheme": "http", "asgi": {"version": "3.0"}}, receive, send
     )
     return b"".join(said)
+
+
+GREENLETS = """
+from gevent import monkey; monkey.patch_all()
+import gevent, stretto
+flow = stretto.Workflow("sim:o", {"part": "sim:w"}, "sim:s", providers={"sim": stretto.Simulator(ttft=0.01)})
+asked = [gevent.spawn(flow.run_sync, f"Describe tea {n}.") for n in range(3)]
+gevent.joinall(asked, raise_error=True)
+print(*(job.value.status for job in asked))
+"""
+
+
+def test_greenlets_may_each_run_the_same_workflow() -> None:
+    done = subprocess.run([sys.executable, "-c", GREENLETS], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("finished finished finished\n", "")

@@ -2,9 +2,10 @@
 
 import asyncio
 import random
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -239,6 +240,8 @@ class Workflow:
         """`run` from code that is not asynchronous, in a notebook too."""
         running = self.run(task, plan=plan, fresh=fresh, inputs=inputs, approve=approve)
         try:
+            if (pool := _threads_of_gevent()) is not None:
+                return cast(Run, pool.apply(asyncio.run, (running,)))
             return Aside(running).result() if _in_a_loop() else asyncio.run(running)
         except StrettoError as error:
             raise error.bare() from None
@@ -303,6 +306,14 @@ class Workflow:
             jitter=self.jitter,
             shape=self.shape,
         )
+
+
+def _threads_of_gevent() -> Any:
+    """The real threads of gevent, where it has put greenlets in the place of threads: those would share one loop."""
+    patches = sys.modules.get("gevent.monkey")
+    if patches is None or not patches.is_module_patched("threading"):
+        return None
+    return sys.modules["gevent"].get_hub().threadpool
 
 
 def _in_a_loop() -> bool:
