@@ -182,6 +182,7 @@ def test_the_first_subtask_waits_no_longer_than_for_the_comma_behind_it() -> Non
         Definition(ALONE.orchestrator, {"part": Role("sim:x", check="it rhymes")}, ALONE.synthesizer),
         Definition(ALONE.orchestrator, {"part": Role("sim:x", options={"temperature": 0})}, ALONE.synthesizer),
         Definition(ALONE.orchestrator, ALONE.workers, ALONE.synthesizer, limits=Limits(rounds=2)),
+        Definition(Role("sim:x", "Put it better: {task} {workers} {sizes}"), ALONE.workers, ALONE.synthesizer),
     ],
 )
 def test_the_only_subtask_of_whoever_is_asked_otherwise_is_done(definition: Definition) -> None:

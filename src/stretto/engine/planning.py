@@ -274,9 +274,11 @@ class Planning:
     def _may_be_all(self, draft: Draft) -> bool:
         """Whether a plan of this subtask alone has nothing to say: one call does the task as it is written.
 
-        That takes a worker who is asked no otherwise than who answers, and no round after this one.
+        That takes a worker who is asked no otherwise than who answers, and no round after this one. Who plans with a
+        prompt of his own may have it put the task better.
         """
-        only = not self.book.listed and self._definition.limits.rounds == 1
+        role = self._definition.orchestrator
+        only = not self.book.listed and self._definition.limits.rounds == 1 and role is not None and role.prompt is None
         return only and answers_alike(self._definition, draft.type)
 
     def _release(self) -> list[Subtask]:
