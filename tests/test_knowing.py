@@ -31,14 +31,17 @@ MODELS = {"data": [{"id": "qwen", "object": "model"}, {"id": "other", "object": 
 Routes = Mapping[str, Any]
 
 
-def serving(routes: Routes, chat: Callable[[Exchange], bytes] | None = None) -> Callable[[Exchange], Any]:
+def serving(
+    routes: Routes, chat: Callable[[Exchange], bytes] | None = None, *, head: bytes = b""
+) -> Callable[[Exchange], Any]:
     """A server that answers some paths (`GET /props`) with JSON, and chat completions by `chat`."""
 
     async def answer(exchange: Exchange) -> None:
         path = exchange.line.removesuffix(" HTTP/1.1")
         if path.startswith("POST /v1/chat/completions") and chat:
             said = chat(exchange)
-            await exchange.send(STREAM, chunk(said), END) if said.startswith(b"data:") else await exchange.send(said)
+            stream = STREAM.replace(b"\r\n", b"\r\n" + head, 1)
+            await exchange.send(stream, chunk(said), END) if said.startswith(b"data:") else await exchange.send(said)
         elif path in routes:
             await exchange.send(http(json.dumps(routes[path]).encode()))
         else:
@@ -168,11 +171,10 @@ def chatting(*, context: int = 4096, words: int = 200) -> Callable[[Exchange], b
     return chat
 
 
-def flow(server: Endpoint, store: Path | None, **facts: Any) -> Workflow:
-    provider = Provider(server.url)
-    return Workflow(
-        "box:qwen", {"part": "box:qwen"}, Role("box:qwen", **facts), providers={"box": provider}, store=store
-    )
+def flow(server: Endpoint, store: Path | None, *, name: str = "llamacpp", **facts: Any) -> Workflow:
+    """At a server whose kind is told by its `name`."""
+    model, providers = f"{name}:qwen", {name: Provider(server.url)}
+    return Workflow(model, {"part": model}, Role(model, **facts), providers=providers, store=store)
 
 
 def known(run: Run) -> dict[str, Known]:
@@ -187,11 +189,37 @@ async def test_what_is_known_is_recorded_with_the_run_and_kept_in_the_store(tmp_
     store = tmp_path / "s.db"
     async with Endpoint(serving(ROUTES, chatting())) as server:
         run = await flow(server, store).run("Compare teas.")
-        assert known(run) == {"box:qwen": Known(4096)}
+        assert known(run) == {"llamacpp:qwen": Known(4096)}
         kept = remembered(store)[server.url, "qwen"].known
         assert kept.context == 4096
         assert kept.bytes == pytest.approx(5, abs=0.1)
         again = await flow(server, store).run("Compare coffees.")
+    assert known(again) == {"llamacpp:qwen": kept}
+
+
+@on_loop
+async def test_a_server_of_which_nobody_knows_its_kind_is_asked_for_replies_alone() -> None:
+    async with Endpoint(serving(ROUTES, chatting())) as server:
+        run = await flow(server, None, name="box").run("Compare teas.")
+    assert (run.status, known(run)) == ("finished", {})
+    assert {request.line for request in server.requests} == {"POST /v1/chat/completions HTTP/1.1"}
+
+
+@on_loop
+async def test_a_server_that_shows_its_kind_is_asked_once_while_the_run_goes_on_and_at_the_next_one(
+    tmp_path: Path,
+) -> None:
+    async with Endpoint(serving(ROUTES, chatting(), head=b"Server: llama.cpp\r\n")) as server:
+        run = await flow(server, tmp_path / "s.db", name="box").run("Compare teas.")
+        plan, models, *others = server.requests
+        assert "chat" in plan.line
+        assert "max_tokens" not in plan.body or plan.body["max_tokens"] > 4096
+        assert models.line.startswith("GET /v1/models")
+        assert {request.body["max_tokens"] for request in others} == {2048}  # of the workers, and of the answer
+        kept = remembered(tmp_path / "s.db")[server.url, "qwen"].known
+        assert (known(run), kept.context) == ({}, 4096)
+        assert kept.bytes == pytest.approx(5, abs=0.1)
+        again = await flow(server, tmp_path / "s.db", name="box").run("Compare coffees.")
     assert known(again) == {"box:qwen": kept}
 
 
@@ -204,9 +232,9 @@ async def test_who_goes_on_with_a_run_keeps_to_what_it_began_with(tmp_path: Path
             begun = await events.finished()
         remember(store, {(server.url, "qwen"): Known(999, 1.5)})
         async with made.resume(begun.id) as events:
-            assert known(await events.finished()) == {"box:qwen": Known(4096)}
+            assert known(await events.finished()) == {"llamacpp:qwen": Known(4096)}
         async with made.rerun(begun.id) as events:
-            assert known(await events.finished()) == {"box:qwen": Known(4096)}
+            assert known(await events.finished()) == {"llamacpp:qwen": Known(4096)}
 
 
 @on_loop

@@ -7,13 +7,14 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
 from stretto import errors
 from stretto.errors import ContextError, StoreError
 from stretto.events import CallFinished
-from stretto.models.providers import Provider, is_here, split_model
+from stretto.models.providers import KNOWN, Provider, is_here, split_model
 from stretto.pool import Pool, is_the_known_one
 from stretto.runs import Run
 from stretto.store.known import Place, Remembered, remember, remembered
@@ -22,6 +23,8 @@ from stretto.types import Known
 
 _TELLING = frozenset({"openrouter", "together", "groq", "mistral"})
 """Providers whose lists of models say how much each takes."""
+_PORTS = {name: urlsplit(each.base_url).port for name, each in KNOWN.items() if each.local}
+"""The servers for this machine that say how much their models take, and where they are to be found."""
 _HERE, _THERE = 1.0, 2.0  # seconds that a server on this machine, and a provider, have to answer
 _FRESH = timedelta(days=30)  # for so long what a provider said is not asked again
 _NEWS = 0.03  # by which part fewer bytes must make a token before that is written down
@@ -31,8 +34,10 @@ _log = logging.getLogger("stretto")
 async def knowledge(pool: Pool, models: Sequence[str], store: Path | None) -> dict[str, Known]:
     """What is known of these models, as written: remembered in the store, or asked of those who tell.
 
-    A server on this machine is asked each time, for it may have been started anew with another size; a provider, once
-    a month. Who does not answer in time is no hindrance. A model in a file has what its server will be started with.
+    A server on this machine is asked each time, for it may have been started anew with another size, if it has told
+    before or is of a kind that does (by its name or its port; others show it in their first reply, see `find_out`); a
+    provider, once a month. Who does not answer in time is no hindrance. A model in a file has what its server will be
+    started with.
     """
     places, ours = _places(pool, models), _in_files(pool, models)
     if not places:
@@ -51,6 +56,16 @@ async def knowledge(pool: Pool, models: Sequence[str], store: Path | None) -> di
         known[written] = replace(known[written], context=context)
     _remember(store, news)
     return {**{written: each for written, each in known.items() if each != Known()}, **ours}
+
+
+async def find_out(pool: Pool, store: Path | None, written: str) -> Known:
+    """What a server says of a model that has shown by a reply that it does, while a run is under way; it is kept."""
+    places, kept = _places(pool, [written]), _remembered(store)
+    told = await _told(pool, {split_model(written, "model")[0]: [written]})
+    before = kept[places[written]].known if places[written] in kept else Known()
+    found = replace(before, context=told.get(written, before.context))
+    _remember(store, {places[written]: found})
+    return found
 
 
 def learn(pool: Pool, store: Path | None, run: Run, known: Mapping[str, Known], learned: Mapping[str, float]) -> None:
@@ -106,7 +121,8 @@ def _endpoint(pool: Pool, written: str) -> Provider:
 def _is_asked(pool: Pool, written: str, kept: Remembered | None) -> bool:
     provider, name = _endpoint(pool, written), split_model(written, "model")[0]
     if is_here(provider):
-        return True
+        known_kind = name in _PORTS or urlsplit(provider.base_url).port in _PORTS.values()
+        return known_kind or (kept is not None and kept.known.context is not None)
     if name not in _TELLING or not is_the_known_one(name, provider):
         return False
     fresh = kept is not None and datetime.now(UTC) - datetime.fromisoformat(kept.at) < _FRESH

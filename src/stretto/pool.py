@@ -26,6 +26,8 @@ AnyProvider = Provider | Simulator | Functions | Local
 class Endpoints(Protocol):
     """`stretto.models.chat.Endpoints`, as far as it is used here; its module is loaded with the first endpoint."""
 
+    telling: set[str]
+
     def model(self, label: str, name: str, provider: Provider, key: str | None) -> Model:
         """The model `name` at `provider`."""
         ...
@@ -83,6 +85,11 @@ class Pool:
         name, _ = split_model(written, "model")
         provider = self._providers[name]
         return from_environment(name, provider, os.environ) if isinstance(provider, Provider) else None
+
+    def tells(self, written: str) -> bool:
+        """Whether the replies of a model's endpoint have shown that it says how much its models take."""
+        provider = self.endpoint(written)
+        return provider is not None and self._endpoints is not None and provider.base_url in self._endpoints.telling
 
     def is_here(self, written: str) -> bool:
         """Whether a model is that of a server on this machine, or in a file here."""

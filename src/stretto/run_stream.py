@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Self
 
 from msgspec.structs import replace
@@ -12,7 +13,7 @@ from stretto.engine.requests import answer_request
 from stretto.errors import ConfigError, DeadlineError, StrettoError, cause_of
 from stretto.events import AnyEvent, RunFailed, RunInterrupted
 from stretto.head import head_of
-from stretto.knowing import knowledge, learn
+from stretto.knowing import find_out, knowledge, learn
 from stretto.logger import log
 from stretto.opening import New, Setting, open_run, patiently
 from stretto.policies.account import Account
@@ -163,7 +164,8 @@ class RunStream:
         await stack.enter_async_context(journal)
         journal.append(opening.event)
         account, replies = await open_account(definition, journal, pool), opening.replies
-        bounds = Bounds(definition.known, pool.is_here, definition.limits.max_subtasks)
+        asking = partial(find_out, pool, setting.store)
+        bounds = Bounds(definition.known, pool, definition.limits.max_subtasks, asking)
         composition = Composition(pool.model, definition.limits, account, pool.prices, replies, setting.jitter, bounds)
         given = opening.given
         if self._approve is not None:
@@ -174,7 +176,7 @@ class RunStream:
         try:
             await self._execute(execution, journal)
         finally:
-            learn(pool, setting.store, journal.run, definition.known, bounds.learned)
+            learn(pool, setting.store, journal.run, bounds.known, bounds.learned)
 
     def _show(self, event: AnyEvent) -> None:
         log(event)

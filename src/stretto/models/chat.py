@@ -18,6 +18,7 @@ from stretto import errors
 from stretto.calls import Call, Chunk, Notice, Reasoning, Sent, Text
 from stretto.events import RunDegraded
 from stretto.models.allowance import allowance
+from stretto.models.contexts import tells
 from stretto.models.dialect import Dialect
 from stretto.models.http import FAILURES, Http, Reader, failure, no_room
 from stretto.models.providers import PATH, Provider, address
@@ -51,6 +52,7 @@ class Endpoints:
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
         self.http = Http()
+        self.telling: set[str] = set()  # base URLs whose replies have shown that they say how much their models take
 
     def model(self, label: str, name: str, provider: Provider, key: str | None) -> "ChatModel":
         """The model `name` at `provider`; messages call it by its label."""
@@ -72,6 +74,7 @@ class ChatModel:
         self._name = name
         self._label = label
         self._http = endpoints.http
+        self._telling = endpoints.telling
         self._timeout = endpoints.timeout
         self._url = address(provider.base_url, PATH)
         self._where = f"{label} at {self._url.partition('?')[0]}"  # a query may hold a key
@@ -167,7 +170,7 @@ class ChatModel:
         """What the endpoint answers; None if nothing could be sent before another connection is closed."""
         try:
             async with asyncio.timeout_at(first):
-                return await self._http.session.post(
+                response = await self._http.session.post(
                     self._url,
                     data=data if len(data) <= _AT_ONCE else io.BytesIO(data),
                     headers=self._headers,
@@ -183,6 +186,9 @@ class ChatModel:
             # aiohttp's error for a response carries the request with its headers, and a chain may be printed whole.
             cause = None if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL) else error
             raise self._failure(error, self._where, began=False, late=late) from cause
+        if tells(response.headers):
+            self._telling.add(self._provider.base_url)
+        return response
 
     async def _refused(self, response: aiohttp.ClientResponse, until: float) -> errors.CallError:
         if 300 <= response.status < 400:

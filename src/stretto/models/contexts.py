@@ -23,6 +23,20 @@ from stretto.models.proxies import proxy_for
 _NUM_CTX = re.compile(r"^\s*num_ctx\s+(\d+)", re.MULTILINE)
 _OLLAMA = 4096  # tokens with which Ollama loads a model, if nothing is said and there is no large graphics card
 _LARGEST = 2**20  # bytes of an answer
+_MARKS = (
+    ("server", "llama.cpp"),
+    ("server", "uvicorn"),
+    ("x-powered-by", "express"),
+)  # uvicorn: vLLM, express: LM Studio
+
+
+def tells(headers: Mapping[str, str]) -> bool:
+    """Whether the headers of a reply are those of a server that says how much its models take.
+
+    Any other is asked for replies alone: there are endpoints that know nothing else, and count or log what they are
+    asked. `headers` must not care about case.
+    """
+    return any(mark in headers.get(name, "").lower() for name, mark in _MARKS)
 
 
 async def contexts(

@@ -1,8 +1,10 @@
 """Bounds: a call that sets no limit for its reply gets one, where nothing else would end it."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from functools import cache
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -16,25 +18,48 @@ _LEAST = 8  # the part that it may fill in any case: a prompt may be shorter tha
 _ENOUGH = 200  # tokens of a request that say something about how many bytes make one
 
 
+class Models(Protocol):
+    """What is to be known of models as written; `stretto.pool.Pool` is one."""
+
+    def is_here(self, written: str) -> bool:
+        """Whether a model is on this machine."""
+        ...
+
+    def tells(self, written: str) -> bool:
+        """Whether a model's server is by now known to say how much its models take."""
+        ...
+
+
 class Bounds:
     """What limits the replies of one run, and what is learned on the way.
 
-    `known`: what is known of its models, as written. `here`: whether a model is on this machine: whoever sells tokens
-    ends a reply by himself, and counts a limit as if it were used up. `learned`: by model, the least bytes that made a
-    token of its requests.
+    `known`: what is known of its models, as written, and what is found out of them meanwhile. Only a model that is here
+    is limited: whoever sells tokens ends a reply by himself, and counts a limit as if it were used up. `ask` is how a
+    server is asked how much a model takes. `learned`: by model, the least bytes that made a token of its requests.
     """
 
-    def __init__(self, known: Mapping[str, Known], here: Callable[[str], bool], max_subtasks: int) -> None:
+    def __init__(
+        self, known: Mapping[str, Known], models: Models, max_subtasks: int, ask: Callable[[str], Awaitable[Known]]
+    ) -> None:
         self.learned: dict[str, float] = {}
-        self._known = known
-        self._here = cache(here)
+        self.known = dict(known)
+        self._here = cache(models.is_here)
+        self._tells = models.tells
+        self._ask = ask
         self._max_subtasks = max_subtasks
+        self._asking, self._asked = asyncio.Lock(), set[str]()
 
-    def most(self, name: str, call: Call) -> int | None:
+    async def most(self, name: str, call: Call) -> int | None:
         """Tokens that the reply to a call may have which sets no limit itself; None: as many as it likes."""
         if most_output(call.request.options) is not None or not self._here(name):
             return None
-        known = self._known.get(name, Known())
+        known = self.known.get(name, Known())
+        if known.context is None and name not in self._asked and self._tells(name):
+            async with self._asking:  # all others wait for what the first is told
+                if name not in self._asked:
+                    self.known[name] = await self._ask(name)
+                    self._asked.add(name)
+            known = self.known[name]
         wanted = usual_output("orchestrator", self._max_subtasks) if call.plans else None
         if known.context is None:
             return wanted
@@ -60,7 +85,7 @@ class Bound:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply; one that met a limit which only this set is told apart."""
-        most = self._bounds.most(self._name, call)
+        most = await self._bounds.most(self._name, call)
         call = call if most is None else replace(within(call, most), most=most)
         async with aclosing(self._model.stream(call)) as chunks:
             async for chunk in chunks:
