@@ -2,14 +2,15 @@
 
 import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import Beat, Scripted, call, listen, outcome
-from stretto.calls import Call, Chunk, Done, Model, Notice, Restarted
+from pressure import limited
+from stretto.calls import Call, Chunk, Done, Model, Notice, Restarted, Sent
 from stretto.errors import QuotaError, RateLimited, ServerError
 from stretto.events import CallRetried, SubtaskFinished
 from stretto.models.simulator import Simulator
@@ -17,7 +18,7 @@ from stretto.policies.governor.gate import Gate
 from stretto.policies.governor.lane import Lane, Passage
 from stretto.policies.governor.queue import Governor, Queue
 from stretto.policies.limit import Limit
-from stretto.types import Limits, Role
+from stretto.types import Limits, Role, Usage
 from stretto.workflow import Workflow
 from virtual import clock, virtually
 
@@ -125,6 +126,38 @@ def test_a_single_429_holds_back_everyone_behind_the_key_and_counts_no_attempt()
         assert notice.event == CallRetried(reason="429", wait=2.0, attempt=0, rate_limited=True)
 
     virtually(main())
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.03, 0.1])
+@pytest.mark.parametrize("which", [0, 2, 5, 9])
+def test_a_stray_429_among_ten_costs_the_others_no_more_than_the_pause_that_it_asks_for(
+    which: int, apart: float
+) -> None:
+    class Stray:
+        refused = False
+
+        async def stream(self, asked: Call) -> AsyncGenerator[Chunk, None]:
+            yield Sent()
+            await asyncio.sleep(0.005)
+            if asked.request.messages[-1].content == f"number {which}" and not self.refused:
+                self.refused = True
+                raise RateLimited("429", status=429, retry_after=2)
+            await asyncio.sleep(0.5)
+            yield Done("stop", Usage(10, 10))
+
+    async def main() -> float:
+        model = limited(Stray())
+        await listen(model, call("the plan", role="orchestrator"))
+        began = clock()
+
+        async def later(number: int) -> None:
+            await asyncio.sleep(number * apart)
+            await listen(model, call(f"number {number}"))
+
+        await asyncio.gather(*(later(number) for number in range(10)))
+        return clock() - began
+
+    assert virtually(main()) < max(which * apart + 2, 9 * apart) + 0.8
 
 
 def test_twenty_seconds_of_429_end_well_and_everybody_keeps_their_place() -> None:

@@ -157,6 +157,7 @@ class Lane:
         """A request was not refused: something of its answer is here."""
         passage.heard = True
         self._learned.window.hear(now - passage.sent_at)
+        self._learned.accept(passage.number)
         if passage.sent_at >= self._refused_at:  # one that went out before says nothing about now
             self._refusals, self.refused_since = 0, None
 

@@ -12,6 +12,8 @@ from stretto.policies.governor.window import Window
 _FIRST = 1.0  # seconds; the shortest pause a pace is guessed from
 _SAVED = 0.5  # of what was let through at first may have been saved up before
 _FEW = 3.0  # requests say nothing
+_STRAYS = 8  # requests at the most that go out together after a refusal, to see whether it was a stray one
+_MANY = 16  # requests that got through: after so many a limit is likelier than a stray refusal
 _DECREASE = 0.9
 _AS_SAID = 0.5  # of the configured rate
 
@@ -20,7 +22,9 @@ class Learned:
     """Window and pace of one model.
 
     A refusal may mean too many in flight or too many a second. It means the former if requests are refused whenever
-    about as many are in flight, and the latter if they are refused at fewer, or let through at more.
+    about as many are in flight, and the latter if they are refused at fewer, or let through at more. One that nobody
+    else was refused with may mean nothing at all: as many as got through before go out together after its pause, and if
+    they get through it is forgotten.
     """
 
     def __init__(self, *, slow_start: bool) -> None:
@@ -34,6 +38,7 @@ class Learned:
         self._refused = 0  # refused since, of those that went out after it
         self._probed = False  # whether it is tried with a few more after hardly any got through
         self._together, self._through = 0, 0.0  # refused in this round; let through before it, a second
+        self._stray = 0  # the number of a request; if it gets through, the refusal of one before it was a stray one
 
     @property
     def crowded(self) -> bool:
@@ -57,6 +62,12 @@ class Learned:
         if self._means in ("unknown", "crowd") and self.window.size > 1.25 * self._crowd + 3:
             self._means, self.window.careful = "pace", False  # more than were refused before are none too many
         return self.sent, self._pace.enter(now)
+
+    def accept(self, number: int) -> None:
+        """A request was let through: this was its number."""
+        if self._stray and number >= self._stray:
+            self._stray = 0
+            self.open()
 
     def leave(self) -> None:
         """One request has come back."""
@@ -84,6 +95,7 @@ class Learned:
             return False
         through, seconds = number - self._refused_number - 1 - self._refused, sent_at - self._refused_at
         self._round_at, self._refused_at, self._refused_number, self._refused = now, sent_at, number, 0
+        self._stray = 0
         if others < 1 and through < 1:  # nothing gets through at all
             self._means = "unrefused"
             self.window.close()
@@ -98,7 +110,10 @@ class Learned:
         self._interpret(others, now, paced=paced)
         if self._means == "unknown":
             pause = max(_FIRST, begin - now)
-            self._pace.guess(max(_SAVED * through / (seconds + pause), 4.0 / pause), begin)
+            rate = max(_SAVED * through / (seconds + pause), 4.0 / pause)
+            together = min(through + 1, _STRAYS) if through < _MANY else 0
+            self._pace.guess(rate, begin, together)
+            self._stray = self.sent + together if together else 0
         elif self._means == "pace":
             self._pace.learn(self._through, sent_at, begin, least)
         if self._means in ("unknown", "crowd"):
@@ -109,6 +124,8 @@ class Learned:
         """A request was refused that went out together with one that was refused before it."""
         self._refused += number > self._refused_number
         self._together += 1
+        self._pace.spread()  # the first refusal was no stray one
+        self._stray = 0
         if self._means in ("unknown", "crowd"):
             self._crowd = min(self._crowd, others)
             self.window.size = max(1.0, min(self.window.size, _DECREASE * others))

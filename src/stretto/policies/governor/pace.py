@@ -18,6 +18,7 @@ class Pace:
         self._guessed = False
         self._since = 0.0
         self._next_at = -math.inf
+        self._together = 0  # that may go out at once before the pace is kept
 
     @property
     def known(self) -> bool:
@@ -42,14 +43,22 @@ class Pace:
         """One request goes out; whether it had to wait for the pace."""
         if self._rate is None:
             return False
+        if self._together:
+            self._together -= 1
+            return False
         spacing = 1.0 / self.rate(now)
         waited = now - self._next_at < spacing / 2
         self._next_at = following(self._next_at, spacing, now)
         return waited
 
-    def guess(self, rate: float, begin: float) -> None:
-        """Begin at this pace, and quicken it soon."""
+    def guess(self, rate: float, begin: float, together: int = 0) -> None:
+        """Begin at this pace, after so many `together`, and quicken it soon."""
         self._rate, self._guessed, self._since, self._next_at = rate, True, begin, begin
+        self._together = together
+
+    def spread(self) -> None:
+        """Let nobody out together after all."""
+        self._together = 0
 
     def learn(self, rate: float, refused: float, begin: float, least: float) -> None:
         """So much was let through between two refusals, the second of a request that went out at `refused`.
@@ -61,6 +70,7 @@ class Pace:
             was = self.rate(refused)
             least = max(min(least, was), was * (_LEAST_OF_GUESS if self._guessed else _LEAST))
         self._rate, self._guessed, self._since, self._next_at = max(_DECREASE * rate, least), False, begin, begin
+        self._together = 0
 
     def keep(self, now: float) -> None:
         """Go on at this pace, and quicken it slowly."""
