@@ -13,7 +13,6 @@ from models import TRIO, Script, Told, carry, plan_of
 from stretto import Limits, Memory, Price, Simulator, Workflow
 from stretto import events as e
 from stretto.calls import Call
-from stretto.engine.approving import STOPPED
 from stretto.errors import ConfigError, TaskError
 from stretto.fold import fold
 from stretto.proposal import Again, Decision, Drop, Edit, Go, Proposal, Stop
@@ -86,7 +85,7 @@ def test_nothing_of_a_plan_is_begun_before_it_is_approved() -> None:
 
 def test_who_stops_a_run_at_its_plan_can_go_on_with_it() -> None:
     told = carry(script(), consider=Judge(Stop()))
-    assert (told.run.status, told.run.error) == ("interrupted", STOPPED)
+    assert (told.run.status, told.run.code) == ("interrupted", "stopped")
     assert asked(told, "worker") == []
     later = carry(script(), history=[event for _, event in told.events])
     assert later.run.answer == "The answer."

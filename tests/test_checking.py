@@ -12,7 +12,7 @@ from stretto.engine.asking import Said
 from stretto.engine.blocks import blocks, tag_for
 from stretto.engine.checking import VERDICT, checker_of
 from stretto.engine.requests import worker_request
-from stretto.engine.results import UNPAID
+from stretto.engine.results import unpaid
 from stretto.engine.work import verified, work
 from stretto.errors import BudgetError, CallError, DeadlineError, ShapeError, StrettoError
 from stretto.head import head_of
@@ -41,7 +41,7 @@ def test_a_worker_without_a_check_is_asked_once_by_the_request_it_always_had() -
     [
         (CallError("down"), Result("t1", "failed", error="down")),
         (ShapeError("no number"), Result("t1", "failed", error="no number")),
-        (BudgetError("5 ct are left of 10"), Result("t1", "skipped", error=UNPAID)),
+        (BudgetError("5 ct are left of 10"), unpaid("t1")),
         (Said("content_filter", "x"), Result("t1", "failed", error="the model stopped with finish reason")),
         (Said("length", "tw"), Result("t1", "truncated", "tw", "the reply met its token limit")),
     ],

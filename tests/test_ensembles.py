@@ -12,7 +12,7 @@ from asked import SUBTASK, by_part, defined, done, identities, parts, prompt, ve
 from stretto.engine.asking import Said
 from stretto.engine.merging import members
 from stretto.engine.requests import worker_request
-from stretto.engine.results import UNPAID
+from stretto.engine.results import unpaid
 from stretto.engine.votes import as_json, folded
 from stretto.errors import BudgetError, CallError, DeadlineError, StrettoError
 from stretto.types import Result, Role
@@ -236,7 +236,7 @@ def test_replies_that_failed_were_cut_or_say_nothing_are_left_out() -> None:
     ("replies", "result"),
     [
         ([CallError("a"), CallError("b"), BudgetError("c")], Result("t1", "failed", error="a")),
-        ([BudgetError("c"), CallError("a"), CallError("b")], Result("t1", "skipped", error=UNPAID)),
+        ([BudgetError("c"), CallError("a"), CallError("b")], unpaid("t1")),
         (["", CallError("a"), " "], Result("t1", "failed", error="a")),
         (["", " ", "\n"], Result("t1", "done", "")),
     ],

@@ -187,7 +187,7 @@ def test_the_command_says_healthy_or_what_is_lost(tmp_path: Path) -> None:
     terminal("run", "-q", "-m", "sim:instant", "Name uses of a brick in 3 subtasks")
     done = terminal(*sane, "--store-check")
     assert done.code == 0
-    assert re.search(rf"\n  {terminal.store}  format 4, .* free, 1 run; nothing amiss\n", done.out)
+    assert re.search(rf"\n  {terminal.store}  format {VERSION}, .* free, 1 run; nothing amiss\n", done.out)
     with closing(sqlite3.connect(terminal.store, isolation_level=None)) as db:
         db.execute("UPDATE events SET reply = replace(reply, 'e', 'o') WHERE reply NOTNULL")
     done = terminal(*sane, "--store-check")

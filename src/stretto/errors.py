@@ -127,6 +127,8 @@ class CallError(StrettoError):
         """Seconds the provider asked to wait, if it said."""
         self.allowance = allowance
         """What the answer said of the provider's limits: a `stretto.types.Allowance`, or None."""
+        self.call = ""
+        """The id of the call that ended with it, if one did."""
 
 
 class AuthError(CallError):

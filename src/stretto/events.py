@@ -6,13 +6,31 @@ A run is its events. They are written to the run's log, shown as JSON lines, and
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Struct
 
 from stretto.text import clean
-from stretto.types import Basis, Citation, Coverage, Outcome, Plan, PlanState, RoleName, Usage, Verdict
+from stretto.types import Basis, Citation, Coverage, Outcome, Plan, PlanState, RoleName, SkipCode, Usage, Verdict
+
+DegradedCode = Literal[
+    "",
+    "cut",  # who was at work when the deadline came
+    "dialect",  # a model is asked in another way
+    "direct",  # the task was answered without a plan
+    "fallback",  # another model was asked
+    "half_planned",  # the plan is taken as far as it was written
+    "half_written",  # the answer is kept as far as it was written
+    "left_out",  # checks and the like, for want of money
+    "no_round",  # no further round is planned
+    "shorter",  # a shorter reply was asked for
+    "skipped",  # subtasks, for want of money
+    "unmerged",  # the results themselves are the answer
+]
+"""What a run gives up."""
+StopCode = Literal["", "stopped"]
+"""Who has stopped a run: `stopped`, whoever was to approve its plan."""
 
 
 def _kind(name: str) -> str:
@@ -106,11 +124,12 @@ class SubtaskStarted(Event, frozen=True, kw_only=True):
 class SubtaskFinished(Event, frozen=True, kw_only=True):
     """A subtask's outcome, with its text, or why there is none; `verdict` and `remark` are those of its check.
 
-    `tokens`: those of the text, as its model counted them.
+    `tokens`: those of the text, as its model counted them. `code`: why it was skipped, for programs.
     """
 
     subtask: str
     outcome: Outcome
+    code: SkipCode = ""
     text: str = ""
     error: str | None = None
     verdict: Verdict | None = None
@@ -184,10 +203,15 @@ class CallRetried(Event, frozen=True, kw_only=True):
 
 
 class RunDegraded(Event, frozen=True, kw_only=True):
-    """The run goes on with less than was asked for, by the named policy."""
+    """The run goes on with less than was asked for, by the named policy.
+
+    `reason` says it in words, `code` to programs; `instead`: the model that was asked in another's place.
+    """
 
     policy: str
     reason: str
+    code: DegradedCode = ""
+    instead: str = ""
 
 
 class AnswerDelta(Event, frozen=True, kw_only=True):
@@ -216,16 +240,21 @@ class RunFinished(Event, frozen=True, kw_only=True):
 
 
 class RunFailed(Event, frozen=True, kw_only=True):
-    """There is no answer; `error` says why, `error_type` is the class in `stretto.errors`."""
+    """There is no answer; `error` says why, `error_type` is the class in `stretto.errors`.
+
+    `call`: the call with whose error the run ended, if it was one's.
+    """
 
     error: str
     error_type: str
+    call: str = ""
 
 
 class RunInterrupted(Event, frozen=True, kw_only=True):
-    """The run was stopped from outside and can be resumed."""
+    """The run was stopped from outside and can be resumed; `code`: by whom, if it was not a signal."""
 
     reason: str = "interrupted"
+    code: StopCode = ""
 
 
 AnyEvent = (

@@ -55,8 +55,8 @@ class Fold:
         self._saved = Usage()
         self._paid = Decimal(0)
         self._unpriced = False
-        self._degraded: dict[str, None] = {}
-        self._before: dict[str, None] = {}  # what earlier executions gave up
+        self._degraded: dict[str, e.RunDegraded] = {}
+        self._before: dict[str, e.RunDegraded] = {}  # what earlier executions gave up
         self._executions = 1
 
     def take(self, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912 - one arm for each kind of event, by design
@@ -71,7 +71,7 @@ class Fold:
                 self._before |= self._degraded
                 self._degraded.clear()
                 self._abandon()
-                self._set(status="running", workflow=event.workflow, error=None, error_type=None, answer=None)
+                self._set(status="running", workflow=event.workflow, error=None, error_type=None, answer=None, code="")
                 self._set(citations=(), remarks=())
             case e.SubtaskPlanned():
                 self._part(event.subtask)[0].take(event)
@@ -85,7 +85,14 @@ class Fold:
             case e.SubtaskFinished():
                 part, subtask = self._part(event.subtask)
                 part.results[subtask] = Result(
-                    subtask, event.outcome, event.text, event.error, event.verdict, event.remark, event.tokens
+                    subtask,
+                    event.outcome,
+                    event.text,
+                    event.error,
+                    event.verdict,
+                    event.remark,
+                    event.tokens,
+                    event.code,
                 )
             case e.CallStarted():
                 self._started(event)
@@ -99,9 +106,9 @@ class Fold:
             case e.RunFailed():
                 self._set(status="failed", error=event.error, error_type=event.error_type)
             case e.RunInterrupted():
-                self._set(status="interrupted", error=event.reason)
+                self._set(status="interrupted", error=event.reason, code=event.code)
             case e.RunDegraded():
-                self._degraded[f"{event.policy}: {event.reason}"] = None
+                self._degraded[f"{event.policy}: {event.reason}"] = event
             case e.AnswerDelta():
                 pass
             case _:
@@ -153,11 +160,11 @@ class Fold:
 
     def _give_up_again(self, event: e.CallFinished) -> None:
         """What an earlier execution gave up for a reply that is reused is given up still."""
-        for told in self._before:
-            if event.asked and told.startswith("fallback:") and told.endswith(f"asked {event.asked} instead"):
-                self._degraded[told] = None
-            if event.finish == SHORTENED and told.startswith("budget:") and told.endswith("a shorter reply"):
-                self._degraded[told] = None
+        for told, each in self._before.items():
+            if each.code == "fallback" and event.asked and each.instead == event.asked:
+                self._degraded[told] = each
+            if each.code == "shorter" and event.finish == SHORTENED:
+                self._degraded[told] = each
 
     def _abandon(self) -> None:
         """Calls that were under way when a run was killed cost what was set aside for them: nobody knows better."""
@@ -197,8 +204,13 @@ class Fold:
         return self._paid
 
     @property
+    def gave_up(self) -> tuple[e.RunDegraded, ...]:
+        """What this execution gave up."""
+        return tuple(self._degraded.values())
+
+    @property
     def degraded(self) -> tuple[str, ...]:
-        """What this execution gave up, and by which policy."""
+        """The same in words: by which policy, and why."""
         return tuple(self._degraded)
 
     @property

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from stretto.engine import Execution
 from stretto.engine.requests import answer_request
-from stretto.errors import ConfigError, DeadlineError, StrettoError, cause_of
+from stretto.errors import CallError, ConfigError, DeadlineError, StrettoError, cause_of
 from stretto.events import AnyEvent, RunFailed, RunInterrupted
 from stretto.head import head_of
 from stretto.knowing import find_out, knowledge, learn
@@ -192,7 +192,8 @@ class RunStream:
             cause = cause_of(error)
             if isinstance(cause, StrettoError):
                 cause.run_id = self.run_id
-            journal.append(RunFailed(error=str(cause) or repr(cause), error_type=type(cause).__name__))
+            call = cause.call if isinstance(cause, CallError) else ""
+            journal.append(RunFailed(error=str(cause) or repr(cause), error_type=type(cause).__name__, call=call))
             raise cause from cause.__cause__
         except BaseException:  # cancelled, Ctrl-C, exit
             if journal.run.status == "running":  # else it was stopped after its end

@@ -71,6 +71,7 @@ class Run(Struct, frozen=True, kw_only=True):
     a list of runs, whose log is damaged; `error` says how. `parsed` is the answer as the object it had to be
     (`Workflow(answer=…)`), of its Python type where the workflow has that. `citations` are what the answer's passages
     rest on, `remarks` what had to be removed from it. `parts` are the workflows that do subtasks, by the subtask.
+    `code` is `stopped` if whoever was to approve the plan of an `interrupted` run has stopped it.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Run(Struct, frozen=True, kw_only=True):
     cost: Decimal | None = None
     error: str | None = None
     error_type: str | None = None
+    code: e.StopCode = ""
     calls: tuple[CallRecord, ...] = ()
     executions: int = 1
     started_at: str = ""

@@ -16,7 +16,6 @@ from stretto.cli.cited import cited, uncited
 from stretto.cli.progress import Progress
 from stretto.cli.proposal_table import how_good
 from stretto.cli.screen import drawing_on, say
-from stretto.engine.approving import STOPPED
 from stretto.errors import BudgetError, DeadlineError, PlanError, StrettoError
 from stretto.plan.given import write_plan
 from stretto.run_stream import RunStream
@@ -88,8 +87,8 @@ class _Carrier:
             self._say_how_to_go_on("what is complete is kept", _remedy(error))
             return code
         run = self._stream.run
-        if run.status == "interrupted" and run.error == STOPPED:
-            self._say_how_to_go_on(STOPPED)
+        if run.status == "interrupted" and run.code == "stopped":
+            self._say_how_to_go_on(run.error or "")
             return INTERRUPTED
         if run.status == "interrupted":  # by itself: only its plan was asked for
             self._plan(run)

@@ -84,7 +84,7 @@ class Answering:
             if role.schema is not None:  # which the results, put together, would not fit
                 raise
             why = "there was no time to merge them" if isinstance(error, DeadlineError) else str(error)
-            self._means.setbacks.degrade(_policy(error), f"the results themselves are the answer: {why}")
+            self._means.setbacks.degrade(_policy(error), "unmerged", f"the results themselves are the answer: {why}")
         text = prompts.unmerged_text(subtasks, results, plan).strip()
         self._show(text, restart=True)
         return Answer(text, "unmerged")
@@ -140,7 +140,7 @@ class Answering:
             raise failure from failure.__cause__
         if failure is None:
             return answer
-        self._means.setbacks.degrade("plan", f"the task was answered directly: {failure}")
+        self._means.setbacks.degrade("plan", "direct", f"the task was answered directly: {failure}")
         return replace(answer, direct=str(failure))
 
     def _is_final(self, failure: StrettoError, writer: Role | None, *, planned: bool) -> bool:
@@ -181,7 +181,7 @@ class Answering:
             if not transcript.text.strip() or request.schema is not None:
                 late = error if isinstance(error, DeadlineError) else None
                 raise late or DeadlineError(setbacks.late("before the answer was there")) from None
-            setbacks.degrade("deadline", "the answer is kept as far as it was written")
+            setbacks.degrade("deadline", "half_written", "the answer is kept as far as it was written")
             return _answer(telling.end(), "cut", references)
         text = transcript.text
         if first and told:

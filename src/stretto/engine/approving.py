@@ -13,9 +13,6 @@ from stretto.proposal.decisions import Again, Decision, Drop, Edit, Go, Stop, wi
 from stretto.text import clean
 from stretto.types import Definition, Plan
 
-STOPPED = "stopped at its plan"
-"""Why a run ends whose plan was there and was not to be carried out yet."""
-
 Consider = Callable[[Plan], Awaitable[Decision]]
 """Decides about a plan."""
 
@@ -37,7 +34,7 @@ async def approved(consider: Consider, new: Callable[[], Spine], means: Means, d
             case Go():
                 return spine
             case Stop():
-                journal.append(e.RunInterrupted(reason=STOPPED))
+                journal.append(e.RunInterrupted(reason="stopped at its plan", code="stopped"))
                 await journal.settled()
                 return None
             case _:

@@ -87,6 +87,7 @@ class Caller:
                     yield chunk
         except CallError as error:
             ledger.finish(error=str(error), error_type=type(error).__name__, request_id=error.request_id)
+            error.call = call.id
             raise
         except DeadlineError:  # a replayed one
             ledger.stop()
@@ -96,6 +97,7 @@ class Caller:
         except Exception as error:  # a model that breaks its promise costs one call too
             failure = CallError(f"{request.model}: unexpected {type(error).__name__}: {error}")
             ledger.finish(error=str(failure), error_type=type(failure).__name__)
+            failure.call = call.id
             raise failure from error
         except (GeneratorExit, asyncio.CancelledError):
             ledger.stop()

@@ -9,7 +9,7 @@ from stretto import prompts
 from stretto.engine.caller import Errand
 from stretto.engine.means import Means
 from stretto.engine.requests import repetition_of, role_of, sample_of
-from stretto.engine.results import UNASKED, UNPAID, lacking
+from stretto.engine.results import lacking, unasked, unpaid
 from stretto.engine.urgencies import Urgencies
 from stretto.engine.work import verified, work
 from stretto.plan.book import PlanBook
@@ -53,13 +53,13 @@ class Performing:
     def start(self, subtask: Subtask, workers: asyncio.TaskGroup) -> None:
         """Begin with a subtask that was planned."""
         self._urgencies.plan(subtask)
-        self._keep(_unpaid(subtask.id), subtask)  # what is told of it, if nothing else can be
+        self._keep(unpaid(subtask.id), subtask)  # what is told of it, if nothing else can be
         self._performing[subtask.id] = workers.create_task(self._perform(subtask))
 
     async def _perform(self, subtask: Subtask) -> Result:
         result, seconds = await self._result(subtask)
         self._urgencies.finish(subtask, seconds)
-        self._keep(result, subtask, instead_of=_unpaid(subtask.id))
+        self._keep(result, subtask, instead_of=unpaid(subtask.id))
         journal = self._means.journal
         journal.append(
             e.SubtaskFinished(
@@ -70,6 +70,7 @@ class Performing:
                 verdict=result.verdict,
                 remark=result.remark,
                 tokens=result.tokens,
+                code=result.code,
             )
         )
         await journal.settled()  # what others build on is on the disk
@@ -89,7 +90,7 @@ class Performing:
                 needed = [(self._book[need], await asyncio.shield(self._performing[need])) for need in needs]
         except TimeoutError:
             self._means.setbacks.cut()
-            return Result(subtask.id, "skipped", error=UNASKED), 0.0
+            return unasked(subtask.id), 0.0
         role, head = role_of(self._definition, subtask), self._means.heads.of(subtask.reads)
         if (lacks := lacking(role, subtask, needed)) is not None:
             return lacks, 0.0
@@ -119,8 +120,3 @@ class Performing:
 def _told(subtask: Subtask, result: Result) -> str:
     """What the synthesizer reads of a subtask."""
     return "\n".join(prompts.result_text(subtask, result))
-
-
-def _unpaid(subtask: str) -> Result:
-    """The result of a subtask that was skipped."""
-    return Result(subtask, "skipped", error=UNPAID)

@@ -7,10 +7,6 @@ from stretto.engine.asking import Said
 from stretto.errors import BudgetError, DeadlineError
 from stretto.types import Result, Role, Subtask
 
-UNPAID = "the budget does not allow for it"
-UNASKED = "the deadline came before it was asked"
-"""Why a subtask is skipped: in the same words in every execution, for it becomes a part of a prompt."""
-
 CUT = {
     "length": "the reply met its token limit; raise max_tokens of this worker",
     SHORTENED: "the budget allowed for no longer reply",
@@ -19,6 +15,16 @@ CUT = {
     OVERLONG: "the reply was longer than 32 MB; it is kept up to there",
 }
 """Why a reply with such a finish reason is not whole."""
+
+
+def unpaid(subtask: str) -> Result:
+    """The result of a subtask that is too dear. In the same words each time, for they become a part of a prompt."""
+    return Result(subtask, "skipped", error="the budget does not allow for it", code="unpaid")
+
+
+def unasked(subtask: str) -> Result:
+    """The result of a subtask for which there was no time, in the same words each time."""
+    return Result(subtask, "skipped", error="the deadline came before it was asked", code="unasked")
 
 
 def result_of(subtask: str, finish: str, text: str, tokens: int | None = None) -> Result:
@@ -36,9 +42,9 @@ def result_said(subtask: str, said: Said) -> Result:
         case None:
             return result_of(subtask, said.finish, said.text, said.tokens)
         case BudgetError():
-            return Result(subtask, "skipped", error=UNPAID)
+            return unpaid(subtask)
         case DeadlineError() if not said.asked:
-            return Result(subtask, "skipped", error=UNASKED)
+            return unasked(subtask)
         case DeadlineError():
             when = "after it had said this much" if said.text else "before it had said anything"
             return Result(subtask, "cut", said.text, f"the deadline came {when}")

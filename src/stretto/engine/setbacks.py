@@ -15,6 +15,7 @@ from stretto.errors import (
     StrettoError,
     WorkError,
 )
+from stretto.events import DegradedCode
 from stretto.store.journal import Journal
 from stretto.types import Result
 
@@ -28,18 +29,18 @@ class Setbacks:
     def __init__(self, journal: Journal, deadline: Deadline | None) -> None:
         self._journal = journal
         self._deadline = deadline
-        self._told: set[str] = set()
+        self._told: set[tuple[DegradedCode, str]] = set()
         self._errors: list[StrettoError] = []
         self._lateness: list[DeadlineError] = []  # what a model said of the deadline
 
-    def degrade(self, policy: str, reason: str, *, once: str | None = None) -> None:
-        """Say what the run gives up, each reason once; of those that begin with `once`, whatever follows, the first."""
-        told = f"{policy}: {once or reason}"
+    def degrade(self, policy: str, code: DegradedCode, reason: str, *, once: bool = False) -> None:
+        """Say what the run gives up, each reason once, or the first one only."""
+        told = code, "" if once else f"{policy}: {reason}"
         # A replay may have told it from the records.
-        if told in self._told or (once and any(each.startswith(told) for each in self._journal.fold.degraded)):
+        if told in self._told or (once and any(each.code == code for each in self._journal.fold.gave_up)):
             return
         self._told.add(told)
-        self._journal.append(e.RunDegraded(policy=policy, reason=reason))
+        self._journal.append(e.RunDegraded(policy=policy, code=code, reason=reason))
 
     def take(self, error: StrettoError, part: str) -> None:
         """A call that was `part` of a subtask, or (empty) all of it, ended with an error."""
@@ -48,14 +49,15 @@ class Setbacks:
             return
         self._errors.append(error)
         if isinstance(error, BudgetError):
-            told = (
-                "checks and the like are left out" if part else "subtasks are skipped, those of the least value first"
-            )
-            self.degrade("budget", f"{told}: {error}", once=told)
+            if part:
+                self.degrade("budget", "left_out", f"checks and the like are left out: {error}", once=True)
+            else:
+                told = "subtasks are skipped, those of the least value first"
+                self.degrade("budget", "skipped", f"{told}: {error}", once=True)
 
     def cut(self) -> None:
         """The deadline came while there was work under way."""
-        self.degrade("deadline", "who is still at work is cut, so that the answer can be written in time")
+        self.degrade("deadline", "cut", "who is still at work is cut, so that the answer can be written in time")
 
     def late(self, when: str) -> str:
         """That the deadline came, and what to do about it."""

@@ -21,9 +21,7 @@ from stretto.errors import CallError, DeadlineError, PlanError, StoreError, Stre
 from stretto.runs import coverage_of
 from stretto.types import Coverage, Definition, Result, Role, Subtask, Verdict
 
-HALF_PLANNED = "the plan is taken as far as it was written"
 """What a run gives up when the deadline comes before its plan is whole."""
-NO_ROUND = "no further round is planned"
 """What a run gives up when the deadline comes between two rounds."""
 
 
@@ -80,7 +78,7 @@ class Spine:
         deadline = self._means.deadline
         late = deadline is not None and deadline.passed and self.plan.begun
         if late:
-            self._means.setbacks.degrade("deadline", NO_ROUND)
+            self._means.setbacks.degrade("deadline", "no_round", "no further round is planned")
         return late
 
     async def _look_back(self) -> None:
@@ -113,7 +111,7 @@ class Spine:
                 raise DeadlineError(setbacks.late("before there was a plan")) from None
             for subtask in self.plan.stop("the deadline came before the plan was whole"):
                 take(subtask)
-            setbacks.degrade("deadline", HALF_PLANNED)
+            setbacks.degrade("deadline", "half_planned", "the plan is taken as far as it was written")
         except (PlanError, CallError) as error:  # then the task is answered directly, if that can be
             self._unplanned = error
             self.plan.stop(str(error))

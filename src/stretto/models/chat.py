@@ -99,7 +99,7 @@ class ChatModel:
                 break
             except (errors.RequestError, errors.UnfitReply) as error:
                 if given_up := self._another_way(error, dialect, call, spoken=spoken):
-                    yield Notice(RunDegraded(policy="dialect", reason=f"{self._label}: {given_up}"))
+                    yield Notice(RunDegraded(policy="dialect", code="dialect", reason=f"{self._label}: {given_up}"))
         self._lowered.pop(call.id, None)
 
     def _another_way(self, error: errors.CallError, dialect: Dialect, call: Call, *, spoken: bool) -> str:

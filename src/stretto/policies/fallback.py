@@ -79,8 +79,10 @@ class Fallback:
             return []
         self._told.add(change)
         if instead is None:
-            return [Notice(RunDegraded(policy="budget", reason=f"{_why(name, error)}; asked for a shorter reply"))]
-        return [Notice(RunDegraded(policy="fallback", reason=f"{_why(name, error)}; asked {instead} instead"))]
+            told = f"{_why(name, error)}; asked for a shorter reply"
+            return [Notice(RunDegraded(policy="budget", code="shorter", reason=told))]
+        told = f"{_why(name, error)}; asked {instead} instead"
+        return [Notice(RunDegraded(policy="fallback", code="fallback", reason=told, instead=instead))]
 
 
 def _for(call: Call, name: str, *, first: bool) -> Call:

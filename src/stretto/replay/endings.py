@@ -11,8 +11,7 @@ from stretto import events as e
 from stretto.calls import KEPT, Done
 from stretto.engine.caller import PLAN
 from stretto.engine.condensing import CONDENSE
-from stretto.engine.results import UNASKED, UNPAID
-from stretto.errors import BudgetError, CallError, DeadlineError
+from stretto.errors import CallError, DeadlineError
 from stretto.models.replay import ANY, RecordedCall
 from stretto.runs import Run
 from stretto.types import Reply, RoleName
@@ -33,6 +32,7 @@ class Endings:
         self._began = _seconds(log[0].at)
         self._sent = {event.call: event for event in reversed(log) if isinstance(event, e.CallStarted)}
         self._over = {event.subtask: event for event in log if isinstance(event, e.SubtaskFinished)}
+        self._fatal = {event.call for event in log if isinstance(event, e.RunFailed) and event.call}
         self._planned = [event for event in log if isinstance(event, e.PlanFinished)]
 
     def calls(self) -> Iterator[RecordedCall]:
@@ -43,7 +43,7 @@ class Endings:
                 spoke = spoke or event.role == "synthesizer"
                 yield call
         for finished in self._over.values():
-            if finished.error == UNASKED:
+            if finished.code == "unasked":
                 yield self._unasked("worker", finished.subtask, finished.seq)
         if any(isinstance(event, e.RunDegraded) and event.policy == "deadline" for event in self._log):
             yield replace(self._unasked("worker", None, None), part=CONDENSE)
@@ -81,7 +81,7 @@ class Endings:
         if event.finish == "stopped":
             return self._stopped(event)
         if event.role == "orchestrator":  # what it said is not recorded, and may have been a part of the plan
-            ends = event.error == self._run.error or unplanned(self._run)
+            ends = event.call in self._fatal or unplanned(self._run)
             return self._failed(event) if event.error and ends else None
         if event.finish is not None:
             return self._told(event, done=Done(event.finish, event.usage, event.answered_by, reused=True))
@@ -100,15 +100,7 @@ class Endings:
         return self._told(event, text=text, error=DeadlineError, why=self._lateness)
 
     def _failed(self, event: e.CallFinished) -> RecordedCall:
-        kind = _class(event.error_type)
-        if kind is not None:
-            return self._told(event, error=kind, why=event.error or "")
-        over = self._over.get(event.subtask or "")  # a log of before the class was recorded
-        unpaid = over.error == UNPAID if over else self._run.coverage.answer == "unmerged"
-        kind = BudgetError if unpaid else CallError
-        if event.error == self._run.error:  # it ended the run, which says its class
-            kind = _class(self._run.error_type) or kind
-        return self._told(event, error=kind, why=event.error or "")
+        return self._told(event, error=_class(event.error_type) or CallError, why=event.error or "")
 
     def _told(self, event: e.CallFinished, **end: object) -> RecordedCall:
         sent = self._sent.get(event.call)

@@ -13,8 +13,6 @@ from stretto.definitions import definition_of
 from stretto.engine.caller import PLAN
 from stretto.engine.condensing import CONDENSE
 from stretto.engine.requests import plan_request
-from stretto.engine.results import UNASKED
-from stretto.engine.spine import HALF_PLANNED, NO_ROUND
 from stretto.errors import BudgetError, DeadlineError, MissingRecord, StoreError, StrettoError, WorkError
 from stretto.fold import Fold, fold
 from stretto.head import head_of
@@ -92,7 +90,7 @@ class Recording(Struct, frozen=True):
             id_: result
             for id_, result in run.results.items()
             if (run.basis.only and id_ not in run.basis.only)
-            or (id_ in waited and result.error == UNASKED)
+            or (id_ in waited and result.code == "unasked")
             or id_ in partly
         }
 
@@ -133,7 +131,7 @@ class Recording(Struct, frozen=True):
             return False
         asked = list(dict.fromkeys(call.fingerprint for call in self.run.calls if call.role == "orchestrator"))
         # Before the next one was asked, or a further round, perhaps.
-        if any(event.reason in {HALF_PLANNED, NO_ROUND} for _, event in self.degraded):
+        if any(event.code in {"half_planned", "no_round"} for _, event in self.degraded):
             return False
         if not all(each in self.replies for each in asked) or (self.run.executions > 1 and len(asked) > 1):
             return False
@@ -198,22 +196,24 @@ def _planned(last: Iterable[e.AnyEvent]) -> Iterator[tuple[str, int]]:
     for event in last:
         if isinstance(event, e.PlanFinished):
             yield event.within, (event.seq or 0) + 1
-        elif isinstance(event, e.RunDegraded) and event.reason == NO_ROUND:
+        elif isinstance(event, e.RunDegraded) and event.code == "no_round":
             yield "", (event.seq or 0) + 1
 
 
 def _given_up(before: Iterable[e.AnyEvent], last: Iterable[e.AnyEvent]) -> Iterator[tuple[int, e.RunDegraded]]:
     """What the last execution gave up, and where; the fold knows what it took over from those before."""
-    reader, told = Fold(), set[str]()
+    reader, told = Fold(), set[tuple[str, str]]()
     for event in before:
         reader.take(event)
     for event in last:
         reader.take(event)
-        for each in reader.degraded:
-            if each not in told:
-                told.add(each)
-                policy, _, reason = each.partition(": ")
-                yield event.seq or 0, e.RunDegraded(policy=policy, reason=reason)
+        for each in reader.gave_up:
+            if (each.policy, each.reason) not in told:
+                told.add((each.policy, each.reason))
+                yield (
+                    event.seq or 0,
+                    e.RunDegraded(policy=each.policy, code=each.code, reason=each.reason, instead=each.instead),
+                )
 
 
 def _takes_several(role: Role) -> bool:

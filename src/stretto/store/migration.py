@@ -1,11 +1,13 @@
 """Bringing an older store up to date.
 
 Format 1 gets checksums for its rows, and the list of runs; format 2, the table of what is known of models; format 3, an
-order of its runs and the table of who carries one.
+order of its runs and the table of who carries one; format 4, codes where its events told something in words alone.
 """
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,21 @@ import msgspec
 from msgspec.structs import replace
 
 from stretto.errors import StoreError
-from stretto.events import RunStarted, decode
+from stretto.events import RunStarted, decode, encode
+from stretto.store.coding import Coding
 from stretto.store.logs import events_of
 from stretto.store.summary import Summary, summary_of, write
-from stretto.store.sums import event_sum, record_sum
+from stretto.store.sums import event_is_whole, event_sum, record_sum
 from stretto.store.tables import CARRIERS, MODELS, RUNS, TABLES
 
 # In the order of their first events.
 _IN_ORDER = """
 INSERT INTO runs SELECT runs_3.* FROM runs_3 LEFT JOIN events ON events.run = runs_3.run AND seq = 1
 ORDER BY events.rowid
+"""
+_TO_CODE = """
+SELECT run, seq, kind, body, event_sum FROM events
+WHERE kind IN ('call_finished', 'run_degraded', 'run_failed', 'run_interrupted', 'subtask_finished') ORDER BY run, seq
 """
 _INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -31,14 +38,31 @@ def migrate(db: sqlite3.Connection, path: Path, form: int) -> None:
     """Bring a store of an older format up to date, within the transaction that is open."""
     if form == 1:
         _of_format_1(db, path)
-        return
     if form == 2:
         db.execute(MODELS)
-    db.execute("ALTER TABLE runs RENAME TO runs_3")
-    db.execute(RUNS)
-    db.execute(_IN_ORDER)
-    db.execute("DROP TABLE runs_3")
-    db.execute(CARRIERS)
+    if form in {2, 3}:
+        db.execute("ALTER TABLE runs RENAME TO runs_3")
+        db.execute(RUNS)
+        db.execute(_IN_ORDER)
+        db.execute("DROP TABLE runs_3")
+        db.execute(CARRIERS)
+    _code(db)
+
+
+def _code(db: sqlite3.Connection) -> None:
+    """Give events their codes; a damaged one stays as it is."""
+    by_run: defaultdict[str, Coding] = defaultdict(Coding)
+    changed = list[tuple[bytes, int, str, int]]()
+    for run, seq, kind, body, said in db.execute(_TO_CODE):
+        if not event_is_whole(run, seq, kind, body, said):
+            continue
+        with suppress(msgspec.MsgspecError):  # an event of another version: whoever reads the run says so
+            event = decode(body)
+            coded = by_run[run].coded(event)
+            if coded is not event:
+                written = encode(coded)
+                changed.append((written, event_sum(run, seq, kind, written), run, seq))
+    db.executemany("UPDATE events SET body = ?, event_sum = ? WHERE run = ? AND seq = ?", changed)
 
 
 def _of_format_1(db: sqlite3.Connection, path: Path) -> None:

@@ -5,22 +5,24 @@ is read may come from anywhere, so everything about it is checked here.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, BinaryIO
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from stretto.calls import fingerprint
 from stretto.definitions import definition_of
 from stretto.errors import TaskError
-from stretto.events import AnyEvent, CallFinished, CallStarted, RunResumed, RunStarted, decode
+from stretto.events import AnyEvent, CallFinished, CallStarted, RunFailed, RunResumed, RunStarted, decode, encode
 from stretto.ids import made_at
+from stretto.store.coding import Coding
 from stretto.types import Reply, Request, Usage
 
-FORMAT, VERSION = "stretto-run", 1
+FORMAT, VERSION = "stretto-run", 2
 LONGEST = 1 << 28
 """Bytes of a line at most."""
 
@@ -111,7 +113,16 @@ def read_parcel(file: BinaryIO, place: str) -> Parcel:
             f"{place}: line {len(entries) + 1} is the last, but the header says that {told.events} events follow: the "
             f"file is torn; {_AGAIN}"
         )
-    return Parcel(told.run, entries)
+    return Parcel(told.run, entries if told.version == VERSION else _coded(entries))
+
+
+def _coded(entries: Iterable[Entry]) -> list[Entry]:
+    """The entries of a file of version 1, as this one would have written them."""
+    coding = Coding()
+    coded = [(entry, coding.coded(entry.event)) for entry in entries]
+    return [
+        entry if event is entry.event else replace(entry, event=event, body=encode(event)) for entry, event in coded
+    ]
 
 
 def check(entry: Entry, run: str, seq: int) -> None:
@@ -159,9 +170,9 @@ def _header(line: bytes, place: str) -> _Header:
         raise TaskError(f"{place}: line 1: no exported run: {error}; name a file that `stretto export` wrote") from None
     if told.format != FORMAT:
         raise TaskError(f"{place}: line 1: its format is {told.format[:40]!r}, not {FORMAT!r}; this is no exported run")
-    if told.version != VERSION:
+    if not 1 <= told.version <= VERSION:
         raise TaskError(
-            f"{place}: line 1: version {told.version} of this format, and this Stretto reads {VERSION}; "
+            f"{place}: line 1: version {told.version} of this format, and this Stretto reads 1 to {VERSION}; "
             "use the Stretto that wrote it, or a newer one"
         )
     if not _ULID.fullmatch(told.run):  # it becomes the name of a file
@@ -191,7 +202,7 @@ def _entry(line: bytes, run: str, seq: int) -> Entry:
 def _check_values(event: AnyEvent) -> None:
     """Raise `ValueError` for what no run ever wrote and others rely on."""
     _check_time(event.at)
-    if not _CALL.fullmatch(getattr(event, "call", "c0")):
+    if not _CALL.fullmatch(getattr(event, "call", "c0")) and not (isinstance(event, RunFailed) and not event.call):
         raise ValueError("`call` is no id of a call")
     named = [getattr(event, "subtask", None), *getattr(event, "needs", ())]
     if not all(_SUBTASK.fullmatch(each) for each in named if each is not None):

@@ -13,6 +13,7 @@ from stretto.types.plans import (
     Plan,
     PlanState,
     Result,
+    SkipCode,
     Subtask,
     Verdict,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "Result",
     "Role",
     "RoleName",
+    "SkipCode",
     "Subtask",
     "Usage",
     "Verdict",

@@ -10,6 +10,8 @@ Outcome = Literal["done", "truncated", "cut", "failed", "skipped"]
 AnswerState = Literal["complete", "truncated", "cut", "unmerged"]
 PlanState = Literal["complete", "incomplete", "bounded"]
 Verdict = Literal["holds", "fails", "unchecked"]
+SkipCode = Literal["", "unasked", "unpaid"]
+"""Why a subtask was skipped: the deadline came before it was asked, or the budget does not allow for it."""
 
 OUTCOMES: tuple[Outcome, ...] = ("done", "truncated", "cut", "failed", "skipped")
 
@@ -40,7 +42,7 @@ class Result(Struct, frozen=True):
     `text` is complete only if the outcome is `done`; a `truncated` result keeps what arrived. `error` says why for
     every other outcome. `verdict` is what its check came to, if it has one: it holds, it fails, or nobody could say;
     `remark` is what the check, or the merging of several replies, says of it. `tokens`: those of the text, as its model
-    counted them; None where nobody did.
+    counted them; None where nobody did. `code`: why it was skipped, for programs.
     """
 
     subtask: str
@@ -50,6 +52,7 @@ class Result(Struct, frozen=True):
     verdict: Verdict | None = None
     remark: str = ""
     tokens: int | None = None
+    code: SkipCode = ""
 
 
 class Missing(Struct, frozen=True):

@@ -1,0 +1,140 @@
+"""What events tell to programs they tell in codes: no code reads words, and what older formats said gets its codes."""
+
+import ast
+import asyncio
+import io
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import stretto
+from stretto import Limits, Role, Workflow
+from stretto.errors import StrettoError
+from stretto.events import AnyEvent, RunDegraded, RunFailed, RunInterrupted, SubtaskFinished, decode
+from stretto.models.simulator import Simulator
+from stretto.models.simulator.faults import parse_fault
+from stretto.proposal import Proposal, Stop
+from stretto.store.parcel import read_parcel
+from stretto.store.schema import connect
+from stretto.store.sqlite import Store
+from stretto.store.sums import event_sum
+from stretto.store.travel import exported, imported
+
+SOURCE = Path(stretto.__file__).parent
+SAID = {"error", "reason", "remark", "message"}
+"""Fields that people read."""
+TAKEN_APART = {"startswith", "endswith", "partition", "rpartition", "split", "removeprefix", "removesuffix"}
+
+
+def wordings(tree: ast.AST) -> Iterator[int]:
+    """The lines where what people read is compared with words, or taken apart."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Compare(left=left, comparators=others):
+                sides = [left, *others]
+                told = any(isinstance(side, ast.Attribute) and side.attr in SAID for side in sides)
+                words = (
+                    isinstance(side, ast.Constant) and isinstance(side.value, str) and side.value for side in sides
+                )
+                named = (isinstance(side, ast.Name) and side.id.isupper() for side in sides)
+                if told and (any(words) or any(named)):
+                    yield node.lineno
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(attr=attr), attr=done)):
+                if attr in SAID and done in TAKEN_APART:
+                    yield node.lineno
+            case _:
+                pass
+
+
+def test_no_code_reads_what_a_message_says() -> None:
+    found = [
+        f"{path.relative_to(SOURCE)}:{line}"
+        for path in SOURCE.rglob("*.py")
+        if path.name != "coding.py"
+        for line in wordings(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert found == []
+
+
+def stop(_: Proposal) -> Stop:
+    return Stop()
+
+
+def quick(*faults: str, ttft: float = 0.01) -> Simulator:
+    found = tuple(parse_fault(each) for each in faults)
+    return Simulator(faults=found, ttft=ttft, ttft_spread=0.0, tokens_per_second=20_000.0)
+
+
+PROVIDERS = {"sim": quick(), "lost": quick("500 role=worker"), "shut": quick("401"), "slow": quick(ttft=0.4)}
+FLOWS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {"approve": stop}),
+    ({"workers": {"work": Role(("lost:m", "sim:default"))}}, {}),
+    ({"workers": {"work": Role("lost:m")}}, {}),
+    ({"limits": Limits(tokens=9_000)}, {}),
+    ({"limits": Limits(tokens=4_500)}, {}),
+    ({"workers": {"work": Role("slow:m")}, "limits": Limits(deadline=1.0, parallel=1)}, {}),
+    ({"limits": Limits(deadline=0.01)}, {}),
+    ({"orchestrator": Role("shut:m"), "synthesizer": Role("shut:m")}, {}),
+]
+"""Workflows that are stopped, give something up or fail."""
+
+
+def told(store: Path) -> list[AnyEvent]:
+    """The events of all these, carried out."""
+
+    async def carry(facts: dict[str, Any], how: dict[str, Any]) -> None:
+        roles = {"orchestrator": Role("sim:default"), "workers": {"work": Role("sim:default")}}
+        given = {**roles, "synthesizer": Role("sim:default"), "limits": Limits(attempts=1), **facts}
+        async with Workflow(**given, providers=PROVIDERS, store=store).stream("Compare teas in 6 parts", **how) as run:
+            with suppress(StrettoError):
+                await run.finished()
+
+    for facts, how in FLOWS:
+        asyncio.run(carry(facts, how))
+    kept = Store(store)
+    return [event for run in kept.recent() for event in kept.events(run.id)]
+
+
+def uncoded(body: bytes) -> bytes:
+    """An event as formats before this one wrote it."""
+    said = msgspec.json.decode(body)
+    for name in ("code", "instead", *(["call"] if said["kind"] == "run_failed" else [])):
+        said.pop(name, None)
+    return msgspec.json.encode(said)
+
+
+def rows(store: Path) -> list[tuple[Any, ...]]:
+    """Every row with its event; then that as it is written, and whether its checksum fits."""
+    with closing(connect(store, create=False)) as db:
+        return [
+            (*row[:3], decode(row[3]), *row[5:], row[3], row[4] == event_sum(*row[:4]))
+            for row in db.execute("SELECT * FROM events ORDER BY run, seq")
+        ]
+
+
+def test_a_store_of_format_4_and_a_file_of_version_1_get_their_codes(tmp_path: Path) -> None:
+    store = tmp_path / "s.db"
+    events = told(store)
+    codes = {each.code for each in events if isinstance(each, RunDegraded | SubtaskFinished | RunInterrupted)}
+    assert codes > {"stopped", "fallback", "unasked", "unpaid", "skipped", "cut"}
+    assert any(isinstance(each, RunFailed) and each.call for each in events)
+
+    for run in Store(store).recent():
+        lines = list(exported(store, run.id))
+        old = [lines[0].replace(b'"version":2', b'"version":1'), *(uncoded(line) + b"\n" for line in lines[1:])]
+        assert imported(tmp_path / "other.db", read_parcel(io.BytesIO(b"".join(old)), "old.jsonl"))
+    whole = rows(store)
+    assert [row[:-2] for row in rows(tmp_path / "other.db")] == [row[:-2] for row in whole]
+
+    with closing(sqlite3.connect(store, isolation_level=None)) as db:
+        for run, seq, kind, *_, body, _ in whole:
+            bare = uncoded(body)
+            values = (bare, event_sum(run, seq, kind, bare), run, seq)
+            db.execute("UPDATE events SET body = ?, event_sum = ? WHERE run = ? AND seq = ?", values)
+        db.execute("PRAGMA user_version = 4")
+    assert [row[:-2] for row in rows(store)] == [row[:-2] for row in whole]
+    assert all(row[-1] for row in rows(store))
