@@ -187,7 +187,8 @@ def policies(model: Model, limits: Limits) -> Model:
 def call(text: str = "Hello", *, role: RoleName = "worker", urgency: int = 2, stream: bool = True) -> Call:
     """A call as the engine makes it."""
     request = Request("sim:x", (Message("user", text),))
-    return Call("c1", "r1", role, None, request, fingerprint(request), stream, Urgency(urgency))
+    plans = role == "orchestrator"
+    return Call("c1", "r1", role, None, request, fingerprint(request), stream, Urgency(urgency), plans=plans)
 
 
 async def listen(model: Model, asked: Call) -> list[Chunk]:

@@ -44,7 +44,7 @@ class Fallback:
                     async for chunk in chunks:
                         if isinstance(chunk, SPOKEN):
                             spoken = True
-                            planned = planned or (call.role == "orchestrator" and isinstance(chunk, Text))
+                            planned = planned or (call.plans and isinstance(chunk, Text))
                         elif isinstance(chunk, Restarted):
                             spoken = False
                         yield replace(chunk, asked=name) if index and isinstance(chunk, Done) else chunk

@@ -49,7 +49,7 @@ class Retry:
                     async for chunk in chunks:
                         if isinstance(chunk, SPOKEN):
                             spoken = True
-                            planned = planned or (call.role == "orchestrator" and isinstance(chunk, Text))
+                            planned = planned or (call.plans and isinstance(chunk, Text))
                         yield chunk
                 return  # noqa: TRY300 - the loop ends here in the usual case
             except TransientError as error:
