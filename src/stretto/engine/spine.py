@@ -21,9 +21,6 @@ from stretto.errors import CallError, DeadlineError, PlanError, StoreError, Stre
 from stretto.runs import coverage_of
 from stretto.types import Coverage, Definition, Result, Role, Subtask, Verdict
 
-"""What a run gives up when the deadline comes before its plan is whole."""
-"""What a run gives up when the deadline comes between two rounds."""
-
 
 class Carried(Struct, frozen=True):
     """What a task came to: its answer, and what that rests on."""
