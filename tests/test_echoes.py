@@ -144,6 +144,61 @@ def test_an_answer_of_nothing_but_our_prompt_is_none_and_the_results_stand() -> 
     assert told.run.coverage.answer == "unmerged"
 
 
+WRITES = "Three wrote this: {worker_responses}\n\nMake one text of it: the answer first, then how it was found."
+NOTHING = "There is nothing to be said against any of it."
+RECITED = "The answer first, then how it was found."
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_an_answer_of_nothing_but_what_its_own_prompt_says_is_asked_for_once_more(*, twice: bool) -> None:
+    def synthesizer(call: Call, _: int) -> Iterable[Beat]:
+        return [RECITED] if twice or call.part == "" else ["The moon."]
+
+    model = Scripted(by_role(orchestrator=plan_of("One."), worker="Done: it is.", synthesizer=synthesizer))
+    told = carry(model, Definition(Role("sim:x"), {"part": Role("sim:x")}, Role("sim:x", WRITES)))
+    first, again = model.prompts("synthesizer")
+    assert again.startswith(first)
+    if twice:
+        assert told.run.coverage.answer == "unmerged"
+        assert "Done: it is." in str(told.run.answer)
+    else:
+        assert told.run.answer == "The moon."
+
+
+def test_a_worker_may_say_twice_what_its_own_prompt_says_which_may_want_just_that() -> None:
+    prompt = "{task_description} If it stands nowhere, write: I looked in all of the places and there is nothing."
+    said = "I looked in all of the places and there is nothing."
+    told = carry(asked(said), Definition(Role("sim:x"), {"part": Role("sim:x", prompt)}, Role("sim:x")))
+    result = told.run.results["t1"]
+    assert (result.outcome, result.text, len(told.run.calls)) == ("done", said, 4)
+    assert "nothing but what its prompt says" in result.remark
+
+
+@pytest.mark.parametrize(
+    ("reply", "prompt", "recited"),
+    [
+        (RECITED, WRITES, True),
+        ("Make one text of it, the answer first, then how it was found:", WRITES, True),
+        ("The answer is 42, and it was found by asking first.", WRITES, False),
+        ("Three wrote this.", WRITES, False),
+        (
+            "There is nothing to be said against any of it.",
+            'Else write "There is nothing to be said against any of it."',
+            False,
+        ),
+        (
+            "There is nothing to be said against any of it.",
+            "Else write: There is nothing to be said against any of it.",
+            True,
+        ),
+    ],
+)
+def test_what_a_prompt_of_the_users_own_says_is_found_where_nothing_else_is_said(
+    reply: str, prompt: str, *, recited: bool
+) -> None:
+    assert prompts.recites(reply, prompt) is recited
+
+
 ALONE = Definition(Role("sim:x"), {"part": Role("sim:x")}, Role("sim:x"))
 """One model does everything, and nobody is asked in a way of his own."""
 TIDES = "Explain to me how the tides come."

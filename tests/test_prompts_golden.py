@@ -78,6 +78,7 @@ def requests() -> dict[str, Request | None]:
         "direct-answer": direct_request(ONE, Role("sim:s"), TASK),
         "direct-answer-with-inputs": direct_request(ONE, Role("sim:s"), TASK, head=head),
         "work-after-an-empty-reply": once_more("empty"),
+        "work-after-one-of-its-prompt": once_more("recited"),
         "work-after-an-echo": once_more("echo"),
         "condense": condensing(),
     }

@@ -172,7 +172,7 @@ class Answering:
         try:
             async with asyncio.timeout_at(deadline.ends_at if deadline else None):
                 finish = await self._means.shaping.collect(self._errand, role, request, transcript, telling)
-                if told and is_whole(finish) and (why := fault(transcript.text, told)) in {"echo", "restated"}:
+                if told and is_whole(finish) and (why := fault(transcript.text, told)) not in {None, "empty"}:
                     first = transcript.text
                     finish = await self._once_more(role, again_request(request, why, told), transcript, telling)
         except (TimeoutError, DeadlineError) as error:
@@ -227,7 +227,7 @@ def _policy(error: StrettoError) -> str:
 def _mended(telling: Telling, text: str, state: AnswerState, references: References | None, told: Told) -> Answer:
     """The answer without what it says of our prompts; shown anew if it is not what was shown."""
     clean, remark = cleaned(text, told)
-    if not clean:
+    if not clean or fault(clean, told) == "recited":
         raise CallError("the answer says nothing but what its prompt says")
     if clean != telling.raw:
         telling.restart()

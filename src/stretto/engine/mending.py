@@ -17,13 +17,14 @@ from stretto.engine.results import CUT, result_said
 from stretto.models.functions import is_function
 from stretto.types import Message, Request, Result, Role
 
-Fault = Literal["empty", "echo", "restated"]
+Fault = Literal["empty", "echo", "recited", "restated"]
 AGAIN = "again"
 """The part of a subtask, or of the answer, that asks once more for a reply that could not stand."""
 
 _SAYS: dict[Fault, str] = {
     "empty": "the model replied with no text",
     "echo": "the reply says nothing but what its prompt says",
+    "recited": "the reply says nothing but what its prompt says",
     "restated": "the reply only says again what was asked",
 }
 _CUT_OUT = "words of the prompt stood in the reply and were cut out"
@@ -33,7 +34,7 @@ class Told(Struct, frozen=True):
     """What a reply must not merely say again: the task, what was asked of it, and all else that stood in its request.
 
     A reply may well quote `material`, be it a text about our own prompts. `builds_on`: what of that are results of
-    others; `system`: what its role says by itself, beside our rules.
+    others; `system`, `prompt`: what its role says by itself, beside our rules.
     """
 
     task: str
@@ -41,6 +42,7 @@ class Told(Struct, frozen=True):
     material: tuple[str, ...] = ()
     builds_on: tuple[str, ...] = ()
     system: str = ""
+    prompt: str = ""
 
 
 def fault(text: str, told: Told) -> Fault | None:
@@ -49,16 +51,19 @@ def fault(text: str, told: Told) -> Fault | None:
         return "empty"
     if prompts.restates(text, told.task, told.asked):
         return "restated"
+    if told.prompt and prompts.recites(text, told.prompt):
+        return "recited"
     return "echo" if prompts.echoes(text, told.material) else None
 
 
 def again_request(request: Request, why: Fault, told: Told) -> Request:
     """What is asked once more when the reply to `request` has this fault.
 
-    Who repeats what it was told is told less: the material and what is asked, without rules.
+    Who repeats what it was told is told less: the material and what is asked, without rules; but what a user wrote may
+    want just these words to be said, so it stays.
     """
-    if why == "empty":
-        return further(request, prompts.filled("empty"))
+    if why in {"empty", "recited"}:
+        return further(request, prompts.filled(why))
     texts = [text.strip() for text in told.builds_on if text.strip()]
     material = "Material:\n" + "".join(f"{text}\n\n" for text in texts) if texts else ""
     part = prompts.filled("plainly", asked=told.asked, task=told.task) if told.asked else told.task
@@ -86,6 +91,8 @@ def mended(result: Result, ask: Ask, told: Told) -> Asking[Result]:
     if second.outcome != "done":
         return replace(second, text="") if why == "empty" else _kept(result, told)
     left = fault(second.text, told)
+    if left == "recited":  # a prompt may well say what is to be said, unless it is another that says so
+        return replace(second, remark="; ".join(filter(None, (second.remark, _SAYS[left])))) if why == left else result
     if left in {"empty", "restated"}:
         return _lost(result, left) if why != "echo" else _kept(result, told)
     return _kept(second, told)
@@ -114,4 +121,4 @@ def is_whole(finish: str) -> bool:
 def told_of(role: Role, request: Request, task: str, asked: str, texts: Sequence[str] = ()) -> Told:
     """What stands in a request to a role: the task, what was asked, and the texts that it builds on."""
     inputs = (request.head.text,) if request.head else ()
-    return Told(task, asked, (task, asked, *texts, *inputs), tuple(texts), role.system or "")
+    return Told(task, asked, (task, asked, *texts, *inputs), tuple(texts), role.system or "", role.prompt or "")

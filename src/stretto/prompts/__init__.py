@@ -1,7 +1,7 @@
 """The prompts: a file each, `text("worker")`, and what is filled into them."""
 
 from stretto.prompts.defusing import MARK, defused
-from stretto.prompts.echoes import echoes, restates, without
+from stretto.prompts.echoes import echoes, recites, restates, without
 from stretto.prompts.filling import (
     PLACEHOLDERS,
     ROLES,
@@ -33,6 +33,7 @@ __all__ = [
     "names",
     "needs_text",
     "one_line",
+    "recites",
     "restates",
     "result_text",
     "results_text",

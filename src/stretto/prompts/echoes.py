@@ -27,6 +27,7 @@ _LEAD = re.compile(
     r"\W*(?:the (?:whole )?task(?: is)?(?: to)?|your part[^:\n]*|my part[^:\n]*|task|thank you for the task)\b\W*",
     re.IGNORECASE,
 )
+_QUOTED = re.compile(r"""["'`«„“][^"'`«»„“”\n]*["'`»“”]""")
 _SHORT = 60  # words of a task or a reply beyond which saying them again may well be the work itself
 _LETTERS = 20  # of a word, at most
 _LEAST = 4  # words of a reply of which this can be said
@@ -77,6 +78,19 @@ def restates(reply: str, task: str, asked: str) -> bool:
         if found and len(found | ours) >= _ALIKE * len(words):
             return True
     return False
+
+
+def recites(reply: str, prompt: str) -> bool:
+    """Whether a short reply says nothing but what the template of its prompt says; what that quotes it may well say."""
+    if len(reply) > _LETTERS * _SHORT:
+        return False
+    words = _words(reply)
+    if not LONGEST <= len(words) <= _SHORT:
+        return False
+    pieces = _PLACEHOLDER.split(_QUOTED.sub("{quoted}", prompt))
+    known = {run for piece in pieces for run in _triples(_words(piece))}
+    found = {at + n for at, run in enumerate(_triples(words)) if run in known for n in range(3)}
+    return len(found) >= _ALIKE * len(words)
 
 
 def _words(part: str) -> list[str]:
