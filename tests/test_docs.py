@@ -35,11 +35,15 @@ def commands() -> list[click.Command]:
 
 
 def test_the_readmes_python_runs_as_it_stands(tmp_path: Path) -> None:
-    block, *_ = blocks("python")
-    code = block.replace("sim:default", "sim:instant")
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "Usage(input_tokens=" in done.stdout
+    first, second = blocks("python")
+    assert "Usage(input_tokens=" in printed(first, tmp_path)
     assert (tmp_path / "runs.db").exists()
+    assert "done" in printed(second, tmp_path)
+
+
+def printed(block: str, folder: Path) -> str:
+    code = block.replace("sim:default", "sim:instant")
+    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
 def test_the_readmes_toml_is_a_configuration(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,15 +73,17 @@ def made(peer: Peer) -> Environment:
         _run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
         exact = folder / "pins.txt"
         exact.write_text(pins)
-        what = ["-r", str(exact)] if peer.pins else ["--constraint", str(exact), "--reinstall-package", "stretto", "."]
+        ours = ["--constraint", str(exact), "--reinstall-package", "stretto", str(ROOT)]
+        what = ["-r", str(exact)] if peer.pins else ours
         _run(uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *what)
         (folder / _DONE).touch()
     return Environment(str(python), tuple(_versions(peer, pins)))
 
 
 def _run(*command: str) -> None:
+    """Away from the checkout, whose exact versions uv would hold peers to as well."""
     try:
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=_SECONDS)
+        subprocess.run(command, cwd=tempfile.gettempdir(), check=True, capture_output=True, text=True, timeout=_SECONDS)
     except subprocess.CalledProcessError as error:
         said = (error.stderr or error.stdout).strip().splitlines()
         raise NotInstalledError(said[-1] if said else f"uv ended with {error.returncode}") from error
