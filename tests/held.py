@@ -148,10 +148,10 @@ def story(folder: Path, seed: str, kills: int) -> Tally:
         command = [sys.executable, "-c", _CHILD, seller.url, str(store)]
         with holding(store, lot):
             for _ in range(kills):
-                ended, run = _live([*command, *filter(None, [run])], lot.uniform(0.1, 3.0), run)
-                if ended:
+                died_at, run = _live([*command, *filter(None, [run])], lot.uniform(0.1, 3.0), run)
+                if died_at is None:
                     break
-                killed_at.append(time.monotonic())
+                killed_at.append(died_at)
                 tally.kills += 1
         last = subprocess.run([*command, *filter(None, [run])], capture_output=True, text=True, timeout=60, check=False)
     if "END finished" not in last.stdout and "BudgetError" not in last.stderr:  # what a kill cut off counts as spent
@@ -170,16 +170,16 @@ def story(folder: Path, seed: str, kills: int) -> Tally:
     return tally
 
 
-def _live(command: list[str], seconds: float, run: str) -> tuple[bool, str]:
-    """Begin or go on, to the end or until it is killed, so many seconds after it began; the run that it is."""
+def _live(command: list[str], seconds: float, run: str) -> tuple[float | None, str]:
+    """Begin or go on, until it is killed so many seconds after it began: when it was; None at its end. And the run."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
         assert child.stdout is not None
         run = child.stdout.readline().strip() or run
         timer = threading.Timer(seconds, child.kill)
         timer.start()
-        ended = "END" in child.stdout.read()
+        died_at = None if "END" in child.stdout.read() else time.monotonic()  # before anybody waits for the store
         timer.cancel()
-    return ended, _kept(Path(command[-1] if not run or command[-1] != run else command[-2]), run)
+    return died_at, _kept(Path(command[-1] if not run or command[-1] != run else command[-2]), run)
 
 
 def _kept(store: Path, run: str) -> str:
