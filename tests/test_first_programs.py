@@ -1,5 +1,6 @@
 """What people write first: scripts, web routes and threads, and the mistakes they make."""
 
+import ast
 import asyncio
 import json
 import subprocess
@@ -7,6 +8,8 @@ import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from pydantic import BaseModel
 
 from stretto import Limits, Memory, Provider, Run, Simulator, Workflow
 from stretto.errors import ConfigError, ConnectError, MissingKey
+from stretto.types import limits
 
 TASK = "Describe three teas."
 INSTANT = Simulator(ttft=0, tokens_per_second=1e6)
@@ -89,9 +93,30 @@ def test_whoever_is_no_role_is_told_what_is_wanted() -> None:
 
 
 def test_limits_and_memory_may_be_mappings() -> None:
-    made = flow(limits={"parallel": 3, "budget": "50ct"}, memory={"record": "usage"})
-    assert made.definition.limits == flow(limits=Limits(parallel=3, budget="50ct")).definition.limits  # type: ignore[arg-type]
+    made = flow(limits={"parallel": 3, "budget": "50c"}, memory={"record": "usage"})
+    assert made.definition.limits == flow(limits=Limits(parallel=3, budget="50c")).definition.limits
     assert made.definition.memory == Memory(record="usage")
+
+
+def test_a_limit_is_a_number_from_the_first_moment() -> None:
+    assert Limits(budget="50c", tokens="250k", deadline="2m") == Limits(
+        budget=Decimal("0.50"), tokens=250_000, deadline=120
+    )
+    with pytest.raises(
+        ConfigError, match=r"limits\.budget: 'a lot' is no amount of US dollars; write 0\.50, \$0\.50 or 50c"
+    ):
+        Limits(budget="a lot")
+
+
+def test_type_checkers_are_told_the_limits_that_there_are() -> None:
+    (told,) = ast.parse(Path(limits.__file__).with_suffix(".pyi").read_text()).body[-1:]
+    assert isinstance(told, ast.ClassDef)
+    made = told.body[-1]
+    assert isinstance(made, ast.FunctionDef)
+    known = Limits.__struct_fields__
+    assert tuple(each.target.id for each in told.body if isinstance(each, ast.AnnAssign)) == known  # type: ignore[union-attr]
+    assert tuple(each.arg for each in made.args.args[1:]) == known
+    assert tuple(ast.literal_eval(each) for each in made.args.defaults) == Limits.__struct_defaults__
 
 
 def test_a_workflow_says_who_does_what() -> None:

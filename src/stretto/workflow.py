@@ -15,7 +15,7 @@ from stretto.aside import Aside
 from stretto.errors import ConfigError, StrettoError, TaskError
 from stretto.head import checked_inputs
 from stretto.ids import new_ulid
-from stretto.limits import check_prices, checked_memory, settled, taken
+from stretto.limits import check_prices, checked_limits, checked_memory, taken
 from stretto.models.functions import PROVIDER, Functions
 from stretto.models.providers import KNOWN, Local, Provider, safe
 from stretto.models.simulator import Simulator
@@ -67,7 +67,7 @@ class Workflow:
             None if orchestrator is None else as_role(orchestrator, "orchestrator"),
             {name: as_worker(name, _unfolded(worker), functions) for name, worker in as_mapping(workers).items()},
             None if synthesizer is None else as_role(synthesizer, "synthesizer"),
-            settled(taken(Limits, limits, "limits")),
+            checked_limits(taken(Limits, limits, "limits")),
             checked_memory(taken(Memory, memory, "memory")),
         )
         self.definition, self.shape = shaped(self.definition, answer)
@@ -113,7 +113,7 @@ class Workflow:
         `models` goes before what the file says: one for all roles, or by role (`{"workers": "groq:…", "synthesizer":
         ["a:b", "c:d"]}`; a list ends in fallbacks). A model that nobody names is `STRETTO_MODEL`, else that of the
         first provider with a key, else of a local server that answers. `limits` and `memory` are written as in the file
-        (`{"budget": "50ct"}`), `providers` and `prices` as for `Workflow`; each goes before the file, key by key.
+        (`{"budget": "50c"}`), `providers` and `prices` as for `Workflow`; each goes before the file, key by key.
         `more` is `answer` and `jitter`. Only this file is read. Raises `ConfigError`.
         """
         from stretto.config.loading import load  # two megabytes that nobody needs who writes Python

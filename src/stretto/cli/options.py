@@ -191,7 +191,7 @@ def _limits() -> list[Callable[[F], F]]:
         limit("tpm", "Tokens a minute at most: 200k.  [default: no limit]", **rate),
         limit(
             "budget",
-            "What a run may cost at most, in US dollars: 0.5, 50ct.  [default: no limit]",
+            "What a run may cost at most, in US dollars: 0.50, 50c.  [default: no limit]",
             callback=amount(dollars),
             metavar="MONEY",
         ),

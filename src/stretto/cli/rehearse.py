@@ -44,7 +44,7 @@ _RECENT = 100  # runs that `--like all` looks at
         'stretto rehearse "Compare Postgres and SQLite for a job queue"',
         "stretto rehearse --subtasks 100 --provider-rpm 300 --vary parallel=16 --vary rpm=300 TASK",
         'stretto rehearse -i docs/ "What changed for users?"',
-        'stretto rehearse -w solve --like all --budget 50ct --fault "500 rate=0.05" TASK',
+        'stretto rehearse -w solve --like all --budget 50c --fault "500 rate=0.05" TASK',
         "stretto rehearse --json TASK | jq .variations[0].makespan.p95",
     ),
 )
