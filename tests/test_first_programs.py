@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import traceback
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,8 +18,8 @@ from fastapi import FastAPI
 from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel
 
-from stretto import Limits, Memory, Provider, Run, Simulator, Workflow
-from stretto.errors import ConfigError, ConnectError, MissingKey
+from stretto import Limits, Memory, Provider, Role, Run, Simulator, Workflow
+from stretto.errors import ConfigError, ConnectError, MissingKey, StrettoError
 from stretto.types import limits
 
 TASK = "Describe three teas."
@@ -50,7 +51,33 @@ def test_an_error_of_the_first_script_is_one_exception_without_the_engine(monkey
     assert told.count("Traceback") == 1
     assert "During handling" not in told
     assert "-m" not in str(caught.value)
-    assert [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)][1:] == ["run_sync"]
+    assert frames_of(caught.value) == []
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda: Workflow("sim:o", {"part": "nobody:w"}),
+        lambda: Workflow("sim:o", {"part": Role("sim:w", "{what}")}),
+        lambda: Workflow.from_toml("slove"),
+        lambda: Workflow.from_toml("general", models="gpt"),
+        lambda: Limits(budget="a lot"),
+        lambda: flow().stream(""),
+        lambda: flow().plan(TASK, inputs=[3]),  # type: ignore[list-item]
+        lambda: flow().resume("01K9ZQ4T"),
+        lambda: flow().replay("01K9ZQ4T"),
+    ],
+)
+def test_a_mistake_is_told_at_the_line_that_makes_it(mistake: Callable[[], object]) -> None:
+    with pytest.raises(StrettoError) as caught:
+        mistake()
+    assert frames_of(caught.value) == ["<lambda>"]
+    assert "".join(traceback.format_exception(caught.value)).count("Traceback") == 1
+
+
+def frames_of(error: BaseException) -> list[str]:
+    """The functions that a traceback shows below the test itself."""
+    return [frame.name for frame in traceback.extract_tb(error.__traceback__)][1:]
 
 
 def test_an_error_in_a_stream_has_no_frames_of_the_engine() -> None:
@@ -129,7 +156,17 @@ def test_a_run_is_data(answer: Any) -> None:
     data = run.to_dict()
     assert json.loads(run.to_json()) == data == dict(run)
     assert data["answer"] == run.answer
-    assert data["parsed"] == (None if answer is None else json.loads(run.answer or ""))
+    assert data["parsed"] == (None if answer is None else json.loads(run.answer))
+
+
+def test_a_run_without_an_answer_says_so_as_data() -> None:
+    async def planned() -> Run:
+        async with flow().plan(TASK) as events:
+            return await events.finished()
+
+    run = asyncio.run(planned())
+    assert (run.status, run.answer) == ("interrupted", "")
+    assert run.to_dict()["answer"] is None
 
 
 def test_a_web_route_may_return_a_run() -> None:
@@ -139,11 +176,15 @@ def test_a_web_route_may_return_a_run() -> None:
     async def typed() -> Run:
         return await flow().run(TASK)
 
+    @app.get("/shaped")
+    async def shaped() -> Run[Tea]:
+        return await flow(answer=Tea).run(TASK)
+
     @app.get("/untyped", response_model=None)
     async def untyped() -> Any:
         return await flow().run(TASK)
 
-    for path in ("/typed", "/untyped"):
+    for path in ("/typed", "/shaped", "/untyped"):
         told = json.loads(asyncio.run(_got(app, path)))
         assert told["status"] == "finished"
         assert told["answer"]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Self
+from typing import Any, Generic, Self
 
 from msgspec.structs import replace
 
@@ -24,13 +24,14 @@ from stretto.pool import Pool
 from stretto.proposal import Approve
 from stretto.proposal.approval import Approval, Approved
 from stretto.rerun import Rerun
-from stretto.runs import Run
+from stretto.runs import Parsed, Run
 from stretto.shapes import Shape, fitted
 from stretto.store.journal import Journal
+from stretto.tracebacks import without_frames
 from stretto.types import Definition
 
 
-class RunStream:
+class RunStream(Generic[Parsed]):
     """One execution of a run: an asynchronous context manager, and inside it the iterator over the run's events.
 
     Leaving it early, or cancelling whoever is inside, stops the run and every call in flight. After `run_failed` the
@@ -63,7 +64,7 @@ class RunStream:
         return self._setting.store is not None and self._journal is not None
 
     @property
-    def run(self) -> Run:
+    def run(self) -> Run[Parsed]:
         """The run so far."""
         if self._journal is None:
             raise StrettoError("the run has not begun; enter the stream with `async with` first")
@@ -109,14 +110,12 @@ class RunStream:
         if event is None:
             self._events.put_nowait(None)  # asked again, the answer is the same
             if not self._carrier.cancelled():
-                try:
+                with without_frames:
                     await self._carrier
-                except StrettoError as error:
-                    raise error.bare() from error.__cause__
             raise StopAsyncIteration
         return event
 
-    async def finished(self) -> Run:
+    async def finished(self) -> Run[Parsed]:
         """Read all events and give the finished run; raises what made an answer impossible."""
         async for _ in self:
             pass
@@ -222,8 +221,8 @@ async def open_account(definition: Definition, journal: Journal, pool: Pool) -> 
     return account
 
 
-def shaped(run: Run, shape: Shape | None) -> Run:
+def shaped(run: Run[Any], shape: Shape | None) -> Run[Any]:
     """The run with its answer `parsed`, if that has a shape and is there."""
-    if shape is None or run.status != "finished" or run.answer is None:
+    if shape is None or run.status != "finished":
         return run
     return replace(run, parsed=fitted(run.answer, shape).parsed)

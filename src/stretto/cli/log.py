@@ -144,7 +144,7 @@ def show(
 
 def _footnotes(told: Run, kept: Store) -> None:
     """The answer with its footnotes."""
-    if told.answer is None:
+    if told.status != "finished":
         raise TaskError(f"{told.id} has no answer; it is {_status(told, kept)}")
     click.echo(cited(told))
     if why := uncited(told):
@@ -185,7 +185,7 @@ def _everything(told: Run, kept: Store, brief: bool, drawing: bool) -> Iterator[
     records = {} if brief else kept.records(told.id)
     for call in told.calls:
         yield from _call(call, records.get(call.fingerprint), status)
-    if told.answer is not None and not drawing:
+    if told.status == "finished" and not drawing:
         yield f"\n## Answer{_mark(told.simulated)}\n\n{told.answer}"
 
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import force_setattr
 
 from stretto.amounts import WRITTEN, limit
+from stretto.tracebacks import without_frames
 
 
 class Limits(Struct, frozen=True):
@@ -38,6 +39,7 @@ class Limits(Struct, frozen=True):
     timeout: float = 600.0
     max_wait: float = 900.0
 
+    @without_frames
     def __post_init__(self) -> None:
         for name in WRITTEN:
             if (value := limit(name, told := getattr(self, name))) is not told:
