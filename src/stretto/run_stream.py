@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from decimal import Decimal
 from typing import Any, Generic, Self
 
 from msgspec.structs import replace
@@ -28,7 +29,7 @@ from stretto.runs import Parsed, Run
 from stretto.shapes import Shape, fitted
 from stretto.store.journal import Journal
 from stretto.tracebacks import without_frames
-from stretto.types import Definition
+from stretto.types import Basis, Definition
 
 
 class RunStream(Generic[Parsed]):
@@ -56,6 +57,7 @@ class RunStream(Generic[Parsed]):
         self._events: asyncio.Queue[AnyEvent | None] = asyncio.Queue()
         self._carrier: asyncio.Task[None] | None = None
         self._journal: Journal | None = None
+        self._refused: Run[Any] | None = None
         self._execution: Execution | None = None
 
     @property
@@ -65,7 +67,9 @@ class RunStream(Generic[Parsed]):
 
     @property
     def run(self) -> Run[Parsed]:
-        """The run so far."""
+        """The run so far; one that could not begin is `failed`, with what kept it from that."""
+        if self._refused is not None:
+            return self._refused
         if self._journal is None:
             raise StrettoError("the run has not begun; enter the stream with `async with` first")
         return shaped(self._journal.run, self._setting.shape)
@@ -125,8 +129,27 @@ class RunStream(Generic[Parsed]):
         try:
             async with AsyncExitStack() as stack:
                 await self._open(stack)
+        except StrettoError as error:
+            if self._journal is None:
+                self._refused = self._told(error)
+            raise
         finally:
             self._events.put_nowait(None)
+
+    def _told(self, error: StrettoError) -> Run[Any]:
+        """The run that an error kept from beginning."""
+        begin, setting = self._begin, self._setting
+        return Run(
+            id=self.run_id,
+            task=begin.task if isinstance(begin, New) else "",
+            workflow=setting.record,
+            status="failed",
+            simulated=setting.simulated,
+            basis=begin.basis if isinstance(begin, New) else Basis(),
+            cost=Decimal(0),
+            error=str(error),
+            error_type=type(error).__name__,
+        )
 
     async def _open(self, stack: AsyncExitStack) -> None:
         setting, definition = self._setting, self._setting.definition

@@ -126,7 +126,12 @@ def _workflow(named: str | None, models: tuple[str, ...], flags: dict[str, Any],
         if not quiet:
             say(f"no model is named, so {model} is rehearsed; -m names another")
     return configuration.workflow(
-        Workflow, models=chosen, default=default, limits=limit_flags(flags), schema=flags.get("schema")
+        Workflow,
+        models=chosen,
+        default=default,
+        limits=limit_flags(flags),
+        schema=flags.get("schema"),
+        max_tokens=flags.get("max_tokens"),
     )
 
 
