@@ -11,16 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.encoders import jsonable_encoder
+from msgspec import Struct
 from pydantic import BaseModel
 
 from stretto import Limits, Memory, Provider, Role, Run, Simulator, Workflow
 from stretto.errors import ConfigError, ConnectError, MissingKey, StrettoError
-from stretto.types import limits
+from stretto.types import Definition, limits, workflows
 
 TASK = "Describe three teas."
 INSTANT = Simulator(ttft=0, tokens_per_second=1e6)
@@ -135,15 +137,27 @@ def test_a_limit_is_a_number_from_the_first_moment() -> None:
         Limits(budget="a lot")
 
 
-def test_type_checkers_are_told_the_limits_that_there_are() -> None:
-    (told,) = ast.parse(Path(limits.__file__).with_suffix(".pyi").read_text()).body[-1:]
-    assert isinstance(told, ast.ClassDef)
-    made = told.body[-1]
-    assert isinstance(made, ast.FunctionDef)
-    known = Limits.__struct_fields__
-    assert tuple(each.target.id for each in told.body if isinstance(each, ast.AnnAssign)) == known  # type: ignore[union-attr]
-    assert tuple(each.arg for each in made.args.args[1:]) == known
-    assert tuple(ast.literal_eval(each) for each in made.args.defaults) == Limits.__struct_defaults__
+@pytest.mark.parametrize("module", [limits, workflows])
+def test_type_checkers_are_told_of_the_fields_that_there_are(module: ModuleType) -> None:
+    stub = ast.parse(Path(str(module.__file__)).with_suffix(".pyi").read_text())
+    classes = [each for each in stub.body if isinstance(each, ast.ClassDef) and not each.name.startswith("_")]
+    assert {each.name for each in classes} == {name for name, kind in vars(module).items() if is_struct(kind, module)}
+    for told in classes:
+        kind = getattr(module, told.name)
+        fields = {ast.unparse(each.target): each.value for each in told.body if isinstance(each, ast.AnnAssign)}
+        assert tuple(fields) == kind.__struct_fields__
+        for made in (each for each in told.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"):
+            assert tuple(each.arg for each in made.args.args[1:]) == kind.__struct_fields__
+            fields = dict(zip(fields, made.args.defaults, strict=True))
+        usual = kind(**({"orchestrator": None, "workers": {}} if kind is Definition else {}))
+        given = {name: default for name, default in fields.items() if default and ast.unparse(default) != "..."}
+        assert {name: ast.literal_eval(default) for name, default in given.items()} == {
+            name: getattr(usual, name) for name in given
+        }
+
+
+def is_struct(kind: object, module: ModuleType) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Struct) and kind.__module__ == module.__name__
 
 
 def test_a_workflow_says_who_does_what() -> None:

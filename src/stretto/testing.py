@@ -21,7 +21,7 @@ simulated(flow, ttft=2.0).run(task))` takes milliseconds for them. Importing thi
 Stretto does.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -98,14 +98,30 @@ class SimulatedEndpoint:
         return self._counts.refused
 
 
+class Simulated(Protocol):
+    """What the fixture `simulated` gives: call it with a workflow, and what is to go wrong."""
+
+    def __call__(self, workflow: Workflow[Parsed], *faults: str | Fault, **settings: Any) -> Workflow[Parsed]:
+        """Give the workflow with the simulator in the place of every provider; see `on_simulator`."""
+        ...
+
+
+class Endpoints(Protocol):
+    """What the fixture `simulated_endpoint` gives: call it with what is to go wrong."""
+
+    def __call__(self, *faults: str | Fault, **settings: Any) -> SimulatedEndpoint:
+        """Serve the simulator with these faults and settings until the test ends."""
+        ...
+
+
 @pytest.fixture
-def simulated() -> Callable[..., Workflow]:
+def simulated() -> Simulated:
     """Put the simulator in the place of a workflow's providers: `simulated(flow, "500 once role=worker", seed=1)`."""
     return on_simulator
 
 
 @pytest.fixture
-def simulated_endpoint() -> Iterator[Callable[..., SimulatedEndpoint]]:
+def simulated_endpoint() -> Iterator[Endpoints]:
     """Serve the simulator over HTTP until the test ends: `simulated_endpoint("429 once").url` is a base URL."""
     from stretto.server.sim import served  # the HTTP server is loaded when one is wanted
 

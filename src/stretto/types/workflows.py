@@ -1,4 +1,8 @@
-"""Who does what, within which limits: a workflow as data."""
+"""Who does what, within which limits: a workflow as data.
+
+What type checkers are told stands in the stub beside this: a checker may be a function, of which the workflow makes a
+role.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Literal
