@@ -56,7 +56,7 @@ def methods(kind: type) -> list[Method]:
     return [
         Method(each.name, _called(each), inspect.cleandoc(ast.get_docstring(each) or ""))
         for each in _functions(kind)
-        if not each.name.startswith("_")
+        if not each.name.startswith("_") and not _decorated(each, "overload")
     ]
 
 
@@ -68,11 +68,15 @@ def signature(function: Any) -> str:
 
 
 def _called(function: AnyFunction) -> str:
-    if any(ast.unparse(decorator) == "property" for decorator in function.decorator_list):
+    if _decorated(function, "property"):
         return f"{function.name}: {_plain(function.returns)}"
     before = "await " if isinstance(function, ast.AsyncFunctionDef) else ""
     returns = f" -> {_plain(function.returns)}" if function.returns else ""
     return f"{before}{function.name}{_arguments(function)}{returns}"
+
+
+def _decorated(function: AnyFunction, name: str) -> bool:
+    return any(ast.unparse(decorator) == name for decorator in function.decorator_list)
 
 
 def _arguments(function: AnyFunction) -> str:

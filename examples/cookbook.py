@@ -8,10 +8,9 @@ import os
 
 import stretto
 
-if os.environ.get("TOGETHER_API_KEY"):
-    THINKER, CODER = "together:openai/gpt-oss-120b", "together:openai/gpt-oss-20b"
-else:
-    THINKER, CODER = "sim:default", "sim:fast"
+TOGETHER = bool(os.environ.get("TOGETHER_API_KEY"))
+THINKER = "together:openai/gpt-oss-120b" if TOGETHER else "sim:default"
+CODER = "together:openai/gpt-oss-20b" if TOGETHER else "sim:fast"
 
 ORCHESTRATOR = """
 Divide this technical task among three specialists: {task}

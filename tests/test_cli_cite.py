@@ -85,4 +85,4 @@ def test_a_direct_answer_has_no_footnotes_and_says_why(terminal: Terminal) -> No
 def test_footnotes_and_events_exclude_each_other(terminal: Terminal, flags: tuple[str, ...]) -> None:
     done = terminal("run", "-m", "sim:instant", *flags, "Tea?")
     assert done.code == 2
-    assert "run_finished" in done.err
+    assert "--cite is for reading" in done.err

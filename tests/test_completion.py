@@ -179,3 +179,10 @@ def test_what_a_run_says_of_itself_writes_no_line_of_the_offers(terminal: Termin
     done = terminal(_STRETTO_COMPLETE="zsh_complete", COMP_WORDS="stretto show 0", COMP_CWORD="2")
     assert len(done.out.splitlines()) == 3
     assert "\x1b" not in done.out
+
+
+def test_behind_an_option_that_needs_no_value_stands_what_else_could(terminal: Terminal) -> None:
+    terminal("run", "-q", "-m", "sim:instant", "Name uses of a brick in 2 subtasks")
+    run = terminal.run_id()
+    for words in ("--json ", "--json=final ", "--json --cite "):
+        assert offered(terminal, f"stretto resume {words}{run[:6]}") == [run]

@@ -187,7 +187,7 @@ def test_what_is_given_in_python_is_held_against_the_same_rules() -> None:
         (Role("sim:a", samples=True), "samples"),
         (Role("sim:a", samples=2.0), "samples: must be a whole number"),  # type: ignore[arg-type]
         (Role("sim:a", merge="mean"), "merge: must be synthesize, vote or best, not 'mean'"),  # type: ignore[arg-type]
-        (Role(models="sim:a"), "models: must be a list of models"),  # type: ignore[arg-type]
+        (Role(models="sim:a"), "models: must be a list of models"),
         (Role(models=(1,)), "models: a model is written provider:model, not 1"),  # type: ignore[arg-type]
         (Role("sim:a", check=Role(models=("sim:a",))), "check.models: only a worker has models"),
         (Role("sim:a", check=Role(check="x")), "check.check: only a worker has check"),

@@ -115,7 +115,7 @@ def test_an_answer_that_is_not_whole_in_time_is_kept_as_far_as_it_came() -> None
 def test_without_time_to_merge_the_results_themselves_are_the_answer() -> None:
     run = told(20.0, synthesizer=lambda _c, _n: [100.0, "late"])
     assert run.run.coverage.answer == "unmerged"
-    assert run.run.answer is not None
+    assert run.run.answer
     assert "Done quickly." in run.run.answer
     assert run.run.status == "finished"
 
@@ -125,7 +125,7 @@ def test_without_a_synthesizer_workers_have_all_the_time() -> None:
         by_role(orchestrator=PLAN, worker=worker), within(20.0, Definition(Role("sim:o"), {"part": Role("sim:w")}))
     )
     assert run.at("subtask_finished", outcome="cut") == [20.0]
-    assert run.run.answer is not None
+    assert run.run.answer
     assert "Done quickly." in run.run.answer
 
 

@@ -1,21 +1,28 @@
 """What people write first: scripts, web routes and threads, and the mistakes they make."""
 
+import ast
 import asyncio
 import json
 import subprocess
 import sys
 import traceback
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.encoders import jsonable_encoder
+from msgspec import Struct
 from pydantic import BaseModel
 
-from stretto import Limits, Memory, Provider, Run, Simulator, Workflow
-from stretto.errors import ConfigError, ConnectError, MissingKey
+from stretto import Limits, Memory, Provider, Role, Run, Simulator, Workflow
+from stretto.errors import ConfigError, ConnectError, MissingKey, StrettoError
+from stretto.types import Definition, limits, workflows
 
 TASK = "Describe three teas."
 INSTANT = Simulator(ttft=0, tokens_per_second=1e6)
@@ -46,7 +53,33 @@ def test_an_error_of_the_first_script_is_one_exception_without_the_engine(monkey
     assert told.count("Traceback") == 1
     assert "During handling" not in told
     assert "-m" not in str(caught.value)
-    assert [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)][1:] == ["run_sync"]
+    assert frames_of(caught.value) == []
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda: Workflow("sim:o", {"part": "nobody:w"}),
+        lambda: Workflow("sim:o", {"part": Role("sim:w", "{what}")}),
+        lambda: Workflow.from_toml("slove"),
+        lambda: Workflow.from_toml("general", models="gpt"),
+        lambda: Limits(budget="a lot"),
+        lambda: flow().stream(""),
+        lambda: flow().plan(TASK, inputs=[3]),  # type: ignore[list-item]
+        lambda: flow().resume("01K9ZQ4T"),
+        lambda: flow().replay("01K9ZQ4T"),
+    ],
+)
+def test_a_mistake_is_told_at_the_line_that_makes_it(mistake: Callable[[], object]) -> None:
+    with pytest.raises(StrettoError) as caught:
+        mistake()
+    assert frames_of(caught.value) == ["<lambda>"]
+    assert "".join(traceback.format_exception(caught.value)).count("Traceback") == 1
+
+
+def frames_of(error: BaseException) -> list[str]:
+    """The functions that a traceback shows below the test itself."""
+    return [frame.name for frame in traceback.extract_tb(error.__traceback__)][1:]
 
 
 def test_an_error_in_a_stream_has_no_frames_of_the_engine() -> None:
@@ -89,9 +122,42 @@ def test_whoever_is_no_role_is_told_what_is_wanted() -> None:
 
 
 def test_limits_and_memory_may_be_mappings() -> None:
-    made = flow(limits={"parallel": 3, "budget": "50ct"}, memory={"record": "usage"})
-    assert made.definition.limits == flow(limits=Limits(parallel=3, budget="50ct")).definition.limits  # type: ignore[arg-type]
+    made = flow(limits={"parallel": 3, "budget": "50c"}, memory={"record": "usage"})
+    assert made.definition.limits == flow(limits=Limits(parallel=3, budget="50c")).definition.limits
     assert made.definition.memory == Memory(record="usage")
+
+
+def test_a_limit_is_a_number_from_the_first_moment() -> None:
+    assert Limits(budget="50c", tokens="250k", deadline="2m") == Limits(
+        budget=Decimal("0.50"), tokens=250_000, deadline=120
+    )
+    with pytest.raises(
+        ConfigError, match=r"limits\.budget: 'a lot' is no amount of US dollars; write 0\.50, \$0\.50 or 50c"
+    ):
+        Limits(budget="a lot")
+
+
+@pytest.mark.parametrize("module", [limits, workflows])
+def test_type_checkers_are_told_of_the_fields_that_there_are(module: ModuleType) -> None:
+    stub = ast.parse(Path(str(module.__file__)).with_suffix(".pyi").read_text())
+    classes = [each for each in stub.body if isinstance(each, ast.ClassDef) and not each.name.startswith("_")]
+    assert {each.name for each in classes} == {name for name, kind in vars(module).items() if is_struct(kind, module)}
+    for told in classes:
+        kind = getattr(module, told.name)
+        fields = {ast.unparse(each.target): each.value for each in told.body if isinstance(each, ast.AnnAssign)}
+        assert tuple(fields) == kind.__struct_fields__
+        for made in (each for each in told.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"):
+            assert tuple(each.arg for each in made.args.args[1:]) == kind.__struct_fields__
+            fields = dict(zip(fields, made.args.defaults, strict=True))
+        usual = kind(**({"orchestrator": None, "workers": {}} if kind is Definition else {}))
+        given = {name: default for name, default in fields.items() if default and ast.unparse(default) != "..."}
+        assert {name: ast.literal_eval(default) for name, default in given.items()} == {
+            name: getattr(usual, name) for name in given
+        }
+
+
+def is_struct(kind: object, module: ModuleType) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Struct) and kind.__module__ == module.__name__
 
 
 def test_a_workflow_says_who_does_what() -> None:
@@ -104,7 +170,17 @@ def test_a_run_is_data(answer: Any) -> None:
     data = run.to_dict()
     assert json.loads(run.to_json()) == data == dict(run)
     assert data["answer"] == run.answer
-    assert data["parsed"] == (None if answer is None else json.loads(run.answer or ""))
+    assert data["parsed"] == (None if answer is None else json.loads(run.answer))
+
+
+def test_a_run_without_an_answer_says_so_as_data() -> None:
+    async def planned() -> Run:
+        async with flow().plan(TASK) as events:
+            return await events.finished()
+
+    run = asyncio.run(planned())
+    assert (run.status, run.answer) == ("interrupted", "")
+    assert run.to_dict()["answer"] is None
 
 
 def test_a_web_route_may_return_a_run() -> None:
@@ -114,11 +190,15 @@ def test_a_web_route_may_return_a_run() -> None:
     async def typed() -> Run:
         return await flow().run(TASK)
 
+    @app.get("/shaped")
+    async def shaped() -> Run[Tea]:
+        return await flow(answer=Tea).run(TASK)
+
     @app.get("/untyped", response_model=None)
     async def untyped() -> Any:
         return await flow().run(TASK)
 
-    for path in ("/typed", "/untyped"):
+    for path in ("/typed", "/shaped", "/untyped"):
         told = json.loads(asyncio.run(_got(app, path)))
         assert told["status"] == "finished"
         assert told["answer"]

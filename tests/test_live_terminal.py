@@ -89,7 +89,7 @@ def test_what_scrolled_away_is_not_painted_again(terminal: Terminal) -> None:
     with sat(terminal, "demo", columns=80, lines=12) as seat:
         assert seat.end() == 0
         everything = seat.everything
-    answer = Store(terminal.store).run(terminal.run_id()).answer or ""
+    answer = Store(terminal.store).run(terminal.run_id()).answer
     words = [re.sub(r"\W+", "", line)[:30] for line in answer.splitlines() if len(line) > 40]
     assert len(words) > 5
     seen = re.sub(r"\W+", "", everything)
@@ -144,7 +144,7 @@ def test_an_answer_that_begins_anew_says_so_and_is_there_once(terminal: Terminal
     with sat(terminal, *flow(terminal, faults='"disconnect once role=synthesizer"'), lines=40) as seat:
         assert seat.end() == 0
         everything = seat.everything
-    answer = Store(terminal.store).run(terminal.run_id()).answer or ""
+    answer = Store(terminal.store).run(terminal.run_id()).answer
     _, line, after = everything.partition("answer     begins anew\n")
     assert line
     assert re.sub(r"\W+", "", answer) in re.sub(r"\W+", "", after)

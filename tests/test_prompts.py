@@ -52,7 +52,7 @@ def test_prompts_of_the_cookbooks_shape_run_as_they_are() -> None:
     run = virtually(flow.run("Write a program that prints the next 20 leap years."))
     assert [subtask.type for subtask in run.plan.subtasks] == list(TYPES)
     assert run.coverage.complete
-    assert "def " in (run.answer or "")
+    assert "def " in run.answer
 
 
 def test_the_synthesizer_reads_every_result_under_its_type_and_what_was_asked() -> None:

@@ -70,7 +70,7 @@ def test_a_log_that_ends_anywhere_and_goes_on_keeps_what_it_had(log: list[e.AnyE
 
     assert (after.status, after.executions) == ("running", before.executions + 1)
     assert (after.plan, after.results) == (before.plan, before.results)
-    assert (after.answer, after.error, after.error_type) == (None, None, None)
+    assert (after.answer, after.error, after.error_type) == ("", None, None)
     assert [call.id for call in after.calls] == [call.id for call in before.calls]
     assert after.usage.input_tokens >= before.usage.input_tokens
     assert after.saved == before.saved

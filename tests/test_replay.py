@@ -185,7 +185,7 @@ def scene(seed: int) -> tuple[Studio, Studio, str, random.Random]:
     price = Price(Decimal(dice.choice((1, 5))), Decimal(10))
 
     def studio(limits: Limits) -> Studio:
-        return Studio(
+        made = Studio(
             Workflow(
                 Role("sim:o"),
                 workers,
@@ -194,9 +194,10 @@ def scene(seed: int) -> tuple[Studio, Studio, str, random.Random]:
                 memory=Memory(reuse=dice.choice(("run", "run", "off"))),
                 providers={"sim": simulator, "down": Simulator(faults=(parse_fault("500"),))},
                 prices=dict.fromkeys(("sim:o", "sim:w", "sim:w2", "sim:s", "down:w"), price),
-                jitter=random.Random(seed).uniform,
             )
         )
+        made.flow.jitter = random.Random(seed).uniform
+        return made
 
     return studio(limits), studio(replace(limits, tokens=None, budget=limits.budget, deadline=None)), task, dice
 

@@ -185,7 +185,7 @@ def test_a_plan_alone_is_a_run_that_can_be_gone_on_with(kitchen: Kitchen) -> Non
         async with flow.plan(TASK) as events:
             planned = await events.finished()
         assert flow.pool.simulated["sim"].asked.total() == 1
-        assert (planned.status, planned.error, planned.answer) == ("interrupted", "only its plan was asked for", None)
+        assert (planned.status, planned.error, planned.answer) == ("interrupted", "only its plan was asked for", "")
         assert len(planned.plan.subtasks) == 6
         async with flow.resume(planned.id) as events:
             run = await events.finished()

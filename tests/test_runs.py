@@ -134,7 +134,7 @@ def test_usage_that_a_provider_did_not_tell_is_not_invented() -> None:
 def test_a_run_without_an_end_is_running() -> None:
     run = fold([STARTED, planned("t1"), started("c1")])
 
-    assert (run.status, run.answer, run.plan.state) == ("running", None, None)
+    assert (run.status, run.answer, run.plan.state) == ("running", "", None)
     assert run.calls[0].finished is None
 
 
@@ -167,7 +167,7 @@ def test_a_finished_run_that_is_resumed_has_no_answer_and_no_old_coverage_until_
     old = e.RunFinished(answer="old", usage=Usage(), coverage=Coverage({"done": 99}))
     between = fold([*log, old, e.RunResumed(workflow={}), e.SubtaskStarted(subtask="t1"), done("t1")])
 
-    assert (between.status, between.answer) == ("running", None)
+    assert (between.status, between.answer) == ("running", "")
     assert between.coverage.counts["done"] == 1
     assert fold([*log, old, e.RunResumed(workflow={}), answered("new")]).answer == "new"
 

@@ -71,7 +71,7 @@ def carried(workflow: Workflow, plan: Any = PLAN) -> tuple[Run, Exception | None
 def test_an_answer_is_given_as_what_it_is() -> None:
     run, _ = carried(flow())
     assert isinstance(run.parsed, Verdict)
-    assert run.answer == json.dumps(json.loads(run.answer or ""), indent=2, ensure_ascii=False)
+    assert run.answer == json.dumps(json.loads(run.answer), indent=2, ensure_ascii=False)
     assert run.coverage.complete
     assert [call.role for call in run.calls].count("synthesizer") == 1
 

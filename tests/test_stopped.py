@@ -36,15 +36,16 @@ def pressed(lot: random.Random, seed: int) -> Workflow:
     simulator = Simulator(
         seed=seed, faults=faults, rpm=lot.choice([None, 300]), length_spread=1.5, ttft_spread=1.0
     )  # fmt: skip
-    return Workflow(
+    flow = Workflow(
         "sim:p",
         {"part": Role(("sim:w", "sim:v"))},
         Role(("sim:s", "sim:v")),
         limits=limits,
         providers={"sim": simulator},
         prices=dict.fromkeys(("sim:p", "sim:w", "sim:v", "sim:s"), PRICE),
-        jitter=lot.uniform,
     )
+    flow.jitter = lot.uniform
+    return flow
 
 
 async def read(stream: RunStream) -> None:

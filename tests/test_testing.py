@@ -47,7 +47,7 @@ def recorded(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_a_users_workflow_runs_over_the_records_without_a_key(pytester: pytest.Pytester, recorded: Run) -> None:
-    (pytester.path / "answer.md").write_text(recorded.answer or "")
+    (pytester.path / "answer.md").write_text(recorded.answer)
     (pytester.path / "tests" / "test_teas.py").write_text(
         """
 import asyncio

@@ -85,7 +85,7 @@ def brought(tmp_path: Path) -> tuple[Path, str]:
     there = tmp_path / "there.db"
     run = flow(there).run_sync(TASK)
     file = b"".join(exported(there, run.id))
-    assert run.answer is not None
+    assert run.answer
     changed = re.sub(rb'"reply":\{"text":"', b'"reply":{"text":"POISON ', file)
     here = tmp_path / "here.db"
     imported(here, read_parcel(BytesIO(changed), "file"))

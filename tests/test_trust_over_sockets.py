@@ -52,7 +52,7 @@ def test_everything_at_once_comes_to_an_answer_that_can_be_trusted(tmp_path: Pat
     assert checked
     assert all(result.verdict == "holds" for result in checked)
     assert run.citations
-    assert run.answer is not None
+    assert run.answer
     assert "[^" not in run.answer
     assert any(citation.source == "i1" and citation.verified for citation in run.citations)
 

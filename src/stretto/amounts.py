@@ -1,7 +1,12 @@
 """Times, money and counts as people write them."""
 
+import math
 import re
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Any
+
+from stretto.errors import ConfigError
 
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _SCALE = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -24,7 +29,7 @@ def seconds(text: str) -> float | None:
 
 
 def money(text: str) -> Decimal | None:
-    """US dollars in `0.5`, `$0.50`, `0.50 USD` or `50ct`; None if it is no amount of them."""
+    """US dollars in `0.5`, `$0.50`, `0.50 USD` or `50c`; None if it is no amount of them."""
     found = _DOLLARS.fullmatch(text.strip())
     if found is None:
         return None
@@ -44,3 +49,31 @@ def share(text: str) -> float | None:
     if not re.fullmatch(rf"{_NUMBER}\s*%?", number):
         return None
     return float(number.rstrip("% ")) / (100 if number.endswith("%") else 1)
+
+
+MONEY = "amount of US dollars; write 0.50, $0.50 or 50c"
+"""What a text must be that is no amount of money."""
+_A_TIME = (seconds, "time; write seconds, or 250ms, 20s, 2m30s, 1h")
+_A_COUNT = (count, "number; write 250000, 250k or 1.5M")
+WRITTEN: Mapping[str, tuple[Callable[[str], Any], str]] = {
+    "budget": (money, MONEY),
+    "hedge": (share, "share; write 0.05 or 5%"),
+    **dict.fromkeys(("deadline", "timeout", "max_wait"), _A_TIME),
+    **dict.fromkeys(("tokens", "rpm", "tpm"), _A_COUNT),
+}
+"""Limits that may be given as a text: what reads it, and what it then must be."""
+
+
+def limit(name: str, value: Any) -> Any:
+    """A limit as a number, money as `Decimal`; raises `ConfigError` for what cannot be read as one."""
+    read, what = WRITTEN[name]
+    if name == "budget" and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return Decimal(str(value))  # a float's own digits, not those of its binary fraction
+    if not isinstance(value, str):
+        if name == "budget" and value is not None and not isinstance(value, Decimal):
+            raise ConfigError(f"limits.budget: {value!r} is no {what}")
+        return value
+    found = read(value)
+    if found is None:
+        raise ConfigError(f"limits.{name}: {value!r} is no {what}")
+    return int(found) if name == "tokens" and found.is_integer() else found

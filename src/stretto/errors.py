@@ -44,17 +44,6 @@ class StrettoError(Exception):
 
     run_id: str | None = None
 
-    def bare(self) -> "StrettoError":
-        """The error without the frames in which it came about: it says what is wrong, and they are the engine's."""
-        error: BaseException | None = self
-        while error is not None:
-            error.__traceback__ = None
-            if not isinstance(error.__cause__, StrettoError):
-                error.__cause__ = None
-            error.__context__, error.__suppress_context__ = None, True
-            error = error.__cause__
-        return self
-
 
 class ConfigError(StrettoError):
     """A workflow, file, prompt or environment that cannot work."""

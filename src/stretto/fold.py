@@ -71,7 +71,7 @@ class Fold:
                 self._before |= self._degraded
                 self._degraded.clear()
                 self._abandon()
-                self._set(status="running", workflow=event.workflow, error=None, error_type=None, answer=None, code="")
+                self._set(status="running", workflow=event.workflow, error=None, error_type=None, answer="", code="")
                 self._set(citations=(), remarks=())
             case e.SubtaskPlanned():
                 self._part(event.subtask)[0].take(event)

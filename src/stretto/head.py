@@ -33,6 +33,15 @@ _OPENING = re.compile(
 _NAME = {ord('"'): "'", ord("<"): "(", ord(">"): ")"}
 
 
+def checked_task(task: str) -> str:
+    """The task as it may go into a prompt and the log; raises `TaskError` for what is none."""
+    if not isinstance(task, str):
+        raise TaskError(f"a task is a text, not {type(task).__name__}")
+    if not task.strip():
+        raise TaskError("the task is empty; say what is to be done")
+    return clean(task)
+
+
 def checked_inputs(inputs: Iterable[Input]) -> tuple[Input, ...]:
     """The inputs as they may go into a prompt and the log; raises `TaskError` for what is none."""
     found = tuple(inputs)

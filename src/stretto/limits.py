@@ -1,28 +1,15 @@
-"""What a run may use and what models cost, as told in Python: read, and checked at the door."""
+"""What a run may use and what models cost, as told in Python: checked at the door."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from stretto import amounts
 from stretto.errors import ConfigError
 from stretto.types import Limits, Memory, Price
-
-_SECONDS = (amounts.seconds, "time; write seconds, or 250ms, 20s, 2m30s, 1h")
-_COUNT = (amounts.count, "number; write 250000, 250k or 1.5M")
-_WRITTEN: Mapping[str, tuple[Callable[[str], Any], str]] = {
-    "budget": (amounts.money, "amount of US dollars; write Decimal('0.50')"),
-    "hedge": (amounts.share, "share; write 0.05 or 5%"),
-    **dict.fromkeys(("deadline", "timeout", "max_wait"), _SECONDS),
-    **dict.fromkeys(("tokens", "rpm", "tpm"), _COUNT),
-}
-"""Limits that may be given as a text: what reads it, and what it then must be."""
-
 
 _T = TypeVar("_T", Limits, Memory)
 
@@ -42,12 +29,8 @@ def taken(kind: type[_T], told: _T | Mapping[str, Any] | None, place: str) -> _T
     return kind(**(told or {}))
 
 
-def settled(limits: Limits) -> Limits:
-    """Limits with a number for each text, and money as `Decimal`; raises `ConfigError` for those that cannot be kept.
-
-    That is, within which nothing could run, or which contradict each other.
-    """
-    limits = replace(limits, **{name: _read(name, getattr(limits, name)) for name in _WRITTEN})
+def checked_limits(limits: Limits) -> Limits:
+    """They; raises `ConfigError` if nothing could run within them, or if they contradict each other."""
     counts = ("parallel", "max_subtasks", "rounds", "tokens", "attempts")
     check_numbers("limits", limits, counts, ("rpm", "tpm", "budget", "deadline"), ("timeout", "max_wait"))
     if not _is_number(limits.hedge) or not 0 <= limits.hedge <= 1:
@@ -123,21 +106,6 @@ def _check_price(place: str, price: Any) -> None:
             raise ConfigError(f"{place}.{name}: must be a Decimal from 0 on, like Decimal('0.50'), not {value!r}")
     for _, dearer in price.above:
         _check_price(f"{place}.above", dearer)
-
-
-def _read(name: str, value: Any) -> Any:
-    """A limit as a number, if it can be read as one."""
-    read, what = _WRITTEN[name]
-    if name == "budget" and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return Decimal(str(value))  # a float's own digits, not those of its binary fraction
-    if not isinstance(value, str):
-        if name == "budget" and value is not None and not isinstance(value, Decimal):
-            raise ConfigError(f"limits.budget: {value!r} is no {what}")
-        return value
-    found = read(value)
-    if found is None:
-        raise ConfigError(f"limits.{name}: {value!r} is no {what}")
-    return int(found) if name == "tokens" and found.is_integer() else found
 
 
 def _is_number(value: Any) -> bool:

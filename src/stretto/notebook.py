@@ -10,7 +10,7 @@ from typing import Any
 from stretto.errors import ConfigError, cause_of
 from stretto.events import AnswerDelta, AnyEvent, now
 from stretto.run_stream import RunStream
-from stretto.runs import Run
+from stretto.runs import Parsed, Run
 from stretto.views import run_page, summary
 
 EVERY = 0.5
@@ -20,7 +20,7 @@ Draw = Callable[[str, str], object]
 """Takes a picture, as HTML and as the one line that stands for it where there can be none."""
 
 
-async def show(stream: RunStream) -> Run:
+async def show(stream: RunStream[Parsed]) -> Run[Parsed]:
     """Carry a run (of `stream`, `plan`, `resume`, `rerun`, `replay`), show it in the cell, and give it finished.
 
     One output of the cell is drawn anew twice a second: plan, timeline, costs, and the answer as it is written; in
@@ -31,7 +31,7 @@ async def show(stream: RunStream) -> Run:
     return await watched(stream, draw, every=EVERY if live else None)
 
 
-async def watched(stream: RunStream, draw: Draw, *, every: float | None = EVERY) -> Run:
+async def watched(stream: RunStream[Parsed], draw: Draw, *, every: float | None = EVERY) -> Run[Parsed]:
     """Carry a run and draw it every so many seconds (None: never) and at its end, whatever that is."""
     picture = _Picture(stream, draw)
     try:

@@ -2,12 +2,15 @@
 
 import inspect
 import os
-from collections.abc import Iterable, Mapping
-from typing import Protocol, Self
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, Self
+
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from stretto.calls import Model
-from stretto.models.functions import THREADS, FunctionModel, Functions
-from stretto.models.providers import KNOWN, Local, Provider, from_environment, is_here, key_of, split_model
+from stretto.models.functions import PROVIDER, THREADS, FunctionModel, Functions
+from stretto.models.providers import KNOWN, Local, Provider, from_environment, is_here, key_of, safe, split_model
 from stretto.models.simulator import SimulatedProvider, Simulator, StandIn
 from stretto.policies.breaker import Circuit
 from stretto.policies.composition import Opened
@@ -21,6 +24,7 @@ from stretto.policies.prices import FREE, LISTED, Prices
 from stretto.types import Limits, Price
 
 AnyProvider = Provider | Simulator | Functions | Local
+_KINDS: dict[type, str] = {Simulator: "simulator", Local: "local", Functions: "functions"}
 
 
 class Endpoints(Protocol):
@@ -195,3 +199,22 @@ def _configured(provider: Provider) -> Configured:
 def _untold(provider: Provider) -> bool:
     """Whether nobody knows a provider's limits before it was asked."""
     return _configured(provider) == Configured() and not provider.local
+
+
+def known_providers(
+    given: Mapping[str, AnyProvider], functions: Mapping[str, Callable[..., Any]]
+) -> dict[str, AnyProvider]:
+    """Every provider by its name: those that everybody knows, those that are given, and the one of the functions."""
+    ours = {PROVIDER: Functions(dict(functions))} if functions else {}
+    return {**KNOWN, "sim": Simulator(), "local": Local(), **given, **ours}
+
+
+def recorded(provider: AnyProvider) -> dict[str, Any]:
+    """A provider as data, as it is kept with a run: without what may be secret in headers and URLs."""
+    kind = {"kind": next((kind for each, kind in _KINDS.items() if isinstance(provider, each)), "endpoint")}
+    if isinstance(provider, Functions):
+        return kind
+    if isinstance(provider, Provider):
+        headers = dict.fromkeys(provider.headers, "")
+        provider = replace(provider, headers=headers, base_url=safe(provider.base_url))
+    return {**kind, **to_builtins(provider)}

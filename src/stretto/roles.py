@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from stretto import prompts
 from stretto.engine.checking import checker_of
 from stretto.errors import ConfigError
-from stretto.limits import check_numbers, check_options, settled
+from stretto.limits import check_numbers, check_options, checked_limits
 from stretto.models.functions import Function, function_role, is_function
 from stretto.models.providers import Local, Provider, split_model
 from stretto.pool import AnyProvider
@@ -81,7 +81,7 @@ def as_worker(name: str, worker: Worker, functions: dict[str, Callable[..., Any]
 def _within(definition: Definition, functions: dict[str, Callable[..., Any]]) -> Definition:
     """A workflow that does subtasks of another, with its own workers as they are to be."""
     workers = {name: as_worker(name, worker, functions) for name, worker in definition.workers.items()}
-    return replace(definition, workers=workers, limits=settled(definition.limits))
+    return replace(definition, workers=workers, limits=checked_limits(definition.limits))
 
 
 def _as_checker(check: Any, place: str, functions: dict[str, Callable[..., Any]]) -> Role | None:

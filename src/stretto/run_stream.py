@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from decimal import Decimal
 from functools import partial
-from typing import Self
+from typing import Any, Generic, Self
 
 from msgspec.structs import replace
 
@@ -25,13 +26,14 @@ from stretto.pool import Pool
 from stretto.proposal import Approve
 from stretto.proposal.approval import Approval, Approved
 from stretto.rerun import Rerun
-from stretto.runs import Run
+from stretto.runs import Parsed, Run
 from stretto.shapes import Shape, fitted
 from stretto.store.journal import Journal
-from stretto.types import Definition
+from stretto.tracebacks import without_frames
+from stretto.types import Basis, Definition
 
 
-class RunStream:
+class RunStream(Generic[Parsed]):
     """One execution of a run: an asynchronous context manager, and inside it the iterator over the run's events.
 
     Leaving it early, or cancelling whoever is inside, stops the run and every call in flight. After `run_failed` the
@@ -56,6 +58,7 @@ class RunStream:
         self._events: asyncio.Queue[AnyEvent | None] = asyncio.Queue()
         self._carrier: asyncio.Task[None] | None = None
         self._journal: Journal | None = None
+        self._refused: Run[Any] | None = None
         self._execution: Execution | None = None
 
     @property
@@ -64,8 +67,10 @@ class RunStream:
         return self._setting.store is not None and self._journal is not None
 
     @property
-    def run(self) -> Run:
-        """The run so far."""
+    def run(self) -> Run[Parsed]:
+        """The run so far; one that could not begin is `failed`, with what kept it from that."""
+        if self._refused is not None:
+            return self._refused
         if self._journal is None:
             raise StrettoError("the run has not begun; enter the stream with `async with` first")
         return shaped(self._journal.run, self._setting.shape)
@@ -110,14 +115,12 @@ class RunStream:
         if event is None:
             self._events.put_nowait(None)  # asked again, the answer is the same
             if not self._carrier.cancelled():
-                try:
+                with without_frames:
                     await self._carrier
-                except StrettoError as error:
-                    raise error.bare() from error.__cause__
             raise StopAsyncIteration
         return event
 
-    async def finished(self) -> Run:
+    async def finished(self) -> Run[Parsed]:
         """Read all events and give the finished run; raises what made an answer impossible."""
         async for _ in self:
             pass
@@ -127,8 +130,27 @@ class RunStream:
         try:
             async with AsyncExitStack() as stack:
                 await self._open(stack)
+        except StrettoError as error:
+            if self._journal is None:
+                self._refused = self._told(error)
+            raise
         finally:
             self._events.put_nowait(None)
+
+    def _told(self, error: StrettoError) -> Run[Any]:
+        """The run that an error kept from beginning."""
+        begin, setting = self._begin, self._setting
+        return Run(
+            id=self.run_id,
+            task=begin.task if isinstance(begin, New) else "",
+            workflow=setting.record,
+            status="failed",
+            simulated=setting.simulated,
+            basis=begin.basis if isinstance(begin, New) else Basis(),
+            cost=Decimal(0),
+            error=str(error),
+            error_type=type(error).__name__,
+        )
 
     async def _open(self, stack: AsyncExitStack) -> None:
         setting, definition = self._setting, self._setting.definition
@@ -225,8 +247,8 @@ async def open_account(definition: Definition, journal: Journal, pool: Pool) -> 
     return account
 
 
-def shaped(run: Run, shape: Shape | None) -> Run:
+def shaped(run: Run[Any], shape: Shape | None) -> Run[Any]:
     """The run with its answer `parsed`, if that has a shape and is there."""
-    if shape is None or run.status != "finished" or run.answer is None:
+    if shape is None or run.status != "finished":
         return run
     return replace(run, parsed=fitted(run.answer, shape).parsed)

@@ -2,10 +2,11 @@
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 
 import msgspec
 from msgspec import Struct, field
+from typing_extensions import TypeVar
 
 from stretto import events as e
 from stretto.plan.naming import same_work
@@ -29,6 +30,8 @@ from stretto.types import (
 _UNREAD = "there was no room for it in what the answer is written from; give the synthesizer a larger context"
 
 Status = Literal["running", "finished", "failed", "interrupted", "unreadable"]
+Parsed = TypeVar("Parsed", default=Any)
+"""What `run.parsed` is: the type that the workflow was given as its `answer`, else anything."""
 
 
 class CallRecord(Struct, frozen=True):
@@ -61,16 +64,18 @@ class Withdrawn(Struct, frozen=True):
     remark: str
 
 
-class Run(Struct, frozen=True, kw_only=True):
+class Run(Struct, Generic[Parsed], frozen=True, kw_only=True):
     """One execution of a workflow, complete or not, as its events tell it.
 
     `basis` is what it began with beside its task; its `plan` is also one that took another's place before it was
     approved. `withdrawn` are those plans in whose place the orchestrator was asked for another.
     `results` maps subtask ids to results, in the plan's order. `usage` and `cost` are what the run paid over all its
     executions, `saved` is the usage of reused calls. `cost` is None where a price is unknown. `unreadable` is a run, in
-    a list of runs, whose log is damaged; `error` says how. `parsed` is the answer as the object it had to be
-    (`Workflow(answer=…)`), of its Python type where the workflow has that. `citations` are what the answer's passages
-    rest on, `remarks` what had to be removed from it. `parts` are the workflows that do subtasks, by the subtask.
+    a list of runs, whose log is damaged; `error` says how. `answer` is the text of a finished run; one with another
+    `status` has none, which is `""` here and null as data. `parsed` is the answer as the object it had to be
+    (`Workflow(answer=…)`), of its Python type where the workflow has that, and None where there is no answer.
+    `citations` are what the answer's passages rest on, `remarks` what had to be removed from it. `parts` are the
+    workflows that do subtasks, by the subtask.
     `code` is `stopped` if whoever was to approve the plan of an `interrupted` run has stopped it.
     """
 
@@ -84,7 +89,7 @@ class Run(Struct, frozen=True, kw_only=True):
     withdrawn: tuple[Withdrawn, ...] = ()
     results: dict[str, Result] = field(default_factory=dict)
     parts: dict[str, Part] = field(default_factory=dict)
-    answer: str | None = None
+    answer: str = ""
     coverage: Coverage = Coverage()
     citations: tuple[Citation, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -98,7 +103,7 @@ class Run(Struct, frozen=True, kw_only=True):
     executions: int = 1
     started_at: str = ""
     last_at: str = ""
-    parsed: Any = None
+    parsed: Parsed = None  # type: ignore[assignment]  # of a finished run it is there, and nobody asks another for it
 
     def part(self, within: str) -> Part:
         """What is planned and done within a subtask; within "" that of the run itself."""
@@ -123,8 +128,10 @@ class Run(Struct, frozen=True, kw_only=True):
         return msgspec.json.decode(self.to_json(), type=dict[str, Any])
 
     def to_json(self) -> str:
-        """All of it as JSON, on one line."""
-        return msgspec.json.encode(self, enc_hook=_plain).decode()
+        """All of it as JSON, on one line; an answer that is not there is null."""
+        facts = msgspec.structs.asdict(self)
+        facts["answer"] = self.answer if self.status == "finished" else None
+        return msgspec.json.encode(facts, enc_hook=_plain).decode()
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         """Its fields and what they hold, as data: so `dict(run)` works, and what FastAPI makes of a returned object."""

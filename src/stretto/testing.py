@@ -21,7 +21,7 @@ simulated(flow, ttft=2.0).run(task))` takes milliseconds for them. Importing thi
 Stretto does.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,14 +35,14 @@ from stretto.models.functions import Functions
 from stretto.models.providers import Provider
 from stretto.models.simulator import Fault, SimulatedProvider, Simulator, parse_fault
 from stretto.replay import Recording, ReplayStream, recording_of
-from stretto.runs import Run
+from stretto.runs import Parsed, Run
 from stretto.store.parcel import read_parcel
 from stretto.workflow import Workflow
 
 _AT_ONCE: dict[str, Any] = {"ttft": 0.0, "tokens_per_second": 1e6}
 
 
-def on_simulator(workflow: Workflow, *faults: str | Fault, **settings: Any) -> Workflow:
+def on_simulator(workflow: Workflow[Parsed], *faults: str | Fault, **settings: Any) -> Workflow[Parsed]:
     """The workflow with the simulator in the place of every provider: the same roles, prompts, limits and functions.
 
     `faults` are written as for `stretto sim --fault` ("500 once role=worker"), `settings` are those of `Simulator`
@@ -57,7 +57,7 @@ def on_simulator(workflow: Workflow, *faults: str | Fault, **settings: Any) -> W
     simulator = _simulator(faults, settings)
     names = dict.fromkeys(model.partition(":")[0] for model in workflow.models)
     stand_ins = {name: simulator for name in names if not isinstance(workflow.providers[name], Functions)}
-    return Workflow(
+    simulated = Workflow(
         definition.orchestrator,
         definition.workers,
         synthesizer,
@@ -66,8 +66,9 @@ def on_simulator(workflow: Workflow, *faults: str | Fault, **settings: Any) -> W
         memory=memory,
         providers={**workflow.providers, **stand_ins},
         prices=workflow.prices,
-        jitter=min,
     )
+    simulated.jitter = min
+    return simulated
 
 
 class SimulatedEndpoint:
@@ -97,14 +98,30 @@ class SimulatedEndpoint:
         return self._counts.refused
 
 
+class Simulated(Protocol):
+    """What the fixture `simulated` gives: call it with a workflow, and what is to go wrong."""
+
+    def __call__(self, workflow: Workflow[Parsed], *faults: str | Fault, **settings: Any) -> Workflow[Parsed]:
+        """Give the workflow with the simulator in the place of every provider; see `on_simulator`."""
+        ...
+
+
+class Endpoints(Protocol):
+    """What the fixture `simulated_endpoint` gives: call it with what is to go wrong."""
+
+    def __call__(self, *faults: str | Fault, **settings: Any) -> SimulatedEndpoint:
+        """Serve the simulator with these faults and settings until the test ends."""
+        ...
+
+
 @pytest.fixture
-def simulated() -> Callable[..., Workflow]:
+def simulated() -> Simulated:
     """Put the simulator in the place of a workflow's providers: `simulated(flow, "500 once role=worker", seed=1)`."""
     return on_simulator
 
 
 @pytest.fixture
-def simulated_endpoint() -> Iterator[Callable[..., SimulatedEndpoint]]:
+def simulated_endpoint() -> Iterator[Endpoints]:
     """Serve the simulator over HTTP until the test ends: `simulated_endpoint("429 once").url` is a base URL."""
     from stretto.server.sim import served  # the HTTP server is loaded when one is wanted
 

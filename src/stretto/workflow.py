@@ -2,72 +2,81 @@
 
 import asyncio
 import random
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Generic, Self, TypedDict, TypeVar, Unpack, overload
 from weakref import WeakKeyDictionary
 
 import msgspec
-from msgspec.structs import replace
 
-from stretto.aside import Aside
-from stretto.errors import ConfigError, StrettoError, TaskError
-from stretto.head import checked_inputs
+from stretto.aside import outcome
+from stretto.errors import ConfigError
+from stretto.head import checked_inputs, checked_task
 from stretto.ids import new_ulid
-from stretto.limits import check_prices, checked_memory, settled, taken
+from stretto.limits import check_prices, checked_limits, checked_memory, taken
 from stretto.models.functions import PROVIDER, Functions
-from stretto.models.providers import KNOWN, Local, Provider, safe
 from stretto.models.simulator import Simulator
 from stretto.opening import New, Setting, forecast
 from stretto.plan.given import AnyPlan, given_plan
-from stretto.pool import AnyProvider, Pool
+from stretto.pool import AnyProvider, Pool, known_providers, recorded
 from stretto.proposal import Approve
 from stretto.replay import ReplayStream, recording_of
-from stretto.rerun import Forecast, Rerun
+from stretto.rerun import Forecast, rerun_of
 from stretto.roles import Models, Worker, as_mapping, as_role, as_worker, check_definition, models_of, roles, shaped
 from stretto.run_stream import RunStream
-from stretto.runs import Run
+from stretto.runs import Parsed, Run
 from stretto.store.travel import entries
-from stretto.text import clean
+from stretto.tracebacks import without_frames
 from stretto.types import Definition, Input, Limits, Memory, Price, Role
 
+Answer = TypeVar("Answer")
 
-class Workflow:
+
+class Settings(TypedDict, total=False):
+    """What `Workflow.from_toml` takes beside the file and the `answer`."""
+
+    models: Models | None
+    limits: Mapping[str, Any] | None
+    memory: Mapping[str, Any] | None
+    providers: Mapping[str, AnyProvider] | None
+    prices: Mapping[str, Price | None] | None
+    store: str | Path | None
+
+
+class Workflow(Generic[Parsed]):
     """Who does what: an orchestrator that plans, workers by the type of subtask, and a synthesizer that merges.
 
     `workers` maps subtask types to roles, to Python functions (see `Function`), or to workflows, which do each subtask
     as a task of their own. Without an `orchestrator` every worker does the whole task; without a `synthesizer` the
     results themselves are the answer. `answer` is the shape the answer must have: a pydantic model, msgspec Struct,
-    dataclass or TypedDict, or a JSON schema; `run.parsed` is one of it. `providers` adds providers by name, or replaces
-    known ones; `prices` says what models cost (known ones are looked up with the extra `stretto[prices]`), None is
-    unknown.
+    dataclass or TypedDict, or a JSON schema; `run.parsed` is one of it, and type checkers know that. `providers` adds
+    providers by name, or replaces known ones; `prices` says what models cost (known ones are looked up with the extra
+    `stretto[prices]`), None is unknown.
     `store` is the file in which runs are kept, so that they can be resumed; without one nothing is written. `memory`
-    says what is kept there, and which recorded replies are reused. `jitter` draws a number between two: a seeded one
-    makes simulated runs repeatable.
+    says what is kept there, and which recorded replies are reused.
     Raises `ConfigError` for whatever cannot work, before anything is asked.
     """
 
+    @without_frames
     def __init__(
         self,
         orchestrator: Role | str | None,
-        workers: "Mapping[str, Worker | Workflow]",
+        workers: "Mapping[str, Worker | Workflow[Any]]",
         synthesizer: Role | str | None = None,
         *,
-        answer: type[Any] | dict[str, Any] | None = None,
+        answer: type[Parsed] | dict[str, Any] | None = None,
         limits: Limits | Mapping[str, Any] | None = None,
         providers: Mapping[str, AnyProvider] | None = None,
         prices: Mapping[str, Price | None] | None = None,
         store: str | Path | None = None,
         memory: Memory | Mapping[str, Any] | None = None,
-        jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         functions: dict[str, Callable[..., Any]] = {}
         self.definition = Definition(
             None if orchestrator is None else as_role(orchestrator, "orchestrator"),
             {name: as_worker(name, _unfolded(worker), functions) for name, worker in as_mapping(workers).items()},
             None if synthesizer is None else as_role(synthesizer, "synthesizer"),
-            settled(taken(Limits, limits, "limits")),
+            checked_limits(taken(Limits, limits, "limits")),
             checked_memory(taken(Memory, memory, "memory")),
         )
         self.definition, self.shape = shaped(self.definition, answer)
@@ -78,55 +87,59 @@ class Workflow:
             functions |= theirs.known if isinstance(theirs, Functions) else {}
             providers = {**each.providers, **(providers or {})}
             known |= each.prices
-        ours = {PROVIDER: Functions(functions)} if functions else {}
-        self.providers: dict[str, AnyProvider] = {
-            **KNOWN,
-            "sim": Simulator(),
-            "local": Local(),
-            **(providers or {}),
-            **ours,
-        }
+        self.providers = known_providers(providers or {}, functions)
         self.prices: dict[str, Price | None] = {**known, **(prices or {})}
         check_prices(self.prices)
-        self.jitter = jitter
+        self.jitter: Callable[[float, float], float] = random.uniform
+        """Draws a number between two, for waits; rehearsals and tests put one here that makes runs repeatable."""
         self.store = None if store is None else Path(store)
         check_definition(self.definition, self.providers)
         if self.definition.memory.reuse == "store" and self.store is None:
             raise ConfigError('memory.reuse: "store" needs a store; give the workflow one (store=…)')
         self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
 
+    @overload
     @classmethod
+    def from_toml(
+        cls, named: str | Path, *, answer: type[Answer], **settings: Unpack[Settings]
+    ) -> "Workflow[Answer]": ...
+    @overload
+    @classmethod
+    def from_toml(
+        cls, named: str | Path, *, answer: dict[str, Any] | None = None, **settings: Unpack[Settings]
+    ) -> Self: ...
+    @classmethod
+    @without_frames
     def from_toml(
         cls,
         named: str | Path,
         *,
+        answer: type[Any] | dict[str, Any] | None = None,
         models: Models | None = None,
         limits: Mapping[str, Any] | None = None,
         memory: Mapping[str, Any] | None = None,
         providers: Mapping[str, AnyProvider] | None = None,
         prices: Mapping[str, Price | None] | None = None,
         store: str | Path | None = None,
-        **more: Any,
-    ) -> Self:
+    ) -> "Workflow[Any]":
         """The workflow in a TOML file (a `Path`, or a name with / or .toml), or in a preset (`"solve"`).
 
-        `models` goes before what the file says: one for all roles, or by role (`{"workers": "groq:…", "synthesizer":
-        ["a:b", "c:d"]}`; a list ends in fallbacks). A model that nobody names is `STRETTO_MODEL`, else that of the
-        first provider with a key, else of a local server that answers. `limits` and `memory` are written as in the file
-        (`{"budget": "50ct"}`), `providers` and `prices` as for `Workflow`; each goes before the file, key by key.
-        `more` is `answer` and `jitter`. Only this file is read. Raises `ConfigError`.
+        `answer` is as for `Workflow`. `models` goes before what the file says: one for all roles, or by role
+        (`{"workers": "groq:…", "synthesizer": ["a:b", "c:d"]}`; a list ends in fallbacks). A model that nobody names is
+        `STRETTO_MODEL`, else that of the first provider with a key, else of a local server that answers. `limits` and
+        `memory` are written as in the file (`{"budget": "50c"}`), `providers` and `prices` as for `Workflow`; each goes
+        before the file, key by key. Only this file is read. Raises `ConfigError`.
         """
         from stretto.config.loading import load  # two megabytes that nobody needs who writes Python
 
-        def make(*roles: Any, **facts: Any) -> Any:
+        def make(*roles: Any, **facts: Any) -> "Workflow[Any]":
             facts["providers"] = {**facts["providers"], **(providers or {})}
             facts["prices"] = {**facts["prices"], **(prices or {})}
-            return made(*roles, **facts, **more)
+            return cls(*roles, answer=answer, **facts)
 
-        made: Any = cls
-        workflow: Self = load(make, named, models, limits, memory, None if store is None else Path(store))
-        return workflow
+        return load(make, named, models, limits, memory, None if store is None else Path(store))
 
+    @without_frames
     def stream(
         self,
         task: str,
@@ -135,7 +148,7 @@ class Workflow:
         fresh: bool = False,
         inputs: Sequence[Input] = (),
         approve: Approve | None = None,
-    ) -> RunStream:
+    ) -> RunStream[Parsed]:
         """A new run of this task: `async with workflow.stream(task) as events: async for event in events: …`.
 
         `plan`: carry out this one (a `Plan`, or data in the form of a plan) and ask for none. `fresh`: no reply that
@@ -146,14 +159,16 @@ class Workflow:
         `interrupted`, and `resume` goes on with it.
         """
         given = None if plan is None else given_plan(plan, self.definition)
-        begin = New(_checked(task), given, fresh, checked_inputs(inputs))
+        begin = New(checked_task(task), given, fresh, checked_inputs(inputs))
         return RunStream(self._setting(), new_ulid(), begin, approve=approve)
 
-    def plan(self, task: str, *, inputs: Sequence[Input] = ()) -> RunStream:
+    @without_frames
+    def plan(self, task: str, *, inputs: Sequence[Input] = ()) -> RunStream[Parsed]:
         """A run that ends with its plan (`run.plan`), to be looked at or edited; `resume` carries it out."""
-        begin = New(_checked(task), inputs=checked_inputs(inputs))
+        begin = New(checked_task(task), inputs=checked_inputs(inputs))
         return RunStream(self._setting(), new_ulid(), begin, plan_only=True)
 
+    @without_frames
     def rerun(
         self,
         run: str,
@@ -163,7 +178,7 @@ class Workflow:
         fresh: Sequence[str] = (),
         inputs: Sequence[Input] | None = None,
         approve: Approve | None = None,
-    ) -> RunStream:
+    ) -> RunStream[Parsed]:
         """A new run of the task of an earlier one, with this definition: only what has changed is asked.
 
         `plan`: carry out this one. `only`: compute these subtasks of the earlier run's plan (or the given one), and
@@ -171,17 +186,18 @@ class Workflow:
         of subtasks, `orchestrator`, `synthesizer`. `inputs`: these in place of the earlier run's. `approve` is given
         the plan first (see `stream`), as if nothing of it were recorded.
         """
-        if self.store is None:
-            raise ConfigError("a run can only be rerun from a store; give the workflow one (store=…)")
-        return RunStream(self._setting(), new_ulid(), self._rerun(run, plan, only, fresh, inputs), approve=approve)
+        self._kept("rerun")
+        return RunStream(
+            self._setting(), new_ulid(), rerun_of(self.definition, run, plan, only, fresh, inputs), approve=approve
+        )
 
-    def resume(self, run: str, *, approve: Approve | None = None) -> RunStream:
+    @without_frames
+    def resume(self, run: str, *, approve: Approve | None = None) -> RunStream[Parsed]:
         """Go on with a run of this workflow's store, with this definition; what is complete is not asked again.
 
         `approve` is given what is left of its plan, before anything of that is asked (see `stream`).
         """
-        if self.store is None:
-            raise ConfigError("a run can only be resumed from a store; give the workflow one (store=…)")
+        self._kept("resumed")
         return RunStream(self._setting(), run, None, approve=approve)
 
     async def explain(
@@ -194,23 +210,22 @@ class Workflow:
         inputs: Sequence[Input] | None = None,
     ) -> list[Forecast]:
         """What `rerun` with these would reuse, what it would ask and why, and what that would cost; nothing is sent."""
-        if self.store is None:
-            raise ConfigError("a run can only be rerun from a store; give the workflow one (store=…)")
-        wanted = self._rerun(run, plan, only, fresh, inputs)
-        async with self.pool as pool:
-            pool.look_up_prices(self.models)
-            prices = {model: await pool.prices.of(model) for model in self.models}
-        return forecast(wanted, self.definition, self.store, prices)
+        with without_frames:
+            store, wanted = self._kept("rerun"), rerun_of(self.definition, run, plan, only, fresh, inputs)
+            async with self.pool as pool:
+                pool.look_up_prices(self.models)
+                prices = {model: await pool.prices.of(model) for model in self.models}
+            return forecast(wanted, self.definition, store, prices)
 
-    def replay(self, run: str, *, timed: bool = False) -> ReplayStream:
+    @without_frames
+    def replay(self, run: str, *, timed: bool = False) -> ReplayStream[Parsed]:
         """A run of this workflow's store once more, from its records: as it was defined, with no key and no network.
 
         `timed`: in the time that was recorded, not at once. Nothing is stored. Raises `RunNotFound`; a call that is not
         recorded is a `MissingRecord` in the stream.
         """
-        if self.store is None:
-            raise ConfigError("a run can only be replayed from a store; give the workflow one (store=…)")
-        return ReplayStream(recording_of(entries(self.store, run)), timed=timed, shape=self.shape)
+        store = self._kept("replayed")
+        return ReplayStream(recording_of(entries(store, run)), timed=timed, shape=self.shape)
 
     async def run(
         self,
@@ -220,14 +235,16 @@ class Workflow:
         fresh: bool = False,
         inputs: Sequence[Input] = (),
         approve: Approve | None = None,
-    ) -> Run:
+    ) -> Run[Parsed]:
         """The finished run, or one that `approve` has stopped; raises what made an answer impossible.
 
         What it takes is told at `stream`.
         """
-        async with self.stream(task, plan=plan, fresh=fresh, inputs=inputs, approve=approve) as events:
-            return await events.finished()
+        with without_frames:
+            async with self.stream(task, plan=plan, fresh=fresh, inputs=inputs, approve=approve) as events:
+                return await events.finished()
 
+    @without_frames
     def run_sync(
         self,
         task: str,
@@ -236,15 +253,9 @@ class Workflow:
         fresh: bool = False,
         inputs: Sequence[Input] = (),
         approve: Approve | None = None,
-    ) -> Run:
+    ) -> Run[Parsed]:
         """`run` from code that is not asynchronous, in a notebook too."""
-        running = self.run(task, plan=plan, fresh=fresh, inputs=inputs, approve=approve)
-        try:
-            if (pool := _threads_of_gevent()) is not None:
-                return cast(Run, pool.apply(asyncio.run, (running,)))
-            return Aside(running).result() if _in_a_loop() else asyncio.run(running)
-        except StrettoError as error:
-            raise error.bare() from None
+        return outcome(self.run(task, plan=plan, fresh=fresh, inputs=inputs, approve=approve))
 
     @property
     def models(self) -> list[str]:
@@ -265,7 +276,7 @@ class Workflow:
 
     def record(self) -> dict[str, Any]:
         """The definition as data, as it is kept with a run; without what may be secret in headers and URLs."""
-        providers = {name: _recorded(provider) for name, provider in self._used().items()}
+        providers = {name: recorded(provider) for name, provider in self._used().items()}
         prices = {model: msgspec.to_builtins(self.prices[model]) for model in self.models if self.prices.get(model)}
         return {"definition": msgspec.to_builtins(self.definition), "providers": providers, "prices": prices}
 
@@ -284,16 +295,11 @@ class Workflow:
     def _used(self) -> dict[str, AnyProvider]:
         return {name: self.providers[name] for name in dict.fromkeys(m.partition(":")[0] for m in self.models)}
 
-    def _rerun(
-        self,
-        run: str,
-        plan: AnyPlan | None,
-        only: Sequence[str],
-        fresh: Sequence[str],
-        inputs: Sequence[Input] | None,
-    ) -> Rerun:
-        given = None if plan is None else given_plan(plan, self.definition)
-        return Rerun(run, given, _names(only), _names(fresh), None if inputs is None else checked_inputs(inputs))
+    def _kept(self, what: str) -> Path:
+        """Where runs are kept; raises `ConfigError` if none can be `what` it is asked for."""
+        if self.store is None:
+            raise ConfigError(f"a run can only be {what} from a store; give the workflow one (store=…)")
+        return self.store
 
     def _setting(self) -> Setting:
         return Setting(
@@ -308,46 +314,6 @@ class Workflow:
         )
 
 
-def _threads_of_gevent() -> Any:
-    """The real threads of gevent, where it has put greenlets in the place of threads: those would share one loop."""
-    patches = sys.modules.get("gevent.monkey")
-    if patches is None or not patches.is_module_patched("threading"):
-        return None
-    return sys.modules["gevent"].get_hub().threadpool
-
-
-def _in_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _unfolded(worker: "Worker | Workflow") -> Worker:
+def _unfolded(worker: "Worker | Workflow[Any]") -> Worker:
     """A workflow as the role that it plays in another."""
     return Role(workflow=worker.definition) if isinstance(worker, Workflow) else worker
-
-
-def _checked(task: str) -> str:
-    if not isinstance(task, str):
-        raise TaskError(f"a task is a text, not {type(task).__name__}")
-    if not task.strip():
-        raise TaskError("the task is empty; say what is to be done")
-    return clean(task)
-
-
-def _names(names: Sequence[str]) -> tuple[str, ...]:
-    """A text alone is one name, not its letters."""
-    return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _recorded(provider: AnyProvider) -> dict[str, Any]:
-    if isinstance(provider, Functions):
-        return {"kind": "functions"}
-    kinds: dict[type, str] = {Simulator: "simulator", Local: "local"}
-    kind = {"kind": next((kind for each, kind in kinds.items() if isinstance(provider, each)), "endpoint")}
-    if isinstance(provider, Provider):
-        headers = dict.fromkeys(provider.headers, "")
-        provider = replace(provider, headers=headers, base_url=safe(provider.base_url))
-    return {**kind, **msgspec.to_builtins(provider)}

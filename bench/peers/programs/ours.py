@@ -28,7 +28,7 @@ async def _prepared(spec: Spec) -> AsyncIterator[Run]:
 
     async def run(task: str) -> Said:
         done = await flow.run(task)
-        return Said(done.answer or "", [str(each) for each in done.coverage.missing])
+        return Said(done.answer, [str(each) for each in done.coverage.missing])
 
     yield run
 

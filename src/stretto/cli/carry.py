@@ -26,11 +26,11 @@ class Output(Struct, frozen=True):
     """Where the answer goes: a file, stdout as it is written (a terminal), or stdout once it is whole.
 
     `flags` is what `stretto resume` needs beside the run's id to find it. `cite`: with footnotes, so only once it is
-    whole.
+    whole. `as_json`: `events`, each as it happens, or `final`, the run once it is over, in the answer's place.
     """
 
     file: Path | None = None
-    as_json: bool = False
+    as_json: str | None = None
     flags: str = ""
     cite: bool = False
 
@@ -58,13 +58,19 @@ class _Carrier:
         self._output = output
         self._progress = progress
         progress.listen(stream.heard)
-        whole = output.as_json or output.cite or output.file is not None
+        whole = output.as_json is not None or output.cite or output.file is not None
         self._live = sys.stdout.isatty() and not whole
         self._began = False
         self._open_line = False
         self._stopped = False
 
     async def carry(self) -> int:
+        code = await self._carry()
+        if self._output.as_json == "final" and (self._began or code not in {INTERRUPTED, BROKEN_PIPE}):
+            self._put(self._stream.run.to_json() + "\n")
+        return code
+
+    async def _carry(self) -> int:
         self._obey_signals()
         try:
             with self._progress.shown():
@@ -115,7 +121,7 @@ class _Carrier:
 
     def _write(self, event: e.AnyEvent) -> None:
         """What belongs on stdout, or into the file."""
-        if self._output.as_json:
+        if self._output.as_json == "events":
             self._put(e.encode(event).decode() + "\n")
         match event:
             case e.AnswerDelta() if self._live:

@@ -7,12 +7,12 @@ from stretto.runs import Run
 def cited(run: Run) -> str:
     """The answer with numbers behind its passages and below it what these rest on; as it is if that is not known."""
     described = {each.id: f"{each.type}: {each.description}" for each in run.plan.subtasks}
-    return footnotes(run.answer or "", run.citations, described)
+    return footnotes(run.answer, run.citations, described)
 
 
 def uncited(run: Run) -> str:
     """Why an answer has no footnotes; empty if it has some."""
-    if run.citations or run.answer is None:
+    if run.citations or run.status != "finished":
         return ""
     if run.coverage.direct or not run.plan.subtasks:
         return "no footnotes: one call answered the task as it is written, without results to refer to"

@@ -30,7 +30,7 @@ def confirm_options(command: F) -> F:
         metavar="MONEY",
         section=_SECTION,
         callback=_money,
-        help="The same, if it may cost more than that (19 of 20 such runs cost less) or nobody knows: 0.5, 50ct.",
+        help="The same, if it may cost more than that (19 of 20 such runs cost less) or nobody knows: 0.50, 50c.",
     )
     asks = option(
         "--confirm",

@@ -49,7 +49,7 @@ def _lines(before: Run, after: Run, *, brief: bool) -> Iterator[str]:
     yield from _models(before, after)
     yield from _plan(before, after)
     yield from _results(before, after, brief=brief)
-    yield from _part("Answer", before.answer or "", after.answer or "", brief=brief)
+    yield from _part("Answer", before.answer, after.answer, brief=brief)
     yield ""
     yield from _figures(before, after)
 

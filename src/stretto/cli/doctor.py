@@ -33,7 +33,7 @@ _SHOWN = 20  # findings of a damaged store
     cls=Command,
     examples=(
         "stretto doctor",
-        "stretto doctor -w ./stretto.toml --budget 50ct --offline",
+        "stretto doctor -w ./stretto.toml --budget 50c --offline",
         "stretto doctor --store copy.db --store-check",
         "stretto doctor --json | jq .endpoints",
     ),

@@ -11,9 +11,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Option(click.Option):
     """An option that stands under a heading of its own."""
 
-    def __init__(self, *args: Any, section: str = "Options", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, section: str = "Options", alone: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.section = section
+        self.alone = alone
+        """What it means alone, where its value may be left out; a value stands behind an = then."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """With the values that may stand behind the =, where none need stand there."""
+        record = super().get_help_record(ctx)
+        if record is None or not self.alone or not isinstance(self.type, click.Choice):
+            return record
+        values = "|".join(value for value in self.type.choices if value != self.alone)
+        return f"{', '.join(self.opts)}[={values}]", record[1]
 
     def get_help_extra(self, ctx: click.Context) -> Any:
         """Without the range: the error message says it to whom it concerns."""
@@ -31,6 +41,19 @@ class Command(click.Command):
     def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.examples = examples
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """An option whose value may be left out does not take the word behind it: that may be the task."""
+        alone = {
+            name: each.alone for each in self.params if isinstance(each, Option) for name in each.opts if each.alone
+        }
+        end = args.index("--") if "--" in args else len(args)
+        if ctx.resilient_parsing:  # a TAB: what it says does not matter, and the next word is not its value
+            args = [arg for arg in args[:end] if arg.partition("=")[0] not in alone] + args[end:]
+            return super().parse_args(ctx, args)
+        return super().parse_args(
+            ctx, [f"{arg}={alone[arg]}" if arg in alone else arg for arg in args[:end]] + args[end:]
+        )
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Each heading once, in the order of the options."""

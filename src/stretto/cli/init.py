@@ -35,7 +35,7 @@ _USUAL = Path("stretto.toml")
     cls=Command,
     examples=(
         "stretto init",
-        "stretto init --preset review -m together:openai/gpt-oss-120b --budget 50ct",
+        "stretto init --preset review -m together:openai/gpt-oss-120b --budget 50c",
         "stretto init --preset translate german.toml",
     ),
 )
@@ -46,7 +46,7 @@ _USUAL = Path("stretto.toml")
     "--budget",
     callback=amount(dollars),
     metavar="MONEY",
-    help="What a run may cost at most, in US dollars: 0.5, 50ct.  [default: no limit]",
+    help="What a run may cost at most, in US dollars: 0.50, 50c.  [default: no limit]",
 )
 @option("--force", is_flag=True, help="Replace FILE if it exists.")
 def init(file: Path, named: str | None, model: str | None, budget: Decimal | None, force: bool) -> None:
@@ -111,7 +111,7 @@ def _ask_model(chosen: Preset, usual: list[Source]) -> str | None:
 
 
 def _ask_budget() -> Decimal | None:
-    while written := _asked("Budget of a run in dollars (0.5, 50ct; empty: none)"):
+    while written := _asked("Budget of a run in dollars (0.50, 50c; empty: none)"):
         try:
             if budget := dollars(written, "budget"):
                 return budget

@@ -91,7 +91,13 @@ def _as_line(run: Summary) -> str:
 @option("--plan", is_flag=True, help="The plan alone, as JSON to edit and to run with --plan.")
 @option("--prompts", is_flag=True, help="What its calls were asked, alone; without RUN, the default prompts.")
 @option("--cite", is_flag=True, help="The answer alone, with footnotes: which results and inputs it rests on.")
-@option("--json", "as_json", is_flag=True, help="The run's events as JSON lines.")
+@option(
+    "--json",
+    "as_json",
+    type=click.Choice(["events", "final"]),
+    alone="events",
+    help="The run's events as JSON lines; --json=final: the run as one object.",
+)
 @plain_option
 @store_option
 def show(
@@ -102,7 +108,7 @@ def show(
     plan: bool,
     prompts: bool,
     cite: bool,
-    as_json: bool,
+    as_json: str | None,
     plain: bool,
     store: Path | None,
 ) -> None:
@@ -124,11 +130,14 @@ def show(
         click.echo(_result(kept.run(run_id), subtask))
         return
     events = kept.events(run_id)
-    if as_json:
+    if as_json == "events":
         for event in events:
             sys.stdout.write(e.encode(event).decode() + "\n")
         return
     told = fold(events)
+    if as_json:
+        click.echo(told.to_json())
+        return
     if plan:
         click.echo(write_plan(told.task, told.plan), nl=False)
         return
@@ -144,7 +153,7 @@ def show(
 
 def _footnotes(told: Run, kept: Store) -> None:
     """The answer with its footnotes."""
-    if told.answer is None:
+    if told.status != "finished":
         raise TaskError(f"{told.id} has no answer; it is {_status(told, kept)}")
     click.echo(cited(told))
     if why := uncited(told):
@@ -185,7 +194,7 @@ def _everything(told: Run, kept: Store, brief: bool, drawing: bool) -> Iterator[
     records = {} if brief else kept.records(told.id)
     for call in told.calls:
         yield from _call(call, records.get(call.fingerprint), status)
-    if told.answer is not None and not drawing:
+    if told.status == "finished" and not drawing:
         yield f"\n## Answer{_mark(told.simulated)}\n\n{told.answer}"
 
 

@@ -133,6 +133,7 @@ def made(
         memory=memory_flags(flags),
         store=store,
         schema=flags.get("schema"),
+        max_tokens=flags.get("max_tokens"),
     )
 
 

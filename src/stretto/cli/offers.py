@@ -9,6 +9,7 @@ from typing import Any
 import click
 from click.shell_completion import BashComplete, CompletionItem, add_completion_class, split_arg_string
 
+from stretto.cli.help import Option
 from stretto.errors import StrettoError
 from stretto.text import one_line
 
@@ -43,6 +44,8 @@ def attach(command: click.Command) -> click.Command:
     for parameter in command.params:
         if parameter.name in _OFFERS:
             parameter.type = _Offered(_OFFERS[parameter.name])
+        if isinstance(parameter, Option) and parameter.alone:
+            parameter.is_flag = True  # so that click offers what may stand behind it, and not its values
     return command
 
 

@@ -19,6 +19,7 @@ from stretto.inputs import MOST
 from stretto.types import Limits
 
 F = TypeVar("F", bound=Callable[..., Any])
+_Chosen = TypeVar("_Chosen", bool, str | None)
 _DEFAULT = Limits()
 
 
@@ -95,10 +96,12 @@ def output_options(command: F) -> F:
     as_json = option(
         "--json",
         "as_json",
-        is_flag=True,
+        type=click.Choice(["events", "final"]),
+        alone="events",
         section="Output",
         callback=_either,
-        help="Events as JSON lines on stdout, not the answer.",
+        help="Events as JSON lines on stdout, not the answer; --json=final: the run as one object, once it is over, "
+        "failed or not.",
     )
     return _with(command, (output, quiet, plain_option, as_json))
 
@@ -191,11 +194,18 @@ def _limits() -> list[Callable[[F], F]]:
         limit("tpm", "Tokens a minute at most: 200k.  [default: no limit]", **rate),
         limit(
             "budget",
-            "What a run may cost at most, in US dollars: 0.5, 50ct.  [default: no limit]",
+            "What a run may cost at most, in US dollars: 0.50, 50c.  [default: no limit]",
             callback=amount(dollars),
             metavar="MONEY",
         ),
         limit("tokens", "Tokens a run may use at most: 250k.  [default: no limit]", **rate),
+        limit(
+            "max-tokens",
+            "Tokens of each reply of a worker and of the synthesizer at most, in place of what their options say: 2k. "
+            "What is longer is cut short, and told; plans and checks are not bound.  [default: what the workflow says]",
+            callback=amount(_tokens),
+            metavar="N",
+        ),
         limit("deadline", "When the answer must be there, from now: 20s, 2m30s.  [default: none]", **length),
         limit(
             "hedge",
@@ -263,16 +273,23 @@ def amount(read: Callable[[str, str], Any]) -> Callable[[click.Context, click.Pa
     return callback
 
 
+def _tokens(written: str, place: str) -> float:
+    found = number(written, place)
+    if not isinstance(found, int):
+        raise ConfigError(f"{place}: must be a whole number, not {written}")
+    return found
+
+
 def _with(command: F, options: Sequence[Callable[[F], F]]) -> F:
     for decorate in reversed(options):
         command = decorate(command)
     return command
 
 
-def _either(ctx: click.Context, param: click.Parameter, chosen: bool) -> bool:
+def _either(ctx: click.Context, param: click.Parameter, chosen: _Chosen) -> _Chosen:
     """--json and --cite exclude each other, whichever comes first."""
     if chosen and (ctx.params.get("cite") or ctx.params.get("as_json")):
-        raise click.BadParameter("--json has the citations in run_finished; --cite is for reading", ctx, param)
+        raise click.BadParameter("--json has the citations as data; --cite is for reading", ctx, param)
     return chosen
 
 

@@ -39,7 +39,7 @@ def plan(
     output: Path | None,
     quiet: bool,
     plain: bool,
-    as_json: bool,
+    as_json: str | None,
     **flags: Any,
 ) -> int:
     """Write the plan for TASK and stop: as JSON to edit and to run with `stretto run --plan FILE`.
@@ -47,7 +47,7 @@ def plan(
     The plan is recorded as a run, which `stretto resume` carries out as it is.
     """
     not_a_file(task, inputs)
-    progress = progress_for(quiet=quiet, as_json=as_json, plain=plain)
+    progress = progress_for(quiet=quiet, as_json=bool(as_json), plain=plain)
     texts = read_named(inputs, max_input, progress.input, stdin=not reads_stdin(task, file))
     text = read_task(task, file)
     workflow = build(configured(named), chosen_models(models), flags, store_path(store), progress.model)

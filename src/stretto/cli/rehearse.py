@@ -44,7 +44,7 @@ _RECENT = 100  # runs that `--like all` looks at
         'stretto rehearse "Compare Postgres and SQLite for a job queue"',
         "stretto rehearse --subtasks 100 --provider-rpm 300 --vary parallel=16 --vary rpm=300 TASK",
         'stretto rehearse -i docs/ "What changed for users?"',
-        'stretto rehearse -w solve --like all --budget 50ct --fault "500 rate=0.05" TASK',
+        'stretto rehearse -w solve --like all --budget 50c --fault "500 rate=0.05" TASK',
         "stretto rehearse --json TASK | jq .variations[0].makespan.p95",
     ),
 )
@@ -126,7 +126,12 @@ def _workflow(named: str | None, models: tuple[str, ...], flags: dict[str, Any],
         if not quiet:
             say(f"no model is named, so {model} is rehearsed; -m names another")
     return configuration.workflow(
-        Workflow, models=chosen, default=default, limits=limit_flags(flags), schema=flags.get("schema")
+        Workflow,
+        models=chosen,
+        default=default,
+        limits=limit_flags(flags),
+        schema=flags.get("schema"),
+        max_tokens=flags.get("max_tokens"),
     )
 
 

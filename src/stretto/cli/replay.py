@@ -37,7 +37,7 @@ def replay(
     output: Path | None,
     quiet: bool,
     plain: bool,
-    as_json: bool,
+    as_json: str | None,
     cite: bool,
 ) -> int:
     """Carry RUN out once more, from its records: no key, no network, and the same answer to the byte.
@@ -48,7 +48,7 @@ def replay(
     """
     path = store_path(store)
     recording = recording_of(entries(path, find_run(Store(path), run, last=last)))
-    progress = progress_for(quiet=quiet, as_json=as_json, plain=plain)
+    progress = progress_for(quiet=quiet, as_json=bool(as_json), plain=plain)
     progress.replayed(recording.run)
     stream = ReplayStream(recording, timed=timed)
     code = carry(stream, Output(output, as_json, cite=cite), progress)

@@ -79,7 +79,7 @@ def rerun(
     output: Path | None,
     quiet: bool,
     plain: bool,
-    as_json: bool,
+    as_json: str | None,
     cite: bool,
     confirm: bool,
     confirm_over: Decimal | None,
@@ -95,7 +95,7 @@ def rerun(
     """
     path = store_path(store)
     run_id = find_run(Store(path), run, last=last)
-    progress = progress_for(quiet=quiet, as_json=as_json, plain=plain)
+    progress = progress_for(quiet=quiet, as_json=bool(as_json), plain=plain)
     configuration = recorded(Store(path), run_id, named)
     workflow = build(configuration, chosen_models(models, environment=bool(named)), flags, path, progress.model)
     if named is None:
@@ -103,8 +103,10 @@ def rerun(
     given = plan_file(plan) if plan else None
     texts = read_named(inputs, max_input, progress.input) if inputs else None
     if explain:
+        if as_json == "final":
+            raise click.UsageError("--json=final is of a run, and --explain makes none; its lines are --json")
         lines = asyncio.run(workflow.explain(run_id, plan=given, only=only, fresh=fresh, inputs=texts))
-        _print(run_id, lines, as_json=as_json)
+        _print(run_id, lines, as_json=bool(as_json))
         return 0
     prepare(workflow, progress.model)
     approve = approval(workflow.definition, progress, confirm=confirm, confirm_over=confirm_over)

@@ -38,7 +38,7 @@ def resume(
     output: Path | None,
     quiet: bool,
     plain: bool,
-    as_json: bool,
+    as_json: str | None,
     cite: bool,
     confirm: bool,
     confirm_over: Decimal | None,
@@ -52,7 +52,7 @@ def resume(
     """
     path = store_path(store)
     run_id = find_run(Store(path), run, last=last)
-    progress = progress_for(quiet=quiet, as_json=as_json, plain=plain)
+    progress = progress_for(quiet=quiet, as_json=bool(as_json), plain=plain)
     configuration = recorded(Store(path), run_id, named)
     # STRETTO_MODEL is for new work; a run keeps its models unless a flag says otherwise.
     chosen = chosen_models(models, environment=bool(named))

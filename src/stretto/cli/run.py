@@ -55,7 +55,7 @@ def run(
     output: Path | None,
     quiet: bool,
     plain: bool,
-    as_json: bool,
+    as_json: str | None,
     cite: bool,
     confirm: bool,
     confirm_over: Decimal | None,
@@ -69,7 +69,7 @@ def run(
     given = plan_file(plan) if plan else None
     planned = given.task if given and task is None and file is None else ""
     not_a_file(task, inputs)
-    progress = progress_for(quiet=quiet, as_json=as_json, plain=plain)
+    progress = progress_for(quiet=quiet, as_json=bool(as_json), plain=plain)
     stdin = bool(planned) or not reads_stdin(task, file)
     texts = read_named(inputs, max_input, progress.input, stdin=stdin)
     text = planned or read_task(task, file, example(named))
@@ -94,7 +94,7 @@ def demo(
     output: Path | None,
     quiet: bool,
     plain: bool,
-    as_json: bool,
+    as_json: str | None,
     cite: bool,
 ) -> int:
     """The main job on the built-in simulator: no key, no network, no configuration, no language model.
@@ -102,7 +102,7 @@ def demo(
     It carries a full script for its own task, the next 20 leap years; for any other TASK its texts are made up. With -m
     a model does it: `local:FILE.gguf` is one that needs neither key nor network.
     """
-    progress = progress_for(quiet=quiet, as_json=as_json, plain=plain)
+    progress = progress_for(quiet=quiet, as_json=bool(as_json), plain=plain)
     # Nobody's configuration: what is recommended when that is broken must not read it.
     solve = Configuration([_BRISK, read_preset("solve")])
     workflow = build(solve, chosen_models([model], environment=False), {}, store_path(store), progress.model)

@@ -65,11 +65,13 @@ class Configuration:
         memory: Mapping[str, Any] | None = None,
         store: Path | None = None,
         schema: Path | None = None,
+        max_tokens: int | None = None,
     ) -> _T:
         """What `make` (`Workflow`, which lives above) makes of it.
 
         `models` is what `-m` says by role (None: all of them), `default` serves roles without any model, `limits`
-        and `memory` are flags, `schema` is the file that one names for the answer's JSON schema. Raises `ConfigError`
+        and `memory` are flags, `schema` is the file that one names for the answer's JSON schema, `max_tokens` the bound
+        that one sets to replies of workers and the synthesizer. Raises `ConfigError`
         naming the file or flag that cannot work.
         """
         team = self.team()
@@ -88,6 +90,9 @@ class Configuration:
             if schema is not None and part.place == "synthesizer":
                 facts = {key: value for key, value in part.table.items() if key != "schema_file"}
                 part = replace(part, table={**facts, "schema": schema_at(schema, f"--schema {schema}")})  # noqa: PLW2901
+            if max_tokens is not None and part.bounded:
+                origins[f"{part.place}.options"] = f"--max-tokens {max_tokens}"
+                part = part.within(max_tokens)  # noqa: PLW2901
             roles[part.place] = part.role(choice)
         origins |= self._limit_origins()
         try:

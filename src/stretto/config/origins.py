@@ -33,10 +33,11 @@ def values(
 ) -> list[Value]:
     """Every setting in force: of the roles, of what files say of providers and prices, every limit, and the memory.
 
-    `models` is what `-m` says by role, `default` the model of roles without any, `flags` are the limits and what is
-    remembered as flags have them. Raises `ConfigError` where the roles cannot work.
+    `models` is what `-m` says by role, `default` the model of roles without any, `flags` are the limits, the
+    bound of a reply and what is remembered, as flags have them. Raises `ConfigError` where the roles cannot work.
     """
-    found = [value for part in configuration.team().parts() for value in _of_a_role(part, models, default)]
+    most = flags.get("max_tokens")
+    found = [value for part in configuration.team().parts() for value in _of_a_role(part, models, default, most)]
     found += _merged(configuration, "limits", Limits(), flags)
     found += _merged(configuration, "memory", Memory(), flags)
     found += _of_providers(configuration)
@@ -44,9 +45,13 @@ def values(
     return found
 
 
-def _of_a_role(part: Part, models: Mapping[str | None, Choice], default: Choice | None) -> Iterator[Value]:
+def _of_a_role(
+    part: Part, models: Mapping[str | None, Choice], default: Choice | None, most: int | None
+) -> Iterator[Value]:
     choice = part.chosen(models) or (None if part.named else default)
     file = part.source.name
+    if bounded := most is not None and part.bounded:
+        part = part.within(most)
     if choice is not None:
         yield Value(f"{part.place}.model", ", ".join((choice.model, *choice.fallbacks)), choice.by)
     elif not part.named:
@@ -55,7 +60,9 @@ def _of_a_role(part: Part, models: Mapping[str | None, Choice], default: Choice 
         yield Value(f"{part.place}.prompt", "the one that comes with Stretto", DEFAULT)
     for key, value in part.table.items():
         if choice is None or key not in {"model", "models"}:
-            yield Value(f"{part.place}.{key}", shown(key, value), file)
+            yield Value(
+                f"{part.place}.{key}", shown(key, value), "--max-tokens" if bounded and key == "options" else file
+            )
 
 
 def _merged(

@@ -61,7 +61,7 @@ def ones_own(preset: Preset, called: str, model: str | None, budget: Decimal | N
     `model` is that of each role; without one a comment shows where it goes. `budget`: dollars of one run.
     """
     line = f"model = {json.dumps(model, ensure_ascii=False)}" if model else '# model = "PROVIDER:MODEL"'
-    limits = f'budget = "{budget:f}"' if budget is not None else '# budget = "50ct"'
+    limits = f'budget = "{budget:f}"' if budget is not None else '# budget = "50c"'
     limits = f"[limits]\n{limits:<24} # US dollars of one run; also tokens\n{_BESIDE}"
     text = _ROLE.sub(lambda head: f"{head[0]}\n{line}", preset.text)
     found = _LIMITS.search(text)

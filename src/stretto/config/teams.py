@@ -42,6 +42,18 @@ class Part(Struct, frozen=True):
         """Whether the file says which model it is, or that it is another role's."""
         return bool(self.inherits or self.table.get("model") or self.table.get("models"))
 
+    @property
+    def bounded(self) -> bool:
+        """Whether `--max-tokens` is for it: workers and the synthesizer may be cut short, plans and checks may not."""
+        return not self.place.endswith(("orchestrator", ".check"))
+
+    def within(self, max_tokens: int) -> "Part":
+        """The part with this bound of a reply, whatever its table says of one."""
+        if not isinstance(options := self.table.get("options", {}), dict):
+            return self  # what is wrong about it is told where it is read
+        others = {name: value for name, value in options.items() if name != "max_completion_tokens"}
+        return replace(self, table={**self.table, "options": {**others, "max_tokens": max_tokens}})
+
     def chosen(self, models: Mapping[str | None, Choice]) -> Choice | None:
         """The model that a flag or the environment says for it; who names the role goes before who means all.
 

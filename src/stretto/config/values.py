@@ -165,7 +165,7 @@ def dollars(value: Any, place: str) -> Decimal:
     # A float's own digits, not those of its binary fraction; an exponent is fine in a number.
     found = amounts.money(f"{Decimal(str(value)):f}" if plain else value) if plain or isinstance(value, str) else None
     if found is None:
-        raise ConfigError(f"{place}: {value!r} is no amount of US dollars; write 0.5, $0.50 or 50ct")
+        raise ConfigError(f"{place}: {value!r} is no {amounts.MONEY}")
     return found
 
 

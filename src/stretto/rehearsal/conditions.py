@@ -45,15 +45,16 @@ class Rehearsal(Struct, frozen=True):
     def workflow(self, limits: Limits, seed: int) -> Workflow:
         """The workflow with these limits, and the chance of this seed."""
         definition = self.definition
-        return Workflow(
+        workflow = Workflow(
             definition.orchestrator,
             definition.workers,
             definition.synthesizer,
             limits=limits,
             providers={name: replace(provider, seed=provider.seed + seed) for name, provider in self.providers.items()},
             prices=self.prices,
-            jitter=random.Random(seed).uniform,
         )
+        workflow.jitter = random.Random(seed).uniform
+        return workflow
 
 
 def prepare(workflow: Workflow, task: str, conditions: Conditions, inputs: tuple[Input, ...] = ()) -> Rehearsal:

@@ -93,7 +93,7 @@ class Endings:
         if over is not None and over.outcome == "cut":
             return self._late(event, over.text)
         if event.role == "synthesizer" and coverage.answer in {"cut", "unmerged"}:
-            return self._late(event, self._run.answer or "" if coverage.answer == "cut" else "")
+            return self._late(event, self._run.answer if coverage.answer == "cut" else "")
         return self._late(event) if self._run.error_type == "DeadlineError" and event.role != "worker" else None
 
     def _late(self, event: e.CallFinished, text: str = "") -> RecordedCall:

@@ -13,6 +13,7 @@ from stretto.policies.account import Account
 from stretto.pool import Pool
 from stretto.replay.recording import Recording, staged
 from stretto.run_stream import RunStream
+from stretto.runs import Parsed
 from stretto.shapes import Shape
 from stretto.store.journal import Journal
 from stretto.types import Definition, Limits
@@ -31,7 +32,7 @@ class _Replayed(Execution):
             raise self.recording.ended(error) from error.__cause__
 
 
-class ReplayStream(RunStream):
+class ReplayStream(RunStream[Parsed]):
     """A recorded run once more: the same events under the same id; nothing is asked and nothing is stored.
 
     With a `definition` that workflow runs over the records, else the recorded one; `shape`: that of the answer, if a

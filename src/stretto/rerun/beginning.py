@@ -1,6 +1,6 @@
 """What a rerun begins with: the plan it takes over, the subtasks it may compute, what it asks anew."""
 
-from collections.abc import Collection, Container
+from collections.abc import Collection, Container, Sequence
 from difflib import get_close_matches
 
 from msgspec import Struct
@@ -9,7 +9,8 @@ from stretto.calls import fingerprint
 from stretto.engine.caller import PLAN
 from stretto.engine.requests import plan_request
 from stretto.errors import StoreError, TaskError
-from stretto.head import head_of
+from stretto.head import checked_inputs, head_of
+from stretto.plan.given import AnyPlan, given_plan
 from stretto.runs import Run
 from stretto.types import Basis, Definition, Input, Plan, Request, Result, Subtask
 
@@ -30,6 +31,24 @@ class Rerun(Struct, frozen=True):
     only: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
     inputs: tuple[Input, ...] | None = None
+
+
+def rerun_of(
+    definition: Definition,
+    run: str,
+    plan: AnyPlan | None,
+    only: Sequence[str],
+    fresh: Sequence[str],
+    inputs: Sequence[Input] | None,
+) -> Rerun:
+    """What is wanted, as users say it; raises `TaskError` for a plan or an input that is none."""
+    given = None if plan is None else given_plan(plan, definition)
+    return Rerun(run, given, _names(only), _names(fresh), None if inputs is None else checked_inputs(inputs))
+
+
+def _names(names: Sequence[str]) -> tuple[str, ...]:
+    """A text alone is one name, not its letters."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def basis_of(rerun: Rerun, origin: Run, replies: Container[str], definition: Definition) -> Basis:

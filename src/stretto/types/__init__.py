@@ -1,6 +1,7 @@
 """The nouns of a run: frozen, and without knowledge of events, models or storage."""
 
 from stretto.types.costs import Allowance, Price, Quota, Usage
+from stretto.types.limits import Limits
 from stretto.types.plans import (
     OUTCOMES,
     AnswerState,
@@ -18,7 +19,7 @@ from stretto.types.plans import (
     Verdict,
 )
 from stretto.types.requests import Head, Input, Message, Reply, Request
-from stretto.types.workflows import Definition, Known, Limits, Memory, Merge, Role, RoleName
+from stretto.types.workflows import Definition, Known, Memory, Merge, Role, RoleName
 
 __all__ = [
     "OUTCOMES",

@@ -1,10 +1,15 @@
-"""Who does what, within which limits: a workflow as data."""
+"""Who does what, within which limits: a workflow as data.
+
+What type checkers are told stands in the stub beside this: a checker may be a function, of which the workflow makes a
+role.
+"""
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any, Literal
 
 from msgspec import Struct
+
+from stretto.types.limits import Limits
 
 RoleName = Literal["orchestrator", "worker", "synthesizer"]
 Merge = Literal["synthesize", "vote", "best"]
@@ -51,33 +56,6 @@ class Role(Struct, frozen=True):
     def candidates(self) -> tuple[str, ...]:
         """The model and its fallbacks."""
         return (self.model,) if isinstance(self.model, str) else tuple(self.model)
-
-
-class Limits(Struct, frozen=True):
-    """What one workflow may use.
-
-    `parallel`: calls in flight. `max_subtasks`: of the whole run. `rounds`: how often subtasks are planned, each time
-    with all results so far in view; the orchestrator may stop before. `rpm`, `tpm`: requests and tokens a minute. Of
-    one run: `budget`, US dollars; `tokens`, of input and output together; `deadline`, seconds from its start (or its
-    resumption) to the answer. `hedge`: the share of a run's cost that may go into asking stragglers a second time.
-    `unpriced`: whether a run with a budget refuses a model whose price is unknown, or asks it uncounted. `attempts`:
-    how often a call is asked before its error counts. `timeout`: seconds of one whole call. `max_wait`: seconds a call
-    may be held back by rate limits.
-    """
-
-    parallel: int = 64
-    max_subtasks: int = 64
-    rounds: int = 1
-    rpm: float | None = None
-    tpm: float | None = None
-    budget: Decimal | None = None
-    tokens: int | None = None
-    deadline: float | None = None
-    hedge: float = 0.0
-    unpriced: Literal["refuse", "allow"] = "refuse"
-    attempts: int = 4
-    timeout: float = 600.0
-    max_wait: float = 900.0
 
 
 class Memory(Struct, frozen=True):

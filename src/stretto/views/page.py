@@ -29,7 +29,7 @@ def run_page(run: ToldRun, *, writing: str = "", now: str = "") -> Html:
 
     Everything in it that a model or a user wrote is text: it can neither act nor fetch anything.
     """
-    answer = run.answer if run.answer is not None else writing
+    answer = run.answer or writing
     parts = [_head(run, now)]
     if run.calls or run.plan.subtasks:
         parts.append(plan_table(run, now if run.status == "running" else ""))
@@ -55,7 +55,7 @@ def summary(run: ToldRun) -> str:
     done = sum(result.outcome == "done" for result in run.results.values())
     facts = [f"{done} of {many(len(run.plan.subtasks), 'subtask')} done", many(len(run.calls), "call")]
     facts += [f"{run.usage.input_tokens:,} tokens in", f"{run.usage.output_tokens:,} out", dollars(run.cost)]
-    facts += [f"answer of {many(len(run.answer), 'character')}"] if run.answer is not None else []
+    facts += [f"answer of {many(len(run.answer), 'character')}"] if run.status == "finished" else []
     facts += [short(run.error, 120)] if run.error else []
     return ", ".join([run.status + (" (simulated)" if run.simulated else ""), *facts])
 

@@ -36,7 +36,7 @@ def shown(run: Run, events: Iterable[e.AnyEvent], width: int, height: int, *, ca
         picture.end(now)
     for line in drawn(picture, now, width, height, moving=False):
         yield painted(line)
-    if run.answer is not None:
+    if run.status == "finished":
         page = Page()
         page.take(seemly(run.answer))
         yield "\n" + page.end(min(100, width))
