@@ -32,7 +32,8 @@ from endpoint import (
     sse,
     streamed,
 )
-from stretto.calls import Done, Text
+from models import listen
+from stretto.calls import Done, Notice, Text
 from stretto.engine.results import result_of
 from stretto.errors import (
     CallError,
@@ -45,6 +46,7 @@ from stretto.errors import (
 )
 from stretto.models.reply import LARGEST, Reply
 from stretto.models.wire import read
+from stretto.policies.retry import Retry
 from stretto.types import Usage
 
 TOKENS = {"prompt_tokens": 9, "completion_tokens": 4}
@@ -338,8 +340,11 @@ async def test_a_schema_whose_reply_is_refused_is_asked_for_in_the_next_way_by_t
     refused = error("400 Bad Request", message, code=code, failed_generation='{"a": 1')
     scripts = (refused, refused, plain("{}"), plain("{}"))
     async with Endpoint(*scripts) as server, asking(server) as model:
+        retried = Retry(model, 4, jitter=lambda *_: 0.0)
+        heard = await listen(retried, call(schema=SCHEMA))
         await ask(model, call(schema=SCHEMA))
-        await ask(model, call(schema=SCHEMA))
+        told = [chunk.event.reason for chunk in heard if isinstance(chunk, Notice)]
+        assert [message in reason for reason in told] == [True, True]  # what may be paid is never asked in secret
         forms = [request.body.get("response_format", {}).get("type") for request in server.requests]
     assert forms == ["json_schema", "json_object", None, "json_schema"]
 

@@ -61,11 +61,21 @@ def told(asked: Any, said: Any, **more: Any) -> dict[str, Any]:
         (told(9, 4, total_tokens=20), Usage(9, 11)),  # thoughts that are in the total only
         (told(9, None, total_tokens=20), Usage(9, 11)),
         (told(9, 4, total_tokens=-5), Usage(9, 4)),
-        (told(9, 4, prompt_tokens_details={"cached_tokens": 20}), Usage(9, 4, 9)),
+        (told(9, 4, prompt_tokens_details={"cached_tokens": 20}), Usage(29, 4, 20)),  # counted beside it
+        ({"input_tokens": 9, "output_tokens": 4, "input_tokens_details": {"cached_tokens": 5}}, Usage(9, 4, 5)),
+        (
+            {"input_tokens": 9, "output_tokens": 4, "cache_read_input_tokens": 5, "cache_creation_input_tokens": 6},
+            Usage(20, 4, 5),
+        ),
+        (told(9, 4, cache_read_input_tokens=5, cache_creation_input_tokens=2), Usage(9, 4, 5)),
+        ({"promptTokenCount": 9, "candidatesTokenCount": 4, "totalTokenCount": 20}, Usage(9, 11)),
         (told(9, 4, prompt_tokens_details={"cached_tokens": 10**9}), Usage(9, 4)),
         (told(9, 4, prompt_tokens_details={"cached_tokens": -3}), Usage(9, 4)),
         (told(9, 4, prompt_tokens_details=[]), Usage(9, 4)),
-        (told(9, 4, completion_tokens_details={"reasoning_tokens": 99}), Usage(9, 4, 0, 4)),
+        (told(9, 4, completion_tokens_details={"reasoning_tokens": 99}), Usage(9, 103, 0, 99)),  # likewise
+        (told(9, 4, total_tokens=112, completion_tokens_details={"reasoning_tokens": 99}), Usage(9, 103, 0, 99)),
+        (told(9, 4, reasoning_tokens=99), Usage(9, 103, 0, 99)),
+        (told(9, 4, reasoning_tokens=3), Usage(9, 4, 0, 3)),
         (told(9, 4, prompt_cache_hit_tokens="2"), Usage(9, 4, 2)),
         *[(nothing, None) for nothing in NOTHING],
         *[(told(9, lie), DOUBTFUL) for lie in (-35, 2**64 - 1, 1e308, 10**400, True, "many", [4], float("nan"), "nan")],
@@ -80,12 +90,39 @@ def test_a_reply_is_at_least_as_many_tokens_as_its_text() -> None:
     assert usage_of(told(9, 1), 8000) == Usage(9, 1000)
 
 
+@pytest.mark.parametrize(
+    ("events", "usage"),
+    [
+        ([told(9, 1), told(0, 40)], Usage(9, 40)),  # the request at the beginning, the reply at the end
+        ([told(9, 1), {"completion_tokens": 40}], Usage(9, 40)),
+        ([told(9, 1), told(9, 20), told(9, 40)], Usage(9, 40)),
+        ([told(9, 40), told(9, 1)], Usage(9, 40)),
+        ([told(9, 40), told(0, 0), {}], Usage(9, 40)),
+        ([told(9, 2**64 - 1), told(9, 40)], Usage(9, 40)),
+        ([told(9, 40, completion_tokens_details={"reasoning_tokens": 3}), told(9, 41)], Usage(9, 41, 0, 3)),
+        ([7, told(9, 40)], Usage(9, 40)),
+    ],
+)
+def test_usage_that_is_told_in_parts_is_put_together(events: list[Any], usage: Usage) -> None:
+    found = Reply("x:tea")
+    bodies = [
+        {"choices": [{"delta": {"content": "Assam"}, "finish_reason": "stop"}], "usage": events[0]},
+        *({"choices": [], "usage": each} for each in events[1:]),
+    ]
+    chunks = [chunk for body in bodies for chunk in found.take(read(msgspec.json.encode(body)))] + found.end()
+    assert isinstance(done := chunks[-1], Done)
+    assert done.usage == usage
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.integers(0, 5000),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-NAMES = ("prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "prompt_cache_hit_tokens")
+NAMES = (
+    "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "prompt_cache_hit_tokens",
+    "input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "reasoning_tokens",
+)  # fmt: skip
 LIES = JSON | st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, JSON))
 
 
@@ -186,6 +223,20 @@ def test_what_was_heard_before_a_rate_limit_in_the_midst_of_a_reply_is_paid(most
     assert isinstance(found, BudgetError) == (spent == 118)
     assert account.spent.tokens == spent
     assert account.bill("c1").lost == Usage(108, 10)
+
+
+# -- what went past its limit is not reckoned above the ceiling, unless it surely is
+
+
+@pytest.mark.parametrize(("letters", "spent"), [(450, 111), (4500, 911)])
+def test_a_reply_without_its_usage_is_believed_to_have_kept_its_limit_where_no_more_is_left(
+    letters: int, spent: int
+) -> None:
+    """450 letters may be 150 tokens, and surely are 90: of a limit of 100 no more than that is reckoned."""
+    script = Scripted(lambda *_: ["a" * letters, Done("stop")])
+    account, asked = Account(Limits(tokens=120)), limited_to(100)
+    virtually(outcome(paid(script, account), replace(asked, stream=False)))
+    assert account.spent.tokens == spent
 
 
 # -- what goes past its limit is cut

@@ -105,12 +105,9 @@ class ChatModel:
     def _another_way(self, error: errors.CallError, dialect: Dialect, call: Call, *, spoken: bool) -> str:
         """Remember how to ask after a refusal, and say what is given up by that; raises the error if nothing helps."""
         if isinstance(error, errors.UnfitReply):
-            lower = dialect.lower() if call.request.schema is not None else None
-            if lower:
+            if call.request.schema is not None and (lower := dialect.lower()):
                 self._lower(call, lower)
-            if spoken or not lower:
-                raise error
-            return ""
+            raise error  # what was written may be paid: whoever asks again waits, reckons and tells of it
         said = str(error).removeprefix(self._where)  # the model's name may contain any word
         adapted = dialect.adapted(said, call) if error.status in _ADAPTABLE and not spoken else None
         if adapted is None:

@@ -8,7 +8,7 @@ import msgspec
 from stretto import errors
 from stretto.calls import KEPT, OVERLONG, Chunk, Done, Reasoning, Restarted, Text
 from stretto.models.thinking import ThinkFilter
-from stretto.models.usage import Doubtful, usage_of
+from stretto.models.usage import Doubtful, merged, usage_of
 from stretto.models.wire import BROKEN, Body, meaning
 
 LARGEST = 2**25
@@ -62,7 +62,7 @@ class Reply:
     def take(self, body: Body) -> list[Chunk]:
         """What a body says."""
         if (told := body.told) and (not isinstance(told, dict) or any(told.values())):
-            self._usage = told  # else it says nothing, which takes nothing back
+            self._usage = merged(self._usage, told)  # else it says nothing, which takes nothing back
         self._model = body.model or self._model
         choice = body.choice(self._index)
         if choice is None:

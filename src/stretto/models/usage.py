@@ -11,7 +11,13 @@ from stretto.types import Usage
 
 _MOST = 2**24  # tokens of one call: nobody reads or writes more
 _LONGEST = 8  # characters of a token, in a text as a whole; so it has at least this many
-_NAMES = (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"), ("total_tokens",))
+_NAMES = (
+    ("prompt_tokens", "input_tokens", "promptTokenCount"),
+    ("completion_tokens", "output_tokens", "candidatesTokenCount"),
+    ("total_tokens", "totalTokenCount"),
+)
+_BESIDE = ("cache_read_input_tokens", "cache_creation_input_tokens")
+"""What Anthropic counts beside its `input_tokens`, not among them."""
 
 
 class Doubtful:
@@ -25,7 +31,7 @@ def usage_of(told: Any, characters: int = 0) -> Usage | Doubtful | None:
     """The usage that a reply of so many characters tells of, whatever its form; None if it tells nothing.
 
     Nothing is less than none or more than can be, the reply is as many tokens as its text and as is left of the total
-    at least, and what is a part of something else is no more than that. Without a number for
+    at least, and what is called a part of something, but is more than that, is counted beside it. Without a number for
     the reply, or with one that cannot be, it is doubtful.
     """
     if not told or not isinstance(told, dict):
@@ -34,18 +40,50 @@ def usage_of(told: Any, characters: int = 0) -> Usage | Doubtful | None:
     if not any(given):
         return None  # no request is free of tokens: a gateway that does not know
     asked, said, total = map(_tokens, given)
+    cached, thought = (
+        _cached(told),
+        _part(told, "completion_tokens_details", "output_tokens_details", "reasoning_tokens"),
+    )
+    if said is not None and thought > said and total is None:
+        said += thought
     if total is not None and asked is not None:
         said = max(total - asked, said or 0)
     if asked is None or said is None:
         return DOUBTFUL
-    said = max(said, characters // _LONGEST)
-    cached = _part(told.get("prompt_tokens_details"), "cached_tokens") or _tokens(told.get("prompt_cache_hit_tokens"))
-    thought = _part(told.get("completion_tokens_details"), "reasoning_tokens")
-    return Usage(asked, said, min(cached or 0, asked), min(thought, said))
+    if "input_tokens" in told and "prompt_tokens" not in told:
+        asked += sum(_tokens(told.get(name)) or 0 for name in _BESIDE)
+    if cached > asked:
+        asked += cached
+    said = max(min(said, _MOST), characters // _LONGEST)
+    return Usage(min(asked, _MOST), said, min(cached, asked, _MOST), min(thought, said))
 
 
-def _part(details: Any, name: str) -> int:
-    return (_tokens(details.get(name)) or 0) if isinstance(details, dict) else 0
+def merged(before: Any, told: Any) -> Any:
+    """What a reply tells of its usage, after what it has told before: some tell it in parts, or as it grows.
+
+    Of two numbers for the same the larger counts.
+    """
+    if not isinstance(before, dict) or not isinstance(told, dict):
+        return told
+    kept = {name: value for name, value in before.items() if (_tokens(told.get(name)) or 0) < (_tokens(value) or 0)}
+    return {**before, **{name: value for name, value in told.items() if value}, **kept}
+
+
+def _cached(told: dict[str, Any]) -> int:
+    named = (told.get(name) for name in ("prompt_cache_hit_tokens", "cache_read_input_tokens"))
+    parts = _part(told, "prompt_tokens_details", "input_tokens_details", "cached_tokens")
+    return parts or next((found for found in map(_tokens, named) if found), 0)
+
+
+def _thought(told: dict[str, Any]) -> int:
+    return _part(told, "completion_tokens_details", "output_tokens_details", "reasoning_tokens")
+
+
+def _part(told: dict[str, Any], *names: str) -> int:
+    """A number of tokens that is told in one of several tables of details, or beside them; the last name is its own."""
+    *tables, name = names
+    places = [table for each in tables if isinstance(table := told.get(each), dict)]
+    return next((found for place in (*places, told) if (found := _tokens(place.get(name)))), 0)
 
 
 def _tokens(value: Any) -> int | None:

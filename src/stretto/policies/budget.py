@@ -121,7 +121,7 @@ class _Attempt:
     """One request of a call: what was set aside for it, what was heard of its reply, and settling it once."""
 
     __slots__ = (
-        "_account", "_call", "_enough", "_heard", "_length", "_longest", "_name", "_racing", "_shortened",
+        "_account", "_aside", "_call", "_enough", "_heard", "_length", "_longest", "_name", "_racing", "_shortened",
         "_wish", "answered", "reserved", "sent", "settled", "silent",
     )  # fmt: skip
 
@@ -135,7 +135,8 @@ class _Attempt:
         self._wish: Wish | None = None
         self.reserved: Usage | None = None
         self._heard = 0  # thirds of tokens of the reply so far, at most
-        self._enough = math.inf  # so many may be heard with what is set aside
+        self._enough = math.inf  # so many may be heard before more is set aside
+        self._aside: int | None = None  # tokens of the reply that are set aside
         self._length = 0  # characters
         self._longest = math.inf  # so many are surely more than the reply may have
         self._shortened = False
@@ -154,13 +155,14 @@ class _Attempt:
     def _stretch(self, wish: Wish, most: int) -> None:
         """More may have been heard than was set aside: set aside more, if there is more."""
         more = -(-self._heard // 3) + most // _STEPS
-        self._account.stretch(wish, more)
+        if self._account.stretch(wish, more):
+            self._aside = more
         self._enough = 3 * more
 
     def reserve(self, wish: Wish, granted: int) -> None:
         """The wish was granted, with so many tokens for the reply."""
         self._wish, self.reserved = wish, Usage(wish.input, granted)
-        self._enough = 3 * granted
+        self._enough, self._aside = 3 * granted, granted
         if self._call.stream:  # else it is here, and paid, as a whole
             self._longest = _LONGEST * granted
         self._shortened = granted < wish.output
@@ -220,7 +222,7 @@ class _Attempt:
         """Set aside once more what was set aside at first; whether there is enough."""
         if self._wish is None or self.reserved is None:
             return True
-        self._enough = 3 * self.reserved.output_tokens
+        self._enough, self._aside = 3 * self.reserved.output_tokens, self.reserved.output_tokens
         return self._account.stretch(self._wish, self.reserved.output_tokens)
 
     def drop(self) -> None:
@@ -237,8 +239,14 @@ class _Attempt:
             self._account.race(self._racing)
 
     def _estimate(self, done: Done | None) -> Usage:
-        """What an attempt used that did not say it: of a reply that may be longer than was heard, all it may have."""
+        """What an attempt used that did not say it: of a reply that may be longer than was heard, all it may have.
+
+        What was heard may be so many tokens at most; if that is more than was set aside, the reply is believed to have
+        kept its limit, unless it surely has not.
+        """
         call, heard = self._call, -(-self._heard // 3)
+        if self._aside is not None:
+            heard = min(heard, max(self._aside, self._length // _LONGEST))
         asked = self.reserved.input_tokens if self.reserved else self._account.asked(self._name, call.request)
         whole = not done.doubtful if done else call.stream and not self.silent
         if whole or not self.answered:
