@@ -2,15 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
-
-import msgspec
 
 from stretto import errors
 from stretto.models.allowance import allowance
 from stretto.models.durations import SPOKEN, duration, number
+from stretto.models.error_forms import error_inside, told
 from stretto.models.lengths import is_too_long, told_of_length
-from stretto.models.wire import loose
 from stretto.text import clean
 
 # Waiting does not help: no money, or a limit that people set.
@@ -47,30 +44,17 @@ _UNFIT = re.compile(
     r"|failed to (?:generate|validate) (?:valid )?json|generated json (?:does not|is not|is invalid)",
     re.IGNORECASE,
 )
-# A server that knows no such path, and says so with status 200 (LM Studio).
-_NO_PATH = re.compile(
-    r"unexpected endpoint|cannot post\b|(?:unknown|no such) (?:endpoint|path|route|url)", re.IGNORECASE
-)
-_TITLE_END = re.compile("</title>", re.IGNORECASE)
 _HINTED = 16384  # characters of a body in which it is looked for
 _LIMIT = re.compile(r"max_(?:new_)?tokens", re.IGNORECASE)
 _IMAGES = re.compile(r"image|vision|visual|modal|content", re.IGNORECASE)
 _TRANSIENT = frozenset({408, 409, 425, 498})  # 498: no room on Groq's cheaper tier
-_SAYS = frozenset({"message", "detail", "msg"})
-_WORDS = (
-    (re.compile(r"quota|billing|balance|credit"), 402),
-    (re.compile(r"rate.?limit|too.?many|RESOURCE_EXHAUSTED"), 429),
-    (re.compile(r"api.?key|authent|permission|unauthorized"), 401),
-    (re.compile(r"overloaded|unavailable|timeout"), 503),
-    (re.compile(r"invalid|not.?found|unsupported|bad.?request"), 400),
-)
 
 
 def refusal(
     status: int, headers: Mapping[str, str], body: str, where: str, request: str | None = None
 ) -> errors.CallError:
     """The typed error for an answer with an error status; `where` names provider, model and URL, `request` its id."""
-    message, code = _message(body.strip())
+    message, code = told(body.strip())
     text = f"{where}: {status} {message}" if message else f"{where}: {status}"
     headers = {**_headers_inside(body), **{name.lower(): value for name, value in headers.items()}}
     asked = _retry_after(headers)
@@ -159,63 +143,6 @@ def of_images(error: errors.RequestError) -> errors.RequestError | None:
         retry_after=error.retry_after,
         allowance=error.allowance,
     )
-
-
-def error_inside(data: bytes) -> Any:
-    """The error in a body that came with status 200, in whatever form; None if it holds none."""
-    form = loose(data)
-    form = form[0] if isinstance(form, list) and form else form
-    if not isinstance(form, dict):
-        return None
-    choices = form.get("choices")
-    for each in (form, *(choices if isinstance(choices, list) else ())):
-        if isinstance(each, dict) and (error := each.get("error")):
-            return error
-    return form if _SAYS.intersection(form) else None
-
-
-def status_inside(error: Any) -> int:
-    """The HTTP status that an error which came with status 200 would have had."""
-    if _NO_PATH.search(str(error.get("message") if isinstance(error, dict) else error)[:1000]):
-        return 404
-    if not isinstance(error, dict):
-        return 500
-    names = [str(error.get(name)) for name in ("code", "status", "status_code", "type")]
-    for name in names:
-        if len(name) == 3 and name.isdecimal() and 400 <= int(name) < 600:
-            return int(name)
-    return next((status for words, status in _WORDS if words.search(" ".join(names))), 500)
-
-
-def _message(text: str) -> tuple[str, str]:
-    """The message and code of an error body, whatever its form; of a page, that it is one."""
-    try:
-        data = loose(text.encode())
-    except ValueError:
-        if text[:200].lower().startswith(("<!doctype", "<html")):
-            title = _title(text)
-            return f"an HTML page{f' ({title})' if title else ''}", ""
-        return text[:500], ""
-    if isinstance(data, list) and data:  # Gemini wraps its error into a list
-        data = data[0]
-    inner = (data.get("error") or data) if isinstance(data, dict) else data
-    if not isinstance(inner, dict):
-        return _short(inner), str(data.get("code") or "") if isinstance(data, dict) else ""
-    message = inner.get("message") or inner.get("detail") or inner.get("msg") or inner
-    details = inner.get("details")
-    codes = [inner.get("code"), inner.get("type"), details.get("error_code") if isinstance(details, dict) else None]
-    return _short(message), " ".join(str(code)[:200] for code in codes if code)
-
-
-def _title(page: str) -> str:
-    """The title of an HTML page, found without looking back: a page may have a thousand that begin."""
-    _, tag, rest = page.partition("<title") if "<title" in page else page.partition("<TITLE")
-    end = _TITLE_END.search(rest) if tag else None
-    return rest[: end.start()].partition(">")[2].strip()[:100] if end else ""
-
-
-def _short(value: Any) -> str:
-    return (value if isinstance(value, str) else msgspec.json.encode(value).decode())[:1000]
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
