@@ -5,7 +5,24 @@ from typing import Any
 
 import pytest
 
-from endpoint import SCHEMA, call, delta, hear, http, on_loop, plain, reply, sse, streamed
+from endpoint import (
+    SCHEMA,
+    Endpoint,
+    Exchange,
+    ask,
+    asking,
+    call,
+    delta,
+    error,
+    hear,
+    http,
+    on_loop,
+    plain,
+    reply,
+    sse,
+    streamed,
+)
+from stretto.calls import Notice
 from stretto.errors import (
     AuthError,
     CallError,
@@ -168,20 +185,60 @@ async def test_a_tools_arguments_come_in_pieces() -> None:
 )  # fmt: skip
 @on_loop
 async def test_an_error_in_a_good_status_is_known_by_its_words(body: Any, kind: type[CallError], says: str) -> None:
-    error = await fails(whole(body))
-    assert type(error) is kind
-    assert says in str(error)
+    failed = await fails(whole(body))
+    assert type(failed) is kind
+    assert says in str(failed)
 
 
 @on_loop
 async def test_an_error_that_is_a_line_of_its_own_in_a_stream_is_an_error() -> None:
     told = b'error: {"code": 400, "message": "exceeds the available context size (4096 tokens)"}\n\n'
-    error = await fails(streamed(sse(delta(content="As"), done=False) + told))
-    assert type(error) is ContextError
-    assert "4,096" in str(error)
+    failed = await fails(streamed(sse(delta(content="As"), done=False) + told))
+    assert type(failed) is ContextError
+    assert "4,096" in str(failed)
 
 
 @on_loop
 async def test_an_error_of_a_provider_in_the_midst_of_a_stream_is_told() -> None:
     broken = {"choices": [], "base_resp": {"status_code": 1013, "status_msg": "unknown error"}}
     assert "unknown error" in str(await fails(streamed(sse(delta(content="As"), broken))))
+
+
+@on_loop
+async def test_a_model_that_may_not_be_streamed_is_asked_for_whole_replies() -> None:
+    no = error("400 Bad Request", "Your organization must be verified to stream this model.", param="stream")
+
+    def play(exchange: Exchange) -> Any:
+        return exchange.send(no if exchange.body["stream"] else plain())
+
+    async with Endpoint(play) as server, asking(server) as model:
+        heard = [await ask(model), await ask(model)]
+        assert [each.text for each in heard] == ["Assam", "Assam"]
+        assert [each.body["stream"] for each in server.requests] == [True, False, False]
+        assert "stream_options" not in server.requests[1].body
+    assert sum(isinstance(each, Notice) for each in heard[0].chunks) == 1
+
+
+@on_loop
+async def test_a_schema_refused_by_who_is_behind_a_gateway_is_asked_for_in_the_next_way() -> None:
+    raw = json.dumps({"error": {"message": "Invalid parameter: response_format"}})
+    no = error("400 Bad Request", "Provider returned error", metadata={"raw": raw})
+
+    def play(exchange: Exchange) -> Any:
+        return exchange.send(no if "json_schema" in json.dumps(exchange.body) else plain('{"a": "b"}'))
+
+    assert (await hear(play, call(schema=SCHEMA))).text == '{"a": "b"}'
+
+
+@pytest.mark.parametrize(
+    ("headers", "says"),
+    [("", "does not say where to"), ("Location: /v1/chat/completions\r\n", "to itself")],
+)
+@on_loop
+async def test_a_redirect_to_nowhere_says_so(headers: str, says: str) -> None:
+    assert says in str(await fails(http(b"", "302 Found", headers=headers)))
+
+
+@on_loop
+async def test_what_is_wrong_with_an_answer_is_said() -> None:
+    assert "content-encoding" in str(await fails(http(b"x", headers="Content-Encoding: br\r\n")))

@@ -145,7 +145,7 @@ class ChatModel:
         until = loop.time() + self._timeout
         while True:
             # The headers of a plain reply come with its end, so only the whole call's time binds it.
-            first = min(until, loop.time() + self._provider.first_byte) if call.stream else until
+            first = min(until, loop.time() + self._provider.first_byte) if body["stream"] else until
             if (response := await self._post(data, first, until)) is not None:
                 break
             await asyncio.sleep(random.uniform(*_HELD_BACK))
@@ -195,11 +195,14 @@ class ChatModel:
 
     async def _refused(self, response: aiohttp.ClientResponse, until: float) -> errors.CallError:
         if 300 <= response.status < 400:
-            target = urljoin(self._url, response.headers.get("location", "")).partition("?")[0].removesuffix(PATH)
-            return errors.RequestError(
-                self._told(f"{self._where}: redirects elsewhere; if that is right, set the base URL to {target}"),
-                status=response.status,
-            )
+            location = response.headers.get("location", "")
+            target = urljoin(self._url, location).partition("?")[0].removesuffix(PATH)
+            if target == self._url.partition("?")[0].removesuffix(PATH):
+                why = "redirects to itself" if location else "redirects, and does not say where to"
+                why += "; check the base URL, and proxies in between"
+            else:
+                why = f"redirects elsewhere; if that is right, set the base URL to {target}"
+            return errors.RequestError(self._told(f"{self._where}: {response.status}: {why}"), status=response.status)
         text = self._told((await _beginning(response, until)).decode("utf-8", "replace"), _ERROR_BODY)
         return refusal(response.status, response.headers, text, self._where, self._id(response))
 
