@@ -594,7 +594,8 @@ async def test_a_refused_temperature_is_left_out_with_one_notice() -> None:
         replies.append(await ask(model, call(temperature=0.2)))
         notices = [c.event for heard in replies for c in heard.chunks if isinstance(c, Notice)]
         assert "temperature" not in server.requests[-1].body
-    assert notices == [RunDegraded(policy="dialect", reason="x:tea: option temperature is refused and left out")]
+    said = "x:tea: option temperature is refused and left out"
+    assert notices == [RunDegraded(policy="dialect", code="dialect", reason=said)]
 
 
 @on_loop

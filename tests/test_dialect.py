@@ -28,6 +28,11 @@ SCHEMA_REFUSALS: list[tuple[SchemaMode, str]] = [
     ("schema", "No endpoints found that can handle the requested parameters."),
     ("schema", "invalid value: `json_schema`, supported values are: `json_object` and `text`"),
     ("json", "The response_format parameter is unsupported at the moment. Leave it unset."),
+    ("schema", "The model tea does not support the response format you requested"),
+    ("schema", "Guided decoding is not supported with speculative decoding."),
+    ("schema", "output_format: Extra inputs are not permitted"),
+    ("schema", "failed to load model vocabulary required for format"),
+    ("schema", "结构化输出不支持"),
 ]  # fmt: skip
 KEYWORDS = {
     "type": "object",
@@ -118,6 +123,9 @@ TURNS = [
     "Developer instruction is not enabled for models/gemma-3-27b-it",
     "Only user and assistant roles are supported!",
     "This model does not support system messages.",
+    "messages.0.role: Input should be 'user' or 'assistant'",
+    'messages: first message must use the "user" role',
+    "invalid role: system",
 ]
 
 
@@ -138,6 +146,22 @@ def test_a_refused_system_message_is_said_by_the_user(refusal: str) -> None:
         {"role": "assistant", "content": "A."},
     ]
     assert adapted[0].adapted(refusal, call()) is None
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "Your organization must be verified to stream this model.",
+        "stream is not supported for this model",
+        "This model does not support streaming.",
+    ],
+)
+def test_a_refused_stream_is_a_whole_reply(refusal: str) -> None:
+    adapted = Dialect("strict").adapted(refusal, call())
+    assert adapted is not None
+    assert not adapted[0].body("tea", call())["stream"]
+    assert adapted[0].adapted(refusal, call()) is None
+    assert Dialect("strict").adapted(refusal, call(stream=False)) is None
 
 
 def test_every_chain_of_refusals_ends() -> None:

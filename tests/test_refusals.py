@@ -256,3 +256,58 @@ def test_a_refusal_for_length_says_what_the_model_takes_if_the_provider_does(
 )
 def test_other_refusals_are_none_for_length(message: str) -> None:
     assert type(refused(400, said(message))) is errors.RequestError
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (
+            403,
+            said("Your team has used all available credits or reached its monthly spending limit."),
+            errors.QuotaError,
+        ),
+        (403, {"code": 30001, "message": "Sorry, your account balance is insufficient"}, errors.QuotaError),
+        (403, said("The free tier of the model has been exhausted."), errors.QuotaError),
+        (429, said("余额不足或无可用资源包", code="1113"), errors.QuotaError),
+        (429, said("Account is suspended, possibly due to reaching the monthly spending limit"), errors.QuotaError),
+        (429, {"message": "a Trial key, which is limited to 1000 API calls / month."}, errors.QuotaError),
+        (400, said("Budget has been exceeded! Current cost: 10.0", type="budget_exceeded"), errors.QuotaError),
+        (403, said("requires moderation and your input was flagged"), errors.RequestError),
+        (400, {"error": "The model has crashed without additional information."}, errors.ServerError),
+        (400, {"status": 400, "detail": "Function id 'x': DEGRADED function cannot be invoked"}, errors.ServerError),
+        (424, {"message": "Model not ready for inference."}, errors.ServerError),
+        (499, said("The operation was cancelled."), errors.ServerError),
+        (400, said("Range of input length should be [1, 129024]"), errors.ContextError),
+    ],
+)
+def test_what_a_refusal_says_counts_more_than_its_status(status: int, body: Any, kind: type[errors.CallError]) -> None:
+    assert type(refused(status, body)) is kind
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"errors": [{"message": "no tea"}]}, "no tea"),
+        ({"error": ["no tea"]}, "no tea"),
+        ({"error_code": 3, "error_msg": "no tea"}, "no tea"),
+        ({"error": json.dumps(said("no tea"))}, "no tea"),
+        (said("{no tea}"), "{no tea}"),
+        (said("Upstream", metadata={"raw": json.dumps(said("no tea"))}), "Upstream: no tea"),
+        (said("Upstream", metadata={"raw": "no tea", "provider_name": "T"}), "Upstream: no tea"),
+    ],
+)
+def test_the_words_of_who_is_behind_a_gateway_are_told(body: Any, message: str) -> None:
+    assert str(refused(400, body)) == f"x:tea: 400 {message}"
+
+
+def test_a_page_that_refuses_access_is_no_refused_key() -> None:
+    error = refused(403, "<!DOCTYPE html><title>Attention Required!</title>")
+    assert "Attention Required" in str(error)
+    assert "firewall" in str(error)
+    assert "environment variable" not in str(error)
+
+
+def test_a_wait_is_read_from_headers_that_were_joined_or_are_spelt_otherwise() -> None:
+    assert refused(429, "", retry_after="30, 30").retry_after == 30
+    assert refused(429, "", retry_after="Sun, 06 Nov 1994 08:49:37 GMT").retry_after == 0
+    assert refused(429, "", x_rate_limit_reset_tokens="55").retry_after == 55

@@ -37,6 +37,20 @@ CASES = {
     "</think>\n\nAssam": "Assam",
     "Write `</thought>`, [/THINK] or </reasoning>.": "Write `</thought>`, [/THINK] or </reasoning>.",
     "if a[0] < b[1] <= c: <div>\n</div>\n": "if a[0] < b[1] <= c: <div>\n</div>\n",
+    "<thought_process>Hm</thought_process>Assam": "Assam",
+    "<longcat_think>Hm</longcat_think>Assam": "Assam",
+    # What templates put before and behind a reply.
+    "<|im_start|>assistant\n<think>Hm</think>Assam<|im_end|>\n": "Assam",
+    "<|start_header_id|>assistant<|end_header_id|>\n\nAssam<|eot_id|><|endoftext|>": "Assam",
+    "<\uff5cAssistant\uff5c><think>Hm</think>Assam<\uff5cend▁of▁sentence\uff5c>": "Assam",
+    "\ufeff<think>Hm</think><|begin_of_box|>Assam<|end_of_box|>": "Assam",
+    "<start_of_turn>model\nAssam<end_of_turn>\n": "Assam",
+    "assistant<|channel|>analysis<|message|>Hm<|end|><|start|>assistant<|channel|>final<|message|>Assam": "Assam",
+    "<|im_end|> ends it; so does <|im_end|>": "<|im_end|> ends it; so does <|im_end|>",
+    "A turn ends with `<end_of_turn>`": "A turn ends with `<end_of_turn>`",
+    "assistants <b>Assam</b>\n": "assistants <b>Assam</b>\n",
+    "<|im_start|>assist": "assist",
+    "\ufeffmodel railways": "\ufeffmodel railways",
     # Channels.
     f"{ANALYSIS}<|start|>assistant<|channel|>final<|message|>Assam < tea": "Assam < tea",
     f"<|start|>assistant{ANALYSIS}<|start|>assistant<|channel|>final<|message|>Assam<|return|>": "Assam",
@@ -56,6 +70,7 @@ CASES = {
         "First `<|channel|>analysis<|message|>`, then `<|start|>assistant<|channel|>final<|message|>`."
     ),
     "analysisThe user wants tea. So.assistantfinalAssam": "Assam",
+    "analysis\nwe think of tea.\nassistantfinal\nAssam": "Assam",
     "analysisThe word stands alone": "analysisThe word stands alone",
     "analysis": "analysis",
     "<think>never closed": "",

@@ -20,14 +20,16 @@ from stretto.events import RunDegraded
 from stretto.models.allowance import allowance
 from stretto.models.contexts import tells
 from stretto.models.dialect import Dialect
+from stretto.models.error_forms import error_inside, status_inside
 from stretto.models.http import FAILURES, Http, Reader, failure, no_room
+from stretto.models.loosely import claims, several
 from stretto.models.providers import PATH, Provider, address
 from stretto.models.proxies import proxy_for
-from stretto.models.refusals import error_inside, of_images, refusal, request_id, status_inside
+from stretto.models.refusals import of_images, refusal, request_id
 from stretto.models.reply import LARGEST, Reply, joined
 from stretto.models.secrets import Secrets
 from stretto.models.sse import DONE, Events, is_json, is_streamed
-from stretto.models.wire import Body, claims, read
+from stretto.models.wire import read
 from stretto.text import clean
 
 SIMULATED = "x-stretto-simulated"
@@ -43,6 +45,7 @@ _GATHER = 0.05  # seconds in which the tokens of a worker may gather: reading th
 _AT_ONCE = 2**20  # bytes of a request; aiohttp warns of more, and reads a file in pieces instead
 _HELD_BACK = 0.1, 0.5  # seconds after which a call that found no file descriptor looks again
 _MANY = 1000
+_LEAST = 12  # bytes of an event that may say anything
 _ADAPTABLE = frozenset({400, 404, 415, 422})
 
 
@@ -139,7 +142,7 @@ class ChatModel:
         until = loop.time() + self._timeout
         while True:
             # The headers of a plain reply come with its end, so only the whole call's time binds it.
-            first = min(until, loop.time() + self._provider.first_byte) if call.stream else until
+            first = min(until, loop.time() + self._provider.first_byte) if body["stream"] else until
             if (response := await self._post(data, first, until)) is not None:
                 break
             await asyncio.sleep(random.uniform(*_HELD_BACK))
@@ -189,11 +192,14 @@ class ChatModel:
 
     async def _refused(self, response: aiohttp.ClientResponse, until: float) -> errors.CallError:
         if 300 <= response.status < 400:
-            target = urljoin(self._url, response.headers.get("location", "")).partition("?")[0].removesuffix(PATH)
-            return errors.RequestError(
-                self._told(f"{self._where}: redirects elsewhere; if that is right, set the base URL to {target}"),
-                status=response.status,
-            )
+            location = response.headers.get("location", "")
+            target = urljoin(self._url, location).partition("?")[0].removesuffix(PATH)
+            if target == self._url.partition("?")[0].removesuffix(PATH):
+                why = "redirects to itself" if location else "redirects, and does not say where to"
+                why += "; check the base URL, and proxies in between"
+            else:
+                why = f"redirects elsewhere; if that is right, set the base URL to {target}"
+            return errors.RequestError(self._told(f"{self._where}: {response.status}: {why}"), status=response.status)
         text = self._told((await _beginning(response, until)).decode("utf-8", "replace"), _ERROR_BODY)
         return refusal(response.status, response.headers, text, self._where, self._id(response))
 
@@ -214,7 +220,7 @@ class ChatModel:
             events = Events()
             chunks, failed = self._said(events.feed(body) + events.end(), reply, response)
         else:
-            chunks, failed = reply.take(self._read(body, response, whole=True)), None
+            chunks, failed = self._heard(body, reply, response, whole=True), None
         for chunk in chunks:
             yield chunk
         if failed:
@@ -276,7 +282,7 @@ class ChatModel:
                 if event == DONE:
                     reply.over = True
                 else:
-                    chunks += reply.take(self._read(event, response))
+                    chunks += self._heard(event, reply, response)
         except errors.CallError as failed:
             error = failed
         return joined(chunks) if len(chunks) > 1 else chunks, error
@@ -293,23 +299,29 @@ class ChatModel:
         whole = asyncio.get_running_loop().time() >= until - 0.01  # timers may be a hair early
         return f"not finished within {self._timeout:g} s" if whole else otherwise
 
-    def _read(self, data: bytes, response: aiohttp.ClientResponse, *, whole: bool = False) -> Body:
-        """The body in `data`, or the error it holds; raises `ReplyError` if it is something else altogether."""
+    def _heard(
+        self, data: bytes, reply: Reply, response: aiohttp.ClientResponse, *, whole: bool = False
+    ) -> list[Chunk]:
+        """What a body or event says; raises the error it holds, or `ReplyError` if it is something else altogether."""
         try:
             body = read(data)
         except (msgspec.MsgspecError, ValueError) as error:
-            raise self._unreadable(data, response) from error
-        if body.choices is not None and not body.failed:  # the usual case
-            return body
-        if inside := error_inside(data):
-            text = self._told(msgspec.json.encode({"error": inside}).decode(), _ERROR_BODY)
-            raise refusal(status_inside(inside), response.headers, text, self._label, self._id(response))
-        if whole and claims(data):
-            raise errors.EmptyReply(f"{self._label}: a reply without any choices", request_id=self._id(response))
-        if whole:
+            if not (inside := several(data)):
+                raise self._unreadable(data, response) from error
+            return [chunk for each in inside for chunk in self._heard(each, reply, response)]
+        if not body.failed and (body.choices or body.usage or len(data) < _LEAST):  # the usual case
+            return reply.take(body)
+        if body.choices is None and (inside := several(data)):
+            return [chunk for each in inside for chunk in self._heard(each, reply, response)]
+        if error_told := error_inside(data):
+            text = self._told(msgspec.json.encode({"error": error_told}).decode(), _ERROR_BODY)
+            raise refusal(status_inside(error_told), response.headers, text, self._label, self._id(response))
+        if whole and not body.choices:
+            if claims(data):
+                raise errors.EmptyReply(f"{self._label}: a reply without any choices", request_id=self._id(response))
             shown = self._told(_text(data), _SHOWN)
             raise errors.ReplyError(f"{self._where}: no chat completion: {shown}", status=response.status)
-        return body
+        return reply.take(body)
 
     def _unreadable(self, data: bytes, response: aiohttp.ClientResponse) -> errors.CallError:
         kind = response.content_type

@@ -15,13 +15,15 @@ from stretto.models.schema_forms import example, keywords, strict, without
 
 _NEXT_MODE: Mapping[SchemaMode, SchemaMode] = {"strict": "schema", "schema": "json", "json": "prompt"}
 _SCHEMA_WORDS = re.compile(
-    r"response_?format|json_?.?schema|json_?.?(mode|object)|structured.?output|schema|grammar"
-    r"|requested parameters",
+    r"response[_ ]?format|json_?.?schema|json_?.?(mode|object|format)|structured.?output|schema|grammar"
+    r"|requested parameters|guided.?(json|decoding|generation)|output_(format|config)|text\.format|required for format"
+    r"|regular expression|\bregex|结构化",
     re.IGNORECASE,
 )
 # The schema could not be made a grammar of, for whatever is in it.
 _UNFIT = re.compile(
-    r"grammar|features? not supported|(?:invalid|unsupported|failed|convert|compil)\w*\W.{0,40}schema"
+    r"grammar|features? not supported|\bregex|regular expression"
+    r"|(?:invalid|unsupported|failed|convert|compil)\w*\W.{0,40}schema"
     r"|schema.{0,40}\b(?:invalid|not valid|unsupported|failed|convert|compil)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -35,7 +37,14 @@ _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _TURNS = re.compile(
     r"system.?(?:role|message|instruction|prompt)s?\b.{0,40}\b(?:not|n't|unsupported|disallowed)"
     r"|(?:not|n't) support\w* .{0,20}\bsystem\b|developer instruction is not enabled"
-    r"|only user(?:,| and) (?:assistant|model)|roles must alternate",
+    r"|only user(?:,| and) (?:assistant|model)|roles must alternate|first message must use the .?user"
+    r"|\brole\b.{0,40}should be .?user|(?:unexpected|invalid|unknown) role\W{0,4}system|system message must be",
+    re.IGNORECASE | re.DOTALL,
+)
+# A stream, and not what is said of one (`stream_options`).
+_STREAM = re.compile(
+    r"\bstream(?:ing)?\b\W.{0,40}\b(?:not|n't|unsupported|disallowed|disabled)\b|(?:not|n't|un)\W?support\w*\W.{0,20}\bstream"
+    r"(?:ing)?\b|verified to stream",
     re.IGNORECASE | re.DOTALL,
 )
 # JSON mode is refused by some providers unless the prompt contains the word itself.
@@ -54,7 +63,7 @@ class Dialect(Struct, frozen=True):
     `schema`: the way it takes a JSON schema; `dropped`: the keywords it refuses in one. `token_key`: its name for the
     limit of output tokens; `bounds`: whether it takes one that nobody asked for. `without`: options it refuses.
     `stream_usage`: whether it knows `stream_options.include_usage`. `system`: whether it takes a system message, and
-    messages of one side after another; else these are one message.
+    messages of one side after another; else these are one message. `streams`: whether its replies may be streamed.
     """
 
     schema: SchemaMode
@@ -63,6 +72,7 @@ class Dialect(Struct, frozen=True):
     stream_usage: bool = True
     system: bool = True
     bounds: bool = True
+    streams: bool = True
     dropped: frozenset[str] = frozenset()
 
     def body(self, model: str, call: Call) -> dict[str, Any]:
@@ -75,8 +85,8 @@ class Dialect(Struct, frozen=True):
             options = {k: v for k, v in options.items() if k not in _LIMITS}
         if "max_tokens" in options:
             options[self.token_key] = options.pop("max_tokens")
-        body: dict[str, Any] = {"model": model, "messages": messages, **options, "stream": call.stream}
-        if call.stream and self.stream_usage:
+        body: dict[str, Any] = {"model": model, "messages": messages, **options, "stream": call.stream and self.streams}
+        if body["stream"] and self.stream_usage:
             body["stream_options"] = {"include_usage": True}
         if request.schema is not None:
             self._ask_for_schema(body, messages, request.schema, described=call.described)
@@ -122,7 +132,11 @@ class Dialect(Struct, frozen=True):
             if option in options and option not in self.without and option in refusal:
                 return replace(self, without=self.without | {option}), f"option {option} is refused and left out"
         weaker = self._weaker(refusal, call.request.schema) if call.request.schema is not None else None
-        return (weaker, "") if weaker else None
+        if weaker:
+            return weaker, ""
+        if call.stream and self.streams and _STREAM.search(refusal):
+            return replace(self, streams=False), "it does not stream, so its replies come whole"
+        return None
 
     def lower(self) -> "Dialect | None":
         """The dialect that takes a schema in the next, less binding way; None if there is none."""

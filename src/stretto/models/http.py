@@ -12,6 +12,7 @@ from stretto import errors
 
 _LONGEST_HEADER = 2**16  # bytes; gateways write whole policies and traces into one
 _MOST_HEADERS = 1000
+_SHOWN = 120  # letters of what is wrong with an answer
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE})
 
 FAILURES = (TimeoutError, aiohttp.ClientError, OSError)
@@ -160,5 +161,9 @@ def failure(error: Exception, where: str, *, began: bool, late: str) -> errors.C
         case aiohttp.ClientHttpProxyError():
             return errors.ConnectError(f"{where}: the proxy answers {error.status} {error.message}")
         case aiohttp.ClientResponseError() if not began:
-            return errors.ReplyError(f"{where}: what answers there does not speak HTTP; check the base URL")
+            said = " ".join(error.message.split())[:_SHOWN]
+            why = f" ({said})" if said else ""
+            return errors.ReplyError(
+                f"{where}: what answers there does not speak HTTP as we do{why}; check the base URL"
+            )
     return broke(f"{where}: the connection broke: {str(error) or type(error).__name__}")

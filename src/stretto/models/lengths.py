@@ -10,7 +10,7 @@ _TOO_LONG = re.compile(
     r"exceed_context_size|context_(?:length|window)_exceeded|maximum context|context.?(?:length|size|window|limit)"
     r"|too many (?:input )?tokens|too (?:long|large) for (?:the |requested )?model|reduce the length"
     r"|(?:prompt|input|request|messages?) (?:is|are) too (?:long|large)|token count .{0,40}exceeds"
-    r"|max_new_tokens.{0,3} must be <=",
+    r"|max_new_tokens.{0,3} must be <=|range of input length",
     re.IGNORECASE | re.DOTALL,
 )
 _SIZE = re.compile(
@@ -18,7 +18,8 @@ _SIZE = re.compile(
     r"|available context size \(([\d,]+)"
     r"|maximum context length (?:is|of) ([\d,]+)|([\d,]+) maximum context length"
     r"|context (?:length|window|size) (?:is|of)(?: only)? ([\d,]+)"
-    r"|number of tokens allowed \(([\d,]+)\)|> ([\d,]+) maximum|must be <= ([\d,]+)",
+    r"|number of tokens allowed \(([\d,]+)\)|> ([\d,]+) maximum|must be <= ([\d,]+)"
+    r"|input length should be \[1, ([\d,]+)\]",
     re.IGNORECASE,
 )
 _OF_RATES = re.compile(r"per.?(?:minute|day)\b|\bTPM\b|rate.?limit", re.IGNORECASE)

@@ -2,22 +2,21 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
-
-import msgspec
 
 from stretto import errors
 from stretto.models.allowance import allowance
 from stretto.models.durations import SPOKEN, duration, number
+from stretto.models.error_forms import error_inside, told
 from stretto.models.lengths import is_too_long, told_of_length
-from stretto.models.wire import loose
 from stretto.text import clean
 
 # Waiting does not help: no money, or a limit that people set.
 _QUOTA = re.compile(
     r"insufficient.?(quota|balance|credit|fund)|credit.?balance|credits are depleted|out of credits|payment required"
     r"|(spend|usage|budget).?limit.?(exceeded|reached)|blocked_api_access|specified (\w+ )?API usage limits"
-    r"|requires more credits|billing_(error|hard)",
+    r"|requires more credits|billing_(error|hard)|available credits|balance is (insufficient|too low)|spending.?limit"
+    r"|account\W(\S{1,60}\s)?is suspended|budget has been exceeded|budget_exceeded|free.?tier\b.{0,40}exhausted"
+    r"|FreeTierOnly|arrear|SetLimitExceeded|余额不足|欠费",
     re.IGNORECASE,
 )
 # Said of both; a rate limit also says how long to wait.
@@ -25,7 +24,7 @@ _AMBIGUOUS = re.compile(r"exceeded your current quota|check your plan and billin
 # Also ambiguous, but these do not pass within a run: no access at all, or not before tomorrow.
 _TERMINAL = re.compile(r"limit: 0\b|PerDay", re.IGNORECASE)
 # No wait within a run helps, unless it is said how long it takes.
-_DAILY = re.compile(r"per.?day|daily|\b[RT]PD\b", re.IGNORECASE)
+_DAILY = re.compile(r"per.?(?:day|month)|/ ?(?:day|month)\b|daily|monthly|\b[RT]PD\b", re.IGNORECASE)
 _TOO_LARGE = re.compile(r"request too large|Limit:? ([\d,]{1,20}),? Requested:? ([\d,]{1,20})", re.IGNORECASE)
 _LOADING = re.compile(
     r"loading (?:the )?model|model\b.{0,200}\bloading|still loading|(?:is|are) (?:being loaded|warming up|starting up)",
@@ -47,32 +46,25 @@ _UNFIT = re.compile(
     r"|failed to (?:generate|validate) (?:valid )?json|generated json (?:does not|is not|is invalid)",
     re.IGNORECASE,
 )
-# A server that knows no such path, and says so with status 200 (LM Studio).
-_NO_PATH = re.compile(
-    r"unexpected endpoint|cannot post\b|(?:unknown|no such) (?:endpoint|path|route|url)", re.IGNORECASE
+# The request was all right, whatever the status says: LM Studio's words, NVIDIA's, Bedrock's.
+_PASSING = re.compile(
+    r"model (?:has crashed|unloaded|is unloaded|not ready)|DEGRADED function|no healthy upstream", re.IGNORECASE
 )
-_TITLE_END = re.compile("</title>", re.IGNORECASE)
+_MODERATED = re.compile(r"moderation|flagged|content.?(?:policy|filter|management)|\bsafety\b|sensitive", re.IGNORECASE)
+_PAGE = "an HTML page"
 _HINTED = 16384  # characters of a body in which it is looked for
 _LIMIT = re.compile(r"max_(?:new_)?tokens", re.IGNORECASE)
 _IMAGES = re.compile(r"image|vision|visual|modal|content", re.IGNORECASE)
-_TRANSIENT = frozenset({408, 409, 425, 498})  # 498: no room on Groq's cheaper tier
-_SAYS = frozenset({"message", "detail", "msg"})
-_WORDS = (
-    (re.compile(r"quota|billing|balance|credit"), 402),
-    (re.compile(r"rate.?limit|too.?many|RESOURCE_EXHAUSTED"), 429),
-    (re.compile(r"api.?key|authent|permission|unauthorized"), 401),
-    (re.compile(r"overloaded|unavailable|timeout"), 503),
-    (re.compile(r"invalid|not.?found|unsupported|bad.?request"), 400),
-)
+_TRANSIENT = frozenset({408, 409, 424, 425, 498, 499})  # 498: no room on Groq's cheaper tier; 499: somebody else left
 
 
 def refusal(
     status: int, headers: Mapping[str, str], body: str, where: str, request: str | None = None
 ) -> errors.CallError:
     """The typed error for an answer with an error status; `where` names provider, model and URL, `request` its id."""
-    message, code = _message(body.strip())
+    message, code = told(body.strip())
     text = f"{where}: {status} {message}" if message else f"{where}: {status}"
-    headers = {**_headers_inside(body), **{name.lower(): value for name, value in headers.items()}}
+    headers = {**_headers_inside(body), **{_name(name): value for name, value in headers.items()}}
     asked = _retry_after(headers)
     if asked is None:
         asked = _hinted(body[:_HINTED])
@@ -81,10 +73,22 @@ def refusal(
     if kind is errors.ContextError:
         text += f" ({told_of_length(f'{code} {message}', body)})"
     if kind is errors.AuthError:
-        text += " (the key is refused; check the environment variable that holds it)"
+        text += _of_access(message)
     if status == 404:
         text += " (is the model's name right, and does the base URL end where /chat/completions begins, mostly in /v1?)"
     return kind(text, status=status, request_id=request, retry_after=wait, allowance=allowance(headers))
+
+
+def _name(header: str) -> str:
+    """A header's name as most write it; Azure puts a hyphen into it."""
+    return header.lower().replace("x-rate-limit-", "x-ratelimit-")
+
+
+def _of_access(message: str) -> str:
+    """What to add to a message that refuses access."""
+    if message.startswith(_PAGE):
+        return " (what stands before the provider refuses it: a firewall, a proxy, a check for robots)"
+    return " (the key is refused; check the environment variable that holds it)"
 
 
 def _kind(status: int, text: str, body: str, asked: float | None, wait: float | None) -> type[errors.CallError]:
@@ -100,10 +104,11 @@ def _kind(status: int, text: str, body: str, asked: float | None, wait: float | 
     if is_too_long(status, text):  # Together answers 403 where others answer 400 or 413
         return errors.ContextError
     if status in {401, 403}:
-        return errors.RequestError if status == 403 and _LIMIT.search(text) else errors.AuthError
+        of_request = status == 403 and (_LIMIT.search(text) or _MODERATED.search(text))
+        return errors.RequestError if of_request else errors.AuthError
     if status == 503 and _LOADING.search(body[:_HINTED]):
         return errors.Loading
-    if status >= 500 or status in _TRANSIENT:
+    if status >= 500 or status in _TRANSIENT or (status in {400, 404} and _PASSING.search(text)):
         return errors.ServerError
     return errors.RequestError
 
@@ -161,63 +166,6 @@ def of_images(error: errors.RequestError) -> errors.RequestError | None:
     )
 
 
-def error_inside(data: bytes) -> Any:
-    """The error in a body that came with status 200, in whatever form; None if it holds none."""
-    form = loose(data)
-    form = form[0] if isinstance(form, list) and form else form
-    if not isinstance(form, dict):
-        return None
-    choices = form.get("choices")
-    for each in (form, *(choices if isinstance(choices, list) else ())):
-        if isinstance(each, dict) and (error := each.get("error")):
-            return error
-    return form if _SAYS.intersection(form) else None
-
-
-def status_inside(error: Any) -> int:
-    """The HTTP status that an error which came with status 200 would have had."""
-    if _NO_PATH.search(str(error.get("message") if isinstance(error, dict) else error)[:1000]):
-        return 404
-    if not isinstance(error, dict):
-        return 500
-    names = [str(error.get(name)) for name in ("code", "status", "status_code", "type")]
-    for name in names:
-        if len(name) == 3 and name.isdecimal() and 400 <= int(name) < 600:
-            return int(name)
-    return next((status for words, status in _WORDS if words.search(" ".join(names))), 500)
-
-
-def _message(text: str) -> tuple[str, str]:
-    """The message and code of an error body, whatever its form; of a page, that it is one."""
-    try:
-        data = loose(text.encode())
-    except ValueError:
-        if text[:200].lower().startswith(("<!doctype", "<html")):
-            title = _title(text)
-            return f"an HTML page{f' ({title})' if title else ''}", ""
-        return text[:500], ""
-    if isinstance(data, list) and data:  # Gemini wraps its error into a list
-        data = data[0]
-    inner = (data.get("error") or data) if isinstance(data, dict) else data
-    if not isinstance(inner, dict):
-        return _short(inner), str(data.get("code") or "") if isinstance(data, dict) else ""
-    message = inner.get("message") or inner.get("detail") or inner.get("msg") or inner
-    details = inner.get("details")
-    codes = [inner.get("code"), inner.get("type"), details.get("error_code") if isinstance(details, dict) else None]
-    return _short(message), " ".join(str(code)[:200] for code in codes if code)
-
-
-def _title(page: str) -> str:
-    """The title of an HTML page, found without looking back: a page may have a thousand that begin."""
-    _, tag, rest = page.partition("<title") if "<title" in page else page.partition("<TITLE")
-    end = _TITLE_END.search(rest) if tag else None
-    return rest[: end.start()].partition(">")[2].strip()[:100] if end else ""
-
-
-def _short(value: Any) -> str:
-    return (value if isinstance(value, str) else msgspec.json.encode(value).decode())[:1000]
-
-
 def request_id(headers: Mapping[str, str]) -> str | None:
     """The provider's own name for the request."""
     for name in ("x-request-id", "request-id", "x-api-request-id", "cf-ray"):
@@ -241,7 +189,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         remaining = number(headers.get(name.replace("reset", "remaining"), ""))
         if remaining is not None and remaining < 1:
             waits.append(wait)
-        elif name in _PLAIN_RESETS:
+        elif name in _PLAIN_RESETS or remaining is None:
             plain = wait
     waits += [float(left) for left in _USED_UP.findall(headers.get("ratelimit", "")[:500])]
     return max(waits) if waits else plain
@@ -254,4 +202,6 @@ _USED_UP = re.compile(r"\b(?:remaining|r)=0\b[^\n]{0,40}?\b(?:reset|t)=(\d{1,9})
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     if (milliseconds := number(headers.get("retry-after-ms", ""))) is not None:
         return max(0.0, milliseconds / 1000)
-    return duration(headers.get("retry-after", "").strip(), headers.get("date", ""))
+    told, date = headers.get("retry-after", "").strip(), headers.get("date", "")
+    wait = duration(told, date)
+    return duration(told.partition(",")[0], date) if wait is None else wait  # of two that were joined, the first

@@ -21,7 +21,7 @@ class Reply:
     """One reply while it is read.
 
     `request` is the provider's name for the request; `told` makes what an endpoint says of itself fit to be repeated.
-    `json`: the reply must be JSON, so that one which is called a thought can be known for what it is.
+    `json`: the reply must be JSON, so that one which is called something else can be known for what it is.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Reply:
         self._pieced = self._spoke = self._thought = False
         self._room = LARGEST
         self._thoughts: list[str] = []
+        self._calls: dict[str, list[str]] = {}  # what tools would be called with, though there are none
         self._reason = ""
         self.finish: str | None = None
         self.over = False
@@ -74,14 +75,18 @@ class Reply:
             chunks = self._think.feed(text)
         else:
             chunks = self._sorted(choice.pieces(repeated=self._pieced))
+            if self._json and not self._spoke:
+                for place, said in choice.arguments():
+                    self._room -= len(said)
+                    self._calls.setdefault(place, []).append(said)
         if chunks:
             self._pieced = self._pieced or choice.delta is not None
             self.early = self.finish is not None
             if not self._spoke or len(chunks) > 1 or not isinstance(chunks[0], Text):
                 self._listen(chunks)
-        if choice.finish_reason:
+        if reason := choice.finish_reason or choice.reason:
             self.beside = bool(chunks) or not self._spoke
-            self._reason = choice.finish_reason[:_LONGEST_NAME]
+            self._reason = reason[:_LONGEST_NAME]
             self.finish = meaning(self._reason)
         return chunks
 
@@ -122,14 +127,17 @@ class Reply:
         return [*chunks, Done(finish, known, model, self._request, simulated=self._simulated, doubtful=doubtful)]
 
     def _miscalled(self) -> list[Chunk]:
-        """The reply that was called a thought, as servers do whose models are told not to think; else `EmptyReply`."""
-        said = "".join(self._thoughts).strip()
-        if said.startswith("{"):
-            try:
-                msgspec.json.decode(said)
-            except (msgspec.MsgspecError, RecursionError):
-                pass  # it was a thought
-            else:
+        """The reply that was called a thought, or a tool's arguments; else `EmptyReply`.
+
+        Servers do the one whose models are told not to think, models the other that were trained to call tools.
+        """
+        for pieces in (self._thoughts, *self._calls.values()):
+            said = "".join(pieces).strip()
+            if said.startswith("{"):
+                try:
+                    msgspec.json.decode(said)
+                except (msgspec.MsgspecError, RecursionError):
+                    continue  # it was a thought
                 return [Text(said)]
         why = f" (finish reason {self._said(self._reason)!r})" if self._reason.lower() not in {"", "stop"} else ""
         if self._thought:

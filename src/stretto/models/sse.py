@@ -72,6 +72,9 @@ class Events:
             events.append(line.strip())
         elif line.startswith(b"event:"):
             self._name = line[6:].strip()
+        elif line.startswith(b"error:"):  # llama.cpp, before it learned to say it as data
+            self._close(events)
+            events += filter(None, [_event(line[6:].strip(), b"error")])
         elif line.startswith((b" ", b"\t", _BOM)):
             line = line.removeprefix(_BOM).strip()
             if line.startswith(b"data:"):

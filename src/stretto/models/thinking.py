@@ -7,9 +7,20 @@ https://cookbook.openai.com/articles/openai-harmony.
 import re
 
 from stretto.calls import Chunk, Reasoning, Restarted, Text
+from stretto.models.channels import Channels
 
 _WORD = r"(?:\w{1,12}:)?"  # ByteDance's name stands before theirs
-_NAMES = ("think(?:ing)?", "thoughts?", "reasoning", "reflection", "scratchpad", "inner_monologue")
+_NAMES = (
+    "(?:longcat_)?think(?:ing)?",
+    "thoughts?",
+    "reasoning",
+    "reflection",
+    "scratchpad",
+    "inner_(?:monologue|thoughts)",
+    "thought_process",
+    "chain_of_thought",
+    "cot",
+)
 _PAIRS = (
     *((rf"<{_WORD}{name}>", rf"</{_WORD}{name}>") for name in _NAMES),
     *((rf"<\|(?:begin_of_|start_)?{name}\|>", rf"<\|(?:end_of_|end_|/){name}\|>") for name in _NAMES[:3]),
@@ -38,14 +49,30 @@ _OPENED = re.compile(
 _LINE_END = re.compile(r"[ \t]{0,4}\r?\n")
 # The end of what was seen, if it may be that of a tag or the tags of channels, of which more is to come.
 _MAY_GO_ON = re.compile(r"(?:<(?:/?[\w:]{0,32}>?|\|[\w|<>\s]{0,70})|\[(?:/?T?H?I?N?K?\]?)|◁/?\w{0,5}▷?)[ \t]{0,4}\r?$")
-_MAYBE = re.compile(r"[<\[◁]\|?[\w:]{0,32}\|?")
-"""What may become the beginning of a block or a channel."""
-_BEGINNINGS = ("analysis<|message|>", "commentary<|message|>", "final<|message|>")
+_MAYBE = re.compile(r"[<\[◁][|\uff5c]?/?[\w:▁]{0,32}[|\uff5c]?>?")
+"""What may become the beginning of a block or a channel, or the mark of a template before one."""
+_BEGINNINGS = ("analysis<|message|>", "commentary<|message|>", "final<|message|>", "assistant<|channel|>")
+# What templates put before a reply, and servers leave there that do not know them; and what they put behind one.
+_LEAD = re.compile(
+    r"(?:<\|(?:im_start|start_header_id|begin_of_text|startoftext|assistant|bot|begin_of_box|START_RESPONSE)\|>"
+    r"|<start_of_turn>|<\uff5c(?:begin▁of▁sentence|Assistant)\uff5c>|\[/INST\]|assistant(?=<\|channel\|>))\s*"
+)
+_LED = re.compile(rf"{_LEAD.pattern}|(?:assistant\b|model\b|<\|(?:end_header_id|im_sep)\|>)\s*")
+_UNSEEN = " \t\r\n\v\f\xa0\ufeff\u200b\u200e\u2060"
+_ROLES = ("assistant", "model", "<|end_header_id|>", "<|im_sep|>")
+_LAST = (
+    r"(?:<\|(?:im_end|eot_id|eom_id|end|return|endoftext|end_of_text|end_of_box|END_RESPONSE|END_OF_TURN_TOKEN)\|>"
+    r"|<end_of_turn>|<\uff5cend▁of▁sentence\uff5c>)"
+)
+# A mark that is spoken of has a blank or a quote before it.
+_TRAIL = re.compile(rf"(?<![ \t`\"'(]){_LAST}(?:\s*{_LAST})*\s*\Z")
+_MARK = r"<[|\uff5c]?[\w▁]{0,24}[|\uff5c]?"
+_MAY_TRAIL = re.compile(rf"{_MARK}(?:>\s{{0,8}}(?:{_MARK}>?\s{{0,8}}){{0,3}})?\Z")
 _TAIL = 40  # longer than any tag with the end of its line
 _LONG_TAIL = 80  # longer than the tags of channels that follow each other
 _BLANK = 256  # characters that are held back while a tag may follow them: some models write blanks without end
 # What is left of channels where a server leaves out all tags: analysisThe user wants…assistantfinalThe answer.
-_UNTAGGED, _UNTAGGED_END = re.compile(r"analysis(?=[^\W\d_a-z]|[\"'(])"), "assistantfinal"
+_UNTAGGED, _UNTAGGED_END = re.compile(r"analysis(?=\S|[ \t]*\r?\n)"), "assistantfinal"
 
 
 class ThinkFilter:
@@ -62,9 +89,21 @@ class ThinkFilter:
         self._thought = False
         self._closing = _CLOSINGS[0]
         self._channels: Channels | None = None
+        self._led = False
+        self._last = self._trail = ""
 
     def feed(self, piece: str) -> list[Chunk]:
         """What can be told apart so far."""
+        if not self._trail and "<" not in piece:  # nearly always
+            self._last = piece
+            return self._sort(piece)
+        seen = self._trail + piece
+        found = _MAY_TRAIL.search(seen, max(0, len(seen) - _LONG_TAIL))
+        at = found.start() if found else len(seen)
+        self._trail, self._last = seen[at:], seen[:at] or self._last
+        return self._sort(seen[:at]) if at else []
+
+    def _sort(self, piece: str) -> list[Chunk]:
         if self._state == "open":  # nearly always
             return self._watch(piece)
         if self._state == "start":
@@ -78,20 +117,27 @@ class ThinkFilter:
         return [Text(piece)] if piece else []
 
     def end(self) -> list[Chunk]:
-        """What was held back to the last."""
+        """What was held back to the last; marks that end a reply are no part of it."""
+        last = self._last[-1:]
+        rest, self._trail = _TRAIL.sub("", last + self._trail).removeprefix(last), ""
+        chunks = self._sort(rest) if rest else []
         if self._channels:
-            return self._channels.end()
+            return chunks + self._channels.end()
         held, self._held = self._held, ""
         if self._state == "start" and self._thought:
             held = held.lstrip()
         if not held or self._state in {"open", "untagged"}:
-            return []
-        return [Reasoning(held)] if self._state == "inside" else [Text(held)]
+            return chunks
+        return [*chunks, Reasoning(held) if self._state == "inside" else Text(held)]
 
     def _begin(self, piece: str) -> list[Chunk]:
         self._held += piece
         held = self._held
-        text = held.lstrip()
+        text = held.lstrip(_UNSEEN)
+        while lead := (_LED if self._led else _LEAD).match(text):
+            text, self._led = text[lead.end() :], True
+        if self._led:
+            held = self._held = text
         if tag := _OPENING.match(text):
             self._state, self._held = "inside", ""
             self._closing = _CLOSINGS[(tag.lastindex or 1) - 1]
@@ -100,7 +146,7 @@ class ThinkFilter:
             self._state, self._held = "channels", ""
             self._channels = Channels()
             return self._channels.feed(text)
-        if len(held) < _BLANK and (not text or _MAYBE.fullmatch(text) or any(s.startswith(text) for s in _BEGINNINGS)):
+        if len(held) < _BLANK and (not text or _MAYBE.fullmatch(text) or _may_begin(text, led=self._led)):
             return []  # it may still become a tag
         self._held = ""
         if self._thought:  # only one end can be without a beginning
@@ -159,6 +205,11 @@ class ThinkFilter:
         return [Restarted(), *(self._begin(rest) if rest else [])]
 
 
+def _may_begin(text: str, *, led: bool) -> bool:
+    """Whether a text may be the first letters of what is none; `led`: the mark of a template stood before it."""
+    return any(word.startswith(text) for word in (*_BEGINNINGS, *(_ROLES if led else ())))
+
+
 def _ends_thought(seen: str, start: int, end: int) -> bool:
     """Whether an end without a beginning is one, and no word about tags: ends a line, begins one, or joins words.
 
@@ -176,89 +227,3 @@ def _tail(text: str) -> str:
     """The end of a text from where a tag may have begun, with the letter before it."""
     found = _MAY_GO_ON.search(text, max(0, len(text) - _LONG_TAIL))
     return text[max(0, found.start() - 1) :] if found else ""
-
-
-_MARK = re.compile(r"<\|(start|channel|message|end|return|call|constrain)\|>")
-_CUT_MARK = re.compile(r"<(?:\|\w{0,9}\|?)?$")
-_OVER = re.compile(r"<\|(?:end|return)\|>\s*(?=<\|(?:start|channel)\|>)")
-_LAST_MARKS = re.compile(r"(?:<\|(?:end|return|call|start)\|>\s*)+(?:assistant\s*)?")
-_MARKS_MAY_FOLLOW = re.compile(r"(?:<\|\w{1,9}\|>\s*){0,2}(?:<(?:\|\w{0,9}\|?)?|assistant\s*)?")
-_LONGEST_MARKS = 64
-
-
-class Channels:
-    """Takes a reply apart that comes with the marks of its channels; what is said in the last one, `final`, is text."""
-
-    def __init__(self) -> None:
-        self._held = ""
-        self._part = "channel"
-        self._channel = ""
-
-    def feed(self, piece: str) -> list[Chunk]:
-        """What can be told apart so far."""
-        self._held += piece
-        chunks: list[Chunk] = []
-        while not self._final and (mark := _MARK.search(self._held)):
-            chunks += self._said(self._held[: mark.start()])
-            self._held = self._held[mark.end() :]
-            self._enter(mark[1])
-        if self._final:
-            return chunks + self._answer()
-        cut = _CUT_MARK.search(self._held, max(0, len(self._held) - 16))
-        at = cut.start() if cut else len(self._held)
-        chunks += self._said(self._held[:at])
-        self._held = self._held[at:]
-        return chunks
-
-    def end(self) -> list[Chunk]:
-        """What was held back to the last."""
-        held, self._held = self._held, ""
-        if self._final:
-            return [Text(held)] if held and not _LAST_MARKS.fullmatch(held) else []
-        if self._part == "channel":  # its mark is missing, but what it says is not
-            name, _, rest = (self._channel + held).strip().partition("\n" if "\n" in self._channel else " ")
-            return [Text(rest.lstrip())] if name == "final" and rest.strip() else []
-        return self._said(held)
-
-    @property
-    def _final(self) -> bool:
-        """Whether the answer has begun: then its marks are text, as far as no further message follows them."""
-        return self._part == "message" and (self._channel.split() or ["final"])[0] == "final"
-
-    def _enter(self, mark: str) -> None:
-        if mark in {"start", "channel"}:
-            self._channel = ""
-        if mark != "constrain":  # that stands within the name of a channel
-            self._part = mark
-
-    def _said(self, text: str) -> list[Chunk]:
-        if not text:
-            return []
-        match self._part:
-            case "channel":
-                self._channel += text
-                return []
-            case "message":
-                return [Reasoning(text)]
-            case "start":  # whose message it is
-                return []
-        return [Text(text)] if text.strip() else []
-
-    def _answer(self) -> list[Chunk]:
-        if over := _OVER.search(self._held):
-            text, self._held = self._held[: over.start()], self._held[over.end() :]
-            self._part = "end"
-            return [*([Text(text)] if text else []), *self.feed("")]
-        at = len(self._held)
-        if (begun := self._held.find("<", max(0, at - _LONGEST_MARKS))) >= 0:
-            at = next(
-                (
-                    found.start()
-                    for found in re.finditer("<", self._held[begun:])
-                    if _MARKS_MAY_FOLLOW.fullmatch(self._held, begun + found.start())
-                ),
-                at - begun,
-            )
-            at += begun
-        text, self._held = self._held[:at], self._held[at:]
-        return [Text(text)] if text else []

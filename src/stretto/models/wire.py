@@ -4,8 +4,6 @@ What the model says is read strictly: nothing of it is lost. All else (usage, na
 another form than it should have is unknown, and never an error.
 """
 
-import json
-import math
 import re
 from functools import lru_cache
 from typing import Any
@@ -14,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from stretto.calls import LOOPED, Chunk, Reasoning, Text
-from stretto.text import clean
+from stretto.models.loosely import loose
+from stretto.models.parts import pieces_of
 
 
 class _Message(Struct):
@@ -22,17 +21,19 @@ class _Message(Struct):
     reasoning: Any = None
     reasoning_content: Any = None
     refusal: Any = None
+    tool_calls: Any = None
+    function_call: Any = None
 
     def pieces(self) -> list[Chunk]:
         """Text and reasoning, told apart."""
         chunks: list[Chunk] = []
         if thought := self.reasoning_content or self.reasoning:
-            chunks += [Reasoning(piece.text) for piece in _pieces(thought) if isinstance(piece, Text | Reasoning)]
+            chunks += [Reasoning(piece.text) for piece in pieces_of(thought) if isinstance(piece, Text | Reasoning)]
         if isinstance(self.content, str):
             if self.content:
                 chunks.append(Text(self.content))
         elif self.content:
-            chunks += _pieces(self.content)
+            chunks += pieces_of(self.content)
         if self.refusal and isinstance(self.refusal, str):
             chunks.append(Text(self.refusal))
         return chunks
@@ -43,7 +44,10 @@ class _Choice(Struct):
     delta: _Message | None = None
     message: _Message | None = None
     text: str | None = None  # of completions that are none of a chat
+    content: Any = None  # where somebody forgot the message around it
     finish_reason: str | None = None
+    finishReason: Any = None  # noqa: N815 - its name on the wire
+    stop_reason: Any = None
     usage: Any = None  # where Moonshot says it
     error: Any = None
 
@@ -63,7 +67,27 @@ class _Choice(Struct):
             return []
         if self.message and (chunks := self.message.pieces()):
             return chunks
-        return [Text(self.text)] if self.text else []
+        return pieces_of(self.text or self.content)
+
+    @property
+    def reason(self) -> str | None:
+        """Why it ended, under whichever name that is said."""
+        told = self.finish_reason or self.finishReason or self.stop_reason
+        return told if isinstance(told, str) else None
+
+    def arguments(self) -> list[tuple[str, str]]:
+        """Pieces of what it would call tools with, each with the place of the call."""
+        said = self.delta or self.message
+        calls = said.tool_calls if said and isinstance(said.tool_calls, list) else []
+        whole = [{"function": said.function_call}] if said and said.function_call else []
+        found = []
+        for place, each in enumerate([*calls, *whole]):
+            function = each.get("function", each) if isinstance(each, dict) else None
+            told = function.get("arguments") if isinstance(function, dict) else None
+            if told:
+                text = told if isinstance(told, str) else msgspec.json.encode(told).decode()
+                found.append((str(each.get("index", place)), text))
+        return found
 
 
 class Body(Struct):
@@ -81,8 +105,8 @@ class Body(Struct):
             return None
         if len(self.choices) == 1:  # nearly always
             only = self.choices[0]
-            return only if index is None or only.index is None or only.index == index else None
-        same = [each for each in self.choices if index is None or each.index is None or each.index == index]
+            return only if index is None or only.index == index or _same(only.index, index) else None
+        same = [each for each in self.choices if index is None or _same(each.index, index)]
         return next((each for each in same if each.pieces(repeated=False)), same[0] if same else None)
 
     @property
@@ -97,22 +121,9 @@ class Body(Struct):
         return self.usage or groq or (self.choices[0].usage if self.choices else None)
 
 
-def _pieces(said: Any) -> list[Chunk]:
-    """What is said in another form than a text: as a list of typed parts, as one of them, or as the JSON itself."""
-    match said:
-        case str():
-            return [Text(said)] if said else []
-        case list():
-            return [piece for part in said for piece in _pieces(part)]
-        case {"thinking": thought} | {"type": "reasoning" | "thinking", "text": thought}:
-            return [Reasoning(piece.text) for piece in _pieces(thought) if isinstance(piece, Text | Reasoning)]
-        case {"text": str(text)} | {"text": {"value": str(text)}}:
-            return [Text(text)] if text else []
-        case {"type": str()}:  # a part that is no text
-            return []
-        case dict() | int() | float() if said is not False and said is not True:
-            return [Text(msgspec.json.encode(said).decode())]
-    return []
+def _same(index: Any, other: Any) -> bool:
+    """Whether a choice without an index, or with this one however it is written, is that of another."""
+    return index is None or str(index) == str(other)
 
 
 BROKEN = "broken"
@@ -151,48 +162,13 @@ _decoder = msgspec.json.Decoder(Body)
 def read(data: bytes) -> Body:
     """The body in these bytes; raises `ValueError` if there is none.
 
-    A list is taken for its first member (Gemini wraps its errors so).
+    A list of one is taken for its member (Gemini wraps its errors so).
     """
     try:
         return _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         form = loose(data)
-        return _body(form[0] if isinstance(form, list) and form else form)
-
-
-def claims(data: bytes) -> bool:
-    """Whether a body says of itself that it is a chat completion, though it has no choices."""
-    form = loose(data)
-    named = isinstance(form, dict) and str(form.get("object", "")).startswith("chat.completion")
-    return named or (isinstance(form, dict) and not {"choices", "usage"}.isdisjoint(form))
-
-
-def loose(data: bytes) -> Any:
-    """The JSON in these bytes; raises `ValueError` if there is none.
-
-    Bytes that are no UTF-8 and escaped lone surrogates, on which a strict reader stops, become U+FFFD; numbers that are
-    none, or larger than any, become null.
-    """
-    try:
-        form = json.loads(
-            data.decode(_encoding(data), "replace"),
-            strict=False,
-            parse_constant=lambda _: None,
-            parse_int=lambda digits: int(digits) if len(digits) < _DIGITS else None,
-            parse_float=lambda digits: number if math.isfinite(number := float(digits)) else None,
-        )
-        return msgspec.json.decode(clean(json.dumps(form, ensure_ascii=False)))
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
-def _encoding(data: bytes) -> str:
-    """That of JSON, whatever writes it: UTF-16 has a zero in its first four bytes, or says what it is."""
-    found = json.detect_encoding(data)
-    return "utf-8-sig" if found == "utf-8" else found
-
-
-_DIGITS = 40
+        return _body(form[0] if isinstance(form, list) and len(form) == 1 else form)
 
 
 def _body(form: Any) -> Body:
@@ -200,7 +176,8 @@ def _body(form: Any) -> Body:
     if not isinstance(form, dict):
         raise ValueError("no object")  # noqa: TRY004 - what was read is not what was wanted
     choices, model = form.get("choices"), form.get("model")
-    choices = list(choices.values()) if isinstance(choices, dict) else choices
+    if isinstance(choices, dict):
+        choices = [choices] if {"message", "delta", "text"} & choices.keys() else list(choices.values())
     return Body(
         [_choice(each) for each in choices if isinstance(each, dict)] if isinstance(choices, list) else None,
         form.get("usage"),
@@ -217,7 +194,10 @@ def _choice(form: dict[str, Any]) -> _Choice:
         _message(form.get("delta")),
         _message(form.get("message")),
         text if isinstance(text, str) else None,
+        form.get("content"),
         reason if isinstance(reason, str) else None,
+        form.get("finishReason"),
+        form.get("stop_reason"),
         form.get("usage"),
         form.get("error"),
     )

@@ -1,0 +1,134 @@
+"""Errors in all the forms in which endpoints tell them: what they say, and where they stand in a reply."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from stretto.models.loosely import loose
+
+# A server that knows no such path, and says so with status 200 (LM Studio).
+_NO_PATH = re.compile(
+    r"unexpected endpoint|cannot post\b|(?:unknown|no such) (?:endpoint|path|route|url)", re.IGNORECASE
+)
+_TITLE_END = re.compile("</title>", re.IGNORECASE)
+_SAYINGS = ("message", "detail", "msg", "error_msg", "status_msg", "error_description", "title", "reason")
+_SAYS = frozenset(_SAYINGS[:4])
+_CODES = ("code", "status", "status_code", "error_code", "type")
+_TELLING = frozenset({*_SAYINGS, *_CODES, "error"})
+_FINE = frozenset({"0", "200", "ok", "success", "null", "none", "false"})
+_SURE = 3
+_WORDS = (
+    (re.compile(r"quota|billing|balance|credit|arrear", re.IGNORECASE), 402),
+    (re.compile(r"(?:rate|qps|[rt]pm).{0,20}limit|too.?many|RESOURCE_EXHAUSTED", re.IGNORECASE), 429),
+    (re.compile(r"api.?key|authent|permission|unauthorized", re.IGNORECASE), 401),
+    (re.compile(r"overloaded|unavailable|timeout"), 503),
+    (re.compile(r"invalid|not.?found|unsupported|bad.?request"), 400),
+)
+
+
+def error_inside(data: bytes) -> Any:
+    """The error in a body that came with status 200, in whatever form; None if it holds none, or one that says nothing.
+
+    MiniMax calls it `base_resp`, Cloudflare has a list of them, Baidu one in two fields of the body.
+    """
+    form = loose(data)
+    form = form[0] if isinstance(form, list) and form else form
+    if not isinstance(form, dict):
+        return None
+    choices = form.get("choices")
+    for each in (form, *(choices if isinstance(choices, list) else ())):
+        if isinstance(each, dict) and _says(error := each.get("error")):
+            return error
+    if choices:
+        return None
+    listed = form.get("errors")
+    for error in (form.get("base_resp"), *(listed if isinstance(listed, list) else ())):
+        if _says(error):
+            return error
+    return form if any(isinstance(form.get(name), str | list) for name in _SAYS) and _says(form) else None
+
+
+def _says(error: Any) -> bool:
+    """Whether an error is one: some gateways send one with every reply, with zero in it and no message."""
+    if isinstance(error, dict):
+        return any(_says(value) for name, value in error.items() if name in _TELLING) or bool(
+            error and _TELLING.isdisjoint(error)
+        )
+    return bool(error) and str(error).lower() not in _FINE
+
+
+def status_inside(error: Any) -> int:
+    """The HTTP status that an error which came with status 200 would have had: its own, else that of its words."""
+    said = _first(error, _SAYINGS) if isinstance(error, dict) else error
+    if _NO_PATH.search(str(said)[:1000]):
+        return 404
+    names = [str(error.get(name)) for name in _CODES] if isinstance(error, dict) else []
+    for name in names:
+        if len(name) == 3 and name.isdecimal() and 400 <= int(name) < 600:
+            return int(name)
+    told = next((status for words, status in _WORDS if words.search(" ".join(names))), 0)
+    # What a message says is trusted less: of a request that is refused it may quote anything.
+    return told or next((status for words, status in _WORDS[:_SURE] if words.search(str(said)[:1000])), 500)
+
+
+def told(text: str) -> tuple[str, str]:
+    """The message and code of an error body, whatever its form; of a page, that it is one."""
+    try:
+        data = loose(text.encode())
+    except ValueError:
+        if text[:200].lower().startswith(("<!doctype", "<html")):
+            title = _title(text)
+            return f"an HTML page{f' ({title})' if title else ''}", ""
+        return text[:500], ""
+    if isinstance(data, list) and data:  # Gemini wraps its error into a list
+        data = data[0]
+    if not isinstance(data, dict):
+        return _short(data), ""
+    inner = data.get("error") or _listed(data.get("errors")) or data.get("base_resp") or data
+    inner = _listed(inner) or inner
+    if not isinstance(inner, dict):
+        return _short(_opened(inner)), _code(data)
+    message = _first(inner, _SAYINGS) or inner
+    raw = inner["metadata"].get("raw") if isinstance(inner.get("metadata"), dict) else None  # who is behind OpenRouter
+    told = _short(_opened(message))
+    return (f"{told}: {_short(_opened(raw))}" if raw else told), _code(inner)
+
+
+def _first(form: dict[str, Any], names: tuple[str, ...]) -> Any:
+    return next((form[name] for name in names if form.get(name)), None)
+
+
+def _listed(errors: Any) -> Any:
+    """The first of a list of errors."""
+    return errors[0] if isinstance(errors, list) and errors else None
+
+
+def _opened(said: Any) -> Any:
+    """What is said by a message that is the JSON of another error."""
+    if not isinstance(said, str) or not said.lstrip().startswith("{"):
+        return said
+    try:
+        form = loose(said.encode())
+    except ValueError:
+        return said
+    inner = form.get("error") or form
+    return (_first(inner, _SAYINGS) if isinstance(inner, dict) else inner) or said
+
+
+def _code(form: dict[str, Any]) -> str:
+    details = form.get("details")
+    codes = [form.get(name) for name in ("code", "error_code", "status_code", "type")]
+    codes.append(details.get("error_code") if isinstance(details, dict) else None)
+    return " ".join(str(code)[:200] for code in codes if code)
+
+
+def _title(page: str) -> str:
+    """The title of an HTML page, found without looking back: a page may have a thousand that begin."""
+    _, tag, rest = page.partition("<title") if "<title" in page else page.partition("<TITLE")
+    end = _TITLE_END.search(rest) if tag else None
+    return rest[: end.start()].partition(">")[2].strip()[:100] if end else ""
+
+
+def _short(value: Any) -> str:
+    return (value if isinstance(value, str) else msgspec.json.encode(value).decode())[:1000]
