@@ -86,7 +86,8 @@ def test_a_plan_is_a_run_without_an_answer(terminal: Terminal) -> None:
     ],
 )
 def test_what_cannot_be_is_refused(terminal: Terminal, words: tuple[str, ...], said: str) -> None:
-    terminal("run", "-q", "-m", "sim:instant", "Name a brick")
+    if "--last" in words:
+        terminal("run", *FINAL, TASK)
     done = terminal(*words)
     assert done.code == 2
     assert said in done.err

@@ -20,7 +20,7 @@ from fastapi.encoders import jsonable_encoder
 from msgspec import Struct
 from pydantic import BaseModel
 
-from stretto import Limits, Memory, Provider, Role, Run, Simulator, Workflow
+from stretto import Limits, Memory, Provider, Role, Run, Simulator, Workflow, read_inputs, schema_of
 from stretto.errors import ConfigError, ConnectError, MissingKey, StrettoError
 from stretto.types import Definition, limits, workflows
 
@@ -65,6 +65,8 @@ def test_an_error_of_the_first_script_is_one_exception_without_the_engine(monkey
         lambda: Workflow.from_toml("general", models="gpt"),
         lambda: Limits(budget="a lot"),
         lambda: flow().stream(""),
+        lambda: read_inputs("nowhere.md"),
+        lambda: schema_of(int),
         lambda: flow().plan(TASK, inputs=[3]),  # type: ignore[list-item]
         lambda: flow().resume("01K9ZQ4T"),
         lambda: flow().replay("01K9ZQ4T"),

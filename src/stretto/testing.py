@@ -16,9 +16,9 @@
         assert "2028" in run.answer
 
 `simulated` and `simulated_endpoint` take the faults of `stretto sim --fault` as texts, and the settings of `Simulator`;
-replies come at once unless those say otherwise. Where a test is to see minutes pass, `stretto.virtual.virtually(
-simulated(flow, ttft=2.0).run(task))` takes milliseconds for them. Importing this module imports pytest; nothing else of
-Stretto does.
+replies come at once unless those say otherwise. Annotated, they are `Simulated`, `Endpoints` and `Replayed`. Where a
+test is to see minutes pass, `stretto.virtual.virtually(simulated(flow, ttft=2.0).run(task))` takes milliseconds for
+them. Importing this module imports pytest; nothing else of Stretto does.
 """
 
 from collections.abc import Iterator, Sequence

@@ -12,6 +12,7 @@ from stretto.images import image_input
 from stretto.inputs.folders import files_in, kept
 from stretto.inputs.globs import files_matching
 from stretto.inputs.texts import NoTextError, decoded, read_image, read_text, too_large
+from stretto.tracebacks import without_frames
 from stretto.types import Input
 
 MOST = 1_000_000
@@ -35,6 +36,7 @@ class Gathered(Struct, frozen=True):
         return sum(len(each.text.encode()) for each in self.inputs)
 
 
+@without_frames
 def read_inputs(*sources: str | Path, most: int = MOST) -> list[Input]:
     """The inputs in files, folders (without what .gitignore names), globs and at addresses, each file once.
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from stretto.errors import ConfigError
 from stretto.shapes.schema import check_schema, referred
+from stretto.tracebacks import without_frames
 
 
 class Shape(Struct, frozen=True):
@@ -41,6 +42,7 @@ def shape_of(answer: Any, place: str) -> Shape:
     return Shape(schema, kind)
 
 
+@without_frames
 def schema_of(kind: type[Any]) -> dict[str, Any]:
     """The JSON schema of a pydantic model, msgspec Struct, dataclass or TypedDict, as `Role.schema` takes it.
 
