@@ -1,11 +1,12 @@
-"""Running a coroutine beside a loop that is running already, as in a notebook."""
+"""Running a coroutine from code that is not asynchronous, also beside a loop that is running already (a notebook)."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 _T = TypeVar("_T")
 
@@ -54,3 +55,26 @@ class Aside(Generic[_T]):
         self._stop = stop
         self._begun.set()
         return await self._coroutine
+
+
+def awaited(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """What a coroutine comes to, for code that is not asynchronous, wherever that runs."""
+    if (pool := _threads_of_gevent()) is not None:
+        return cast(_T, pool.apply(asyncio.run, (coroutine,)))
+    return Aside(coroutine).result() if _in_a_loop() else asyncio.run(coroutine)
+
+
+def _threads_of_gevent() -> Any:
+    """The real threads of gevent, where it has put greenlets in the place of threads: those would share one loop."""
+    patches = sys.modules.get("gevent.monkey")
+    if patches is None or not patches.is_module_patched("threading"):
+        return None
+    return sys.modules["gevent"].get_hub().threadpool
+
+
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

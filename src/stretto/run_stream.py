@@ -224,6 +224,6 @@ async def open_account(definition: Definition, journal: Journal, pool: Pool) -> 
 
 def shaped(run: Run, shape: Shape | None) -> Run:
     """The run with its answer `parsed`, if that has a shape and is there."""
-    if shape is None or run.status != "finished" or run.answer is None:
+    if shape is None or run.status != "finished" or run.answer is None or run.basis.each is not None:
         return run
     return replace(run, parsed=fitted(run.answer, shape).parsed)

@@ -22,6 +22,7 @@ from stretto.types import (
     PlanState,
     Result,
     RoleName,
+    Row,
     Subtask,
     Usage,
 )
@@ -106,6 +107,13 @@ class Run(Struct, frozen=True, kw_only=True):
     def forgotten(self) -> bool:
         """Whether its texts were not kept (`Memory.record`): there is no task without any."""
         return not self.task
+
+    @property
+    def rows(self) -> list[Row]:
+        """Of a map, what came of each item (a `Row`), in the order of the list, as far as it is there."""
+        from stretto.maps import rows_of
+
+        return rows_of(self.basis.each, self.results, self.calls)
 
     def to_frame(self, what: Literal["subtasks", "calls"] = "subtasks") -> Any:
         """A `pandas.DataFrame`: a row for each of its `subtasks` or its `calls`, with typed columns.

@@ -2,16 +2,15 @@
 
 import asyncio
 import random
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 from weakref import WeakKeyDictionary
 
 import msgspec
 from msgspec.structs import replace
 
-from stretto.aside import Aside
+from stretto.aside import awaited
 from stretto.errors import ConfigError, StrettoError, TaskError
 from stretto.head import checked_inputs
 from stretto.ids import new_ulid
@@ -26,11 +25,12 @@ from stretto.proposal import Approve
 from stretto.replay import ReplayStream, recording_of
 from stretto.rerun import Forecast, Rerun
 from stretto.roles import Models, Worker, as_mapping, as_role, as_worker, check_definition, models_of, roles, shaped
+from stretto.row_stream import RowStream, Wanted, row_stream
 from stretto.run_stream import RunStream
 from stretto.runs import Run
 from stretto.store.travel import entries
 from stretto.text import clean
-from stretto.types import Definition, Input, Limits, Memory, Price, Role
+from stretto.types import Definition, Input, Limits, Memory, Price, Role, Row
 
 
 class Workflow:
@@ -240,9 +240,45 @@ class Workflow:
         """`run` from code that is not asynchronous, in a notebook too."""
         running = self.run(task, plan=plan, fresh=fresh, inputs=inputs, approve=approve)
         try:
-            if (pool := _threads_of_gevent()) is not None:
-                return cast(Run, pool.apply(asyncio.run, (running,)))
-            return Aside(running).result() if _in_a_loop() else asyncio.run(running)
+            return awaited(running)
+        except StrettoError as error:
+            raise error.bare() from None
+
+    def map(
+        self,
+        template: str,
+        items: Iterable[Any],
+        *,
+        then: str = "",
+        answer: type[Any] | dict[str, Any] | None = None,
+        worker: str | None = None,
+        as_completed: bool = False,
+        fresh: bool = False,
+        inputs: Sequence[Input] = (),
+        approve: Approve | None = None,
+    ) -> RowStream:
+        """The same for each item of a list: `rows = await workflow.map("Say what {item} is", items)`, or `async for`.
+
+        Items are texts (`{item}`), or mappings, Structs, dataclasses and pydantic models, whose fields are placeholders
+        (`{name}`, `{user.name}`). Each is a call of its own, that knows nothing of the others; no plan is asked for.
+        What fails is a `Row` that says so. An `id` that each item has of its own names its row. `then`: the task of one
+        answer written from all results (`stream.run.answer`). `answer`: the shape of each result, as for `Workflow`,
+        which is the default. `worker`: who does it, if there are several. `as_completed`: rows as they come, not in the
+        order of the list. All else is told at `stream`. Raises `TaskError`, before anything is asked, for a placeholder
+        that an item lacks.
+        """
+        wanted = Wanted(template, then, answer, worker, as_completed, fresh, checked_inputs(inputs), approve)
+        return row_stream(self._setting(), wanted, items)
+
+    def map_sync(self, template: str, items: Iterable[Any], **more: Any) -> list[Row]:
+        """All rows of `map`, which says what it takes, from code that is not asynchronous, in a notebook too."""
+        rows = self.map(template, items, **more)
+
+        async def all_of_them() -> list[Row]:
+            return await rows
+
+        try:
+            return awaited(all_of_them())
         except StrettoError as error:
             raise error.bare() from None
 
@@ -306,22 +342,6 @@ class Workflow:
             jitter=self.jitter,
             shape=self.shape,
         )
-
-
-def _threads_of_gevent() -> Any:
-    """The real threads of gevent, where it has put greenlets in the place of threads: those would share one loop."""
-    patches = sys.modules.get("gevent.monkey")
-    if patches is None or not patches.is_module_patched("threading"):
-        return None
-    return sys.modules["gevent"].get_hub().threadpool
-
-
-def _in_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _unfolded(worker: "Worker | Workflow") -> Worker:

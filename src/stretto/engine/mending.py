@@ -33,7 +33,8 @@ class Told(Struct, frozen=True):
     """What a reply must not merely say again: the task, what was asked of it, and all else that stood in its request.
 
     A reply may well quote `material`, be it a text about our own prompts. `builds_on`: what of that are results of
-    others; `system`: what its role says by itself, beside our rules.
+    others; `system`: what its role says by itself, beside our rules. `alone`: what was asked has the text to be worked
+    on in it, so that a reply may well be made of its words.
     """
 
     task: str
@@ -41,13 +42,14 @@ class Told(Struct, frozen=True):
     material: tuple[str, ...] = ()
     builds_on: tuple[str, ...] = ()
     system: str = ""
+    alone: bool = False
 
 
 def fault(text: str, told: Told) -> Fault | None:
     """Why a whole reply cannot stand, or None."""
     if not text.strip():
         return "empty"
-    if prompts.restates(text, told.task, told.asked):
+    if not told.alone and prompts.restates(text, told.task, told.asked):
         return "restated"
     return "echo" if prompts.echoes(text, told.material) else None
 

@@ -8,6 +8,7 @@ from stretto.types.plans import (
     Citation,
     Coverage,
     Doubtful,
+    Each,
     Missing,
     Outcome,
     Plan,
@@ -17,6 +18,7 @@ from stretto.types.plans import (
     Verdict,
 )
 from stretto.types.requests import Head, Input, Message, Reply, Request
+from stretto.types.rows import Row
 from stretto.types.workflows import Definition, Known, Limits, Memory, Merge, Role, RoleName
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "Coverage",
     "Definition",
     "Doubtful",
+    "Each",
     "Head",
     "Input",
     "Known",
@@ -46,6 +49,7 @@ __all__ = [
     "Result",
     "Role",
     "RoleName",
+    "Row",
     "Subtask",
     "Usage",
     "Verdict",
