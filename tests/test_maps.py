@@ -89,7 +89,7 @@ def test_items_of_a_program_become_data() -> None:
 
 LISTS: list[tuple[str, bytes, list[Any]]] = [
     ("a.txt", b"\xef\xbb\xbf one \r\n\r\n\ttwo, 2\n", ["one", "two, 2"]),
-    ("a.csv", b"\xef\xbb\xbfn, m\r\n1,\"A, \"\"B\"\"\nC\"\r\n\r\n2,\r\n", [{"n": "1", "m": 'A, "B"\nC'}, {"n": "2", "m": ""}]),
+    ("a.csv", b'\xef\xbb\xbfn,m\r\n1,"A, ""B""\nC"\r\n\r\n2,\r\n', [{"n": "1", "m": 'A, "B"\nC'}, {"n": "2", "m": ""}]),
     ("a.csv", b"a;b\n1,5;2\n3\n", [{"a": "1,5", "b": "2"}, {"a": "3"}]),
     ("a.CSV", b"name\nAnn, or Bo\n".replace(b",", b""), [{"name": "Ann or Bo"}]),
     ("a.tsv", b"a\tb,c\n1\t2\n", [{"a": "1", "b,c": "2"}]),

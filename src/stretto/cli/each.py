@@ -43,8 +43,9 @@ def each_options(command: F) -> F:
         "--each-format",
         "form",
         type=click.Choice(FORMS),
+        metavar="FORM",
         section=_SECTION,
-        help="How LIST is written.  [default: as its name ends, else text]",
+        help=f"How LIST is written: {', '.join(FORMS)}.  [default: as its name ends, else text]",
     )
     worker = option("--worker", metavar="NAME", section=_SECTION, help="Which worker does it, if there are several.")
     then = option(
