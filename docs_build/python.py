@@ -35,7 +35,7 @@ _SECTIONS: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 _LINES = {
     "In a notebook": "In `stretto.notebook`. `Run` and `Workflow` show themselves as the value of a cell.",
-    "Values": "The last three are in `stretto.runs`; `Missing`, `Doubtful`, `Citation`, `Basis` and `Each` in `stretto.types`.",
+    "Values": "The last three are in `stretto.runs`, and those from `Missing` to `Each` in `stretto.types`.",
     "Approving a plan": "In `stretto.proposal`. Who approves is a function of a `Proposal` that returns one of "
     f"{', '.join(f'`{each.__name__}`' for each in get_args(Decision))}, or an awaitable of one.",
     "Notebooks": "In `stretto.notebook`.",
