@@ -158,6 +158,15 @@ def test_one_answer_from_all_rows(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_rows_stand_where_the_one_answer_cannot_be_written() -> None:
+    async def main() -> None:
+        rows = flow("400 always role=synthesizer").map("Describe {item}", ITEMS, then="Which is best?")
+        assert states(await rows) == ["done"] * 4
+        assert rows.run.coverage.answer == "unmerged"
+
+    asyncio.run(main())
+
+
 def test_a_workflow_may_do_each_row() -> None:
     outer = Workflow(None, {"w": flow()}, None, limits={"max_subtasks": 5})
     rows = outer.map_sync("Name teas in exactly 4 subtasks: {item}", range(20))

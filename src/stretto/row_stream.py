@@ -52,6 +52,7 @@ class RowStream:
         self._shape = shape
         self._ready: deque[Row] = deque()
         self._missing = len(items)
+        self._answered = False
         self._entered = False
 
     @property
@@ -108,7 +109,7 @@ class RowStream:
         try:
             event = await self._stream.__anext__()
         except StrettoError:
-            if self._missing:
+            if self._missing or self._answered:
                 raise
             raise StopAsyncIteration from None  # none of the rows has an answer, and each has said why
         if isinstance(event, PlanWithdrawn) and event.plan is not None:  # some rows were dropped before any was asked
@@ -116,6 +117,7 @@ class RowStream:
             self._ordered.keep(subtask.id for subtask in event.plan.subtasks)
         if (row := self._reader.take(event)) is None:
             return
+        self._answered = self._answered or bool(row.answer)
         if self._shape is not None and row.done:
             row = replace(row, parsed=fitted(row.answer, self._shape).parsed)
         self._ready += [row] if self._as_completed else self._ordered.take(row)
