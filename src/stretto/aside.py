@@ -1,4 +1,4 @@
-"""Running a coroutine from code that is not asynchronous, also beside a loop that is running already (a notebook)."""
+"""Running a coroutine from code that is not asynchronous, beside a loop that is running already if need be."""
 
 import asyncio
 import sys
@@ -57,8 +57,8 @@ class Aside(Generic[_T]):
         return await self._coroutine
 
 
-def awaited(coroutine: Coroutine[Any, Any, _T]) -> _T:
-    """What a coroutine comes to, for code that is not asynchronous, wherever that runs."""
+def outcome(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """What a coroutine gives, wherever one is: in a script, in a notebook, in a greenlet."""
     if (pool := _threads_of_gevent()) is not None:
         return cast(_T, pool.apply(asyncio.run, (coroutine,)))
     return Aside(coroutine).result() if _in_a_loop() else asyncio.run(coroutine)

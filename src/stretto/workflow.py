@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 from msgspec.structs import replace
 
-from stretto.aside import awaited
+from stretto.aside import outcome
 from stretto.errors import ConfigError, StrettoError, TaskError
 from stretto.head import checked_inputs
 from stretto.ids import new_ulid
@@ -240,7 +240,7 @@ class Workflow:
         """`run` from code that is not asynchronous, in a notebook too."""
         running = self.run(task, plan=plan, fresh=fresh, inputs=inputs, approve=approve)
         try:
-            return awaited(running)
+            return outcome(running)
         except StrettoError as error:
             raise error.bare() from None
 
@@ -278,7 +278,7 @@ class Workflow:
             return await rows
 
         try:
-            return awaited(all_of_them())
+            return outcome(all_of_them())
         except StrettoError as error:
             raise error.bare() from None
 

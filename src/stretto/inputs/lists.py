@@ -1,7 +1,5 @@
 """Reading a list whose items are worked on one by one: lines of text, rows of CSV, JSON."""
 
-import csv
-import io
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -116,6 +114,9 @@ def _rows(text: str, name: str, delimiter: str) -> Iterator[tuple[str, dict[str,
 
 def _cells(text: str, name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Every record that is not blank, with the line that it begins on."""
+    import csv  # which a list of another form does not need
+    import io
+
     before = csv.field_size_limit()
     reader, line = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), 1
     while True:
