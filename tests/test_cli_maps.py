@@ -136,6 +136,7 @@ def test_mistakes_are_told_before_anything_is_asked(terminal: Terminal, argument
     [
         ({"source": "a"}, {"plan": Path("p.json")}, "--each and --plan exclude each other"),
         ({"source": "a"}, {"cite": True}, "--cite is for one answer, and --each gives rows"),
+        ({"source": __file__}, {"output": Path(__file__)}, "that is the list itself, which would be lost"),
         ({"source": "a", "then": " "}, {}, "--then: it is empty"),
         ({"as_completed": True}, {}, "--as-completed says something of a list; name one with --each LIST"),
         ({"form": "csv"}, {}, "--each-format says something of a list"),
@@ -144,7 +145,7 @@ def test_mistakes_are_told_before_anything_is_asked(terminal: Terminal, argument
 def test_flags_that_do_not_go_together_are_told(flags: dict[str, Any], more: dict[str, Any], said: str) -> None:
     none = {"source": None, "form": None, "worker": None, "then": None, "as_completed": False}
     with pytest.raises(TaskError, match=said):
-        check(list_of_flags(none | flags), **{"plan": None, "cite": False, "stdin": True, **more})
+        check(list_of_flags(none | flags), **{"plan": None, "output": None, "cite": False, "stdin": True, **more})
 
 
 def test_a_list_that_was_killed_is_resumed_into_the_same_file(terminal: Terminal) -> None:

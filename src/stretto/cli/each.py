@@ -34,6 +34,7 @@ def each_options(command: F) -> F:
     source = option(
         "--each",
         "source",
+        type=click.Path(dir_okay=False, allow_dash=True),
         metavar="LIST",
         section=_SECTION,
         help="Do TASK for each item of LIST: lines of text ({item}), rows of CSV or TSV, JSON (their fields: {name}, "
@@ -78,7 +79,7 @@ def list_of_flags(flags: dict[str, Any]) -> List | None:
     return List(**{**said, "then": said["then"] or ""})
 
 
-def check(wanted: List | None, *, plan: Path | None, cite: bool, stdin: bool) -> None:
+def check(wanted: List | None, *, plan: Path | None, output: Path | None, cite: bool, stdin: bool) -> None:
     """Raise `TaskError` for what does not go with a list; `stdin`: whether standard input is free for it."""
     if wanted is None:
         return
@@ -86,6 +87,8 @@ def check(wanted: List | None, *, plan: Path | None, cite: bool, stdin: bool) ->
         raise TaskError("--each and --plan exclude each other: a list is a plan")
     if cite and not wanted.then:
         raise TaskError("--cite is for one answer, and --each gives rows; say what to make of them with --then")
+    if output is not None and output.exists() and Path(wanted.source).exists() and output.samefile(wanted.source):
+        raise TaskError(f"-o {output}: that is the list itself, which would be lost; name another file")
     if wanted.source == "-" and not stdin:
         raise TaskError("--each -: standard input is read already; say the task as TASK, or with -f FILE")
 

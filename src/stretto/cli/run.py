@@ -70,7 +70,7 @@ def run(
     into a pipe; everything else goes to stderr. With --each, TASK is done for each item of a list.
     """
     wanted = list_of_flags(flags)
-    check(wanted, plan=plan, cite=cite, stdin=not reads_stdin(task, file) and "-" not in inputs)
+    check(wanted, plan=plan, output=output, cite=cite, stdin=not reads_stdin(task, file) and "-" not in inputs)
     given = plan_file(plan) if plan else None
     planned = given.task if given and task is None and file is None else ""
     not_a_file(task, inputs)
