@@ -120,7 +120,7 @@ class Run(Struct, frozen=True, kw_only=True):
 
         Columns are those of `SubtaskRow` and `CallRow` (`stretto.views.rows`). Raises `ConfigError` without pandas.
         """
-        from stretto.views import frame
+        from stretto.views.frame import frame
 
         return frame(self, what)
 
@@ -145,13 +145,13 @@ class Run(Struct, frozen=True, kw_only=True):
         return core_schema.is_instance_schema(cls, serialization=written)
 
     def __repr__(self) -> str:
-        from stretto.views import summary
+        from stretto.views.page import summary
 
         return f"<Run {self.id} {summary(self)}>"
 
     def _repr_html_(self) -> str:
         """The run as a notebook shows it: plan, timeline, costs, what is missing, answer."""
-        from stretto.views import run_page
+        from stretto.views.page import run_page
 
         return run_page(self)
 

@@ -313,7 +313,7 @@ class Workflow:
 
     def _repr_html_(self) -> str:
         """The workflow as a notebook shows it."""
-        from stretto.views import definition_page
+        from stretto.views.definition import definition_page
 
         return definition_page(self.definition)
 
