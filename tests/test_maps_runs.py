@@ -10,9 +10,10 @@ from pydantic import BaseModel, field_validator
 
 import stretto
 from stretto import Row, Simulator, Workflow
+from stretto.cli.proposal_table import table
 from stretto.errors import ConfigError, StrettoError, TaskError
 from stretto.models.simulator.faults import parse_fault
-from stretto.proposal import Drop, Edit, Go
+from stretto.proposal import Drop, Edit, Go, Stop
 from stretto.store.sqlite import Store
 
 INSTANT = Simulator(ttft=0, tokens_per_second=1e6)
@@ -243,6 +244,18 @@ def test_a_map_is_approved_shortened_resumed_rerun_explained_and_replayed(tmp_pa
             await ours.map("Do {item}", ["a"], approve=lambda _: Edit({"tasks": []}))
 
     asyncio.run(main())
+
+
+def test_the_table_of_a_long_list_is_short() -> None:
+    told = list[str]()
+
+    def look(proposal: Any) -> Stop:
+        told.append(table(proposal, 100))
+        return Stop()
+
+    assert flow().map_sync("Do {item}", range(100), approve=look) == []
+    assert "… and 92 more rows of the list" in told[0]
+    assert len(told[0].splitlines()) < 20
 
 
 def test_nothing_of_a_list_is_kept_where_no_text_is(tmp_path: Path) -> None:
