@@ -14,16 +14,16 @@ from stretto.replay import ReplayStream
 from stretto.runs import CallRecord, Part, Withdrawn
 
 _SECTIONS: dict[str, tuple[Any, ...]] = {
-    "Workflow": (stretto.Workflow, stretto.RunStream),
+    "Workflow": (stretto.Workflow, stretto.RunStream, stretto.RowStream),
     "Who does what": (
         stretto.Role, stretto.Function, stretto.Limits, stretto.Memory, stretto.Provider, stretto.Local, stretto.Price,
     ),
-    "Inputs and shapes": (stretto.read_inputs, stretto.Input, stretto.schema_of),
-    "What a run is": (stretto.Run, stretto.Plan, stretto.Subtask, stretto.Result),
+    "Inputs and shapes": (stretto.read_inputs, stretto.Input, stretto.read_list, stretto.schema_of),
+    "What a run is": (stretto.Run, stretto.Plan, stretto.Subtask, stretto.Result, stretto.Row),
     "In a notebook": (notebook.show,),
     "Values": (
-        stretto.Usage, stretto.Coverage, types.Missing, types.Doubtful, types.Citation, types.Basis, CallRecord, Part,
-        Withdrawn,
+        stretto.Usage, stretto.Coverage, types.Missing, types.Doubtful, types.Citation, types.Basis, types.Each,
+        CallRecord, Part, Withdrawn,
     ),
     "Approving a plan": (
         proposal.Proposal, proposal.Line, proposal.Range, proposal.Go, proposal.Edit, proposal.Drop, proposal.Again,
@@ -35,7 +35,7 @@ _SECTIONS: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 _LINES = {
     "In a notebook": "In `stretto.notebook`. `Run` and `Workflow` show themselves as the value of a cell.",
-    "Values": "`Missing`, `Doubtful`, `Citation` and `Basis` are in `stretto.types`, the last three in `stretto.runs`.",
+    "Values": "The last three are in `stretto.runs`, and those from `Missing` to `Each` in `stretto.types`.",
     "Approving a plan": "In `stretto.proposal`. Who approves is a function of a `Proposal` that returns one of "
     f"{', '.join(f'`{each.__name__}`' for each in get_args(Decision))}, or an awaitable of one.",
     "Notebooks": "In `stretto.notebook`.",
@@ -69,7 +69,7 @@ def _words() -> str:
 def _thing(thing: Any) -> list[str]:
     if not inspect.isclass(thing):
         return [_entry("###", thing.__name__, signature(thing), doc(thing))]
-    made = "" if thing in {stretto.RunStream, ReplayStream} else constructor(thing)
+    made = "" if thing in {stretto.RunStream, stretto.RowStream, ReplayStream} else constructor(thing)
     entries = [_entry("####", f"{thing.__name__}.{each.name}", each.call, each.doc) for each in methods(thing)]
     return [_entry("###", thing.__name__, made, doc(thing)), *entries]
 

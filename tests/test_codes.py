@@ -43,7 +43,7 @@ def wordings(tree: ast.AST) -> Iterator[int]:
                 named = (isinstance(side, ast.Name) and side.id.isupper() for side in sides)
                 if told and (any(words) or any(named)):
                     yield node.lineno
-            case ast.Call(func=ast.Attribute(value=ast.Attribute(attr=attr), attr=done)):
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(attr=attr), attr=done), args=[_, *_]):
                 if attr in SAID and done in TAKEN_APART:
                     yield node.lineno
             case _:

@@ -5,6 +5,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +21,10 @@ from fastapi.encoders import jsonable_encoder
 from msgspec import Struct
 from pydantic import BaseModel
 
-from stretto import Limits, Memory, Provider, Role, Run, Simulator, Workflow, read_inputs, schema_of
+from stretto import Fault, Limits, Memory, Provider, Role, Run, Simulator, Workflow, read_inputs, schema_of
 from stretto.errors import ConfigError, ConnectError, MissingKey, StrettoError
 from stretto.types import Definition, limits, workflows
+from terminal import served
 
 TASK = "Describe three teas."
 INSTANT = Simulator(ttft=0, tokens_per_second=1e6)
@@ -250,3 +252,44 @@ print(*(job.value.status for job in asked))
 def test_greenlets_may_each_run_the_same_workflow() -> None:
     done = subprocess.run([sys.executable, "-c", GREENLETS], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("finished finished finished\n", "")
+
+
+MAP = """
+import asyncio, json, sys
+from stretto import Provider, Workflow
+
+flow = Workflow(
+    None,
+    {"part": "x:m"},
+    providers={"x": Provider(sys.argv[1], local=True)},
+    store="runs.db",
+    memory={"reuse": "store"},
+)
+
+async def main():
+    with open("out.jsonl", "w") as file:
+        async for row in flow.map("Say what number {item} is good for.", range(500)):
+            file.write(json.dumps({"item": row.item, "state": row.state, "error": row.error}) + "\\n")
+            file.flush()
+
+asyncio.run(main())
+"""
+
+
+def test_a_map_over_500_rows_goes_on_when_the_program_is_run_again(tmp_path: Path) -> None:
+    fault = Fault("400", match="number 77 ")
+    with served(Simulator(ttft=0.05, tokens_per_second=1e6, faults=(fault,))) as (url, simulated):
+        command = [sys.executable, "-c", MAP, url]
+        with subprocess.Popen(command, cwd=tmp_path) as program:
+            while simulated.completed.total() < 150:
+                assert program.poll() is None
+                time.sleep(0.01)
+            program.kill()
+        assert (tmp_path / "out.jsonl").read_text().count("\n") < 500
+        subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
+        asked = simulated.asked.total()
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["item"] for row in rows] == list(range(500))
+    assert [row["item"] for row in rows if row["state"] != "done"] == [77]
+    assert "400" in rows[77]["error"]
+    assert 500 <= asked <= 500 + 64 + 1  # what was under way when it was killed, and the row that fails

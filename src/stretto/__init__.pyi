@@ -33,11 +33,13 @@ from stretto.errors import TransientError as TransientError
 from stretto.errors import UnfitReply as UnfitReply
 from stretto.errors import WorkError as WorkError
 from stretto.inputs import read_inputs as read_inputs
+from stretto.inputs.lists import read_list as read_list
 from stretto.models.functions import Function as Function
 from stretto.models.providers import Local as Local
 from stretto.models.providers import Provider as Provider
 from stretto.models.simulator import Fault as Fault
 from stretto.models.simulator import Simulator as Simulator
+from stretto.row_stream import RowStream as RowStream
 from stretto.run_stream import RunStream as RunStream
 from stretto.runs import Run as Run
 from stretto.shapes import schema_of as schema_of
@@ -49,6 +51,7 @@ from stretto.types import Plan as Plan
 from stretto.types import Price as Price
 from stretto.types import Result as Result
 from stretto.types import Role as Role
+from stretto.types import Row as Row
 from stretto.types import Subtask as Subtask
 from stretto.types import Usage as Usage
 from stretto.workflow import Workflow as Workflow

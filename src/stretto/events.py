@@ -75,7 +75,7 @@ class SubtaskPlanned(Event, frozen=True, kw_only=True):
     """A line of the plan was closed and taken in; `remark` says what had to be changed about it.
 
     `brief`: what the plan says to every worker alike. Of the workflow that does another subtask, `subtask` is that
-    one's id, a slash, and its own.
+    one's id, a slash, and its own. `alone`: it is a task of its own, an item of a list.
     """
 
     subtask: str
@@ -87,6 +87,7 @@ class SubtaskPlanned(Event, frozen=True, kw_only=True):
     remark: str | None = None
     round: int = 1
     brief: str = ""
+    alone: bool = False
 
 
 class PlanFinished(Event, frozen=True, kw_only=True):

@@ -32,6 +32,7 @@ class _Planned:
             event.reads,
             event.remark or "",
             event.brief,
+            event.alone,
         )
         if event.round > self._plan.rounds:  # a further one has begun
             self._plan = replace(self._plan, state=None)

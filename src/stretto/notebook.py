@@ -11,7 +11,7 @@ from stretto.errors import ConfigError, cause_of
 from stretto.events import AnswerDelta, AnyEvent, now
 from stretto.run_stream import RunStream
 from stretto.runs import Parsed, Run
-from stretto.views import run_page, summary
+from stretto.views.page import run_page, summary
 
 EVERY = 0.5
 """Seconds between two pictures, or more: drawing takes a tenth of the time at most."""

@@ -16,17 +16,18 @@ from stretto.definitions import definition_of, knowing
 from stretto.errors import RunNotFound, StoreError, StoreLocked
 from stretto.events import AnyEvent, RunResumed, RunStarted
 from stretto.fold import fold
+from stretto.mapping import mapped
 from stretto.plan.shares import Pieces
 from stretto.policies.memo import Earlier, Replies
 from stretto.pool import Pool
 from stretto.rerun import Forecast, Rerun, basis_of, explain, given_before, given_results
-from stretto.roles import check_images
+from stretto.roles import check_images, models_of, roles
 from stretto.runs import Run
 from stretto.shapes import Shape
 from stretto.store.recall import Recall
 from stretto.store.schema import GLANCE, PATIENCE
 from stretto.store.sqlite import Store
-from stretto.types import Basis, Definition, Input, Known, Memory, Plan, Price, Reply, Request, Result
+from stretto.types import Basis, Definition, Each, Input, Known, Memory, Plan, Price, Reply, Request, Result
 
 EVERYTHING = "everything"
 """What is `fresh` of a run that no recorded reply answers."""
@@ -59,17 +60,21 @@ class Setting(Struct, frozen=True):
 
 
 class New(Struct, frozen=True):
-    """A new run of a task and its inputs; `plan`: one that is given. `fresh`: no recorded reply answers its calls."""
+    """A new run of a task and its inputs; `plan`: one that is given. `fresh`: no recorded reply answers its calls.
+
+    `each`: the list of whose items that is the plan.
+    """
 
     task: str
     plan: Plan | None = None
     fresh: bool = False
     inputs: tuple[Input, ...] = ()
+    each: Each | None = None
 
     @property
     def basis(self) -> Basis:
         """What the run begins with beside its task."""
-        return Basis(plan=self.plan, fresh=(EVERYTHING,) if self.fresh else (), inputs=self.inputs)
+        return Basis(plan=self.plan, fresh=(EVERYTHING,) if self.fresh else (), inputs=self.inputs, each=self.each)
 
 
 class Opening(Struct, frozen=True):
@@ -96,7 +101,7 @@ async def open_run(
     memory = setting.definition.memory
     if setting.store is None:
         basis = begin.basis if isinstance(begin, New) else Basis()
-        setting = _knowing(setting, known)
+        setting = _knowing(carrying(setting, basis), known)
         event, replies = _event(setting, begin, basis, None), Replies(shared=memory.reuse != "off")
         return Opening([], event, replies, {}, setting.definition)
     store = Store(setting.store, GLANCE, _log.warning)
@@ -125,7 +130,7 @@ async def open_run(
         recall = await patiently(lambda: stack.enter_context(Recall(store.path, GLANCE)))
     given = given_results(basis, origin) if origin else given_before(basis, before) if before else {}
     replies = Replies(own, _earlier(memory, basis, recorded, recall), shared=memory.reuse != "off")
-    setting = _knowing(setting, {**known, **_known_to(before or origin)})
+    setting = _knowing(carrying(setting, basis), {**known, **_known_to(before or origin)})
     return Opening(history, _event(setting, begin, basis, origin), replies, given, setting.definition)
 
 
@@ -142,8 +147,17 @@ def forecast(rerun: Rerun, definition: Definition, path: Path, prices: Mapping[s
             found = earlier(fingerprint(request), request)
             return found[1] if found else None
 
-        informed = knowing(definition, _known_to(origin))
+        informed = knowing(mapped(definition, basis), _known_to(origin))
         return explain(informed, basis, origin, store.records(rerun.origin), known, prices)
+
+
+def carrying(setting: Setting, basis: Basis) -> Setting:
+    """The setting of a run that begins with this: with a workflow of its own if it is a map."""
+    if (definition := mapped(setting.definition, basis)) is setting.definition:
+        return setting
+    models = list(dict.fromkeys(model for _, _, role in roles(definition) for model in models_of(role)))
+    record = {**setting.record, "definition": to_builtins(definition)}
+    return replace(setting, definition=definition, record=record, models=models)
 
 
 def _knowing(setting: Setting, known: Mapping[str, Known]) -> Setting:

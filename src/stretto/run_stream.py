@@ -249,6 +249,6 @@ async def open_account(definition: Definition, journal: Journal, pool: Pool) -> 
 
 def shaped(run: Run[Any], shape: Shape | None) -> Run[Any]:
     """The run with its answer `parsed`, if that has a shape and is there."""
-    if shape is None or run.status != "finished":
+    if shape is None or run.status != "finished" or run.basis.each is not None:
         return run
     return replace(run, parsed=fitted(run.answer, shape).parsed)

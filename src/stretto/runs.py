@@ -23,6 +23,7 @@ from stretto.types import (
     PlanState,
     Result,
     RoleName,
+    Row,
     Subtask,
     Usage,
 )
@@ -114,12 +115,19 @@ class Run(Struct, Generic[Parsed], frozen=True, kw_only=True):
         """Whether its texts were not kept (`Memory.record`): there is no task without any."""
         return not self.task
 
+    @property
+    def rows(self) -> list[Row]:
+        """Of a map, what came of each item (a `Row`), in the order of the list, as far as it is there."""
+        from stretto.maps import rows_of
+
+        return rows_of(self.basis.each, self.results, self.calls)
+
     def to_frame(self, what: Literal["subtasks", "calls"] = "subtasks") -> Any:
         """A `pandas.DataFrame`: a row for each of its `subtasks` or its `calls`, with typed columns.
 
         Columns are those of `SubtaskRow` and `CallRow` (`stretto.views.rows`). Raises `ConfigError` without pandas.
         """
-        from stretto.views import frame
+        from stretto.views.frame import frame
 
         return frame(self, what)
 
@@ -146,13 +154,13 @@ class Run(Struct, Generic[Parsed], frozen=True, kw_only=True):
         return core_schema.is_instance_schema(cls, serialization=written)
 
     def __repr__(self) -> str:
-        from stretto.views import summary
+        from stretto.views.page import summary
 
         return f"<Run {self.id} {summary(self)}>"
 
     def _repr_html_(self) -> str:
         """The run as a notebook shows it: plan, timeline, costs, what is missing, answer."""
-        from stretto.views import run_page
+        from stretto.views.page import run_page
 
         return run_page(self)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Self, TypedDict, TypeVar, Unpack, overload
 from weakref import WeakKeyDictionary
@@ -23,11 +23,12 @@ from stretto.proposal import Approve
 from stretto.replay import ReplayStream, recording_of
 from stretto.rerun import Forecast, rerun_of
 from stretto.roles import Models, Worker, as_mapping, as_role, as_worker, check_definition, models_of, roles, shaped
+from stretto.row_stream import RowStream, Wanted, row_stream
 from stretto.run_stream import RunStream
 from stretto.runs import Parsed, Run
 from stretto.store.travel import entries
 from stretto.tracebacks import without_frames
-from stretto.types import Definition, Input, Limits, Memory, Price, Role
+from stretto.types import Definition, Input, Limits, Memory, Price, Role, Row
 
 Answer = TypeVar("Answer")
 
@@ -257,6 +258,43 @@ class Workflow(Generic[Parsed]):
         """`run` from code that is not asynchronous, in a notebook too."""
         return outcome(self.run(task, plan=plan, fresh=fresh, inputs=inputs, approve=approve))
 
+    @without_frames
+    def map(
+        self,
+        template: str,
+        items: Iterable[Any],
+        *,
+        then: str = "",
+        answer: type[Any] | dict[str, Any] | None = None,
+        worker: str | None = None,
+        as_completed: bool = False,
+        fresh: bool = False,
+        inputs: Sequence[Input] = (),
+        approve: Approve | None = None,
+    ) -> RowStream:
+        """The same for each item of a list: `rows = await workflow.map("Say what {item} is", items)`, or `async for`.
+
+        Items are texts (`{item}`), or mappings, Structs, dataclasses and pydantic models, whose fields are placeholders
+        (`{name}`, `{user.name}`). Each is a call of its own, that knows nothing of the others; no plan is asked for.
+        What fails is a `Row` that says so. An `id` that each item has of its own names its row. `then`: the task of one
+        answer written from all results (`stream.run.answer`). `answer`: the shape of each result, as for `Workflow`,
+        which is the default. `worker`: who does it, if there are several. `as_completed`: rows as they come, not in the
+        order of the list. All else is told at `stream`. Raises `TaskError`, before anything is asked, for a placeholder
+        that an item lacks.
+        """
+        wanted = Wanted(template, then, answer, worker, as_completed, fresh, checked_inputs(inputs), approve)
+        return row_stream(self._setting(), wanted, items)
+
+    @without_frames
+    def map_sync(self, template: str, items: Iterable[Any], **more: Any) -> list[Row]:
+        """All rows of `map`, which says what it takes, from code that is not asynchronous, in a notebook too."""
+        rows = self.map(template, items, **more)
+
+        async def all_of_them() -> list[Row]:
+            return await rows
+
+        return outcome(all_of_them())
+
     @property
     def models(self) -> list[str]:
         """Every model this workflow may ask, as written, each once."""
@@ -288,7 +326,7 @@ class Workflow(Generic[Parsed]):
 
     def _repr_html_(self) -> str:
         """The workflow as a notebook shows it."""
-        from stretto.views import definition_page
+        from stretto.views.definition import definition_page
 
         return definition_page(self.definition)
 

@@ -15,6 +15,7 @@ from stretto.cli import ANSWERED, BROKEN_PIPE, INTERRUPTED, PARTIAL, report
 from stretto.cli.cited import cited, uncited
 from stretto.cli.progress import Progress
 from stretto.cli.proposal_table import how_good
+from stretto.cli.rows import RowFile
 from stretto.cli.screen import drawing_on, say
 from stretto.errors import BudgetError, DeadlineError, PlanError, StrettoError
 from stretto.plan.given import write_plan
@@ -26,13 +27,15 @@ class Output(Struct, frozen=True):
     """Where the answer goes: a file, stdout as it is written (a terminal), or stdout once it is whole.
 
     `flags` is what `stretto resume` needs beside the run's id to find it. `cite`: with footnotes, so only once it is
-    whole. `as_json`: `events`, each as it happens, or `final`, the run once it is over, in the answer's place.
+    whole. `as_json`: `events`, each as it happens, or `final`, the run once it is over, in the answer's place. Of a map
+    the rows go into the file, or onto stdout if there is no answer; `as_completed`: not in the order of its list.
     """
 
     file: Path | None = None
     as_json: str | None = None
     flags: str = ""
     cite: bool = False
+    as_completed: bool = False
 
 
 def carry(stream: RunStream, output: Output, progress: Progress) -> int:
@@ -63,9 +66,15 @@ class _Carrier:
         self._began = False
         self._open_line = False
         self._stopped = False
+        self._rows: RowFile | None = None
 
     async def carry(self) -> int:
-        code = await self._carry()
+        """Carry the run, and close what was written to."""
+        try:
+            code = await self._carry()
+        finally:
+            if self._rows is not None:
+                self._rows.close()
         if self._output.as_json == "final" and (self._began or code not in {INTERRUPTED, BROKEN_PIPE}):
             self._put(self._stream.run.to_json() + "\n")
         return code
@@ -107,6 +116,8 @@ class _Carrier:
         return ANSWERED if run.coverage.complete else PARTIAL
 
     def _take(self, event: e.AnyEvent) -> None:
+        if not self._began:
+            self._open_rows(self._stream.run)
         self._began = True  # what is shown is on the disk
         if isinstance(event, e.RunResumed):
             self._progress.resumed(self._stream.run)
@@ -123,6 +134,8 @@ class _Carrier:
         """What belongs on stdout, or into the file."""
         if self._output.as_json == "events":
             self._put(e.encode(event).decode() + "\n")
+        if self._rows is not None:
+            self._take_row(self._rows, event)
         match event:
             case e.AnswerDelta() if self._live:
                 if event.restart:
@@ -131,6 +144,30 @@ class _Carrier:
             case e.RunFinished():
                 self._answer(cited(self._stream.run) if self._output.cite else event.answer)
 
+    def _open_rows(self, run: Run) -> None:
+        """If this is a map, its rows are written."""
+        if (each := run.basis.each) is None:
+            return
+        output = self._output
+        if output.file is None and (each.then or output.as_json):
+            return
+        try:
+            self._rows = RowFile(run, output.file, self._put_rows, as_completed=output.as_completed)
+        except OSError as error:
+            raise self._lost(f"{output.file}: cannot be written: {error.strerror}") from error
+
+    def _take_row(self, rows: RowFile, event: e.AnyEvent) -> None:
+        try:
+            rows.take(event)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise self._lost(f"{self._output.file}: cannot be written: {error.strerror}") from error
+
+    def _put_rows(self, lines: str) -> None:
+        """Rows on stdout; on a terminal, above what is drawn there."""
+        self._put(self._progress.above(lines) if self._live else lines, drawn=self._live)
+
     def _plan(self, run: Run) -> None:
         self._deliver(write_plan(run.task, run.plan).decode(), "plan")
         file = self._output.file
@@ -138,13 +175,19 @@ class _Carrier:
         self._progress.planned(f"carry it out with: stretto resume {self._run}{edit}")
 
     def _answer(self, answer: str) -> None:
+        each = self._stream.run.basis.each
+        if each is not None and self._output.file is not None:
+            self._progress.written(self._output.file, "rows")
+        if each is not None and not each.then:
+            self._end_line()
+            return
         if self._live:  # it was shown while it was written
             self._end_line()
         else:
             self._deliver(answer if answer.endswith("\n") else answer + "\n", "answer")
 
     def _deliver(self, text: str, what: str) -> None:
-        if (file := self._output.file) is not None:
+        if (file := self._output.file) is not None and self._rows is None:
             try:
                 file.write_text(text, encoding="utf-8")
             except OSError as error:
@@ -177,7 +220,8 @@ class _Carrier:
 
     @property
     def _run(self) -> str:
-        return self._stream.run_id + self._output.flags
+        file = f" -o {shlex.quote(str(self._output.file))}" if self._rows is not None and self._output.file else ""
+        return self._stream.run_id + self._output.flags + file
 
     def _obey_signals(self) -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()

@@ -114,6 +114,9 @@ class Confirmation:
                 return Go()
             case "s" | "stop" | "q" | "quit":
                 return Stop()
+            case "e" | "edit" | "a" | "again" if any(subtask.alone for subtask in proposal.plan.subtasks):
+                console.show("the plan of a list is its rows: go, drop some (d t3), or stop and edit the list\n")
+                return None
             case "e" | "edit":
                 return await self._edit(console, proposal)
             case "d" | "drop":

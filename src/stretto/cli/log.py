@@ -194,7 +194,7 @@ def _everything(told: Run, kept: Store, brief: bool, drawing: bool) -> Iterator[
     records = {} if brief else kept.records(told.id)
     for call in told.calls:
         yield from _call(call, records.get(call.fingerprint), status)
-    if told.status == "finished" and not drawing:
+    if told.status == "finished" and not drawing and (told.answer or told.basis.each is None):
         yield f"\n## Answer{_mark(told.simulated)}\n\n{told.answer}"
 
 

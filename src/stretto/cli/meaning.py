@@ -24,6 +24,7 @@ from stretto.config import (
     recorded_roles,
 )
 from stretto.errors import RunNotFound, TaskError
+from stretto.mapping import mapped
 from stretto.roles import roles
 from stretto.store.sqlite import Store
 from stretto.types import Definition, Limits, Memory
@@ -155,8 +156,8 @@ def tell_drift(store: Store, run: str, kept: Definition, say: Callable[[str], No
     """Say it if the file of the current folder has roles that differ from those a run keeps, as it is not read then."""
     if not HERE.is_file():
         return
-    edited = made(recorded(store, run, str(HERE)), {}, None, {}, store.path).definition
-    old, new = ({place: role for place, _, role in roles(each)} for each in (kept, edited))
+    edited, basis = made(recorded(store, run, str(HERE)), {}, None, {}, store.path).definition, store.run(run).basis
+    old, new = ({place: role for place, _, role in roles(mapped(each, basis))} for each in (kept, edited))
     if differ := [place for place in dict.fromkeys([*old, *new]) if old.get(place) != new.get(place)]:
         say(
             f"the workflow of this run; in ./{HERE} {', '.join(differ)} differ{'s' if len(differ) == 1 else ''}, and "

@@ -90,7 +90,7 @@ def output_options(command: F) -> F:
         metavar="FILE",
         section="Output",
         callback=_writable,
-        help="Write the answer to a file, not to stdout.",
+        help="Write the answer, or the rows of a list, to a file, not to stdout.",
     )
     quiet = option("-q", "--quiet", is_flag=True, section="Output", help="No progress on stderr, only errors.")
     as_json = option(
@@ -153,7 +153,7 @@ def _schema(command: F) -> F:
         "--schema",
         type=click.Path(dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="The answer is a JSON object that fits the JSON schema in this file.",
+        help="The answer (of a list: that of each item) is a JSON object that fits the JSON schema in this file.",
     )(command)
 
 

@@ -16,7 +16,7 @@ from stretto.inputs import Gathered
 from stretto.policies.estimate import BYTES, tokens_in
 from stretto.runs import Run
 from stretto.text import seemly
-from stretto.types import AnswerState, Input, Missing, Outcome, Verdict
+from stretto.types import AnswerState, Each, Input, Missing, Outcome, Plan, Verdict
 
 __all__ = ["Progress", "dollars", "short", "sizes"]
 
@@ -86,6 +86,10 @@ class Progress:
     def rendered(self, text: str) -> str:
         """The answer goes on; what of it is to be written to a terminal now."""
         return seemly(text)
+
+    def above(self, lines: str) -> str:
+        """Lines of output; what of them is to be written to a terminal now."""
+        return seemly(lines)
 
     def rest(self) -> str:
         """What is still to be written of an answer that goes no further."""
@@ -204,6 +208,8 @@ class Progress:
             self._say("rerun", f"of {event.basis.origin}: what it recorded for the same request is reused")
         if event.basis.inputs:
             self._say("inputs", f"in all {sizes(event.basis.inputs)}")
+        if event.basis.each is not None and event.basis.plan is not None:
+            self._say("list", _list_facts(event.basis.each, event.basis.plan))
         if event.simulated:
             self._simulated()
 
@@ -212,6 +218,8 @@ class Progress:
 
     def _planned(self, event: e.SubtaskPlanned) -> None:
         self._types[event.subtask] = event.type
+        if event.alone:  # it stands in the list
+            return
         if len(self._types) <= _EACH:
             needs = f", needs {', '.join(event.needs)}" if event.needs else ""
             self._say("planned", f"{self._name(event.subtask)}{needs}: {short(event.description)}")
@@ -331,6 +339,17 @@ def _gaps(run: Run) -> str:
     gaps = ["the plan: it was answered by one call"] if coverage.direct else gaps
     gaps += [_UNFINISHED[coverage.answer].partition(":")[0]] if coverage.answer != "complete" else []
     return f"{', '.join(gaps)} (stretto show {run.id} --brief)"
+
+
+def _list_facts(each: Each, plan: Plan) -> str:
+    """How long a list is, and what is to be said of it before anything is asked."""
+    items, texts = len(each.items), len({subtask.description for subtask in plan.subtasks})
+    facts = [f"{items:,} item{'s' if items != 1 else ''}"]
+    facts += [f"{texts:,} different ones: what is the same is asked once"] if texts < items else []
+    has_ids = all(isinstance(item, dict) and "id" in item for item in each.items)
+    if has_ids and str(each.items[0]["id"]) != plan.subtasks[0].id:
+        facts.append("their ids stand twice or can be none, so they are called t1, t2, …")
+    return ", ".join(facts)
 
 
 def sizes(inputs: Sequence[Input]) -> str:

@@ -11,12 +11,14 @@ from stretto.runs import Run
 _WIDEST = 110
 _NAME = 18  # characters for a subtask's id and type
 _SHORTEST = 12  # and for a description, however narrow the terminal is
+_ROWS = 8  # of a long list that are shown
 _LEAST = Decimal("0.0001")  # dollars that are still written out
 
 
 def table(proposal: Proposal, width: int) -> str:
     """The proposal in so many columns: a row for each subtask, the answer and the total, and where it comes from."""
-    rows = [*proposal.lines, proposal.answer, proposal.total]
+    listed = _listed(proposal)
+    rows = [*listed, proposal.answer, proposal.total]
     priced = proposal.total.cost is None or proposal.total.cost.p95 > 0
     cells = [["tokens", *(["cost"] if priced else []), "time"], *(_cells(line, priced=priced) for line in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -28,11 +30,20 @@ def table(proposal: Proposal, width: int) -> str:
         mark = "*" if line.critical and proposal.lines else " "
         starts.append(f"{mark} {short(_name(line), names):<{names}} {short(_said(line), max(1, room - names - 3))}")
     starts.append(f"  total of {_many(proposal.total.calls)}")
+    if left := len(proposal.lines) - len(listed):
+        starts.insert(len(listed) + 1, f"  … and {left:,} more rows of the list")
+        cells.insert(len(listed) + 1, [""] * len(cells[0]))
     if narrow:
         starts = [start if len(start) <= room else f"{start[: room - 1]}…" for start in starts]
     row = _two_rows if narrow else _row
     lines = [row(f"{start:<{room}}", cell, widths) for start, cell in zip(starts, cells, strict=True)]
     return "\n".join([*lines, "", _notes(proposal), ""])
+
+
+def _listed(proposal: Proposal) -> Sequence[Line]:
+    """The lines that are shown: all but those of a long list, which are all alike."""
+    alike = all(subtask.alone for subtask in proposal.plan.subtasks)
+    return proposal.lines[:_ROWS] if alike and len(proposal.lines) > 2 * _ROWS else proposal.lines
 
 
 def _head(proposal: Proposal) -> str:

@@ -8,6 +8,7 @@ import click
 
 from stretto.cli.carry import Output, carry
 from stretto.cli.confirm import approval, confirm_options
+from stretto.cli.each import check, each_options, list_of_flags, read, stream_of
 from stretto.cli.help import Command, option
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
@@ -32,12 +33,14 @@ _BRISK = Source("the demo", None, {"providers": {"sim": {"ttft": 0.2, "tokens_pe
         "git log -20 | stretto run -m workers=groq:openai/gpt-oss-20b -",
         'stretto run -w solve -m sim:fast "Write a program that prints the next 20 leap years."',
         'stretto run --confirm-over 0.50 -i docs/ "What changed for users?"',
+        'stretto run --each cities.csv -o out.csv "Name the river that {city} in {country} lies on."',
         'stretto run --json "Name three uses of a brick" | jq -r .kind',
     ),
 )
 @task_options
 @input_options
 @plan_option
+@each_options
 @option("--fresh", is_flag=True, help="Ask everything, whatever --reuse says; the new replies are recorded.")
 @workflow_options
 @confirm_options
@@ -64,20 +67,29 @@ def run(
     """Answer TASK: an orchestrator plans it, workers do the parts in parallel, a synthesizer writes the answer.
 
     Without TASK, or with -, it is read from standard input. The answer goes to stdout, streamed on a terminal and whole
-    into a pipe; everything else goes to stderr.
+    into a pipe; everything else goes to stderr. With --each, TASK is done for each item of a list.
     """
+    wanted = list_of_flags(flags)
+    check(wanted, plan=plan, output=output, cite=cite, stdin=not reads_stdin(task, file) and "-" not in inputs)
     given = plan_file(plan) if plan else None
     planned = given.task if given and task is None and file is None else ""
     not_a_file(task, inputs)
     progress = progress_for(quiet=quiet, as_json=bool(as_json), plain=plain)
+    items = read(wanted) if wanted else None
     stdin = bool(planned) or not reads_stdin(task, file)
     texts = read_named(inputs, max_input, progress.input, stdin=stdin)
     text = planned or read_task(task, file, example(named))
+    schema = flags.pop("schema") if wanted else None  # then it is that of each row
     workflow = build(configured(named), chosen_models(models), flags, store_path(store), progress.model)
-    prepare(workflow, progress.model)
     approve = approval(workflow.definition, progress, confirm=confirm, confirm_over=confirm_over)
-    stream = workflow.stream(text, plan=given, fresh=fresh, inputs=texts, approve=approve)
-    return carry(stream, Output(output, as_json, same_store(), cite), progress)
+    more: dict[str, Any] = {"fresh": fresh, "inputs": texts, "approve": approve}
+    if wanted and items:
+        stream = stream_of(workflow, text, wanted, items, schema, **more)
+    else:
+        stream = workflow.stream(text, plan=given, **more)
+    prepare(workflow, progress.model)
+    where = Output(output, as_json, same_store(), cite, bool(wanted and wanted.as_completed))
+    return carry(stream, where, progress)
 
 
 @click.command(

@@ -71,7 +71,12 @@ class Answering:
         if not subtasks:
             return await self._direct(unplanned)
         if not any(result.outcome == "done" or result.text for result in results.values()):
-            return await self._direct(self._means.setbacks.nothing_done(results), subtasks)
+            nothing = self._means.setbacks.nothing_done(results)
+            if all(subtask.alone for subtask in subtasks):  # of a list: there is no other way to say it at once
+                raise nothing
+            return await self._direct(nothing, subtasks)
+        if role is None and all(subtask.alone for subtask in subtasks):
+            return Answer("", "complete")  # each result is one
         if role is None:
             # Workers of one type do parts of the same thing.
             told = prompts.joined_text if len(definition.workers) == 1 else prompts.unmerged_text

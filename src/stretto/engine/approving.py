@@ -47,6 +47,8 @@ def _withdrawal(decision: Edit | Drop | Again, means: Means, definition: Definit
     if run.basis.only:
         raise TaskError("a rerun of some subtasks (only) takes its plan as it is; go, stop, or rerun all of it")
     match decision:
+        case Edit() if run.basis.each:
+            raise TaskError("edit: the plan of a map is its list; go, drop some of its rows, or stop and edit the list")
         case Edit(plan):
             return e.PlanWithdrawn(reason="edited", plan=given_plan(plan, definition, "edited plan"))
         case Drop(ids):

@@ -34,7 +34,8 @@ class Told(Struct, frozen=True):
     """What a reply must not merely say again: the task, what was asked of it, and all else that stood in its request.
 
     A reply may well quote `material`, be it a text about our own prompts. `builds_on`: what of that are results of
-    others; `system`, `prompt`: what its role says by itself, beside our rules.
+    others; `system`, `prompt`: what its role says by itself, beside our rules. `alone`: what was asked has the text to
+    be worked on in it, so that a reply may well be made of its words.
     """
 
     task: str
@@ -43,13 +44,14 @@ class Told(Struct, frozen=True):
     builds_on: tuple[str, ...] = ()
     system: str = ""
     prompt: str = ""
+    alone: bool = False
 
 
 def fault(text: str, told: Told) -> Fault | None:
     """Why a whole reply cannot stand, or None."""
     if not text.strip():
         return "empty"
-    if prompts.restates(text, told.task, told.asked):
+    if not told.alone and prompts.restates(text, told.task, told.asked):
         return "restated"
     if told.prompt and prompts.recites(text, told.prompt):
         return "recited"

@@ -95,7 +95,9 @@ class Performing:
         if (lacks := lacking(role, subtask, needed)) is not None:
             return lacks, 0.0
         self._means.journal.append(e.SubtaskStarted(subtask=full))
-        sample = sample_of(self._basis, full) + repetition_of(subtask, self._book.subtasks)
+        sample = sample_of(self._basis, full)
+        if subtask.round > 1:
+            sample += repetition_of(subtask, self._book.subtasks)
         errand = Errand("worker", self._urgencies.of(subtask.id), full, subtask.value)
         if role.workflow is not None:
             began = asyncio.get_running_loop().time()

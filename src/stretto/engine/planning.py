@@ -1,5 +1,6 @@
 """Reading the plan while it is written, and asking once for the rest of one that did not arrive whole."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
 from contextlib import aclosing
 
@@ -19,6 +20,7 @@ from stretto.plan.reader import PlanReader
 from stretto.plan.sizes import oversize
 from stretto.types import Definition, PlanState, Request, Result, Subtask
 
+_BREATH = 64  # subtasks of a given plan that are taken in without a pause
 _REMARKED = 20  # unreadable entries that get a remark each
 
 
@@ -95,6 +97,8 @@ class Planning:
                     break
                 self.book.go_on([subtask])
                 yield self._tell(subtask)
+                if self.book.listed % _BREATH == 0:  # who reads the events, and the calls, go on meanwhile
+                    await asyncio.sleep(0)
             whole = len(self.book.subtasks) >= len(given.subtasks)
             self.state, self._analysis = given.state if whole else "bounded", given.analysis
             self._finish()
@@ -300,6 +304,7 @@ class Planning:
                 reads=subtask.reads,
                 remark=subtask.remark or None,
                 brief=subtask.brief,
+                alone=subtask.alone,
             )
         )
         return subtask

@@ -65,7 +65,9 @@ def _orchestrator(definition: Definition) -> Role:
 
 def part_task(role: Role, task: str, subtask: Subtask, needed: Sequence[tuple[Subtask, Result]]) -> str:
     """The subtask as a task of its own, for the workflow that does it."""
-    return prompts.worker_prompt(role, task, subtask, needed)
+    if subtask.alone and role.prompt is None:
+        return subtask.description
+    return prompts.worker_prompt(role, task_of(subtask, task), subtask, needed)
 
 
 def rest_of_plan(request: Request, planned: Sequence[Subtask]) -> Request:
@@ -120,15 +122,21 @@ def worker_request(
     role = role_of(definition, subtask)
     if is_function(role):
         return request_for(role, work(subtask, needed), sample)
+    task = task_of(subtask, task)
     if role.prompt is None and not needed and is_whole_task(subtask, task):
         return request_for(role, task, sample, head)
     rules = prompts.fill(prompts.rules("worker", role.prompt), {"task_type": subtask.type})
     return request_for(role, prompts.worker_prompt(role, task, subtask, needed), sample, head, rules)
 
 
+def task_of(subtask: Subtask, task: str) -> str:
+    """The task that a subtask is a part of: the run's, or what it is asked itself if it is alone."""
+    return subtask.description if subtask.alone else task
+
+
 def is_whole_task(subtask: Subtask, task: str) -> bool:
     """Whether a subtask is the task once more: then its worker is asked just that, as one call would be."""
-    return prompts.restates(subtask.description, task, "")
+    return subtask.alone or prompts.restates(subtask.description, task, "")
 
 
 def answers_alike(definition: Definition, type_: str) -> bool:

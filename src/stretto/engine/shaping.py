@@ -36,7 +36,7 @@ class Shaping:
         Raises `ShapeError` if the repair does not fit either.
         """
         finish = await self._caller.collect(errand, role, request, transcript, telling)
-        shape = self._shape_of(errand, request)
+        shape = self._shape_of(request)
         if shape is None or finish not in KEPT or not transcript.text.strip():
             return finish
         why = self._fit(shape, transcript, telling)
@@ -60,10 +60,10 @@ class Shaping:
                 raise ShapeError(_told(request, why, still), text=transcript.text)
             repair = replace(repair, sample=repair.sample + 1)
 
-    def _shape_of(self, errand: Errand, request: Request) -> Shape | None:
+    def _shape_of(self, request: Request) -> Shape | None:
         if request.schema is None:
             return None
-        shape = self._shape if errand.role == "synthesizer" else None
+        shape = self._shape
         return shape if shape is not None and shape.schema == request.schema else Shape(request.schema)
 
     def _fit(self, shape: Shape, transcript: Transcript, telling: Telling | None) -> str | None:

@@ -9,7 +9,7 @@ from stretto.engine.checking import checked, checker_of, checking
 from stretto.engine.condensing import condensed_needs
 from stretto.engine.mending import mended, told_of
 from stretto.engine.merging import members, merger_of, replied
-from stretto.engine.requests import role_of, worker_request
+from stretto.engine.requests import role_of, task_of, worker_request
 from stretto.engine.results import result_said
 from stretto.engine.windows import narrowed
 from stretto.types import Definition, Head, Result, Subtask
@@ -30,7 +30,7 @@ def work(
     `needed` are the results that it builds on, `head` the inputs of the run. If they are too long for its model, they
     are made shorter and it is asked `again`.
     """
-    role, whole = role_of(definition, subtask), needed
+    role, whole, task = role_of(definition, subtask), needed, task_of(subtask, task)
     needed = yield from condensed_needs(definition, task, subtask, needed, head)
     request = worker_request(definition, task, subtask, needed, sample, head)
     asked = members(role, request)
@@ -39,6 +39,7 @@ def work(
         if again and whole and (narrower := narrowed(definition, role, request, said.error)):
             return (yield from work(narrower, task, subtask, whole, sample, head, again=False))
         told = told_of(role, request, task, subtask.description, [subtask.brief, *(each.text for _, each in needed)])
+        told = replace(told, alone=subtask.alone)
         result = yield from mended(result_said(subtask.id, said), asked[0], told)
     else:
         result = yield from replied(role, request, asked, subtask.id)
@@ -64,4 +65,5 @@ def verified(
     checker = checker_of(definition, role_of(definition, subtask))
     if checker is None or result.outcome != "done":
         return result
-    return (yield from checked(result, checker, checking(checker, task, subtask, needed, sample, head), again))
+    asking = checking(checker, task_of(subtask, task), subtask, needed, sample, head)
+    return (yield from checked(result, checker, asking, again))

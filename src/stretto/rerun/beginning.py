@@ -59,7 +59,10 @@ def basis_of(rerun: Rerun, origin: Run, replies: Container[str], definition: Def
     samples = dict(origin.basis.samples)
     for name in rerun.fresh:
         samples[name] = samples.get(name, 0) + 1
-    plan, inputs = rerun.plan, origin.basis.inputs if rerun.inputs is None else rerun.inputs
+    each, inputs = origin.basis.each, origin.basis.inputs if rerun.inputs is None else rerun.inputs
+    if each is not None and rerun.plan is not None:
+        raise TaskError("--plan: the plan of a map is its list; leave it out, or run the edited list (--each)")
+    plan = rerun.plan if each is None else origin.basis.plan
 
     def request() -> Request:
         return plan_request(definition, origin.task, samples.get("orchestrator", 0), head_of(inputs))
@@ -78,7 +81,7 @@ def basis_of(rerun: Rerun, origin: Run, replies: Container[str], definition: Def
         raise TaskError(f"--fresh {left[0]}: it is not among those that are computed (--only); add it there")
     if plan is not None and "orchestrator" in rerun.fresh:
         raise TaskError("--fresh orchestrator asks for a new plan, but the plan is given; leave one of them out")
-    return Basis(rerun.origin, plan, samples, rerun.only, rerun.fresh, inputs, plans_within(origin, replies))
+    return Basis(rerun.origin, plan, samples, rerun.only, rerun.fresh, inputs, plans_within(origin, replies), each)
 
 
 def plans_within(origin: Run, replies: Container[str]) -> dict[str, Plan]:

@@ -204,6 +204,8 @@ class _Explaining:
         role, task, sample = self._definition.synthesizer, self._origin.task, self._sample("synthesizer")
         results = [certain.get(subtask.id) for subtask in subtasks]
         if not any(result is None or result.outcome == "done" or result.text for result in results):
+            if all(subtask.alone for subtask in subtasks):
+                return Forecast("synthesizer", "", "fails", "no item of the list has a result")
             writer = writer_of(self._definition)
             assert writer is not None  # noqa: S101 - without an orchestrator there are subtasks
             asked = direct_request(self._definition, writer, task, sample, self._head)

@@ -9,6 +9,7 @@ from stretto.types.plans import (
     Citation,
     Coverage,
     Doubtful,
+    Each,
     Missing,
     Outcome,
     Plan,
@@ -19,6 +20,7 @@ from stretto.types.plans import (
     Verdict,
 )
 from stretto.types.requests import Head, Input, Message, Reply, Request
+from stretto.types.rows import Row
 from stretto.types.workflows import Definition, Known, Memory, Merge, Role, RoleName
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Coverage",
     "Definition",
     "Doubtful",
+    "Each",
     "Head",
     "Input",
     "Known",
@@ -48,6 +51,7 @@ __all__ = [
     "Result",
     "Role",
     "RoleName",
+    "Row",
     "SkipCode",
     "Subtask",
     "Usage",

@@ -1,6 +1,6 @@
 """What a run plans, what comes of it, and what its answer rests on."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
@@ -22,7 +22,7 @@ class Subtask(Struct, frozen=True):
     `value` ranks it, if the plan does: what is worth least is given up first when the budget gets short. `round`: in
     which one it was planned. `reads`: the pieces of the inputs that it has (`i1`, `i3:1-400`: those lines); all of them
     if it names none. `remark`: what had to be changed about it when it was planned. `brief`: what its plan says to
-    every worker alike.
+    every worker alike. `alone`: it is a task of its own, whose worker is told nothing of the run's.
     """
 
     id: str
@@ -34,6 +34,7 @@ class Subtask(Struct, frozen=True):
     reads: tuple[str, ...] = ()
     remark: str = ""
     brief: str = ""
+    alone: bool = False
 
 
 class Result(Struct, frozen=True):
@@ -131,6 +132,19 @@ class Plan(Struct, frozen=True):
     rounds: int = 0
 
 
+class Each(Struct, frozen=True):
+    """A map: the task of each item is `template` with the item's fields in it; the plan has a subtask for each.
+
+    `items` are data as JSON has it: texts, or objects with fields. `then`: the task of one answer written from all
+    results; none if it is empty. `schema`: that of each result.
+    """
+
+    template: str
+    items: tuple[Any, ...]
+    then: str = ""
+    schema: dict[str, Any] | None = None
+
+
 class Basis(Struct, frozen=True):
     """What a run begins with beside its task.
 
@@ -138,7 +152,8 @@ class Basis(Struct, frozen=True):
     subtask (or `orchestrator`, `synthesizer`) the sample number of its request, where that is not 0. `only`: of a given
     plan, the subtasks that are computed; the others' results are the origin's. `fresh`: what is asked anew.
     `inputs`: the texts that its task comes with. `plans`: those of workflows within, by the fingerprint of the request
-    for each, whose replies are not recorded whole; they are given to whoever asks just that.
+    for each, whose replies are not recorded whole; they are given to whoever asks just that. `each`: the list, if the
+    run does the same for each of its items.
     """
 
     origin: str | None = None
@@ -148,3 +163,4 @@ class Basis(Struct, frozen=True):
     fresh: tuple[str, ...] = ()
     inputs: tuple[Input, ...] = ()
     plans: dict[str, Plan] = {}
+    each: Each | None = None

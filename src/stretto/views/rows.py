@@ -75,7 +75,7 @@ def subtask_rows(run: ToldRun) -> list[SubtaskRow]:
     calls: defaultdict[str, list[ToldCall]] = defaultdict(list)
     for call in run.calls:
         calls[call.subtask or ""].append(call)
-    return [_row(id_, subtask, result, calls[id_]) for id_, subtask, result in planned(run)]
+    return [subtask_row(id_, subtask, result, calls[id_]) for id_, subtask, result in planned(run)]
 
 
 def call_rows(run: ToldRun) -> list[CallRow]:
@@ -125,7 +125,8 @@ def began(call: ToldCall) -> datetime | None:
     return moment(call.started_at or (call.retries[0].at if call.retries else None))
 
 
-def _row(id_: str, subtask: Subtask, result: Result | None, calls: Sequence[ToldCall]) -> SubtaskRow:
+def subtask_row(id_: str, subtask: Subtask, result: Result | None, calls: Sequence[ToldCall]) -> SubtaskRow:
+    """The row of one subtask, which has these calls."""
     started = min(filter(None, map(began, calls)), default=None)
     finished = max(filter(None, (moment(call.finished_at) for call in calls)), default=None) if result else None
     paid, work = bill(calls), [call for call in calls if not call.part] or calls

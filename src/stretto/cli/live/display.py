@@ -40,6 +40,7 @@ class Live(Progress):
         self._letters = 0
         self._loaded = False
         self._lines = 0
+        self._above = ""
 
     # -- what is shown
 
@@ -96,8 +97,21 @@ class Live(Progress):
             self._make_room()
         return settled
 
+    def above(self, lines: str) -> str:
+        """Lines of output, which stand above the picture; those that come close together are written together."""
+        self._above += seemly(lines)
+        now = self._now()
+        return self._settled_lines() if now - self._settled_at >= self._patience() else ""
+
+    def _settled_lines(self) -> str:
+        lines, self._above, self._settled_at = self._above, "", self._now()
+        self._make_room()
+        return lines
+
     def rest(self) -> str:
         """What is left of the answer, which goes no further."""
+        if self._above:
+            return self._settled_lines()
         if self._page is None or not self._page.size:
             return ""
         self._region.clear()

@@ -1,0 +1,55 @@
+"""The items of a list: where they stand, and what they are as data."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from stretto.errors import TaskError
+
+
+class Listing(list[Any]):
+    """A list, and where each of its items stands, in words."""
+
+    def __init__(self, found: Iterable[tuple[str, Any]]) -> None:
+        self.places: list[str] = []
+        super().__init__(self._items(found))
+
+    def _items(self, found: Iterable[tuple[str, Any]]) -> Iterator[Any]:
+        for place, item in found:
+            self.places.append(place)
+            yield item
+
+
+def list_of(items: Iterable[Any]) -> list[Any]:
+    """The items as a list; raises `TaskError` for what is none."""
+    if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
+        raise TaskError(f"items: must be a list of texts or of mappings, not {type(items).__name__}")
+    return items if isinstance(items, list) else list(items)
+
+
+def listed(items: Sequence[Any]) -> tuple[Any, ...]:
+    """The items as JSON has them: texts stay texts, mappings and instances of classes with fields become objects.
+
+    Raises `TaskError` naming the place of an item that is no data.
+    """
+    return tuple(_data(item, place) for place, item in enumerate(items))
+
+
+def _data(item: Any, place: int) -> Any:
+    if isinstance(item, str):
+        return item
+    try:
+        # There and back: a NaN is nothing in JSON, and keys are texts.
+        return msgspec.json.decode(msgspec.json.encode(item, enc_hook=_fields))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TaskError(
+            f"items[{place}]: cannot be written as JSON: {error}; give texts, or mappings of such"
+        ) from error
+
+
+def _fields(item: Any) -> Any:
+    """The fields of a pydantic model, which JSON libraries do not know."""
+    if hasattr(item, "model_dump"):
+        return item.model_dump(mode="json")
+    raise TypeError(f"{type(item).__name__} is no data")

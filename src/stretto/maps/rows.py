@@ -1,0 +1,102 @@
+"""What a map finds: a row for each item, read from the events of its run."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from stretto import events as e
+from stretto.maps.planning import ids_of
+from stretto.types import Each, Result, RoleName, Row, Subtask, Usage
+from stretto.views.rows import subtask_row
+from stretto.views.told import ToldCall
+
+
+class _Call(Struct):
+    """A call of an item, as far as it has come."""
+
+    id: str
+    role: RoleName
+    subtask: str | None
+    part: str
+    model: str
+    started_at: str | None = None
+    finished_at: str | None = None
+    started: e.CallStarted | None = None
+    finished: e.CallFinished | None = None
+    retries: tuple[e.CallRetried, ...] = ()
+
+
+class RowReader:
+    """Makes the rows of a map from its events, each when its subtask is over.
+
+    `calls` are those of earlier executions; `items` take the place of the list's own in the rows.
+    """
+
+    def __init__(self, each: Each, calls: Iterable[ToldCall] = (), items: Sequence[Any] = ()) -> None:
+        self._items = items or each.items
+        self._shaped = each.schema is not None
+        self._places = {id_: place for place, id_ in enumerate(ids_of(each.items))}
+        self._calls: dict[str, dict[str, ToldCall]] = {}
+        for call in calls:
+            self._of(call.subtask)[call.id] = call
+
+    def take(self, event: e.AnyEvent) -> Row | None:
+        """One event further; the row that it completes, if it does."""
+        match event:
+            case e.CallStarted() if event.subtask:
+                call = _Call(event.call, event.role, event.subtask, event.part, event.model, event.at, started=event)
+                self._of(event.subtask).setdefault(event.call, call)
+            case e.CallFinished() if event.subtask:
+                before = self._of(event.subtask).get(event.call)
+                self._of(event.subtask)[event.call] = _Call(
+                    event.call,
+                    event.role,
+                    event.subtask,
+                    event.part,
+                    event.model,
+                    before.started_at if before else None,
+                    event.at,
+                    finished=event,
+                )
+            case e.SubtaskFinished() if event.subtask in self._places:
+                return self.row(
+                    Result(
+                        event.subtask, event.outcome, event.text, event.error, event.verdict, event.remark, event.tokens
+                    )
+                )
+        return None
+
+    def row(self, result: Result) -> Row:
+        """The row of an item whose subtask came to this."""
+        place, calls = self._places[result.subtask], list(self._calls.pop(result.subtask, {}).values())
+        facts = subtask_row(result.subtask, Subtask(result.subtask, "", ""), result, calls)
+        return Row(
+            id=result.subtask,
+            index=place,
+            item=self._items[place],
+            answer=result.text,
+            state=result.outcome,
+            error=result.error,
+            verdict=result.verdict,
+            remark=result.remark,
+            parsed=msgspec.json.decode(result.text) if self._shaped and result.outcome == "done" else None,
+            model=facts.model,
+            usage=Usage(facts.input_tokens, facts.output_tokens),
+            cost=facts.cost,
+            seconds=facts.seconds,
+            reused=facts.calls > 0 and facts.reused == facts.calls,
+        )
+
+    def _of(self, subtask: str | None) -> dict[str, ToldCall]:
+        """The calls of an item, those of a workflow that does it included."""
+        return self._calls.setdefault((subtask or "").partition("/")[0], {})
+
+
+def rows_of(each: Each | None, results: Mapping[str, Result], calls: Iterable[ToldCall]) -> list[Row]:
+    """The rows that there are so far, in the order of the list; none of a run that is no map."""
+    if each is None:
+        return []
+    reader = RowReader(each, calls)
+    return [reader.row(results[id_]) for id_ in ids_of(each.items) if id_ in results]
