@@ -72,7 +72,7 @@ class Fold:
                 self._degraded.clear()
                 self._abandon()
                 self._set(status="running", workflow=event.workflow, error=None, error_type=None, answer=None)
-                self._set(citations=(), remarks=())
+                self._set(citations=(), remarks=(), assumed=())
             case e.SubtaskPlanned():
                 self._part(event.subtask)[0].take(event)
             case e.PlanFinished():
@@ -95,7 +95,7 @@ class Fold:
                 self._finished(event)
             case e.RunFinished():
                 self._set(status="finished", answer=event.answer, coverage=event.coverage)
-                self._set(citations=event.citations, remarks=event.remarks)
+                self._set(citations=event.citations, remarks=event.remarks, assumed=event.assumed)
             case e.RunFailed():
                 self._set(status="failed", error=event.error, error_type=event.error_type)
             case e.RunInterrupted():

@@ -70,7 +70,8 @@ class Run(Struct, frozen=True, kw_only=True):
     executions, `saved` is the usage of reused calls. `cost` is None where a price is unknown. `unreadable` is a run, in
     a list of runs, whose log is damaged; `error` says how. `parsed` is the answer as the object it had to be
     (`Workflow(answer=…)`), of its Python type where the workflow has that. `citations` are what the answer's passages
-    rest on, `remarks` what had to be removed from it. `parts` are the workflows that do subtasks, by the subtask.
+    rest on, `remarks` what had to be removed from it. `assumed`: models whose price was found by their name alone, and
+    whose it is. `parts` are the workflows that do subtasks, by the subtask.
     """
 
     id: str
@@ -87,6 +88,7 @@ class Run(Struct, frozen=True, kw_only=True):
     coverage: Coverage = Coverage()
     citations: tuple[Citation, ...] = ()
     remarks: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
     usage: Usage = Usage()
     saved: Usage = Usage()
     cost: Decimal | None = None

@@ -40,7 +40,7 @@ class Workflow:
     as a task of their own. Without an `orchestrator` every worker does the whole task; without a `synthesizer` the
     results themselves are the answer. `answer` is the shape the answer must have: a pydantic model, msgspec Struct,
     dataclass or TypedDict, or a JSON schema; `run.parsed` is one of it. `providers` adds providers by name, or replaces
-    known ones; `prices` says what models cost (known ones are looked up with the extra `stretto[prices]`), None is
+    known ones; `prices` says what models cost (known ones are looked up with the extra `prices`), None is
     unknown.
     `store` is the file in which runs are kept, so that they can be resumed; without one nothing is written. `memory`
     says what is kept there, and which recorded replies are reused. `jitter` draws a number between two: a seeded one

@@ -47,7 +47,8 @@ def _remedy(error: StrettoError) -> str:
         case PlanError():  # the same orchestrator has said already what it says
             return " -m orchestrator=MODEL"
         case BudgetError():
-            return " --budget MONEY or --tokens N, with more of what was short"
+            flags = {"budget": " --budget MONEY", "tokens": " --tokens N"}
+            return "".join(flags[name] for name in error.binding) + ", with more than before" if error.binding else ""
         case DeadlineError():
             return " --deadline TIME, with more than before"
     return ""

@@ -13,7 +13,8 @@ def figures(run: Run, since: str = "") -> list[str]:
     done = run.coverage.counts.get("done", 0)
     facts = [_time(run, since or run.started_at), f"{done} of {len(run.plan.subtasks)} subtasks", _calls(run)]
     facts.append(f"{run.usage.input_tokens:,} tokens in, {run.usage.output_tokens:,} out")
-    return facts + ([dollars(run.cost)] if run.cost else [])
+    assumed = f" (price assumed: {'; '.join(run.assumed)})" if run.assumed else ""
+    return facts + ([dollars(run.cost) + assumed] if run.cost else [])
 
 
 def _time(run: Run, since: str) -> str:

@@ -194,6 +194,7 @@ def _head(run: Run, status: str) -> list[str]:
     lines += [f"{status}, started {run.started_at}, last event {run.last_at}, executions {run.executions}"]
     lines += [f"paid {run.usage.input_tokens:,} input and {run.usage.output_tokens:,} output tokens"]
     lines[-1] += f", {dollars(run.cost)}" if run.cost else ""
+    lines += [f"price assumed: {each}" for each in run.assumed] if run.cost else []
     if run.saved.output_tokens:
         lines += [f"reused {run.saved.input_tokens:,} input and {run.saved.output_tokens:,} output tokens"]
     if run.error:
