@@ -18,7 +18,7 @@ from stretto.cli.screen import guard, say
 _COMMANDS = {
     "run": ("run", "run", "Answer a task: plan it, work in parallel, write one answer."),
     "demo": ("run", "demo", "The main job on the built-in simulator; no key needed."),
-    "runs": ("log", "runs", "List recorded runs."),
+    "runs": ("runs", "runs", "List recorded runs."),
     "show": ("log", "show", "Show a run: plan, calls, prompts, replies, answer."),
     "resume": ("resume", "resume", "Go on with a run that was stopped; nothing complete is asked again."),
     "rerun": ("rerun", "rerun", "Run a task again, asking only what has changed."),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from stretto.cli.words import dollars, span
-from stretto.runs import CallRecord, Run
+from stretto.runs import CallRecord, Run, Twins
 from stretto.types import Citation
 
 
@@ -26,10 +26,18 @@ def _time(run: Run, since: str) -> str:
 
 def _calls(run: Run) -> str:
     """How many calls it took, and what happened to them."""
-    reused = sum(1 for call in run.calls if call.finished and call.finished.reused)
+    twins = Twins()
+    ended = [call.finished for call in run.calls if call.finished]
+    doubled = sum(bool(twins.of(each)) for each in ended)
+    reused = sum(each.reused for each in ended) - doubled
     held = sum(retry.rate_limited for call in run.calls for retry in call.retries)
     again = sum(len(call.retries) for call in run.calls) - held
-    facts = {"reused": reused, "retried": again, "held back": held}
+    facts = {
+        "duplicate" if doubled == 1 else "duplicates": doubled,
+        "reused": reused,
+        "retried": again,
+        "held back": held,
+    }
     remarks = ", ".join(f"{number} {word}" for word, number in facts.items() if number)
     asked = sum(1 for call in run.calls if call.started_at)
     over = f" over {run.executions} executions" if run.executions > 1 else ""

@@ -18,6 +18,27 @@ def short(text: str | None, most: int = 100) -> str:
     return line if len(line) <= most and len(start) == len(text or "") else line[: most - 1] + "…"
 
 
+def columns_of(text: str) -> int:
+    """Columns of a terminal that a text takes: two for a Chinese character."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def fitting(text: str, columns: int) -> str:
+    """A text on one line of so many columns; what does not fit is cut between two words, if that leaves the half."""
+    line = short(text, 4 * columns)
+    if columns_of(line) <= columns:
+        return line
+    end = len(line)
+    while columns_of(line[:end]) > columns - 1:
+        end -= 1
+    words = line[:end].rpartition(" ")[0].rstrip() if line[end : end + 1] not in {"", " "} else line[:end].rstrip()
+    return f"{words if 2 * columns_of(words) >= columns else line[:end]}…"
+
+
 def span(seconds: float) -> str:
     """A length of time: 0.4 s, 94.0 s, 12m05s."""
     if seconds >= 99.95:
