@@ -73,6 +73,23 @@ def test_a_line_is_cut_between_two_words_if_that_leaves_enough_of_it() -> None:
     assert fitting("one " + "x" * 40, 20) == "one " + "x" * 15 + "…"
 
 
+# -- init
+
+
+def test_init_asks_and_writes_in_lines_that_fit_the_terminal(terminal: Terminal) -> None:
+    told = {name: value for name, value in terminal.environ.items() if name != "COLUMNS"}
+    with Seat([STRETTO, "init"], told, folder=terminal.folder, columns=80) as seat:
+        for question in ("Preset", "Model", "Budget"):
+            seat.until(question)
+            seat.write("\n")
+        assert seat.end() == 0
+        lines = seat.everything.splitlines()
+    assert max(map(len, lines)) < 80  # a line that is broken by the terminal has all of its columns
+    assert "The default." in " ".join(" ".join(lines).split())
+    comments = [line for line in (terminal.folder / "stretto.toml").read_text().splitlines() if line.startswith("#")]
+    assert max(map(len, comments)) <= 80
+
+
 # -- what is kept, and what was there before
 
 

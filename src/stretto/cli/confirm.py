@@ -123,9 +123,7 @@ class Confirmation:
                 return await self._drop(console, proposal, rest)
             case "a" | "again":
                 return await self._again(console, rest)
-        console.show(
-            "write g, v, e, d with ids (d t3 t5), a with a remark (a make it shorter), or s\n"
-        )
+        console.show("write g, v, e, d with ids (d t3 t5), a with a remark (a make it shorter), or s\n")
         return None
 
     def _view(self, console: Console, proposal: Proposal, rest: str) -> None:
