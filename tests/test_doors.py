@@ -8,6 +8,7 @@ import pytest
 
 from screens import Seat
 from stretto.cli.words import columns_of, fitting
+from stretto.models.lengths import told_of_length
 from stretto.store.sqlite import Store
 from terminal import STRETTO, Terminal, served
 
@@ -112,3 +113,48 @@ def test_a_duplicate_within_a_run_is_called_that(terminal: Terminal) -> None:
     again = terminal("rerun", "--last")
     assert "duplicate" not in again.err
     assert "reused" in again.err
+
+
+# -- what a server lists
+
+
+def test_a_model_that_a_local_server_does_not_list_is_a_warning_and_asked_all_the_same(terminal: Terminal) -> None:
+    with served() as (url, provider):
+        gateway = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "x"}
+        doctor = terminal("doctor", "-m", "openai:nobody", **gateway)
+        run = terminal("run", "-m", "openai:nobody", LONG, **gateway)
+        listed = terminal("run", "-m", "openai:default", LONG, **gateway)
+        assert provider.asked.total() > 0
+    assert (doctor.code, run.code) == (0, 0)
+    assert re.search(r"^\? openai:nobody +openai lists no 'nobody', but \w+", doctor.out, re.MULTILINE)
+    assert doctor.out.endswith("1 warning (marked ?)\n")
+    assert re.search(r"warning +openai lists no 'nobody', but .*; it may refuse that name, or answer to any\n", run.err)
+    assert "warning" not in listed.err
+
+
+def test_a_refusal_for_length_names_the_setting_that_says_how_much_fits() -> None:
+    assert told_of_length("prompt is too long", "").endswith("""say what it takes, in the role: context = "4k\"""")
+    assert "context =" not in told_of_length("maximum context length is 4096 tokens", "")
+
+
+# -- prices behind a gateway
+
+
+def test_a_budget_holds_behind_a_gateway_at_prices_that_are_told_as_assumed(terminal: Terminal) -> None:
+    with served() as (url, _):
+        gateway = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "x"}
+        run = terminal("run", "-m", "openai:gpt-4o-mini", "--budget", "1", LONG, **gateway)
+        doctor = terminal("doctor", "-m", "openai:gpt-4o-mini", "--budget", "1", **gateway)
+        short = terminal("run", "-m", "openai:gpt-4o-mini", "--budget", "0.001", "--tokens", "1M", LONG, **gateway)
+    assert run.code == 0, run.err
+    assert re.search(r"\$0\.\d+ \(price assumed: openai:gpt-4o-mini: gpt-4o-mini of openai\)", run.err)
+    assert "a million tokens (assumed: gpt-4o-mini of openai)" in doctor.out
+    assert "price assumed: openai:gpt-4o-mini" in terminal("show", run_of(run.err), "--brief").out
+    assert "budget: this call may cost as much as $" in short.err
+    assert "; raise budget, or lower max_tokens" in short.err
+    assert "--tokens" not in short.err
+
+
+def run_of(said: str) -> str:
+    (found,) = re.findall(r" run +(\w{26})", said)
+    return str(found)

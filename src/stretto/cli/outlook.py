@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ class Outlook(Struct):
     """What there is to be said of the configuration.
 
     `files`: of the models that are files of this machine.
+    `models`: those that the workflow asks.
     `needed`: the providers that the workflow asks or a file configures; `refused`: those that refuse their key.
     """
 
@@ -37,6 +38,7 @@ class Outlook(Struct):
     files: list[Check] = []
     needed: set[str] = set()
     refused: set[str] = set()
+    models: Sequence[str] = ()
 
 
 def outlook(
@@ -83,6 +85,7 @@ def _look(
     except ConfigError as error:
         seen.faults.append(_fault("workflow", error))
         return
+    seen.models = workflow.models
     names = dict.fromkeys(model.partition(":")[0] for model in workflow.models)
     seen.needed |= set(names)
     for name in names:

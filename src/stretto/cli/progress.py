@@ -10,7 +10,7 @@ from pathlib import Path
 from stretto import events as e
 from stretto.cli.figures import cited_facts, figures
 from stretto.cli.screen import say
-from stretto.cli.words import CHARACTERS, dollars, short
+from stretto.cli.words import CHARACTERS, dollars, not_listed, short
 from stretto.images import SIZE
 from stretto.inputs import Gathered
 from stretto.policies.estimate import BYTES, tokens_in
@@ -207,6 +207,9 @@ class Progress:
             self._say("rerun", f"of {event.basis.origin}: what it recorded for the same request is reused")
         if event.basis.inputs:
             self._say("inputs", f"in all {sizes(event.basis.inputs)}")
+        for model, known in event.workflow.get("definition", {}).get("known", {}).items():
+            if others := known.get("others"):
+                self._say("warning", not_listed(model, others))
         if event.simulated:
             self._simulated()
 

@@ -1,7 +1,9 @@
 """Figures and texts as people read them on one line."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
+_OTHERS = 4  # models that are named
 CHARACTERS = 4
 """About so many make a token, in what is said of a reply before its model has counted them."""
 
@@ -37,6 +39,13 @@ def fitting(text: str, columns: int) -> str:
         end -= 1
     words = line[:end].rpartition(" ")[0].rstrip() if line[end : end + 1] not in {"", " "} else line[:end].rstrip()
     return f"{words if 2 * columns_of(words) >= columns else line[:end]}…"
+
+
+def not_listed(model: str, others: Sequence[str]) -> str:
+    """That a server on this machine does not list a model, as written, and what it has."""
+    provider, _, name = model.partition(":")
+    listed = ", ".join(short(other, 60) for other in others[:_OTHERS]) + (", …" if len(others) > _OTHERS else "")
+    return f"{provider} lists no {short(name, 60)!r}, but {listed}; it may refuse that name, or answer to any"
 
 
 def span(seconds: float) -> str:
