@@ -81,7 +81,7 @@ def test_keys_are_named_and_never_shown(terminal: Terminal, url: str) -> None:
 
 
 def test_an_endpoint_that_answers_is_told_with_its_speed(terminal: Terminal, url: str) -> None:
-    done = terminal("doctor", TOGETHER_API_KEY=KEY, TOGETHER_BASE_URL=url)
+    done = terminal("doctor", "-m", "together:default", TOGETHER_API_KEY=KEY, TOGETHER_BASE_URL=url)
     assert done.code == 0
     (line,) = [line for line in done.out.splitlines() if line.startswith("  together ")]
     assert f"{url} answers in" in line

@@ -158,3 +158,18 @@ def test_a_budget_holds_behind_a_gateway_at_prices_that_are_told_as_assumed(term
 def run_of(said: str) -> str:
     (found,) = re.findall(r" run +(\w{26})", said)
     return str(found)
+
+
+# -- help
+
+
+def test_help_lists_six_commands_first_and_says_what_is_not_there(terminal: Terminal) -> None:
+    lines = sat(terminal, "--help")
+    assert max(map(len, lines)) <= 80
+    sections = re.split(r"^(\w[\w ]*):$", "\n".join(lines), flags=re.MULTILINE)
+    told = dict(zip(sections[1::2], sections[2::2], strict=True))
+    named = {heading: re.findall(r"^  (\S+)", text, re.MULTILINE) for heading, text in told.items()}
+    assert named["Commands"] == ["run", "show", "resume", "rerun", "init", "doctor"]
+    assert len(named["More"]) == 15
+    assert {"tools", "Windows"} <= set(named["Not there"])
+    assert re.search(r"^  tools +workers call none yet", terminal("doctor", "--offline").out, re.MULTILINE)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from stretto.cli import NOT_THERE
 from stretto.config.origins import Value
 
 State = Literal["ok", "off", "warning", "fault"]
@@ -54,6 +55,7 @@ def lines(diagnosis: Diagnosis) -> Iterator[str]:
         ("Store", diagnosis.store),
     ):
         yield from _section(heading, [(_marked(check), check.said) for check in checks])
+    yield from _section("Not there", NOT_THERE)
     count, doubts = len(diagnosis.faults), sum(check.state == "warning" for check in diagnosis.checks)
     warned = f"{doubts} {'warning' if doubts == 1 else 'warnings'} (marked ?)" if doubts else ""
     faults = f"{count} {'fault' if count == 1 else 'faults'} (marked !)" if count else ""
