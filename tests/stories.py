@@ -29,7 +29,9 @@ class Story:
             self.picture.take(e.SubtaskStarted(subtask=id_), at)
         self._calls += 1
         call = self._open[id_, part] = f"c{self._calls}"
-        self.picture.take(e.CallStarted(call=call, role=role, subtask=id_, fingerprint="", model=model, part=part), at)
+        self.picture.take(
+            e.CallStarted(call=call, role=role, subtask=id_, fingerprint=call, model=model, part=part), at
+        )
 
     def answered(
         self, at: float, id_: str | None, part: str = "", role: RoleName = "worker", model: str = "sim:m1", **facts: Any
@@ -37,7 +39,7 @@ class Story:
         told = {"finish": "stop", "usage": Usage(220, 180), "cost": Decimal("0.0021"), **facts}
         call = self._open.pop((id_, part))
         self.picture.take(
-            e.CallFinished(call=call, role=role, subtask=id_, fingerprint="", model=model, part=part, **told), at
+            e.CallFinished(call=call, role=role, subtask=id_, fingerprint=call, model=model, part=part, **told), at
         )
 
     def again(self, at: float, id_: str, wait: float, **facts: Any) -> None:

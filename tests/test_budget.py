@@ -63,7 +63,7 @@ def test_it_is_short_only_once_nothing_is_outstanding() -> None:
         assert not second.done()
         account.release(first)
         account.settle("c1", "", Usage(0, 100), PRICE, lost=False)
-        with pytest.raises(BudgetError, match="as much as 100 tokens, but of 150 tokens only 50 tokens are left"):
+        with pytest.raises(BudgetError, match="as many as 100, and of 150 only 50 are left; raise tokens, or"):
             await second
 
     virtually(main())
@@ -126,7 +126,7 @@ def test_what_the_synthesis_needs_is_set_aside_and_grows_with_the_results() -> N
         account = Account(limits(tokens=3000))
         account.set_aside(100, 1000, PRICE)  # 100 for its prompt, 1000 for its reply
         big = wish(800)  # 800, and up to 1200 more in the synthesizer's prompt
-        with pytest.raises(BudgetError, match=r"as much as 800 tokens, and as much as 2,300 tokens are kept"):
+        with pytest.raises(BudgetError, match=r"as many as 800, 2,300 are kept"):
             await account.reserve(big)
         fitting = wish(700)
         assert await account.reserve(fitting) == 700

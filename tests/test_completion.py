@@ -40,7 +40,7 @@ def in_bash(terminal: Terminal, *words: str) -> list[str]:
 
 
 def test_commands_and_options_are_offered(terminal: Terminal) -> None:
-    assert offered(terminal, "stretto re") == ["resume", "rerun", "replay", "rehearse"]
+    assert offered(terminal, "stretto re") == ["resume", "rerun", "rehearse", "replay"]
     assert offered(terminal, "stretto run --bud") == ["--budget"]
     assert offered(terminal, "stretto completion ") == ["bash", "zsh", "fish"]
 

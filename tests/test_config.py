@@ -184,6 +184,8 @@ WRONG = [
     ("[limits]\ntokens = 'lots'", "limits.tokens: 'lots' is no number; write 250000, 250k or 1.5M"),
     ("[limits]\nhedge = 'some'", "limits.hedge: 'some' is no share; write 0.05 or 5%"),
     ("[limits]\nunpriced = 'maybe'", "limits.unpriced: invalid enum value 'maybe'; there are refuse, allow"),
+    ('[workers.x]\ntools = ["search"]', 'workers."x".tools: there are no tools for workers yet'),
+    ("[mcp_servers.files]", "mcp_servers: there are no tools for workers yet"),
     ("[prices]\nx = 3", 'prices."x": expected a table'),
     ("[prices.gpt]\ninput = 1", "prices.\"gpt\": 'gpt' is no model; write provider:model"),
     ("[prices.'a:b']\ninput = 'cheap'", "prices.\"a:b\".input: 'cheap' is no amount of US dollars"),

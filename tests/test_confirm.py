@@ -156,6 +156,24 @@ def test_with_a_history_the_forecast_says_how_many_calls_it_rests_on(terminal: T
     assert "* what everything waits for" in sat.seen
 
 
+def test_the_whole_plan_is_shown_on_demand_in_lines_that_fit_and_the_question_comes_again(terminal: Terminal) -> None:
+    long = "Describe every sort of tea that is grown between Assam and Yunnan. " * 6
+    tasks = [
+        {"type": "general", "description": long},
+        {"type": "general", "description": "Compare them", "needs": ["t1"]},
+    ]
+    terminal.write("plan.json", json.dumps({"task": TASK, "tasks": tasks}))
+    views = [(ASK, answer) for answer in ("v\n", "v t2\n", "view t9\n", "s\n")]
+    sat = sit(terminal, "run", "-m", "sim:instant", "--plan", "plan.json", "--confirm", answers=views)
+    assert sat.code == 130
+    _, whole, one, wrong, *_ = sat.seen.split(ASK)
+    assert " ".join(whole.split()).count(long.strip()) == 1
+    assert "t2 (general, after t1)" in whole
+    assert max(map(len, whole.splitlines())) < 80
+    assert ("Assam" in one, "Compare them" in one) == (False, True)
+    assert "no subtask t9; there are t1, t2" in wrong
+
+
 def test_who_stops_hears_how_to_go_on_and_nothing_was_asked_but_the_plan(terminal: Terminal) -> None:
     sat = sit(terminal, *quick(terminal), "--confirm", answers=[(ASK, "s\n")])
     run = newest(terminal)
@@ -232,7 +250,7 @@ def test_an_editor_that_is_not_there_or_changes_nothing_leaves_the_plan_as_it_wa
     answers = [(ASK, "e\n"), ("cannot be started", "g\n")]
     sat = sit(terminal, *quick(terminal), "--confirm", answers=answers, VISUAL="no-such-editor")
     assert sat.code == 0
-    answers = [(ASK, "e\n"), ("nothing was changed", "what\n"), ("write g, e, d with ids", "g\n")]
+    answers = [(ASK, "e\n"), ("nothing was changed", "what\n"), ("write g, v, e, d with ids", "g\n")]
     sat = sit(terminal, *quick(terminal), "--confirm", answers=answers, VISUAL="true")
     assert sat.code == 0
     answers = [(ASK, "e\n"), ("ended with exit code 1", "g\n")]

@@ -84,7 +84,8 @@ def test_a_preset_that_is_not_there_is_named_with_those_that_are(terminal: Termi
 def test_what_is_written_is_the_preset_with_a_model_and_a_budget(terminal: Terminal, name: str) -> None:
     done = terminal("init", "--preset", name, "-m", "sim:instant", "--budget", "50ct")
     assert done.code == 0, done.err
-    assert f"from the preset {name}, with sim:instant, $0.5 a run at most" in done.err
+    for said in (f"from the preset {name}\n", "model: sim:instant\n", "budget: $0.5 a run at most\n"):
+        assert said in done.err
     table, given = written(terminal), tomllib.loads(preset(name).text)
     assert table.pop("limits") == {**given.pop("limits", {}), "budget": "0.5"}
     for role in (table.get("orchestrator"), *table["workers"].values(), table.get("synthesizer")):
@@ -120,8 +121,8 @@ def test_without_a_terminal_nothing_is_asked_and_the_model_stays_open(terminal: 
     done = terminal("init")
     assert done.code == 0
     assert done.out == ""
-    assert "next: stretto run " in done.err
-    assert "names no model" in done.err
+    assert "next:\n  stretto run " in done.err
+    assert "model: none in it" in done.err
     assert set(written(terminal)) == {"orchestrator", "workers", "synthesizer", "limits"}
     assert terminal("run", "-q", "-m", "sim:instant", "Name three uses of a brick").code == 0
 
@@ -129,7 +130,7 @@ def test_without_a_terminal_nothing_is_asked_and_the_model_stays_open(terminal: 
 def test_another_file_is_used_with_its_name(terminal: Terminal) -> None:
     for file, named in (("german.toml", "german.toml"), ("german", "./german"), ("my flow.toml", "'my flow.toml'")):
         done = terminal("init", "--preset", "translate", "-m", "sim:instant", file)
-        assert f"next: stretto run -w {named} -i guide.md" in done.err
+        assert f"next:\n  stretto run -w {named} -i guide.md" in done.err
         assert f"stretto run -w {named} -i guide.md" in (terminal.folder / file).read_text()
     assert terminal("run", "-q", "-w", "./german", "Good morning, into German").code == 0
 

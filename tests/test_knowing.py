@@ -54,7 +54,8 @@ async def asked(routes: Routes, models: tuple[str, ...] = ("qwen",), patience: f
     async with Endpoint(serving(routes)) as server:
         web = Http()
         try:
-            return await contexts("box", Provider(server.url), models, {}, web, patience)
+            told = await contexts("box", Provider(server.url), models, {}, web, patience)
+            return {model: known.context for model, known in told.items() if known.context}
         finally:
             await web.close()
 

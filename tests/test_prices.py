@@ -37,18 +37,31 @@ def test_a_known_model_costs_what_the_list_says_for_calls_of_every_size(model: s
         assert price.of(Usage(*size)) == pytest.approx(theirs, abs=Decimal("1e-9"))
 
 
-def test_nobody_knows_the_price_of_a_stranger_or_of_a_known_name_elsewhere() -> None:
-    elsewhere: dict[str, AnyProvider] = {
-        "openai": Provider("https://proxy.example/v1"),
-        "mine": Provider("http://x/v1"),
-    }
-    models = ("openai:gpt-4o-mini", "mine:gpt-4o-mini", "groq:no-such-model-at-all")
-    assert asyncio.run(found(*models, providers=elsewhere)) == [None, None, None]
+def test_nobody_knows_the_price_of_a_stranger() -> None:
+    elsewhere: dict[str, AnyProvider] = {"mine": Provider("http://x/v1")}
+    models = ("mine:gpt-4o-mini", "groq:no-such-model-at-all")
+    assert asyncio.run(found(*models, providers=elsewhere)) == [None, None]
 
 
-def test_a_known_name_that_the_environment_sends_elsewhere_has_no_known_price(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_behind_a_gateway_a_price_is_found_by_the_models_name_and_is_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "https://proxy.example/v1")
-    assert asyncio.run(found("openai:gpt-4o-mini")) == [None]
+    names = {
+        "gpt-4o-mini": "gpt-4o-mini of openai",
+        "anthropic/claude-sonnet-4-5": "claude-sonnet-4-5 of anthropic",
+        "gemini/gemini-2.5-flash": "gemini-2.5-flash of google",
+        "mistral-large-latest": "mistral-large of mistral",
+        "my-own-deployment": None,
+    }
+
+    async def main() -> None:
+        pool = Pool(KNOWN, Limits())
+        pool.look_up_prices([f"openai:{name}" for name in names])
+        for name, whose in names.items():
+            assert (await pool.prices.of(f"openai:{name}") is None) == (whose is None)
+            assert pool.prices.assumed.get(f"openai:{name}") == whose
+
+    asyncio.run(main())
+    assert asyncio.run(found("anthropic:claude-sonnet-4-5")) == asyncio.run(found("openai:claude-sonnet-4-5"))
 
 
 def test_where_nobody_is_paid_it_costs_nothing() -> None:
@@ -59,7 +72,7 @@ def test_a_price_that_is_told_needs_no_list() -> None:
     async def main() -> None:
         prices = Prices()
         prices.known["openai:gpt-4o-mini"] = FREE
-        prices.look_up({"openai:gpt-4o-mini": ("openai", "gpt-4o-mini")})
+        prices.look_up({"openai:gpt-4o-mini": ("openai", "gpt-4o-mini")}, {})
         assert await prices.of("openai:gpt-4o-mini") == FREE
 
     asyncio.run(main())
@@ -87,5 +100,5 @@ def test_a_budget_needs_prices_and_says_how_to_give_them() -> None:
     )
     with pytest.raises(ConfigError) as caught:
         flow.run_sync("Say hello.")
-    for words in ("the price of mine:m is unknown", '[prices."mine:m"]', "stretto[prices]", 'unpriced = "allow"'):
+    for words in ("the price of mine:m is unknown", '[prices."mine:m"]', 'unpriced = "allow"'):
         assert words in str(caught.value)

@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -10,13 +11,29 @@ from typing import Any
 
 import pytest
 
+from screens import Seat
 from stretto import Input, Limits, Simulator, Workflow
 from stretto.events import CallFinished
 from stretto.models.simulator import Profile, parse_fault
-from stretto.rehearsal import Conditions, Rehearsal, carry, perform, prepare, recorded, usual
+from stretto.rehearsal import (
+    AS_IT_IS,
+    Change,
+    Conditions,
+    Rehearsal,
+    Trial,
+    Variation,
+    carry,
+    carry_enough,
+    compared,
+    perform,
+    prepare,
+    recorded,
+    usual,
+    vary,
+)
 from stretto.runs import CallRecord, Run
 from stretto.types import Price, Usage
-from terminal import Terminal
+from terminal import STRETTO, Terminal
 from virtual import clock, virtually
 
 SMALL = ("--runs", "5", "--subtasks", "5")
@@ -73,9 +90,72 @@ def test_a_table_shows_the_configuration_as_it_is_and_with_one_setting_changed(t
     assert lines[0].startswith("simulated: 5 runs a row of 'Describe trees'; no model was asked, nothing was paid")
     assert "assumed: mine:worker: 0.4 s to the first token, then 80 tokens a second" in done.out
     assert "the simulator's own" in done.out
-    rows = [line.split("  ")[0] for line in lines[lines.index("") + 3 :] if line]
-    changed = ["parallel 32", "parallel 128", "hedge 5 %", "budget $0.5", "budget $2", "deadline 45 s"]
-    assert rows == ["as it is", *changed, "deadline 180 s"]
+    rows = [line.split("  ")[0] for line in lines[lines.index("") + 3 : lines.index("", lines.index("") + 1)]]
+    assert rows == ["as it is"]
+    (same,) = [line for line in lines if line.startswith("no difference in any of 5 runs (so hardly in more than 45 %")]
+    changed = "parallel 32, parallel 128, hedge 5 %, budget $0.5, budget $2, deadline 45 s, deadline 180 s"
+    assert same.endswith(f": {changed}")
+    assert lines[-1].startswith("nothing to change: ")
+    assert "budget" not in terminal("rehearse", "--budget", "1", "-q", *SMALL, TASK).out.split("no difference")[1]
+
+
+def test_the_setting_to_change_is_named_with_how_often_it_helped(terminal: Terminal) -> None:
+    args = ("rehearse", "-q", "--parallel", "2", "--subtasks", "12", "--runs", "12")
+    varied = ("--vary", "parallel=8", "--vary", "parallel=4", "--vary", "attempts=5")
+    said = terminal(*args, *varied, TASK).out
+    assert "\nchange parallel to 8 (--parallel 8, or under [limits]): quicker in 12 of 12 runs, by " in said
+    assert "no difference in any of 12 runs (so hardly in more than 22 % of all): attempts 5" in said
+    found = json.loads(terminal(*args, *varied, "--json", TASK).out)
+    assert found["change"] == "parallel 8"
+    assert [row["against"]["same"] for row in found["variations"]] == [True, False, False, True]
+
+
+def test_a_larger_budget_is_named_where_it_makes_answers_whole(terminal: Terminal) -> None:
+    args = ("-w", "./mine.toml", "--budget", "0.5ct", "--subtasks", "5", "--runs", "10", "--vary", "budget=1")
+    said = terminal("rehearse", "-q", *args, TASK).out
+    assert re.search(r"^change budget to \$1 \(--budget 1, or .*: more complete in 10 of 10 runs", said, re.MULTILINE)
+
+
+def test_without_a_number_of_runs_those_are_carried_that_fit_into_some_seconds() -> None:
+    rehearsal = prepared(subtasks=4)
+    limits = rehearsal.definition.limits
+    rows = [Variation(AS_IT_IS, limits), vary(limits, "attempts", 5), vary(limits, "parallel", 1)]
+    first, same, slower = carry_enough(rehearsal, rows, 0, lambda *_: None, seconds=0.5)
+    assert same == first[: len(same)]
+    assert 5 <= len(same) <= 20
+    assert len(same) <= len(first) == len(slower) <= 200
+    (whole,) = carry(rehearsal, rows[:1], range(len(first)), lambda *_: None)
+    assert first == whole
+
+
+def test_the_table_fits_a_terminal(terminal: Terminal) -> None:
+    with Seat(
+        [STRETTO, "rehearse", "-q", "-m", "sim:default", "--provider-rpm", "60", *SMALL, "-w", "./mine.toml", TASK],
+        {name: value for name, value in terminal.environ.items() if name != "COLUMNS"},
+        folder=terminal.folder,
+        lines=50,
+    ) as seat:
+        assert seat.end() == 0
+        lines = seat.everything.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith("simulated: 5 runs a row")
+    assert any(line.startswith("as it is") for line in lines)
+
+
+def test_a_difference_is_only_told_where_it_could_hardly_be_chance() -> None:
+    def trial(seconds: float) -> Trial:
+        return Trial("full", seconds, None, Usage(), 3, 5, 0, 0, 0, {})
+
+    first = [trial(10 + at) for at in range(20)]
+    quicker = [trial((10 + at) - (10 + at) / 5) for at in range(20)]
+    mixed = [trial((10 + at) * (0.8 if at % 2 else 1.1)) for at in range(20)]
+    slightly = [trial((10 + at) * 0.99) for at in range(20)]
+    assert compared(first, quicker, 3).seconds == Change(20, 0, -0.2, sure=True)
+    assert compared(first, first, 3).same
+    for other in (mixed, slightly, quicker[:5]):
+        assert compared(first, other, 3).seconds.sign == 0
+        assert compared(first, other, 3).worth is None
+    assert compared(first, quicker, 3).worth == (0, 0.2, 0.0)
 
 
 def test_inputs_are_read_and_told_and_make_every_prompt_longer(terminal: Terminal) -> None:

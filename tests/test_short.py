@@ -80,7 +80,9 @@ def test_tokens_are_kept_to_as_money_is() -> None:
 
 
 def test_a_budget_smaller_than_the_plan_sends_nothing_and_says_what_would_do() -> None:
-    with pytest.raises(BudgetError, match=r"may take as much as \$0\.\d+, .* but of \$0\.0001 only \$0\.0001 are left"):
+    with pytest.raises(
+        BudgetError, match=r"cost as much as \$0\.\d+, .* of \$0\.0001 only .* are left; raise budget, or"
+    ):
         run(3, "sim:cheap", budget=Decimal("0.0001"))
 
 

@@ -36,6 +36,7 @@ A message says what went wrong, where, and what to do about it. No message conta
 
 import re
 
+_RAISED = re.compile(r"; raise (budget and tokens|budget|tokens)\b")
 _CONTEXT = re.compile(r"its context is ([\d,]+) tokens")
 
 
@@ -125,7 +126,16 @@ class AuthError(CallError):
 
 
 class BudgetError(CallError):
-    """The run's budget does not allow the call; nothing was sent."""
+    """The run's budget does not allow the call; nothing was sent.
+
+    Its message is all it has, so that one that was recorded and read back is the same.
+    """
+
+    @property
+    def binding(self) -> tuple[str, ...]:
+        """The limits of the run that are to be raised, `budget` and `tokens`, as far as it says so."""
+        found = _RAISED.search(str(self))
+        return tuple(found[1].split(" and ")) if found else ()
 
 
 class CircuitOpen(CallError):

@@ -229,6 +229,7 @@ class RunFinished(Event, frozen=True, kw_only=True):
 
     `cost` is in US dollars, estimated where a provider did not say what it counted, and None where a price is unknown.
     `citations`: what its passages rest on; `remarks`: what had to be removed from it, and what nothing in it rests on.
+    `assumed`: models whose price was found by their name alone, and whose it is (`openai:gpt-5: gpt-5 of openai`).
     """
 
     answer: str
@@ -238,6 +239,7 @@ class RunFinished(Event, frozen=True, kw_only=True):
     saved: Usage = Usage()
     citations: tuple[Citation, ...] = ()
     remarks: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
 
 
 class RunFailed(Event, frozen=True, kw_only=True):

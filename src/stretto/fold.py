@@ -73,7 +73,7 @@ class Fold:
                 self._degraded.clear()
                 self._abandon()
                 self._set(status="running", workflow=event.workflow, error=None, error_type=None, answer="", code="")
-                self._set(citations=(), remarks=())
+                self._set(citations=(), remarks=(), assumed=())
             case e.SubtaskPlanned():
                 self._part(event.subtask)[0].take(event)
             case e.PlanFinished():
@@ -103,7 +103,7 @@ class Fold:
                 self._finished(event)
             case e.RunFinished():
                 self._set(status="finished", answer=event.answer, coverage=event.coverage)
-                self._set(citations=event.citations, remarks=event.remarks)
+                self._set(citations=event.citations, remarks=event.remarks, assumed=event.assumed)
             case e.RunFailed():
                 self._set(status="failed", error=event.error, error_type=event.error_type)
             case e.RunInterrupted():

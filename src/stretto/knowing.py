@@ -50,10 +50,11 @@ async def knowledge(pool: Pool, models: Sequence[str], store: Path | None) -> di
     told = await _told(pool, asked) if asked else {}
     known = {written: kept[place].known if place in kept else Known() for written, place in places.items()}
     news: dict[Place, Known] = {}
-    for written, context in told.items():
-        if known[written].context != context or not is_here(_endpoint(pool, written)):
-            news[places[written]] = replace(known[written], context=context)
-        known[written] = replace(known[written], context=context)
+    for written, said in told.items():
+        if said.context and (known[written].context != said.context or not is_here(_endpoint(pool, written))):
+            news[places[written]] = replace(known[written], context=said.context)
+        context = said.context or known[written].context
+        known[written] = replace(known[written], context=context, others=said.others)
     _remember(store, news)
     return {**{written: each for written, each in known.items() if each != Known()}, **ours}
 
@@ -63,7 +64,8 @@ async def find_out(pool: Pool, store: Path | None, written: str) -> Known:
     places, kept = _places(pool, [written]), _remembered(store)
     told = await _told(pool, {split_model(written, "model")[0]: [written]})
     before = kept[places[written]].known if places[written] in kept else Known()
-    found = replace(before, context=told.get(written, before.context))
+    said = told.get(written, before)
+    found = replace(before, context=said.context or before.context, others=said.others)
     _remember(store, {places[written]: found})
     return found
 
@@ -129,13 +131,13 @@ def _is_asked(pool: Pool, written: str, kept: Remembered | None) -> bool:
     return kept is None or kept.known.context is None or not fresh
 
 
-async def _told(pool: Pool, asked: Mapping[str, Sequence[str]]) -> dict[str, int]:
+async def _told(pool: Pool, asked: Mapping[str, Sequence[str]]) -> dict[str, Known]:
     """What endpoints say of their models, all asked at once."""
     from stretto.models.http import Http  # only when somebody has to be asked
 
     http = Http()
 
-    async def of(name: str, written: Sequence[str]) -> dict[str, int]:
+    async def of(name: str, written: Sequence[str]) -> dict[str, Known]:
         from stretto.models.contexts import contexts
 
         provider = _endpoint(pool, written[0])
@@ -146,13 +148,13 @@ async def _told(pool: Pool, asked: Mapping[str, Sequence[str]]) -> dict[str, int
         except (TimeoutError, OSError, errors.CallError, errors.ConfigError) as error:
             _log.debug("%s does not say how much its models take: %s", name, str(error) or type(error).__name__)
             return {}
-        return {models[model]: context for model, context in found.items()}
+        return {models[model]: said for model, said in found.items()}
 
     try:
         found = await asyncio.gather(*(of(name, written) for name, written in asked.items()))
     finally:
         await http.close()
-    return {written: context for each in found for written, context in each.items()}
+    return {written: said for each in found for written, said in each.items()}
 
 
 def _remembered(store: Path | None) -> dict[Place, Remembered]:

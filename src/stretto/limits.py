@@ -71,11 +71,16 @@ def check_prices(prices: Mapping[str, Price | None]) -> None:
 
 _SEVERAL = "one reply is read of each call; for several, give the worker samples, or leave it out"
 _LIMIT = "the limit of a reply is called max_tokens here, which every provider is asked for in its own words"
-_TOOLS = "models call no tools here; make a worker of the function, or leave it out"
+NO_TOOLS = (
+    "there are no tools for workers yet, and no MCP: give them what they need as inputs (-i), or make a worker of a "
+    "Python function"
+)
+TOOLS = ("tools", "tool_choice", "functions", "function_call", "mcp", "mcp_servers")
+"""What would have to be said of tools, wherever it is said."""
 _MEANINGLESS: Mapping[str, str] = {
     **dict.fromkeys(("n", "best_of", "num_return_sequences"), _SEVERAL),
     **dict.fromkeys(("max_output_tokens", "max_new_tokens", "num_predict", "n_predict"), _LIMIT),
-    **dict.fromkeys(("tools", "tool_choice", "functions", "function_call"), _TOOLS),
+    **dict.fromkeys(TOOLS, NO_TOOLS),
 }
 """Options that cannot go into a request, and why: what they lead to would be neither read nor reckoned with."""
 

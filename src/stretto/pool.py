@@ -114,18 +114,19 @@ class Pool:
 
     def look_up_prices(self, models: Iterable[str]) -> None:
         """Begin to find out what models cost that nobody told the price of."""
-        wanted = {}
+        wanted, elsewhere = dict[str, tuple[str, str]](), dict[str, tuple[str, str]]()
         for written in models:
             name, model = split_model(written, "model")
             if written in self.prices.known:
                 continue
             if nobody_is_paid(self._providers[name]):
                 self.prices.known[written] = FREE
-            elif name in LISTED and is_the_known_one(name, self._providers[name]):
-                wanted[written] = LISTED[name], model
+            elif name in LISTED and isinstance(self._providers[name], Provider):
+                known = is_the_known_one(name, self._providers[name])
+                (wanted if known else elsewhere)[written] = LISTED[name], model
             else:
                 self.prices.known[written] = None
-        self.prices.look_up(wanted)
+        self.prices.look_up(wanted, elsewhere)
 
     def _open(self, name: str, model: str) -> tuple[Model, Lane]:
         """A model as it is asked, and the lane of those who ask it."""

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from decimal import Decimal
 from functools import partial
+from importlib.util import find_spec
 from typing import Any, Generic, Self
 
 from msgspec.structs import replace
@@ -227,18 +228,22 @@ async def _all_priced(pool: Pool, setting: Setting) -> None:
     """Raise `ConfigError` if a budget of money cannot be kept because nobody knows what a model costs."""
     unknown = [model for model in setting.models if await pool.prices.of(model) is None]
     if unknown and setting.definition.limits.unpriced == "refuse":
+        from stretto.extras import installing
+
+        listed = "" if find_spec("genai_prices") else f", install the list of known prices ({installing('prices')})"
         raise ConfigError(
             f"limits.budget: the price of {', '.join(unknown)} is unknown, so a budget cannot be kept; say it "
-            f'([prices."{unknown[0]}"] with input and output in dollars for a million tokens), install the list of '
-            "known prices (pip install 'stretto[prices]'), say local = true of a provider that nobody pays, or ask it "
-            'uncounted (unpriced = "allow")'
+            f'([prices."{unknown[0]}"] with input and output in dollars for a million tokens){listed}, say '
+            'local = true of a provider that nobody pays, or ask it uncounted (unpriced = "allow")'
         )
 
 
 async def open_account(definition: Definition, journal: Journal, pool: Pool) -> Account:
     """The account of a run, from where it stands."""
     paid = journal.fold.usage
-    account = Account(definition.limits, Amount(journal.fold.paid, paid.input_tokens + paid.output_tokens))
+    account = Account(
+        definition.limits, Amount(journal.fold.paid, paid.input_tokens + paid.output_tokens), pool.prices.assumed
+    )
     head = head_of(journal.run.basis.inputs)
     request = answer_request(definition, journal.run.task, (), {}, "incomplete", head=head)
     if account.limited and (role := definition.synthesizer) and request:

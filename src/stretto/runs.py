@@ -51,6 +51,23 @@ class CallRecord(Struct, frozen=True):
     part: str = ""
 
 
+class Twins:
+    """Which calls are duplicates within their run: told each one's end in turn, it says whose reply answered it."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, str] = {}
+
+    def of(self, ended: e.CallFinished) -> str:
+        """The subtask that asked the same before; empty if the call is none's, or its reply its own, or recorded."""
+        subtask = ended.subtask or ""
+        if not ended.reused:
+            if subtask and not ended.error:
+                self._asked.setdefault(ended.fingerprint, subtask)
+            return ""
+        first = self._asked.get(ended.fingerprint, subtask)
+        return "" if ended.origin or not subtask or first == subtask else first
+
+
 class Part(Struct, frozen=True):
     """What a workflow that does a subtask has planned, and its results by the ids of its own subtasks."""
 
@@ -75,9 +92,9 @@ class Run(Struct, Generic[Parsed], frozen=True, kw_only=True):
     a list of runs, whose log is damaged; `error` says how. `answer` is the text of a finished run; one with another
     `status` has none, which is `""` here and null as data. `parsed` is the answer as the object it had to be
     (`Workflow(answer=…)`), of its Python type where the workflow has that, and None where there is no answer.
-    `citations` are what the answer's passages rest on, `remarks` what had to be removed from it. `parts` are the
-    workflows that do subtasks, by the subtask.
-    `code` is `stopped` if whoever was to approve the plan of an `interrupted` run has stopped it.
+    `citations` are what the answer's passages rest on, `remarks` what had to be removed from it. `assumed`:
+    models whose price was found by their name alone, and whose it is. `parts` are the workflows that do subtasks, by
+    the subtask. `code` is `stopped` if whoever was to approve the plan of an `interrupted` run has stopped it.
     """
 
     id: str
@@ -94,6 +111,7 @@ class Run(Struct, Generic[Parsed], frozen=True, kw_only=True):
     coverage: Coverage = Coverage()
     citations: tuple[Citation, ...] = ()
     remarks: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
     usage: Usage = Usage()
     saved: Usage = Usage()
     cost: Decimal | None = None

@@ -52,7 +52,7 @@ class Workflow(Generic[Parsed]):
     results themselves are the answer. `answer` is the shape the answer must have: a pydantic model, msgspec Struct,
     dataclass or TypedDict, or a JSON schema; `run.parsed` is one of it, and type checkers know that. `providers` adds
     providers by name, or replaces known ones; `prices` says what models cost (known ones are looked up with the extra
-    `stretto[prices]`), None is unknown.
+    `prices`), None is unknown.
     `store` is the file in which runs are kept, so that they can be resumed; without one nothing is written. `memory`
     says what is kept there, and which recorded replies are reused.
     Raises `ConfigError` for whatever cannot work, before anything is asked.

@@ -17,27 +17,29 @@ from stretto.cli.screen import guard, say
 # name: (module, attribute, one line of help) - so that `--help` loads none of them
 _COMMANDS = {
     "run": ("run", "run", "Answer a task: plan it, work in parallel, write one answer."),
-    "demo": ("run", "demo", "The main job on the built-in simulator; no key needed."),
-    "runs": ("log", "runs", "List recorded runs."),
     "show": ("log", "show", "Show a run: plan, calls, prompts, replies, answer."),
     "resume": ("resume", "resume", "Go on with a run that was stopped; nothing complete is asked again."),
     "rerun": ("rerun", "rerun", "Run a task again, asking only what has changed."),
+    "init": ("init", "init", "Write a workflow of your own into a file, from a preset."),
+    "doctor": ("doctor", "command", "See what is installed, configured and reachable, and whether the store is whole."),
+    "demo": ("run", "demo", "The main job on the built-in simulator; no key needed."),
+    "runs": ("runs", "runs", "List recorded runs."),
     "plan": ("plan", "plan", "Write the plan for a task, to look at or to edit, and stop."),
+    "rehearse": ("rehearse", "rehearse", "See what a workflow would take, on the simulator, before it is paid."),
+    "models": ("models", "command", "List the models that providers have, and what they cost."),
+    "presets": ("presets", "command", "List the workflows that come with Stretto, or print one."),
+    "allow": ("allow", "command", "Trust the stretto.toml of a folder with addresses, keys and files."),
     "diff": ("diff", "diff", "Compare two runs: plan, results, answer, cost."),
     "replay": ("replay", "replay", "Carry a run out once more from its records: no key, no network."),
     "export": ("travel", "export_run", "Write a run into one file, for a bug report or a test."),
     "import": ("travel", "import_runs", "Take runs from such files into the store."),
-    "presets": ("presets", "command", "List the workflows that come with Stretto, or print one."),
-    "init": ("init", "init", "Write a workflow of your own into a file, from a preset."),
-    "allow": ("allow", "command", "Trust the stretto.toml of a folder with addresses, keys and files."),
-    "models": ("models", "command", "List the models that providers have, and what they cost."),
-    "rehearse": ("rehearse", "rehearse", "See what a workflow would take, on the simulator, before it is paid."),
     "prune": ("prune", "command", "Remove old runs."),
     "backup": ("backup", "command", "Copy the store, whole, while it is written."),
-    "doctor": ("doctor", "command", "See what is installed, configured and reachable, and whether the store is whole."),
     "sim": ("sim", "sim", "Serve the simulator as an OpenAI-compatible endpoint."),
     "completion": ("completion", "command", "Print the script that completes commands in bash, zsh or fish."),
 }
+_FIRST = 6
+"""So many of them are what a newcomer needs."""
 _EXAMPLES = (
     "stretto demo",
     'stretto run "Compare Postgres and SQLite for a job queue"',
@@ -53,6 +55,12 @@ _EXIT_CODES = [
     ("5", "the budget or the deadline left no answer"),
     ("130", "interrupted; `stretto resume` goes on"),
 ]
+
+NOT_THERE = [
+    ("tools", "workers call none yet, and no MCP: what they need comes as input (-i) or from Python functions"),
+    ("Windows", "untested"),
+]
+"""What people look for and do not find."""
 
 NAME, COMPLETE = "stretto", "_STRETTO_COMPLETE"
 """What the program is called, and the variable with which a shell asks for completions."""
@@ -92,8 +100,10 @@ class _Commands(click.Group):
             return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, _, line) in _COMMANDS.items()])
+        rows = [(name.ljust(max(map(len, _COMMANDS))), line) for name, (_, _, line) in _COMMANDS.items()]
+        for heading, some in (("Commands", rows[:_FIRST]), ("More", rows[_FIRST:])):
+            with formatter.section(heading):
+                formatter.write_dl(some)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Examples"):
@@ -101,6 +111,8 @@ class _Commands(click.Group):
                 formatter.write(f"  {example}\n")
         with formatter.section("Exit codes"):
             formatter.write_dl(_EXIT_CODES)
+        with formatter.section("Not there"):
+            formatter.write_dl(NOT_THERE)
 
 
 @contextlib.contextmanager

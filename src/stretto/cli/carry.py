@@ -22,6 +22,8 @@ from stretto.plan.given import write_plan
 from stretto.run_stream import RunStream
 from stretto.runs import Run
 
+KEPT = "what is complete is kept"
+
 
 class Output(Struct, frozen=True):
     """Where the answer goes: a file, stdout as it is written (a terminal), or stdout once it is whole.
@@ -49,7 +51,8 @@ def _remedy(error: StrettoError) -> str:
         case PlanError():  # the same orchestrator has said already what it says
             return " -m orchestrator=MODEL"
         case BudgetError():
-            return " --budget MONEY or --tokens N, with more of what was short"
+            flags = {"budget": " --budget MONEY", "tokens": " --tokens N"}
+            return "".join(flags[name] for name in error.binding) + ", with more than before" if error.binding else ""
         case DeadlineError():
             return " --deadline TIME, with more than before"
     return ""
@@ -99,7 +102,7 @@ class _Carrier:
         except StrettoError as error:
             self._end_line()
             code = report(error)
-            self._say_how_to_go_on("what is complete is kept", _remedy(error))
+            self._say_how_to_go_on(KEPT, _remedy(error))
             return code
         run = self._stream.run
         if run.status == "interrupted" and run.code == "stopped":
@@ -241,5 +244,15 @@ class _Carrier:
         self._progress.stopping()
 
     def _say_how_to_go_on(self, why: str, with_flags: str = "") -> None:
-        if self._began and self._stream.recorded and self._stream.run.status != "finished":
+        if not self._began or not self._stream.recorded or self._stream.run.status == "finished":
+            return
+        if _is_begun(self._stream.run):
             say(f"{why}; go on with: stretto resume {self._run}{with_flags}")
+        elif not why.startswith(KEPT):
+            say(f"{why}, before anything was complete: the same command begins anew")
+
+
+def _is_begun(run: Run) -> bool:
+    """Whether there is anything that would not be asked again."""
+    planned = run.plan.subtasks and run.basis.plan is None
+    return bool(planned) or any(call.finished and not call.finished.error for call in run.calls)

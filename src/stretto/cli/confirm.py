@@ -11,7 +11,7 @@ import click
 from stretto.cli.console import Console
 from stretto.cli.help import option
 from stretto.cli.progress import Progress, dollars
-from stretto.cli.proposal_table import table
+from stretto.cli.proposal_table import table, whole
 from stretto.config import dollars as read_dollars
 from stretto.errors import ConfigError, TaskError
 from stretto.plan.given import given_plan, read_plan, write_plan
@@ -19,7 +19,7 @@ from stretto.proposal import Again, Approve, Decision, Drop, Edit, Go, Proposal,
 from stretto.types import Definition
 
 F = TypeVar("F", bound=Callable[..., Any])
-_ASK = "[g]o  [e]dit  [d]rop IDS  [a]gain REMARK  [s]top > "
+_ASK = "[g]o  [v]iew  [e]dit  [d]rop IDS  [a]gain REMARK  [s]top > "
 _SECTION = "Approval"
 
 
@@ -36,8 +36,8 @@ def confirm_options(command: F) -> F:
         "--confirm",
         is_flag=True,
         section=_SECTION,
-        help="Show the plan with a forecast of tokens, cost and time before anything of it is asked: go, edit it, drop "
-        "subtasks, ask again with a remark, or stop.",
+        help="Show the plan with a forecast of tokens, cost and time before anything of it is asked: go, view all of "
+        "it, edit it, drop subtasks, ask again with a remark, or stop.",
     )
     return asks(over(command))
 
@@ -116,6 +116,8 @@ class Confirmation:
                 return Stop()
             case "e" | "edit" | "a" | "again" if any(subtask.alone for subtask in proposal.plan.subtasks):
                 console.show("the plan of a list is its rows: go, drop some (d t3), or stop and edit the list\n")
+            case "v" | "view":
+                self._view(console, proposal, rest)
                 return None
             case "e" | "edit":
                 return await self._edit(console, proposal)
@@ -123,11 +125,20 @@ class Confirmation:
                 return await self._drop(console, proposal, rest)
             case "a" | "again":
                 return await self._again(console, rest)
-        console.show("write g, e, d with ids (d t3 t5), a with a remark (a make it shorter), or s\n")
+        console.show("write g, v, e, d with ids (d t3 t5), a with a remark (a make it shorter), or s\n")
         return None
 
+    def _view(self, console: Console, proposal: Proposal, rest: str) -> None:
+        """The plan with every word of it, or those of its subtasks that are named."""
+        ids = _ids(rest)
+        known = [subtask.id for subtask in proposal.plan.subtasks]
+        if unknown := [id_ for id_ in ids if id_ not in known]:
+            console.show(f"no subtask {', '.join(unknown)}; there are {', '.join(known) or 'none'}\n")
+            return
+        console.show(f"\n{whole(proposal.plan, shutil.get_terminal_size().columns, ids)}\n")
+
     async def _drop(self, console: Console, proposal: Proposal, rest: str) -> Decision | None:
-        ids = list(dict.fromkeys(re.split(r"[\s,]+", rest.strip()))) if rest.strip() else []
+        ids = _ids(rest)
         if ids and (others := dependents(proposal.plan, ids)):
             named = ", ".join(others)
             need = "needs" if len(others) == 1 else "need"
@@ -171,6 +182,10 @@ class Confirmation:
                 if file.task not in {None, proposal.task}:
                     console.show("the task itself stays as it is; a run of another one begins anew\n")
                 return Edit(plan)
+
+
+def _ids(rest: str) -> list[str]:
+    return list(dict.fromkeys(re.split(r"[\s,]+", rest.strip()))) if rest.strip() else []
 
 
 def _money(ctx: click.Context, param: click.Parameter, written: str | None) -> Decimal | None:

@@ -5,10 +5,11 @@ from typing import Literal
 
 from msgspec import Struct
 
+from stretto.cli import NOT_THERE
 from stretto.config.origins import Value
 
-State = Literal["ok", "off", "fault"]
-"""`fault`: configured, and cannot work; `off`: not there, and nothing needs it."""
+State = Literal["ok", "off", "warning", "fault"]
+"""`fault`: configured, and cannot work; `warning`: it may not work; `off`: not there, and nothing needs it."""
 
 
 class Check(Struct, frozen=True):
@@ -54,19 +55,22 @@ def lines(diagnosis: Diagnosis) -> Iterator[str]:
         ("Store", diagnosis.store),
     ):
         yield from _section(heading, [(_marked(check), check.said) for check in checks])
-    count = len(diagnosis.faults)
-    yield f"{count} {'fault' if count == 1 else 'faults'} (marked !)" if count else "Nothing is amiss."
+    yield from _section("Not there", NOT_THERE)
+    count, doubts = len(diagnosis.faults), sum(check.state == "warning" for check in diagnosis.checks)
+    warned = f"{doubts} {'warning' if doubts == 1 else 'warnings'} (marked ?)" if doubts else ""
+    faults = f"{count} {'fault' if count == 1 else 'faults'} (marked !)" if count else ""
+    yield ", ".join(filter(None, (faults, warned))) or "Nothing is amiss."
 
 
 def _marked(check: Check) -> str:
-    return f"{'!' if check.state == 'fault' else ' '} {check.name}"
+    return f"{ {'fault': '!', 'warning': '?'}.get(check.state, ' ') } {check.name}"
 
 
 def _section(heading: str, rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     if not rows:
         return
     yield heading
-    marked = any(row[0].startswith(("! ", "  ")) for row in rows)
+    marked = any(row[0].startswith(("! ", "? ", "  ")) for row in rows)
     widths = [max(len(cell) for cell in column) for column in list(zip(*rows, strict=True))[:-1]]
     for row in rows:
         cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)]

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from stretto.cli import ANSWERED, CONFIG, FAILED
 from stretto.cli.diagnosis import Check, Diagnosis, lines
-from stretto.cli.endpoints import ask_all, endpoints, keys_set, remedy, usable
+from stretto.cli.endpoints import Answer, ask_all, endpoints, keys_set, remedy, usable
 from stretto.cli.help import Command, option
 from stretto.cli.installed import extras, variables, versions
 from stretto.cli.meaning import chosen_models, store_path, usual_files
@@ -19,9 +19,11 @@ from stretto.cli.options import workflow_options
 from stretto.cli.outlook import Outlook, outlook
 from stretto.cli.prune import counted, megabytes
 from stretto.cli.screen import say
+from stretto.cli.words import not_listed
 from stretto.config.origins import Value
 from stretto.errors import AuthError, StoreError
-from stretto.models.providers import Provider, from_environment
+from stretto.models.contexts import others_than
+from stretto.models.providers import Provider, from_environment, is_here
 from stretto.store.checkup import Finding, facts, findings, glance
 
 _PATIENCE = 5.0  # seconds
@@ -113,6 +115,7 @@ async def _endpoints(asked: Mapping[str, Provider], seen: Outlook) -> list[Check
             url = from_environment(name, provider, os.environ).base_url.partition("?")[0]
             count = f"{len(answer.models):,} model{'' if len(answer.models) == 1 else 's'}"
             told.append(Check(name, "ok", f"{url} answers in {answer.seconds * 1000:,.0f} ms, {count}"))
+            told += _not_listed(seen, answer, provider)
             continue
         refused = isinstance(answer.error, AuthError) and bool(keys_set(name, provider))
         if refused:
@@ -122,6 +125,16 @@ async def _endpoints(asked: Mapping[str, Provider], seen: Outlook) -> list[Check
         said = "not running" if off else remedy(answer, provider).removeprefix(f"{name} at ")
         told.append(Check(name, "fault" if needed else "off", said))
     return told
+
+
+def _not_listed(seen: Outlook, answer: Answer, provider: Provider) -> Iterator[Check]:
+    """A warning for each of the workflow's models that a server on this machine does not list."""
+    if not is_here(from_environment(answer.provider, provider, os.environ)):
+        return
+    for model in seen.models:
+        name, _, rest = model.partition(":")
+        if name == answer.provider and (others := others_than(rest, answer.models)):
+            yield Check(model, "warning", not_listed(model, others))
 
 
 def _store(path: Path, *, whole: bool) -> list[Check]:

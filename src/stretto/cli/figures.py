@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from stretto.cli.words import dollars, span
-from stretto.runs import CallRecord, Run
+from stretto.runs import CallRecord, Run, Twins
 from stretto.types import Citation
 
 
@@ -13,7 +13,8 @@ def figures(run: Run, since: str = "") -> list[str]:
     done = run.coverage.counts.get("done", 0)
     facts = [_time(run, since or run.started_at), f"{done} of {len(run.plan.subtasks)} subtasks", _calls(run)]
     facts.append(f"{run.usage.input_tokens:,} tokens in, {run.usage.output_tokens:,} out")
-    return facts + ([dollars(run.cost)] if run.cost else [])
+    assumed = f" (price assumed: {'; '.join(run.assumed)})" if run.assumed else ""
+    return facts + ([dollars(run.cost) + assumed] if run.cost else [])
 
 
 def _time(run: Run, since: str) -> str:
@@ -25,10 +26,18 @@ def _time(run: Run, since: str) -> str:
 
 def _calls(run: Run) -> str:
     """How many calls it took, and what happened to them."""
-    reused = sum(1 for call in run.calls if call.finished and call.finished.reused)
+    twins = Twins()
+    ended = [call.finished for call in run.calls if call.finished]
+    doubled = sum(bool(twins.of(each)) for each in ended)
+    reused = sum(each.reused for each in ended) - doubled
     held = sum(retry.rate_limited for call in run.calls for retry in call.retries)
     again = sum(len(call.retries) for call in run.calls) - held
-    facts = {"reused": reused, "retried": again, "held back": held}
+    facts = {
+        "duplicate" if doubled == 1 else "duplicates": doubled,
+        "reused": reused,
+        "retried": again,
+        "held back": held,
+    }
     remarks = ", ".join(f"{number} {word}" for word, number in facts.items() if number)
     asked = sum(1 for call in run.calls if call.started_at)
     over = f" over {run.executions} executions" if run.executions > 1 else ""

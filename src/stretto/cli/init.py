@@ -2,9 +2,11 @@
 
 import os
 import shlex
+import shutil
 import sys
 from decimal import Decimal
 from pathlib import Path
+from textwrap import wrap
 
 import click
 
@@ -80,8 +82,10 @@ def _check_place(file: Path, named: str | None, *, force: bool) -> None:
 
 
 def _ask_preset() -> str:
+    columns = shutil.get_terminal_size().columns
     for found in map(preset, presets()):
-        click.echo(f"  {found.name:<10} {found.about}", err=True)
+        for line in wrap(found.about, columns - 1, initial_indent=f"  {found.name:<10} ", subsequent_indent=" " * 13):
+            click.echo(line, err=True)
     while True:
         try:
             return preset(_asked("Preset", "general")).name
@@ -142,8 +146,8 @@ def _write(file: Path, text: str, *, force: bool) -> None:
 
 
 def _say_what_next(file: Path, chosen: Preset, called: str, model: str | None, budget: Decimal | None) -> None:
-    limit = f", ${budget:f} a run at most" if budget is not None else ""
-    say(f"{file}: written, from the preset {chosen.name}{f', with {model}' if model else ''}{limit}")
-    if not model:
-        say("it names no model: write one into it, or -m, $STRETTO_MODEL or the first provider with a key decides")
-    say(f"next: {example_of(chosen, called)}")
+    say(f"{file}: written, from the preset {chosen.name}")
+    say(f"model: {model}" if model else "model: none in it; -m, $STRETTO_MODEL or the first key found decides")
+    if budget is not None:
+        say(f"budget: ${budget:f} a run at most")
+    say(f"next:\n  {example_of(chosen, called)}")

@@ -11,6 +11,7 @@ from importlib import metadata
 from stretto import __version__
 from stretto.cli.diagnosis import Check
 from stretto.cli.endpoints import keys_set
+from stretto.extras import installing
 from stretto.models.providers import Provider, variable
 
 _OURS = ("STRETTO_MODEL", "STRETTO_STORE", "STRETTO_LOG")
@@ -42,7 +43,7 @@ def _extra(name: str, packages: list[str]) -> Check:
     try:
         told = [f"{package} {metadata.version(package)}" for package in packages]
     except metadata.PackageNotFoundError:
-        return Check(name, "off", f"not installed: pip install 'stretto[{name}]'")
+        return Check(name, "off", f"not installed: {installing(name)}")
     return Check(name, "ok", ", ".join(told))
 
 

@@ -1,11 +1,10 @@
-"""`stretto runs` and `stretto show`."""
+"""`stretto show`."""
 
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import get_args
 
 import click
 
@@ -14,7 +13,7 @@ from stretto.cli.cited import cited, uncited
 from stretto.cli.help import Command, option
 from stretto.cli.live import drawable
 from stretto.cli.meaning import find_run, store_path
-from stretto.cli.moments import moment
+from stretto.cli.moments import local
 from stretto.cli.options import plain_option, store_option
 from stretto.cli.progress import VERDICTS, dollars, short, sizes
 from stretto.cli.prompts import default_prompts, sent_prompts
@@ -22,54 +21,9 @@ from stretto.cli.screen import drawing_on, say
 from stretto.errors import TaskError
 from stretto.fold import fold
 from stretto.plan.given import write_plan
-from stretto.runs import CallRecord, Run
-from stretto.store.listing import Wanted
+from stretto.runs import CallRecord, Run, Twins
 from stretto.store.sqlite import Record, Store
-from stretto.store.summary import Standing, Summary
 from stretto.types import Result
-
-
-@click.command(
-    cls=Command,
-    examples=(
-        "stretto runs",
-        'stretto runs --task "job queue" --since 2d',
-        "stretto runs --status failed --since 2026-01-31 -n 5 --json | jq -r .run",
-    ),
-)
-@option("--task", metavar="TEXT", default="", help="Only runs whose task has this text, in any case.")
-@option(
-    "--status",
-    type=click.Choice(get_args(Standing)),
-    metavar="STATUS",
-    help=f"Only runs in this status: {', '.join(get_args(Standing))}.",
-)
-@option("--since", metavar="WHEN", callback=moment, help="Only runs begun since: 30m, 2d, 1w ago, or a date.")
-@option("-n", "--limit", type=click.IntRange(min=1), metavar="N", default=20, show_default=True, help="How many.")
-@option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@store_option
-def runs(task: str, status: Standing | None, since: str | None, limit: int, as_json: bool, store: Path | None) -> None:
-    """List recorded runs, the newest first.
-
-    A run that began, did not end and is carried by no process was killed. One whose log is damaged is unreadable; that
-    is looked for in lists of up to 100 runs, in longer ones with --status unreadable, and by `stretto doctor`.
-    """
-    wanted = Wanted(task=task, status=status, since=since or "", limit=limit)
-    for run in Store(store_path(store)).listing(wanted):
-        click.echo(_as_json(run) if as_json else _as_line(run))
-
-
-def _as_json(run: Summary) -> bytes:
-    import msgspec
-
-    told = ("run", "status", "started_at", "simulated", "task", "subtasks", "missing", "usage", "cost", "error_type")
-    return msgspec.json.encode({name: getattr(run, name) for name in (*told, "error", "done", "last_at", "origin")})
-
-
-def _as_line(run: Summary) -> str:
-    flag = " (simulated)" if run.simulated else ""
-    done = f"{run.done}/{run.subtasks}"
-    return f"{run.run}  {run.started_at[:16]:<16}  {run.status:<11} {done:>7}  {short(run.task, 60)}{flag}"
 
 
 @click.command(
@@ -192,17 +146,22 @@ def _everything(told: Run, kept: Store, brief: bool, drawing: bool) -> Iterator[
     status = _status(told, kept)
     yield from [*_head(told, status), *_plan(told)]
     records = {} if brief else kept.records(told.id)
+    twins = Twins()
     for call in told.calls:
-        yield from _call(call, records.get(call.fingerprint), status)
+        twin = twins.of(call.finished) if call.finished else ""
+        yield from _call(call, records.get(call.fingerprint), status, twin)
     if told.status == "finished" and not drawing and (told.answer or told.basis.each is None):
         yield f"\n## Answer{_mark(told.simulated)}\n\n{told.answer}"
 
 
 def _head(run: Run, status: str) -> list[str]:
     lines = [f"# Run {run.id}{_mark(run.simulated)}", ""]
-    lines += [f"{status}, started {run.started_at}, last event {run.last_at}, executions {run.executions}"]
+    lines += [
+        f"{status}, started {local(run.started_at)}, last event {local(run.last_at)}, executions {run.executions}"
+    ]
     lines += [f"paid {run.usage.input_tokens:,} input and {run.usage.output_tokens:,} output tokens"]
     lines[-1] += f", {dollars(run.cost)}" if run.cost else ""
+    lines += [f"price assumed: {each}" for each in run.assumed] if run.cost else []
     if run.saved.output_tokens:
         lines += [f"reused {run.saved.input_tokens:,} input and {run.saved.output_tokens:,} output tokens"]
     if run.error:
@@ -250,7 +209,7 @@ def _came_of(result: Result) -> str:
     return ", ".join(facts) + (f" ({short(result.remark, 300)})" if result.remark else "")
 
 
-def _call(call: CallRecord, record: Record | None, status: str) -> list[str]:
+def _call(call: CallRecord, record: Record | None, status: str, twin: str) -> list[str]:
     done = call.finished
     whose = (call.subtask or call.role) + (f", {call.part}" if call.part else "")
     facts = [call.model + (f" (answered by {done.answered_by})" if done and done.answered_by else "")]
@@ -264,7 +223,7 @@ def _call(call: CallRecord, record: Record | None, status: str) -> list[str]:
         facts.append(f"{_seconds(call.started_at, call.finished_at):.2f} s from {call.started_at}")
     facts += [dollars(done.cost)] if done and done.cost else []
     facts += [f"asked {done.asked}"] if done and done.asked else []
-    facts += ["reused"] if done and done.reused else []
+    facts += [f"a duplicate of {twin}: asked once" if twin else "reused"] if done and done.reused else []
     facts += [f"{done.attempts} attempts"] if done and done.attempts > 1 else []
     lines = [f"## Call {call.id}: {whose}{_mark(bool(done and done.simulated))}", "", ", ".join(facts)]
     lines += [f"retried after {retry.wait:.1f} s: {retry.reason}" for retry in call.retries]

@@ -43,7 +43,7 @@ def command(provider: str | None, text: str | None, named: str | None, wanted: s
     """List the models of PROVIDER as -m takes them, with the tokens they take and what a million tokens cost.
 
     Asked is the provider's endpoint; without PROVIDER, each of those whose key is set, and local servers. TEXT: only
-    models with it in their names. Prices are those of the configuration, or come with the extra stretto[prices].
+    models with it in their names. Prices are those of the configuration, or come with the extra `prices`.
     `local`: the GGUF files in the current folder and in Hugging Face's cache, for which nobody is asked.
     """
     if wanted is not None:

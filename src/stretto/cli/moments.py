@@ -1,10 +1,25 @@
-"""Moments in the past, as people write them."""
+"""Moments in the past, as people write and read them."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import click
 
 from stretto import amounts
+
+seconds, minutes = "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"
+"""How exactly a moment is told."""
+
+
+def local(at: str, exactly: str = seconds, *, zone: bool = True) -> str:
+    """A moment as events write it (UTC), in the time of this machine: 2026-01-31 09:30:00 CET."""
+    here = datetime.fromisoformat(at).astimezone()
+    return here.strftime(exactly) + (f" {here.tzname()}" if zone else "")
+
+
+def zones(moments: Iterable[str]) -> list[str]:
+    """The names of the zones these moments are told in: two, where summer time began or ended between them."""
+    return list(dict.fromkeys(str(datetime.fromisoformat(at).astimezone().tzname()) for at in moments if at))
 
 
 def moment(ctx: click.Context, param: click.Parameter, written: str | None) -> str | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from stretto.cli.meaning import layers, made
 from stretto.config import Choice, Configuration, default_model, read_preset
 from stretto.config.origins import Value, values
 from stretto.errors import ConfigError
+from stretto.extras import installing
 from stretto.models import discovery
 from stretto.models.providers import KNOWN, Local, Provider, from_environment, key_of
 from stretto.types import Price
@@ -26,6 +27,7 @@ class Outlook(Struct):
     """What there is to be said of the configuration.
 
     `files`: of the models that are files of this machine.
+    `models`: those that the workflow asks.
     `needed`: the providers that the workflow asks or a file configures; `refused`: those that refuse their key.
     """
 
@@ -36,6 +38,7 @@ class Outlook(Struct):
     files: list[Check] = []
     needed: set[str] = set()
     refused: set[str] = set()
+    models: Sequence[str] = ()
 
 
 def outlook(
@@ -82,6 +85,7 @@ def _look(
     except ConfigError as error:
         seen.faults.append(_fault("workflow", error))
         return
+    seen.models = workflow.models
     names = dict.fromkeys(model.partition(":")[0] for model in workflow.models)
     seen.needed |= set(names)
     for name in names:
@@ -115,17 +119,19 @@ async def _prices(workflow: Workflow) -> list[Check]:
     for model in workflow.models:
         price = await pool.prices.of(model)
         state: State = "ok" if price else "fault" if binding else "off"
-        told.append(Check(model, state, _told(price, "[prices]" if model in workflow.prices else "genai-prices")))
+        assumed = pool.prices.assumed.get(model)
+        source = "[prices]" if model in workflow.prices else f"assumed: {assumed}" if assumed else "genai-prices"
+        told.append(Check(model, state, _told(price, source)))
     return told
 
 
 def _told(price: Price | None, source: str) -> str:
     if price is None:
-        listed = "" if find_spec("genai_prices") else ", or: pip install 'stretto[prices]'"
+        listed = "" if find_spec("genai_prices") else f", or: {installing('prices')}"
         return f"unknown: no cost is told, and a budget of money cannot be kept; say it under [prices]{listed}"
     if not price.input and not price.output:
         return "nothing"
-    return f"${price.input:f} in, ${price.output:f} out a million tokens (from {source})"
+    return f"${price.input:f} in, ${price.output:f} out a million tokens ({source})"
 
 
 def _fault(name: str, error: ConfigError) -> Check:

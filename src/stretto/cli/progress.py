@@ -10,11 +10,11 @@ from pathlib import Path
 from stretto import events as e
 from stretto.cli.figures import cited_facts, figures
 from stretto.cli.screen import say
-from stretto.cli.words import CHARACTERS, dollars, short
+from stretto.cli.words import CHARACTERS, dollars, not_listed, short
 from stretto.images import SIZE
 from stretto.inputs import Gathered
 from stretto.policies.estimate import BYTES, tokens_in
-from stretto.runs import Run
+from stretto.runs import Run, Twins
 from stretto.text import seemly
 from stretto.types import AnswerState, Each, Input, Missing, Outcome, Plan, Verdict
 
@@ -48,6 +48,8 @@ class Progress:
         self._types: dict[str, str] = {}
         self._started: dict[str, float] = {}
         self._replies: dict[str, e.CallFinished] = {}
+        self._twins = Twins()
+        self._twin_of: dict[str, str] = {}
         self._outcomes: dict[Outcome, int] = {}
         self._spoken: dict[str, list[float]] = {}
         self._unspoken: dict[str, int] = {}
@@ -118,6 +120,7 @@ class Progress:
                 self._retried(event)
             case e.CallFinished() if "check" not in event.part:  # that is about a result, and none itself
                 self._replies[event.subtask or event.role] = event
+                self._twin_of[event.subtask or event.role] = self._twins.of(event)
             case e.RunDegraded():
                 self._say("degraded", f"{event.policy}: {short(event.reason, 300)}")
             case e.AnswerDelta() if event.restart:
@@ -210,6 +213,9 @@ class Progress:
             self._say("inputs", f"in all {sizes(event.basis.inputs)}")
         if event.basis.each is not None and event.basis.plan is not None:
             self._say("list", _list_facts(event.basis.each, event.basis.plan))
+        for model, known in event.workflow.get("definition", {}).get("known", {}).items():
+            if others := known.get("others"):
+                self._say("warning", not_listed(model, others))
         if event.simulated:
             self._simulated()
 
@@ -281,7 +287,8 @@ class Progress:
     def _effort(self, subtask: str) -> str:
         reply, started = self._replies.get(subtask), self._started.get(subtask)
         if reply and reply.reused:
-            return ", taken from the records"
+            twin = self._twin_of.get(subtask)
+            return f", a duplicate of {short(twin)}: asked once" if twin else ", taken from the records"
         facts = [f"{reply.usage.output_tokens:,} tokens"] if reply and reply.usage else []
         facts += [f"{time.monotonic() - started:.1f} s"] if started is not None else []
         return "".join(f", {fact}" for fact in facts)

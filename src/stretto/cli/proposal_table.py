@@ -1,12 +1,14 @@
 """A plan with its forecast as a table for people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from textwrap import wrap
 
 from stretto.cli.progress import dollars, short
 from stretto.proposal import Line, Proposal, Range
 from stretto.proposal.approval import Approved
 from stretto.runs import Run
+from stretto.types import Plan
 
 _WIDEST = 110
 _NAME = 18  # characters for a subtask's id and type
@@ -44,6 +46,34 @@ def _listed(proposal: Proposal) -> Sequence[Line]:
     """The lines that are shown: all but those of a long list, which are all alike."""
     alike = all(subtask.alone for subtask in proposal.plan.subtasks)
     return proposal.lines[:_ROWS] if alike and len(proposal.lines) > 2 * _ROWS else proposal.lines
+
+
+def whole(plan: Plan, width: int, ids: Sequence[str] = ()) -> str:
+    """Every word of a plan in lines of so many columns; of `ids` alone, if any are named."""
+    lines = list[str]()
+    for about, text in (("analysis", plan.analysis), ("to every worker", _brief(plan))):
+        if text and not ids:
+            lines += [f"  {about}:", *_wrapped(text, width), ""]
+    for subtask in plan.subtasks:
+        if not ids or subtask.id in ids:
+            facts = [f"after {', '.join(subtask.needs)}"] if subtask.needs else []
+            facts += [f"reads {', '.join(subtask.reads)}"] if subtask.reads else []
+            facts += [f"worth {subtask.value:g}"] if subtask.value is not None else []
+            lines += [f"  {subtask.id} ({', '.join([subtask.type, *facts])})", *_wrapped(subtask.description, width)]
+            lines += [*_wrapped(f"remark: {subtask.remark}", width)] if subtask.remark else []
+            lines.append("")
+    return "\n".join(lines).rstrip() + "\n" if lines else "  no subtasks: the task is answered directly\n"
+
+
+def _brief(plan: Plan) -> str:
+    """What the plan says to every worker alike: it stands in each subtask that was planned since."""
+    return plan.subtasks[-1].brief if plan.subtasks else ""
+
+
+def _wrapped(text: str, width: int) -> Iterator[str]:
+    """A text with its own lines, each broken between words."""
+    for line in text.strip().splitlines():
+        yield from wrap(line, max(_SHORTEST, width - 1), initial_indent="    ", subsequent_indent="    ") or [""]
 
 
 def _head(proposal: Proposal) -> str:

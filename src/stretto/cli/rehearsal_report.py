@@ -1,32 +1,22 @@
 """What a rehearsal found, as a table for people and as JSON."""
 
-import contextlib
-import sys
-import time
 from collections.abc import Iterator
-from decimal import Decimal
-from typing import Self
+from textwrap import wrap
 
 import msgspec
 from msgspec import Struct
 
-from stretto.cli.progress import dollars, short
-from stretto.cli.screen import drawing_on
+from stretto.cli.progress import short
+from stretto.cli.rehearsal_table import Row, advice, advised, share, table
 from stretto.policies.prices import FREE
-from stretto.rehearsal import Figures, Recorded, Rehearsal, Spread, Variation
+from stretto.rehearsal import Recorded, Rehearsal
 from stretto.types import Limits, Price
 
-_GAP = 5.0  # seconds between two lines of progress
 _REASONS = 3
 _WIDE = 200  # characters of a reason
 
 
-_COLUMNS = (
-    "", "p50", "", "p95", "", "max", "p50", "", "p95", "max", "requests", "rejected", "in full", "in part", "not",
-)  # fmt: skip
 _TOLD = {"headers": "told in headers", "retry_after": "told only when to ask again", "nothing": "not told"}
-_GROUPS = {1: "makespan", 6: "cost", 10: "a run's", 12: "answered"}
-"""Over which column each begins."""
 
 
 class Report(Struct, frozen=True):
@@ -41,38 +31,7 @@ class Report(Struct, frozen=True):
     configured: Limits
     subtasks: int | None
     recorded: Recorded | None
-    rows: tuple[tuple[Variation, Figures], ...]
-
-
-class Tally:
-    """How many trials are done, on stderr: one line that changes on a terminal, else a line every few seconds."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._live = sys.stderr.isatty()
-        self._said_at = time.monotonic()
-        self._open = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._open:
-            self._write("\r\x1b[K")
-
-    def show(self, done: int, of: int) -> None:
-        """So many of so many."""
-        now = time.monotonic()
-        if self._quiet or now - self._said_at < (0.2 if self._live else _GAP):
-            return
-        self._said_at, self._open = now, self._live
-        line = f"rehearsed {done:,} of {of:,} runs"
-        self._write(f"\r{line}" if self._live else f"stretto: {line}\n")
-
-    def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError):
-            drawing_on(sys.stderr)(text)
-            sys.stderr.flush()
+    rows: tuple[Row, ...]
 
 
 def as_json(report: Report) -> str:
@@ -82,24 +41,36 @@ def as_json(report: Report) -> str:
         "simulated": True,
         "task": rehearsal.task,
         "seed": report.seed,
-        "runs": report.rows[0][1].runs,
+        "runs": report.rows[0].figures.runs,
+        "change": advised(report.rows),
         "subtasks": report.subtasks,
         "models": list(_models(report)),
         "providers": {
             name: {"rpm": p.rpm, "tpm": p.tpm, "faults": p.faults} for name, p in rehearsal.providers.items()
         },
         "variations": [
-            {"name": one.name, "changed": one.changed, "limits": one.limits, **msgspec.structs.asdict(figures)}
-            for one, figures in report.rows
+            {
+                **{name: getattr(row.variation, name) for name in ("name", "changed", "limits")},
+                **msgspec.structs.asdict(row.figures),
+                "against": row.against,
+            }
+            for row in report.rows
         ],
     }
     return msgspec.json.Encoder(decimal_format="string").encode(facts).decode() + "\n"
 
 
-def as_text(report: Report) -> str:
-    """The table, what it rests on, and why something was missing."""
-    lines = [*_head(report), "", *_table(report), "", *_missing(report)]
+def as_text(report: Report, columns: int | None) -> str:
+    """The table in so many columns, which setting to change, what that rests on, and why something was missing."""
+    lines = [*_head(report), "", *table(report.rows, columns), "", advice(report.rows), "", *_missing(report)]
+    if columns is not None:
+        # Those of the table fit, or cannot.
+        lines = [part for line in lines for part in (_wrapped(line, columns) if ": " in line else [line])]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _wrapped(line: str, columns: int) -> list[str]:
+    return wrap(line, columns, subsequent_indent="  ", break_on_hyphens=False) or [""]
 
 
 class _Assumed(Struct, frozen=True):
@@ -135,7 +106,7 @@ def _models(report: Report) -> Iterator[_Assumed]:
 
 def _head(report: Report) -> Iterator[str]:
     """That all this is simulated, and what it rests on."""
-    runs, task = report.rows[0][1].runs, short(report.rehearsal.task, 60)
+    runs, task = report.rows[0].figures.runs, short(report.rehearsal.task, 60)
     yield f"simulated: {_many(runs, 'run')} a row of {task!r}; no model was asked, nothing was paid"
     for model in _models(report):
         yield (
@@ -180,71 +151,14 @@ def _many(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def _table(report: Report) -> list[str]:
-    """A row for each variation; differences are to the first one."""
-    first = report.rows[0][1]
-    rows = [_COLUMNS, *(_row(one.name, figures, first) for one, figures in report.rows)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
-    over = ""
-    for column, group in _GROUPS.items():
-        over = over.ljust(sum(widths[:column]) + 2 * column) + group
-    return [over, *lines]
-
-
-def _row(name: str, figures: Figures, first: Figures) -> tuple[str, ...]:
-    answered = [_share(figures.answered[state]) for state in ("full", "part", "none")]
-    sent = f"{figures.requests['mean']:.0f}", _share(figures.rejected_share)
-    return (name, *_span(figures.makespan, first.makespan), *_cost(figures.cost, first.cost), *sent, *answered)
-
-
-def _span(span: Spread | None, first: Spread | None) -> tuple[str, ...]:
-    if span is None:
-        return "-", "", "-", "", "-"
-    half, most = span["p50"], span["p95"]
-    changes = [_change(span[p], first[p]) if first is not None and first is not span else "" for p in ("p50", "p95")]
-    return _seconds(half), changes[0], _seconds(most), changes[1], _seconds(span["max"])
-
-
-def _cost(cost: dict[str, Decimal] | None, first: dict[str, Decimal] | None) -> tuple[str, ...]:
-    if cost is None:
-        return "?", "", "?", "?"
-    change = _change(cost["p50"], first["p50"]) if first is not None and first is not cost else ""
-    return _dollars(cost["p50"]), change, _dollars(cost["p95"]), _dollars(cost["max"])
-
-
 def _missing(report: Report) -> Iterator[str]:
     """Why something was missing in the configuration as it is."""
-    figures = report.rows[0][1]
+    figures = report.rows[0].figures
     if not figures.missing:
         return
-    yield f"missing, {report.rows[0][0].name}:"
+    yield f"missing, {report.rows[0].variation.name}:"
     for reason in figures.missing[:_REASONS]:
         times = f", {reason.times} times" if reason.times > reason.runs else ""
-        yield f"  in {_share(reason.runs / figures.runs)} of the runs{times}: {short(reason.reason, _WIDE)}"
+        yield f"  in {share(reason.runs / figures.runs)} of the runs{times}: {short(reason.reason, _WIDE)}"
     if (more := len(figures.missing) - _REASONS) > 0:
         yield f"  and {more} other reason{'s' if more > 1 else ''} (--json lists them)"
-
-
-def _change(value: float | Decimal, base: float | Decimal) -> str:
-    """By how much a value differs from that of the first row."""
-    percent = round(100 * (float(value) / float(base) - 1)) if base else 0
-    return f"{percent:+d} %" if percent else "="
-
-
-def _share(share: float) -> str:
-    percent = 100 * share
-    if 0 < percent < 0.05:
-        return "<0.1 %"
-    return f"{percent:.0f} %" if percent == round(percent) else f"{percent:.1f} %"
-
-
-def _seconds(seconds: float) -> str:
-    if seconds < 600:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}m{rest:02d}s"
-
-
-def _dollars(cost: Decimal) -> str:
-    return dollars(cost) if cost else "$0"

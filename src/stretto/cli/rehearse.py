@@ -1,6 +1,8 @@
 """`stretto rehearse`."""
 
 import os
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,10 @@ from stretto.cli.meaning import chosen_models, configured, find_run, limit_flags
 from stretto.cli.options import input_options, workflow_options
 from stretto.cli.progress import Progress
 from stretto.cli.rehearsal_options import rehearsal_options, variations_of
-from stretto.cli.rehearsal_report import Report, Tally, as_json, as_text
+from stretto.cli.rehearsal_report import Report, as_json, as_text
+from stretto.cli.rehearsal_table import Row
 from stretto.cli.screen import say
+from stretto.cli.tally import Tally
 from stretto.cli.task import not_a_file, read_named, read_task, reads_stdin
 from stretto.config import Choice
 from stretto.errors import ConfigError
@@ -20,6 +24,7 @@ from stretto.models import discovery
 from stretto.models.providers import KNOWN, Provider
 from stretto.models.simulator import Fault
 from stretto.models.simulator.settings import Tells
+from stretto.policies.prices import FREE
 from stretto.rehearsal import (
     AS_IT_IS,
     ENOUGH,
@@ -27,6 +32,8 @@ from stretto.rehearsal import (
     Recorded,
     Variation,
     carry,
+    carry_enough,
+    compared,
     figures,
     prepare,
     recorded,
@@ -61,7 +68,7 @@ def rehearse(
     named: str | None,
     models: tuple[str, ...],
     store: Path | None,
-    runs: int,
+    runs: int | None,
     subtasks: int | None,
     varied: tuple[str, ...],
     like: str | None,
@@ -78,7 +85,7 @@ def rehearse(
 
     Every provider is replaced by a simulated one of its name, with its prices and limits; no key is needed and nothing
     is sent. The table on stdout has a row for the configuration as it is, and one for each setting changed, all with
-    the same chances.
+    the same chances; below it stands which setting to change, if one is surely better.
     """
     not_a_file(task, inputs)
     texts = read_named(inputs, max_input, Progress(quiet=quiet).input, stdin=not reads_stdin(task, None))
@@ -99,18 +106,27 @@ def rehearse(
     )
     rehearsal = prepare(workflow, text, conditions, texts)
     limits = rehearsal.definition.limits
-    variations = [Variation(AS_IT_IS, limits), *(variations_of(rehearsal, varied) if varied else usual(limits))]
+    free = all(price == FREE for price in rehearsal.prices.values())
+    tried = variations_of(rehearsal, varied) if varied else usual(limits, free=free)
+    variations = [Variation(AS_IT_IS, limits), *tried]
     with Tally(quiet=quiet) as progress:
-        trials = carry(rehearsal, variations, range(seed, seed + runs), progress.show)
+        if runs is None:
+            trials = carry_enough(rehearsal, variations, seed, progress.show)
+        else:
+            trials = carry(rehearsal, variations, range(seed, seed + runs), progress.show)
     report = Report(
         rehearsal=rehearsal,
         seed=seed,
         configured=workflow.definition.limits,
         subtasks=conditions.subtasks,
         recorded=known,
-        rows=tuple((variation, figures(found)) for variation, found in zip(variations, trials, strict=True)),
+        rows=tuple(
+            Row(variation, figures(found), compared(trials[0], found, len(trials) - 1))
+            for variation, found in zip(variations, trials, strict=True)
+        ),
     )
-    click.echo(as_json(report) if in_json else as_text(report), nl=False)
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    click.echo(as_json(report) if in_json else as_text(report, columns), nl=False)
     return 0
 
 

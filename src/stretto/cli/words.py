@@ -1,7 +1,9 @@
 """Figures and texts as people read them on one line."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
+_OTHERS = 4  # models that are named
 CHARACTERS = 4
 """About so many make a token, in what is said of a reply before its model has counted them."""
 
@@ -16,6 +18,34 @@ def short(text: str | None, most: int = 100) -> str:
     start = (text or "")[: 8 * most]
     line = "".join(letter for letter in " ".join(start.split()) if letter.isprintable())
     return line if len(line) <= most and len(start) == len(text or "") else line[: most - 1] + "…"
+
+
+def columns_of(text: str) -> int:
+    """Columns of a terminal that a text takes: two for a Chinese character."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def fitting(text: str, columns: int) -> str:
+    """A text on one line of so many columns; what does not fit is cut between two words, if that leaves the half."""
+    line = short(text, 4 * columns)
+    if columns_of(line) <= columns:
+        return line
+    end = len(line)
+    while columns_of(line[:end]) > columns - 1:
+        end -= 1
+    words = line[:end].rpartition(" ")[0].rstrip() if line[end : end + 1] not in {"", " "} else line[:end].rstrip()
+    return f"{words if 2 * columns_of(words) >= columns else line[:end]}…"
+
+
+def not_listed(model: str, others: Sequence[str]) -> str:
+    """That a server on this machine does not list a model, as written, and what it has."""
+    provider, _, name = model.partition(":")
+    listed = ", ".join(short(other, 60) for other in others[:_OTHERS]) + (", …" if len(others) > _OTHERS else "")
+    return f"{provider} lists no {short(name, 60)!r}, but {listed}; it may refuse that name, or answer to any"
 
 
 def span(seconds: float) -> str:

@@ -4,6 +4,8 @@ import json
 import re
 import tomllib
 from decimal import Decimal
+from itertools import groupby
+from textwrap import wrap
 
 from msgspec import Struct
 
@@ -12,18 +14,19 @@ from stretto.config.reading import preset_text
 _ROLE = re.compile(r"^\[(?:orchestrator|synthesizer|workers\.[^\[\]]+(?<!\.check))\]$", re.MULTILINE)
 _LIMITS = re.compile(r"^\[limits\]$", re.MULTILINE)
 _BESIDE = """\
-# parallel = 16          # calls in flight at most; also rpm, tpm: requests and tokens a minute
+# parallel = 16          # calls in flight at most; also rpm, tpm: of a minute
 # deadline = "2m"        # the answer is there by then, from what there is
 """
 _AFTER = """
 # [memory]
-# reuse = "store"        # replies of any earlier run are reused; "run": those of the same; "off": none
+# reuse = "store"        # replies of any earlier run are reused
+#                        # "run": those of the same; "off": none
 
-# [prices."mine:some-model"]  # dollars for a million tokens, where they are not known
+# [prices."mine:some-model"]  # dollars for a million tokens, if nobody knows
 # input = 0.15
 # output = 0.60
 
-# [providers.mine]       # any OpenAI-compatible endpoint; its models are then mine:NAME
+# [providers.mine]       # any OpenAI-compatible endpoint: models mine:NAME
 # base_url = "http://localhost:9000/v1"
 # key_env = "MINE_KEY"   # the name of the variable, never the key
 """
@@ -71,7 +74,17 @@ def ones_own(preset: Preset, called: str, model: str | None, budget: Decimal | N
     comment = comment.replace(f"stretto run -w {preset.name}", instead)
     if called:  # the default is called without -w
         comment = re.sub(r"stretto run(?! -w)", instead, comment)
-    return f"# Made from the preset {preset.name}.\n#\n{comment}\n\n{rest}{_AFTER}"
+    return f"# Made from the preset {preset.name}.\n#\n{_narrow(comment)}\n\n{rest}{_AFTER}"
+
+
+def _narrow(comment: str) -> str:
+    """The comment in lines that fit a terminal of 80 columns; what is indented in it stays as it is."""
+    lines = list[str]()
+    for is_text, grouped in groupby(comment.splitlines(), lambda line: bool(re.match(r"# ?\S", line))):
+        block = list(grouped)
+        text = " ".join(line.removeprefix("#").strip() for line in block)
+        lines += wrap(text, 78, initial_indent="# ", subsequent_indent="# ") if is_text else block
+    return "\n".join(lines)
 
 
 def example_of(preset: Preset, called: str) -> str:

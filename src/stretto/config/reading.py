@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from stretto.config.values import convert, file_beside, kind_of, limits_of, nearest, price_of, provider_of, role_of
 from stretto.errors import ConfigError
+from stretto.limits import NO_TOOLS, TOOLS
 from stretto.models.providers import KNOWN, Provider
 from stretto.roles import WORKERS_OWN
 from stretto.types import Limits, Memory, Price, Role
@@ -148,5 +149,7 @@ def _table(value: Any, place: str) -> dict[str, Any]:
 
 def _check_keys(table: dict[str, Any], known: Collection[str], place: str) -> None:
     for key in table:
+        if key in TOOLS:
+            raise ConfigError(f"{place}{key}: {NO_TOOLS}")
         if key not in known:
             raise ConfigError(f"{place}{key}: unknown key{nearest(key, known) or '; known are ' + ', '.join(known)}")

@@ -74,6 +74,7 @@ class Execution:
                 coverage=carried.coverage,
                 citations=answer.citations,
                 remarks=answer.remarks,
+                assumed=self._means.account.assumed,
             )
         )
         await self._journal.settled()

@@ -19,9 +19,11 @@ from stretto.models.http import Http
 from stretto.models.listing import Listed, count_of, listing
 from stretto.models.providers import Provider, from_environment, is_here
 from stretto.models.proxies import proxy_for
+from stretto.types import Known
 
 _NUM_CTX = re.compile(r"^\s*num_ctx\s+(\d+)", re.MULTILINE)
 _OLLAMA = 4096  # tokens with which Ollama loads a model, if nothing is said and there is no large graphics card
+_OTHERS = 8  # models that are told in place of one that is not listed
 _LARGEST = 2**20  # bytes of an answer
 _MARKS = (
     ("server", "llama.cpp"),
@@ -41,10 +43,11 @@ def tells(headers: Mapping[str, str]) -> bool:
 
 async def contexts(
     name: str, provider: Provider, models: Sequence[str], environ: Mapping[str, str], http: Http, patience: float
-) -> dict[str, int]:
-    """Tokens that these models of a provider take, as far as its endpoint says so within `patience` seconds.
+) -> dict[str, Known]:
+    """What a provider's endpoint says of these models within `patience` seconds: the tokens they take, if it does.
 
-    Raises the `CallError` or `ConfigError` that says why it cannot be asked.
+    Of a server on this machine also what it lists in place of one that it does not list. Raises the `CallError` or
+    `ConfigError` that says why it cannot be asked.
     """
     provider = from_environment(name, provider, environ)
     async with asyncio.timeout(patience):
@@ -53,7 +56,14 @@ async def contexts(
         if listed and is_here(provider):
             for model in models:
                 found[model] = found[model] or await _native(provider, model, http)
-    return {model: context for model, context in found.items() if context}
+    here = listed if is_here(provider) else ()
+    return {model: Known(context, others=others_than(model, here)) for model, context in found.items()}
+
+
+def others_than(model: str, listed: Sequence[Listed]) -> tuple[str, ...]:
+    """The models that are listed in place of one; none if it is among them, or if none is listed."""
+    names = [each.name for each in listed]
+    return () if {model, f"{model}:latest"} & set(names) else tuple(names[:_OTHERS])
 
 
 def _listed(model: str, listed: Sequence[Listed]) -> int | None:

@@ -42,6 +42,8 @@ async def local(providers: Mapping[str, Provider], environ: Mapping[str, str]) -
 
 def none_found() -> ConfigError:
     """What to say when there is no model at all."""
+    from stretto.extras import installing
+
     keys = ", ".join(p.key_env for p in KNOWN.values() if p.key_env)
     servers = ", ".join(name for name, provider in KNOWN.items() if provider.local)
     return ConfigError(
@@ -50,5 +52,5 @@ def none_found() -> ConfigError:
         "  stretto run -m PROVIDER:MODEL …   name a model (or set STRETTO_MODEL, or write it into stretto.toml)\n"
         f"  export TOGETHER_API_KEY=…         any of {keys}\n"
         f"  start a local server              {servers}\n"
-        "  stretto run -m local:FILE.gguf …  a model in a file (pip install 'stretto[local]')"
+        f"  stretto run -m local:FILE.gguf …  a model in a file ({installing('local')})"
     )

@@ -39,7 +39,9 @@ def told_of_length(text: str, body: str) -> str:
     """
     ways = "shorten the task or its inputs, read them in shares (share), or name a model with a larger context"
     size = None if _OF_RATES.search(text) else _size(text) or _size(body)
-    return f"its context is {size:,} tokens; {ways}" if size else f"it is longer than the model takes; {ways}"
+    if size:
+        return f"its context is {size:,} tokens; {ways}"
+    return f'it is longer than the model takes; {ways}, or say what it takes, in the role: context = "4k"'
 
 
 def _size(text: str) -> int | None:

@@ -4,7 +4,7 @@ import asyncio
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from itertools import count
@@ -13,6 +13,7 @@ from stretto.calls import Call
 from stretto.errors import BudgetError
 from stretto.policies.amounts import NOTHING, Amount, Bill, Wish, amount
 from stretto.policies.estimate import least_output, most_asked, most_head, most_in, usual_output
+from stretto.policies.shortage import shortage
 from stretto.types import Limits, Price, Request, RoleName, Usage
 
 _RETOLD = 1.5  # tokens of a reply, counted again as a part of the synthesizer's prompt by our estimate, at most
@@ -23,12 +24,14 @@ class Account:
 
     A wish that does not fit waits until others have settled; it is short, and a `BudgetError`, once nothing is
     outstanding. What the synthesis may need is set aside first: its own reply and its prompt, which grows with every
-    reply of a worker. `spent` is what earlier executions of the run have paid.
+    reply of a worker. `spent` is what earlier executions of the run have paid; `assumed` says of models whose price
+    that is, where it is assumed.
     """
 
-    def __init__(self, limits: Limits, spent: Amount = NOTHING) -> None:
+    def __init__(self, limits: Limits, spent: Amount = NOTHING, assumed: Mapping[str, str] | None = None) -> None:
         self.limited = limits.budget is not None or limits.tokens is not None
         self.spent = spent
+        self._assumed = {} if assumed is None else assumed
         self._limits = limits
         self._reserved = NOTHING
         self._outstanding = 0
@@ -44,6 +47,11 @@ class Account:
         self._heads: dict[str, int] = {}  # tokens at most of each, by digest
         self._denser: dict[str, Fraction] = {}  # by model: how many times as many tokens a request was as was reckoned
         self._usual: dict[RoleName, tuple[int, int, int, Price | None]] = {}
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """The models with an assumed price, and whose that is."""
+        return tuple(f"{model}: {whose}" for model, whose in sorted(self._assumed.items()))
 
     def asked(self, model: str, request: Request) -> int:
         """Tokens that a request to a model may be at most, by what is in it and by what others turned out to be."""
@@ -254,27 +262,7 @@ class Account:
         need, aside = wish.at(wish.output), NOTHING
         if wish.role != "synthesizer":
             aside = self._aside + self._whole(wish, need, wish.output) - need
-        kept = f", and as much as {self._shown(aside)} are kept for the answer" if aside.tokens else ""
-        return (
-            f"the budget is too small: this call may take as much as {self._shown(need)}{kept}, but of "
-            f"{self._ceiling()} only {self._shown(self._left())} are left; raise it, or lower max_tokens "
-            f"({usual_output('worker', 0):,} for a reply that sets none)"
-        )
-
-    def _left(self) -> Amount:
-        """What is not spent yet."""
-        budget, tokens = self._limits.budget or NOTHING.money, self._limits.tokens or 0
-        left = Amount(budget, tokens) - self.spent
-        return Amount(max(NOTHING.money, left.money), max(0, left.tokens))
-
-    def _ceiling(self) -> str:
-        return self._shown(Amount(self._limits.budget or NOTHING.money, self._limits.tokens or 0))
-
-    def _shown(self, shown: Amount) -> str:
-        """An amount for people, in what there is a limit of."""
-        money = [f"${shown.money:.4f}"] if self._limits.budget is not None else []
-        tokens = [f"{shown.tokens:,} tokens"] if self._limits.tokens is not None else []
-        return " and ".join(money + tokens)
+        return shortage(self._limits, self.spent, need, aside)
 
 
 def rank_of(call: Call) -> tuple[float, ...]:

@@ -20,18 +20,39 @@ class Prices:
     """The prices of models as written, each looked up once; None is unknown.
 
     `known` holds those that need no look-up. The others are looked up in a thread from `look_up` on: the import takes
-    0.15 s, which the first request can use.
+    0.15 s, which the first request can use. `assumed`: whose price was taken for a model, where a name was all that
+    there was to find it by.
     """
 
     def __init__(self) -> None:
         self.known: dict[str, Price | None] = {}
+        self.assumed: dict[str, str] = {}
         self._coming: asyncio.Future[dict[str, Price | None]] | None = None
 
-    def look_up(self, models: Mapping[str, tuple[str, str]]) -> None:
-        """Begin to look up models as written, each given as provider (theirs) and name."""
-        wanted = {written: model for written, model in models.items() if written not in self.known}
-        if wanted:
-            self._coming = asyncio.get_running_loop().run_in_executor(None, _listed, wanted)
+    def look_up(self, models: Mapping[str, tuple[str, str]], elsewhere: Mapping[str, tuple[str, str]]) -> None:
+        """Begin to look up models as written, each given as provider (theirs) and name.
+
+        Of those `elsewhere` something else answers under the provider's name, a gateway mostly: the price is assumed to
+        be that of whoever the model's name tells of.
+        """
+        wanted, guessed = (
+            {written: model for written, model in some.items() if written not in self.known}
+            for some in (models, elsewhere)
+        )
+        if wanted or guessed:
+            self._coming = asyncio.get_running_loop().run_in_executor(None, self._listed, wanted, guessed)
+
+    def _listed(
+        self, models: Mapping[str, tuple[str, str]], elsewhere: Mapping[str, tuple[str, str]]
+    ) -> dict[str, Price | None]:
+        prices = {written: found and _price(found.model_price) for written, found in _found(models)}
+        for written, (provider, model) in elsewhere.items():
+            guesses = {str(number): guess for number, guess in enumerate(_guesses(provider, model))}
+            found = next((found for _, found in _found(guesses) if found), None)
+            prices[written] = price = found and _price(found.model_price)
+            if found and price:
+                self.assumed[written] = f"{found.model.id} of {found.provider.id}"
+        return prices
 
     async def ready(self) -> None:
         """Wait until every look-up is done."""
@@ -54,12 +75,18 @@ def contexts(models: Mapping[str, tuple[str, str]]) -> dict[str, int]:
     return {written: window for written, window in windows.items() if isinstance(window, int)}
 
 
-def _listed(models: Mapping[str, tuple[str, str]]) -> dict[str, Price | None]:
-    return {written: None if found is None else _price(found.model_price) for written, found in _found(models)}
+def _guesses(provider: str, model: str) -> Iterator[tuple[str | None, str]]:
+    """Whose it may be, the likeliest first: the provider's, that of whoever stands before its name, anybody's."""
+    yield provider, model
+    before, slash, rest = model.partition("/")
+    if slash and before in {*LISTED, *LISTED.values()}:
+        yield LISTED.get(before, before), rest
+        yield None, rest
+    yield None, model
 
 
-def _found(models: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, Any]]:
-    """Each model with what `genai-prices` knows of it, or None."""
+def _found(models: Mapping[str, tuple[str | None, str]]) -> Iterator[tuple[str, Any]]:
+    """Each model with what `genai-prices` knows of it, or None; without a provider it is anybody's of that name."""
     try:
         from genai_prices import Usage, calc_price
     except ImportError:  # the extra `prices` is not installed

@@ -39,8 +39,10 @@ def echoes(reply: str, material: Iterable[str]) -> list[tuple[int, int]]:
     found = [(match.start(), match.end()) for match in _HEADING.finditer(reply)]
     if not found and not _may_echo(reply):  # nearly always
         return []
-    theirs = {run for part in material for run, _ in _runs(part, LONGEST)}
-    ours = [span for run, span in _runs(reply, LONGEST) if run in _ours() and run not in theirs]
+    told = [(run, span) for run, span in _runs(reply, LONGEST) if run in _ours()]
+    said = {run for run, _ in told}  # mostly none: then all that the material says need not be looked through
+    theirs = {run for part in material for run, _ in _runs(part, LONGEST) if run in said} if said else set()
+    ours = [span for run, span in told if run not in theirs]
     headings = {match.group().strip().casefold() for part in material for match in _HEADING.finditer(part)}
     found = [span for span in found if reply[slice(*span)].strip().casefold() not in headings]
     return _joined(sorted([*found, *(_sentence(reply, *span) for span in ours)]))
@@ -103,10 +105,10 @@ def _triples(words: list[str]) -> list[tuple[str, ...]]:
 
 def _runs(part: str, length: int) -> Iterator[tuple[tuple[str, ...], tuple[int, int]]]:
     """Every run of so many words, with where it begins and ends."""
-    found = [(match.group().casefold(), match.start(), match.end()) for match in _WORD.finditer(part)]
-    for at in range(len(found) - length + 1):
-        run = found[at : at + length]
-        yield tuple(word for word, _, _ in run), (run[0][1], run[-1][2])
+    found = list(_WORD.finditer(part))
+    words = [match.group().casefold() for match in found]
+    for at, run in enumerate(zip(*(words[first:] for first in range(length)), strict=False)):
+        yield run, (found[at].start(), found[at + length - 1].end())
 
 
 def _may_echo(reply: str) -> bool:

@@ -4,7 +4,8 @@
 `figures` says what that comes to.
 """
 
-from stretto.rehearsal.carrying import carry
+from stretto.rehearsal.carrying import carry, carry_enough
+from stretto.rehearsal.comparing import Change, Comparison, compared
 from stretto.rehearsal.conditions import Conditions, Rehearsal, prepare
 from stretto.rehearsal.figures import Figures, Spread, figures
 from stretto.rehearsal.recorded import ENOUGH, Recorded, recorded
@@ -14,6 +15,8 @@ from stretto.rehearsal.variation import AS_IT_IS, Variation, usual, vary
 __all__ = [
     "AS_IT_IS",
     "ENOUGH",
+    "Change",
+    "Comparison",
     "Conditions",
     "Figures",
     "Recorded",
@@ -22,6 +25,8 @@ __all__ = [
     "Trial",
     "Variation",
     "carry",
+    "carry_enough",
+    "compared",
     "figures",
     "perform",
     "prepare",

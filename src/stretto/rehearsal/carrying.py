@@ -15,6 +15,8 @@ from stretto.rehearsal.variation import Variation
 from stretto.types import Limits
 
 _ALONE = 2.0  # seconds of work that are sooner done than processes are started
+_SECONDS = 6.0  # that a rehearsal takes whose number of runs nobody names
+_FEWEST, _FIRST, _MOST = 5, 20, 200  # trials of each variation: at least, before one is left alone, and at most
 _SHARE = 0.5  # seconds of work that a process gets at once: what Ctrl-C has to wait for
 
 Progress = Callable[[int, int], None]
@@ -33,25 +35,57 @@ def carry(
     `processes` None: one for each processor, or none at all if that is sooner done.
     """
     began = time.perf_counter()
-    for variation in variations:  # what cannot begin is said before hundreds of them are asked for
-        perform(rehearsal, variation.limits, seeds[0])
-    each = (time.perf_counter() - began) / len(variations)
+    # What cannot begin is said before hundreds of them are asked for.
+    found = [{seeds[0]: perform(rehearsal, variation.limits, seeds[0])} for variation in variations]
+    each, whole, seeds = (time.perf_counter() - began) / len(variations), len(variations) * len(seeds), seeds[1:]
     at_once = max(1, min(len(seeds), round(_SHARE / each)))
     shares = [
         (index, seeds[first : first + at_once])
         for index in range(len(variations))
         for first in range(0, len(seeds), at_once)
     ]
-    found: list[dict[int, Trial]] = [{} for _ in variations]
-    whole = len(variations) * len(seeds)
     if processes is None:
-        processes = 1 if each * whole < _ALONE else os.cpu_count() or 1
+        processes = 1 if each * whole < _ALONE else _processors()
     limits = [variation.limits for variation in variations]
     done = _here(rehearsal, limits, shares) if processes == 1 else _apart(rehearsal, limits, shares, processes)
     for index, trials in done:
         found[index].update(trials)
         progress(sum(map(len, found)), whole)
-    return [[trials[seed] for seed in seeds] for trials in found]
+    return [[trials[seed] for seed in sorted(trials)] for trials in found]
+
+
+def carry_enough(
+    rehearsal: Rehearsal, variations: Sequence[Variation], seed: int, progress: Progress, seconds: float = _SECONDS
+) -> list[list[Trial]]:
+    """For each variation, the configuration as it is first, as many trials as fit into some `seconds`, up to 200.
+
+    One that did not differ from the first in any of the first 20 runs is carried no further: it has those alone. The
+    others have as many as each other. Raises `ConfigError` if none can begin.
+    """
+    began = time.perf_counter()
+    perform(rehearsal, variations[0].limits, seed)
+    each = time.perf_counter() - began
+    some = max(_FEWEST, min(_FIRST, round(seconds / 2 / each / len(variations))))
+    whole = len(variations) * some
+    trials = carry(rehearsal, variations, range(seed, seed + some), progress)
+    going = [index for index, found in enumerate(trials) if index == 0 or found != trials[0]]
+    took = time.perf_counter() - began
+    more = min(_MOST - some, int((seconds - took) / (took / whole) / len(going)))
+    if more > 0:
+        left = [variations[index] for index in going]
+
+        def on(done: int, of: int) -> None:
+            progress(whole + done, whole + of)
+
+        further = carry(rehearsal, left, range(seed + some, seed + some + more), on)
+        for index, found in zip(going, further, strict=True):
+            trials[index] += found
+    return trials
+
+
+def _processors() -> int:
+    """Those that this process may use, where that can be told."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 Share = tuple[int, Sequence[int]]

@@ -25,11 +25,14 @@ def vary(limits: Limits, key: str, value: Any) -> Variation:
     return Variation(f"{key} {_told(key, value)}", replace(limits, **{key: value}), {key: value})
 
 
-def usual(limits: Limits) -> list[Variation]:
-    """What is worth trying: half and double the calls in flight, budget and deadline; hedging, or not."""
+def usual(limits: Limits, *, free: bool = False) -> list[Variation]:
+    """What is worth trying: half and double the calls in flight, budget and deadline; hedging, or not.
+
+    `free`: no model costs anything, so a budget of money is never met.
+    """
     tried: list[tuple[str, Any]] = [("parallel", limits.parallel // 2), ("parallel", limits.parallel * 2)]
     tried.append(("hedge", 0.0 if limits.hedge else _HEDGE))
-    if limits.budget is not None:
+    if limits.budget is not None and not free:
         tried += [("budget", limits.budget / 2), ("budget", limits.budget * 2)]
     if limits.deadline is not None:
         tried += [("deadline", limits.deadline / 2), ("deadline", limits.deadline * 2)]

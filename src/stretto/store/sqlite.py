@@ -1,7 +1,7 @@
 """Reading a store, and the right to carry a run."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from stretto.text import clean
 from stretto.types import Reply, Request
 
 _LAST = "\U0010ffff"  # sorts behind every id
+_SHORT = 8  # letters of an id that are told where there is little room
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -96,6 +97,21 @@ class Store:
             named = ", ".join(some) + (", …" if count > len(some) else "")
             raise RunNotFound(f"{self.path}: {prefix!r} fits {count} runs ({named}); write more of the id")
         return some[0]
+
+    def short_ids(self, runs: Sequence[str]) -> dict[str, str]:
+        """For each of these runs so much of the end of its id, eight letters at least, that `find` finds no other."""
+        found, length = dict[str, str](), _SHORT
+        with self._reading() as db:
+            while left := [run for run in runs if run not in found]:
+                ends = "SELECT substr(run, -?) FROM runs GROUP BY 1 HAVING count(*) > 1"
+                shared = {end for (end,) in db.execute(ends, (length,))}
+                for run in left:
+                    end = run[-length:]
+                    others = db.execute("SELECT 1 FROM runs WHERE run BETWEEN ? AND ? LIMIT 1", (end, end + _LAST))
+                    if length >= len(run) or (end not in shared and not others.fetchone()):
+                        found[run] = end
+                length *= 2
+        return found
 
     def records(self, run: str) -> dict[str, Record]:
         """Requests and replies of a run by fingerprint; one that is damaged is told, and not there."""

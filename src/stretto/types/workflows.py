@@ -75,11 +75,13 @@ class Memory(Struct, frozen=True):
 class Known(Struct, frozen=True, omit_defaults=True):
     """What is known of a model that nobody wrote down: its `context`, in tokens, and `bytes`, how many make a token.
 
-    `bytes` is the least that its replies have shown so far.
+    `bytes` is the least that its replies have shown so far. `others`: what its server, on this machine, lists in its
+    place; some servers answer to any name, others refuse.
     """
 
     context: int | None = None
     bytes: float | None = None
+    others: tuple[str, ...] = ()
 
 
 class Definition(Struct, frozen=True):

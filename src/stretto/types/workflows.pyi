@@ -60,6 +60,7 @@ class Memory(Struct, frozen=True):
 class Known(Struct, frozen=True, omit_defaults=True):
     context: int | None = None
     bytes: float | None = None
+    others: tuple[str, ...] = ()
 
 class Definition(Struct, frozen=True):
     orchestrator: Role | None

@@ -146,7 +146,8 @@ def _note(row: Row, picture: Picture, now: float) -> Span:
         return ("stopped", "warn")
     if not row.over:
         return (row.note(now), "dim" if row.state == "queued" else "run")
-    facts = [row.note(now), "checked" if row.verdict == "holds" else "", "from the records" if row.reused else ""]
+    whence = f"duplicate of {row.twin}" if row.twin else "from the records" if row.reused else ""
+    facts = [row.note(now), "checked" if row.verdict == "holds" else "", whence]
     return (", ".join(fact for fact in facts if fact), "dim")
 
 

@@ -5,9 +5,9 @@ from decimal import Decimal
 from typing import assert_never
 
 from stretto import events as e
-from stretto.cli.live.rows import ANSWER, PLAN, Row
+from stretto.cli.live.rows import ANSWER, PLAN, Row, harmless
 from stretto.cli.words import CHARACTERS
-from stretto.runs import Run
+from stretto.runs import Run, Twins
 
 _ROLES = {"orchestrator": PLAN, "synthesizer": ANSWER}
 
@@ -38,6 +38,7 @@ class Picture:
         self.over = False
         self.heard: Heard = unheard
         self._children: dict[str, list[Row]] = {}
+        self._twins = Twins()
 
     def take(self, event: e.AnyEvent, now: float) -> None:  # noqa: C901 - one arm for each kind of event, by design
         """One event further."""
@@ -134,6 +135,7 @@ class Picture:
     def _finished(self, event: e.CallFinished, now: float) -> None:
         row = self._row(event.role, event.subtask)
         row.answered(event, now)
+        row.twin = harmless(self._twins.of(event), 60)
         if not event.reused:
             self.calls += 1
             usage = event.usage

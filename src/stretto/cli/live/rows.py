@@ -62,6 +62,7 @@ class Row:
         "state",
         "stretches",
         "tokens",
+        "twin",
         "type",
         "until",
         "verdict",
@@ -87,6 +88,7 @@ class Row:
         self.remark = ""
         self.error = ""
         self.reused = False
+        self.twin = ""
         self._calls: dict[str, Stretch] = {}
         self._retry: tuple[e.CallRetried, float] | None = None
         self._replies = 0

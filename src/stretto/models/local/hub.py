@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stretto.errors import ConfigError
+from stretto.extras import installing
 from stretto.models.local.gguf import parts
 from stretto.models.local.places import HubFile
-from stretto.models.local.server import INSTALL
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -80,7 +80,7 @@ def _names(file: HubFile) -> list[str]:
 def _need_library(file: HubFile) -> None:
     if importlib.util.find_spec("huggingface_hub") is None:
         raise ConfigError(
-            f"local:{file}: files at Hugging Face need huggingface_hub, which is not installed: {INSTALL}"
+            f"local:{file}: files at Hugging Face need huggingface_hub, which is not installed: {installing('local')}"
         )
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from stretto.errors import ConfigError, RequestError, ServerError
+from stretto.extras import installing
 from stretto.models.local import gguf
 from stretto.models.local.memory import available, check, fitting
 from stretto.models.local.threads import idle
 
-INSTALL = "pip install 'stretto[local]'"
 _KEPT = 40  # lines of its log
 _TOLD = 6  # of these, in an error
 _CRASHES = 2  # within `_LATELY` seconds, after which it is not started again
@@ -55,7 +55,8 @@ class LocalServer:
         self._called = called or path.name
         self.model = gguf.read(path, called or str(path))
         if importlib.util.find_spec("xllamacpp") is None:
-            raise ConfigError(f"{self._called}: local models need llama.cpp, which is not installed: {INSTALL}")
+            missing = f"local models need llama.cpp, which is not installed: {installing('local')}"
+            raise ConfigError(f"{self._called}: {missing}")
         self.slots = slots
         self._memory = memory
         self.context = fitting(self.model, slots, context, self._free)
