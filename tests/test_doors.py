@@ -120,15 +120,17 @@ def test_a_duplicate_within_a_run_is_called_that(terminal: Terminal) -> None:
 
 def test_a_model_that_a_local_server_does_not_list_is_a_warning_and_asked_all_the_same(terminal: Terminal) -> None:
     with served() as (url, provider):
-        gateway = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "x"}
-        doctor = terminal("doctor", "-m", "openai:nobody", **gateway)
-        run = terminal("run", "-m", "openai:nobody", LONG, **gateway)
-        listed = terminal("run", "-m", "openai:default", LONG, **gateway)
+        here = {"LLAMACPP_BASE_URL": url}
+        doctor = terminal("doctor", "-m", "llamacpp:nobody", **here)
+        run = terminal("run", "-m", "llamacpp:nobody", LONG, **here)
+        listed = terminal("run", "-m", "llamacpp:default", LONG, **here)
         assert provider.asked.total() > 0
     assert (doctor.code, run.code) == (0, 0)
-    assert re.search(r"^\? openai:nobody +openai lists no 'nobody', but \w+", doctor.out, re.MULTILINE)
+    assert re.search(r"^\? llamacpp:nobody +llamacpp lists no 'nobody', but \w+", doctor.out, re.MULTILINE)
     assert doctor.out.endswith("1 warning (marked ?)\n")
-    assert re.search(r"warning +openai lists no 'nobody', but .*; it may refuse that name, or answer to any\n", run.err)
+    assert re.search(
+        r"warning +llamacpp lists no 'nobody', but .*; it may refuse that name, or answer to any\n", run.err
+    )
     assert "warning" not in listed.err
 
 
