@@ -2,16 +2,17 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
 
-from stretto.plan.fields import DESCRIPTION, ID, NEEDS, QUOTES, TITLE, TYPE, decode_text, fields_in, says
+from stretto.plan.fields import DESCRIPTION, ID, NEEDS, QUOTES, TITLE, TYPE, decode_text, fields_in, plain, says
 from stretto.text import clean
 
 _LETTER = re.compile(r"[^\W\d_]")
 _NOTHING = re.compile(r"(?:none|null|nil|no|nothing|n/?a|not applicable|empty|-+|\[\s*\])\.?", re.IGNORECASE)
+_OF_NEED = frozenset({*ID, "task", "subtask", "name", "ref"})
 _APART = re.compile(r"\s*[,;\n]\s*")
 # A model that is told its schema may write it down once more, and that has types and descriptions too.
 _FORM = frozenset({"object", "array", "string"})
@@ -138,21 +139,23 @@ def _id(fields: Mapping[str, Any]) -> str | None:
 
 def _needs(value: Any) -> tuple[str, ...]:
     """The names of the subtasks whose results are used, however that is written."""
-    if isinstance(value, str):
-        value = _APART.split(value)
-    elif isinstance(value, dict):
-        value = list(value)
-    names = [_name(each) for each in value] if isinstance(value, list) else [_name(value)]
+    names = list(_names(value))
     return tuple(name for name in names if name and not _NOTHING.fullmatch(name.strip()))
 
 
-def _name(value: Any) -> str:
-    """A name among needs: a text, a number, or the id in an object."""
-    if isinstance(value, dict):
-        value = value.get("id", value.get("task"))
-    if isinstance(value, bool | list | dict) or value is None:
-        return ""
-    return clean(str(value))
+def _names(value: Any, *, inside: bool = False) -> Iterator[str]:
+    """The names in a text, a list or an object: its id, or its keys if it is all there is."""
+    match value:
+        case str():
+            yield from [clean(value)] if inside else map(clean, _APART.split(value))
+        case list():
+            for each in value:
+                yield from _names(each, inside=True)
+        case dict():
+            own = next((each for name, each in value.items() if plain(name) in _OF_NEED and each), None)
+            yield from _names(own, inside=True) if own else (clean(name) for name in value if value[name] is not False)
+        case int() | float() if not isinstance(value, bool):
+            yield str(value)
 
 
 def _number(value: Any) -> float | None:
