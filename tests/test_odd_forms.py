@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from endpoint import (
     SCHEMA,
@@ -22,7 +24,7 @@ from endpoint import (
     sse,
     streamed,
 )
-from stretto.calls import Notice
+from stretto.calls import Notice, Reasoning, Text
 from stretto.errors import (
     AuthError,
     CallError,
@@ -33,7 +35,12 @@ from stretto.errors import (
     ReplyError,
     ServerError,
 )
+from stretto.models.error_forms import error_inside, status_inside
 from stretto.models.loosely import several
+from stretto.models.parts import pieces_of
+from stretto.models.refusals import refusal
+from stretto.models.reply import Reply
+from stretto.models.wire import read
 
 PIECES = [delta(content="As"), delta(content="sam"), delta("stop")]
 
@@ -242,3 +249,52 @@ async def test_a_redirect_to_nowhere_says_so(headers: str, says: str) -> None:
 @on_loop
 async def test_what_is_wrong_with_an_answer_is_said() -> None:
     assert "content-encoding" in str(await fails(http(b"x", headers="Content-Encoding: br\r\n")))
+
+
+# Whatever it is
+
+WORDS = [
+    "type",
+    "text",
+    "content",
+    "error",
+    "errors",
+    "message",
+    "code",
+    "base_resp",
+    "metadata",
+    "raw",
+    "choices",
+    "data",
+    "tool_calls",
+    "function",
+    "arguments",
+    "index",
+    "delta",
+    "finish_reason",
+    "summary",
+    "thought",
+]
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.floats(allow_nan=False)
+    | st.sampled_from(["", "text", '{"a": 1}']),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(VALUES, VALUES, VALUES)
+def test_no_form_of_a_reply_or_an_error_makes_a_reader_raise(content: Any, side: Any, body: Any) -> None:
+    assert all(isinstance(piece, Text | Reasoning) for piece in pieces_of(content))
+    choice = {"delta": {"content": content, "tool_calls": side, "function_call": side}, "finish_reason": side}
+    told = Reply("x:tea", json=True)
+    told.take(read(json.dumps({"choices": [choice, side], "usage": side, "error": side}).encode()))
+    for form in (body, {"error": body}, {"errors": body, "base_resp": side}, {"error": {"metadata": {"raw": body}}}):
+        data = json.dumps(form).encode()
+        several(data)
+        refusal(400, {}, data.decode(), "x:tea")
+        if (error_told := error_inside(data)) is not None:
+            assert 400 <= status_inside(error_told) < 600

@@ -164,6 +164,28 @@ def test_of_a_circle_the_need_that_closes_it_is_left_out() -> None:
     assert [found[name][0] for name in "ab"] == [["b"], ["c"]]
 
 
+@pytest.mark.parametrize(
+    ("need", "means"),
+    [
+        *[(need, ["t1", "t2"]) for need in ("t1 and t2", "t1-t2", "t1 to t2", "1..2", "t1/t2", "outputs of t1 & t2")],
+        *[(need, ["t1", "t2"]) for need in ("all", "all previous tasks", "Everything above", "*")],
+        *[(need, ["t1"]) for need in ("result of t1", "{{t1.output}}", "task_1_result", "t1.output", "Task 1: go on")],
+        *[(need, ["t1"]) for need in ("t1 (draw)", "Say what comes first")],
+        ("1984-2024", []),
+        ("the tea of 2024", []),
+    ],
+)
+def test_a_need_may_speak_of_what_it_needs(need: str, means: list[str]) -> None:
+    found = needs_of(("t1", "Say what comes first.", []), ("t2", "b", []), ("t3", "c", [need]))["c"]
+    assert found[0] == means
+    assert repr(need) in found[1]
+
+
+def test_a_name_of_what_is_listed_later_is_not_taken_apart() -> None:
+    tasks = [("a", "a", []), ("b", "b", []), ("c", "c", []), ("d", "d", ["s3-report"]), ("s3-report", "e", [])]
+    assert needs_of(*tasks)["d"][0] == ["s3-report"]
+
+
 def test_a_subtask_that_needs_itself_does_not() -> None:
     assert needs_of(("a", "a", ["a", "A", "1"]))["a"][0] == []
 

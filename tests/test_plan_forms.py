@@ -44,6 +44,13 @@ STREAMED = {
     "N/A": J.replace("[]", '"N/A"'),
     "needs in a text": J.replace('["t1"]', '"t1"'),
     "needs as objects": J.replace('["t1"]', '[{"id": "t1"}]'),
+    "needs in a list in a list": J.replace('["t1"]', '[["t1"]]'),
+    "needs by another name": J.replace('["t1"]', '[{"task_id": "t1"}]'),
+    "needs as keys": J.replace('["t1"]', '{"t1": true, "t9": false}'),
+    "a type in a list": J.replace('"plan"', '["plan"]'),
+    "a type as an object": J.replace('"plan"', '{"name": "plan"}'),
+    "remarks in other languages": J.replace("}, {", "}, # next\n{").replace('"tasks": [', '"tasks": [/* all */, '),
+    "phases": json.dumps({"phases": [{"name": "One", "tasks": TASKS[:1]}, {"name": "Two", "tasks": TASKS[1:]}]}),
     "a list in a list": J.replace('"tasks": [', '"tasks": [['),
     "a description in pieces": J.replace('"Write the code."', '["Write the code."]'),
     "a value that is no number": J.replace('"needs": []', '"needs": [], "value": NaN'),
@@ -60,6 +67,24 @@ AT_THE_END = {
         f"<task><id>{t['id']}</id><type>{t['type']}</type><description>{t['description']}</description>"
         f"<needs>{','.join(t['needs'])}</needs></task>\n" for t in TASKS
     ) + "</tasks>",
+    "JSON with every quote escaped": J.replace('"', '\\"'),
+    "entries that are JSON in a text": json.dumps({"tasks": [json.dumps(t) for t in TASKS]}),
+    "by worker, below a name": json.dumps({"tasks": {t["type"]: {**t, "type": ""} for t in TASKS}}),
+    "a table": "| ID | Type | Description | Needs |\n|---|:--|---|---|\n" + "".join(
+        f"| {t['id']} | `{t['type']}` | {t['description']} | {', '.join(t['needs'])} |\n" for t in TASKS
+    ),
+    "XML with other names": "<plan>" + "".join(
+        f"<item><id>{t['id']}</id><worker>{t['type']}</worker><instruction>{t['description']}</instruction>"
+        f"<needs>{','.join(t['needs'])}</needs></item>" for t in TASKS
+    ) + "</plan>",
+    "YAML by id": "tasks:\n" + "".join(
+        f"  {t['id']}:\n    type: {t['type']}\n    description: {t['description']}\n    needs: {t['needs']}\n"
+        for t in TASKS
+    ),
+    "YAML in braces": "tasks:\n" + "".join(
+        f"  - {{id: {t['id']}, type: {t['type']}, description: {t['description']}, needs: {t['needs']}}}\n"
+        for t in TASKS
+    ),
     "XML with attributes": '<task id="t1" type="plan">Say what comes first.</task>\n'
     '<task id="t2" type="code/solve" needs="t1">Write the code.</task>',
     "YAML": """analysis: easy: you see
@@ -110,6 +135,10 @@ LABELLED = {
     "plan: …": "1. plan: Say what comes first.\n2. Code/Solve: Write the code.",
     "`plan` - …": "Sure!\n\n1) `plan` - Say what comes first.\n2) `code/solve` - Write the code.\n\nThat is all.",
     "Step 1: …": "**Step 1: [plan]** Say what comes first.\n\n**Step 2: [code/solve]** Write the code.",
+    "boxes": "- [ ] **plan**: Say what comes first.\n- [x] code/solve: Write the code.",
+    "plan -> …": "1. plan -> Say what comes first.\n2. code/solve → Write the code.",
+    "t1: …": "t1: plan: Say what comes first.\nt2 (code/solve): Write the code.",
+    "headings": "## Task 1: plan\nSay what comes first.\n\n## Task 2: code/solve\nWrite the code.",
     "texts": json.dumps({"tasks": ["plan: Say what comes first.", "[code/solve] Write the code."]}),
 }
 EVERY = STREAMED | AT_THE_END | LABELLED
@@ -207,6 +236,17 @@ def test_prose_and_answers_are_no_plans(text: str) -> None:
     assert [item for item in items if isinstance(item, Draft)] == []
 
 
+def test_lists_by_worker_are_a_plan() -> None:
+    workers = {"find": Role("sim:a"), "write": Role("sim:b")}
+    lists = {"analysis": "x", "find": ["Find the terms.", {"task": "Find the costs."}], "Write": "Write it all up."}
+    assert drafts(json.dumps(lists), workers) == [
+        ("find", "Find the terms."),
+        ("find", "Find the costs."),
+        ("write", "Write it all up."),
+    ]
+    assert drafts(json.dumps({"findings": ["It is so."], "write": 3}), workers) == []
+
+
 def test_a_list_below_a_heading_that_says_so_is_a_plan() -> None:
     text = "**Subtasks:**\n\n1. Find the terms that matter.\n2. Compare both of them.\n   Mind the costs.\n"
     assert drafts(text, {"general": Role("sim:a")}) == [
@@ -290,7 +330,8 @@ HOSTILE = {
     "backslashes": "\\", "dots": ".", "quotes": '"', "apostrophes": "'", "braces": "{", "brackets": "[", "colons": ":",
     "openings": '"steps": [', "first keys": '[{"type":', "texts in texts": '"{\\"', "tags": "<task><type>",
     "keys": '"a": {"type": ', "analyses": '"analysis": "', "bullets": "- a b\n", "fields": "type: a\n",
-    "lines": " \n", "blanks": " ",
+    "lines": " \n", "blanks": " ", "cells": "| type | task\n", "entries in braces": "- {id: t, type: a, ",
+    "names": " a:\n",
 }  # fmt: skip
 BEHIND = {
     "stars": ("- ", "*"),

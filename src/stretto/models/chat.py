@@ -45,6 +45,7 @@ _GATHER = 0.05  # seconds in which the tokens of a worker may gather: reading th
 _AT_ONCE = 2**20  # bytes of a request; aiohttp warns of more, and reads a file in pieces instead
 _HELD_BACK = 0.1, 0.5  # seconds after which a call that found no file descriptor looks again
 _MANY = 1000
+_AT_A_TIME = 500  # events
 _LEAST = 12  # bytes of an event that may say anything
 _ADAPTABLE = frozenset({400, 404, 415, 422})
 
@@ -248,18 +249,16 @@ class ChatModel:
         try:
             while data and not reply.full:
                 data = await self._some(reader, limit, until, patience)
-                chunks, error = self._said(events.feed(data) if data else events.end(), reply, response)
-                for chunk in chunks:
-                    yield chunk
-                if error:
-                    raise error
-                if reply.over:
-                    ending = min(ending, loop.time() + _LAST)
-                elif reply.early:
-                    ending = until
-                # Once the text is complete, usage and the end of the body should follow, but need not.
-                elif reply.finish:
-                    ending = min(ending, loop.time() + (_UNSURE if reply.beside else _EPILOGUE))
+                heard = events.feed(data) if data else events.end()
+                for at in range(0, len(heard) or 1, _AT_A_TIME):
+                    if at:  # a gateway may send thousands at once, and others wait for the loop
+                        await asyncio.sleep(0)
+                    chunks, error = self._said(heard[at : at + _AT_A_TIME], reply, response)
+                    for chunk in chunks:
+                        yield chunk
+                    if error:
+                        raise error
+                ending = _ending(reply, ending, until)
                 self._bound(events.held, response)
                 patience = self._provider.silence
                 limit = min(ending, loop.time() + patience)
@@ -352,6 +351,17 @@ class ChatModel:
     def _told(self, text: str, most: int | None = None) -> str:
         """What an endpoint said, or its first `most` letters, fit to be repeated."""
         return self._secrets.hidden(clean(text)) if most is None else self._secrets.beginning(clean(text), most)
+
+
+def _ending(reply: Reply, ending: float, until: float) -> float:
+    """When to wait no longer for what is left of a streamed reply."""
+    now = asyncio.get_running_loop().time()
+    if reply.over:
+        return min(ending, now + _LAST)
+    if reply.early:
+        return until
+    # Once the text is complete, usage and the end of the body should follow, but need not.
+    return min(ending, now + (_UNSURE if reply.beside else _EPILOGUE)) if reply.finish else ending
 
 
 def _text(data: bytes) -> str:

@@ -161,9 +161,12 @@ def failure(error: Exception, where: str, *, began: bool, late: str) -> errors.C
         case aiohttp.ClientHttpProxyError():
             return errors.ConnectError(f"{where}: the proxy answers {error.status} {error.message}")
         case aiohttp.ClientResponseError() if not began:
-            said = " ".join(error.message.split())[:_SHOWN]
-            why = f" ({said})" if said else ""
-            return errors.ReplyError(
-                f"{where}: what answers there does not speak HTTP as we do{why}; check the base URL"
-            )
+            why = _short(f"{error.message}")
+            return errors.ReplyError(f"{where}: what answers there does not speak HTTP{why}; check the base URL")
     return broke(f"{where}: the connection broke: {str(error) or type(error).__name__}")
+
+
+def _short(said: str) -> str:
+    """What is wrong with an answer, on one line."""
+    said = " ".join(said.split())[:_SHOWN]
+    return f" as we do ({said})" if said else ""

@@ -84,7 +84,7 @@ class Reply:
             self.early = self.finish is not None
             if not self._spoke or len(chunks) > 1 or not isinstance(chunks[0], Text):
                 self._listen(chunks)
-        if reason := choice.finish_reason or choice.reason:
+        if reason := choice.finish_reason or ((choice.finishReason or choice.stop_reason) and choice.reason):
             self.beside = bool(chunks) or not self._spoke
             self._reason = reason[:_LONGEST_NAME]
             self.finish = meaning(self._reason)

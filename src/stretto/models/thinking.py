@@ -96,7 +96,7 @@ class ThinkFilter:
         """What can be told apart so far."""
         if not self._trail and "<" not in piece:  # nearly always
             self._last = piece
-            return self._sort(piece)
+            return self._watch(piece) if self._state == "open" else self._sort(piece)
         seen = self._trail + piece
         found = _MAY_TRAIL.search(seen, max(0, len(seen) - _LONG_TAIL))
         at = found.start() if found else len(seen)

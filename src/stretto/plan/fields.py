@@ -87,6 +87,15 @@ def _object_in(text: str) -> dict[str, Any]:
     return salvaged or _salvaged(requoted(text))
 
 
+def is_json(text: str) -> bool:
+    """Whether a text is JSON as it should be."""
+    try:
+        msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _decoded(text: str) -> Iterator[Any]:
     with suppress(ValueError, RecursionError):
         yield msgspec.json.decode(text)

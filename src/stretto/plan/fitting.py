@@ -13,7 +13,7 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 # Atomic groups: rows of stars and blanks belong to one of them only.
 _LABEL = re.compile(
     r"(?>[\s*_`]*)[\[(]?(?>[\s*`]*)([^\W_][\w/ -]{0,39}?)(?>[\s*_`]*)"
-    r"(?:[\])](?>[\s*_`]*):?|:(?>[*_`]*)|[-\u2013\u2014]\s)\s*(?=\S)"
+    r"(?:[\])](?>[\s*_`]*):?|:(?>[*_`]*)|[-=]>|\u2192|[-\u2013\u2014]\s)\s*(?=\S)"
 )
 _ALIKE = 4  # letters that two words which begin alike have in common
 _FEWEST = 3
@@ -59,7 +59,7 @@ def fitted(draft: Draft, workers: Mapping[str, Role]) -> Draft:
             return replace(draft, type=name, description=description)
     if len(workers) == 1:
         return draft if draft.type.strip() else replace(draft, type=next(iter(workers)))
-    if name := _called(draft.type, workers):
+    if name := called(draft.type, workers):
         return replace(draft, type=name)
     if name := _meant(draft.type, workers) if draft.type else _meant(draft.description, workers, abouts=False):
         said = f"type {_short(draft.type)} is taken to mean" if draft.type else "it names no type, and is given to"
@@ -72,7 +72,7 @@ def fitted(draft: Draft, workers: Mapping[str, Role]) -> Draft:
 def labelled(text: str, workers: Mapping[str, Role]) -> tuple[str, str]:
     """The worker that a text names before it says what is to be done (`[plan] …`, `plan: …`), and the rest."""
     found = _LABEL.match(text)
-    name = _called(found[1], workers) if found else ""
+    name = called(found[1], workers) if found else ""
     return (name, text[found.end() :]) if found and name else ("", text)
 
 
@@ -82,7 +82,7 @@ def general(workers: Mapping[str, Role]) -> str:
     return "general" if "general" in workers else next(iter([*everything, *workers]))
 
 
-def _called(type_: str, workers: Mapping[str, Role]) -> str:
+def called(type_: str, workers: Mapping[str, Role]) -> str:
     """The worker of this name, but for case, punctuation and number; empty if there is none, or several."""
     asked = plain(type_).rstrip("s")
     alike = [name for name in workers if plain(name).rstrip("s") == asked]

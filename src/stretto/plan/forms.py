@@ -4,7 +4,8 @@ import html
 import re
 from collections.abc import Iterator, Mapping
 
-from stretto.plan.fields import FIELD, decode_text, is_field, plain
+from stretto.plan.fields import DESCRIPTION, FIELD, decode_text, is_field, plain
+from stretto.plan.grids import by_worker, table
 from stretto.plan.item import Draft, Read, draft_of, weight_of
 from stretto.plan.lines import read_lines
 from stretto.types import Role
@@ -18,7 +19,10 @@ _TEXTS = re.compile(r"""\s*(?:```\w*\s*)?\[\s*(["'])""")
 _CONTAINERS = frozenset(
     {"tasks", "subtasks", "plan", "steps", "tasklist", "todo", "properties", "items", "definitions"}
 )
-_ENTRY = re.compile(r"<(?:sub_?)?(?:task|step)\b([^<>]{0,300})>", re.IGNORECASE)
+# YAML's other form, in which texts have no quotes.
+_FLOW = re.compile(r"^[ \t]*-[ \t]*\{[ \t]*\w{1,16}:[ \t]+[^\s\"'\[{]", re.MULTILINE)
+_ENTRY = re.compile(r"<(?:(?:sub_?)?(?:task|step)|item)\b([^<>]{0,300})>", re.IGNORECASE)
+_END = re.compile(r"</(?:(?:sub_?)?(?:task|step)|item)s?>", re.IGNORECASE)
 _TAG = re.compile(rf"<(/?)({FIELD})>")
 _ANY_TAG = re.compile(r"</?[A-Za-z]\w{0,30}[^<>]{0,300}>")
 _ATTRIBUTE = re.compile(r"""([A-Za-z]\w{0,15})\s{0,9}=\s{0,9}["']([^"'<>]{0,300})["']""")
@@ -27,16 +31,22 @@ _ATTRIBUTE = re.compile(r"""([A-Za-z]\w{0,15})\s{0,9}=\s{0,9}["']([^"'<>]{0,300}
 def forms(text: str, workers: Mapping[str, Role]) -> Iterator[str | list[Read]]:
     """The reply in JSON as it could have been written, or the entries it has, one form after the other.
 
-    JSON as a text in JSON, a list of texts without a name, objects keyed by id or one after the other, XML, and at last
-    YAML and lists in Markdown.
+    Lists by worker, JSON as a text in JSON, a list of texts without a name, objects keyed by id or one after the other,
+    XML, a table, and at last YAML and lists in Markdown.
     """
+    if found := by_worker(text, workers):
+        yield found
     yield from _decoded(text)
     if _TEXTS.match(text):
         yield '"steps": ' + text[text.index("[") :]
+    if _FLOW.search(text) and (found := read_lines(text, workers)):
+        yield found
     yield from _objects(text)
-    for found in (_tagged(text), read_lines(text, workers)):
-        if found:
+    for read in (_tagged, table):
+        if found := read(text):
             yield found
+    if found := read_lines(text, workers):
+        yield found
 
 
 def _decoded(text: str) -> Iterator[str]:
@@ -44,6 +54,8 @@ def _decoded(text: str) -> Iterator[str]:
     if found := _ENCODED.search(text):
         end = text.rfind(found[1])
         yield decode_text(text[found.start() + 1 : end if end > found.start() else len(text)])
+    elif '{\\"' in text:
+        yield text.replace('\\"', '"')
 
 
 def _objects(text: str) -> Iterator[str]:
@@ -70,10 +82,13 @@ def _tagged(text: str) -> list[Read]:
     found = []
     for match, end in zip(opened, ends, strict=False):
         fields = {plain(name): html.unescape(value) for name, value in _ATTRIBUTE.findall(match[1])}
-        inside = re.split(r"</(?:sub_?)?(?:task|step)s?>", text[match.end() : end], maxsplit=1, flags=re.IGNORECASE)[0]
+        inside = re.split(
+            r"</(?:(?:sub_?)?(?:task|step)|item)s?>", text[match.end() : end], maxsplit=1, flags=re.IGNORECASE
+        )[0]
         fields |= _elements(inside)
-        if rest := " ".join(_ANY_TAG.sub(" ", inside).split()):
-            fields.setdefault("description", html.unescape(rest))
+        rest = " ".join(_ANY_TAG.sub(" ", inside).split())
+        if rest and not any(fields.get(name) for name in DESCRIPTION):
+            fields["description"] = html.unescape(rest)
         draft = draft_of(fields)
         if isinstance(draft, Draft) and (weight := weight_of(fields)) == 2:
             found.append(Read(draft, weight))

@@ -2,16 +2,31 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
 
-from stretto.plan.fields import DESCRIPTION, ID, NEEDS, QUOTES, TITLE, TYPE, decode_text, fields_in, says
+from stretto.plan.fields import (
+    DESCRIPTION,
+    ID,
+    NEEDS,
+    QUOTES,
+    TITLE,
+    TYPE,
+    decode_text,
+    fields_in,
+    is_json,
+    plain,
+    says,
+    unwrapped,
+)
 from stretto.text import clean
 
 _LETTER = re.compile(r"[^\W\d_]")
 _NOTHING = re.compile(r"(?:none|null|nil|no|nothing|n/?a|not applicable|empty|-+|\[\s*\])\.?", re.IGNORECASE)
+_LISTS = frozenset({"tasks", "subtasks", "steps", "items", "actions", "jobs", "assignments"})
+_OF_NEED = frozenset({*ID, "task", "subtask", "name", "ref"})
 _APART = re.compile(r"\s*[,;\n]\s*")
 # A model that is told its schema may write it down once more, and that has types and descriptions too.
 _FORM = frozenset({"object", "array", "string"})
@@ -57,8 +72,9 @@ class Read(Struct, frozen=True):
 
 def read_item(text: str, place: int, half: Mapping[str, Any] | None = None) -> Read:
     """Decode an element, mending it if need be; `half`: the fields of the one before it, which may be a part of it."""
-    if text[0] == "{":
-        fields = fields_in(text)
+    inner = decode_text(text[1:].rstrip(QUOTES)).strip() if text[0] in QUOTES and "{" in text[:20] else ""
+    if text[0] == "{" or (inner.startswith("{") and is_json(inner)):
+        fields = fields_in(inner or text)
         joined = half is not None and not half.keys() & fields.keys()
         fields = {**(half or {}), **fields} if joined else fields
         said, weight = draft_of(fields), weight_of(fields)
@@ -69,7 +85,7 @@ def read_item(text: str, place: int, half: Mapping[str, Any] | None = None) -> R
 
 def weight_of(fields: Mapping[str, Any]) -> int:
     """How much fields with plain names speak for a subtask."""
-    if any(says(fields.get(name)) for name in TYPE) or any(fields.get(name) is not None for name in NEEDS):
+    if any(says(_only(fields.get(name))) for name in TYPE) or any(fields.get(name) is not None for name in NEEDS):
         return 2
     return 1 if any(fields.get(name) is not None for name in (*ID, *_WORK)) else 0
 
@@ -77,7 +93,7 @@ def weight_of(fields: Mapping[str, Any]) -> int:
 def draft_of(fields: Mapping[str, Any]) -> Draft | str:
     """The subtask that fields with plain names make, or why they make none."""
     title = next((clean(fields[name]).strip() for name in TITLE if says(fields.get(name))), "")
-    type_ = next((clean(fields[name]) for name in TYPE if says(fields.get(name))), "")
+    type_ = next((clean(said) for name in TYPE if says(said := _only(fields.get(name)))), "")
     description = next((text for name in DESCRIPTION if (text := _text(fields.get(name)))), "")
     if not description:
         return (
@@ -92,6 +108,19 @@ def draft_of(fields: Mapping[str, Any]) -> Draft | str:
     own = _id(fields) or (title if type_ not in {"", title} and len(title.split()) == 1 else None)
     needs = next((fields[name] for name in NEEDS if fields.get(name) is not None), None)
     return Draft(type_, description, own, _needs(needs), _number(fields.get("value")))
+
+
+def entries_in(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The entries that what is no subtask itself holds: phases and groups have lists of their own."""
+    lists = [value for name, value in fields.items() if name in _LISTS and isinstance(value, list)]
+    return [unwrapped(each) for value in lists for each in value if isinstance(each, dict)]
+
+
+def _only(value: Any) -> Any:
+    """The one text in a list of one, or the name in an object."""
+    if isinstance(value, dict):
+        return value.get("name", value.get("type"))
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _from_text(text: str) -> Draft | str:
@@ -138,21 +167,23 @@ def _id(fields: Mapping[str, Any]) -> str | None:
 
 def _needs(value: Any) -> tuple[str, ...]:
     """The names of the subtasks whose results are used, however that is written."""
-    if isinstance(value, str):
-        value = _APART.split(value)
-    elif isinstance(value, dict):
-        value = list(value)
-    names = [_name(each) for each in value] if isinstance(value, list) else [_name(value)]
+    names = list(_names(value))
     return tuple(name for name in names if name and not _NOTHING.fullmatch(name.strip()))
 
 
-def _name(value: Any) -> str:
-    """A name among needs: a text, a number, or the id in an object."""
-    if isinstance(value, dict):
-        value = value.get("id", value.get("task"))
-    if isinstance(value, bool | list | dict) or value is None:
-        return ""
-    return clean(str(value))
+def _names(value: Any, *, inside: bool = False) -> Iterator[str]:
+    """The names in a text, a list or an object: its id, or its keys if it is all there is."""
+    match value:
+        case str():
+            yield from [clean(value)] if inside else map(clean, _APART.split(value))
+        case list():
+            for each in value:
+                yield from _names(each, inside=True)
+        case dict():
+            own = next((each for name, each in value.items() if plain(name) in _OF_NEED and each), None)
+            yield from _names(own, inside=True) if own else (clean(name) for name in value if value[name] is not False)
+        case int() | float() if not isinstance(value, bool):
+            yield str(value)
 
 
 def _number(value: Any) -> float | None:

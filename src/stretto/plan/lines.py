@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from stretto.plan.fields import FIELD, NEEDS, QUOTES, is_field, listed, plain
-from stretto.plan.fitting import labelled
+from stretto.plan.fitting import called, labelled
 from stretto.plan.item import Draft, Read, draft_of, reads_as_work, weight_of
 from stretto.types import Role
 
@@ -19,7 +19,13 @@ _LINE = re.compile(r"([ \t]*)(?:([-*+•\u2013]|\(?\d{1,3}[.):]|#{1,6})(?=[ \t])
 _FIELD = re.compile(
     rf"""[*_`"']{{0,3}}({FIELD}(?:[ _-][A-Za-z]{{1,12}})?)[*_`"']{{0,3}}[ \t]*:[*_`]{{0,3}}(?:[ \t]+(.*))?$"""
 )
-_NUMBERED = re.compile(r"[*_\s]*(?:sub[ -]?)?(?:task|step)\s{0,3}#?(\d{1,3})\b[\s:.)\u2013\u2014-]*(.*)", re.IGNORECASE)
+_NUMBERED = re.compile(
+    r"[*_\s]*(?:(?:sub[ -]?)?(?:task|step)\s{0,3}#?|t(?=\d{1,3}[*_\s]*[:(]))(\d{1,3})\b[\s:.)\u2013\u2014-]*(.*)",
+    re.IGNORECASE,
+)
+_BOX = re.compile(r"\[[ xX]?\]\s+")
+_KEY = re.compile(r"([\w.-]{1,40}):")
+_FLOW = re.compile(rf"(?:\A\{{|,)\s*([\"']?)({FIELD})\1\s*:")
 _BLOCKS = frozenset({"|", ">", "|-", ">-", "|+", ">+"})
 # What says that a list is a plan. "Here are the steps:" begins many an answer, and so does "a plan for your trip:".
 _HEADING = re.compile(
@@ -41,9 +47,9 @@ class _Line(Struct, frozen=True):
 class _Entry:
     """An entry while its lines are read."""
 
-    def __init__(self, indent: int) -> None:
+    def __init__(self, indent: int, id_: str = "") -> None:
         self.indent = indent
-        self.fields: dict[str, Any] = {}
+        self.fields: dict[str, Any] = {"id": id_} if id_ else {}
         self.explicit = False  # one of its lines names a field
         self.loose = False  # and has no bullet
         self._newest = ""
@@ -99,20 +105,24 @@ def _entries(text: str, workers: Mapping[str, Role]) -> tuple[list[_Entry], bool
     entries: list[_Entry] = []
     entry: _Entry | None = None
     headed = gap = False
+    key = ""
     for line in _lines(text):
         field = _field(line)
         if not line.said:
             gap = True
             continue
         if field:
-            if entry is None or _begins(line, plain(field[0]), entry):
-                entries.append(entry := _Entry(line.indent))
+            if entry is None or key or _begins(line, plain(field[0]), entry):
+                entries.append(entry := _Entry(line.indent, key))
+                key = ""
             entry.name_field(*field, loose=not line.mark)
+        elif line.indent and not line.mark and (named := _KEY.fullmatch(line.said)) and _ends(line, entry):
+            key, entry = named[1], None
         elif (number := _NUMBERED.match(line.said)) or (line.mark and not line.mark.startswith("#")):
             if entry and line.indent > entry.indent and not number:
                 entry.add(line.said if entry.wants_list else f"{line.mark} {line.said}")
             else:
-                entries.append(entry := _labelled(line, number, workers))
+                entries.append(entry := _flow(line) or _labelled(line, number, workers))
         elif entry and not line.mark and (not gap or line.indent > entry.indent):
             entry.add(line.said)
         else:
@@ -126,7 +136,25 @@ def _lines(text: str) -> Iterator[_Line]:
         found = _LINE.match(raw)
         if found:
             said = "" if found[3].startswith(("```", "~~~", "---", "***")) else found[3].rstrip()
-            yield _Line(len(found[1].expandtabs()), found[2] or "", said)
+            yield _Line(len(found[1].expandtabs()), found[2] or "", _BOX.sub("", said, count=1) if found[2] else said)
+
+
+def _flow(line: _Line) -> _Entry | None:
+    """The entry that a line is in YAML's other form: `{id: t1, type: plan, description: …}`."""
+    entry, said = _Entry(line.indent), line.said[:-1]
+    braced = line.said.startswith("{") and line.said.endswith("}")
+    found = [each for each in _FLOW.finditer(said) if is_field(each[2])] if braced else []
+    if len(found) < 2:
+        return None
+    ends = [*(each.start() for each in found[1:]), len(said)]
+    for each, end in zip(found, ends, strict=True):
+        entry.name_field(each[2], said[each.end() : end].strip(), loose=False)
+    return entry
+
+
+def _ends(line: _Line, entry: _Entry | None) -> bool:
+    """Whether a line is further out than the entry before it."""
+    return entry is None or line.indent < entry.indent
 
 
 def _field(line: _Line) -> tuple[str, str] | None:
@@ -145,12 +173,15 @@ def _begins(line: _Line, name: str, entry: _Entry) -> bool:
 def _labelled(line: _Line, number: re.Match[str] | None, workers: Mapping[str, Role]) -> _Entry:
     """An entry whose first line says what is to be done, perhaps by whom."""
     entry = _Entry(line.indent)
-    name, said = labelled(number[2] if number else line.said, workers)
+    text = number[2] if number else line.said
+    name, said = labelled(text, workers)
+    if number and not name and (only := called(text, workers)):  # what is to be done stands below
+        name, said = only, ""
     if number:
         entry.put("id", f"t{int(number[1])}")
     if name:
         entry.put("type", name)
-    entry.put("description", said.strip("*_` \t:"))
+    entry.put("description", said.strip("*_` \t:"))  # which may still be empty
     return entry
 
 

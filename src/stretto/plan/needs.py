@@ -13,6 +13,19 @@ from stretto.plan.naming import LONGEST_ID, safe_id
 from stretto.types import Subtask
 
 _NUMBER = re.compile(r"(?:sub)?(?:task|step|part|result|id|no|nr|t|s)?0*([1-9]\d{0,3})")
+# An id within other words: `result of t1`, `{{t1.output}}`, `Task 1: what it does`.
+_SPOKEN = re.compile(
+    r"(?<![^\W_])(?:(?:sub)?(?:task|step|part|result)s?[ _#.-]{0,2}|[ts#]_?)0*[1-9]\d{0,3}(?![^\W_])", re.IGNORECASE
+)
+_ONE_WORD = re.compile(r"[\w.-]+")
+_OUTPUT = re.compile(r"[._-]?(?:outputs?|results?|answers?|text)", re.IGNORECASE)
+_RANGE = re.compile(r"(\D{0,12})(\d{1,4})\s*(?:-|\u2013|\.{2,3}|to|through|bis)\s*\D{0,12}?(\d{1,4})", re.IGNORECASE)
+_ALL = re.compile(
+    r"\*|(?:all|everything|every|each)(?: of)?(?: the)?(?: (?:previous|prior|preceding|earlier|other|above))?"
+    r"(?: (?:sub-?)?(?:tasks?|steps?|results?|ones))?(?: above| before)?",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[\w-]+")
 _SHORTEST = 3  # letters of a name that a longer one may begin with
 
 
@@ -28,6 +41,7 @@ class Needs:
         self._types: dict[str, str] = {}  # of every subtask, by id, as plain as the names
         self._places: dict[str, int] = {}  # the same, from 1, in the order in which they were listed
         self._order: list[str] = []
+        self._described: dict[str, str] = {}  # ids by what is to be done
         self._called: dict[str, set[str]] = {}  # by id, all its names without case, blanks and punctuation
         self._waiting: dict[
             str | int, list[tuple[str, str]]
@@ -48,6 +62,7 @@ class Needs:
             self._order.append(subtask.id)
             self._places[subtask.id] = len(self._order)
         self._types[subtask.id] = _plain(subtask.type)
+        self._described.setdefault(_plain(subtask.description), subtask.id)
         if written:
             self._written.setdefault(written.strip(), subtask.id)
         for name in map(_plain, (written or "", subtask.id)):
@@ -60,7 +75,7 @@ class Needs:
 
     def take(self, subtask: Subtask) -> Iterator[Subtask]:
         """A subtask that is known, with its needs as they were written; all that can be planned now."""
-        needs = list(dict.fromkeys(need.strip() for need in subtask.needs if need.strip()))
+        needs = self._asked(subtask)
         self._held[subtask.id], self._open[subtask.id] = subtask, {}
         keys: tuple[str | int, ...] = (*self._called[subtask.id], self._places[subtask.id])
         for key in keys:  # who waits for just this one
@@ -97,6 +112,33 @@ class Needs:
             else:
                 self._mean(id_, need, meant)
         yield from self._ready()
+
+    def _asked(self, subtask: Subtask) -> list[str]:
+        """The needs of a subtask one by one, with a remark on what had to be taken apart."""
+        needs: list[str] = []
+        for need in filter(None, map(str.strip, subtask.needs)):
+            found = self._each(need, subtask.id)
+            if found != [need]:
+                self._remark(subtask.id, f"its need {_short(need)} is taken to mean {', '.join(map(repr, found))}")
+            needs += found
+        return list(dict.fromkeys(needs))
+
+    def _each(self, need: str, whose: str) -> list[str]:
+        """A need, or those that it speaks of: all before it, some at once, one within other words."""
+        if self._exactly(need) is not None:
+            return [need]
+        if _ALL.fullmatch(need):
+            return [id_ for id_ in self._order if id_ != whose]
+        if (found := _RANGE.fullmatch(need)) and int(found[2]) < int(found[3]) <= int(found[2]) + len(self._order):
+            return [f"{found[1].strip()}{number}" for number in range(int(found[2]), int(found[3]) + 1)]
+        if meant := self._described.get(_plain(need)):
+            return [meant]
+        if _ONE_WORD.fullmatch(need):  # it may be the name of what is listed later
+            spoken = _SPOKEN.match(need)
+            return [spoken[0]] if spoken and _OUTPUT.fullmatch(need, spoken.end()) else [need]
+        said = {_plain(word) for word in _WORD.findall(need)}
+        named = [id_ for name, id_ in self._written.items() if len(name) >= _SHORTEST and _plain(name) in said]
+        return _SPOKEN.findall(need) or [id_ for id_ in named if id_ != whose] or [need]
 
     def _exactly(self, need: str) -> str | None:
         """The subtask that a need names by its id: as it was written, as it became, or in another spelling."""

@@ -10,7 +10,17 @@ from typing import Any, Literal
 
 from stretto.plan.beginning import opening_in, size_in
 from stretto.plan.fitting import fitted
-from stretto.plan.item import Broken, Draft, Read, names_itself, read_item, says_something
+from stretto.plan.item import (
+    Broken,
+    Draft,
+    Read,
+    draft_of,
+    entries_in,
+    names_itself,
+    read_item,
+    says_something,
+    weight_of,
+)
 from stretto.plan.scanner import Entry, Scanner
 from stretto.text import clean
 from stretto.types import Role
@@ -136,6 +146,9 @@ class PlanReader:
                 return  # a splinter
             if entry.headless and not names_itself(read.fields):
                 return  # the rest of an entry that was told already
+            if is_object and (inner := entries_in(read.fields)):
+                self._take_all(inner, entry.text)
+                return
             self._half = read.fields if is_object else None
         if read.joined:
             self._held.pop()  # the half of it
@@ -144,6 +157,14 @@ class PlanReader:
         self._held.append(read)
         if is_object and not self._scanner.counts:
             self._scanner.counts = self._proves(read)
+
+    def _take_all(self, inner: list[dict[str, Any]], text: str) -> None:
+        """Take the entries of a list within an entry."""
+        for fields in inner:
+            self._place += 1
+            said = draft_of(fields)
+            item = said if isinstance(said, Draft) else Broken(self._place, clean(text[:200]), said)
+            self._held.append(Read(item, weight_of(fields), fields))
 
     def _proves(self, read: Read) -> bool:
         """Whether this entry shows that the list is the plan's, before it is over."""

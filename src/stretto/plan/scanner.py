@@ -138,7 +138,7 @@ class Scanner:
     def _finish(self, end: int) -> None:
         self._nest, self._scan = [], self._between
         text = self._take(end).strip(LOOSE)
-        if text != "{" and not text.startswith("//"):  # doubled braces, copied from a template; a comment
+        if text != "{" and not text.startswith(("//", "/*", "#")):  # doubled braces, copied from a template; a comment
             self._entry(Entry("{" + text if self._headless else text, self._headless))
 
     def _structure(self, at: int) -> int:

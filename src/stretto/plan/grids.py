@@ -1,0 +1,56 @@
+"""Plans by row and column, or by worker: a table in Markdown, or an object that has a list for each worker."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from stretto.plan.fields import DESCRIPTION, is_field, plain, unwrapped
+from stretto.plan.fitting import called
+from stretto.plan.item import Draft, Read, draft_of, reads_as_work, weight_of
+from stretto.types import Role
+
+_CONTAINERS = ("tasks", "subtasks", "plan", "workers", "assignments")
+
+
+def table(text: str) -> list[Read]:
+    """The rows of a table whose columns are the fields of a subtask."""
+    found, names = list[Read](), list[str]()
+    for line in text.splitlines():
+        cells = [cell.strip().strip("*_`") for cell in line.strip().strip("|").split("|")]
+        if line.count("|") < 2:
+            names = []
+        elif not names:
+            names = [plain(cell) for cell in cells] if sum(map(is_field, cells)) > 1 else []
+            names = names if any(name in DESCRIPTION for name in names) else []
+        elif any(cell.strip("-: ") for cell in cells):
+            fields = {name: cell for name, cell in zip(names, cells, strict=False) if cell}
+            draft, weight = draft_of(fields), weight_of(fields)
+            if isinstance(draft, Draft) and weight == 2:
+                found.append(Read(draft, weight))
+    return found
+
+
+def by_worker(text: str, workers: Mapping[str, Role]) -> list[Read]:
+    """What an object in JSON lists for each of its keys that is a worker."""
+    found = list[Read]()
+    for name, value in _object(text).items():
+        if type_ := called(name, workers):
+            for each in value if isinstance(value, list) else [value]:
+                said = draft_of({**unwrapped(each), "type": type_}) if isinstance(each, dict) else each
+                draft = Draft(type_, said) if isinstance(said, str) and isinstance(each, str) else said
+                if isinstance(draft, Draft) and reads_as_work(draft.description):
+                    found.append(Read(draft, 2))
+    return found
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        form, _ = json.JSONDecoder(strict=False).raw_decode(text, max(0, text.find("{")))
+    except (ValueError, RecursionError):
+        return {}
+    while isinstance(form, dict):
+        inner = next((form[name] for name in form if plain(name) in _CONTAINERS and isinstance(form[name], dict)), None)
+        if inner is None:
+            return form
+        form = inner
+    return {}
