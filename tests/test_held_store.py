@@ -170,7 +170,7 @@ from stretto.__main__ import main
 sys.argv = ["stretto", "runs"]
 main()
 """
-    for module in ("stretto.cli", "click", "stretto.cli.log"):
+    for module in ("stretto.cli", "click", "stretto.cli.runs"):
         command = [sys.executable, "-c", code.replace("sys.argv[1]", repr(module))]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
         assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", ""), module

@@ -148,5 +148,6 @@ def test_the_notebook_asks_what_the_example_asks() -> None:
     assert set(theirs) == {"ORCHESTRATOR", "WORKER", "SYNTHESIZER"}
     assert {name: told[name] for name in theirs} == theirs
     assert told["TASK"] in script
-    together = [line.strip() for line in script.splitlines() if "together:" in line and "THINKER" in line]
-    assert any(together[0] in source for _, source in cells())
+    models = set(re.findall(r'"(together:[^"]+)"', script))
+    assert len(models) == 2
+    assert any(models == set(re.findall(r'"(together:[^"]+)"', source)) for _, source in cells())

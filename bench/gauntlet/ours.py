@@ -42,9 +42,8 @@ async def ours(way: str, task: Task, setting: Setting, time: int) -> Trial:
         except Exception as error:  # noqa: BLE001 - a bug of ours is a finding like any other, and is told
             trial.error, trial.exit = f"{type(error).__name__}: {error}", 1
     trial.seconds = loop.time() - start
-    try:
-        run = stream.run
-    except StrettoError:  # it never began, and the error says why
+    run = stream.run
+    if not run.started_at:  # it never began, and the error says why
         return trial
     _answer(trial, run)
     _figures(trial, run, flow, [json.loads(line) for line in exported(setting.store, run.id)][1:])
