@@ -11,7 +11,9 @@ import stretto
 
 HOUSE = Path(stretto.__file__).parent
 FLOORS: dict[str, int] = {
-    **dict.fromkeys(("types", "errors", "ids", "text", "aside", "amounts", "virtual", "tracebacks", "extras"), 0),
+    **dict.fromkeys(
+        ("types", "errors", "ids", "text", "aside", "amounts", "virtual", "tracebacks", "extras", "files"), 0
+    ),
     **dict.fromkeys(
         ("events", "calls", "runs", "fold", "plan", "prompts", "head", "images", "limits", "definitions", "shapes"), 1
     ),

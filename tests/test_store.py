@@ -137,7 +137,7 @@ BAD: list[tuple[Callable[[Path], None], str]] = [
     (of_someone_else, "not a Stretto store.*--store"),
     (beheaded, "(not a database|malformed).*--store"),
     (halved, "malformed.*--store"),
-    (folder, "unable to open.*--store"),
+    (folder, "a folder.*--store"),
 ]
 
 

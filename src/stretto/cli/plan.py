@@ -13,6 +13,7 @@ from stretto.cli.meaning import build, chosen_models, configured, same_store, st
 from stretto.cli.options import input_options, output_options, task_options, workflow_options
 from stretto.cli.task import not_a_file, read_named, read_task, reads_stdin
 from stretto.errors import TaskError
+from stretto.files import read_bytes
 from stretto.plan.given import PlanFile, read_plan
 
 
@@ -58,6 +59,6 @@ def plan(
 def plan_file(path: Path) -> PlanFile:
     """The plan in a file; raises `TaskError` if it is none."""
     try:
-        return read_plan(path.read_bytes(), str(path))
+        return read_plan(read_bytes(path), str(path))
     except OSError as error:
         raise TaskError(f"{path}: cannot be read: {error.strerror or error}") from error

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stretto.errors import TaskError
+from stretto.files import read_all, read_bytes
 from stretto.inputs import MOST, Gathered, gather
 from stretto.types import Input
 
@@ -19,7 +20,7 @@ def read_task(task: str | None, file: Path | None, example: str = "stretto run T
         raise TaskError("a task and -f FILE exclude each other; give one")
     if file is not None and str(file) != "-":
         try:
-            return _decoded(file.read_bytes(), str(file))
+            return _decoded(read_bytes(file), str(file))
         except OSError as error:
             raise TaskError(
                 f"{file}: cannot be read: {error.strerror or error}; name a file that holds the task"
@@ -28,7 +29,15 @@ def read_task(task: str | None, file: Path | None, example: str = "stretto run T
         return checked(task, "TASK")
     if task is None and file is None and sys.stdin.isatty():
         raise TaskError(f"no task; say it, name a file (-f FILE), or pipe it in, for example: {example}")
-    return _decoded(sys.stdin.buffer.read(), _PIPE)
+    return _decoded(_piped(), _PIPE)
+
+
+def _piped() -> bytes:
+    """What standard input says."""
+    try:
+        return read_all(sys.stdin.buffer, _PIPE)
+    except OSError as error:
+        raise TaskError(f"{_PIPE}: cannot be read: {error.strerror or error}") from error
 
 
 def read_named(

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from stretto.config.values import convert, file_beside, kind_of, limits_of, nearest, price_of, provider_of, role_of
 from stretto.errors import ConfigError
+from stretto.files import read_text
 from stretto.limits import NO_TOOLS, TOOLS
 from stretto.models.providers import KNOWN, Provider
 from stretto.roles import WORKERS_OWN
@@ -35,7 +36,7 @@ class Source(Struct, frozen=True):
 def read_file(path: Path) -> Source:
     """A configuration file; raises `ConfigError` naming the file and the place."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        table = tomllib.loads(read_text(path))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

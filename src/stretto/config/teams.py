@@ -160,7 +160,7 @@ def _source(workflow: Any, source: Source, place: str) -> Source:
     named = convert(workflow, str, f"{source.name}: {place}")
     try:
         if "/" in named or named.endswith(".toml"):
-            named = str((source.folder or Path()) / named)
+            named = str(file_beside(named, "file", source.folder))
         return read_workflow(named if "/" in named or not named.endswith(".toml") else f"./{named}")
     except ConfigError as error:
         raise ConfigError(f"{source.name}: {place}: {error}") from error

@@ -17,6 +17,7 @@ from msgspec import Struct
 from stretto.config.origins import shown
 from stretto.config.reading import Source, read_file
 from stretto.errors import ConfigError
+from stretto.files import resolved
 from stretto.ids import new_ulid
 from stretto.models.addresses import is_here
 from stretto.models.providers import KNOWN, variable
@@ -116,8 +117,8 @@ def _of_role(table: Mapping[str, Any], place: str, source: Source, root: Path, d
 def _of_file(file: Path, place: str, written: str, root: Path) -> Iterator[Claim]:
     """A file that is sent: one that is hidden, or outside of the folder (by a link, too), is more than it was given."""
     try:
-        found = file.resolve()
-    except (OSError, RuntimeError, ValueError):  # a circle of links, or no name of a file
+        found = resolved(file)
+    except (OSError, ValueError):  # a circle of links, or no name of a file
         found = Path(os.path.abspath(file))  # noqa: PTH100 - without following links
     inside = found.is_relative_to(root) and not any(part.startswith(".") for part in found.relative_to(root).parts)
     if not inside:

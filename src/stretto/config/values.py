@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from stretto import amounts
 from stretto.errors import ConfigError
+from stretto.files import read_bytes, read_text
 from stretto.models.providers import KNOWN, Local, Provider, split_model
 from stretto.models.simulator import Simulator, parse_fault
 from stretto.pool import AnyProvider
@@ -39,7 +40,7 @@ def role_of(table: Mapping[str, Any], place: str, folder: Path | None) -> Role:
     if "prompt_file" in facts:
         path = file_beside(facts.pop("prompt_file"), f"{place}.prompt_file", folder)
         try:
-            facts["prompt"] = path.read_text(encoding="utf-8-sig")
+            facts["prompt"] = read_text(path)
         except OSError as error:
             raise ConfigError(f"{place}.prompt_file: {path}: cannot be read: {error.strerror or error}") from error
         except UnicodeDecodeError as error:
@@ -63,13 +64,16 @@ def _check_of(check: Any, place: str, folder: Path | None) -> Role | str:
 
 def file_beside(file: Any, place: str, folder: Path | None) -> Path:
     """The file a `prompt_file` or `schema_file` means."""
-    return (folder or Path()) / convert(file, str, place)
+    path = (folder or Path()) / convert(file, str, place)
+    if path.exists() and not path.is_file():  # a pipe may hold whoever reads it up for ever
+        raise ConfigError(f"{place}: {path}: a folder, pipe or device; name a file")
+    return path
 
 
 def schema_at(path: Path, place: str) -> dict[str, Any]:
     """The JSON schema in a file."""
     try:
-        data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        data = read_bytes(path).removeprefix(b"\xef\xbb\xbf")
         if other := other_encoding(data):
             raise ConfigError(f"{place}: {other}")
         schema = msgspec.json.decode(data)

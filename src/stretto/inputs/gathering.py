@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from stretto.errors import TaskError
+from stretto.files import resolved
 from stretto.images import image_input
 from stretto.inputs.folders import files_in, kept
 from stretto.inputs.globs import files_matching
@@ -110,7 +111,7 @@ def _page(url: str, most: int) -> Gathered:
 
 def _one(path: Path, most: int, known: set[Path]) -> Gathered:
     """A file that was named itself: what is wrong with it is an error."""
-    if (place := path.resolve()) in known:
+    if (place := resolved(path)) in known:
         return Gathered(str(path), (), (f"{path}: left out: it is there already",))
     known.add(place)
     try:
@@ -132,7 +133,7 @@ def _several(source: str, paths: Iterator[Path | str], most: int, known: set[Pat
     for path in paths:
         if isinstance(path, str):
             left_out.append(path)
-        elif (place := path.resolve()) in known:
+        elif (place := resolved(path)) in known:
             again += 1
         else:
             known.add(place)

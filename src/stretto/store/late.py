@@ -4,6 +4,7 @@ So a run goes on, is stopped, and keeps its deadline, whoever holds the store an
 with a checksum each; the end of one that was cut by a crash is not there, and nobody was told that it was.
 """
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from msgspec import Struct
 from stretto.store.rows import Entry, keep
 from stretto.store.schema import beside, explain
 
+_NONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 _HEAD = 8  # bytes of a frame before what is in it: how many that are, and their checksum
 
 
@@ -39,8 +41,10 @@ def those_with(path: Path) -> list[str]:
     """The runs of a store of which something was put by."""
     try:
         return [entry.name for entry in beside(path, ".late").iterdir()]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    except OSError as error:
+        if error.errno in _NONE:
+            return []
+        raise explain(path, error) from error
 
 
 def left(path: Path, run: str, owner: str) -> None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from stretto.errors import StoreError, StoreLocked
+from stretto.files import resolved
 from stretto.store.migration import migrate
 from stretto.store.tables import APPLICATION_ID, TABLES, VERSION
 
@@ -25,9 +26,9 @@ def connect(path: Path, *, create: bool = True, patience: float = PATIENCE) -> s
     try:
         if create:
             _make_private(path)
-            _check_names(path)
         elif not path.exists():
             raise _not_there(path)
+        _check_kind(path, written=create)
         # Autocommit: transactions are begun and ended by name, so a batch is exactly one. `rw`: SQLite itself would
         # make a missing file readable for everyone.
         uri = f"{path.absolute().as_uri()}?mode=rw"
@@ -50,7 +51,7 @@ def _lenient(text: bytes) -> str:
 
 def beside(path: Path, ending: str) -> Path:
     """What belongs to a store and lies beside it, by the file's own name: a link to it leads to the same."""
-    real = path.resolve()
+    real = resolved(path)
     return real.with_name(real.name + ending)
 
 
@@ -66,13 +67,15 @@ def _make_private(path: Path) -> None:
     # and another process would then remove the write-ahead log under us (https://sqlite.org/howtocorrupt.html, 2.2).
     with suppress(FileExistsError):
         # Where a link leads to nothing yet, O_EXCL would say that something is there.
-        os.close(os.open(path.resolve(), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(os.open(resolved(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def _check_names(path: Path) -> None:
-    """Raise `StoreError` if the file has a second name: SQLite then has a log for each, and mixes them up."""
+def _check_kind(path: Path, *, written: bool) -> None:
+    """Raise `StoreError` if this is no file, or has a second name: SQLite has a log for each, and mixes them up."""
     found = path.stat()
-    if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:  # https://sqlite.org/howtocorrupt.html, 2.5
+    if not stat.S_ISREG(found.st_mode):
+        raise StoreError(f"{path}: a folder, pipe or device; name a file with --store")
+    if written and found.st_nlink > 1:  # https://sqlite.org/howtocorrupt.html, 2.5
         raise StoreError(
             f"{path}: this file has another name, too (a hard link), and SQLite would spoil it if it were written under"
             " both; remove one, or make that a copy (`stretto backup`)"

@@ -26,24 +26,25 @@ class Replay:
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The recorded end of a call; raises `MissingRecord` if there is none."""
         recorded = self._records.of(call)
-        try:
-            await self._until(recorded.sent)
-            if recorded.left:
-                yield Sent()
-            if recorded.reasoning:
-                yield Reasoning(recorded.reasoning)
-            for piece, due in self._pieces(recorded, streamed=call.stream):
-                await self._until(due)
-                yield Text(piece)
-            await self._until(recorded.ended)
-            await self._order.turn(recorded)
-            for event in self._order.given_up(_moment(recorded)):
-                yield Notice(event)
-            if recorded.done is None:
-                raise recorded.error(recorded.why)
-            yield recorded.done
-        finally:
-            self._order.over(recorded.place)
+        with self._order.under_way():
+            try:
+                await self._until(recorded.sent)
+                if recorded.left:
+                    yield Sent()
+                if recorded.reasoning:
+                    yield Reasoning(recorded.reasoning)
+                for piece, due in self._pieces(recorded, streamed=call.stream):
+                    await self._until(due)
+                    yield Text(piece)
+                await self._until(recorded.ended)
+                await self._order.turn(recorded)
+                for event in self._order.given_up(_moment(recorded)):
+                    yield Notice(event)
+                if recorded.done is None:
+                    raise recorded.error(recorded.why)
+                yield recorded.done
+            finally:
+                self._order.over(recorded.place)
 
     def _pieces(self, recorded: RecordedCall, *, streamed: bool) -> Iterator[tuple[str, float | None]]:
         """The text in pieces, each with the time at which it is due."""

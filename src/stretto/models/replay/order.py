@@ -3,9 +3,13 @@
 import asyncio
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from stretto.events import AnyEvent, PlanFinished, RunDegraded, SubtaskFinished, SubtaskPlanned
 from stretto.models.replay.records import RecordedCall
+
+_GLANCE, _STILL = 0.05, 4
+"""Seconds between two looks at calls that all wait, and after how many of them the one they wait for does not come."""
 
 
 class Order:
@@ -14,6 +18,8 @@ class Order:
     It is told every event of the replay (`heard`), because a call may not be made at all: one whose subtask is over, or
     was not planned in the round of its `rounds`, is waited for no longer. `degraded` are the recorded events that say
     what the run gave up, each with its place: who ends behind one tells it, unless the replay has told it by itself.
+    Records may tell of calls that this workflow never makes: where all that are `under_way` wait for one, the first of
+    them goes on.
     """
 
     def __init__(
@@ -26,6 +32,8 @@ class Order:
         self._over: set[int | None] = set()
         self._first = 0  # of the calls, that is not over
         self._waiting: dict[int, asyncio.Event] = {}
+        self._under_way = 0
+        self._looking: asyncio.TimerHandle | None = None
         self._planned: set[str] = set()
         self._rounds = rounds or {}
         self._degraded = list(degraded)
@@ -40,7 +48,18 @@ class Order:
         first = self._next()
         if place is not None and first is not None and first < place:
             self._waiting[place] = asyncio.Event()
+            self._look_soon()
             await self._waiting[place].wait()
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """For as long as a call is made."""
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            self._look_soon()
 
     def over(self, *places: int | None) -> None:
         """These calls are over, or will never be made."""
@@ -78,6 +97,22 @@ class Order:
             own = _child(call.subtask, within) if call.role == "worker" else None
             if own is not None and own not in self._planned and self._rounds.get(own, 1) <= number:
                 yield call
+
+    def _look_soon(self, seen: tuple[int, ...] = (), times: int = 0) -> None:
+        """Look in a moment whether anything is still to be expected, if all wait and nobody looks already."""
+        stuck = bool(self._waiting) and self._under_way <= len(self._waiting)
+        if stuck and self._looking is None:
+            self._looking = asyncio.get_running_loop().call_later(_GLANCE, self._look, seen, times)
+
+    def _look(self, seen: tuple[int, ...], times: int) -> None:
+        self._looking = None
+        now = len(self._over), self._under_way, len(self._waiting)
+        times = times + 1 if now == seen else 0
+        if times < _STILL:
+            self._look_soon(now, times)
+        elif self._waiting:
+            first = min(self._waiting)
+            self.over(*(call.place for call in self._calls if call.place is not None and call.place < first))
 
     def _next(self) -> int | None:
         """The place of the first call that is not over."""

@@ -1,0 +1,36 @@
+"""Files that somebody names: read as a whole if they have an end, and found by their own name; else an `OSError`."""
+
+import errno
+import io
+from pathlib import Path
+from typing import BinaryIO
+
+LARGEST = 1 << 26
+"""Bytes of a file that is read as a whole: a task, a plan, a prompt. No model takes as much."""
+
+
+def read_bytes(path: Path) -> bytes:
+    """All that is in a file."""
+    with path.open("rb") as file:
+        return read_all(file, str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text in a file, without a byte order mark and whatever system's ends of lines it has."""
+    return io.TextIOWrapper(io.BytesIO(read_bytes(path)), "utf-8-sig").read()
+
+
+def read_all(file: BinaryIO, name: str) -> bytes:
+    """All that comes of an open file or pipe, which may have no end."""
+    data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise OSError(errno.EFBIG, f"more than {LARGEST >> 20} MB, which no model reads", name)
+    return data
+
+
+def resolved(path: Path) -> Path:
+    """The file's own name, whatever links lead to it."""
+    try:
+        return path.resolve()
+    except RuntimeError as error:  # what Python says of a circle of links before 3.13
+        raise OSError(errno.ELOOP, "links that lead in a circle", str(path)) from error
