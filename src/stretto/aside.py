@@ -1,6 +1,7 @@
-"""Running a coroutine from code that is not asynchronous, beside a loop that is running already if need be."""
+"""Beside a running loop: a coroutine in another loop, as in a notebook, and what would hold the loop up in a thread."""
 
 import asyncio
+import contextvars
 import sys
 import threading
 from collections.abc import Callable, Coroutine
@@ -78,3 +79,34 @@ def _in_a_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+async def in_thread(function: Callable[..., _T], *arguments: Any) -> _T:
+    """What a function returns, or raises, from a thread of its own.
+
+    A thread cannot be stopped: given up, it runs on to its end, and nobody reads what it returns. So nobody may wait
+    for it either, as `asyncio.to_thread`, and whatever else asyncio's own threads do, has the end of the loop and of
+    the program do.
+    """
+    loop = asyncio.get_running_loop()
+    coming: asyncio.Future[_T] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def tell(returned: _T | None, error: BaseException | None) -> None:
+        if not coming.done():
+            if error is not None:
+                coming.set_exception(error)
+            else:
+                coming.set_result(returned)  # type: ignore[arg-type]
+
+    def work() -> None:
+        returned, raised = None, None
+        try:
+            returned = context.run(function, *arguments)
+        except BaseException as error:  # noqa: BLE001 - it is raised where it was called
+            raised = error
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(tell, returned, raised)
+
+    threading.Thread(target=work, name=f"stretto-{getattr(function, '__name__', 'function')}", daemon=True).start()
+    return await coming

@@ -12,7 +12,7 @@ from yarl import URL
 from stretto.aside import Aside
 from stretto.inputs.texts import NoTextError, decoded, too_large
 from stretto.models.addresses import is_public
-from stretto.models.http import FAILURES, Http, failure
+from stretto.models.http import FAILURES, Http, failure, names
 from stretto.models.proxies import proxy_for
 from stretto.text import one_line
 
@@ -62,7 +62,7 @@ class Doorkeeper(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """The addresses of a host; raises `OSError` if it may not be asked."""
-        found = await aiohttp.ThreadedResolver().resolve(host, port, family)
+        found = await names().resolve(host, port, family)
         if host == self._proxy:  # it is the user's, and asks in the other's place
             return found
         public = [each for each in found if is_public(each["host"])]
@@ -81,7 +81,7 @@ class Doorkeeper(AbstractResolver):
     async def _seems_public(self, host: str) -> bool:
         """Whether a name that only a proxy will resolve is public, as far as can be seen from here."""
         try:
-            found = await aiohttp.ThreadedResolver().resolve(host, 0, socket.AF_UNSPEC)
+            found = await names().resolve(host, 0, socket.AF_UNSPEC)
         except OSError:  # only the proxy knows it
             return "." in host.strip(".") and not host.strip(".").lower().endswith(_LOCAL)
         return any(is_public(each["host"]) for each in found)

@@ -1,17 +1,15 @@
 """Python functions as workers and as checkers: a provider whose models are functions."""
 
 import asyncio
-import contextlib
-import contextvars
 import inspect
 import os
-import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from stretto.aside import in_thread
 from stretto.calls import Call, Chunk, Done, Sent, Text
 from stretto.errors import CallError, ConfigError
 from stretto.text import clean
@@ -145,7 +143,7 @@ class FunctionModel:
     async def _called(self, *arguments: Any) -> Any:
         if inspect.iscoroutinefunction(self._function):
             return await self._function(*arguments)
-        returned = await _in_thread(self._function, *arguments)
+        returned = await in_thread(_outcome, self._function, *arguments)
         if isinstance(returned, _Raised):
             raise returned.error
         return await returned if inspect.isawaitable(returned) else returned
@@ -155,28 +153,6 @@ class _Raised(Struct, frozen=True):
     """What a function raised in its thread."""
 
     error: BaseException
-
-
-async def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function returns, or raises, from a thread of its own.
-
-    A thread cannot be stopped: given up, it runs on to its end, and nobody reads what it returns. So nobody may wait
-    for it either, as `asyncio.to_thread` has the end of the loop and of the program do.
-    """
-    loop = asyncio.get_running_loop()
-    outcome, context = loop.create_future(), contextvars.copy_context()
-
-    def tell(returned: Any) -> None:
-        if not outcome.done():
-            outcome.set_result(returned)
-
-    def work() -> None:
-        returned = context.run(_outcome, function, *arguments)
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(tell, returned)
-
-    threading.Thread(target=work, name="stretto-function", daemon=True).start()
-    return await outcome
 
 
 def _outcome(function: Callable[..., Any], *arguments: Any) -> Any:

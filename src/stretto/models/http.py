@@ -3,12 +3,16 @@
 import asyncio
 import errno
 import os
+import socket
 import ssl
+from functools import partial
+from typing import Any
 
 import aiohttp
 import truststore
 
 from stretto import errors
+from stretto.aside import in_thread
 
 _LONGEST_HEADER = 2**16  # bytes; gateways write whole policies and traces into one
 _MOST_HEADERS = 1000
@@ -38,7 +42,7 @@ class Http:
         """The session, opened now if need be."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
+                connector=aiohttp.TCPConnector(limit=0, resolver=names()),
                 timeout=aiohttp.ClientTimeout(total=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # A reply can have long lines and large bodies; the default buffer would stall them for nothing.
@@ -54,6 +58,21 @@ class Http:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+
+class _LookUps:
+    """As a loop looks up names, but in threads that nobody waits for: a silent name server must hold up no deadline."""
+
+    async def getaddrinfo(self, host: str, port: int, **how: Any) -> Any:
+        return await in_thread(partial(socket.getaddrinfo, host, port, **how))
+
+    async def getnameinfo(self, address: Any, flags: int) -> Any:
+        return await in_thread(socket.getnameinfo, address, flags)
+
+
+def names() -> aiohttp.ThreadedResolver:
+    """What finds the addresses of hosts."""
+    return aiohttp.ThreadedResolver(_LookUps())  # type: ignore[arg-type]
 
 
 class Reader:
