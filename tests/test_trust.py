@@ -57,6 +57,21 @@ def test_addresses_keys_and_headers_need_the_users_word(provider: dict[str, obje
 
 
 @pytest.mark.parametrize(
+    "role",
+    [
+        {"model": "local:x.gguf"},
+        {"model": ["sim:a", "local:OWNER/REPO/x.gguf"]},
+        {"models": ["local:x.gguf"]},
+        {"check": {"model": "local:x.gguf"}},
+    ],
+)
+def test_a_model_in_a_file_needs_the_users_word(role: dict[str, object]) -> None:
+    (claim,) = claims(layer({"workers": {"a": {"about": "any", **role}}}))
+    assert "local:" in claim.said
+    assert not is_harmless(layer({"orchestrator": role}), [], KEYS)
+
+
+@pytest.mark.parametrize(
     "table",
     [
         {"providers": {"mine": {"base_url": "http://127.0.0.1:9/v1", "local": True, "rpm": 60}}},

@@ -93,9 +93,14 @@ class _Commands(click.Group):
         with _nobody_reads():
             return super().make_context(*args, **kwargs)
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Until the command is loaded a Ctrl-C ends everything; in the midst of an import it may be lost."""
+        found = super().resolve_command(ctx, args)
         if ctx.obj is not None:
             ctx.obj()
+        return found
+
+    def invoke(self, ctx: click.Context) -> Any:
         with _nobody_reads():
             return super().invoke(ctx)
 

@@ -47,6 +47,7 @@ _MEMORY = frozenset({"reuse", "reuse_sampled", "record"})
 _PROVIDER = frozenset(
     {"schema", "stream_usage", "images", "parallel", "rpm", "tpm", "model", "connect", "first_byte", "silence"}
 )
+_IN_FILES = "local"  # the provider of models in files
 _SIMULATOR = "sim"
 
 
@@ -101,7 +102,7 @@ def _of_roles(source: Source, root: Path, depth: int) -> Iterator[Claim]:
 
 def _of_role(table: Mapping[str, Any], place: str, source: Source, root: Path, depth: int) -> Iterator[Claim]:
     for key, value in table.items():
-        if key in _ROLE or (key == "check" and isinstance(value, str)):
+        if (key in _ROLE and not _is_native(key, value)) or (key == "check" and isinstance(value, str)):
             continue
         if key == "check" and isinstance(value, dict):
             yield from _of_role(value, f"{place}.check", source, root, depth)
@@ -112,6 +113,12 @@ def _of_role(table: Mapping[str, Any], place: str, source: Source, root: Path, d
                 yield from _of_workflow((source.folder or Path()) / value, f"{place}.{key}", value, root, depth)
         else:
             yield _claim(place, key, value)
+
+
+def _is_native(key: str, value: Any) -> bool:
+    """Whether these are models in files: to load one is to give a stranger's bytes to native code, or to fetch them."""
+    models = value if isinstance(value, list) else [value]
+    return key in {"model", "models"} and any(str(model).startswith(f"{_IN_FILES}:") for model in models)
 
 
 def _of_file(file: Path, place: str, written: str, root: Path) -> Iterator[Claim]:
