@@ -7,7 +7,7 @@ from contextlib import aclosing
 from msgspec.structs import replace
 
 from stretto import events as e
-from stretto.calls import LOOPED, Done, Restarted, Text, Transcript, fingerprint
+from stretto.calls import LOOPED, OVERLONG, Chunk, Done, Restarted, Text, Transcript, fingerprint
 from stretto.engine.caller import PLAN, Errand
 from stretto.engine.means import Means
 from stretto.engine.requests import again_request, answers_alike, plan_request, rest_of_plan, round_request, sample_of
@@ -22,6 +22,8 @@ from stretto.types import Definition, PlanState, Request, Result, Subtask
 
 _BREATH = 64  # subtasks of a given plan that are taken in without a pause
 _REMARKED = 20  # unreadable entries that get a remark each
+_PIECE = 8_192  # characters that are read without a pause: what is hard to read takes 3 µs each
+_LONGEST, _EACH = 2_097_152, 4_096  # characters of a plan at most, and more for each of the subtasks that it may have
 
 
 class Planning:
@@ -199,8 +201,9 @@ class Planning:
         try:
             role = self._definition.orchestrator
             assert role is not None  # noqa: S101 - without one the plan is given
-            async with aclosing(self._means.caller.ask(self._errand, role, request, transcript)) as chunks:
-                async for chunk in chunks:
+            call = self._means.caller.ask(self._errand, role, request, transcript)
+            async with aclosing(call) as chunks, aclosing(_in_pieces(chunks, _LONGEST + _EACH * most)) as pieces:
+                async for chunk in pieces:
                     if isinstance(chunk, Done):
                         finish = chunk.finish
                     elif isinstance(chunk, Restarted):
@@ -239,7 +242,7 @@ class Planning:
     def _end(self, reader: PlanReader, finish: str, text: str, *, whole: bool) -> list[Subtask]:
         """A reply has come to its end, and was `whole` so far; the subtasks that only this shows."""
         unread = self._unread
-        items = reader.end(whole=finish not in {"", "length", LOOPED})
+        items = reader.end(whole=finish not in {"", "length", LOOPED, OVERLONG})
         found = [subtask for item in items for subtask in self._take(item, reader)]
         if reader.state != "closed":
             self._remarks.append(_unclosed(reader.state, text, finish))
@@ -312,6 +315,24 @@ class Planning:
 
 def _remark(broken: Broken) -> str:
     return f"entry {broken.place} of the plan is no subtask ({broken.why}): {broken.excerpt}"
+
+
+async def _in_pieces(chunks: AsyncGenerator[Chunk, None], most: int) -> AsyncGenerator[Chunk, None]:
+    """The reply in pieces that hold nobody up, whatever came at once; it ends after so many characters."""
+    left = most
+    async for chunk in chunks:
+        if not isinstance(chunk, Text):
+            left = most if isinstance(chunk, Restarted) else left
+            yield chunk
+            continue
+        for at in range(0, min(len(chunk.text), left), _PIECE):
+            if at:
+                await asyncio.sleep(0)
+            yield Text(chunk.text[at : at + _PIECE])
+        left -= len(chunk.text)
+        if left <= 0:
+            yield Done(OVERLONG)
+            return
 
 
 def _unclosed(state: str, text: str, finish: str) -> str:

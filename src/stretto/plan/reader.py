@@ -26,6 +26,7 @@ from stretto.text import clean
 from stretto.types import Role
 
 _SAYS = re.compile(r"[\w.…]")
+_READABLE = 131_072  # characters of a reply that are looked at for other forms
 _DEEP = 2  # a reply inside a reply, as text, and one in that
 
 
@@ -126,7 +127,7 @@ class PlanReader:
         if self._deep:
             from stretto.plan.forms import forms
 
-            yield from forms("".join(self._text), self._workers)
+            yield from forms("".join(self._text)[:_READABLE], self._workers)
 
     def _open(self, before: str, name: str) -> None:
         """A list begins; another before it did not count."""
