@@ -22,8 +22,9 @@ def terminal(tmp_path: Path) -> Terminal:
 
 
 def in_flight(provider: SimulatedProvider, calls: int) -> None:
+    """Wait until the plan is over and so many workers are answered: the plan's own call ends by itself at any moment."""
     until = time.monotonic() + 10
-    while provider.in_flight < calls:
+    while not provider.completed or provider.in_flight < calls:
         assert time.monotonic() < until
         time.sleep(0.01)
 
