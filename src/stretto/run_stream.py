@@ -85,6 +85,11 @@ class RunStream(Generic[Parsed]):
         """The characters that a call in flight has been answered with so far; 0 for any other."""
         return self._execution.heard(call) if self._execution else 0
 
+    def stop(self) -> None:
+        """Stop the run, and every call in flight: its events end with `run_interrupted`, and it can be resumed."""
+        if self._carrier is not None:
+            self._carrier.cancel()
+
     async def __aenter__(self) -> Self:
         if self._carrier is not None:
             raise StrettoError("this stream was entered before; `workflow.stream(task)` makes a new one for every run")

@@ -1,0 +1,20 @@
+"""Workflows behind an OpenAI-compatible endpoint."""
+
+from stretto.server.endpoint.app import SERVICE, endpoint_app
+from stretto.server.endpoint.guard import Guard
+from stretto.server.endpoint.service import LARGEST_BODY, MOST_RUNS, MOST_WAITING, Offer
+from stretto.server.endpoint.serving import GRACE, serve
+from stretto.server.listening import listening
+
+__all__ = [
+    "GRACE",
+    "LARGEST_BODY",
+    "MOST_RUNS",
+    "MOST_WAITING",
+    "SERVICE",
+    "Guard",
+    "Offer",
+    "endpoint_app",
+    "listening",
+    "serve",
+]

@@ -1,0 +1,138 @@
+"""A run as the answer to a request, streamed or whole; whoever leaves stops it, and every call of it."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from stretto import events as e
+from stretto.errors import StrettoError
+from stretto.models.simulator.refusals import Refusal
+from stretto.run_stream import RunStream
+from stretto.runs import Run
+from stretto.server.endpoint.progress import Progress
+from stretto.server.endpoint.said import Said
+from stretto.server.endpoint.sending import Sending
+from stretto.server.endpoint.turnstile import Place
+from stretto.server.endpoint.voice import Ending, Voice
+from stretto.server.refused import OURS, RefusedError, refusal_of
+
+RUN = "x-stretto-run"
+_JSON = "application/json"
+_CUT = {"truncated", "cut"}
+_ONCE = {"x-should-retry": "false"}
+"""Said with a run that failed: it has tried what there is to try, and another one is paid again."""
+_log = logging.getLogger("stretto.serve")
+
+
+class Carrying:
+    """Answers one request by a run. `carried` is told the run when it begins, and (False) when it is over.
+
+    `whole`: the answer is sent when it is all there, as one that must fit a schema is.
+    """
+
+    def __init__(
+        self,
+        stream: RunStream[Any],
+        place: Place,
+        voice: Voice,
+        carried: Callable[[RunStream[Any], bool], None],
+        *,
+        whole: bool,
+    ) -> None:
+        self._stream = stream
+        self._place = place
+        self._voice = voice
+        self._carried = carried
+        self._whole = whole
+        self._progress = Progress()
+        self._said = Said()
+        self._headers = {RUN: stream.run_id}
+
+    async def answer(self) -> web.Response:
+        """The answer as one response; raises `RefusedError` if there is none."""
+        async with self._place, self._stream as events:
+            self._carried(events, True)
+            try:
+                thoughts = [self._progress.line(event) async for event in events]
+            except StrettoError as error:
+                raise self._refused(error) from error
+            finally:
+                self._carried(events, False)
+            run = _finished(events.run)
+        body = self._voice.whole(run.answer, "".join(thoughts), ending(run))
+        return web.Response(body=body, content_type=_JSON, headers=self._headers)
+
+    async def stream(self, request: web.Request, silence: float) -> web.StreamResponse:
+        """The answer as server-sent events; an error once they have begun is the last of them."""
+        async with Sending(request, self._voice.opening(), self._headers, silence) as sending:
+            try:
+                last = await self._tell(sending)
+            except RefusedError as error:
+                if not await sending.rest():
+                    raise
+                last = self._voice.failed(error.refusal)
+            except ConnectionError:
+                raise
+            except Exception:
+                if not await sending.rest():
+                    raise
+                _log.exception("run %s", self._stream.run_id)
+                last = self._voice.failed(OURS)
+            return await sending.end(last)
+
+    async def _tell(self, sending: Sending) -> bytes:
+        """Send all that is told of the run; what comes last."""
+        if self._place.ahead:
+            await sending.send(self._voice.thought(f"waiting: {self._place.ahead} before this\n"))
+        async with self._place, self._stream as events:
+            self._carried(events, True)
+            try:
+                async for event in events:
+                    if told := self._told(event):
+                        await sending.send(told)
+            except StrettoError as error:
+                raise self._refused(error) from error
+            finally:
+                self._carried(events, False)
+            run = _finished(events.run)
+        rest = self._said.end(run.answer)
+        return (self._voice.text(rest) if rest else b"") + self._voice.closing(ending(run))
+
+    def _told(self, event: e.AnyEvent) -> bytes:
+        if not isinstance(event, e.AnswerDelta):
+            line = self._progress.line(event)
+            return self._voice.thought(line) if line else b""
+        if event.restart:
+            self._said.restart()
+        text = "" if self._whole else self._said.take(event.text)
+        return self._voice.text(text) if text else b""
+
+    def _refused(self, error: StrettoError) -> RefusedError:
+        refusal = refusal_of(error, self._stream.run_id)
+        _log.warning("run %s: %s: %s", self._stream.run_id, type(error).__name__, error)
+        return RefusedError(refusal, {**self._headers, **_ONCE})
+
+
+def ending(run: Run[Any]) -> Ending:
+    """How a finished run ended, and what its answer rests on."""
+    coverage = run.coverage
+    told: dict[str, Any] = {"run": run.id, "complete": coverage.complete, "simulated": run.simulated}
+    if run.cost is not None:
+        told["cost"] = str(run.cost)
+    if coverage.missing:
+        told["missing"] = [
+            {"subtask": each.subtask, "type": each.type, "why": each.reason} for each in coverage.missing
+        ]
+    if coverage.direct:
+        told["direct"] = coverage.direct
+    return Ending("length" if coverage.answer in _CUT else "stop", run.usage, told)
+
+
+def _finished(run: Run[Any]) -> Run[Any]:
+    """The run, if it has an answer; raises `RefusedError` if it was stopped."""
+    if run.status == "finished":
+        return run
+    message = f"the run was stopped before its end; what is complete of it is kept: stretto resume {run.id}"
+    raise RefusedError(Refusal(503, "server_error", "stopped", message), {RUN: run.id, **_ONCE})

@@ -1,0 +1,58 @@
+"""What is served, by whom, and within which bounds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from stretto.run_stream import RunStream
+from stretto.server.endpoint.guard import Guard
+from stretto.server.endpoint.sending import SILENCE
+from stretto.server.endpoint.turnstile import Turnstile
+from stretto.workflow import Workflow
+
+MOST_RUNS, MOST_WAITING = 32, 64
+"""Runs at the same time, and requests that wait for one of them to end."""
+LARGEST_BODY = 16 * 2**20
+
+
+class Offer(Struct, frozen=True):
+    """What is served: workflows by the name they have as a model, to whom, and how much of it at the same time.
+
+    `largest`: bytes of a request. `silence`: seconds after which a stream says that it goes on. `ignore_tools`:
+    requests may offer tools, which are not called.
+    """
+
+    workflows: Mapping[str, Workflow[Any]]
+    guard: Guard = Guard()
+    most_runs: int = MOST_RUNS
+    most_waiting: int = MOST_WAITING
+    largest: int = LARGEST_BODY
+    silence: float = SILENCE
+    ignore_tools: bool = False
+
+
+class Service:
+    """An offer while it is served: who is inside, and which runs are being carried."""
+
+    def __init__(self, offer: Offer) -> None:
+        self.offer = offer
+        self.runs = Turnstile(offer.most_runs, offer.most_waiting)
+        self.carried: dict[str, RunStream[Any]] = {}
+        """The runs that are being carried, by their ids."""
+
+    def note(self, stream: RunStream[Any], begins: bool) -> None:
+        """A run begins, or is over."""
+        if begins:
+            self.carried[stream.run_id] = stream
+        else:
+            self.carried.pop(stream.run_id, None)
+
+    def close(self) -> None:
+        """Take no more requests; those that are being answered go on."""
+        self.runs.close()
+
+    def stop(self) -> None:
+        """Stop every run that is being carried; each can be resumed."""
+        for stream in self.carried.values():
+            stream.stop()
