@@ -11,10 +11,10 @@ import click
 
 from stretto.cli.help import Command, option
 from stretto.cli.local import prepare
-from stretto.cli.meaning import HERE, build, chosen_models, configured, store_path
+from stretto.cli.meaning import HERE, build, chosen_models, configured, limit_flags, memory_flags, store_path
 from stretto.cli.options import amount, offer_options
 from stretto.cli.screen import say
-from stretto.config import number, presets, seconds
+from stretto.config import Configuration, Source, keys_of, number, presets, seconds
 from stretto.errors import ConfigError
 from stretto.workflow import Workflow
 
@@ -112,17 +112,26 @@ def serve(
 
     Ctrl-C lets what is being answered finish; a second one stops it, and every run can be resumed.
     """
+    configuration = _all_of(named)
+    clients = configuration.clients()
+    guarded = {**_key(api_key_env), **keys_of(clients)}
     workflows = _workflows(named, models, flags, store_path(store))
-    from stretto.server.endpoint import Guard, Offer  # the HTTP server is loaded when one is wanted
+    from stretto.server.endpoint import Door, Guard, Means, Offer  # the HTTP server is loaded when one is wanted
     from stretto.server.endpoint import serve as until_told
 
-    guard = Guard(_keys(api_key_env), frozenset(origins))
+    memory = configuration.memory(memory_flags(flags))
+    if memory.record == "usage" and (named_ones := [name for name, client in clients.items() if client.budget]):
+        raise ConfigError(f'clients.{named_ones[0]}.budget: what was spent is not kept (record = "usage"); keep "all"')
+    limits = configuration.limits(limit_flags(flags))
+    means = Means(configuration.providers(), configuration.prices(), limits, memory, store_path(store))
+    guard = Guard(guarded, frozenset(origins))
     offer = Offer(
         workflows,
         guard,
         most_runs=max_runs,
         most_waiting=max_waiting,
         largest=int(max_body),
+        door=Door(means, clients),
         ignore_tools=ignore_tools,
     )
     _log_to_stderr()
@@ -156,7 +165,15 @@ def _workflows(
     return found
 
 
-def _keys(variable: str | None) -> dict[str, str]:
+def _all_of(named: Sequence[str]) -> Configuration:
+    """What the files that are served, and the usual ones, say of providers, prices, limits and clients."""
+    found: dict[str, Source] = {}
+    for each in named or (None,):
+        found |= {layer.name: layer for layer in configured(each).layers if layer.name not in found}
+    return Configuration(list(found.values()))
+
+
+def _key(variable: str | None) -> dict[str, str]:
     """The server's own key, if it has one."""
     if variable is None:
         return {}

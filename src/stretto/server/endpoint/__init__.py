@@ -1,6 +1,8 @@
 """Workflows behind an OpenAI-compatible endpoint."""
 
 from stretto.server.endpoint.app import SERVICE, endpoint_app
+from stretto.server.endpoint.desk import Means
+from stretto.server.endpoint.door import Door
 from stretto.server.endpoint.guard import Guard
 from stretto.server.endpoint.service import LARGEST_BODY, MOST_RUNS, MOST_WAITING, Offer
 from stretto.server.endpoint.serving import GRACE, serve
@@ -12,7 +14,9 @@ __all__ = [
     "MOST_RUNS",
     "MOST_WAITING",
     "SERVICE",
+    "Door",
     "Guard",
+    "Means",
     "Offer",
     "endpoint_app",
     "listening",

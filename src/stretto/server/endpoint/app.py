@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 from aiohttp import web
@@ -13,17 +13,19 @@ from stretto.ids import new_ulid
 from stretto.models.simulator.refusals import Refusal
 from stretto.server.body import ChatBody, json_object, read_body
 from stretto.server.endpoint.asked import answering, asked_of, check_options
+from stretto.server.endpoint.calling import Calling, request_of
 from stretto.server.endpoint.carrying import Carrying
 from stretto.server.endpoint.completions import Completion
-from stretto.server.endpoint.guard import guarding
+from stretto.server.endpoint.guard import CLIENT, guarding
 from stretto.server.endpoint.responses import Response
 from stretto.server.endpoint.responses_body import chat_asked
 from stretto.server.endpoint.service import Offer, Service
 from stretto.server.endpoint.voice import Voice
-from stretto.server.refused import OURS, RefusedError, refusal_of, refused
+from stretto.server.refused import OURS, BadBodyError, RefusedError, refusal_of, refused
 
 SERVICE = web.AppKey("service", Service)
 """Where an application keeps what it serves."""
+REUSE = "x-stretto-reuse"
 REQUEST_ID = web.RequestKey("request_id", str)
 _SLOWEST = 60.0
 """Seconds that the body of a request may take to arrive."""
@@ -36,6 +38,7 @@ def endpoint_app(offer: Offer) -> web.Application:
     """An application that serves workflows as models."""
     app = web.Application(client_max_size=offer.largest, middlewares=[_telling, guarding(offer.guard)])
     app[SERVICE] = Service(offer)
+    app.cleanup_ctx.append(_door_closed)
     app.router.add_get("/v1/models", _models)
     app.router.add_get("/v1/models/{name:.+}", _model)
     app.router.add_post("/v1/chat/completions", _chat_completions)
@@ -94,19 +97,29 @@ async def body_of(request: web.Request) -> bytes:
 
 
 async def _models(request: web.Request) -> web.Response:
-    listed = [_facts(name) for name in request.app[SERVICE].offer.workflows]
+    listed = [_facts(name) for name in _listed(request.app[SERVICE].offer)]
     return _json({"object": "list", "data": listed})
+
+
+def _listed(offer: Offer) -> list[str]:
+    """The workflows, and the models that they ask, which can be asked alone if there is a door for that."""
+    theirs = [model for workflow in offer.workflows.values() for model in workflow.models] if offer.door else []
+    return list(
+        dict.fromkeys([*offer.workflows, *(model for model in theirs if offer.door and offer.door.models(model))])
+    )
 
 
 async def _model(request: web.Request) -> web.Response:
     name = request.match_info["name"]
-    if name not in request.app[SERVICE].offer.workflows:
+    offer = request.app[SERVICE].offer
+    if name not in offer.workflows and not (offer.door and offer.door.models(name)):
         raise _unknown(request.app[SERVICE], name)
     return _json(_facts(name))
 
 
 def _facts(name: str) -> dict[str, str | int]:
-    return {"id": name, "object": "model", "created": _SINCE, "owned_by": "stretto"}
+    owner = name.partition(":")[0] if ":" in name else "stretto"
+    return {"id": name, "object": "model", "created": _SINCE, "owned_by": owner}
 
 
 def _json(facts: object) -> web.Response:
@@ -114,7 +127,7 @@ def _json(facts: object) -> web.Response:
 
 
 def _unknown(service: Service, name: str) -> RefusedError:
-    known = ", ".join(service.offer.workflows)
+    known = ", ".join(service.offer.workflows) + (", and PROVIDER:MODEL" if service.offer.door else "")
     message = f"there is no model {name[:100]!r} here; there are {known}"
     return RefusedError(Refusal(404, "invalid_request_error", "model_not_found", message, param="model"))
 
@@ -135,10 +148,37 @@ async def _answer(request: web.Request, chat: ChatBody, voice: Voice) -> web.Str
     """What was asked, answered by the model that it names."""
     service, name = request.app[SERVICE], chat.request.model
     if name not in service.offer.workflows:
-        raise _unknown(service, name)
+        return await _call(request, chat, voice)
     check_options(chat.request.options, ignore_tools=service.offer.ignore_tools)
     workflow = answering(service.offer.workflows[name], chat)
     asked = asked_of(chat)
     stream = workflow.stream(asked.task, inputs=asked.inputs, direct=asked.direct)
     carrying = Carrying(stream, service.runs.place(), voice, service.note, whole=workflow.shape is not None)
     return await (carrying.stream(request, service.offer.silence) if chat.stream else carrying.answer())
+
+
+async def _call(request: web.Request, chat: ChatBody, voice: Voice) -> web.StreamResponse:
+    """What was asked, answered by one call of a model that is no workflow."""
+    service, door = request.app[SERVICE], request.app[SERVICE].offer.door
+    models = door.models(chat.request.model) if door else None
+    if door is None or models is None:
+        raise _unknown(service, chat.request.model)
+    asked, reuse = request_of(chat, models), _reuses(request)
+    desk = await door.desk(request[CLIENT])
+    calling = Calling(desk, models, asked, service.calls.place(), voice, reuse=reuse)
+    return await (calling.stream(request, service.offer.silence) if chat.stream else calling.answer())
+
+
+def _reuses(request: web.Request) -> bool:
+    """Whether a client wants replies that were recorded."""
+    wanted = request.headers.get(REUSE, "off")
+    if wanted not in {"off", "store"}:
+        raise BadBodyError(f"{REUSE} is store or off", REUSE)
+    return wanted == "store"
+
+
+async def _door_closed(app: web.Application) -> AsyncIterator[None]:
+    """What came through the door is closed with the application."""
+    yield
+    if door := app[SERVICE].offer.door:
+        await door.close()

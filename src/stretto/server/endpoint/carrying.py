@@ -14,9 +14,10 @@ from stretto.runs import Run
 from stretto.server.endpoint.progress import Progress
 from stretto.server.endpoint.said import Said
 from stretto.server.endpoint.sending import Sending
+from stretto.server.endpoint.streaming import streamed, tell_wait
 from stretto.server.endpoint.turnstile import Place
 from stretto.server.endpoint.voice import Ending, Voice
-from stretto.server.refused import OURS, RefusedError, refusal_of
+from stretto.server.refused import RefusedError, refusal_of
 
 RUN = "x-stretto-run"
 _JSON = "application/json"
@@ -66,26 +67,11 @@ class Carrying:
 
     async def stream(self, request: web.Request, silence: float) -> web.StreamResponse:
         """The answer as server-sent events; an error once they have begun is the last of them."""
-        async with Sending(request, self._voice.opening(), self._headers, silence) as sending:
-            try:
-                last = await self._tell(sending)
-            except RefusedError as error:
-                if not await sending.rest():
-                    raise
-                last = self._voice.failed(error.refusal)
-            except ConnectionError:
-                raise
-            except Exception:
-                if not await sending.rest():
-                    raise
-                _log.exception("run %s", self._stream.run_id)
-                last = self._voice.failed(OURS)
-            return await sending.end(last)
+        return await streamed(request, self._voice, self._tell, self._headers, silence)
 
     async def _tell(self, sending: Sending) -> bytes:
         """Send all that is told of the run; what comes last."""
-        if self._place.ahead:
-            await sending.send(self._voice.thought(f"waiting: {self._place.ahead} before this\n"))
+        await tell_wait(sending, self._voice, self._place)
         async with self._place, self._stream as events:
             self._carried(events, True)
             try:

@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from stretto.run_stream import RunStream
+from stretto.server.endpoint.door import Door
 from stretto.server.endpoint.guard import Guard
 from stretto.server.endpoint.sending import SILENCE
 from stretto.server.endpoint.turnstile import Turnstile
@@ -13,14 +14,16 @@ from stretto.workflow import Workflow
 
 MOST_RUNS, MOST_WAITING = 32, 64
 """Runs at the same time, and requests that wait for one of them to end."""
+MOST_CALLS = 1024
+"""Single calls at the same time, and as many that wait: what holds them back is the limits of their models."""
 LARGEST_BODY = 16 * 2**20
 
 
 class Offer(Struct, frozen=True):
     """What is served: workflows by the name they have as a model, to whom, and how much of it at the same time.
 
-    `largest`: bytes of a request. `silence`: seconds after which a stream says that it goes on. `ignore_tools`:
-    requests may offer tools, which are not called.
+    `door`: single calls of any model, written `provider:model`. `largest`: bytes of a request. `silence`: seconds after
+    which a stream says that it goes on. `ignore_tools`: requests may offer tools, which are not called.
     """
 
     workflows: Mapping[str, Workflow[Any]]
@@ -28,6 +31,7 @@ class Offer(Struct, frozen=True):
     most_runs: int = MOST_RUNS
     most_waiting: int = MOST_WAITING
     largest: int = LARGEST_BODY
+    door: Door | None = None
     silence: float = SILENCE
     ignore_tools: bool = False
 
@@ -38,6 +42,7 @@ class Service:
     def __init__(self, offer: Offer) -> None:
         self.offer = offer
         self.runs = Turnstile(offer.most_runs, offer.most_waiting)
+        self.calls = Turnstile(MOST_CALLS, MOST_CALLS)
         self.carried: dict[str, RunStream[Any]] = {}
         """The runs that are being carried, by their ids."""
 
@@ -51,6 +56,17 @@ class Service:
     def close(self) -> None:
         """Take no more requests; those that are being answered go on."""
         self.runs.close()
+        self.calls.close()
+
+    @property
+    def inside(self) -> int:
+        """How many are being answered."""
+        return self.runs.inside + self.calls.inside
+
+    async def empty(self) -> None:
+        """Wait until nobody is being answered."""
+        await self.runs.empty()
+        await self.calls.empty()
 
     def stop(self) -> None:
         """Stop every run that is being carried; each can be resumed."""

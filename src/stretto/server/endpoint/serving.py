@@ -59,9 +59,9 @@ async def _wind_up(app: web.Application, ending: Ending, grace: float, tell: Cal
     """Let what is being answered end, or stop it so that it can be resumed."""
     service = app[SERVICE]
     service.close()
-    if service.runs.inside:
-        tell(f"{service.runs.inside} answers are being written; Ctrl-C again stops them, else the last in {grace:g} s")
-    done, now = (asyncio.ensure_future(each) for each in (service.runs.empty(), ending.now.wait()))
+    if service.inside:
+        tell(f"{service.inside} answers are being written; Ctrl-C again stops them, else the last in {grace:g} s")
+    done, now = (asyncio.ensure_future(each) for each in (service.empty(), ending.now.wait()))
     await asyncio.wait([done, now], timeout=grace, return_when=asyncio.FIRST_COMPLETED)
     for run in service.carried:
         tell(f"stopped; go on with: stretto resume {run}")
