@@ -54,6 +54,13 @@ class Client:
     def post(self, path: str = "chat/completions", headers: dict[str, str] | None = None, **body: Any) -> Any:
         return self.session.post(f"{self.url}/{path}", json=body, headers=headers)
 
+    async def get(self, path: str, **headers: str) -> tuple[int, dict[str, Any]]:
+        """What is under /api: the status, and the body or what its error says."""
+        url = self.url.removesuffix("/v1")
+        async with self.session.get(f"{url}/api/{path}", headers=headers) as response:
+            body = await response.json()
+            return response.status, body["error"] if isinstance(body.get("error"), dict) else body
+
     def ask(self, task: str = TASK, headers: dict[str, str] | None = None, **body: Any) -> Any:
         return self.post(headers=headers, **{**chat(task), **body})
 
@@ -97,6 +104,7 @@ def runs(store: Path) -> list[Run[Any]]:
 async def served(*workflows: Workflow[Any], **settings: Any) -> AsyncGenerator[Client, None]:
     """Workflows as the models `general`, `second`, …, for as long as this is open."""
     offered = dict(zip(("general", "second", "third"), workflows or (workflow(),), strict=False))
+    settings.setdefault("store", offered["general"].store)
     app = endpoint_app(Offer(offered, **settings))
     async with listening(app) as url, aiohttp.ClientSession() as session:
         yield Client(session, url, app[SERVICE])

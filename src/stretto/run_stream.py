@@ -63,6 +63,11 @@ class RunStream(Generic[Parsed]):
         self._execution: Execution | None = None
 
     @property
+    def begun(self) -> bool:
+        """Whether there is anything of the run yet."""
+        return self._journal is not None
+
+    @property
     def recorded(self) -> bool:
         """Whether the run is in a store, so that it can be resumed."""
         return self._setting.store is not None and self._journal is not None

@@ -132,6 +132,7 @@ def serve(
         most_waiting=max_waiting,
         largest=int(max_body),
         door=Door(means, clients),
+        store=store_path(store),
         ignore_tools=ignore_tools,
     )
     _log_to_stderr()

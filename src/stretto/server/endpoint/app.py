@@ -12,6 +12,7 @@ from stretto.errors import StrettoError
 from stretto.ids import new_ulid
 from stretto.models.simulator.refusals import Refusal
 from stretto.server.body import ChatBody, json_object, read_body
+from stretto.server.endpoint import runs
 from stretto.server.endpoint.asked import answering, asked_of, check_options
 from stretto.server.endpoint.calling import Calling, request_of
 from stretto.server.endpoint.carrying import Carrying
@@ -19,12 +20,10 @@ from stretto.server.endpoint.completions import Completion
 from stretto.server.endpoint.guard import CLIENT, guarding
 from stretto.server.endpoint.responses import Response
 from stretto.server.endpoint.responses_body import chat_asked
-from stretto.server.endpoint.service import Offer, Service
+from stretto.server.endpoint.service import SERVICE, Offer, Service
 from stretto.server.endpoint.voice import Voice
 from stretto.server.refused import OURS, BadBodyError, RefusedError, refusal_of, refused
 
-SERVICE = web.AppKey("service", Service)
-"""Where an application keeps what it serves."""
 REUSE = "x-stretto-reuse"
 REQUEST_ID = web.RequestKey("request_id", str)
 _SLOWEST = 60.0
@@ -43,6 +42,7 @@ def endpoint_app(offer: Offer) -> web.Application:
     app.router.add_get("/v1/models/{name:.+}", _model)
     app.router.add_post("/v1/chat/completions", _chat_completions)
     app.router.add_post("/v1/responses", _responses)
+    app.router.add_routes(runs.routes())
     app.on_response_prepare.append(_sign)
     return app
 
@@ -153,7 +153,7 @@ async def _answer(request: web.Request, chat: ChatBody, voice: Voice) -> web.Str
     workflow = answering(service.offer.workflows[name], chat)
     asked = asked_of(chat)
     stream = workflow.stream(asked.task, inputs=asked.inputs, direct=asked.direct)
-    carrying = Carrying(stream, service.runs.place(), voice, service.note, whole=workflow.shape is not None)
+    carrying = Carrying(stream, service.runs.place(), voice, service.carrying, whole=workflow.shape is not None)
     return await (carrying.stream(request, service.offer.silence) if chat.stream else carrying.answer())
 
 

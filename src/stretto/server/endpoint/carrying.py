@@ -1,7 +1,8 @@
 """A run as the answer to a request, streamed or whole; whoever leaves stops it, and every call of it."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager, aclosing
 from typing import Any
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from stretto.server.endpoint.sending import Sending
 from stretto.server.endpoint.streaming import streamed, tell_wait
 from stretto.server.endpoint.turnstile import Place
 from stretto.server.endpoint.voice import Ending, Voice
+from stretto.server.endpoint.watching import Carried
 from stretto.server.refused import RefusedError, refusal_of
 
 RUN = "x-stretto-run"
@@ -28,7 +30,7 @@ _log = logging.getLogger("stretto.serve")
 
 
 class Carrying:
-    """Answers one request by a run. `carried` is told the run when it begins, and (False) when it is over.
+    """Answers one request by a run. As long as `carrying` is open others may watch the run.
 
     `whole`: the answer is sent when it is all there, as one that must fit a schema is.
     """
@@ -38,14 +40,14 @@ class Carrying:
         stream: RunStream[Any],
         place: Place,
         voice: Voice,
-        carried: Callable[[RunStream[Any], bool], None],
+        carrying: Callable[[RunStream[Any]], AbstractContextManager[Carried]],
         *,
         whole: bool,
     ) -> None:
         self._stream = stream
         self._place = place
         self._voice = voice
-        self._carried = carried
+        self._carrying = carrying
         self._whole = whole
         self._progress = Progress()
         self._said = Said()
@@ -53,16 +55,13 @@ class Carrying:
 
     async def answer(self) -> web.Response:
         """The answer as one response; raises `RefusedError` if there is none."""
-        async with self._place, self._stream as events:
-            self._carried(events, True)
-            try:
-                thoughts = [self._progress.line(event) async for event in events]
-            except StrettoError as error:
-                raise self._refused(error) from error
-            finally:
-                self._carried(events, False)
-            run = _finished(events.run)
-        body = self._voice.whole(run.answer, "".join(thoughts), ending(run))
+        thoughts = ""
+        async with self._place, self._stream as stream:
+            async with aclosing(self._watched(stream)) as events:
+                async for event in events:
+                    thoughts += self._progress.line(event)
+            run = _finished(stream)
+        body = self._voice.whole(run.answer, thoughts, ending(run))
         return web.Response(body=body, content_type=_JSON, headers=self._headers)
 
     async def stream(self, request: web.Request, silence: float) -> web.StreamResponse:
@@ -72,19 +71,24 @@ class Carrying:
     async def _tell(self, sending: Sending) -> bytes:
         """Send all that is told of the run; what comes last."""
         await tell_wait(sending, self._voice, self._place)
-        async with self._place, self._stream as events:
-            self._carried(events, True)
-            try:
+        async with self._place, self._stream as stream:
+            async with aclosing(self._watched(stream)) as events:
                 async for event in events:
                     if told := self._told(event):
                         await sending.send(told)
-            except StrettoError as error:
-                raise self._refused(error) from error
-            finally:
-                self._carried(events, False)
-            run = _finished(events.run)
+            run = _finished(stream)
         rest = self._said.end(run.answer)
         return (self._voice.text(rest) if rest else b"") + self._voice.closing(ending(run))
+
+    async def _watched(self, stream: RunStream[Any]) -> AsyncGenerator[e.AnyEvent, None]:
+        """The events of the run, which others may watch meanwhile; its error as what a client is told of it."""
+        with self._carrying(stream) as carried:
+            try:
+                async for event in stream:
+                    carried.take(event)
+                    yield event
+            except StrettoError as error:
+                raise self._refused(error) from error
 
     def _told(self, event: e.AnyEvent) -> bytes:
         if not isinstance(event, e.AnswerDelta):
@@ -116,9 +120,10 @@ def ending(run: Run[Any]) -> Ending:
     return Ending("length" if coverage.answer in _CUT else "stop", run.usage, told)
 
 
-def _finished(run: Run[Any]) -> Run[Any]:
+def _finished(stream: RunStream[Any]) -> Run[Any]:
     """The run, if it has an answer; raises `RefusedError` if it was stopped."""
-    if run.status == "finished":
-        return run
-    message = f"the run was stopped before its end; what is complete of it is kept: stretto resume {run.id}"
-    raise RefusedError(Refusal(503, "server_error", "stopped", message), {RUN: run.id, **_ONCE})
+    if stream.begun and stream.run.status == "finished":
+        return stream.run
+    kept = f"; what is complete of it is kept: stretto resume {stream.run_id}" if stream.recorded else ""
+    refusal = Refusal(503, "server_error", "stopped", f"the run was stopped before its end{kept}")
+    raise RefusedError(refusal, {RUN: stream.run_id, **_ONCE})

@@ -1,8 +1,11 @@
 """What is served, by whom, and within which bounds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from aiohttp import web
 from msgspec import Struct
 
 from stretto.run_stream import RunStream
@@ -10,6 +13,7 @@ from stretto.server.endpoint.door import Door
 from stretto.server.endpoint.guard import Guard
 from stretto.server.endpoint.sending import SILENCE
 from stretto.server.endpoint.turnstile import Turnstile
+from stretto.server.endpoint.watching import Carried
 from stretto.workflow import Workflow
 
 MOST_RUNS, MOST_WAITING = 32, 64
@@ -22,8 +26,9 @@ LARGEST_BODY = 16 * 2**20
 class Offer(Struct, frozen=True):
     """What is served: workflows by the name they have as a model, to whom, and how much of it at the same time.
 
-    `door`: single calls of any model, written `provider:model`. `largest`: bytes of a request. `silence`: seconds after
-    which a stream says that it goes on. `ignore_tools`: requests may offer tools, which are not called.
+    `door`: single calls of any model, written `provider:model`. `store`: the runs that can be looked at. `largest`:
+    bytes of a request. `silence`: seconds after which a stream says that it goes on. `ignore_tools`: requests may offer
+    tools, which are not called.
     """
 
     workflows: Mapping[str, Workflow[Any]]
@@ -32,6 +37,7 @@ class Offer(Struct, frozen=True):
     most_waiting: int = MOST_WAITING
     largest: int = LARGEST_BODY
     door: Door | None = None
+    store: Path | None = None
     silence: float = SILENCE
     ignore_tools: bool = False
 
@@ -43,15 +49,18 @@ class Service:
         self.offer = offer
         self.runs = Turnstile(offer.most_runs, offer.most_waiting)
         self.calls = Turnstile(MOST_CALLS, MOST_CALLS)
-        self.carried: dict[str, RunStream[Any]] = {}
+        self.carried: dict[str, Carried] = {}
         """The runs that are being carried, by their ids."""
 
-    def note(self, stream: RunStream[Any], begins: bool) -> None:
-        """A run begins, or is over."""
-        if begins:
-            self.carried[stream.run_id] = stream
-        else:
-            self.carried.pop(stream.run_id, None)
+    @contextmanager
+    def carrying(self, stream: RunStream[Any]) -> Iterator[Carried]:
+        """As long as this is open the run can be watched, and stopped."""
+        carried = self.carried[stream.run_id] = Carried(stream)
+        try:
+            yield carried
+        finally:
+            del self.carried[stream.run_id]
+            carried.end()
 
     def close(self) -> None:
         """Take no more requests; those that are being answered go on."""
@@ -70,5 +79,9 @@ class Service:
 
     def stop(self) -> None:
         """Stop every run that is being carried; each can be resumed."""
-        for stream in self.carried.values():
-            stream.stop()
+        for carried in self.carried.values():
+            carried.stream.stop()
+
+
+SERVICE = web.AppKey("service", Service)
+"""Where an application keeps what it serves."""

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from stretto.errors import ConfigError
-from stretto.server.endpoint.app import SERVICE, endpoint_app
+from stretto.server.endpoint.app import endpoint_app
 from stretto.server.endpoint.guard import is_loopback
-from stretto.server.endpoint.service import Offer
+from stretto.server.endpoint.service import SERVICE, Offer
 from stretto.server.listening import listening
 
 GRACE = 30.0
