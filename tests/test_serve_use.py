@@ -155,6 +155,14 @@ async def test_a_huge_body_is_a_413_whether_its_length_is_told_or_not() -> None:
         assert answered(said)[0] == 413
 
 
+@on_loop
+async def test_a_body_that_does_not_come_is_a_408() -> None:
+    async with served(slowest=0.2) as client:
+        whole = request(json.dumps(chat()).encode())
+        status, error = answered(await raw(client, whole[:-1]))
+        assert (status, error["code"]) == (408, "request_timeout")
+
+
 @pytest.mark.parametrize(
     "bomb",
     [

@@ -26,8 +26,6 @@ from stretto.server.refused import OURS, BadBodyError, RefusedError, refusal_of,
 
 REUSE = "x-stretto-reuse"
 REQUEST_ID = web.RequestKey("request_id", str)
-_SLOWEST = 60.0
-"""Seconds that the body of a request may take to arrive."""
 _SINCE = int(time.time())
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log = logging.getLogger("stretto.serve")
@@ -88,11 +86,12 @@ async def _sign(request: web.Request, response: web.StreamResponse) -> None:
 
 async def body_of(request: web.Request) -> bytes:
     """The body of a request; raises `RefusedError` if it takes too long to arrive, or cannot be unpacked."""
+    slowest = request.app[SERVICE].offer.slowest
     try:
-        async with asyncio.timeout(_SLOWEST):
+        async with asyncio.timeout(slowest):
             return await request.read()
     except TimeoutError:
-        message = f"the body did not arrive within {_SLOWEST:g} s"
+        message = f"the body did not arrive within {slowest:g} s"
         raise RefusedError(Refusal(408, "timeout", "request_timeout", message), {"connection": "close"}) from None
 
 

@@ -20,15 +20,16 @@ MOST_RUNS, MOST_WAITING = 32, 64
 """Runs at the same time, and requests that wait for one of them to end."""
 MOST_CALLS = 1024
 """Single calls at the same time, and as many that wait: what holds them back is the limits of their models."""
-LARGEST_BODY = 16 * 2**20
+LARGEST_BODY, SLOWEST = 16 * 2**20, 60.0
+"""Of a request: bytes, and seconds that they may take to arrive."""
 
 
 class Offer(Struct, frozen=True):
     """What is served: workflows by the name they have as a model, to whom, and how much of it at the same time.
 
     `door`: single calls of any model, written `provider:model`. `store`: the runs that can be looked at. `largest`:
-    bytes of a request. `silence`: seconds after which a stream says that it goes on. `ignore_tools`: requests may offer
-    tools, which are not called.
+    bytes of a request, which may take `slowest` seconds to arrive. `silence`: seconds after which a stream says that it
+    goes on. `ignore_tools`: requests may offer tools, which are not called.
     """
 
     workflows: Mapping[str, Workflow[Any]]
@@ -38,6 +39,7 @@ class Offer(Struct, frozen=True):
     largest: int = LARGEST_BODY
     door: Door | None = None
     store: Path | None = None
+    slowest: float = SLOWEST
     silence: float = SILENCE
     ignore_tools: bool = False
 
