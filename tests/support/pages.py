@@ -1,0 +1,142 @@
+"""The pages of docs/ for tests: their blocks of code, and a world in which a reader would type them."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from places import ROOT
+from stretto.config import read_file
+from stretto.models.providers import KNOWN, variable
+
+DOCS = ROOT / "docs"
+PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+
+_BLOCK = re.compile(
+    r"(?:<!-- (?P<remark>[^\n]*?) -->\n\n?)?```(?P<language>\w+)(?P<rest>[^\n]*)\n(?P<code>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
+_TITLE = re.compile(r'title="([^"]+)"')
+_FILES = {
+    "task.md": "Compare Postgres and SQLite as a job queue in exactly 3 subtasks.\n",
+    "docs/guide.md": "# Guide\n\nThe queue keeps jobs for 30 days. A job runs once.\n",
+    "docs/faq.md": "# FAQ\n\nJobs are kept for ever. Nobody may read the store.\n",
+    "docs/conventions.md": "Errors name the place. No abbreviations.\n",
+    "src/queue.py": "def take(items):\n    return items.pop(0)\n",
+    "contract.md": "# Contract\n\nIt ends on 31 December.\n",
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code: what it is written in, the file it is to be in, and what a comment above it says of it."""
+
+    language: str
+    title: str
+    remark: str
+    code: str
+
+
+def blocks(page: str) -> list[Block]:
+    """The blocks of a page, in their order."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return [
+        Block(
+            each["language"],
+            found[1] if (found := _TITLE.search(each["rest"])) else "",
+            each["remark"] or "",
+            each["code"],
+        )
+        for each in _BLOCK.finditer(text)
+    ]
+
+
+class Reader:
+    """Types what a page shows, in a folder with a small repository in it; every provider's address is `url`."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self._folder = folder
+        programs = folder / "programs"
+        programs.mkdir()
+        self._home = folder / "project"
+        for name, text in _FILES.items():
+            self._write(name, text)
+        for name, module in (("stretto", "stretto"), ("pytest", "pytest -p no:cacheprovider"), ("python", "")):
+            run = f"{shlex.quote(sys.executable)} {f'-m {module}' if module else ''}"
+            (programs / name).write_text(f'#!/bin/sh\nexec {run} "$@"\n')
+            (programs / name).chmod(0o755)
+        self._environ = {
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT / "src"),
+            "HOME": str(folder / "home"),
+            "STRETTO_STORE": str(folder / "runs.db"),
+            "EDITOR": "true",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+        }
+        for name, provider in KNOWN.items():
+            self._environ[variable(name, "BASE_URL")] = url
+            if provider.key_env:
+                self._environ[provider.key_env] = "x"
+        self._sh(
+            "git init -q -b main . && git add . && git -c user.name=a -c user.email=a@b commit -qm 'A queue' && "
+            "printf 'def take(items):\\n    return items.pop(1)\\n' > src/queue.py"
+        )
+
+    def read(self, page: str) -> None:
+        """Do what the page shows, from its beginning; a block that does not work is an `AssertionError`."""
+        for block in blocks(page):
+            self._do(block)
+
+    def _do(self, block: Block) -> None:
+        if block.title:
+            self._write(block.title, block.code)
+        if block.remark.startswith("not run"):
+            return
+        match block.language:
+            case "toml":
+                read_file(self._write(block.title or "page.toml", block.code))
+            case "python" if not block.title.startswith("tests/"):
+                code = block.code.replace("sim:default", "sim:instant")
+                self._check(block, self._run([sys.executable, "-c", code], ""))
+            case "sh":
+                code = block.code.replace("sim:default", "sim:instant")
+                self._check(block, self._run(["bash", "-euo", "pipefail", "-c", code], ""))
+
+    def _check(self, block: Block, done: "subprocess.CompletedProcess[str]") -> None:
+        wanted = int(block.remark.removeprefix("exit code ")) if block.remark.startswith("exit code") else 0
+        assert done.returncode == wanted, f"{block.code}\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}"
+
+    def _sh(self, command: str) -> None:
+        done = self._run(["bash", "-euo", "pipefail", "-c", command], "")
+        assert not done.returncode, done.stderr
+
+    def _run(self, command: list[str], fed: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            command,
+            cwd=self._home,
+            env=self._environ,
+            input=fed,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def _write(self, name: str, text: str) -> Path:
+        path = self._home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+
+def links(page: str) -> Iterator[str]:
+    """The files that a page links to or shows, as they are written."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", text, flags=re.DOTALL | re.MULTILINE)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" not in link:
+            yield link
