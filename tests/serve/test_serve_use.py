@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gzip
 import json
 import re
 import signal
@@ -154,6 +155,34 @@ async def test_a_huge_body_is_a_413_whether_its_length_is_told_or_not() -> None:
         pieces = [b"Connection: close\r\n\r\n", *[b"1ff\r\n" + b"x" * 0x1FF + b"\r\n"] * 3, b"0\r\n\r\n"]
         said = await raw(client, chunked, *pieces)
         assert answered(said)[0] == 413
+
+
+@on_loop
+async def test_a_body_that_is_not_packed_as_it_says_is_a_400() -> None:
+    async with served() as client:
+        status, _ = answered(await raw(client, request(b"no gzip at all", "Content-Encoding: gzip")))
+        assert status == 400
+
+
+@on_loop
+async def test_a_packed_body_is_as_large_as_what_is_in_it() -> None:
+    async with served(largest=1000) as client:
+        status, error = answered(await raw(client, request(gzip.compress(b"x" * 10_000_000), "Content-Encoding: gzip")))
+        assert (status, error["code"]) == (413, "request_too_large")
+
+
+@on_loop
+async def test_whoever_leaves_while_it_is_told_to_wait_leaves_no_place_behind() -> None:
+    asked = workflow(None, **SLOW)
+    async with served(asked, most_runs=1) as client:
+        first = asyncio.create_task(client.events())
+        await until(lambda: client.service.runs.inside == 1)
+        for _ in range(3):
+            async with client.ask(stream=True) as response:
+                assert b"waiting: 1 before this" in await response.content.readuntil(b"before this")
+        await until(lambda: client.service.runs.waiting == 0)
+        assert told(await first, "content")
+        await until(lambda: client.service.runs.inside == 0)
 
 
 @on_loop

@@ -93,6 +93,8 @@ async def body_of(request: web.Request) -> bytes:
     except TimeoutError:
         message = f"the body did not arrive within {slowest:g} s"
         raise RefusedError(Refusal(408, "timeout", "request_timeout", message), {"connection": "close"}) from None
+    except web.RequestPayloadError as error:
+        raise BadBodyError("the body does not arrive whole, or is not packed as its headers say") from error
 
 
 async def _models(request: web.Request) -> web.Response:
@@ -152,8 +154,9 @@ async def _answer(request: web.Request, chat: ChatBody, voice: Voice) -> web.Str
     workflow = answering(service.offer.workflows[name], chat)
     asked = asked_of(chat)
     stream = workflow.stream(asked.task, inputs=asked.inputs, direct=asked.direct)
-    carrying = Carrying(stream, service.runs.place(), voice, service.carrying, whole=workflow.shape is not None)
-    return await (carrying.stream(request, service.offer.silence) if chat.stream else carrying.answer())
+    with service.runs.place() as place:
+        carrying = Carrying(stream, place, voice, service.carrying, whole=workflow.shape is not None)
+        return await (carrying.stream(request, service.offer.silence) if chat.stream else carrying.answer())
 
 
 async def _call(request: web.Request, chat: ChatBody, voice: Voice) -> web.StreamResponse:
@@ -164,8 +167,9 @@ async def _call(request: web.Request, chat: ChatBody, voice: Voice) -> web.Strea
         raise _unknown(service, chat.request.model)
     asked, reuse = request_of(chat, models), _reuses(request)
     desk = await door.desk(request[CLIENT])
-    calling = Calling(desk, models, asked, service.calls.place(), voice, reuse=reuse)
-    return await (calling.stream(request, service.offer.silence) if chat.stream else calling.answer())
+    with service.calls.place() as place:
+        calling = Calling(desk, models, asked, place, voice, reuse=reuse)
+        return await (calling.stream(request, service.offer.silence) if chat.stream else calling.answer())
 
 
 def _reuses(request: web.Request) -> bool:

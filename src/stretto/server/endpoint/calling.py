@@ -64,7 +64,8 @@ class Calling:
 
     async def answer(self) -> web.Response:
         """The reply as one response; raises `RefusedError` if there is none."""
-        async with self._place, aclosing(self._chunks(stream=False)) as chunks:
+        await self._place.turn()
+        async with aclosing(self._chunks(stream=False)) as chunks:
             async for _ in chunks:
                 pass
         reply = self._transcript.reply(self._whole)
@@ -77,7 +78,8 @@ class Calling:
 
     async def _tell(self, sending: Sending) -> bytes:
         await tell_wait(sending, self._voice, self._place)
-        async with self._place, aclosing(self._chunks(stream=True)) as chunks:
+        await self._place.turn()
+        async with aclosing(self._chunks(stream=True)) as chunks:
             async for chunk in chunks:
                 if told := self._told(chunk):
                     await sending.send(told)

@@ -56,7 +56,8 @@ class Carrying:
     async def answer(self) -> web.Response:
         """The answer as one response; raises `RefusedError` if there is none."""
         thoughts = ""
-        async with self._place, self._stream as stream:
+        await self._place.turn()
+        async with self._stream as stream:
             async with aclosing(self._watched(stream)) as events:
                 async for event in events:
                     thoughts += self._progress.line(event)
@@ -71,7 +72,8 @@ class Carrying:
     async def _tell(self, sending: Sending) -> bytes:
         """Send all that is told of the run; what comes last."""
         await tell_wait(sending, self._voice, self._place)
-        async with self._place, self._stream as stream:
+        await self._place.turn()
+        async with self._stream as stream:
             async with aclosing(self._watched(stream)) as events:
                 async for event in events:
                     if told := self._told(event):

@@ -16,7 +16,7 @@ from stretto.server.listening import listening
 
 GRACE = 30.0
 """Seconds that runs have to finish once nobody is let in any more."""
-_PARTING = 2.0
+_PARTING = 5.0
 
 
 class Ending:

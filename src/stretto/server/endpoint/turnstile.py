@@ -7,6 +7,7 @@ from typing import Self
 from stretto.models.simulator.refusals import Refusal
 from stretto.server.refused import RefusedError
 
+STOPPING = Refusal(503, "server_error", "stopping", "the server is stopping; ask again later", 5.0)
 _LONGEST = 60.0  # seconds after which somebody who was sent away may come again, at the most
 
 
@@ -29,9 +30,9 @@ class Turnstile:
         return len(self._queue)
 
     def place(self) -> "Place":
-        """A place inside, or in the queue; raises `RefusedError` if there is neither. It is to be entered at once."""
+        """A place inside, or in the queue; raises `RefusedError` if there is neither. It is to be left (`with`)."""
         if self._closed:
-            raise RefusedError(Refusal(503, "server_error", "stopping", "the server is stopping; ask again later", 5.0))
+            raise RefusedError(STOPPING)
         if self.inside < self._most:
             self.inside += 1
             self._empty.clear()
@@ -88,32 +89,32 @@ class Turnstile:
 
 
 class Place:
-    """A place at a turnstile: `async with` waits until it is inside. `ahead`: how many were to enter before."""
+    """A place at a turnstile, until it is left (`with`); `turn` waits until it is inside.
+
+    `ahead`: how many were to enter before.
+    """
 
     def __init__(self, turnstile: Turnstile, waits: asyncio.Future[None] | None, ahead: int) -> None:
         self.ahead = ahead
         self._turnstile = turnstile
         self._waits = waits
-        self._since = 0.0
-
-    async def __aenter__(self) -> Self:
-        if self._waits is not None:
-            await self._turn(self._waits)
         self._since = asyncio.get_running_loop().time()
+
+    async def turn(self) -> None:
+        """Wait until there is room; raises `RefusedError` if nobody is let in any more."""
+        if self._waits is None:
+            return
+        await asyncio.wait([self._waits])
+        if self._waits.cancelled():
+            raise RefusedError(STOPPING)
+        self._since = asyncio.get_running_loop().time()
+
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        self._turnstile.leave(asyncio.get_running_loop().time() - self._since)
-
-    async def _turn(self, waits: asyncio.Future[None]) -> None:
-        try:
-            await asyncio.wait([waits])
-        except asyncio.CancelledError:
-            if waits.done() and not waits.cancelled():  # called in at the moment it left
-                self._turnstile.leave(0.0)
-            else:
-                waits.cancel()
-                self._turnstile.forget(waits)
-            raise
-        if waits.cancelled():
-            raise RefusedError(Refusal(503, "server_error", "stopping", "the server is stopping; ask again later", 5.0))
+    def __exit__(self, *_: object) -> None:
+        if self._waits is None or (self._waits.done() and not self._waits.cancelled()):
+            self._turnstile.leave(asyncio.get_running_loop().time() - self._since)
+        else:
+            self._waits.cancel()
+            self._turnstile.forget(self._waits)
