@@ -172,6 +172,19 @@ async def test_recorded_replies_answer_whoever_wants_that_in_a_later_server_too(
 
 
 @on_loop
+async def test_what_was_answered_is_on_the_disk(tmp_path: Path) -> None:
+    """So that whoever is killed the moment after asks nothing twice."""
+    store = tmp_path / "runs.db"
+    async with Endpoint(plain(ASSAM, usage=USAGE)) as there, served(door=door(there.url, store)) as client:
+        for stream in (True, False):
+            if stream:
+                run = (await client.events("One.", model="x:tea"))[-1]["stretto"]["run"]
+            else:
+                await ask(client, "Another.")
+            assert len(Store(store).replies(run)) == (1 if stream else 2)
+
+
+@on_loop
 async def test_a_run_of_single_calls_is_listed_and_cannot_be_gone_on_with(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path)
     async with Endpoint(plain("Assam")) as there, served(door=door(there.url, terminal.store)) as client:

@@ -115,6 +115,7 @@ class Desk:
             async with aclosing(caller.ask(errand, role, request, transcript)) as chunks:
                 async for chunk in chunks:
                     yield chunk
+            await self._journal.settled()  # who has the whole reply may count on it, whatever happens to us
         finally:
             self.under_way -= 1
 
