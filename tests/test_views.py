@@ -135,6 +135,24 @@ def test_a_subtask_from_the_records_says_so_and_has_neither_figures_nor_a_bar() 
     assert "7" not in page.text.partition("sim:x")[2]
 
 
+def test_a_subtask_that_asked_the_same_as_another_is_called_its_duplicate() -> None:
+    twin = e.CallFinished(
+        at=at(4),
+        call="c2",
+        role="worker",
+        subtask="t2",
+        fingerprint="f",
+        model="sim:x",
+        reused=True,
+        usage=Usage(10, 5),
+    )
+    asked = [began(), planned("t1"), planned("t2"), *call("c1", "worker", "t1", 1, 4), twin, done("t1"), done("t2")]
+    page = Reading(fold([*asked, finished()])._repr_html_())
+    assert "a duplicate of t1: asked once" in page.text
+    assert "1 duplicate" in page.text
+    assert "from the records" not in page.text
+
+
 def test_a_page_says_what_is_missing_and_why() -> None:
     missing = Missing("t2", "table", "failed", "503 for ever")
     page = Reading(

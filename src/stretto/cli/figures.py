@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from stretto.cli.words import dollars, span
-from stretto.runs import CallRecord, Run, Twins
+from stretto.runs import CallRecord, Run
 from stretto.types import Citation
+from stretto.views.twins import twins_of
 
 
 def figures(run: Run, since: str = "") -> list[str]:
@@ -26,9 +27,8 @@ def _time(run: Run, since: str) -> str:
 
 def _calls(run: Run) -> str:
     """How many calls it took, and what happened to them."""
-    twins = Twins()
     ended = [call.finished for call in run.calls if call.finished]
-    doubled = sum(bool(twins.of(each)) for each in ended)
+    doubled = len(twins_of(run.calls))
     reused = sum(each.reused for each in ended) - doubled
     held = sum(retry.rate_limited for call in run.calls for retry in call.retries)
     again = sum(len(call.retries) for call in run.calls) - held
@@ -49,10 +49,14 @@ def cited_facts(citations: Sequence[Citation]) -> str:
     found = sum(each.verified is True for each in citations)
     not_found = sum(each.verified is False for each in citations)
     sources = len({each.source for each in citations})
-    facts = [f"{len(citations):,} of {sources:,} source{'s' if sources != 1 else ''}"]
-    facts += [f"{found:,} quotes verified"] if found else []
+    facts = [f"{_many(len(citations), 'passage')} from {_many(sources, 'source')}"]
+    facts += [f"{_many(found, 'quote')} verified"] if found else []
     facts += [f"{not_found:,} not found in their input"] if not_found else []
     return ", ".join(facts)
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def between(start: str, end: str) -> float:

@@ -13,6 +13,7 @@ from stretto.views.markup import Html, joined, short, tag
 from stretto.views.rows import again
 from stretto.views.style import STYLE
 from stretto.views.told import ToldRun
+from stretto.views.twins import twins_of
 
 _LISTED = 12
 _LINE = 300
@@ -72,8 +73,11 @@ def _facts(run: ToldRun, now: str) -> Iterator[str]:
     alone = one_by_one(run.calls)
     yield seconds(took) + (f" (one call after another: {seconds(alone)})" if alone > took * 1.05 else "")
     yield many(len(run.calls), "call")
-    if reused := sum(1 for call in run.calls if call.finished and call.finished.reused):
+    twins = len(twins_of(run.calls))
+    if reused := sum(1 for call in run.calls if call.finished and call.finished.reused) - twins:
         yield f"{reused:,} of them from the records"
+    if twins:
+        yield many(twins, "duplicate")
     if retried := again(run.calls):
         yield f"asked again {many(retried, 'time')}"
     yield f"{run.usage.input_tokens:,} tokens in, {run.usage.output_tokens:,} out"

@@ -7,7 +7,8 @@ from typing import assert_never
 from stretto import events as e
 from stretto.cli.live.rows import ANSWER, PLAN, Row, harmless
 from stretto.cli.words import CHARACTERS
-from stretto.runs import Run, Twins
+from stretto.runs import Run
+from stretto.views.twins import Twins
 
 _ROLES = {"orchestrator": PLAN, "synthesizer": ANSWER}
 
