@@ -215,8 +215,8 @@ class Workflow(Generic[Parsed]):
             store, wanted = self._kept("rerun"), rerun_of(self.definition, run, plan, only, fresh, inputs)
             async with self.pool as pool:
                 pool.look_up_prices(self.models)
-                prices = {model: await pool.prices.of(model) for model in self.models}
-            return forecast(wanted, self.definition, store, prices)
+                await pool.prices.ready()
+            return forecast(wanted, self.definition, store, pool.prices)
 
     @without_frames
     def replay(self, run: str, *, timed: bool = False) -> ReplayStream[Parsed]:
