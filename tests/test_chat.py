@@ -50,6 +50,7 @@ from stretto.errors import (
     ReplyError,
     RequestError,
     ServerError,
+    Unreachable,
 )
 from stretto.events import CallFinished, RunDegraded
 from stretto.types import Usage
@@ -428,7 +429,7 @@ async def test_a_plain_call_may_be_silent_longer_than_a_streamed_one() -> None:
 @on_loop
 async def test_an_unanswered_handshake_ends_with_the_time_to_connect() -> None:
     async with Endpoint(b"") as server, asking(server, base_url=server.url.replace("http", "https"), connect=0.2) as m:
-        with pytest.raises(CallTimeout, match="no connection in time"):
+        with pytest.raises(Unreachable, match="no connection in time"):
             await ask(m)
 
 

@@ -38,6 +38,7 @@ _ERRORS = (
     "TaskError",
     "TransientError",
     "UnfitReply",
+    "Unreachable",
     "WorkError",
 )
 """The tree in `stretto.errors`, whole."""

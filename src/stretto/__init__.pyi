@@ -31,6 +31,7 @@ from stretto.errors import StrettoError as StrettoError
 from stretto.errors import TaskError as TaskError
 from stretto.errors import TransientError as TransientError
 from stretto.errors import UnfitReply as UnfitReply
+from stretto.errors import Unreachable as Unreachable
 from stretto.errors import WorkError as WorkError
 from stretto.inputs import read_inputs as read_inputs
 from stretto.inputs.lists import read_list as read_list

@@ -17,6 +17,7 @@ from stretto.errors import (
     RateLimited,
     RequestError,
     ServerError,
+    Unreachable,
 )
 from stretto.events import CallRetried
 from stretto.policies.account import Account, rank_of
@@ -25,8 +26,8 @@ from stretto.policies.estimate import breadth, least_output, most_output, thirds
 from stretto.policies.prices import Prices
 from stretto.types import Price, Usage
 
-_UNBILLED = (RequestError, AuthError, QuotaError, RateLimited, ServerError)
-"""A request that was answered with an error status cost nothing."""
+_UNBILLED = (RequestError, AuthError, QuotaError, RateLimited, ServerError, Unreachable)
+"""A request that was answered with an error status, or never left, cost nothing."""
 _STEPS = 4  # in which more is set aside for a reply that may have passed its limit
 _LONGEST = 5  # characters of a token, over a whole reply
 
