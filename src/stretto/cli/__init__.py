@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from stretto import __version__, errors
+from stretto.cli.help import write_examples
 from stretto.cli.screen import guard, say
 
 # name: (module, attribute, one line of help) - so that `--help` loads none of them
@@ -111,9 +112,7 @@ class _Commands(click.Group):
                 formatter.write_dl(some)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Examples"):
-            for example in _EXAMPLES:
-                formatter.write(f"  {example}\n")
+        write_examples(formatter, _EXAMPLES)
         with formatter.section("Exit codes"):
             formatter.write_dl(_EXIT_CODES)
         with formatter.section("Not there"):

@@ -9,14 +9,15 @@ from pathlib import Path
 
 from stretto import events as e
 from stretto.cli.figures import cited_facts, figures
-from stretto.cli.screen import say
-from stretto.cli.words import CHARACTERS, dollars, not_listed, short
+from stretto.cli.screen import say, size_of
+from stretto.cli.words import CHARACTERS, dollars, hung, not_listed, short
 from stretto.images import SIZE
 from stretto.inputs import Gathered
 from stretto.policies.estimate import BYTES, tokens_in
-from stretto.runs import Run, Twins
+from stretto.runs import Run
 from stretto.text import seemly
 from stretto.types import AnswerState, Each, Input, Missing, Outcome, Plan, Verdict
+from stretto.views.twins import Twins
 
 __all__ = ["Progress", "dollars", "short", "sizes"]
 
@@ -331,7 +332,8 @@ class Progress:
         self._said_at = time.monotonic()
         if not self._quiet:
             with contextlib.suppress(OSError):
-                sys.stderr.write(f"{self._age():6.1f}s  {word:<9}  {text}\n")
+                said = hung(text, size_of(sys.stderr)[0]) if sys.stderr.isatty() else f"  {text}"
+                sys.stderr.write(f"{self._age():6.1f}s  {word:<9}{said}\n")
                 sys.stderr.flush()
 
     def _age(self) -> float:

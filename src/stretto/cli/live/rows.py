@@ -165,7 +165,7 @@ class Row:
         if self.state == "running" and self.id in {PLAN, ANSWER} and not self._calls:
             self.state = "done"
         if not self.over:
-            self.state = "stopped"
+            self.state = "waiting" if self.since is None else "stopped"
         self.until = now if self.until is None and self.since is not None else self.until
         for stretch in self._calls.values():
             stretch.end = now
