@@ -85,6 +85,9 @@ class RunStream(Generic[Parsed]):
         """The characters that a call in flight has been answered with so far; 0 for any other."""
         return self._execution.heard(call) if self._execution else 0
 
+    def __repr__(self) -> str:
+        return f"<events of run {self.run_id}: enter with `async with`, or take run or run_sync>"
+
     async def __aenter__(self) -> Self:
         if self._carrier is not None:
             raise StrettoError("this stream was entered before; `workflow.stream(task)` makes a new one for every run")

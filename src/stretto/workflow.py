@@ -318,6 +318,13 @@ class Workflow(Generic[Parsed]):
         prices = {model: msgspec.to_builtins(self.prices[model]) for model in self.models if self.prices.get(model)}
         return {"definition": msgspec.to_builtins(self.definition), "providers": providers, "prices": prices}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what belongs to an event loop, so that another process can be given one."""
+        return {**self.__dict__, "_pools": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= {**state, "_pools": WeakKeyDictionary()}
+
     def __repr__(self) -> str:
         plans, writes = self.definition.orchestrator, self.definition.synthesizer
         workers = {name: models_of(role) for name, role in self.definition.workers.items()}

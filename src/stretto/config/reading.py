@@ -48,7 +48,8 @@ def read_file(path: Path) -> Source:
     try:
         table = tomllib.loads(read_text(path))
     except OSError as error:
-        remedy = "; name another, or let `stretto init` write one" if isinstance(error, FileNotFoundError) else ""
+        missing = isinstance(error, FileNotFoundError)
+        remedy = "; name another, or let `stretto init` write one" if missing else "; name a file"
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}{remedy}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); a workflow is a TOML file") from error
