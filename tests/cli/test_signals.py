@@ -22,7 +22,7 @@ def terminal(tmp_path: Path) -> Terminal:
 
 
 def in_flight(provider: SimulatedProvider, calls: int) -> None:
-    """Wait until the plan is over and so many workers are answered: the plan's own call ends when it likes."""
+    """Wait until the plan is over and so many workers are answered: the plan's own call ends at any moment."""
     until = time.monotonic() + 10
     while not provider.completed or provider.in_flight < calls:
         assert time.monotonic() < until
