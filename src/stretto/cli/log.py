@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -78,11 +78,11 @@ def show(
     if prompts and run is None and not last:
         click.echo("\n".join(default_prompts()), nl=False)
         return
-    kept = Store(store_path(store), tell=say)
+    kept, write = Store(store_path(store), tell=say), click.echo if plain else tell
     run, subtask = _meant(kept, run, subtask)
     run_id = find_run(kept, run, last=last)
     if subtask is not None:
-        click.echo(_result(kept.run(run_id), subtask))
+        write(_result(kept.run(run_id), subtask))
         return
     events = kept.events(run_id)
     if as_json == "events":
@@ -97,20 +97,20 @@ def show(
         click.echo(write_plan(told.task, told.plan), nl=False)
         return
     if cite:
-        _footnotes(told, kept)
+        _footnotes(told, kept, write)
         return
     drawing = not prompts and drawable(sys.stdout, plain=plain)
     for line in sent_prompts(told, kept.records(run_id)) if prompts else _everything(told, kept, brief, drawing):
-        click.echo(line) if plain else tell(line)
+        write(line)
     if drawing:
         _draw(told, events, carried=_status(told, kept) == "running")
 
 
-def _footnotes(told: Run, kept: Store) -> None:
+def _footnotes(told: Run, kept: Store, write: Callable[[str], None]) -> None:
     """The answer with its footnotes."""
     if told.status != "finished":
         raise TaskError(f"{told.id} has no answer; it is {_status(told, kept)}")
-    click.echo(cited(told))
+    write(cited(told))
     if why := uncited(told):
         say(why)
 
@@ -168,7 +168,7 @@ def _head(run: Run, status: str) -> list[str]:
         lines += [f"{run.error_type or 'stopped'}: {run.error}"]
     if run.forgotten:
         lines += ['its task, prompts, replies and answer were not kept (record = "usage")']
-    if run.status != "finished":
+    if status not in {"finished", "running"}:
         lines += [f"go on with: stretto resume {run.id}"]
     return [*lines, "", "## Task", "", run.task.strip(), "", *_inputs(run)]
 

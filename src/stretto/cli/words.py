@@ -7,6 +7,7 @@ from decimal import Decimal
 _BESIDE = 20  # columns in front of what a line of progress says
 _WORDS = re.compile(r"(\s*)(`[^`]*`\S*|\S+)")
 _CELL = re.compile(r" *\S+(?: \S+)*(?<![.!?:,;]) {2,}")
+_ENTRIES = ("- ", "* ", "stretto: ")
 _OTHERS = 4  # models that are named
 CHARACTERS = 4
 """About so many make a token, in what is said of a reply before its model has counted them."""
@@ -48,7 +49,7 @@ def fitting(text: str, columns: int) -> str:
 def folded(text: str, columns: int, indent: str | None = None) -> str:
     """A text whose lines, where they take more columns, break between words; what follows is indented.
 
-    `indent` None: by two, or below a second column, if there is one.
+    `indent` None: as it begins, below a second column if there is one, or by two in an entry of a list or a message.
     A word that is too long for any line (a path, an id) is the terminal's to break: it can be copied as a whole then.
     So is a command in backquotes.
     """
@@ -61,7 +62,10 @@ def _folded(line: str, columns: int, indent: str | None) -> str:
     told, used = "", 0
     if indent is None:
         cell = _CELL.match(line)
-        indent = " " * len(cell[0]) if cell and len(cell[0]) <= columns * 2 // 3 else "  "
+        if cell and len(cell[0]) <= columns * 2 // 3:
+            indent = " " * len(cell[0])
+        else:
+            indent = line[: len(line) - len(line.lstrip())] + "  " * line.lstrip().startswith(_ENTRIES)
     for blanks, word in _WORDS.findall(line):
         width = columns_of(word)
         if told and used + len(blanks) + width > columns:
