@@ -29,7 +29,7 @@ _ROLES = {"orchestrator": "the plan", "synthesizer": "the answer", "worker": "a 
 _UNFINISHED: dict[AnswerState, str] = {
     "truncated": "the end of the answer: it met its token limit; raise max_tokens of the synthesizer",
     "cut": "the end of the answer: the deadline came while it was written",
-    "unmerged": "one answer: the results stand as they are, because nothing was left to merge them with",
+    "unmerged": "one answer: the results stand as they are, because they could not be merged into one",
 }
 
 VERDICTS: dict[Verdict, str] = {"fails": "its check fails", "unchecked": "unchecked", "holds": "checked"}

@@ -21,7 +21,7 @@ _STATUS = {"finished": "done", "running": "running", "interrupted": "doubt"}
 _ENDS: dict[AnswerState, str] = {
     "truncated": "the end of the answer: it met its token limit",
     "cut": "the end of the answer: the deadline came while it was written",
-    "unmerged": "one answer: these are the results, because nothing was left to merge them with",
+    "unmerged": "one answer: these are the results, because they could not be merged into one",
 }
 
 
