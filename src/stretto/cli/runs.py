@@ -83,9 +83,12 @@ def _as_table(listed: Sequence[Summary], ids: Mapping[str, str], columns: int) -
     named = zones([run.started_at for run in listed])
     began = [local(run.started_at, minutes, zone=len(named) > 1) if run.started_at else "" for run in listed]
     heading = ("run", f"started ({named[0]})" if len(named) == 1 else "started", "status", "done")
-    rows = [heading, *((ids[run.run], at, run.status, _done(run)) for run, at in zip(listed, began, strict=True))]
+    rows: list[tuple[str, ...]] = [
+        heading,
+        *((ids[run.run], at, run.status, _done(run)) for run, at in zip(listed, began, strict=True)),
+    ]
     if columns < _NARROW:  # then the task is worth more than the year, and than how many subtasks are done
-        rows = [(id_, at.partition("-")[2] or at, status) for id_, at, status, _ in rows]
+        rows = [(id_, at.partition("-")[2] or at, status) for id_, at, status, *_ in rows]
     widths = [max(map(columns_of, column)) for column in zip(*rows, strict=True)]
     room = max(_LEAST, columns - sum(widths) - 2 * len(widths))
     tasks = ["task", *(f"{'(simulated) ' if run.simulated else ''}{run.task}" for run in listed)]
