@@ -201,7 +201,9 @@ def test_a_budget_holds_behind_a_gateway_at_prices_that_are_told_as_assumed(term
         run = terminal("run", "-m", "openai:gpt-4o-mini", "--budget", "1", LONG, **gateway)
         doctor = terminal("doctor", "-m", "openai:gpt-4o-mini", "--budget", "1", **gateway)
         again = terminal("rerun", "--fresh", "synthesizer", "--explain", **gateway)
-        rehearsed = terminal("rehearse", "--runs", "2", "-m", "openai:gpt-4o-mini", LONG, **gateway)
+        rehearsed = terminal(
+            "rehearse", "--runs", "1", "--vary", "parallel=8", "-m", "openai:gpt-4o-mini", LONG, **gateway
+        )
         short = terminal("run", "-m", "openai:gpt-4o-mini", "--budget", "0.001", "--tokens", "1M", LONG, **gateway)
     assert run.code == 0, run.err
     assert re.search(r"\$0\.\d+ \(price assumed: openai:gpt-4o-mini: gpt-4o-mini of openai\)", run.err)
