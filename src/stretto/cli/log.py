@@ -13,7 +13,7 @@ from stretto.cli.cited import cited, uncited
 from stretto.cli.help import Command, option
 from stretto.cli.live import drawable
 from stretto.cli.meaning import find_run, store_path
-from stretto.cli.moments import local
+from stretto.cli.moments import local, precisely
 from stretto.cli.options import plain_option, store_option
 from stretto.cli.progress import VERDICTS, dollars, short, sizes
 from stretto.cli.prompts import default_prompts, sent_prompts
@@ -156,9 +156,8 @@ def _everything(told: Run, kept: Store, brief: bool, drawing: bool) -> Iterator[
 
 def _head(run: Run, status: str) -> list[str]:
     lines = [f"# Run {run.id}{_mark(run.simulated)}", ""]
-    lines += [
-        f"{status}, started {local(run.started_at)}, last event {local(run.last_at)}, executions {run.executions}"
-    ]
+    lines += [f"{status}, started {local(run.started_at)}, last event {local(run.last_at)}"]
+    lines[-1] += f", {run.executions} executions" if run.executions > 1 else ""
     lines += [f"paid {run.usage.input_tokens:,} input and {run.usage.output_tokens:,} output tokens"]
     lines[-1] += f", {dollars(run.cost)}" if run.cost else ""
     lines += [f"price assumed: {each}" for each in run.assumed] if run.cost else []
@@ -212,7 +211,7 @@ def _came_of(result: Result) -> str:
 def _call(call: CallRecord, record: Record | None, status: str, twin: str) -> list[str]:
     done = call.finished
     whose = (call.subtask or call.role) + (f", {call.part}" if call.part else "")
-    facts = [call.model + (f" (answered by {done.answered_by})" if done and done.answered_by else "")]
+    facts = [call.model + (f" (answered by {by})" if done and (by := done.answered_by) and by != call.model else "")]
     if done is None:
         facts.append("under way" if status == "running" else "cut off with its run")
     else:
@@ -220,7 +219,7 @@ def _call(call: CallRecord, record: Record | None, status: str, twin: str) -> li
     if done and done.usage:
         facts.append(f"{done.usage.input_tokens:,} + {done.usage.output_tokens:,} tokens")
     if call.started_at and call.finished_at:
-        facts.append(f"{_seconds(call.started_at, call.finished_at):.2f} s from {call.started_at}")
+        facts.append(f"{_seconds(call.started_at, call.finished_at):.2f} s from {precisely(call.started_at)}")
     facts += [dollars(done.cost)] if done and done.cost else []
     facts += [f"asked {done.asked}"] if done and done.asked else []
     facts += [f"a duplicate of {twin}: asked once" if twin else "reused"] if done and done.reused else []
