@@ -2,22 +2,31 @@
 
 import json
 import math
+import re
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from stretto.text import clean
 
+# Bytes beyond ASCII that are no letter of UTF-8, nor the beginning of one that was cut.
+_LETTER = re.compile(rb"[\xc2-\xf4][\x80-\xbf]{1,3}")
+_BEYOND = re.compile(rb"[\x80-\xff]")
+_NEVER = b"\xff"  # hardly a letter of any text, and so the mark of damaged bytes
+_WEST = "cp1252"
+"""What is called Latin-1, and what software that never heard of UTF-8 writes."""
 
-def loose(data: bytes) -> Any:
-    """The JSON in these bytes; raises `ValueError` if there is none.
+
+def loose(data: bytes, charset: str = "") -> Any:
+    """The JSON in these bytes; raises `ValueError` if there is none. `charset`: what they are said to be encoded in.
 
     Bytes that are no UTF-8 and escaped lone surrogates, on which a strict reader stops, become U+FFFD; numbers that are
     none, or larger than any, become null.
     """
     try:
         form = json.loads(
-            data.decode(_encoding(data), "replace"),
+            decoded(data, charset),
             strict=False,
             parse_constant=lambda _: None,
             parse_int=lambda digits: int(digits) if len(digits) < _DIGITS else None,
@@ -26,6 +35,21 @@ def loose(data: bytes) -> Any:
         return msgspec.json.decode(clean(json.dumps(form, ensure_ascii=False)))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def decoded(data: bytes, charset: str = "") -> str:
+    """The text in these bytes: JSON is in UTF-8 whatever is said of it, unless it cannot be."""
+    encoding = _encoding(data)
+    with suppress(UnicodeDecodeError):
+        return data.decode(encoding)
+    if encoding == "utf-8-sig":
+        letters = len(_LETTER.findall(data))
+        if charset.lower().replace("_", "-") not in {"", "utf-8", "utf8", "us-ascii", "iso-8859-1", "latin-1", _WEST}:
+            with suppress(LookupError, ValueError):
+                return data.decode(charset)
+        if _NEVER not in data and len(_BEYOND.findall(_LETTER.sub(b"", data))) > letters:
+            return data.decode(_WEST, "replace")
+    return data.decode(encoding, "replace")
 
 
 def _encoding(data: bytes) -> str:

@@ -7,6 +7,7 @@ import msgspec
 
 from stretto import errors
 from stretto.calls import KEPT, OVERLONG, Chunk, Done, Reasoning, Restarted, Text
+from stretto.models.growing import Growing
 from stretto.models.thinking import ThinkFilter
 from stretto.models.usage import Doubtful, merged, usage_of
 from stretto.models.wire import BROKEN, Body, meaning
@@ -39,6 +40,7 @@ class Reply:
         self._simulated = simulated
         self._json = json
         self._think = ThinkFilter()
+        self._texts, self._reasons = Growing(), Growing()
         self._usage: Any = None  # as it is told
         self._model: str | None = None
         self._index: Any = None
@@ -71,8 +73,7 @@ class Reply:
         if self._index is None:
             self._index = choice.index
         if (text := choice.plain) is not None:  # nearly always, and a thousand times in a reply
-            self._room -= len(text)
-            chunks = self._think.feed(text)
+            chunks = self._text(text, last=choice.finish_reason is not None)
         else:
             chunks = self._sorted(choice.pieces(repeated=self._pieced))
             if self._json and not self._spoke:
@@ -90,17 +91,30 @@ class Reply:
             self.finish = meaning(self._reason)
         return chunks
 
+    def _text(self, piece: str, *, last: bool = False) -> list[Chunk]:
+        """What of a piece of text is new, without thought."""
+        again, said = self._texts.new(piece, last=last)
+        self._room -= len(said)
+        if not again:
+            return self._think.feed(said) if said else []
+        self._think, self._spoke = ThinkFilter(), False
+        return [Restarted(), *self._think.feed(said)]
+
     def _sorted(self, pieces: list[Chunk]) -> list[Chunk]:
         chunks: list[Chunk] = []
         for piece in pieces:
             if isinstance(piece, Text):
-                self._room -= len(piece.text)
-                chunks.extend(self._think.feed(piece.text))
+                chunks.extend(self._text(piece.text))
             elif isinstance(piece, Reasoning):
-                self._room -= len(piece.text)
-                chunks.append(piece)
+                again, thought = self._reasons.new(piece.text)
+                self._room -= len(thought)
+                if not thought:
+                    continue
+                chunks.append(Reasoning(thought))
                 if self._json and not self._spoke:
-                    self._thoughts.append(piece.text)
+                    if again:
+                        self._thoughts.clear()
+                    self._thoughts.append(thought)
         return chunks
 
     def end(self, *, whole: bool = False) -> list[Chunk]:
@@ -115,7 +129,11 @@ class Reply:
         if not finish or finish == BROKEN:
             how = f"with finish reason {self._said(self._reason)!r}" if finish else "without a finish reason"
             raise errors.CutError(f"{self._label}: the reply ended {how}", request_id=self._request)
-        chunks = self._think.end()
+        if whole_text := self._texts.whole():
+            self._think = ThinkFilter()
+            chunks = [Restarted(), *self._think.feed(whole_text), *self._think.end()]
+        else:
+            chunks = self._think.end()
         self._listen(chunks)
         if finish == "stop" and not self._spoke:
             chunks += self._miscalled()

@@ -159,15 +159,15 @@ def meaning(reason: str) -> str:
 _decoder = msgspec.json.Decoder(Body)
 
 
-def read(data: bytes) -> Body:
-    """The body in these bytes; raises `ValueError` if there is none.
+def read(data: bytes, charset: str = "") -> Body:
+    """The body in these bytes, which are said to be in this charset; raises `ValueError` if there is none.
 
     A list of one is taken for its member (Gemini wraps its errors so).
     """
     try:
         return _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        form = loose(data)
+        form = loose(data, charset)
         return _body(form[0] if isinstance(form, list) and len(form) == 1 else form)
 
 

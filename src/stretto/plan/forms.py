@@ -4,10 +4,12 @@ import html
 import re
 from collections.abc import Iterator, Mapping
 
+from stretto.plan.calls import calls
 from stretto.plan.fields import DESCRIPTION, FIELD, decode_text, is_field, plain
-from stretto.plan.grids import by_worker, table
+from stretto.plan.grids import by_worker, separated, table
 from stretto.plan.item import Draft, Read, draft_of, weight_of
 from stretto.plan.lines import read_lines
+from stretto.plan.sections import sections
 from stretto.types import Role
 
 _ENCODED = re.compile(r"""(["'])\s*[\[{](?:\s|\\[nrt])*\\+["']""")
@@ -32,7 +34,7 @@ def forms(text: str, workers: Mapping[str, Role]) -> Iterator[str | list[Read]]:
     """The reply in JSON as it could have been written, or the entries it has, one form after the other.
 
     Lists by worker, JSON as a text in JSON, a list of texts without a name, objects keyed by id or one after the other,
-    XML, a table, and at last YAML and lists in Markdown.
+    XML, a table, TOML, CSV, calls as code has them, and at last YAML and lists in Markdown.
     """
     if found := by_worker(text, workers):
         yield found
@@ -42,9 +44,11 @@ def forms(text: str, workers: Mapping[str, Role]) -> Iterator[str | list[Read]]:
     if _FLOW.search(text) and (found := read_lines(text, workers)):
         yield found
     yield from _objects(text)
-    for read in (_tagged, table):
+    for read in (_tagged, table, sections, separated):
         if found := read(text):
             yield found
+    if found := calls(text, workers):
+        yield found
     if found := read_lines(text, workers):
         yield found
 
