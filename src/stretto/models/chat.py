@@ -22,7 +22,7 @@ from stretto.models.contexts import tells
 from stretto.models.dialect import Dialect
 from stretto.models.error_forms import error_inside, status_inside
 from stretto.models.http import FAILURES, Http, Reader, failure, no_room
-from stretto.models.loosely import claims, decoded, several
+from stretto.models.loosely import claims, decoded, several, unpacked
 from stretto.models.providers import PATH, Provider, address
 from stretto.models.proxies import proxy_for
 from stretto.models.refusals import of_images, refusal, request_id
@@ -216,7 +216,7 @@ class ChatModel:
         finally:
             reader.close()
         self._bound(len(data), response)
-        body, reply = bytes(data), self._reply(call, response)
+        body, reply = unpacked(bytes(data), LARGEST), self._reply(call, response)
         if is_streamed(body):
             events = Events()
             chunks, failed = self._said(events.feed(body) + events.end(), reply, response)

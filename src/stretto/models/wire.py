@@ -12,11 +12,12 @@ import msgspec
 from msgspec import Struct
 
 from stretto.calls import LOOPED, Chunk, Reasoning, Text
-from stretto.models.loosely import loose
+from stretto.models.loosely import rough, tidied
 from stretto.models.parts import pieces_of
 
 
 class _Message(Struct):
+    role: Any = None
     content: Any = None
     reasoning: Any = None
     reasoning_content: Any = None
@@ -167,8 +168,10 @@ def read(data: bytes, charset: str = "") -> Body:
     try:
         return _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        form = loose(data, charset)
-        return _body(form[0] if isinstance(form, list) and len(form) == 1 else form)
+        form = rough(data, charset)
+        form = form[0] if isinstance(form, list) and len(form) == 1 else form
+        body = _body(tidied(form))
+        return _with_halves(body, _body(form))
 
 
 def _body(form: Any) -> Body:
@@ -185,6 +188,14 @@ def _body(form: Any) -> Body:
         form.get("error"),
         form.get("x_groq"),
     )
+
+
+def _with_halves(body: Body, halves: Body) -> Body:
+    """The body with its text as it came: a letter may have been cut in two between two events."""
+    for choice, other in zip(body.choices or (), halves.choices or (), strict=True):
+        if choice.delta and other.delta and isinstance(other.delta.content, str):
+            choice.delta.content = other.delta.content
+    return body
 
 
 def _choice(form: dict[str, Any]) -> _Choice:
@@ -206,4 +217,4 @@ def _choice(form: dict[str, Any]) -> _Choice:
 def _message(form: Any) -> _Message | None:
     if isinstance(form, dict):
         return _Message(*(form.get(name) for name in _Message.__struct_fields__))
-    return _Message(form) if isinstance(form, str) else None
+    return _Message(content=form) if isinstance(form, str) else None
