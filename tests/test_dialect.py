@@ -273,7 +273,15 @@ LEFT_OUT = [
     ("reasoning_effort", "Unrecognized request argument supplied: reasoning_effort"),
     ("user", "property 'user' is unsupported"),
 ]
-ASKED = {"top_k": 5, "top_p": 0.5, "seed": 1, "user": "u", "frequency_penalty": 1, "reasoning_effort": "low", "stop": "x"}
+ASKED = {
+    "top_k": 5,
+    "top_p": 0.5,
+    "seed": 1,
+    "user": "u",
+    "frequency_penalty": 1,
+    "stop": "x",
+    "reasoning_effort": "low",
+}
 
 
 @pytest.mark.parametrize(("option", "refusal"), LEFT_OUT)
@@ -304,7 +312,7 @@ def test_what_a_reply_would_be_another_without_and_what_is_a_mistake_stay_errors
 @pytest.mark.parametrize(
     ("name", "other", "refusal"),
     [
-        ("max_tokens", "max_completion_tokens", "Unsupported parameter: 'max_tokens' is not supported with this model."),
+        ("max_tokens", "max_completion_tokens", "Unsupported parameter: 'max_tokens' is not supported."),
         ("max_completion_tokens", "max_tokens", "Unrecognized request argument supplied: max_completion_tokens"),
         ("max_completion_tokens", "max_tokens", "body.max_completion_tokens: Extra inputs are not permitted"),
     ],

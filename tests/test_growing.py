@@ -1,5 +1,7 @@
 """Streams whose pieces repeat what was said before: the text stands once, and nothing else is taken for one of them."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +37,7 @@ def test_a_last_piece_that_holds_the_whole_text_says_nothing_new() -> None:
 @given(st.text(alphabet="ab-= \n", max_size=60), st.lists(st.integers(0, 60), max_size=12))
 def test_pieces_of_a_text_are_that_text(text: str, cuts: list[int]) -> None:
     edges = sorted({0, len(text), *(min(cut, len(text)) for cut in cuts)})
-    pieces = [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [text[a:b] for a, b in itertools.pairwise(edges)]
     assert said(pieces) == text
 
 

@@ -1,6 +1,6 @@
 """Streams of which each piece says all that was said before it once more, or the last one says all of it."""
 
-_REPEATED, _LETTERS = 16, 4  # letters said again, so many of them different, are no chance: rows of dashes may grow, too
+_REPEATED, _LETTERS = 16, 4  # letters said again, so many of them different: that is no chance, as in rows of dashes
 _FEW = 12  # the same where the reply is over
 _WHOLE, _PIECES = 40, 3  # letters of a text, in so many pieces, that a last one may repeat
 

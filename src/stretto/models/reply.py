@@ -11,7 +11,7 @@ from stretto.models.growing import Growing
 from stretto.models.halves import Halves
 from stretto.models.thinking import ThinkFilter
 from stretto.models.usage import Doubtful, merged, usage_of
-from stretto.models.wire import BROKEN, Body, meaning
+from stretto.models.wire import BROKEN, Body, Choice, meaning
 
 LARGEST = 2**25
 """Characters that a reply may have, and bytes of a body or an event that is read in one piece."""
@@ -80,17 +80,10 @@ class Reply:
             self._index = choice.index
         if choice.delta and choice.delta.role is not None:
             self._role = str(choice.delta.role).lower()
-        if self._role in _OTHERS:
-            self._others += [piece.text for piece in choice.pieces(repeated=False) if isinstance(piece, Text)]
-            chunks = []
-        elif (text := choice.plain) is not None:  # nearly always, and a thousand times in a reply
+        if self._role not in _OTHERS and (text := choice.plain) is not None:  # nearly always
             chunks = self._text(text, last=choice.finish_reason is not None)
         else:
-            chunks = self._sorted(choice.pieces(repeated=self._pieced))
-            if self._json and not self._spoke:
-                for place, said in choice.arguments():
-                    self._room -= len(said)
-                    self._calls.setdefault(place, []).append(said)
+            chunks = self._otherwise(choice)
         if chunks:
             self._pieced = self._pieced or choice.delta is not None
             self.early = self.finish is not None
@@ -100,6 +93,18 @@ class Reply:
             self.beside = bool(chunks) or not self._spoke
             self._reason = reason[:_LONGEST_NAME]
             self.finish = meaning(self._reason)
+        return chunks
+
+    def _otherwise(self, choice: Choice) -> list[Chunk]:
+        """What a choice says in another form than a piece of text, or in another's name."""
+        if self._role in _OTHERS:
+            self._others += [piece.text for piece in choice.pieces(repeated=False) if isinstance(piece, Text)]
+            return []
+        chunks = self._sorted(choice.pieces(repeated=self._pieced))
+        if self._json and not self._spoke:
+            for place, said in choice.arguments():
+                self._room -= len(said)
+                self._calls.setdefault(place, []).append(said)
         return chunks
 
     def _text(self, piece: str, *, last: bool = False) -> list[Chunk]:

@@ -40,7 +40,9 @@ class _Message(Struct):
         return chunks
 
 
-class _Choice(Struct):
+class Choice(Struct):
+    """One of several replies to a request, or a piece of it."""
+
     index: Any = None
     delta: _Message | None = None
     message: _Message | None = None
@@ -94,13 +96,13 @@ class _Choice(Struct):
 class Body(Struct):
     """A whole reply, or one event of a streamed one."""
 
-    choices: list[_Choice] | None = None
+    choices: list[Choice] | None = None
     usage: Any = None
     model: str | None = None
     error: Any = None
     x_groq: Any = None
 
-    def choice(self, index: Any = None) -> _Choice | None:
+    def choice(self, index: Any = None) -> Choice | None:
         """What is said of the choice with this index, if it has one: of the first that says anything without it."""
         if not self.choices:
             return None
@@ -198,9 +200,9 @@ def _with_halves(body: Body, halves: Body) -> Body:
     return body
 
 
-def _choice(form: dict[str, Any]) -> _Choice:
+def _choice(form: dict[str, Any]) -> Choice:
     reason, text = form.get("finish_reason"), form.get("text")
-    return _Choice(
+    return Choice(
         form.get("index"),
         _message(form.get("delta")),
         _message(form.get("message")),
