@@ -180,7 +180,7 @@ def story(folder: Path, seed: str, kills: int, disk: Mapping[str, str] | None = 
                 killed_at.append(died_at)
                 tally.kills += 1
         last = subprocess.run(
-            [*command, *filter(None, [run])], capture_output=True, text=True, timeout=60, check=False, env=env
+            [*command, *filter(None, [run])], capture_output=True, text=True, timeout=600, check=False, env=env
         )
     if "END finished" not in last.stdout and "BudgetError" not in last.stderr:  # what a kill cut off counts as spent
         tally.complaints.append(f"lost: {last.stderr[-300:]}")
