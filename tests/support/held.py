@@ -1,7 +1,7 @@
 """Runs under a budget, killed at random moments while another program holds their store, or while its disk is slow.
 
-`python tests/support/held.py KILLS SEED [FOLDER]` prints what came of it as JSON; `--slow 60` in place of a program that holds
-the store: each fsync takes 60 ms more (a library that is put before the system's, so Linux and `cc`).
+`python tests/support/held.py KILLS SEED [FOLDER]` prints what came of it as JSON; `--slow 60` in place of a program
+that holds the store: each fsync takes 60 ms more (a library that is put before the system's, so Linux and `cc`).
 """
 
 import argparse
