@@ -297,6 +297,7 @@ def test_an_option_that_only_colours_a_reply_is_left_out_and_that_is_said(option
         ({"stop": ["\n"]}, "Unsupported parameter: 'stop' is not supported with this model."),
         ({"logit_bias": {}}, "Unrecognized request argument supplied: logit_bias"),
         ({"seed": "x"}, "seed: Input should be a valid integer"),
+        ({"reasoning_effort": "x"}, "Unsupported value: 'reasoning_effort'. Supported values are: 'low' and 'high'."),
         ({"top_p": 9}, "'top_p' must be between 0 and 1"),
         ({"user": "u"}, "The user has no access to this model"),
         ({"stop": "x", "seed": 1}, "the model had to stop: its seed is gone"),

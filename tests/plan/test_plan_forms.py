@@ -266,6 +266,9 @@ NO_PLANS = [
     '[package]\nname = "tea"\ndescription = "Brews tea."\n\n[tool.ruff]\nline-length = 120\n',
     'print("Say what comes first")\nbook = Book(name="a good book", description="It has it all.")\n',
     "Say when it is done, (plan) in hand.",
+    "name,type,description\nid,int,What it is called by.\nat,float,When it was made.",
+    "[[columns]]\nname = 'id'\ntype = 'int'\ndescription = 'What it is called by.'\n",
+    'Button(type="submit", text="Send it now")\nfile.plan("Say what comes first.")\nx = f(plan("Say what"))',
     "",
 ]
 

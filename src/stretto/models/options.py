@@ -21,7 +21,8 @@ _BINDING = frozenset(
 # A value that cannot be is a mistake to be told, not an option that is not known.
 _MISTAKE = re.compile(
     r"between|range|(?:less|greater|more|higher|lower|fewer) than|above|below|[<>≤≥]|at (?:most|least)|maximum|minimum"
-    r"|exceed|too (?:large|small|long|many|high|low)|\b(?:must|should|has to|needs to) be (?:an? |of type |valid )"
+    r"|supported values|(?:must|should) be one of|(?:allowed|valid|possible) values|unknown variant|exceed"
+    r"|too (?:large|small|long|many|high|low)|\b(?:must|should|has to|needs to) be (?:an? |of type |valid )"
     r"|valid (?:integer|number|string|boolean|list|array|float|dict)|_(?:type|parsing)\b|invalid type|expected an? ",
     re.IGNORECASE,
 )

@@ -23,9 +23,13 @@ _REFERENCE = re.compile(r"\$\{?(\w{1,40})\}?|(?<![\w\"'])([A-Za-z_]\w{0,30})(?![
 
 
 class _Call(Struct):
-    """A call that is written down: its name, what it is assigned to, and its arguments as they stand."""
+    """A call that is written down: its name, what it is assigned to, and its arguments as they stand.
+
+    `own_line`: nothing stands before it.
+    """
 
     name: str
+    own_line: bool
     target: str
     places: list[str]
     names: dict[str, str]
@@ -44,7 +48,7 @@ def calls(text: str, workers: Mapping[str, Role]) -> list[Read]:
 
 
 def _fields(call: _Call, workers: Mapping[str, Role], targets: set[str]) -> dict[str, Any]:
-    worker = called(call.name.rpartition(".")[2], workers)
+    worker = called(call.name, workers) if call.own_line and "." not in call.name else ""
     fields: dict[str, Any] = {plain(name): _value(raw) for name, raw in call.names.items() if is_field(name)}
     texts = [unquoted(raw) for raw in call.places if raw[:1] in {'"', "'"}]
     if worker:
@@ -88,7 +92,7 @@ def _calls(text: str) -> Iterator[_Call]:
         said = token[0]
         if token["call"]:
             before = _TARGET.search(text, max(0, token.start() - 60), token.start())
-            call = _Call(token["call"], (before[1] or before[2] or "") if before else "", [], {})
+            call = _Call(token["call"], before is not None, (before[1] or before[2] or "") if before else "", [], {})
             opened.append(("(", call))
             name, at = "", token.end()
         elif said in "([{":

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from stretto.plan.calls import calls
 from stretto.plan.fields import DESCRIPTION, FIELD, decode_text, is_field, plain
+from stretto.plan.fitting import called
 from stretto.plan.grids import by_worker, separated, table
 from stretto.plan.item import Draft, Read, draft_of, weight_of
 from stretto.plan.lines import read_lines
@@ -44,13 +45,20 @@ def forms(text: str, workers: Mapping[str, Role]) -> Iterator[str | list[Read]]:
     if _FLOW.search(text) and (found := read_lines(text, workers)):
         yield found
     yield from _objects(text)
-    for read in (_tagged, table, sections, separated):
+    for read in (_tagged, table):
         if found := read(text):
             yield found
-    if found := calls(text, workers):
-        yield found
+    # These are forms of many things besides; what names none of the workers is another.
+    for other in (sections(text), separated(text), calls(text, workers)):
+        if _name_a_worker(other, workers):
+            yield other
     if found := read_lines(text, workers):
         yield found
+
+
+def _name_a_worker(reads: list[Read], workers: Mapping[str, Role]) -> bool:
+    types = [read.item.type for read in reads if isinstance(read.item, Draft)]
+    return bool(types) and (not workers or any(called(type_, workers) for type_ in types))
 
 
 def _decoded(text: str) -> Iterator[str]:
