@@ -319,7 +319,8 @@ def test_what_a_reply_would_be_another_without_and_what_is_a_mistake_stay_errors
     ],
 )
 def test_a_limit_that_is_not_taken_by_one_name_is_asked_for_by_the_other(name: str, other: str, refusal: str) -> None:
-    asked = call(**{name: 7})
+    limit: dict[str, Any] = {name: 7}
+    asked = call(**limit)
     adapted = Dialect("prompt").adapted(refusal, asked)
     assert adapted == (Dialect("prompt", token_key=other), "")
     body = adapted[0].body("tea", asked)
