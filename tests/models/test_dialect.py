@@ -273,7 +273,7 @@ LEFT_OUT = [
     ("reasoning_effort", "Unrecognized request argument supplied: reasoning_effort"),
     ("user", "property 'user' is unsupported"),
 ]
-ASKED = {
+ASKED: dict[str, Any] = {
     "top_k": 5,
     "top_p": 0.5,
     "seed": 1,
