@@ -480,3 +480,22 @@ async def test_calls_wait_for_file_descriptors_and_then_go_on() -> None:
         out, err = await child.communicate()
         assert (out.decode().strip(), err.decode()) == ("60", "")
         assert server.peak < 24
+
+
+# Who says it, and when
+
+
+@on_loop
+async def test_what_others_say_in_a_stream_is_no_answer_unless_nothing_else_is_said() -> None:
+    asked, tool = delta(role="user", content="Name a tea."), delta(role="tool", content="a secret")
+    said = [delta(role="assistant", content="As"), tool, delta(role="assistant", content="sam"), delta("stop")]
+    assert (await hear(streamed(sse(asked, *said)))).text == "Assam"
+    assert (await hear(streamed(sse(delta(role="user", content="Assam"), delta("stop"))))).text == "Assam"
+
+
+@on_loop
+async def test_behind_its_end_a_stream_says_nothing_but_its_usage() -> None:
+    ended = sse(delta(content="Assam"), delta("stop"))
+    more = sse(delta(content=" and milk"), {"choices": [], "usage": TOKENS})
+    heard = await hear(streamed(ended + more))
+    assert (heard.text, heard.done.usage) == ("Assam", Usage(9, 4))
