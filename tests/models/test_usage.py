@@ -31,7 +31,6 @@ from stretto.models.reply import Reply
 from stretto.models.usage import DOUBTFUL, Doubtful, usage_of
 from stretto.models.wire import read
 from stretto.policies.account import Account
-from stretto.policies.amounts import Wish
 from stretto.policies.budget import Budget
 from stretto.policies.estimate import most_in, tokens_in
 from stretto.policies.governor.gate import Gate
@@ -39,6 +38,7 @@ from stretto.policies.governor.lane import Lane
 from stretto.policies.governor.queue import Governor, Queue
 from stretto.policies.limit import Limit
 from stretto.policies.prices import Prices
+from stretto.policies.spending import Wish
 from stretto.types import Input, Limits, Price, Role, Usage
 from virtual import virtually
 
