@@ -38,11 +38,11 @@ def below(module: ModuleType) -> dict[str, str]:
     """What stands in a text below each name that a module sets."""
     body = ast.parse(inspect.getsource(module)).body
     return {
-        name.id: each.value.value
+        name.id: text
         for named, each in itertools.pairwise(body)
-        if isinstance(named, ast.Assign)
+        if isinstance(named, ast.Assign) and isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)
         for name in named.targets
-        if isinstance(name, ast.Name) and isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)
+        if isinstance(name, ast.Name) and isinstance(text := each.value.value, str)
     }
 
 

@@ -2,6 +2,8 @@
 
 import random
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -120,3 +122,14 @@ def keep_until(path: Path, run: str, seq: int) -> None:
         left = db.execute("SELECT body FROM events WHERE run = ? ORDER BY seq", (run,)).fetchall()
         write(db, summary_of([e.decode(body) for (body,) in left]))
         db.execute("COMMIT")
+
+
+def as_nobody(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run code as a user whom permissions bind."""
+    drop = "import os\nif os.getuid() == 0: os.setgid(65534); os.setuid(65534)\n"
+    setup = (
+        f"import sys, asyncio; sys.path[:0] = {[p for p in sys.path if p]!r}\nimport stretto.workflow, stretto.cli\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", setup + drop + code, *arguments], check=False, capture_output=True, text=True, timeout=30
+    )
