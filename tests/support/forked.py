@@ -20,20 +20,14 @@ from typing import TextIO
 import stretto
 from stretto.__main__ import main
 
-_PATIENCE = 30.0  # seconds that a command may take
-_LEFT_OUT = ("stretto.models.local", "stretto.testing")  # no command of a test's needs them
+_PATIENCE = 120.0  # seconds that a command may take
+_LEFT_OUT = ("stretto.__main__", "stretto.models.local", "stretto.testing")  # no command of a test's needs them
+_NAMES = [found.name for found in pkgutil.walk_packages(stretto.__path__, "stretto.")]
+IMPORTED = ["aiohttp.web", "rich.console", "rich.markdown", *(n for n in _NAMES if not n.startswith(_LEFT_OUT))]
+"""What there is to import before a command begins."""
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    [
-        *("pytest", "aiohttp.web", "rich.console", "rich.markdown"),
-        *(
-            found.name
-            for found in pkgutil.walk_packages(stretto.__path__, "stretto.")
-            if not found.name.startswith(_LEFT_OUT)
-        ),
-    ]
-)
+_FORKS.set_forkserver_preload(["pytest", "stretto.__main__", *IMPORTED])
 
 
 def forked(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from forked import IMPORTED
 from stretto import events as e
 from stretto.calls import fingerprint
 from stretto.store.rows import Row
@@ -125,11 +126,9 @@ def keep_until(path: Path, run: str, seq: int) -> None:
 
 
 def as_nobody(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run code as a user whom permissions bind."""
+    """Run code as a user whom permissions bind, and who may not be able to read where this checkout lies."""
     drop = "import os\nif os.getuid() == 0: os.setgid(65534); os.setuid(65534)\n"
-    setup = (
-        f"import sys, asyncio; sys.path[:0] = {[p for p in sys.path if p]!r}\nimport stretto.workflow, stretto.cli\n"
-    )
-    return subprocess.run(
-        [sys.executable, "-c", setup + drop + code, *arguments], check=False, capture_output=True, text=True, timeout=30
-    )
+    setup = f"import sys, asyncio, importlib; sys.path[:0] = {[p for p in sys.path if p]!r}\n"
+    setup += f"for name in {IMPORTED!r}: importlib.import_module(name)\n"
+    command = [sys.executable, "-c", setup + drop + code, *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)

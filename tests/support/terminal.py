@@ -74,7 +74,7 @@ class Terminal:
 def started(words: list[str], folder: Path, environ: dict[str, str], stdin: bytes) -> tuple[int, bytes, bytes]:
     """What the installed program does, from its first line on."""
     done = subprocess.run(
-        [STRETTO, *words], cwd=folder, env=environ, input=stdin, capture_output=True, timeout=30, check=False
+        [STRETTO, *words], cwd=folder, env=environ, input=stdin, capture_output=True, timeout=120, check=False
     )
     return done.returncode, done.stdout, done.stderr
 
