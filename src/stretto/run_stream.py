@@ -19,10 +19,10 @@ from stretto.knowing import find_out, knowledge, learn
 from stretto.logger import log
 from stretto.opening import New, Setting, open_run, patiently
 from stretto.policies.account import Account
-from stretto.policies.amounts import Amount
 from stretto.policies.bounds import Bounds
 from stretto.policies.composition import Composition
 from stretto.policies.estimate import most_output
+from stretto.policies.spending import Amount
 from stretto.pool import Pool
 from stretto.proposal import Approve
 from stretto.proposal.approval import Approval, Approved
