@@ -10,14 +10,14 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from stretto.aside import outcome
-from stretto.errors import ConfigError
+from stretto.errors import ConfigError, TaskError
 from stretto.head import checked_inputs, checked_task
 from stretto.ids import new_ulid
 from stretto.limits import check_prices, checked_limits, checked_memory, taken
 from stretto.models.functions import PROVIDER, Functions
 from stretto.models.simulator import Simulator
 from stretto.opening import New, Setting, forecast
-from stretto.plan.given import AnyPlan, given_plan
+from stretto.plan.given import DIRECT, AnyPlan, given_plan
 from stretto.pool import AnyProvider, Pool, known_providers, recorded
 from stretto.proposal import Approve
 from stretto.replay import ReplayStream, recording_of
@@ -153,6 +153,7 @@ class Workflow(Generic[Parsed]):
         fresh: bool = False,
         inputs: Sequence[Input] = (),
         approve: Approve | None = None,
+        direct: bool = False,
     ) -> RunStream[Parsed]:
         """A new run of this task: `async with workflow.stream(task) as events: async for event in events: …`.
 
@@ -161,9 +162,11 @@ class Workflow(Generic[Parsed]):
         the head of every prompt (`stretto.read_inputs` reads files and folders). `approve` is given the plan with its
         forecast (a `Proposal`) before anything of it is asked, and returns `Go()`, `Edit(plan)`, `Drop(ids)`,
         `Again(remark)` or `Stop()` (`stretto.proposal`), or an awaitable of one; after `Stop()` the run is
-        `interrupted`, and `resume` goes on with it.
+        `interrupted`, and `resume` goes on with it. `direct`: nothing is planned, and one call answers the task.
         """
-        given = None if plan is None else given_plan(plan, self.definition)
+        if direct and plan is not None:
+            raise TaskError("plan: a task that is answered directly has none; leave one of the two out")
+        given = DIRECT if direct else None if plan is None else given_plan(plan, self.definition)
         begin = New(checked_task(task), given, fresh, checked_inputs(inputs))
         return RunStream(self._setting(), new_ulid(), begin, approve=approve)
 

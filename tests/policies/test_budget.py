@@ -53,6 +53,14 @@ def test_what_does_not_fit_waits_until_others_have_settled() -> None:
     virtually(main())
 
 
+def test_what_is_denser_than_reckoned_is_learned_once_however_many_tell_it() -> None:
+    account, request = Account(limits(tokens=250)), call().request
+    reckoned = account.asked("sim:x", request)
+    for _ in range(3):  # that left together, and were reckoned alike
+        account.counted("sim:x", request, 5 * reckoned)
+    assert account.asked("sim:x", request) == 5 * reckoned
+
+
 def test_it_is_short_only_once_nothing_is_outstanding() -> None:
     async def main() -> None:
         account = Account(limits(tokens=150))

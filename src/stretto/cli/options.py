@@ -45,6 +45,21 @@ def _runs(_: str) -> str:
     return "  [default: RUN's]"
 
 
+def offer_options(command: F) -> F:
+    """-w, as often as there are workflows, -m, --store and a flag for every limit and for what is remembered."""
+    several = click.option(
+        "-w",
+        "--workflow",
+        "named",
+        cls=_Workflow,
+        multiple=True,
+        metavar="WORKFLOW",
+        help="What is served: a TOML file (a name with / or .toml), or a preset: {presets}. Repeatable.  "
+        "[default: ./stretto.toml if it is there, and every preset]",
+    )
+    return _with(command, (several, _model, store_option, *_limits(), *_memory()))
+
+
 def store_option(command: F) -> F:
     """--store."""
     return option(

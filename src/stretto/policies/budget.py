@@ -208,8 +208,8 @@ class _Attempt:
         call = self._call
         told = done.usage if done else None
         usage = told or self._estimate(done)
-        if told and self.reserved:
-            self._account.counted(self._name, self.reserved.input_tokens, told.input_tokens)
+        if told and self.reserved and told.input_tokens > self.reserved.input_tokens:
+            self._account.counted(self._name, call.request, told.input_tokens)
         self._account.settle(call.id, self, usage, price, lost=told is None)
         if call.duplicate:
             self._account.race(amount(usage, price) - self._racing)
