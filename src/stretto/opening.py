@@ -19,6 +19,7 @@ from stretto.fold import fold
 from stretto.mapping import mapped
 from stretto.plan.shares import Pieces
 from stretto.policies.memo import Earlier, Replies
+from stretto.policies.prices import Prices
 from stretto.pool import Pool
 from stretto.rerun import Forecast, Rerun, basis_of, explain, given_before, given_results
 from stretto.roles import check_images, models_of, roles
@@ -27,7 +28,7 @@ from stretto.shapes import Shape
 from stretto.store.recall import Recall
 from stretto.store.schema import GLANCE, PATIENCE
 from stretto.store.sqlite import Store
-from stretto.types import Basis, Definition, Each, Input, Known, Memory, Plan, Price, Reply, Request, Result
+from stretto.types import Basis, Definition, Each, Input, Known, Memory, Plan, Reply, Request, Result
 
 EVERYTHING = "everything"
 """What is `fresh` of a run that no recorded reply answers."""
@@ -134,7 +135,7 @@ async def open_run(
     return Opening(history, _event(setting, begin, basis, origin), replies, given, setting.definition)
 
 
-def forecast(rerun: Rerun, definition: Definition, path: Path, prices: Mapping[str, Price | None]) -> list[Forecast]:
+def forecast(rerun: Rerun, definition: Definition, path: Path, prices: Prices) -> list[Forecast]:
     """What a rerun would do about each call; nothing is asked and nothing is written."""
     store = Store(path)
     origin, recorded = _kept(store.run(rerun.origin)), store.replies(rerun.origin)

@@ -19,10 +19,10 @@ from stretto.knowing import find_out, knowledge, learn
 from stretto.logger import log
 from stretto.opening import New, Setting, open_run, patiently
 from stretto.policies.account import Account
-from stretto.policies.amounts import Amount
 from stretto.policies.bounds import Bounds
 from stretto.policies.composition import Composition
 from stretto.policies.estimate import most_output
+from stretto.policies.spending import Amount
 from stretto.pool import Pool
 from stretto.proposal import Approve
 from stretto.proposal.approval import Approval, Approved
@@ -94,6 +94,9 @@ class RunStream(Generic[Parsed]):
         """Stop the run, and every call in flight: its events end with `run_interrupted`, and it can be resumed."""
         if self._carrier is not None:
             self._carrier.cancel()
+
+    def __repr__(self) -> str:
+        return f"<events of run {self.run_id}: enter with `async with`, or take run or run_sync>"
 
     async def __aenter__(self) -> Self:
         if self._carrier is not None:

@@ -47,14 +47,18 @@ class Settings(TypedDict, total=False):
 class Workflow(Generic[Parsed]):
     """Who does what: an orchestrator that plans, workers by the type of subtask, and a synthesizer that merges.
 
-    `workers` maps subtask types to roles, to Python functions (see `Function`), or to workflows, which do each subtask
-    as a task of their own. Without an `orchestrator` every worker does the whole task; without a `synthesizer` the
-    results themselves are the answer. `answer` is the shape the answer must have: a pydantic model, msgspec Struct,
-    dataclass or TypedDict, or a JSON schema; `run.parsed` is one of it, and type checkers know that. `providers` adds
-    providers by name, or replaces known ones; `prices` says what models cost (known ones are looked up with the extra
-    `prices`), None is unknown.
-    `store` is the file in which runs are kept, so that they can be resumed; without one nothing is written. `memory`
-    says what is kept there, and which recorded replies are reused.
+    - `orchestrator`: a role, or a model's name alone; None: every worker does the whole task.
+    - `workers`: by type of subtask, roles, models, Python functions (see `Function`), or workflows, which do each
+      subtask as a task of their own.
+    - `synthesizer`: a role, or a model's name alone; None: the results themselves are the answer.
+    - `answer`: the shape the answer must have: a pydantic model, msgspec Struct, dataclass or TypedDict, or a JSON
+      schema; `run.parsed` is one of it, and type checkers know that. None: a text.
+    - `limits`: what a run may use, as `Limits` or by its names (`{"budget": "50c"}`); the defaults of `Limits`.
+    - `providers`: by name, more of them or others in place of known ones; none.
+    - `prices`: by model, what it costs, None for unknown; known ones are looked up with the extra `prices`.
+    - `store`: the file in which runs are kept, so that they can be resumed; None: nothing is written.
+    - `memory`: what is kept there, and which recorded replies are reused, as `Memory` or by its names; its defaults.
+
     Raises `ConfigError` for whatever cannot work, before anything is asked.
     """
 
@@ -218,8 +222,8 @@ class Workflow(Generic[Parsed]):
             store, wanted = self._kept("rerun"), rerun_of(self.definition, run, plan, only, fresh, inputs)
             async with self.pool as pool:
                 pool.look_up_prices(self.models)
-                prices = {model: await pool.prices.of(model) for model in self.models}
-            return forecast(wanted, self.definition, store, prices)
+                await pool.prices.ready()
+            return forecast(wanted, self.definition, store, pool.prices)
 
     @without_frames
     def replay(self, run: str, *, timed: bool = False) -> ReplayStream[Parsed]:
@@ -320,6 +324,13 @@ class Workflow(Generic[Parsed]):
         providers = {name: recorded(provider) for name, provider in self._used().items()}
         prices = {model: msgspec.to_builtins(self.prices[model]) for model in self.models if self.prices.get(model)}
         return {"definition": msgspec.to_builtins(self.definition), "providers": providers, "prices": prices}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what belongs to an event loop, so that another process can be given one."""
+        return {**self.__dict__, "_pools": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= {**state, "_pools": WeakKeyDictionary()}
 
     def __repr__(self) -> str:
         plans, writes = self.definition.orchestrator, self.definition.synthesizer

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from models import Beat, Scripted, call, listen, outcome
 from stretto.calls import Done, Sent
-from stretto.errors import BudgetError, CallTimeout, ConnectError, CutError, RequestError, ServerError
+from stretto.errors import BudgetError, CallTimeout, ConnectError, CutError, RequestError, ServerError, Unreachable
 from stretto.policies.account import Account
-from stretto.policies.amounts import Amount, Wish
 from stretto.policies.budget import Budget
 from stretto.policies.prices import Prices
+from stretto.policies.spending import Amount, Wish
 from stretto.types import Limits, Price, Usage
 from virtual import virtually
 
@@ -221,6 +221,7 @@ def test_an_unknown_price_is_unknown_and_not_nothing() -> None:
         (True, RequestError("no"), Usage()),  # a refused request costs nothing
         (False, ServerError("500"), Usage()),
         (False, ConnectError("reset"), Usage(108)),  # no reply began
+        (False, Unreachable("nothing listens there"), Usage()),  # nothing was sent
     ],
 )
 def test_a_failed_attempt_settles_at_its_estimate(stream: bool, error: Exception, lost: Usage) -> None:

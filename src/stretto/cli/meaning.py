@@ -25,7 +25,7 @@ from stretto.config import (
 )
 from stretto.errors import RunNotFound, TaskError
 from stretto.mapping import mapped
-from stretto.roles import roles
+from stretto.roles import models_of, roles
 from stretto.store.sqlite import Store
 from stretto.types import Definition, Limits, Memory
 from stretto.workflow import Workflow
@@ -159,7 +159,10 @@ def tell_drift(store: Store, run: str, kept: Definition, say: Callable[[str], No
     """Say it if the file of the current folder has roles that differ from those a run keeps, as it is not read then."""
     if not HERE.is_file():
         return
-    edited, basis = made(recorded(store, run, str(HERE)), {}, None, {}, store.path).definition, store.run(run).basis
+    # Where the file names no model the run's own counts here: which one would be taken is no matter of the file.
+    default = Choice(next(model for _, _, role in roles(kept) for model in models_of(role)), "the run")
+    edited = made(recorded(store, run, str(HERE)), {}, default, {}, store.path).definition
+    basis = store.run(run).basis
     old, new = ({place: role for place, _, role in roles(mapped(each, basis))} for each in (kept, edited))
     if differ := [place for place in dict.fromkeys([*old, *new]) if old.get(place) != new.get(place)]:
         say(

@@ -8,7 +8,7 @@ from stretto.config.reading import Source, presets, read_file, read_preset, read
 from stretto.config.record import recorded_providers, recorded_roles
 from stretto.config.teams import Choice
 from stretto.config.trust import Claim, Words, claims, is_harmless
-from stretto.config.values import dollars, nearest, number, seconds, share
+from stretto.config.values import among, dollars, number, seconds, share
 
 __all__ = [
     "Choice",
@@ -17,13 +17,13 @@ __all__ = [
     "Configuration",
     "Source",
     "Words",
+    "among",
     "claims",
     "default_model",
     "dollars",
     "is_harmless",
     "keys_of",
     "load",
-    "nearest",
     "number",
     "presets",
     "read_file",

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from stretto.config.clients import Client, client_of
 from stretto.config.reading import Source
 from stretto.config.teams import Choice, Part, Team
-from stretto.config.values import convert, limits_of, nearest, price_of, provider_of, schema_at
+from stretto.config.values import among, convert, limits_of, price_of, provider_of, schema_at
 from stretto.errors import ConfigError
 from stretto.pool import AnyProvider
 from stretto.types import Limits, Memory, Price, Role
@@ -151,7 +151,7 @@ def _check_names(models: Mapping[str | None, Choice], parts: Sequence[Part]) -> 
     names = list(dict.fromkeys(name for part in parts for name in part.names))
     for role in models:
         if role is not None and role not in names:
-            raise ConfigError(f"-m {role}=…: no role {role!r}{nearest(role, names)}; there are {', '.join(names)}")
+            raise ConfigError(f"-m {role}=…: no role {role!r}{among(role, names)}")
 
 
 def _located(error: ConfigError, origins: Mapping[str, str]) -> ConfigError:

@@ -9,7 +9,17 @@ from typing import Any
 from msgspec import Struct
 
 from stretto.config.clients import Client, client_of
-from stretto.config.values import convert, file_beside, kind_of, limits_of, nearest, price_of, provider_of, role_of
+from stretto.config.values import (
+    among,
+    convert,
+    file_beside,
+    kind_of,
+    limits_of,
+    nearest,
+    price_of,
+    provider_of,
+    role_of,
+)
 from stretto.errors import ConfigError
 from stretto.files import read_text
 from stretto.limits import NO_TOOLS, TOOLS
@@ -39,7 +49,9 @@ def read_file(path: Path) -> Source:
     try:
         table = tomllib.loads(read_text(path))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+        missing = isinstance(error, FileNotFoundError)
+        remedy = "; name another, or let `stretto init` write one" if missing else "; name a file"
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}{remedy}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); a workflow is a TOML file") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -60,8 +72,7 @@ def preset_text(name: str) -> str:
     """The file of a workflow that comes with the package; raises `ConfigError` if there is none of this name."""
     if name not in presets():
         raise ConfigError(
-            f"no preset {name!r}{nearest(name, presets())}; there are {', '.join(presets())} (a file is named with "
-            f"a / or .toml: ./{name}.toml)"
+            f"no preset {name!r}{among(name, presets())} (a file is named with a / or .toml: ./{name}.toml)"
         )
     return (resources.files("stretto") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
 

@@ -45,6 +45,9 @@ AnyPlan = Plan | PlanFile | Mapping[str, Any]
 """A plan as it may be given: as data, in the orchestrator's form."""
 
 
+_FORM = '{"tasks": [{"type": …, "description": …}, …]}'
+
+
 def read_plan(text: bytes, place: str) -> PlanFile:
     """The plan in a file; raises `TaskError` naming the place that is wrong."""
     if other := other_encoding(text):
@@ -84,6 +87,8 @@ def given_plan(plan: AnyPlan, definition: Definition, place: str = "plan") -> Pl
         file = _file(plan)
     elif isinstance(plan, PlanFile):
         file = plan
+    elif not isinstance(plan, Mapping):
+        raise TaskError(f"{place}: no plan: {_FORM} is one, not {type(plan).__name__}")
     else:
         try:
             file = msgspec.convert(plan, PlanFile)

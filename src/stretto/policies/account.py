@@ -11,9 +11,9 @@ from itertools import count
 
 from stretto.calls import Call
 from stretto.errors import BudgetError
-from stretto.policies.amounts import NOTHING, Amount, Bill, Wish, amount
 from stretto.policies.estimate import least_output, most_asked, most_head, most_in, usual_output
 from stretto.policies.shortage import shortage
+from stretto.policies.spending import NOTHING, Amount, Bill, Wish, amount
 from stretto.types import Limits, Price, Request, RoleName, Usage
 
 _RETOLD = 1.5  # tokens of a reply, counted again as a part of the synthesizer's prompt by our estimate, at most

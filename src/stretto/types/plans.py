@@ -79,7 +79,7 @@ class Coverage(Struct, frozen=True):
 
     `plan` is `incomplete` if the plan itself could not be had whole, `bounded` if it was longer than `max_subtasks`.
     `answer` is `truncated` if the answer met its token limit, `cut` if the deadline came while it was written, and
-    `unmerged` if nothing was left to merge the results with: then they are the answer. `degraded` says by which policy
+    `unmerged` if the results could not be merged: then they are the answer. `degraded` says by which policy
     the run gave up what. `condensed` are the subtasks whose results were too long for who wrote the answer,
     and were condensed or cut for that. `direct`: why the task was answered by one call, as if nobody had planned; empty
     if that was the plan.

@@ -22,10 +22,10 @@ from stretto.ids import new_ulid
 from stretto.knowing import find_out
 from stretto.opening import is_sampled
 from stretto.policies.account import Account
-from stretto.policies.amounts import Amount
 from stretto.policies.bounds import Bounds
 from stretto.policies.composition import Composition
 from stretto.policies.memo import Replies
+from stretto.policies.spending import Amount
 from stretto.pool import AnyProvider, Pool, known_providers, recorded
 from stretto.store.journal import Journal
 from stretto.store.listing import Wanted
