@@ -53,7 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_models(server: Server) -> None:
-    assert [model.id for model in server.client.models.list()] == ["general"]
+    assert [model.id for model in server.client.models.list()] == ["general", "sim:instant"]
     assert server.client.models.retrieve("general").owned_by == "stretto"
 
 
@@ -109,6 +109,18 @@ def test_responses_structured(server: Server) -> None:
     assert isinstance(done.output_parsed, Verdict)
 
 
+def test_a_single_call_is_plain_streamed_and_answered_from_the_records(server: Server) -> None:
+    asked: dict[str, Any] = {"model": "sim:instant", "messages": [{"role": "user", "content": "Name a tea."}]}
+    first = server.client.chat.completions.create(**asked)
+    chunks = server.client.chat.completions.create(stream=True, **asked)
+    text = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+    assert first.choices[0].message.content == text
+    again = server.client.chat.completions.create(extra_headers={"x-stretto-reuse": "store"}, **asked)
+    assert (again.choices[0].message.content, again.stretto["reused"]) == (text, True)
+    response = server.client.responses.create(model="sim:instant", input="Name a tea.")
+    assert response.output_text == text
+
+
 def test_errors_have_their_class(server: Server) -> None:
     asked: dict[str, Any] = {"messages": [{"role": "user", "content": TASK}]}
     with pytest.raises(openai.NotFoundError, match="there are general"):
@@ -145,7 +157,8 @@ def test_whoever_aborts_stops_the_run(tmp_path: Path) -> None:
         stream = server.client.chat.completions.create(
             model="general", messages=[{"role": "user", "content": TASK}], stream=True
         )
-        next(iter(stream))
+        while not (next(stream).choices[0].delta.model_extra or {}).get("reasoning"):
+            pass
         stream.close()
         while (run := Store(server.store).recent(1)[0]).status == "running":
             time.sleep(0.05)

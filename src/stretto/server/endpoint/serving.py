@@ -60,7 +60,8 @@ async def _wind_up(app: web.Application, ending: Ending, grace: float, tell: Cal
     service = app[SERVICE]
     service.close()
     if service.inside:
-        tell(f"{service.inside} answers are being written; Ctrl-C again stops them, else the last in {grace:g} s")
+        many = "1 answer is" if service.inside == 1 else f"{service.inside} answers are"
+        tell(f"{many} being written; Ctrl-C again stops them, else the last in {grace:g} s")
     done, now = (asyncio.ensure_future(each) for each in (service.empty(), ending.now.wait()))
     await asyncio.wait([done, now], timeout=grace, return_when=asyncio.FIRST_COMPLETED)
     for run in service.carried:
