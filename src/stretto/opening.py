@@ -197,6 +197,10 @@ def _kept(run: Run) -> Run:
             f'run {run.id} is finished and kept no texts (record = "usage"): neither can it be gone on with nor can '
             "another run reuse anything of it; run its task again"
         )
+    if run.basis.client:
+        raise NothingKept(
+            f"run {run.id} is no task but single calls that came through an endpoint: there is nothing to go on with"
+        )
     return run
 
 
@@ -219,14 +223,14 @@ def _earlier(memory: Memory, basis: Basis, recorded: Mapping[str, list[Reply]], 
             for reply in reversed(recorded.get(key, ())):
                 if lasting(reply):
                     return basis.origin, reply
-        if recall is None or (basis.fresh and request.sample) or (_is_sampled(request) and not memory.reuse_sampled):
+        if recall is None or (basis.fresh and request.sample) or (is_sampled(request) and not memory.reuse_sampled):
             return None
         return recall.reply(key)
 
     return find
 
 
-def _is_sampled(request: Request) -> bool:
+def is_sampled(request: Request) -> bool:
     """Whether a request sets a temperature at which its reply is one of many."""
     temperature = request.options.get("temperature")
     try:

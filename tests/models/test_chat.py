@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from drawn import examples
 from endpoint import (
     END,
     KEY,
@@ -78,7 +79,7 @@ async def fails(script: Script, asked: Any = None, **provider: Any) -> CallError
 
 
 @given(st.integers(1, 40), st.booleans(), st.booleans(), st.booleans())
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_a_stream_says_the_same_in_every_chunking(size: int, crlf: bool, comments: bool, tight: bool) -> None:
     data = TEA.replace(b"\n\n", b"\n\n: ping\n\nevent: x\nid: 4\n") if comments else TEA
     data = data.replace(b"data: ", b"data:") if tight else data

@@ -14,7 +14,7 @@ from stretto.fold import fold
 from stretto.runs import Run
 from stretto.types import Citation, Coverage, Missing, Usage
 from stretto.views.axis import WIDTH, Axis, one_by_one
-from stretto.views.figures import dollars, seconds
+from stretto.views.formats import dollars, seconds
 from stretto.views.lines import MOST
 from stretto.views.page import run_page
 from stretto.views.rows import call_rows, subtask_rows

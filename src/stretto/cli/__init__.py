@@ -36,6 +36,7 @@ _COMMANDS = {
     "import": ("travel", "import_runs", "Take runs from such files into the store."),
     "prune": ("prune", "command", "Remove old runs."),
     "backup": ("backup", "command", "Copy the store, whole, while it is written."),
+    "serve": ("serve", "serve", "Serve workflows as models, behind an OpenAI-compatible endpoint."),
     "sim": ("sim", "sim", "Serve the simulator as an OpenAI-compatible endpoint."),
     "completion": ("completion", "command", "Print the script that completes commands in bash, zsh or fish."),
 }
@@ -80,7 +81,7 @@ class _Commands(click.Group):
             return _offering(command) if ctx.resilient_parsing else command
         if cmd_name.startswith("-") or ctx.resilient_parsing:
             return None  # click says which option it does not know; a TAB is told nothing
-        from stretto.cli.refusals import unknown
+        from stretto.cli.usage_errors import unknown
 
         raise click.UsageError(unknown(cmd_name, _COMMANDS), ctx)
 
@@ -198,7 +199,7 @@ def report(error: errors.StrettoError) -> int:
 
 
 def _refused(error: click.ClickException) -> int:
-    from stretto.cli.refusals import refusal
+    from stretto.cli.usage_errors import refusal
 
     say(refusal(error))
     return error.exit_code

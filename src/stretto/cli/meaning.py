@@ -146,7 +146,10 @@ def configured(named: str | None, untrusted: Untrusted = "ask") -> Configuration
 
 def recorded(store: Store, run: str, named: str | None) -> Configuration:
     """The configuration for a run that goes on or is run again: what -w names, else as it was started."""
-    before, imported = store.run(run).workflow, store.is_imported(run)
+    kept, imported = store.run(run), store.is_imported(run)
+    if kept.basis.client:
+        raise TaskError(f"run {run} is no task but single calls that came through an endpoint; only `show` tells of it")
+    before = kept.workflow
     explicit, usual = layers(named)
     known = [*explicit, recorded_roles(run, before, imported=imported), *usual]
     return Configuration([*known, recorded_providers(run, before, Configuration(known).providers(), imported=imported)])

@@ -25,12 +25,14 @@ _DEFAULT = Limits()
 
 def workflow_options(command: F) -> F:
     """-w, -m, --schema, --store and a flag for every limit and for what is remembered."""
-    return _with(command, (*_workflow_and_model(_itself), _schema, store_option, *_limits(_itself), *_memory(_itself)))
+    return _with(
+        command, (_workflow(_itself), _model(_itself), _schema, store_option, *_limits(_itself), *_memory(_itself))
+    )
 
 
 def recorded_options(command: F) -> F:
     """The same for a command that goes on with RUN: what no flag says is as that was started."""
-    return _with(command, (*_workflow_and_model(_runs), _schema, store_option, *_limits(_runs), *_memory(_runs)))
+    return _with(command, (_workflow(_runs), _model(_runs), _schema, store_option, *_limits(_runs), *_memory(_runs)))
 
 
 Default = Callable[[str], str]
@@ -43,6 +45,21 @@ def _itself(new: str) -> str:
 
 def _runs(_: str) -> str:
     return "  [default: RUN's]"
+
+
+def offer_options(command: F) -> F:
+    """-w, as often as there are workflows, -m, --store and a flag for every limit and for what is remembered."""
+    several = click.option(
+        "-w",
+        "--workflow",
+        "named",
+        cls=_Workflow,
+        multiple=True,
+        metavar="WORKFLOW",
+        help="What is served: a TOML file (a name with / or .toml), or a preset: {presets}. Repeatable.  "
+        "[default: ./stretto.toml if it is there, and every preset]",
+    )
+    return _with(command, (several, _model(_itself), store_option, *_limits(_itself), *_memory(_itself)))
 
 
 def store_option(command: F) -> F:
@@ -153,9 +170,8 @@ def answer_options(command: F) -> F:
     return _with(output_options(command), (cite,))
 
 
-def _workflow_and_model(default: Default) -> tuple[Callable[[F], F], Callable[[F], F]]:
-    """-w and -m."""
-    workflow = click.option(
+def _workflow(default: Default) -> Callable[[F], F]:
+    return click.option(
         "-w",
         "--workflow",
         "named",
@@ -164,7 +180,10 @@ def _workflow_and_model(default: Default) -> tuple[Callable[[F], F], Callable[[F
         help="Who does what: a TOML file (a name with / or .toml), or a preset: {presets}."
         + default("./stretto.toml, else general"),
     )
-    model = option(
+
+
+def _model(default: Default) -> Callable[[F], F]:
+    return option(
         "-m",
         "--model",
         "models",
@@ -174,7 +193,6 @@ def _workflow_and_model(default: Default) -> tuple[Callable[[F], F], Callable[[F
         "Repeatable; a second one for the same role is its fallback."
         + default("$STRETTO_MODEL, else the workflow's, else the first provider with a key, else a local server"),
     )
-    return workflow, model
 
 
 def _schema(command: F) -> F:

@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from stretto import events as e
-from stretto.cli.figures import cited_facts, figures
 from stretto.cli.screen import say, size_of
+from stretto.cli.totals import cited_facts, totals
 from stretto.cli.words import CHARACTERS, dollars, hung, not_listed, short
 from stretto.images import SIZE
 from stretto.inputs import Gathered
@@ -99,7 +99,7 @@ class Progress:
         return ""
 
     def show(self, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912 - one arm for each kind of event, by design
-        """One event."""
+        """Say what an event has to tell, in lines."""
         self._note(event)
         match event:
             case e.RunStarted():
@@ -202,8 +202,8 @@ class Progress:
         self._total(run)
 
     def _total(self, run: Run) -> None:
-        """The last line."""
-        self._say("finished", ", ".join(figures(run, self._since)) + (" (simulated)" if run.simulated else ""))
+        """The last line: how long it took, subtasks, calls, tokens, money."""
+        self._say("finished", ", ".join(totals(run, self._since)) + (" (simulated)" if run.simulated else ""))
 
     def _began_with(self, event: e.RunStarted) -> None:
         self._since = event.at

@@ -1,6 +1,7 @@
 """TOML, environment and flags become what a `Workflow` is made of."""
 
 from stretto.config.building import Configuration
+from stretto.config.clients import Client, keys_of
 from stretto.config.defaults import default_model
 from stretto.config.loading import load
 from stretto.config.reading import Source, presets, read_file, read_preset, read_workflow
@@ -12,6 +13,7 @@ from stretto.config.values import among, dollars, number, seconds, share
 __all__ = [
     "Choice",
     "Claim",
+    "Client",
     "Configuration",
     "Source",
     "Words",
@@ -20,6 +22,7 @@ __all__ = [
     "default_model",
     "dollars",
     "is_harmless",
+    "keys_of",
     "load",
     "number",
     "presets",

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from stretto.config.clients import Client, client_of
 from stretto.config.values import (
     among,
     convert,
@@ -26,7 +27,7 @@ from stretto.models.providers import KNOWN, Provider
 from stretto.roles import WORKERS_OWN
 from stretto.types import Limits, Memory, Price, Role
 
-_SECTIONS = ("orchestrator", "workers", "synthesizer", "limits", "memory", "providers", "prices")
+_SECTIONS = ("orchestrator", "workers", "synthesizer", "limits", "memory", "providers", "prices", "clients")
 _PRICE_KEYS = tuple(key for key in Price.__struct_fields__ if key != "above")
 _FILES = {"prompt_file": "prompt", "schema_file": "schema"}
 """Keys that name a file, and the key that what it holds belongs to."""
@@ -105,6 +106,10 @@ def checked(source: Source) -> Source:
         place = f'{source.name}: prices."{model}"'
         _check_keys(_table(price, place), _PRICE_KEYS, f"{place}.")
         price_of(model, {"input": 0, "output": 0, **price}, place)  # another layer may have the rest
+    for name, client in _section(source, "clients"):
+        place = f"{source.name}: clients.{name}"
+        _check_keys(_table(client, place), Client.__struct_fields__, f"{place}.")
+        client_of({"key_env": "", **client}, place)  # another layer may have the rest
     for name, provider in _section(source, "providers"):
         _check_provider(name, provider, f"{source.name}: providers.{name}")
     return source

@@ -45,6 +45,15 @@ def connect(path: Path, *, create: bool = True, patience: float = PATIENCE) -> s
     return db
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file has this name now; None if none has."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _lenient(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 

@@ -153,7 +153,8 @@ class Basis(Struct, frozen=True):
     plan, the subtasks that are computed; the others' results are the origin's. `fresh`: what is asked anew.
     `inputs`: the texts that its task comes with. `plans`: those of workflows within, by the fingerprint of the request
     for each, whose replies are not recorded whole; they are given to whoever asks just that. `each`: the list, if the
-    run does the same for each of its items.
+    run does the same for each of its items. `client`: whose single calls these are, if the run is no task but
+    what came through an endpoint.
     """
 
     origin: str | None = None
@@ -164,3 +165,4 @@ class Basis(Struct, frozen=True):
     inputs: tuple[Input, ...] = ()
     plans: dict[str, Plan] = {}
     each: Each | None = None
+    client: str = ""

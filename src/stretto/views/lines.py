@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from stretto.types import Result
 from stretto.views.axis import WIDTH, Axis, Bar
-from stretto.views.figures import dollars, many, seconds
+from stretto.views.formats import dollars, many, seconds
 from stretto.views.markup import Html, cut, joined, short, tag
 from stretto.views.rows import again, bill, planned
 from stretto.views.told import ToldCall, ToldRun

@@ -6,7 +6,7 @@ from stretto.references import footnotes
 from stretto.text import clean
 from stretto.types import AnswerState
 from stretto.views.axis import Axis, one_by_one
-from stretto.views.figures import dollars, many, seconds
+from stretto.views.formats import dollars, many, seconds
 from stretto.views.lines import plan_table
 from stretto.views.markdown import as_html
 from stretto.views.markup import Html, joined, short, tag

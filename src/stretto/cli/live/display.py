@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterator
 
 from stretto import events as e
-from stretto.cli.figures import figures
 from stretto.cli.live.drawing import drawn
 from stretto.cli.live.lines import painted
 from stretto.cli.live.page import Page
@@ -16,6 +15,7 @@ from stretto.cli.live.picture import Picture
 from stretto.cli.live.region import Region
 from stretto.cli.live.summary import status_line, summary_lines
 from stretto.cli.progress import Progress, short
+from stretto.cli.totals import totals
 from stretto.cli.words import hung
 from stretto.runs import Run
 from stretto.text import seemly
@@ -231,5 +231,5 @@ class Live(Progress):
 
     def _total(self, run: Run) -> None:
         width = self._region.size()[0] - 1
-        for line in summary_lines(figures(run, self._since), run, width):
+        for line in summary_lines(totals(run, self._since), run, width):
             self._region.write(painted(line) + "\n")

@@ -161,7 +161,7 @@ class Row:
         self._retry = None
 
     def stop(self, now: float) -> None:
-        """The run is over."""
+        """End what is still under way: the run is over."""
         if self.state == "running" and self.id in {PLAN, ANSWER} and not self._calls:
             self.state = "done"
         if not self.over:

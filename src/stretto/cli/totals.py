@@ -9,7 +9,7 @@ from stretto.types import Citation
 from stretto.views.twins import twins_of
 
 
-def figures(run: Run, since: str = "") -> list[str]:
+def totals(run: Run, since: str = "") -> list[str]:
     """How long an execution that began `since` then (the run's start) took, and what the run came to."""
     done = run.coverage.counts.get("done", 0)
     facts = [_time(run, since or run.started_at), f"{done} of {len(run.plan.subtasks)} subtasks", _calls(run)]
