@@ -8,7 +8,7 @@ import textwrap
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from endpoint import (
@@ -244,7 +244,6 @@ def some(names: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @given(some(TOP), some(SIDE), st.none() | some(COUNTS), some(("role", "tool_calls", "annotations", "audio")))
-@settings(deadline=None)
 def test_whatever_stands_in_side_fields_the_text_is_read(top: Any, side: Any, counts: Any, message: Any) -> None:
     side = {name: value for name, value in side.items() if name != "finish_reason" or not isinstance(value, str)}
     body = {**top, "choices": [{"finish_reason": "stop", **side, "message": {**message, "content": "Assam"}}]}

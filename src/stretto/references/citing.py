@@ -54,7 +54,7 @@ class _Citing:
         self._evidence = [Evidence(each) for each in inputs]
 
     def remark(self, text: str) -> None:
-        """Say something, once."""
+        """Note something to be told of the answer; what is told already is not told again."""
         self.remarks[_line(text, 240)] = None
 
     def place(self, at: int, parts: list[Part]) -> Iterator[Citation]:
