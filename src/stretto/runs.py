@@ -51,23 +51,6 @@ class CallRecord(Struct, frozen=True):
     part: str = ""
 
 
-class Twins:
-    """Which calls are duplicates within their run: told each one's end in turn, it says whose reply answered it."""
-
-    def __init__(self) -> None:
-        self._asked: dict[str, str] = {}
-
-    def of(self, ended: e.CallFinished) -> str:
-        """The subtask that asked the same before; empty if the call is none's, or its reply its own, or recorded."""
-        subtask = ended.subtask or ""
-        if not ended.reused:
-            if subtask and not ended.error:
-                self._asked.setdefault(ended.fingerprint, subtask)
-            return ""
-        first = self._asked.get(ended.fingerprint, subtask)
-        return "" if ended.origin or not subtask or first == subtask else first
-
-
 class Part(Struct, frozen=True):
     """What a workflow that does a subtask has planned, and its results by the ids of its own subtasks."""
 
@@ -94,7 +77,8 @@ class Run(Struct, Generic[Parsed], frozen=True, kw_only=True):
     (`Workflow(answer=…)`), of its Python type where the workflow has that, and None where there is no answer.
     `citations` are what the answer's passages rest on, `remarks` what had to be removed from it. `assumed`:
     models whose price was found by their name alone, and whose it is. `parts` are the workflows that do subtasks, by
-    the subtask. `code` is `stopped` if whoever was to approve the plan of an `interrupted` run has stopped it.
+    the subtask. `pauses`: between which moments nobody carried it, one before each further of its `executions`. `code`
+    is `stopped` if whoever was to approve the plan of an `interrupted` run has stopped it.
     """
 
     id: str
@@ -120,6 +104,7 @@ class Run(Struct, Generic[Parsed], frozen=True, kw_only=True):
     code: e.StopCode = ""
     calls: tuple[CallRecord, ...] = ()
     executions: int = 1
+    pauses: tuple[tuple[str, str], ...] = ()
     started_at: str = ""
     last_at: str = ""
     parsed: Parsed = None  # type: ignore[assignment]  # of a finished run it is there, and nobody asks another for it

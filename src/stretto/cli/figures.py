@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from stretto.cli.words import dollars, span
-from stretto.runs import CallRecord, Run, Twins
+from stretto.runs import CallRecord, Run
 from stretto.types import Citation
+from stretto.views.twins import twins_of
 
 
 def figures(run: Run, since: str = "") -> list[str]:
@@ -26,9 +27,8 @@ def _time(run: Run, since: str) -> str:
 
 def _calls(run: Run) -> str:
     """How many calls it took, and what happened to them."""
-    twins = Twins()
     ended = [call.finished for call in run.calls if call.finished]
-    doubled = sum(bool(twins.of(each)) for each in ended)
+    doubled = len(twins_of(run.calls))
     reused = sum(each.reused for each in ended) - doubled
     held = sum(retry.rate_limited for call in run.calls for retry in call.retries)
     again = sum(len(call.retries) for call in run.calls) - held

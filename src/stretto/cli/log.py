@@ -17,13 +17,14 @@ from stretto.cli.moments import local
 from stretto.cli.options import plain_option, store_option
 from stretto.cli.progress import VERDICTS, dollars, short, sizes
 from stretto.cli.prompts import default_prompts, sent_prompts
-from stretto.cli.screen import drawing_on, say
+from stretto.cli.screen import drawing_on, say, tell
 from stretto.errors import TaskError
 from stretto.fold import fold
 from stretto.plan.given import write_plan
-from stretto.runs import CallRecord, Run, Twins
+from stretto.runs import CallRecord, Run
 from stretto.store.sqlite import Record, Store
 from stretto.types import Result
+from stretto.views.twins import twins_of
 
 
 @click.command(
@@ -100,7 +101,7 @@ def show(
         return
     drawing = not prompts and drawable(sys.stdout, plain=plain)
     for line in sent_prompts(told, kept.records(run_id)) if prompts else _everything(told, kept, brief, drawing):
-        click.echo(line)
+        click.echo(line) if plain else tell(line)
     if drawing:
         _draw(told, events, carried=_status(told, kept) == "running")
 
@@ -146,10 +147,9 @@ def _everything(told: Run, kept: Store, brief: bool, drawing: bool) -> Iterator[
     status = _status(told, kept)
     yield from [*_head(told, status), *_plan(told)]
     records = {} if brief else kept.records(told.id)
-    twins = Twins()
+    twins = twins_of(told.calls)
     for call in told.calls:
-        twin = twins.of(call.finished) if call.finished else ""
-        yield from _call(call, records.get(call.fingerprint), status, twin)
+        yield from _call(call, records.get(call.fingerprint), status, twins.get(call.id, ""))
     if told.status == "finished" and not drawing and (told.answer or told.basis.each is None):
         yield f"\n## Answer{_mark(told.simulated)}\n\n{told.answer}"
 

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 _OTHERS = 4  # models that are named
-CHARACTERS = 4
-"""About so many make a token, in what is said of a reply before its model has counted them."""
 
 
 def dollars(cost: Decimal) -> str:
