@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from stretto.cli.moments import local
 from stretto.cli.options import plain_option, store_option
 from stretto.cli.progress import VERDICTS, dollars, short, sizes
 from stretto.cli.prompts import default_prompts, sent_prompts
-from stretto.cli.screen import drawing_on, say, tell
+from stretto.cli.screen import drawing_on, say
+from stretto.cli.writing import write_whole
 from stretto.errors import TaskError
 from stretto.fold import fold
 from stretto.plan.given import write_plan
@@ -36,6 +37,7 @@ from stretto.views.twins import twins_of
         "stretto show --last --plan > plan.json",
         "stretto show --prompts",
         "stretto show --cite",
+        "stretto show --html run.html",
         "stretto show t3",
     ),
 )
@@ -46,6 +48,12 @@ from stretto.views.twins import twins_of
 @option("--plan", is_flag=True, help="The plan alone, as JSON to edit and to run with --plan.")
 @option("--prompts", is_flag=True, help="What its calls were asked, alone; without RUN, the default prompts.")
 @option("--cite", is_flag=True, help="The answer alone, with footnotes: which results and inputs it rests on.")
+@option(
+    "--html",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    metavar="FILE",
+    help="Write the run as a page in one file, to open in a browser or to mail.",
+)
 @option(
     "--json",
     "as_json",
@@ -63,6 +71,7 @@ def show(
     plan: bool,
     prompts: bool,
     cite: bool,
+    html: Path | None,
     as_json: str | None,
     plain: bool,
     store: Path | None,
@@ -90,20 +99,50 @@ def show(
             sys.stdout.write(e.encode(event).decode() + "\n")
         return
     told = fold(events)
-    if as_json:
+    carried = _status(told, kept) == "running"
+    if html is not None:
+        _page(html, told, events, {} if brief else kept.records(run_id), carried=carried)
+    elif as_json:
         click.echo(told.to_json())
-        return
-    if plan:
+    elif plan:
         click.echo(write_plan(told.task, told.plan), nl=False)
-        return
-    if cite:
+    elif cite:
         _footnotes(told, kept)
-        return
-    drawing = not prompts and drawable(sys.stdout, plain=plain)
-    for line in sent_prompts(told, kept.records(run_id)) if prompts else _everything(told, kept, brief, drawing):
-        click.echo(line) if plain else tell(line)
+    elif prompts:
+        _say(sent_prompts(told, kept.records(run_id)))
+    else:
+        _tell(told, kept, events, brief=brief, drawing=drawable(sys.stdout, plain=plain), carried=carried)
+
+
+def _tell(told: Run, kept: Store, events: Sequence[e.AnyEvent], *, brief: bool, drawing: bool, carried: bool) -> None:
+    """All of the run, with its picture where that can be drawn."""
+    _say(_everything(told, kept, brief, drawing))
     if drawing:
-        _draw(told, events, carried=_status(told, kept) == "running")
+        _draw(told, events, carried=carried)
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)
+
+
+def _page(file: Path, run: Run, events: Sequence[e.AnyEvent], records: Mapping[str, Record], *, carried: bool) -> None:
+    """The run as a page, in a file."""
+    from stretto.page.content import content_of  # with what reads Markdown, which nothing else here needs
+    from stretto.page.document import document
+    from stretto.views.timeline.past import timeline_of
+
+    timeline, now = timeline_of(events)
+    if not carried:
+        timeline.end(now)
+    said = {fingerprint: (record.request, record.reply) for fingerprint, record in records.items()}
+    page = document(content_of(run, timeline, now, said)).encode()
+    if str(file) == "-":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(page)
+        return
+    write_whole(file, [page], "--html")
+    say(f"written to {file}; it holds all prompts and replies" if said else f"written to {file}")
 
 
 def _footnotes(told: Run, kept: Store) -> None:

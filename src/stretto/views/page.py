@@ -35,7 +35,7 @@ def run_page(run: ToldRun, *, writing: str = "", now: str = "") -> Html:
     parts = [_head(run, reached)]
     if run.calls or run.plan.subtasks:
         parts.append(plan_table(run, timeline, reached))
-    parts += _listed("missing", list(_missing(run)))
+    parts += _listed("missing", list(missing(run)))
     parts += _listed("given up", run.coverage.degraded)
     if run.error:
         colour = "failed" if run.status == "failed" else "doubt"
@@ -87,7 +87,8 @@ def _facts(run: ToldRun, took: float) -> Iterator[str]:
     yield run.id
 
 
-def _missing(run: ToldRun) -> Iterator[str]:
+def missing(run: ToldRun) -> Iterator[str]:
+    """What the answer lacks, and why: a line each."""
     coverage = run.coverage
     if coverage.direct:
         yield f"answered by one call, as if nobody had planned: {coverage.direct}"
