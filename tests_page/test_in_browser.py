@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from browser import Browser
-from told_runs import asked, began, call, done, finished, many, page, planned, tea
 from safety import HOSTILE
 from stretto.page.document import script
+from told_runs import asked, began, call, done, finished, many, page, planned, tea
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,10 @@ export function count(number) {
   return `${(number / 1e6).toFixed(1)}M`;
 }
 
+const GROUPED = new Intl.NumberFormat("en");
+
 /** @param {number} number */
-export const grouped = (number) => number.toLocaleString("en");
+export const grouped = (number) => GROUPED.format(number);
 
 /**
  * @param {number} number

@@ -26,6 +26,7 @@ export function inspector(model) {
     if (change === "filter" || now === told) return;
     told = now;
     element.classList.toggle("empty", !row);
+    element.parentElement?.classList.toggle("inspecting", Boolean(row));
     body.replaceChildren(...(row ? inside(model, row, close) : [h("p.m", {}, "Select a line, a bar or a subtask: what it was asked, what it answered and what came of it stand here.")]));
     body.scrollTop = 0;
   });

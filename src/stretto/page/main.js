@@ -8,6 +8,8 @@ import { island } from "./source.js";
 import { summary } from "./summary.js";
 import { timeline } from "./timeline.js";
 
+const SOON = 300; // ms
+
 /**
  * @param {HTMLElement} place
  * @param {import("./source.js").Source} source
@@ -22,10 +24,21 @@ export function mount(place, source) {
   addEventListener("hashchange", follow);
   source((piece) => model.take(piece));
   follow();
+  let timer = 0;
   model.listen(() => {
-    const wanted = model.selected ? `#${encodeURIComponent(model.selected)}` : "";
-    if (wanted !== location.hash) history.replaceState(null, "", wanted || location.pathname + location.search);
+    clearTimeout(timer);
+    timer = setTimeout(() => remember(model.selected), SOON);
   });
+}
+
+/**
+ * The address leads to what is looked at; browsers want it changed a few times a second at the most.
+ *
+ * @param {string} key
+ */
+function remember(key) {
+  const wanted = key ? `#${encodeURIComponent(key)}` : "";
+  if (wanted !== location.hash) history.replaceState(null, "", wanted || location.pathname + location.search);
 }
 
 /** @param {string} text */

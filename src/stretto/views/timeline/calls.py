@@ -11,6 +11,8 @@ Kind = Literal["asked", "writing", "held", "retry", "hedge"]
 """What a call is at: its request was sent and nothing came back yet, its reply is being written, it was refused by a
 rate limit and waits, it failed and waits, it is asked in duplicate."""
 
+_AT_ONCE = 0.005  # seconds, of moments that are told in milliseconds: such a reply came whole
+
 State = Literal["running", "done", "failed", "reused", "stopped"]
 
 
@@ -63,8 +65,8 @@ class Call(Struct):
     def finish(self, event: CallFinished, now: float) -> None:
         """It ended."""
         self.end, self.finished, self.fingerprint = now, event, event.fingerprint
-        if event.first_token is not None and self.start is not None:
-            self.first = min(self.start + event.first_token, now)
+        if event.first_token is not None and self.start is not None and now - self.start - event.first_token > _AT_ONCE:
+            self.first = self.start + event.first_token
 
     def spans(self, now: float) -> Iterator[Span]:
         """What it was at, one after another until `now`; duplicates run beside that."""
