@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from stretto.cli.options import plain_option, store_option
 from stretto.cli.progress import VERDICTS, dollars, short, sizes
 from stretto.cli.prompts import default_prompts, sent_prompts
 from stretto.cli.screen import drawing_on, say
-from stretto.cli.writing import write_whole
 from stretto.errors import TaskError
 from stretto.fold import fold
 from stretto.plan.given import write_plan
@@ -99,9 +98,11 @@ def show(
             sys.stdout.write(e.encode(event).decode() + "\n")
         return
     told = fold(events)
-    carried = _status(told, kept) == "running"
+    status = _status(told, kept)
     if html is not None:
-        _page(html, told, events, {} if brief else kept.records(run_id), carried=carried)
+        from stretto.cli.page import write_page  # with what reads Markdown, which nothing else here needs
+
+        write_page(html, told, events, {} if brief else kept.records(run_id), status)
     elif as_json:
         click.echo(told.to_json())
     elif plan:
@@ -111,7 +112,7 @@ def show(
     elif prompts:
         _say(sent_prompts(told, kept.records(run_id)))
     else:
-        _tell(told, kept, events, brief=brief, drawing=drawable(sys.stdout, plain=plain), carried=carried)
+        _tell(told, kept, events, brief=brief, drawing=drawable(sys.stdout, plain=plain), carried=status == "running")
 
 
 def _tell(told: Run, kept: Store, events: Sequence[e.AnyEvent], *, brief: bool, drawing: bool, carried: bool) -> None:
@@ -124,25 +125,6 @@ def _tell(told: Run, kept: Store, events: Sequence[e.AnyEvent], *, brief: bool, 
 def _say(lines: Iterable[str]) -> None:
     for line in lines:
         click.echo(line)
-
-
-def _page(file: Path, run: Run, events: Sequence[e.AnyEvent], records: Mapping[str, Record], *, carried: bool) -> None:
-    """The run as a page, in a file."""
-    from stretto.page.content import content_of  # with what reads Markdown, which nothing else here needs
-    from stretto.page.document import document
-    from stretto.views.timeline.past import timeline_of
-
-    timeline, now = timeline_of(events)
-    if not carried:
-        timeline.end(now)
-    said = {fingerprint: (record.request, record.reply) for fingerprint, record in records.items()}
-    page = document(content_of(run, timeline, now, said)).encode()
-    if str(file) == "-":
-        sys.stdout.flush()
-        sys.stdout.buffer.write(page)
-        return
-    write_whole(file, [page], "--html")
-    say(f"written to {file}; it holds all prompts and replies" if said else f"written to {file}")
 
 
 def _footnotes(told: Run, kept: Store) -> None:

@@ -1,7 +1,7 @@
 /** One call: when it was at what, what it was asked, and what it answered. */
+import { WORDS } from "./bars.js";
 import { button, h } from "./dom.js";
 import { dollars, grouped, seconds } from "./format.js";
-import { WORDS } from "./timeline.js";
 
 /** @typedef {import("./model.js").Model} Model */
 /** @typedef {import("./model.js").Call} Call */

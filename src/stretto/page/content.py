@@ -130,9 +130,10 @@ class _Texts:
         return list(self._places)
 
 
-def content_of(run: Run, timeline: Timeline, now: float, records: Mapping[str, Asked]) -> Content:
+def content_of(run: Run, timeline: Timeline, now: float, records: Mapping[str, Asked], *, status: str = "") -> Content:
     """A run with its timeline until a second of it; `records`: what its calls were asked and answered, by fingerprint.
 
+    `status`: how it stands, if that is not what its log says: one that nobody carries was killed.
     Whatever somebody else wrote is in it without controls and turns of direction, which no reader sees.
     """
     texts = _Texts()
@@ -142,7 +143,7 @@ def content_of(run: Run, timeline: Timeline, now: float, records: Mapping[str, A
     content = Content(
         id=run.id,
         task=run.task,
-        status=run.status,
+        status=status or run.status,
         simulated=run.simulated,
         started=run.started_at,
         now=_moment(now),

@@ -15,6 +15,7 @@ MODULES = (
     "model",
     "source",
     "axis",
+    "bars",
     "timeline",
     "graph",
     "calls",
