@@ -46,7 +46,8 @@ function inside(model, call) {
   ];
   const parts = [h("p.m", {}, facts.filter(Boolean).join(" · "))];
   if (call.error) parts.push(h("p.trouble", {}, call.error));
-  if (call.spans?.length) parts.push(h("ol.spans", {}, ...call.spans.map(([kind, start, stop, reason]) =>
+  const spans = [...(call.spans ?? [])].sort((one, other) => one[1] - other[1]);
+  if (spans.length) parts.push(h("ol.spans", {}, ...spans.map(([kind, start, stop, reason]) =>
     h("li", {}, h(`span.span.${kind}`), `${seconds(start)} `, h("span.m", {}, `${WORDS[kind] ?? kind}, ${seconds(stop - start)}${reason ? `: ${reason}` : ""}`)))));
   for (const [role, text] of call.messages ?? []) parts.push(passage(`prompt: ${role}`, model.text(text), role !== "system"));
   const thoughts = model.text(call.reasoning);

@@ -139,7 +139,8 @@ function edges(places, size, wanted) {
 function edge(from, to, size) {
   const [x1, y1, x2, y2] = [from.x + size.width, from.y + size.height / 2, to.x, to.y + size.height / 2];
   const bend = Math.max(20, (x2 - x1) / 2);
-  return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
+  const around = to.layer - from.layer > 1 ? size.height : 0; // what stands between them
+  return `M${x1} ${y1}C${x1 + bend} ${y1 + around} ${x2 - bend} ${y2 + around} ${x2} ${y2}`;
 }
 
 /**
