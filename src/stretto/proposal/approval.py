@@ -73,7 +73,9 @@ class Approval:
             self._history = await patiently(lambda: history_of(store, simulated, GLANCE))
         work = Work(run.task, run.basis.inputs, run.results, self._given)
         prices = {model: await self._prices.of(model) for model in models_of(definition, plan, work)}
-        return forecast(definition, plan, work, Grounds(self._history, prices, _scale(definition, run)), run.id)
+        assumed = self._prices.assumptions(prices)
+        grounds = Grounds(self._history, prices, _scale(definition, run), assumed)
+        return forecast(definition, plan, work, grounds, run.id)
 
 
 def _simulated(setting: Setting, run: Run) -> set[str]:

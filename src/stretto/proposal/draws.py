@@ -24,11 +24,15 @@ Draws = list[float]
 
 
 class Grounds(Struct, frozen=True):
-    """What a forecast rests on: recorded calls, prices by model, and `scale`: tokens for each estimated one."""
+    """What a forecast rests on: recorded calls, prices by model, and `scale`: tokens for each estimated one.
+
+    `assumed`: the models whose price was found by their name alone, and whose it is.
+    """
 
     history: History
     prices: Mapping[str, Price | None]
     scale: float = SCALE
+    assumed: tuple[str, ...] = ()
 
 
 class Drawn(Struct, frozen=True):

@@ -35,7 +35,8 @@ def forecast(definition: Definition, plan: Plan, work: Work, grounds: Grounds, r
         _line(subtask, jobs[place], drawn[place], draws, critical=place in critical)
         for place, subtask in enumerate(subtasks)
     ]
-    return Proposal(run, work.task, plan, tuple(lines[:-1]), lines[-1], _total(jobs, drawn, ends))
+    total = _total(jobs, drawn, ends)
+    return Proposal(run, work.task, plan, tuple(lines[:-1]), lines[-1], total, grounds.assumed)
 
 
 def _carried(jobs: Sequence[Job], drawn: Sequence[Drawn], draws: int, limits: Limits) -> tuple[Draws, tuple[int, ...]]:

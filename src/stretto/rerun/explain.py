@@ -25,11 +25,12 @@ from stretto.engine.work import work
 from stretto.head import Heads, head_of
 from stretto.plan.book import PlanBook
 from stretto.plan.given import fixed_plan
+from stretto.policies.prices import Prices
 from stretto.rerun.beginning import given_results
 from stretto.rerun.differences import difference
 from stretto.runs import Run
 from stretto.store.sqlite import Record
-from stretto.types import Basis, Definition, Head, Price, Reply, Request, Result, Subtask, Usage
+from stretto.types import Basis, Definition, Head, Reply, Request, Result, Subtask, Usage
 
 Known = Callable[[Request], Reply | None]
 """The recorded reply that answers a request, if there is one."""
@@ -42,7 +43,8 @@ made, because it cannot be; or nobody can say before there is a plan."""
 class Forecast(Struct, frozen=True):
     """What a rerun would do about one call, and what that would take: `usage` estimated from the earlier run's calls.
 
-    `cost` is in US dollars; None where a price is unknown, or no call of its kind was ever made.
+    `cost` is in US dollars; None where a price is unknown, or no call of its kind was ever made. `assumed`: its
+    model, and whose price that has, if it was found by the model's name alone.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Forecast(Struct, frozen=True):
     why: str = ""
     usage: Usage = Usage()
     cost: Decimal | None = Decimal(0)
+    assumed: str = ""
 
 
 def explain(
@@ -59,7 +62,7 @@ def explain(
     origin: Run,
     records: Mapping[str, Record],
     known: Known,
-    prices: Mapping[str, Price | None],
+    prices: Prices,
 ) -> list[Forecast]:
     """A line for each call of a rerun of `origin`, in the order of its plan; `records` are those of `origin`."""
     return list(_Explaining(definition, basis, origin, records, known, prices).lines())
@@ -80,7 +83,7 @@ class _Explaining:
         origin: Run,
         records: Mapping[str, Record],
         known: Known,
-        prices: Mapping[str, Price | None],
+        prices: Prices,
     ) -> None:
         self._definition = definition
         self._basis = basis
@@ -263,12 +266,13 @@ class _Explaining:
         return self._new(name, type_, model, f"{_listed(changed)} {'is' if len(changed) == 1 else 'are'} asked again")
 
     def _new(self, name: str, type_: str, model: str, why: str) -> Forecast:
-        usage, price = self._usual(name), self._prices.get(model)
+        usage, price = self._usual(name), self._prices.known.get(model)
         if self._longer and usage.input_tokens:
             usage = Usage(max(0, usage.input_tokens + self._longer), usage.output_tokens)
         # What nobody can tell is not nothing, but for a model that costs nothing.
         untold = price is None or (usage == Usage() and (price.input or price.output))
-        return Forecast(name, type_, "new", why, usage, None if untold or price is None else price.of(usage))
+        cost = None if untold or price is None else price.of(usage)
+        return Forecast(name, type_, "new", why, usage, cost, "".join(self._prices.assumptions([model])))
 
     def _usual(self, name: str) -> Usage:
         """What a call took in the earlier run, or what its kind took on average; nothing if none is known."""

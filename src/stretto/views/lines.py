@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from stretto.types import Result
-from stretto.views.figures import dollars, many, seconds
+from stretto.views.formats import dollars, many, seconds
 from stretto.views.markup import Html, cut, joined, short, tag
 from stretto.views.rows import again, bill, planned
 from stretto.views.timeline.calls import Call

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from stretto.references import footnotes
 from stretto.text import clean
 from stretto.types import AnswerState
-from stretto.views.figures import dollars, many, seconds
+from stretto.views.formats import dollars, many, seconds
 from stretto.views.lines import plan_table
 from stretto.views.markdown import as_html
 from stretto.views.markup import Html, joined, short, tag
@@ -21,7 +21,7 @@ _STATUS = {"finished": "done", "running": "running", "interrupted": "doubt"}
 _ENDS: dict[AnswerState, str] = {
     "truncated": "the end of the answer: it met its token limit",
     "cut": "the end of the answer: the deadline came while it was written",
-    "unmerged": "one answer: these are the results, because nothing was left to merge them with",
+    "unmerged": "one answer: these are the results, because they could not be merged into one",
 }
 
 

@@ -124,11 +124,11 @@ class Row(Struct):
         self._retry = None
 
     def stop(self, now: float) -> None:
-        """The run is over."""
+        """End what is still under way: the run is over."""
         if self.state == "running" and self.is_role and not self.open:
             self.state = "done"
         if not self.over:
-            self.state = "stopped"
+            self.state = "waiting" if self.since is None else "stopped"
         self.until = now if self.until is None and self.since is not None else self.until
         for call in self.open.values():
             call.end = now

@@ -43,7 +43,7 @@ class Timeline:
         self._twins = Twins()
 
     def take(self, event: e.AnyEvent, now: float) -> None:  # noqa: C901, PLR0912 - one arm for each kind of event, by design
-        """One event further."""
+        """Show the next event of the run, that happened at this second."""
         match event:
             case e.SubtaskPlanned():
                 self._planned(event.subtask, event.type, event.description, event.needs, event.round)
@@ -136,7 +136,7 @@ class Timeline:
             self.plan.description = f"{what}{'' if event.state == 'complete' else f', {event.state}'}{rounds}"
 
     def _row(self, role: RoleName, subtask: str | None) -> Row:
-        """Whose call it is."""
+        """The row that a call belongs to: its subtask, the plan, or the answer; made if it is not there yet."""
         if subtask and subtask in self.subtasks:
             return self.subtasks[subtask]
         if role == "orchestrator":

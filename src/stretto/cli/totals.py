@@ -9,7 +9,7 @@ from stretto.types import Citation
 from stretto.views.twins import twins_of
 
 
-def figures(run: Run, since: str = "") -> list[str]:
+def totals(run: Run, since: str = "") -> list[str]:
     """How long an execution that began `since` then (the run's start) took, and what the run came to."""
     done = run.coverage.counts.get("done", 0)
     facts = [_time(run, since or run.started_at), f"{done} of {len(run.plan.subtasks)} subtasks", _calls(run)]
@@ -49,10 +49,14 @@ def cited_facts(citations: Sequence[Citation]) -> str:
     found = sum(each.verified is True for each in citations)
     not_found = sum(each.verified is False for each in citations)
     sources = len({each.source for each in citations})
-    facts = [f"{len(citations):,} of {sources:,} source{'s' if sources != 1 else ''}"]
-    facts += [f"{found:,} quotes verified"] if found else []
+    facts = [f"{_many(len(citations), 'passage')} from {_many(sources, 'source')}"]
+    facts += [f"{_many(found, 'quote')} verified"] if found else []
     facts += [f"{not_found:,} not found in their input"] if not_found else []
     return ", ".join(facts)
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def between(start: str, end: str) -> float:
