@@ -473,7 +473,7 @@ async def test_calls_wait_for_file_descriptors_and_then_go_on() -> None:
 
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     async with Endpoint(slow) as server:
-        code = textwrap.dedent(FULL).format(tests=SUPPORT, url=server.url, hard=hard)
+        code = textwrap.dedent(FULL).format(tests=str(SUPPORT), url=server.url, hard=hard)
         run = [sys.executable, "-c", code]
         child = await asyncio.create_subprocess_exec(*run, stdout=-1, stderr=-1)
         out, err = await child.communicate()
