@@ -160,8 +160,9 @@ class CallFinished(Event, frozen=True, kw_only=True):
 
     `usage` is that of the reply, None where the provider did not say; `lost` that of attempts and duplicates that
     brought none or did not say, estimated. `cost` is that of both in US dollars, None where a price is unknown.
-    `asked`: the fallback that was asked, if it was one. `reused`: the reply was recorded already and cost nothing;
-    `origin`: in which other run, if it was not this one.
+    `asked`: the fallback that was asked, if it was one. `first_token`: seconds from when its request left first to the
+    beginning of the reply, thoughts included; None where nothing came. `reused`: the reply was recorded already and
+    cost nothing; `origin`: in which other run, if it was not this one.
     """
 
     call: str
@@ -177,6 +178,7 @@ class CallFinished(Event, frozen=True, kw_only=True):
     cost: Decimal | None = None
     asked: str | None = None
     attempts: int = 1
+    first_token: float | None = None
     reused: bool = False
     origin: str | None = None
     error: str | None = None

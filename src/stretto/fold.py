@@ -68,6 +68,7 @@ class Fold:
                 self._set(workflow=event.workflow, basis=event.basis)
             case e.RunResumed():
                 self._executions += 1
+                self._set(pauses=(*self._run.get("pauses", ()), (self._run.get("last_at", ""), event.at)))
                 self._run.pop("coverage", None)  # of an earlier answer
                 self._before |= self._degraded
                 self._degraded.clear()

@@ -77,7 +77,8 @@ class Run(Struct, Generic[Parsed], frozen=True, kw_only=True):
     (`Workflow(answer=…)`), of its Python type where the workflow has that, and None where there is no answer.
     `citations` are what the answer's passages rest on, `remarks` what had to be removed from it. `assumed`:
     models whose price was found by their name alone, and whose it is. `parts` are the workflows that do subtasks, by
-    the subtask. `code` is `stopped` if whoever was to approve the plan of an `interrupted` run has stopped it.
+    the subtask. `pauses`: between which moments nobody carried it, one before each further of its `executions`. `code`
+    is `stopped` if whoever was to approve the plan of an `interrupted` run has stopped it.
     """
 
     id: str
@@ -103,6 +104,7 @@ class Run(Struct, Generic[Parsed], frozen=True, kw_only=True):
     code: e.StopCode = ""
     calls: tuple[CallRecord, ...] = ()
     executions: int = 1
+    pauses: tuple[tuple[str, str], ...] = ()
     started_at: str = ""
     last_at: str = ""
     parsed: Parsed = None  # type: ignore[assignment]  # of a finished run it is there, and nobody asks another for it

@@ -14,12 +14,12 @@ from drawn import examples
 from places import GOLDEN
 from stories import Story
 from stretto import events as e
-from stretto.cli.live.axis import reach
 from stretto.cli.live.lines import cells, clipped, cut, painted, text_of
-from stretto.cli.live.past import picture_of
-from stretto.cli.live.picture import Picture
 from stretto.fold import fold
 from stretto.types import Usage
+from stretto.views.timeline.axis import reach
+from stretto.views.timeline.past import timeline_of
+from stretto.views.timeline.timeline import Timeline
 
 PICTURES = GOLDEN / "live"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -244,7 +244,7 @@ def test_what_a_run_had_before_it_goes_on_is_in_its_picture() -> None:
         e.CallFinished(call="c1", role="worker", subtask="t1", fingerprint="", model="sim:m", usage=Usage(1, 2)),
         e.SubtaskFinished(subtask="t1", outcome="done", text="x"),
     ]
-    picture = Picture()
+    picture = Timeline()
     picture.go_on(fold(told))
     rows = picture.subtasks
     assert [(row.state, row.tokens) for row in rows.values()] == [("done", 3), ("waiting", 0)]
@@ -267,7 +267,7 @@ def test_what_a_run_that_goes_on_takes_from_its_own_records_counts_once() -> Non
         e.SubtaskPlanned(subtask="t1", type="general", description="one"),
         paid("c1", "f1", reused=False),
     ]
-    picture = Picture()
+    picture = Timeline()
     picture.go_on(fold(told))
     picture.take(paid("c2", "f1", reused=True), 0.0)
     assert picture.subtasks["t1"].tokens == 3
@@ -292,11 +292,11 @@ def test_the_picture_of_a_run_that_was_gone_on_with_leaves_out_the_time_between(
         e.CallFinished(call="c2", role="worker", subtask="t1", fingerprint="", model="sim:m", at=at(9, 14)),
         e.SubtaskFinished(subtask="t1", outcome="done", at=at(9, 14)),
     ]
-    picture, now = picture_of(told)
+    picture, now = timeline_of(told)
     row = picture.subtasks["t1"]
     assert now == 9
     assert row.state == "done"
-    assert [(stretch.start, stretch.end) for stretch in row.stretches] == [(2, 5), (6, 9)]
+    assert [(call.start, call.end) for call in row.calls] == [(2, 5), (6, 9)]
 
 
 def test_the_axis_reaches_to_a_round_number_of_seconds() -> None:

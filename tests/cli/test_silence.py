@@ -7,9 +7,9 @@ import pytest
 from stretto import Simulator, Workflow
 from stretto.cli.carry import Output, carry
 from stretto.cli.live.cellwords import count
-from stretto.cli.live.picture import Picture
 from stretto.cli.progress import Progress
 from stretto.events import CallStarted
+from stretto.views.timeline.timeline import Timeline
 
 SLOW = Simulator(ttft=0.6, ttft_spread=0, tokens_per_second=300)
 
@@ -31,7 +31,7 @@ def test_a_quiet_run_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_row_that_runs_has_the_tokens_so_far() -> None:
-    picture = Picture()
+    picture = Timeline()
     picture.heard = {"c1": 480}.__getitem__
     picture.take(CallStarted(call="c1", role="orchestrator", subtask=None, model="sim:o", fingerprint="f"), 1.0)
     assert picture.plan is not None

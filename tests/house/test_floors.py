@@ -17,7 +17,7 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(
         ("events", "calls", "runs", "fold", "plan", "prompts", "head", "images", "limits", "definitions", "shapes"), 1
     ),
-    **dict.fromkeys(("references", "logger", "views", "maps"), 1),
+    **dict.fromkeys(("references", "logger", "views", "maps", "page"), 1),
     **dict.fromkeys(("models", "policies", "store", "inputs"), 2),
     **dict.fromkeys(
         ("engine", "pool", "proposal", "roles", "rerun", "opening", "run_stream", "replay", "config", "knowing"), 3

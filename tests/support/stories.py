@@ -6,15 +6,15 @@ from typing import Any
 from stretto import events as e
 from stretto.cli.live.drawing import drawn
 from stretto.cli.live.lines import cells, text_of
-from stretto.cli.live.picture import Picture
 from stretto.types import RoleName, Usage
+from stretto.views.timeline.timeline import Timeline
 
 
 class Story:
     """Tells a picture what happens, second by second."""
 
     def __init__(self) -> None:
-        self.picture = Picture()
+        self.picture = Timeline()
         self._calls = 0
         self._open: dict[tuple[str | None, str], str] = {}
 

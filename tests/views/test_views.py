@@ -13,11 +13,10 @@ from stretto import events as e
 from stretto.fold import fold
 from stretto.runs import Run
 from stretto.types import Citation, Coverage, Missing, Usage
-from stretto.views.axis import WIDTH, Axis, one_by_one
 from stretto.views.formats import dollars, seconds
-from stretto.views.lines import MOST
+from stretto.views.lines import MOST, WIDTH
 from stretto.views.page import run_page
-from stretto.views.rows import call_rows, subtask_rows
+from stretto.views.rows import call_rows, one_by_one, subtask_rows
 from stretto.views.style import COLOURS
 
 
@@ -111,13 +110,11 @@ def test_the_answer_is_shown_while_it_is_written() -> None:
 
 def test_the_night_between_two_executions_is_left_out() -> None:
     early, late = call("c1", "orchestrator", None, 0, 10), call("c2", "worker", "t1", 3000, 3010)
-    run = fold([began(), *early, e.RunInterrupted(), e.RunResumed(workflow={}), *late])
-    axis = Axis(run.calls, executions=run.executions)
-    assert axis.seconds == 20
-    first, second = map(axis.bar, run.calls)
-    assert first
-    assert second
-    assert (first.start, first.end, second.start, second.end) == (0, WIDTH * 0.49, WIDTH * 0.51, WIDTH)
+    stopped, resumed = e.RunInterrupted(at=at(10)), e.RunResumed(at=at(3000), workflow={})
+    page = Reading(fold([began(), *early, stopped, resumed, planned("t1"), *late])._repr_html_())
+    bars = [(element["x"], element["width"]) for name, element in page.elements if name == "rect"]
+    assert bars == [("0", "500"), ("500", "500")]
+    assert "20.0 s" in page.text
 
 
 def test_calls_from_the_records_took_no_time_of_their_own() -> None:

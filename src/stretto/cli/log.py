@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from stretto.views.twins import twins_of
         "stretto show --last --plan > plan.json",
         "stretto show --prompts",
         "stretto show --cite",
+        "stretto show --html run.html",
         "stretto show t3",
     ),
 )
@@ -46,6 +47,12 @@ from stretto.views.twins import twins_of
 @option("--plan", is_flag=True, help="The plan alone, as JSON to edit and to run with --plan.")
 @option("--prompts", is_flag=True, help="What its calls were asked, alone; without RUN, the default prompts.")
 @option("--cite", is_flag=True, help="The answer alone, with footnotes: which results and inputs it rests on.")
+@option(
+    "--html",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    metavar="FILE",
+    help="Write the run as a page in one file, to open in a browser or to mail.",
+)
 @option(
     "--json",
     "as_json",
@@ -63,6 +70,7 @@ def show(
     plan: bool,
     prompts: bool,
     cite: bool,
+    html: Path | None,
     as_json: str | None,
     plain: bool,
     store: Path | None,
@@ -90,20 +98,28 @@ def show(
             sys.stdout.write(e.encode(event).decode() + "\n")
         return
     told = fold(events)
-    if as_json:
+    status = _status(told, kept)
+    if html is not None:
+        from stretto.cli.page import write_page  # with what reads Markdown, which nothing else here needs
+
+        write_page(html, told, events, {} if brief else kept.records(run_id), status)
+    elif as_json:
         click.echo(told.to_json())
-        return
-    if plan:
+    elif plan:
         click.echo(write_plan(told.task, told.plan), nl=False)
-        return
-    if cite:
+    elif cite:
         _footnotes(told, kept, write)
-        return
-    drawing = not prompts and drawable(sys.stdout, plain=plain)
-    for line in sent_prompts(told, kept.records(run_id)) if prompts else _everything(told, kept, brief, drawing):
+    elif prompts:
+        _say(sent_prompts(told, kept.records(run_id)), write)
+    else:
+        drawn = events if drawable(sys.stdout, plain=plain) else ()
+        _say(_everything(told, kept, brief, bool(drawn)), write)
+        _draw(told, drawn, carried=status == "running")
+
+
+def _say(lines: Iterable[str], write: Callable[[str], None]) -> None:
+    for line in lines:
         write(line)
-    if drawing:
-        _draw(told, events, carried=_status(told, kept) == "running")
 
 
 def _footnotes(told: Run, kept: Store, write: Callable[[str], None]) -> None:
@@ -135,7 +151,9 @@ def _result(run: Run, subtask: str) -> str:
 
 
 def _draw(run: Run, events: Sequence[e.AnyEvent], *, carried: bool) -> None:
-    """The picture of the run, and its answer as rendered Markdown."""
+    """The picture of the run, and its answer as rendered Markdown; nothing without events."""
+    if not events:
+        return
     from stretto.cli.live.past import shown  # with rich, which only a terminal needs
 
     columns, lines = shutil.get_terminal_size()

@@ -10,13 +10,14 @@ from pathlib import Path
 from stretto import events as e
 from stretto.cli.screen import say, size_of
 from stretto.cli.totals import cited_facts, totals
-from stretto.cli.words import CHARACTERS, dollars, hung, not_listed, short
+from stretto.cli.words import dollars, hung, not_listed, short
 from stretto.images import SIZE
 from stretto.inputs import Gathered
 from stretto.policies.estimate import BYTES, tokens_in
 from stretto.runs import Run
 from stretto.text import seemly
 from stretto.types import AnswerState, Each, Input, Missing, Outcome, Plan, Verdict
+from stretto.views.timeline.timeline import CHARACTERS
 from stretto.views.twins import Twins
 
 __all__ = ["Progress", "dollars", "short", "sizes"]

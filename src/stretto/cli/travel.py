@@ -1,9 +1,7 @@
 """`stretto export` and `stretto import`."""
 
-import os
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -14,7 +12,8 @@ from stretto.cli.meaning import find_run, store_path
 from stretto.cli.options import store_option
 from stretto.cli.progress import short
 from stretto.cli.screen import say
-from stretto.errors import StrettoError, TaskError
+from stretto.cli.writing import write_whole
+from stretto.errors import TaskError
 from stretto.models.providers import KNOWN
 from stretto.store.parcel import Parcel, read_parcel
 from stretto.store.sqlite import Store
@@ -53,7 +52,7 @@ def export_run(run: str | None, last: bool, output: Path | None, store: Path | N
         sys.stdout.flush()
         sys.stdout.buffer.writelines(lines)
     else:
-        _write(output, lines)
+        write_whole(output, lines, "-o")
         say(f"written to {output}")
 
 
@@ -87,40 +86,6 @@ def import_runs(files: tuple[Path, ...], store: Path | None) -> None:
         say(f"{file}: {_told(parcel)}{'' if new else '; it was here already'}")
         for warning in _elsewhere(parcel):
             say(f"{file}: {warning}")
-
-
-def _write(output: Path, lines: Iterable[bytes]) -> None:
-    """All of it, or nothing: beside the file first, and for its owner only, because it holds prompts and replies.
-
-    A pipe or device is written to as it is: a file in its place would be the end of `/dev/null`.
-    """
-    if output.exists() and not output.is_file():
-        _pour(output, lines)
-        return
-    beside = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - a number
-            file.writelines(lines)
-        beside.replace(output)
-    except OSError as error:
-        raise StrettoError(
-            f"{output}: cannot be written: {error.strerror or error}; name another file with -o"
-        ) from error
-    finally:
-        with suppress(OSError):
-            beside.unlink()
-
-
-def _pour(output: Path, lines: Iterable[bytes]) -> None:
-    try:
-        with output.open("wb") as opened:
-            opened.writelines(lines)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise StrettoError(
-            f"{output}: cannot be written: {error.strerror or error}; name another file with -o"
-        ) from error
 
 
 def _read(file: Path) -> Parcel:

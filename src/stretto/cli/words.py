@@ -9,8 +9,6 @@ _WORDS = re.compile(r"(\s*)(`[^`]*`\S*|\S+)")
 _CELL = re.compile(r" *\S+(?: \S+)*(?<![.!?:,;]) {2,}")
 _ENTRIES = ("- ", "* ", "stretto: ")
 _OTHERS = 4  # models that are named
-CHARACTERS = 4
-"""About so many make a token, in what is said of a reply before its model has counted them."""
 
 
 def dollars(cost: Decimal) -> str:

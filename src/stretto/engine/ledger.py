@@ -6,7 +6,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from stretto import events as e
-from stretto.calls import KEPT, Call, Chunk, Done, Notice, Sent, Text, Transcript
+from stretto.calls import KEPT, SPOKEN, Call, Chunk, Done, Notice, Restarted, Sent, Transcript
 from stretto.policies.account import Account
 from stretto.store.journal import Journal
 from stretto.types import Reply
@@ -21,17 +21,22 @@ class Ledger:
         self._transcript = transcript
         self._account = account
         self._told: Sent | None = None  # what the log says of what the call may take
+        self._sent_at: float | None = None
+        self._heard_at: float | None = None
         self._finished = False
         self._attempts = 1
 
     def note(self, chunk: Chunk) -> bool:
         """Log what a chunk says about its call; whether that must be on the disk before its request leaves."""
         self._transcript.take(chunk)
-        if isinstance(chunk, Text):  # nearly always
+        if isinstance(chunk, SPOKEN):  # nearly always
+            if self._heard_at is None:
+                self._heard_at = asyncio.get_running_loop().time()
             return False
         match chunk:
             case Sent():
                 self._transcript.sent_at = asyncio.get_running_loop().time()
+                self._sent_at = self._transcript.sent_at if self._sent_at is None else self._sent_at
                 if self._told is None or _is_more(chunk, self._told):
                     self._start(chunk)
                     return True
@@ -40,6 +45,8 @@ class Ledger:
                 self._journal.append(replace(event, **self._whose()))
             case Notice(event):
                 self._journal.append(event)
+            case Restarted():
+                self._heard_at = None
             case Done():
                 self.finish(
                     self._record(chunk),
@@ -80,6 +87,7 @@ class Ledger:
                 **self._whose(),
                 fingerprint=self._call.fingerprint,
                 attempts=self._attempts,
+                first_token=self._first_token(),
                 cost=bill.cost,
                 lost=bill.lost,
                 **facts,
@@ -87,6 +95,12 @@ class Ledger:
             # Of a reply from another run the log says here what was asked: it has no `call_started`.
             asked = self._call.request if reply and event.origin else None
             self._journal.append(event, request=asked, reply=reply)
+
+    def _first_token(self) -> float | None:
+        """Seconds from its first request to the reply's beginning."""
+        if self._sent_at is None or self._heard_at is None:
+            return None
+        return round(self._heard_at - self._sent_at, 3)
 
     def stop(self) -> None:
         """Log that the call was given up, if it was ever sent."""

@@ -19,18 +19,28 @@ def footnotes(answer: str, citations: Sequence[Citation], described: Mapping[str
     """
     if not citations:
         return answer
+    text, notes = numbered(answer, citations)
+    listed = (f"- [{number}] {_described(one, described or {})}" for number, one in notes.items())
+    return text + "\n\n---\n\n" + "\n".join(listed)
+
+
+def numbered(answer: str, citations: Sequence[Citation]) -> tuple[str, dict[int, Citation]]:
+    """The answer with a number in brackets behind each passage that rests on something, and what each of them means.
+
+    No number is one that the answer has in brackets itself.
+    """
     answer, fences = _closed(answer)
     first = max((int(number) for number in _NUMBERED.findall(answer)), default=0) + 1
     numbers: dict[_Key, int] = {}
     notes: dict[int, dict[int, None]] = {}  # by place, the numbers that stand there
-    listed: list[str] = []
+    meant: dict[int, Citation] = {}
     for one in sorted(citations, key=lambda each: (each.end, each.start)):
         key = (one.source, one.lines, one.quote, one.verified)
         if key not in numbers:
             numbers[key] = first + len(numbers)
-            listed.append(f"- [{numbers[key]}] {_described(one, described or {})}")
+            meant[numbers[key]] = one
         notes.setdefault(_place(answer, min(max(one.end, 0), len(answer)), fences), {})[numbers[key]] = None
-    return _noted(answer, notes, fences) + "\n\n---\n\n" + "\n".join(listed)
+    return _noted(answer, notes, fences), meant
 
 
 def _place(answer: str, end: int, fences: Sequence[tuple[int, int]]) -> int:

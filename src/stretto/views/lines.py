@@ -1,17 +1,19 @@
 """The plan of a run as a table: a line for each subtask and the bars of its calls on one axis of time."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from msgspec import Struct
-
 from stretto.types import Result
-from stretto.views.axis import WIDTH, Axis, Bar
 from stretto.views.formats import dollars, many, seconds
 from stretto.views.markup import Html, cut, joined, short, tag
 from stretto.views.rows import again, bill, planned
-from stretto.views.told import ToldCall, ToldRun
-from stretto.views.twins import twins_of
+from stretto.views.timeline.calls import Call
+from stretto.views.timeline.rows import Row
+from stretto.views.timeline.timeline import Timeline
+from stretto.views.told import ToldRun
+
+WIDTH = 1000
+"""Units from the start of a run to its end."""
 
 MOST = 120
 """Lines that are shown; those that need a look come first."""
@@ -22,82 +24,53 @@ _TEXT = 3_000  # of one
 _WORD = 24
 _HEIGHT = 12
 _CALM = {"done", "waiting"}
-_COLOURS = {"running": "running", "waiting": "m", "failed": "failed"}
+_COLOURS = {"running": "running", "waiting": "m", "queued": "m", "failed": "failed"}
+_MARKS = 20  # of one call
 
 
-class Line(Struct, frozen=True):
-    """One line: who works, at what, how far that is, and by which calls; `twin` is whose reply answers it, too."""
-
-    name: str
-    type: str
-    about: str
-    state: str
-    calls: Sequence[ToldCall]
-    result: Result | None = None
-    twin: str = ""
-
-
-def plan_table(run: ToldRun, now: str = "") -> Html:
-    """The orchestrator, every subtask and the synthesizer, in the order of the plan."""
-    axis = Axis(run.calls, now=now, executions=run.executions)
-    lines = list(_lines(run))
-    shown = _shown(lines)
+def plan_table(run: ToldRun, timeline: Timeline, now: float) -> Html:
+    """The orchestrator, every subtask and the synthesizer, in the order of the plan, at a second of the run."""
+    rows, results = list(timeline.rows()), {id_: result for id_, _, result in planned(run) if result}
+    shown = _shown(rows)
     room = min(_TEXT, _TEXTS // max(len(shown), 1))
-    scale = tag("th", tag("div", tag("span", "0"), tag("span", seconds(axis.seconds))), class_="t")
+    scale = tag("th", tag("div", tag("span", "0"), tag("span", seconds(now))), class_="t")
     heads = (tag("th", each, class_="w") for each in ("", "type", "subtask", "outcome", "model"))
     head = tag("tr", *heads, *(tag("th", each, class_="n") for each in _FIGURES), scale)
-    body = [_row(line, axis, room) for line in shown]
-    return tag("table", tag("thead", head), tag("tbody", *body, *_rest(lines, shown)))
+    body = [_row(row, run.plan.analysis, results.get(row.id), now, room) for row in shown]
+    return tag("table", tag("thead", head), tag("tbody", *body, *_rest(rows, shown)))
 
 
 _FIGURES = ("tokens in", "out", "cost")
 
 
-def _lines(run: ToldRun) -> Iterator[Line]:
-    calls: defaultdict[str, list[ToldCall]] = defaultdict(list)
-    for call in run.calls:
-        calls[call.subtask or f"/{call.role}"].append(call)  # an id never begins with a slash
-    twins = twins_of(run.calls)
-    if asked := calls["/orchestrator"]:
-        state = "done" if run.plan.state else "running" if run.status == "running" else "failed"
-        yield Line("", "orchestrator", run.plan.analysis, state, asked)
-    for id_, subtask, result in planned(run):
-        name = f"{id_} ← {', '.join(subtask.needs)}" if subtask.needs else id_
-        waits = "running" if calls[id_] and run.status == "running" else "waiting"
-        state, twin = result.outcome if result else waits, next((twins[c.id] for c in calls[id_] if c.id in twins), "")
-        yield Line(name, subtask.type, subtask.description, state, calls[id_], result, twin)
-    if asked := calls["/synthesizer"]:
-        state = "done" if run.status == "finished" else "running" if run.status == "running" else "failed"
-        yield Line("", "synthesizer", "", state, asked)
+def _shown(rows: Sequence[Row]) -> list[Row]:
+    """The rows there is room for, in their order: first those of which not all is well, and the roles'."""
+    ranked = sorted(range(len(rows)), key=lambda at: not rows[at].is_role and rows[at].state in _CALM)
+    return [rows[at] for at in sorted(ranked[:MOST])]
 
 
-def _shown(lines: Sequence[Line]) -> list[Line]:
-    """The lines there is room for, in their order: first those of which not all is well, and those without an id."""
-    ranked = sorted(range(len(lines)), key=lambda at: bool(lines[at].name) and lines[at].state in _CALM)
-    return [lines[at] for at in sorted(ranked[:MOST])]
-
-
-def _rest(lines: Sequence[Line], shown: Sequence[Line]) -> Iterator[Html]:
-    counts = Counter(line.state for line in lines)
-    counts.subtract(line.state for line in shown)
+def _rest(rows: Sequence[Row], shown: Sequence[Row]) -> Iterator[Html]:
+    counts = Counter(row.state for row in rows)
+    counts.subtract(row.state for row in shown)
     if told := ", ".join(f"{number:,} {state}" for state, number in counts.items() if number):
         yield tag("tr", tag("td", f"and more: {told}", colspan=9, class_="m"))
 
 
-def _row(line: Line, axis: Axis, room: int) -> Html:
-    paid = bill(line.calls)
-    model = line.calls[-1].model if line.calls else ""
-    told = any(call.finished and not call.finished.reused for call in line.calls)
+def _row(row: Row, analysis: str, result: Result | None, now: float, room: int) -> Html:
+    paid = bill(row.calls)
+    told = any(call.state in {"done", "failed"} for call in row.calls)
     figures = (f"{paid.input_tokens:,}", f"{paid.output_tokens:,}", dollars(paid.cost)) if told else ("", "", "")
+    name = "" if row.is_role else f"{row.id} ← {', '.join(row.needs)}" if row.needs else row.id
+    about = analysis if row.role == "orchestrator" else row.description
     return tag(
         "tr",
-        _word(line.name),
-        _word(line.type),
-        tag("td", _about(line, room)),
-        tag("td", tag("span", line.state, class_="w"), *_remark(line), class_=_colour(line)),
-        _word(model, "m"),
+        _word(name),
+        _word(row.role if row.is_role else row.type),
+        tag("td", _about(about or row.type, result, room)),
+        tag("td", tag("span", row.state, class_="w"), *_remark(row), class_=_colour(row)),
+        _word(row.model, "m"),
         *(tag("td", each, class_="n") for each in figures),
-        tag("td", _bars(line, axis), class_="t"),
+        tag("td", _bars(row, now), class_="t"),
     )
 
 
@@ -106,56 +79,59 @@ def _word(text: str, *classes: str) -> Html:
     return tag("td", text, class_=" ".join((*classes, "w") if len(text) <= _WORD else classes) or None)
 
 
-def _about(line: Line, room: int) -> Html:
+def _about(about: str, result: Result | None, room: int) -> Html:
     """What is to be done; opened, what came of it."""
-    about = short(line.about, _DESCRIPTION)
-    if line.result is None or not line.result.text:
+    about = short(about, _DESCRIPTION)
+    if result is None or not result.text:
         return joined(about)
-    return tag("details", tag("summary", about or line.type), tag("pre", cut(line.result.text, room)))
+    return tag("details", tag("summary", about), tag("pre", cut(result.text, room)))
 
 
-def _remark(line: Line) -> Iterator[Html]:
-    if line.result and line.result.verdict in {"fails", "unchecked"}:
-        word = "the check fails" if line.result.verdict == "fails" else "unchecked"
-        yield tag("div", short(f"{word}: {line.result.remark}", _DESCRIPTION))
-    if line.result and line.result.error:
-        yield tag("div", short(line.result.error, _DESCRIPTION))
-    if line.calls and all(call.finished and call.finished.reused for call in line.calls):
-        told = f"a duplicate of {line.twin}: asked once" if line.twin else "from the records"
+def _remark(row: Row) -> Iterator[Html]:
+    if row.verdict in {"fails", "unchecked"}:
+        word = "the check fails" if row.verdict == "fails" else "unchecked"
+        yield tag("div", short(f"{word}: {row.remark}", _DESCRIPTION))
+    if row.error:
+        yield tag("div", short(row.error, _DESCRIPTION))
+    if row.calls and all(call.state == "reused" for call in row.calls):
+        told = f"a duplicate of {row.twin}: asked once" if row.twin else "from the records"
         yield tag("div", told, class_="m")
-    if number := again(line.calls):
+    if number := again(row.calls):
         yield tag("div", f"asked again {many(number, 'time')}", class_="m")
 
 
-def _colour(line: Line) -> str | None:
-    if line.state == "done":
-        return "doubt" if line.result and line.result.verdict in {"fails", "unchecked"} else "done"
-    return _COLOURS.get(line.state, "doubt")
+def _colour(row: Row) -> str | None:
+    if row.state == "done":
+        return "doubt" if row.verdict in {"fails", "unchecked"} else "done"
+    return _COLOURS.get(row.state, "doubt")
 
 
-def _bars(line: Line, axis: Axis) -> Html:
-    bars = [bar for call in line.calls if (bar := axis.bar(call))]
+def _bars(row: Row, now: float) -> Html:
+    bars = [(start, call) for call in row.calls if call.state != "reused" and (start := call.begun) is not None]
     if not bars:
         return Html("")
-    label = f"{seconds(axis.seconds * (max(bar.end for bar in bars) - min(bar.start for bar in bars)) / WIDTH)}"
-    drawn = (_bar(bar, axis) for bar in bars)
+    ends = (now if call.end is None else call.end for _, call in bars)
+    label = seconds(max(ends) - min(start for start, _ in bars))
+    drawn = (_bar(call, start, row.role, now) for start, call in bars)
     box = {"viewBox": f"0 0 {WIDTH} {_HEIGHT}", "preserveAspectRatio": "none", "role": "img", "aria_label": label}
     return tag("svg", *drawn, **box)
 
 
-def _bar(bar: Bar, axis: Axis) -> Html:
-    call, width = bar.call, max(bar.end - bar.start, 2.0)
-    kind = "running" if call.finished is None else "failed" if call.finished.error else None
-    kind = "reused" if call.finished and call.finished.reused else kind
-    told = [call.part or call.role, seconds(axis.seconds * (bar.end - bar.start) / WIDTH), kind or ""]
+def _bar(call: Call, start: float, role: str, now: float) -> Html:
+    end, scale = now if call.end is None else call.end, WIDTH / max(now, 0.001)
+    kind = call.state if call.state in {"running", "failed"} else None
+    told = [call.part or role, seconds(end - start), kind or ""]
     rect = tag(
         "rect",
         tag("title", ", ".join(filter(None, told))),
         class_=kind,
-        x=f"{min(bar.start, WIDTH - 2):.0f}",
+        x=f"{min(start * scale, WIDTH - 2):.0f}",
         y=1,
-        width=f"{width:.0f}",
+        width=f"{max((end - start) * scale, 2.0):.0f}",
         height=_HEIGHT - 2,
     )
-    marks = (tag("path", tag("title", short(why, 80)), d=f"M{at:.0f} 0v{_HEIGHT}") for at, why in bar.marks[:20])
+    marks = (
+        tag("path", tag("title", short(each.reason, 80)), d=f"M{each.start * scale:.0f} 0v{_HEIGHT}")
+        for each in call.setbacks[:_MARKS]
+    )
     return joined(rect, *marks)

@@ -29,14 +29,24 @@ def as_html(text: str) -> Html:
 
 def rendered(text: str) -> Html:
     """A text as CommonMark with tables."""
-    reader = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
+    reader = reading()
     reader.add_render_rule("link_open", _link)
     return Html(reader.render(text))
+
+
+def reading() -> MarkdownIt:
+    """What takes Markdown apart, without HTML of its own and without images."""
+    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
+
+
+def leads_out(address: str) -> bool:
+    """Whether a link may be followed: to the web, and to mail."""
+    return _ADDRESS.match(address) is not None
 
 
 def _link(renderer: Any, tokens: Sequence[Any], at: int, options: Any, env: MutableMapping[str, Any]) -> str:
     """A link that opens elsewhere and does not say where it was; none at all to anything but the web and mail."""
     address = str(tokens[at].attrs.get("href", ""))
     leads = {"href": address, "target": "_blank", "rel": "noopener noreferrer"}
-    tokens[at].attrs = leads if _ADDRESS.match(address) else {}
+    tokens[at].attrs = leads if leads_out(address) else {}
     return str(renderer.renderToken(tokens, at, options, env))

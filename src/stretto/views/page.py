@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from stretto.references import footnotes
 from stretto.text import clean
 from stretto.types import AnswerState
-from stretto.views.axis import Axis, one_by_one
 from stretto.views.formats import dollars, many, seconds
 from stretto.views.lines import plan_table
 from stretto.views.markdown import as_html
 from stretto.views.markup import Html, joined, short, tag
-from stretto.views.rows import again
+from stretto.views.rows import again, one_by_one
 from stretto.views.style import STYLE
+from stretto.views.timeline.past import timeline_of_run
 from stretto.views.told import ToldRun
 from stretto.views.twins import twins_of
 
@@ -31,10 +31,11 @@ def run_page(run: ToldRun, *, writing: str = "", now: str = "") -> Html:
     Everything in it that a model or a user wrote is text: it can neither act nor fetch anything.
     """
     answer = run.answer or writing
-    parts = [_head(run, now)]
+    timeline, reached = timeline_of_run(run, now if run.status == "running" else "")
+    parts = [_head(run, reached)]
     if run.calls or run.plan.subtasks:
-        parts.append(plan_table(run, now if run.status == "running" else ""))
-    parts += _listed("missing", list(_missing(run)))
+        parts.append(plan_table(run, timeline, reached))
+    parts += _listed("missing", list(missing(run)))
     parts += _listed("given up", run.coverage.degraded)
     if run.error:
         colour = "failed" if run.status == "failed" else "doubt"
@@ -61,15 +62,14 @@ def summary(run: ToldRun) -> str:
     return ", ".join([run.status + (" (simulated)" if run.simulated else ""), *facts])
 
 
-def _head(run: ToldRun, now: str) -> Html:
+def _head(run: ToldRun, took: float) -> Html:
     status = tag("b", run.status, class_=_STATUS.get(run.status, "failed"))
     simulated = " · simulated: no language model was asked" if run.simulated else ""
     first = tag("div", status, " ", tag("b", short(run.task, _LINE)), simulated)
-    return joined(first, tag("div", " · ".join(_facts(run, now)), class_="m"))
+    return joined(first, tag("div", " · ".join(_facts(run, took)), class_="m"))
 
 
-def _facts(run: ToldRun, now: str) -> Iterator[str]:
-    took = Axis(run.calls, now=now if run.status == "running" else "", executions=run.executions).seconds
+def _facts(run: ToldRun, took: float) -> Iterator[str]:
     alone = one_by_one(run.calls)
     yield seconds(took) + (f" (one call after another: {seconds(alone)})" if alone > took * 1.05 else "")
     yield many(len(run.calls), "call")
@@ -87,7 +87,8 @@ def _facts(run: ToldRun, now: str) -> Iterator[str]:
     yield run.id
 
 
-def _missing(run: ToldRun) -> Iterator[str]:
+def missing(run: ToldRun) -> Iterator[str]:
+    """What the answer lacks, and why: a line each."""
     coverage = run.coverage
     if coverage.direct:
         yield f"answered by one call, as if nobody had planned: {coverage.direct}"

@@ -1,14 +1,14 @@
 """A run as tables: a row for each subtask, a row for each call."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
 from msgspec import Struct
 
 from stretto.types import Result, Subtask
-from stretto.views.told import ToldCall, ToldRun
+from stretto.views.told import Ended, ToldCall, ToldRun
 
 
 class SubtaskRow(Struct, frozen=True):
@@ -94,7 +94,7 @@ def planned(run: ToldRun, within: str = "") -> Iterator[tuple[str, Subtask, Resu
         yield from planned(run, id_)
 
 
-def bill(calls: Sequence[ToldCall]) -> Bill:
+def bill(calls: Iterable[Ended]) -> Bill:
     """What these calls cost; what was taken from the records cost nothing."""
     paid = [call.finished for call in calls if call.finished and not call.finished.reused]
     usages = [each.lost + each.usage if each.usage else each.lost for each in paid]
@@ -115,9 +115,15 @@ def moment(at: str | None) -> datetime | None:
     return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
-def again(calls: Sequence[ToldCall]) -> int:
+def again(calls: Iterable[Ended]) -> int:
     """How often these calls had to be asked again, or were held back."""
     return sum(len(call.retries) for call in calls)
+
+
+def one_by_one(calls: Iterable[ToldCall]) -> float:
+    """Seconds that these calls would have taken one after another; those from the records took none."""
+    spans = ((began(call), moment(call.finished_at)) for call in calls if call.finished and not call.finished.reused)
+    return sum((end - start).total_seconds() for start, end in spans if start and end)
 
 
 def began(call: ToldCall) -> datetime | None:

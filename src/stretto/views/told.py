@@ -12,7 +12,16 @@ from stretto.events import CallFinished, CallRetried, CallStarted
 from stretto.types import Citation, Coverage, Plan, Result, RoleName, Usage
 
 
-class ToldCall(Protocol):
+class Ended(Protocol):
+    """What a call came to."""
+
+    @property
+    def finished(self) -> CallFinished | None: ...
+    @property
+    def retries(self) -> Sequence[CallRetried]: ...
+
+
+class ToldCall(Ended, Protocol):
     """One call, as `stretto.runs.CallRecord` has it."""
 
     @property
@@ -31,10 +40,6 @@ class ToldCall(Protocol):
     def finished_at(self) -> str | None: ...
     @property
     def started(self) -> CallStarted | None: ...
-    @property
-    def finished(self) -> CallFinished | None: ...
-    @property
-    def retries(self) -> Sequence[CallRetried]: ...
 
 
 class ToldPart(Protocol):
@@ -81,6 +86,8 @@ class ToldRun(Protocol):
     def calls(self) -> Sequence[ToldCall]: ...
     @property
     def executions(self) -> int: ...
+    @property
+    def pauses(self) -> Sequence[tuple[str, str]]: ...
     @property
     def started_at(self) -> str: ...
     @property

@@ -1,10 +1,18 @@
 """Figures and names as they stand in the narrow columns of the picture."""
 
 from decimal import Decimal
+from functools import lru_cache
 
-from stretto.cli.words import dollars
+from stretto.cli.words import dollars, short
 
+_LONGEST = 300  # characters of a text that are shown
 _LEAST = Decimal("0.0001")
+
+
+@lru_cache(maxsize=4096)  # the same texts are drawn ten times a second
+def harmless(text: str, most: int = _LONGEST) -> str:
+    """A text that a model wrote on one line, without anything a terminal would obey, or that not all measure alike."""
+    return short(text, most).replace("\N{VARIATION SELECTOR-16}", "")
 
 
 def seconds(length: float) -> str:

@@ -11,7 +11,6 @@ from stretto import events as e
 from stretto.cli.live.drawing import drawn
 from stretto.cli.live.lines import painted
 from stretto.cli.live.page import Page
-from stretto.cli.live.picture import Picture
 from stretto.cli.live.region import Region
 from stretto.cli.live.summary import status_line, summary_lines
 from stretto.cli.progress import Progress, short
@@ -19,6 +18,7 @@ from stretto.cli.totals import totals
 from stretto.cli.words import hung
 from stretto.runs import Run
 from stretto.text import seemly
+from stretto.views.timeline.timeline import Timeline
 
 _EVERY = 0.1  # seconds between two drawings
 _LINES, _SUBTASKS, _LETTERS = 30, 500, 3000  # what can be drawn so often: of more, less often
@@ -31,7 +31,7 @@ class Live(Progress):
     def __init__(self) -> None:
         super().__init__(quiet=False)
         self._region = Region(sys.stderr)
-        self._picture = Picture()
+        self._timeline = Timeline()
         self._page: Page | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -48,7 +48,7 @@ class Live(Progress):
     def show(self, event: e.AnyEvent) -> None:
         """One event: into the picture, and a line above it for what no row of the picture says."""
         now = self._now()
-        self._picture.take(event, now)
+        self._timeline.take(event, now)
         match event:
             case e.RunStarted() | e.PlanWithdrawn() | e.RunDegraded():
                 super().show(event)
@@ -69,19 +69,19 @@ class Live(Progress):
     def listen(self, heard: Callable[[str], int]) -> None:
         """As `Progress.listen`."""
         super().listen(heard)
-        self._picture.heard = heard
+        self._timeline.heard = heard
 
     def resumed(self, run: Run) -> None:
         """A run goes on: what it has already."""
         super().resumed(run)
-        self._picture.go_on(run)
+        self._timeline.go_on(run)
 
     def rendered(self, text: str) -> str:
         """The answer goes on; what of it will not change any more, as rendered Markdown."""
         if not text:
             return ""
         if self._page is None:
-            self._picture.answer = None  # it follows
+            self._timeline.answer = None  # it follows
             if self._loop is not None:
                 self._draw(last=True)
                 self._region.keep()
@@ -151,8 +151,8 @@ class Live(Progress):
         if self._loop is None:
             return
         self._sleep()
-        self._picture.end(self._now())
-        if self._page is None and list(self._picture.rows()):
+        self._timeline.end(self._now())
+        if self._page is None and list(self._timeline.rows()):
             self._draw(last=True)
             self._region.keep()
         else:  # nothing was begun, or the answer stands in its place
@@ -197,7 +197,7 @@ class Live(Progress):
             return
         self._drawn_at = now
         if self._page is None:
-            lines = drawn(self._picture, now, width, height - 1, moving=not last)
+            lines = drawn(self._timeline, now, width, height - 1, moving=not last)
             self._lines = len(lines)
             self._region.draw([painted(line) for line in lines])
         else:
@@ -209,7 +209,7 @@ class Live(Progress):
         """Seconds between two drawings: the more there is to draw, the longer each takes."""
         if self._page is not None:
             return _EVERY * max(0.9, self._page.size / _LETTERS)
-        return _EVERY * max(0.9, self._lines / _LINES, len(self._picture.subtasks) / _SUBTASKS)
+        return _EVERY * max(0.9, self._lines / _LINES, len(self._timeline.subtasks) / _SUBTASKS)
 
     def _width_of_page(self) -> int:
         return min(_WIDEST_PAGE, self._region.size()[0] - 1)

@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from stretto.cli.live.axis import Axis, reach
-from stretto.cli.live.cellwords import count, model_name, money, seconds
-from stretto.cli.live.crowds import Crowd, Item, arranged
+from stretto.cli.live.bars import Axis
+from stretto.cli.live.cellwords import count, harmless, model_name, money, seconds
 from stretto.cli.live.footer import footer
 from stretto.cli.live.lines import Line, Span, cells, clipped, left, right
-from stretto.cli.live.picture import Picture
-from stretto.cli.live.rows import ANSWER, PLAN, Row
+from stretto.views.timeline.axis import reach
+from stretto.views.timeline.crowds import Crowd, Item, arranged
+from stretto.views.timeline.rows import Row
+from stretto.views.timeline.timeline import Timeline
 
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _MARKS = {"done": "✓", "failed": "✗", "skipped": "✗", "truncated": "!", "cut": "!", "stopped": "■", "not done": "✗"}
@@ -32,18 +33,18 @@ class _Cells(Struct):
     bar: Callable[[Axis], list[Span]]
 
 
-def drawn(picture: Picture, now: float, width: int, height: int, *, moving: bool = True) -> list[Line]:
+def drawn(timeline: Timeline, now: float, width: int, height: int, *, moving: bool = True) -> list[Line]:
     """The picture in at most `height` lines of at most `width` cells, the last of which says how far it is.
 
     `moving`: the run goes on, so the axis reaches to the next round number.
     """
     width = min(width, _WIDEST)
-    each = [_cells(item, picture, now) for item in arranged(picture, max(0, height - 1))]
+    each = [_cells(item, timeline, now) for item in arranged(timeline, max(0, height - 1))]
     columns, room, bar = _columns(each, width)
     names = min(_LONGEST_ID, max((cells(one.id) for one in each), default=0), max(2, width // 3))
     axis = Axis(bar, reach(now) if moving else now, now)
     lines = [clipped(_line(one, names, room, columns, axis), width) for one in each]
-    return [*lines, footer(picture, now, width, axis if lines else None)][-height:] if height > 0 else []
+    return [*lines, footer(timeline, now, width, axis if lines else None)][-height:] if height > 0 else []
 
 
 def _line(one: _Cells, names: int, room: int, columns: dict[str, int], axis: Axis) -> Line:
@@ -90,11 +91,11 @@ def _columns(each: Sequence[_Cells], width: int) -> tuple[dict[str, int], int, i
     return {name: chosen[name] for name in order}, max(0, left_over - more), bar
 
 
-def _cells(item: Item, picture: Picture, now: float) -> _Cells:
-    return _of_crowd(item, now) if isinstance(item, Crowd) else _of_row(item, picture, now)
+def _cells(item: Item, timeline: Timeline, now: float) -> _Cells:
+    return _of_crowd(item, now) if isinstance(item, Crowd) else _of_row(item, timeline, now)
 
 
-def _of_row(row: Row, picture: Picture, now: float) -> _Cells:
+def _of_row(row: Row, timeline: Timeline, now: float) -> _Cells:
     style = _STYLES.get(row.state, "run" if row.state == "running" else "dim")
     if row.state == "done" and row.verdict == "fails":
         style = "warn"
@@ -104,25 +105,25 @@ def _of_row(row: Row, picture: Picture, now: float) -> _Cells:
     elapsed = row.elapsed(now)
     facts = {
         "elapsed": "" if elapsed is None else seconds(elapsed),
-        "model": model_name(row.model),
-        "tokens": _tokens(row, picture),
+        "model": harmless(model_name(row.model), 120),
+        "tokens": _tokens(row, timeline),
         "cost": money(row.cost),
     }
-    id_ = "  " * row.id.count("/") + row.own
-    return _Cells((mark, style), id_, row.type, _said(row, picture, now), facts,
+    id_ = "  " * row.id.count("/") + harmless(row.own, 60)
+    return _Cells((mark, style), id_, harmless(row.type, 60), _said(row, timeline, now), facts,
                   lambda axis: axis.bar(row, style))  # fmt: skip
 
 
-def _tokens(row: Row, picture: Picture) -> str:
+def _tokens(row: Row, timeline: Timeline) -> str:
     """What its calls took, and about what those took so far that are under way."""
-    if heard := picture.so_far(row):
+    if heard := timeline.so_far(row):
         return f"~{count(row.tokens + heard)}"
     return count(row.tokens) if row.tokens else ""
 
 
-def _said(row: Row, picture: Picture, now: float) -> list[Span]:
+def _said(row: Row, timeline: Timeline, now: float) -> list[Span]:
     """What is to be said of a row: how it ended or what it does right now, then what it is to do."""
-    spans = [*_verdict(row), _note(row, picture, now), _description(row)]
+    spans = [*_verdict(row), _note(row, timeline, now), _description(row)]
     told = [span for span in spans if span[0]]
     return [each for index, span in enumerate(told) for each in ([(" · ", "dim"), span] if index else [span])]
 
@@ -131,30 +132,30 @@ def _verdict(row: Row) -> list[Span]:
     """Why it did not end well, and what its check found."""
     spans = []
     if row.over and row.state not in {"done", "stopped"}:
-        spans.append((f"{row.state}{f': {row.error}' if row.error else ''}", _STYLES[row.state]))
+        spans.append((f"{row.state}{f': {harmless(row.error)}' if row.error else ''}", _STYLES[row.state]))
     if row.verdict in {"fails", "unchecked"}:
         what = "its check fails" if row.verdict == "fails" else "unchecked"
-        spans.append((f"{what}{f': {row.remark}' if row.remark else ''}", "warn"))
+        spans.append((f"{what}{f': {harmless(row.remark)}' if row.remark else ''}", "warn"))
     return spans
 
 
-def _note(row: Row, picture: Picture, now: float) -> Span:
+def _note(row: Row, timeline: Timeline, now: float) -> Span:
     if row.state == "waiting":
-        needs = picture.waits_for(row)
-        return (f"after {', '.join(needs)}" if needs else "", "dim")
+        needs = timeline.waits_for(row)
+        return (f"after {', '.join(harmless(need, 60) for need in needs)}" if needs else "", "dim")
     if row.state == "stopped":
         return ("stopped", "warn")
     if not row.over:
-        return (row.note(now), "dim" if row.state == "queued" else "run")
-    whence = f"duplicate of {row.twin}" if row.twin else "from the records" if row.reused else ""
-    facts = [row.note(now), "checked" if row.verdict == "holds" else "", whence]
+        return (harmless(row.note(now)), "dim" if row.state == "queued" else "run")
+    whence = f"duplicate of {harmless(row.twin, 60)}" if row.twin else "from the records" if row.reused else ""
+    facts = [harmless(row.note(now)), "checked" if row.verdict == "holds" else "", whence]
     return (", ".join(fact for fact in facts if fact), "dim")
 
 
 def _description(row: Row) -> Span:
-    if row.id in {PLAN, ANSWER} and not row.over:
+    if row.is_role and not row.over:
         return ("is being written", "")
-    return (row.description, "dim" if row.state in {"waiting", "queued"} else "")
+    return (harmless(row.description), "dim" if row.state in {"waiting", "queued"} else "")
 
 
 def _of_crowd(crowd: Crowd, now: float) -> _Cells:
@@ -168,12 +169,12 @@ def _of_crowd(crowd: Crowd, now: float) -> _Cells:
         low, high = seconds(min(times)), seconds(max(times))
         told += f", {low} to {high} each" if low != high else f", {low} each"
     if not crowd.type and len(kinds := list(dict.fromkeys(row.type for row in crowd.rows))) > 1:
-        told += f" · {', '.join(kinds)}"
+        told += f" · {', '.join(harmless(kind, 60) for kind in kinds)}"
     facts = {
         "elapsed": seconds(max(times)) if times else "",
         "tokens": count(total) if (total := sum(row.tokens for row in crowd.rows)) else "",
         "cost": "" if None in costs else money(sum(cost for cost in costs if cost is not None)),
     }
     type_ = crowd.type or (crowd.rows[0].type if len({row.type for row in crowd.rows}) == 1 else "")
-    return _Cells((mark, style), f"{len(crowd.rows)}{_TIMES}", type_, [(told, style)], facts,
+    return _Cells((mark, style), f"{len(crowd.rows)}{_TIMES}", harmless(type_, 60), [(told, style)], facts,
                   lambda axis: axis.crowd(crowd.rows, style))  # fmt: skip

@@ -1,24 +1,13 @@
-"""The common axis of time: bars that show what overlaps with what."""
+"""The common axis of time in cells: bars that show what overlaps with what."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 
 from stretto.cli.live.lines import Span
-from stretto.cli.live.rows import Row, Stretch
+from stretto.views.timeline.rows import Row
 
-_STEPS = (1, 2, 3, 5, 8, 10, 15, 20, 30, 45)
 _LEVELS = "▁▂▃▄▅▆▇█"
 _AT_WORK, _HELD = "━", "╌"
-
-
-def reach(now: float) -> float:
-    """Where the axis ends while a run goes on: a round number of seconds, so that bars seldom move."""
-    scale = 1.0
-    while True:
-        for step in _STEPS:
-            if now <= step * scale:
-                return step * scale
-        scale *= 60 if scale < 60 else 10
 
 
 class Axis:
@@ -32,20 +21,22 @@ class Axis:
     def bar(self, row: Row, style: str) -> list[Span]:
         """When a row's calls were under way, and when they were held back."""
         marks = [" "] * self.width
-        for stretch in sorted(row.stretches, key=lambda each: each.held):
-            first, last = self._cells(stretch)
-            marks[first:last] = [_HELD if stretch.held else _AT_WORK] * (last - first)
+        for start, end in self._at_work(row):
+            self._mark(marks, start, end, _AT_WORK)
+        for call in row.calls:
+            for span in call.spans(self._now):
+                if span.kind in {"held", "retry"}:
+                    self._mark(marks, span.start, span.end, _HELD)
         return _runs(marks, style)
 
     def crowd(self, rows: Iterable[Row], style: str) -> list[Span]:
         """How many of these rows were at work at a time, the most of them as a full block."""
         steps = [0] * (self.width + 1)
         for row in rows:
-            for stretch in row.stretches:
-                if not stretch.held:
-                    first, last = self._cells(stretch)
-                    steps[first] += 1
-                    steps[last] -= 1
+            for start, end in self._at_work(row):
+                first, last = self._cells(start, end)
+                steps[first] += 1
+                steps[last] -= 1
         heights, height = [], 0
         for step in steps[:-1]:
             height += step
@@ -60,9 +51,18 @@ class Axis:
         rest = self.width - len(start) - len(end) - 2
         return f"{start} {'─' * rest} {end}" if rest > 0 else end.rjust(self.width)
 
-    def _cells(self, stretch: Stretch) -> tuple[int, int]:
-        end = self._now if stretch.end is None else min(stretch.end, self._now)
-        first = min(self.width - 1, int(stretch.start / self.end * self.width))
+    def _at_work(self, row: Row) -> Iterator[tuple[float, float]]:
+        """From when until when each of its calls was under way."""
+        for call in row.calls:
+            if call.start is not None:
+                yield call.start, self._now if call.end is None else min(call.end, self._now)
+
+    def _mark(self, marks: list[str], start: float, end: float, mark: str) -> None:
+        first, last = self._cells(start, end)
+        marks[first:last] = [mark] * (last - first)
+
+    def _cells(self, start: float, end: float) -> tuple[int, int]:
+        first = min(self.width - 1, int(start / self.end * self.width))
         return first, max(first + 1, min(self.width, ceil(end / self.end * self.width)))
 
 

@@ -1,17 +1,18 @@
-"""A run as rows of a picture: what its events amount to for somebody who watches."""
+"""A run as rows on one axis of time: what its events amount to for somebody who watches."""
 
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import assert_never
 
 from stretto import events as e
-from stretto.cli.live.rows import ANSWER, PLAN, Row, harmless
-from stretto.cli.words import CHARACTERS
-from stretto.runs import Run
+from stretto.types import RoleName
+from stretto.views.rows import planned
+from stretto.views.timeline.rows import ANSWER, PLAN, Row
+from stretto.views.told import ToldRun
 from stretto.views.twins import Twins
 
-_ROLES = {"orchestrator": PLAN, "synthesizer": ANSWER}
-
+CHARACTERS = 4
+"""About so many make a token, in what is said of a reply before its model has counted them."""
 
 Heard = Callable[[str], int]
 """The characters that a call in flight has been answered with so far."""
@@ -22,7 +23,7 @@ def unheard(_: str) -> int:
     return 0
 
 
-class Picture:
+class Timeline:
     """Takes the events of a run, each with the seconds since it began; no two rows have the same id.
 
     `plan` and `answer` are the rows of the orchestrator and the synthesizer, None until they are asked; `subtasks` all
@@ -41,22 +42,22 @@ class Picture:
         self._children: dict[str, list[Row]] = {}
         self._twins = Twins()
 
-    def take(self, event: e.AnyEvent, now: float) -> None:  # noqa: C901 - one arm for each kind of event, by design
-        """Show the next event of the run, that happened at this loop time."""
+    def take(self, event: e.AnyEvent, now: float) -> None:  # noqa: C901, PLR0912 - one arm for each kind of event, by design
+        """Show the next event of the run, that happened at this second."""
         match event:
             case e.SubtaskPlanned():
-                self._planned(event.subtask, event.type, event.description, event.needs)
+                self._planned(event.subtask, event.type, event.description, event.needs, event.round)
             case e.PlanFinished():
                 self._plan_finished(event)
             case e.PlanWithdrawn():
                 self.subtasks.clear()
                 self._children.clear()
             case e.SubtaskStarted() if row := self.subtasks.get(event.subtask):
-                row.begin()
+                row.begin(now)
             case e.SubtaskFinished() if row := self.subtasks.get(event.subtask):
                 row.end(now, event.outcome, event.error or "", event.verdict, event.remark)
             case e.CallStarted():
-                self._row(event.role, event.subtask).called(event.call, event.part, event.model, now)
+                self._row(event.role, event.subtask).called(event, now)
             case e.CallRetried():
                 self._row(event.role, event.subtask).again(event, now)
             case e.CallFinished():
@@ -65,19 +66,30 @@ class Picture:
                 self.end(now)
             case e.RunResumed():
                 self.over = False
+                for row in self.rows():
+                    row.go_on()
             case e.RunStarted() | e.RunDegraded() | e.AnswerDelta() | e.SubtaskStarted() | e.SubtaskFinished():
                 pass
             case _:
                 assert_never(event)
 
-    def go_on(self, run: Run) -> None:
-        """The run was carried before, and this is what it came to."""
-        for within, part in {"": run.part(""), **run.parts}.items():
-            path = f"{within}/" if within else ""
-            for subtask in part.plan.subtasks:
-                row = self._planned(path + subtask.id, subtask.type, subtask.description, subtask.needs)
-                if result := part.results.get(subtask.id):
-                    row.end(None, result.outcome, result.error or "", result.verdict, result.remark)
+    def lay_out(self, run: ToldRun) -> None:
+        """The plan of a run that was carried before."""
+        for id_, subtask, _ in planned(run):
+            self._planned(id_, subtask.type, subtask.description, subtask.needs, subtask.round)
+
+    def settle(self, run: ToldRun) -> None:
+        """What came of its subtasks, each at the end of its last call here."""
+        for id_, _, result in planned(run):
+            if result:
+                row = self.subtasks[id_]
+                ends = [call.end for call in row.calls if call.end is not None]
+                row.end(max(ends, default=None), result.outcome, result.error or "", result.verdict, result.remark)
+
+    def go_on(self, run: ToldRun) -> None:
+        """A run that was carried before goes on: what it has already, without when that was."""
+        self.lay_out(run)
+        self.settle(run)
         for call in run.calls:
             if call.subtask in self.subtasks and call.finished:
                 self.subtasks[call.subtask].paid(call.finished)
@@ -98,7 +110,7 @@ class Picture:
 
     def so_far(self, row: Row) -> int:
         """About how many tokens the calls of a row that are under way have been answered with."""
-        return sum(self.heard(call) for call in row.calls) // CHARACTERS
+        return sum(self.heard(call) for call in row.open) // CHARACTERS
 
     def within(self, subtask: str) -> Sequence[Row]:
         """The subtasks of the workflow that does a subtask; of "", those of the run itself."""
@@ -110,10 +122,10 @@ class Picture:
         needed = (self.subtasks.get(path + need) for need in row.needs)
         return [other.own for other in needed if other is not None and not other.over]
 
-    def _planned(self, id_: str, type_: str, description: str, needs: Sequence[str]) -> Row:
+    def _planned(self, id_: str, type_: str, description: str, needs: Sequence[str], round_: int) -> Row:
         row = self.subtasks.get(id_)
         if row is None:
-            row = self.subtasks[id_] = Row(id_, type_, description, tuple(needs))
+            row = self.subtasks[id_] = Row(id_, type_, description, tuple(needs), round_)
             self._children.setdefault(row.parent, []).append(row)
         return row
 
@@ -123,20 +135,20 @@ class Picture:
             what = f"{event.subtasks} subtask{'' if event.subtasks == 1 else 's'}" if event.subtasks else "no subtasks"
             self.plan.description = f"{what}{'' if event.state == 'complete' else f', {event.state}'}{rounds}"
 
-    def _row(self, role: str, subtask: str | None) -> Row:
+    def _row(self, role: RoleName, subtask: str | None) -> Row:
         """The row that a call belongs to: its subtask, the plan, or the answer; made if it is not there yet."""
         if subtask and subtask in self.subtasks:
             return self.subtasks[subtask]
-        if _ROLES.get(role) == PLAN:
-            self.plan = self.plan or Row(PLAN, "", "", ())
+        if role == "orchestrator":
+            self.plan = self.plan or Row(PLAN, "", "", role=role)
             return self.plan
-        self.answer = self.answer or Row(ANSWER, "", "", ())
+        self.answer = self.answer or Row(ANSWER, "", "", role="synthesizer")
         return self.answer
 
     def _finished(self, event: e.CallFinished, now: float) -> None:
         row = self._row(event.role, event.subtask)
         row.answered(event, now)
-        row.twin = harmless(self._twins.of(event), 60)
+        row.twin = self._twins.of(event)
         if not event.reused:
             self.calls += 1
             usage = event.usage

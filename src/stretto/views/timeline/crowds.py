@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
-from stretto.cli.live.picture import Picture
-from stretto.cli.live.rows import ANSWER, PLAN, Row
+from stretto.views.timeline.rows import Row
+from stretto.views.timeline.timeline import Timeline
 
 
 class Crowd(Struct, frozen=True):
@@ -21,9 +21,9 @@ Item = Row | Crowd
 _WAITS = {"waiting", "queued"}
 
 
-def arranged(picture: Picture, room: int) -> list[Item]:
-    """The picture in at most so many lines: first what is done shares some, then what waits, then the rest."""
-    shown = list(_unfolded(picture))
+def arranged(timeline: Timeline, room: int) -> list[Item]:
+    """The timeline in at most so many lines: first what is done shares some, then what waits, then the rest."""
+    shown = list(_unfolded(timeline))
     if len(shown) <= room:
         return list(shown)
     for merge in (_done, _waiting, _fewer, _least):
@@ -33,20 +33,20 @@ def arranged(picture: Picture, room: int) -> list[Item]:
     return items[-room:] if room > 0 else []
 
 
-def _unfolded(picture: Picture) -> Iterable[Row]:
+def _unfolded(timeline: Timeline) -> Iterable[Row]:
     """Every row in the order of the plan, those within a subtask below it until that is over."""
 
     def below(parent: str) -> Iterable[Row]:
-        for row in picture.within(parent):
+        for row in timeline.within(parent):
             yield row
             if not row.over or row.state == "stopped":
                 yield from below(row.id)
 
-    if picture.plan:
-        yield picture.plan
+    if timeline.plan:
+        yield timeline.plan
     yield from below("")
-    if picture.answer:
-        yield picture.answer
+    if timeline.answer:
+        yield timeline.answer
 
 
 def _done(shown: Sequence[Row], room: int) -> list[Item]:  # noqa: ARG001 - the shape of all of these
@@ -58,36 +58,36 @@ def _waiting(shown: Sequence[Row], room: int) -> list[Item]:
     busy = _grouped([row for row in shown if not _waits(row)], _is_done, _by_type)
     wait = [row for row in shown if _waits(row)]
     own = max(0, room - len(busy) - len({row.type for row in wait}))
-    last = [item for item in busy if isinstance(item, Row) and item.id == ANSWER]
+    last = [item for item in busy if isinstance(item, Row) and item.role == "synthesizer"]
     return [*busy[: len(busy) - len(last)], *wait[:own], *_crowds(wait[own:], _waits, _by_type), *last]
 
 
 def _fewer(shown: Sequence[Row], room: int) -> list[Item]:
     """One line for all that is done and one for all that waits; of failed and running ones, as many as fit."""
-    ends = [row for row in shown if not row.type]
-    bad = [row for row in shown if row.type and row.over and not _is_done(row)]
-    busy = [row for row in shown if row.state == "running" and row.type]
+    ends = [row for row in shown if row.is_role]
+    bad = [row for row in shown if not row.is_role and row.over and not _is_done(row)]
+    busy = [row for row in shown if row.state == "running" and not row.is_role]
     done, wait = _crowds(shown, _is_done, _all), _crowds(shown, _waits, _all)
     left = max(2, room - len(ends) - len(done) - len(wait))
     for_bad = min(len(bad), max(left // 3, left - len(busy)))
-    first = [row for row in ends if row.id == PLAN]
-    last = [row for row in ends if row.id != PLAN]
+    first = [row for row in ends if row.role == "orchestrator"]
+    last = [row for row in ends if row.role != "orchestrator"]
     return [*first, *done, *_some(bad, for_bad), *_some(busy, left - for_bad), *wait, *last]
 
 
 def _least(shown: Sequence[Row], room: int) -> list[Item]:  # noqa: ARG001
     """One line for each state."""
     done, wait = _crowds(shown, _is_done, _all), _crowds(shown, _waits, _all)
-    bad = [row for row in shown if row.type and row.over and not _is_done(row)]
-    busy = [row for row in shown if row.state == "running" and row.type]
-    answer = [row for row in shown if row.id == ANSWER]
+    bad = [row for row in shown if not row.is_role and row.over and not _is_done(row)]
+    busy = [row for row in shown if row.state == "running" and not row.is_role]
+    answer = [row for row in shown if row.role == "synthesizer"]
     return [*done, *wait, *_some(bad, 0), *_some(busy, 0), *answer]
 
 
 def _grouped(shown: Sequence[Row], joins: Callable[[Row], bool], kind: Callable[[Row], str]) -> list[Item]:
     """The rows with the crowds of those that join in front of the first row that is no role's."""
     rest: list[Item] = [row for row in shown if not joins(row)]
-    at = 1 if rest and isinstance(rest[0], Row) and rest[0].id == PLAN else 0
+    at = 1 if rest and isinstance(rest[0], Row) and rest[0].role == "orchestrator" else 0
     return [*rest[:at], *_crowds(shown, joins, kind), *rest[at:]]
 
 
@@ -111,7 +111,7 @@ def _some(rows: Sequence[Row], most: int) -> list[Item]:
 
 def _is_done(row: Row) -> bool:
     """Whether nothing more is to be said of it; a result that its check found wrong is no such thing."""
-    return row.state == "done" and bool(row.type) and row.verdict != "fails"
+    return row.state == "done" and not row.is_role and row.verdict != "fails"
 
 
 def _waits(row: Row) -> bool:

@@ -1,0 +1,98 @@
+"""The timeline of a run as it was: from its events, or from what they amount to."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from stretto import events as e
+from stretto.views.rows import moment
+from stretto.views.timeline.timeline import Timeline
+from stretto.views.told import ToldRun
+
+
+class Clock:
+    """Seconds in which a run was carried until a moment: the time between two executions is left out.
+
+    `began`: when it did; `pauses`: from when until when nobody carried it.
+    """
+
+    def __init__(self, began: datetime | None, pauses: Iterable[tuple[str, str]] = ()) -> None:
+        self._began = began
+        known = ((moment(start), moment(end)) for start, end in pauses)
+        self._pauses = [(start, end) for start, end in known if start and end and end > start]
+
+    def at(self, when: datetime) -> float:
+        """The second of a moment; 0 before the run began."""
+        if self._began is None:
+            return 0.0
+        passed = when - self._began
+        for start, end in self._pauses:
+            if when > start:
+                passed -= min(when, end) - start
+        return max(0.0, passed.total_seconds())
+
+
+def timeline_of(events: Iterable[e.AnyEvent]) -> tuple[Timeline, float]:
+    """The timeline, and the seconds it reaches to."""
+    timeline, now = Timeline(), 0.0
+    last: datetime | None = None
+    for event in events:
+        at = moment(event.at)
+        if last and at and not isinstance(event, e.RunResumed):
+            now += max(0.0, (at - last).total_seconds())
+        last = at or last
+        if isinstance(event, e.RunResumed):
+            timeline.end(now)
+        timeline.take(event, now)
+    return timeline, now
+
+
+def timeline_of_run(run: ToldRun, now: str = "") -> tuple[Timeline, float]:
+    """The same from what the events amount to, which does not say how long subtasks waited to be asked.
+
+    `now`: until then calls go on that are under way (RFC 3339); without it until the last thing that is told.
+    """
+    clock = _clock(run)
+    dated = [(clock.at(at), event) for at, event in _told(run) if at]
+    ends = [clock.at(at) for at in map(moment, (now, run.last_at)) if at]
+    last = max([*ends, *(second for second, _ in dated)], default=0.0)
+    timeline = Timeline()
+    timeline.lay_out(run)
+    for second, event in sorted(dated, key=lambda each: each[0]):
+        if isinstance(event, e.RunResumed):
+            timeline.end(second)
+        timeline.take(event, second)
+    timeline.settle(run)
+    if run.plan.state:
+        planned = e.PlanFinished(state=run.plan.state, subtasks=len(run.plan.subtasks), round=run.plan.rounds)
+        timeline.take(planned, last)
+    if run.status != "running":
+        timeline.end(last)
+    return timeline, last
+
+
+def _clock(run: ToldRun) -> Clock:
+    known = [at for at, _ in _told(run) if at]
+    return Clock(moment(run.started_at) or min(known, default=None), run.pauses)
+
+
+def _told(run: ToldRun) -> Iterator[tuple[datetime | None, e.AnyEvent]]:
+    """What the log says of calls and pauses, and when."""
+    for pause, _ in run.pauses:
+        yield moment(pause), e.RunResumed(workflow={})
+    for call in run.calls:
+        if call.started_at:
+            yield (
+                moment(call.started_at),
+                e.CallStarted(
+                    call=call.id,
+                    role=call.role,
+                    subtask=call.subtask,
+                    fingerprint="",
+                    model=call.model,
+                    part=call.part,
+                ),
+            )
+        for retry in call.retries:
+            yield moment(retry.at), retry
+        if call.finished:
+            yield moment(call.finished_at), call.finished
