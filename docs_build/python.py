@@ -9,7 +9,7 @@ from docs_build.page import filled
 from docs_build.source import constructor, doc, methods, signature
 from docs_build.table import table
 from stretto import errors, logger, notebook, proposal, testing, types
-from stretto.proposal.decisions import Decision
+from stretto.proposal import Decision
 from stretto.replay import ReplayStream
 from stretto.runs import CallRecord, Part, Withdrawn
 

@@ -17,10 +17,10 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(
         ("events", "calls", "runs", "fold", "plan", "prompts", "head", "images", "limits", "definitions", "shapes"), 1
     ),
-    **dict.fromkeys(("references", "logger", "views", "maps"), 1),
+    **dict.fromkeys(("references", "logger", "views", "maps", "proposal"), 1),
     **dict.fromkeys(("models", "policies", "store", "inputs"), 2),
     **dict.fromkeys(
-        ("engine", "pool", "proposal", "roles", "rerun", "opening", "run_stream", "replay", "config", "knowing"), 3
+        ("engine", "pool", "forecast", "roles", "rerun", "opening", "run_stream", "replay", "config", "knowing"), 3
     ),
     **dict.fromkeys(("mapping", "row_stream"), 3),
     "workflow": 4,

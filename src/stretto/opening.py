@@ -1,31 +1,32 @@
 """Opening a run: what there is of it in its store, and what it may take from the runs before it."""
 
-import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec import Struct, ValidationError, to_builtins
 from msgspec.structs import replace
 
-from stretto.calls import fingerprint, lasting
+from stretto.calls import lasting
 from stretto.definitions import definition_of, knowing
-from stretto.errors import RunNotFound, StoreError, StoreLocked
+from stretto.errors import RunNotFound, StoreError
 from stretto.events import AnyEvent, RunResumed, RunStarted
 from stretto.fold import fold
+from stretto.forecast import Forecast, explain
 from stretto.mapping import mapped
 from stretto.plan.shares import Pieces
 from stretto.policies.memo import Earlier, Replies
 from stretto.pool import Pool
-from stretto.rerun import Forecast, Rerun, basis_of, explain, given_before, given_results
+from stretto.rerun import Rerun, basis_of, given_before, given_results
 from stretto.roles import check_images, models_of, roles
 from stretto.runs import Run
 from stretto.shapes import Shape
+from stretto.store.patience import patiently
 from stretto.store.recall import Recall
-from stretto.store.schema import GLANCE, PATIENCE
+from stretto.store.schema import GLANCE
 from stretto.store.sqlite import Store
 from stretto.types import Basis, Definition, Each, Input, Known, Memory, Plan, Price, Reply, Request, Result
 
@@ -37,7 +38,6 @@ class NothingKept(StoreError):
     """A finished run that recorded its usage only."""
 
 
-_T = TypeVar("_T")
 _log = logging.getLogger("stretto")
 
 
@@ -134,21 +134,18 @@ async def open_run(
     return Opening(history, _event(setting, begin, basis, origin), replies, given, setting.definition)
 
 
-def forecast(rerun: Rerun, definition: Definition, path: Path, prices: Mapping[str, Price | None]) -> list[Forecast]:
-    """What a rerun would do about each call; nothing is asked and nothing is written."""
+async def explained(
+    rerun: Rerun, definition: Definition, path: Path, prices: Mapping[str, Price | None]
+) -> list[Forecast]:
+    """What a rerun would do about each call, in virtual time; nothing is asked and nothing is written."""
     store = Store(path)
     origin, recorded = _kept(store.run(rerun.origin)), store.replies(rerun.origin)
     basis = basis_of(rerun, origin, recorded, definition)
+    memory, informed = definition.memory, knowing(mapped(definition, basis), _known_to(origin))
     with Recall(path) as recall:
-        store_too = definition.memory.reuse == "store"
-        earlier = _earlier(definition.memory, basis, recorded, recall if store_too else None)
-
-        def known(request: Request) -> Reply | None:
-            found = earlier(fingerprint(request), request)
-            return found[1] if found else None
-
-        informed = knowing(mapped(definition, basis), _known_to(origin))
-        return explain(informed, basis, origin, store.records(rerun.origin), known, prices)
+        earlier = _earlier(memory, basis, recorded, recall if memory.reuse == "store" else None)
+        replies = Replies(earlier=earlier, shared=memory.reuse != "off")
+        return await explain(informed, basis, origin, store.records(rerun.origin), replies, prices)
 
 
 def carrying(setting: Setting, basis: Basis) -> Setting:
@@ -232,16 +229,3 @@ def _is_sampled(request: Request) -> bool:
         return temperature is not None and float(temperature) > 0
     except (TypeError, ValueError):
         return True  # nobody knows what it says; to ask is to be on the safe side
-
-
-async def patiently(attempt: Callable[[], _T]) -> _T:
-    """What an attempt at the store gives, made again while another program holds it; the loop goes on meanwhile."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + PATIENCE
-    while True:
-        try:
-            return attempt()
-        except StoreLocked:
-            if loop.time() > until:
-                raise
-            await asyncio.sleep(GLANCE)

@@ -14,10 +14,11 @@ from stretto.engine import Execution
 from stretto.engine.requests import answer_request
 from stretto.errors import CallError, ConfigError, DeadlineError, StrettoError, cause_of
 from stretto.events import AnyEvent, RunFailed, RunInterrupted
+from stretto.forecast.approval import Approval, Approved
 from stretto.head import head_of
 from stretto.knowing import find_out, knowledge, learn
 from stretto.logger import log
-from stretto.opening import New, Setting, open_run, patiently
+from stretto.opening import New, Setting, open_run
 from stretto.policies.account import Account
 from stretto.policies.amounts import Amount
 from stretto.policies.bounds import Bounds
@@ -25,11 +26,11 @@ from stretto.policies.composition import Composition
 from stretto.policies.estimate import most_output
 from stretto.pool import Pool
 from stretto.proposal import Approve
-from stretto.proposal.approval import Approval, Approved
 from stretto.rerun import Rerun
 from stretto.runs import Parsed, Run
 from stretto.shapes import Shape, fitted
 from stretto.store.journal import Journal
+from stretto.store.patience import patiently
 from stretto.tracebacks import without_frames
 from stretto.types import Basis, Definition
 
@@ -192,8 +193,9 @@ class RunStream(Generic[Parsed]):
         composition = Composition(pool.model, definition.limits, account, pool.prices, replies, setting.jitter, bounds)
         given = opening.given
         if self._approve is not None:
-            informed = replace(setting, definition=definition)
-            self._approval = Approval(informed, journal, pool.prices, given, self._approve)
+            self._approval = Approval(
+                self._approve, definition, journal, setting.store, setting.models, pool.prices, given
+            )
         ask, shape, consider = composition.model, setting.shape, self._approval
         execution = Execution(definition, journal, ask, account, replies, given, shape, consider, began)
         try:

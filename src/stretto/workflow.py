@@ -11,17 +11,18 @@ import msgspec
 
 from stretto.aside import outcome
 from stretto.errors import ConfigError
+from stretto.forecast import Forecast
 from stretto.head import checked_inputs, checked_task
 from stretto.ids import new_ulid
 from stretto.limits import check_prices, checked_limits, checked_memory, taken
 from stretto.models.functions import PROVIDER, Functions
 from stretto.models.simulator import Simulator
-from stretto.opening import New, Setting, forecast
+from stretto.opening import New, Setting, explained
 from stretto.plan.given import AnyPlan, given_plan
 from stretto.pool import AnyProvider, Pool, known_providers, recorded
 from stretto.proposal import Approve
 from stretto.replay import ReplayStream, recording_of
-from stretto.rerun import Forecast, rerun_of
+from stretto.rerun import rerun_of
 from stretto.roles import Models, Worker, as_mapping, as_role, as_worker, check_definition, models_of, roles, shaped
 from stretto.row_stream import RowStream, Wanted, row_stream
 from stretto.run_stream import RunStream
@@ -29,6 +30,7 @@ from stretto.runs import Parsed, Run
 from stretto.store.travel import entries
 from stretto.tracebacks import without_frames
 from stretto.types import Definition, Input, Limits, Memory, Price, Role, Row
+from stretto.virtual import virtually
 
 Answer = TypeVar("Answer")
 
@@ -216,7 +218,7 @@ class Workflow(Generic[Parsed]):
             async with self.pool as pool:
                 pool.look_up_prices(self.models)
                 prices = {model: await pool.prices.of(model) for model in self.models}
-            return forecast(wanted, self.definition, store, prices)
+            return virtually(explained(wanted, self.definition, store, prices))
 
     @without_frames
     def replay(self, run: str, *, timed: bool = False) -> ReplayStream[Parsed]:

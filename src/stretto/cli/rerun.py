@@ -21,7 +21,7 @@ from stretto.cli.options import answer_options, input_options, plan_option, work
 from stretto.cli.plan import plan_file
 from stretto.cli.progress import dollars, short
 from stretto.cli.task import read_named
-from stretto.rerun import Forecast
+from stretto.forecast import Forecast
 from stretto.store.sqlite import Store
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec.structs import replace
 
 from stretto import prompts
+from stretto.errors import PlanError
 from stretto.models.functions import is_function, work
 from stretto.plan.book import rest_request, worker_for
 from stretto.plan.form import form_of, plan_schema
@@ -41,7 +42,7 @@ def repetition_of(subtask: Subtask, subtasks: Sequence[Subtask]) -> int:
 
 def plan_request(definition: Definition, task: str, sample: int = 0, head: Head | None = None) -> Request:
     """What the orchestrator is asked for its plan."""
-    role, workers, limits = _orchestrator(definition), definition.workers, definition.limits
+    role, workers, limits = planner_of(definition), definition.workers, definition.limits
     most = limits.max_subtasks
     values = {
         "task": task,
@@ -58,8 +59,10 @@ def plan_request(definition: Definition, task: str, sample: int = 0, head: Head 
     return replace(request, schema=schema)
 
 
-def _orchestrator(definition: Definition) -> Role:
-    assert definition.orchestrator is not None  # noqa: S101 - who plans has one
+def planner_of(definition: Definition) -> Role:
+    """Who plans; where nobody does, the plan is given or the task is every worker's, and nobody asks for this."""
+    if definition.orchestrator is None:
+        raise PlanError("this workflow has no orchestrator, and its plan is not whole")
     return definition.orchestrator
 
 
@@ -159,21 +162,35 @@ def answer_request(
     head: Head | None = None,
     condensed: Collection[str] = frozenset(),
 ) -> Request | None:
-    """What the synthesizer is asked, with every result and the ledger; without a synthesizer nothing is.
+    """What the synthesizer is asked, with every result and the ledger; without a synthesizer nothing is."""
+    role = definition.synthesizer
+    if role is None:
+        return None
+    return merged_by(role, task, subtasks, results, plan, sample, head, condensed)
+
+
+def merged_by(
+    role: Role,
+    task: str,
+    subtasks: Sequence[Subtask],
+    results: Mapping[str, Result],
+    plan: PlanState,
+    sample: int = 0,
+    head: Head | None = None,
+    condensed: Collection[str] = frozenset(),
+) -> Request:
+    """What a synthesizer of this role is asked.
 
     `condensed`: the ids of results that are not there whole. Of results that belong to none of `subtasks` only the
     number is told: there was no room for them.
     """
-    role = definition.synthesizer
-    if role is None:
-        return None
     quotes = head is not None or any(subtask.reads for subtask in subtasks)
     values = {
         "task": task,
         "worker_responses": prompts.results_text(
             subtasks, results, plan, condensed, unread=len(results) - len(subtasks)
         ),
-        "references": _references(quotes=quotes) if cites(definition) else "",
+        "references": _references(quotes=quotes) if _cites(role) else "",
     }
     prompt = prompts.fill(prompts.template("synthesizer", role.prompt), values)
     return request_for(role, prompt, sample, head, prompts.fill(prompts.rules("synthesizer", role.prompt), values))
@@ -181,12 +198,11 @@ def answer_request(
 
 def cites(definition: Definition) -> bool:
     """Whether the answer is to say by references what it rests on; one that has a schema has no place for them."""
-    role = definition.synthesizer
-    return (
-        role is not None
-        and role.schema is None
-        and prompts.uses(prompts.whole("synthesizer", role.prompt), "references")
-    )
+    return definition.synthesizer is not None and _cites(definition.synthesizer)
+
+
+def _cites(role: Role) -> bool:
+    return role.schema is None and prompts.uses(prompts.whole("synthesizer", role.prompt), "references")
 
 
 def _references(*, quotes: bool) -> str:

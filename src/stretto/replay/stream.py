@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from stretto.definitions import knowing
+from stretto.definitions import knowing, unlimited
 from stretto.engine import Execution
 from stretto.errors import MissingRecord, StrettoError
 from stretto.events import AnyEvent, PlanFinished, RunStarted, SubtaskFinished
@@ -11,7 +11,7 @@ from stretto.models.replay import Order, Records, Replay
 from stretto.opening import Setting
 from stretto.policies.account import Account
 from stretto.pool import Pool
-from stretto.replay.recording import Recording, staged
+from stretto.replay.recording import Recording
 from stretto.run_stream import RunStream
 from stretto.runs import Parsed
 from stretto.shapes import Shape
@@ -49,7 +49,7 @@ class ReplayStream(RunStream[Parsed]):
         shape: Shape | None = None,
     ) -> None:
         recorded = recording.definition
-        definition = staged(knowing(definition or recorded, recorded.known))
+        definition = unlimited(knowing(definition or recorded, recorded.known))
         run, role = recording.run, definition.synthesizer
         schema = role.schema if role else None
         if shape is None or shape.schema != schema:
