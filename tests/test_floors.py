@@ -22,7 +22,7 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(
         ("engine", "pool", "forecast", "roles", "rerun", "opening", "run_stream", "replay", "config", "knowing"), 3
     ),
-    **dict.fromkeys(("mapping", "row_stream"), 3),
+    **dict.fromkeys(("mapping", "row_stream", "team"), 3),
     "workflow": 4,
     "rehearsal": 5,
     **dict.fromkeys(("cli", "server", "testing", "notebook", "__main__"), 6),

@@ -107,12 +107,12 @@ def test_what_a_workflow_within_would_ask_is_foretold_like_all_else(tmp_path: Pa
         assert [line.name for line in told if line.name.startswith("t2/")] == [
             f"t2/{id_}" for id_ in run.parts["t2"].results
         ]
-        told = {line.name: line for line in await workflow.explain(run.id, fresh=["t2/t1"])}
-        assert (told["t2/t1"].fate, told["t2/t1"].why) == ("new", "it is to be asked anew")
-        assert told["t2"].fate == "new"
-        assert told["t2"].why.startswith("t2/t1")
-        assert told["t2"].why.endswith("asked again")
-        assert told["t1"].fate == told["t3"].fate == "reused"
-        assert told["synthesizer"].fate == "new"
+        lines = {line.name: line for line in await workflow.explain(run.id, fresh=["t2/t1"])}
+        assert (lines["t2/t1"].fate, lines["t2/t1"].why) == ("new", "it is to be asked anew")
+        assert lines["t2"].fate == "new"
+        assert lines["t2"].why.startswith("t2/t1")
+        assert lines["t2"].why.endswith("asked again")
+        assert lines["t1"].fate == lines["t3"].fate == "reused"
+        assert lines["synthesizer"].fate == "new"
 
     asyncio.run(main())

@@ -8,7 +8,6 @@ from stretto.engine import Execution
 from stretto.errors import MissingRecord, StrettoError
 from stretto.events import AnyEvent, PlanFinished, RunStarted, SubtaskFinished
 from stretto.models.replay import Order, Records, Replay
-from stretto.opening import Setting
 from stretto.policies.account import Account
 from stretto.pool import Pool
 from stretto.replay.recording import Recording
@@ -16,6 +15,7 @@ from stretto.run_stream import RunStream
 from stretto.runs import Parsed
 from stretto.shapes import Shape
 from stretto.store.journal import Journal
+from stretto.team import Team
 from stretto.types import Definition, Limits
 
 
@@ -55,8 +55,7 @@ class ReplayStream(RunStream[Parsed]):
         if shape is None or shape.schema != schema:
             shape = None if schema is None else Shape(schema)
         pool = lambda: Pool({}, definition.limits)  # noqa: E731 - its loop is the one the stream is entered in
-        setting = Setting(definition, run.workflow, run.simulated, [], pool, None, shape=shape)
-        super().__init__(setting, run.id, None)
+        super().__init__(Team(definition, {}), run.id, None, pool=pool, shape=shape)
         self._definition = definition
         self._recording = recording
         self._timed = timed
@@ -91,7 +90,7 @@ class ReplayStream(RunStream[Parsed]):
         records = Records(run.id, recording.calls, recording.replies, recording.requests)
         model = Replay(records, self._order, began)
         account = Account(Limits())
-        known, given, shape = recording.known, recording.given, self._setting.shape
+        known, given, shape = recording.known, recording.given, self._shape
         execution = _Replayed(self._definition, journal, lambda _: model, account, known, given, shape)
         execution.recording = recording
         await self._execute(execution, journal)
