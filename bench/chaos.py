@@ -23,7 +23,7 @@ _SAME = {"answer": "results", "status": "lost"}
 
 
 class _Tally(Struct):
-    """What `tests/chaos.py` says of all its runs."""
+    """What `tests/support/chaos.py` says of all its runs."""
 
     runs: int
     kills: int
@@ -35,7 +35,7 @@ class _Tally(Struct):
 
 
 class _Held(Struct):
-    """What `tests/held.py` says of all its runs."""
+    """What `tests/support/held.py` says of all its runs."""
 
     runs: int
     kills: int
@@ -53,7 +53,7 @@ def rows(setting: Setting) -> Part:
 
 
 def _told(script: str, kills: int, setting: Setting) -> bytes:
-    command = [sys.executable, f"tests/{script}.py", str(kills), str(_SEED), str(setting.folder)]
+    command = [sys.executable, f"tests/support/{script}.py", str(kills), str(_SEED), str(setting.folder)]
     return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
 
 

@@ -1,6 +1,6 @@
 """What docs/how-to/coming-from.md shows of others runs as it stands: each in its own environment, at the simulator.
 
-What it shows of Stretto is run by tests/test_docs_pages.py, as on every page.
+What it shows of Stretto is run by tests/docs/test_docs_pages.py, as on every page.
 """
 
 import os

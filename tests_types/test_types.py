@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pages import PAGES, ROOT, blocks
+from pages import PAGES, blocks
+from places import ROOT
 
 HERE = Path(__file__).parent
 README = "../README.md"

@@ -60,6 +60,7 @@ class Pool:
         self._endpoints: Endpoints | None = None
         self.simulated: dict[str, SimulatedProvider] = {}
         self._models: dict[str, Opened] = {}
+        self._here: dict[str, Provider] = {}  # by name, as the environment has them
         self._users = 0
 
     async def __aenter__(self) -> Self:
@@ -88,7 +89,12 @@ class Pool:
         """The endpoint that has a model, as the environment has it; None if the model is simulated, or a function."""
         name, _ = split_model(written, "model")
         provider = self._providers[name]
-        return from_environment(name, provider, os.environ) if isinstance(provider, Provider) else None
+        return self._found(name, provider) if isinstance(provider, Provider) else None
+
+    def _found(self, name: str, provider: Provider) -> Provider:
+        if name not in self._here:  # every call asks
+            self._here[name] = from_environment(name, provider, os.environ)
+        return self._here[name]
 
     def tells(self, written: str) -> bool:
         """Whether the replies of a model's endpoint have shown that it says how much its models take."""
@@ -142,7 +148,7 @@ class Pool:
             return simulated.connect(model, self._limits.timeout), lane
         if isinstance(provider, Local):
             return self._open_local(f"{name}:{model}", model, provider)
-        provider = from_environment(name, provider, os.environ)
+        provider = self._found(name, provider)
         key = key_of(name, provider, os.environ)
         # Two names for one key at one address are one lane, in whatever workflow of this process.
         lane = governor().lane(f"{provider.base_url} {key}", model, _configured(provider), slow_start=_untold(provider))

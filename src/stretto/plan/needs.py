@@ -207,7 +207,8 @@ class Needs:
 
 def _plain(name: str) -> str:
     """A name without case, blanks and punctuation."""
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
+    folded = name.casefold()
+    return folded if folded.isalnum() else "".join(filter(str.isalnum, folded))
 
 
 def _short(need: str) -> str:

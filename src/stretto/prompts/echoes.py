@@ -2,8 +2,8 @@
 
 import re
 import string
-from collections.abc import Iterable, Iterator
-from functools import cache
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, lru_cache
 from importlib import resources
 
 from stretto.prompts.filling import names, text
@@ -67,12 +67,12 @@ def restates(reply: str, task: str, asked: str) -> bool:
     """Whether a short reply says nothing but what was asked, or the whole of a short task."""
     if len(reply) > _LETTERS * _SHORT:
         return False
-    words = _words(_LEAD.sub("", reply, count=1))
+    words = _told(_LEAD.sub("", reply, count=1))
     if not _LEAST <= len(words) <= _SHORT:
         return False
     parts = enumerate(zip(*(words[at:] for at in range(_PART)), strict=False))
     ours = {at + n for at, part in parts if part in _anchors() for n in range(_PART)}
-    for other in (_words(said) for said in (asked, task, f"{task} {asked}") if len(said) <= _LETTERS * _SHORT):
+    for other in map(_told, (asked, task, f"{task} {asked}")):
         if not other or len(other) > _SHORT or len(words) > 2 * len(other) + _LEAST:
             continue
         known = set(_triples(other))
@@ -95,11 +95,21 @@ def recites(reply: str, prompt: str) -> bool:
     return len(found) >= _ALIKE * len(words)
 
 
+def _told(part: str) -> tuple[str, ...]:
+    """The words of a short text; none of a long one."""
+    return _told_before(part) if len(part) <= _LETTERS * _SHORT else ()
+
+
+@lru_cache(maxsize=128)
+def _told_before(part: str) -> tuple[str, ...]:
+    return tuple(_words(part))  # the same task is looked at beside each of its subtasks
+
+
 def _words(part: str) -> list[str]:
     return [match.group().casefold() for match in _WORD.finditer(part)]
 
 
-def _triples(words: list[str]) -> list[tuple[str, ...]]:
+def _triples(words: Sequence[str]) -> list[tuple[str, ...]]:
     return list(zip(words, words[1:], words[2:], strict=False))
 
 

@@ -11,6 +11,8 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_events import KINDS, TEXT, an_event
+from test_runs import logs
 
 from stretto import Workflow
 from stretto import events as e
@@ -19,8 +21,6 @@ from stretto.fold import Fold, fold
 from stretto.runs import Run
 from stretto.store.sqlite import Store
 from stretto.types import Message, Reply, Request, Usage
-from test_events import KINDS, TEXT, an_event
-from test_runs import logs
 
 SOME = settings(max_examples=60, deadline=None)
 LATER = st.dictionaries(

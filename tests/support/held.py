@@ -1,6 +1,6 @@
 """Runs under a budget, killed at random moments while another program holds their store.
 
-`python tests/held.py KILLS SEED [FOLDER]` prints what came of it as JSON.
+`python tests/support/held.py KILLS SEED [FOLDER]` prints what came of it as JSON.
 """
 
 import asyncio

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from places import ROOT
+
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 

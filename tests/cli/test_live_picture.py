@@ -1,16 +1,16 @@
 """The picture of a run: each state of it, as it stands on a screen.
 
-To renew the screens: `GOLDEN=renew uv run pytest tests/test_live_picture.py`, then read `git diff tests/golden`.
+To renew the screens: `GOLDEN=renew uv run pytest tests/cli/test_live_picture.py`, then read `git diff tests/golden`.
 """
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from places import GOLDEN
 from stories import Story
 from stretto import events as e
 from stretto.cli.live.axis import reach
@@ -20,7 +20,7 @@ from stretto.cli.live.picture import Picture
 from stretto.fold import fold
 from stretto.types import Usage
 
-GOLDEN = Path(__file__).parent / "golden" / "live"
+PICTURES = GOLDEN / "live"
 TIMES = "\N{MULTIPLICATION SIGN}"
 HOSTILE = "\x1b[2J\x1b]0;title\x07Draw\r\n\ta line \u202eback\u0000 and on"
 
@@ -193,7 +193,7 @@ def wide() -> Story:
 
 @pytest.mark.parametrize("name", SCREENS)
 def test_the_screen_is_as_it_was_read(name: str) -> None:
-    path, screen = GOLDEN / f"{name}.txt", SCREENS[name]()
+    path, screen = PICTURES / f"{name}.txt", SCREENS[name]()
     if os.environ.get("GOLDEN") == "renew":
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(screen, encoding="utf-8")
@@ -201,7 +201,7 @@ def test_the_screen_is_as_it_was_read(name: str) -> None:
 
 
 def test_every_screen_that_is_kept_is_drawn() -> None:
-    assert {path.stem for path in GOLDEN.iterdir()} == set(SCREENS)
+    assert {path.stem for path in PICTURES.iterdir()} == set(SCREENS)
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 10, 20, 33, 50, 79, 100, 160, 300])

@@ -1,6 +1,6 @@
 """Random workflows, killed at random moments.
 
-`python tests/chaos.py KILLS SEED [FOLDER]` prints what came of it as JSON.
+`python tests/support/chaos.py KILLS SEED [FOLDER]` prints what came of it as JSON.
 """
 
 import asyncio

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from itertools import repeat
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +12,7 @@ from msgspec.structs import replace
 from endpoint import STREAM, Endpoint, Exchange, Heard, asking, call, chunk, delta, on_loop, plain, sse
 from models import Scripted, by_role, carry, plan_of
 from models import call as called
+from places import ROOT
 from stretto import Role, Workflow
 from stretto.calls import Chunk, Done, Model, Reasoning, Text
 from stretto.policies.loops import Loops, Watch
@@ -69,9 +69,8 @@ def test_whatever_the_pieces_it_is_found_and_what_is_kept_is_a_beginning_of_it(
 
 
 def test_nothing_of_what_people_write_is_taken_for_a_loop() -> None:
-    root = Path(__file__).parent.parent
-    texts = [path.read_text() for folder in ("docs", "src", "tests") for path in (root / folder).rglob("*.*y")]
-    texts += [path.read_text() for path in (root / "docs").rglob("*.md")]
+    texts = [path.read_text() for folder in ("docs", "src", "tests") for path in (ROOT / folder).rglob("*.*y")]
+    texts += [path.read_text() for path in (ROOT / "docs").rglob("*.md")]
     assert len(texts) > 300
     assert [text[:40] for text in texts if kept(text, 10**9) is not None] == []
 

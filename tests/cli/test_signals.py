@@ -22,7 +22,7 @@ def terminal(tmp_path: Path) -> Terminal:
 
 
 def in_flight(provider: SimulatedProvider, calls: int) -> None:
-    """Wait until the plan is over and so many workers are answered: the plan's own call ends by itself at any moment."""
+    """Wait until the plan is over, whose call ends by itself at any moment, and so many workers are at it."""
     until = time.monotonic() + 10
     while not provider.completed or provider.in_flight < calls:
         assert time.monotonic() < until

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from places import ROOT
 from stretto.extras import Installation, installing
 from stretto.models.discovery import none_found
 
@@ -56,7 +57,7 @@ def test_one_command_stands_in_every_message() -> None:
 
 
 def test_a_stretto_that_nobody_installed_names_its_own_folder(tmp_path: Path) -> None:
-    source = Path(__file__).parents[1] / "src"
+    source = ROOT / "src"
     msgspec = next(Path(path) / "msgspec" for path in sys.path if (Path(path) / "msgspec").is_dir())
     (tmp_path / "msgspec").symlink_to(msgspec)  # which is all it needs, and nothing says of it that Stretto is here
     code = "import sys; sys.path[:0] = sys.argv[1:]; from stretto.extras import installing; print(installing('prices'))"

@@ -1,16 +1,16 @@
 """Every prompt as it is sent, for one example; a change of any shows here, in review.
 
-To renew them: `GOLDEN=renew uv run pytest tests/test_prompts_golden.py`, then read `git diff tests/golden`.
+To renew them: `GOLDEN=renew uv run pytest tests/prompts`, then read `git diff tests/golden`.
 """
 
 import os
 import re
-from pathlib import Path
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
+from places import GOLDEN
 from stretto.engine import mending
 from stretto.engine.condensing import condensed
 from stretto.engine.mending import Fault, told_of
@@ -29,7 +29,7 @@ from stretto.plan.sizes import size_lines
 from stretto.prompts import names, text
 from stretto.types import Definition, Input, Limits, Plan, Request, Result, Role, Subtask
 
-GOLDEN = Path(__file__).parent / "golden" / "prompts"
+SENT = GOLDEN / "prompts"
 
 TASK = "Which of these two cities should host the 2031 congress? 800 guests, one week in May."
 INPUTS = (Input("cities.txt", "Lund: 3 halls, trains every 10 minutes.\nTrieste: 5 halls, an airport.\n"),)
@@ -109,7 +109,7 @@ def sent(request: Request) -> str:
 
 @pytest.mark.parametrize("name", requests())
 def test_a_prompt_is_sent_as_it_was_reviewed(name: str) -> None:
-    request, path = requests()[name], GOLDEN / f"{name}.txt"
+    request, path = requests()[name], SENT / f"{name}.txt"
     assert request is not None
     if os.environ.get("GOLDEN") == "renew":
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,11 +118,11 @@ def test_a_prompt_is_sent_as_it_was_reviewed(name: str) -> None:
 
 
 def test_no_golden_prompt_is_left_over() -> None:
-    assert sorted(path.stem for path in GOLDEN.iterdir()) == sorted(requests())
+    assert sorted(path.stem for path in SENT.iterdir()) == sorted(requests())
 
 
 def test_every_prompt_of_the_package_stands_in_a_golden_file() -> None:
-    shown = "\n".join(path.read_text(encoding="utf-8") for path in GOLDEN.parent.rglob("*.txt"))
+    shown = "\n".join(path.read_text(encoding="utf-8") for path in GOLDEN.rglob("*.txt"))
     fixed = {name: re.split(r"\{\w+\}", text(name)) for name in names()}
     assert {"orchestrator", "worker", "synthesizer"} <= set(fixed)
     assert [name for name, parts in fixed.items() if not all(part.strip() in shown for part in parts)] == []

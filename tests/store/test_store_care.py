@@ -10,7 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from test_store import as_nobody
 
+from places import SUPPORT
 from stores import change, fill, rows, twelve
 from stretto.errors import StoreError, TaskError
 from stretto.store.checkup import facts, findings
@@ -20,7 +22,6 @@ from stretto.store.schema import connect
 from stretto.store.sqlite import Store
 from stretto.store.tables import VERSION
 from terminal import Terminal
-from test_store import as_nobody
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ print(flush=True)
 for n in range(10**6):
     fill(Path(sys.argv[1]), [rows(f"01N{n:06d}", chance)])
 """
-    here = str(Path(__file__).parent)
+    here = str(SUPPORT)
     with subprocess.Popen([sys.executable, "-c", code, str(path), here], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         child.stdout.readline()

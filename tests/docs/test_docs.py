@@ -12,13 +12,13 @@ import click
 import pytest
 
 import stretto
+from places import ROOT
 from stretto import cli, events, types
 from stretto.config import presets, read_file
 from stretto.models.providers import KNOWN, Provider
 from stretto.models.simulator import Simulator
 from stretto.prompts import PLACEHOLDERS
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DESIGN = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
 

@@ -5,19 +5,19 @@ import asyncio
 import itertools
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import stretto
+from places import ROOT
 from safety import Reading
 from stretto.errors import AuthError, ConfigError
 from stretto.notebook import Draw, show, watched
 from stretto.runs import Run
 from virtual import clock, virtually
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = ROOT / "examples"
 NOTEBOOK: dict[str, Any] = json.loads((EXAMPLES / "cookbook.ipynb").read_text(encoding="utf-8"))
 MARK = '<div class="a">'
 

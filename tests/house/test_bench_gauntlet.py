@@ -22,11 +22,11 @@ from bench.gauntlet.setting import Setting
 from bench.gauntlet.tasks import Task, load
 from bench.gauntlet.tongues import language
 
+from places import ROOT
 from stretto import Provider, Simulator, Workflow
 from stretto.models.simulator.faults import parse_fault
 from stretto.server.sim import served
 
-ROOT = Path(__file__).parent.parent
 TASKS = {task.id: task for task in load()}
 LEAP = "```python\nyear = 2027\nfound = []\nwhile len(found) < 20:\n    if year % 4 == 0 and year % 100:\n"
 LEAP += "        found.append(year)\n    year += 1\nprint(*found)\n```"

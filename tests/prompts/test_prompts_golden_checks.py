@@ -1,15 +1,15 @@
 """The prompts of checks and ensembles as they are sent; renewed and reviewed like those in `test_prompts_golden`."""
 
 import os
-from pathlib import Path
 
 import pytest
-
-from asked import by_part, done, verdict
-from stretto.types import Request, Role, Subtask
 from test_prompts_golden import sent
 
-GOLDEN = Path(__file__).parent / "golden" / "checks"
+from asked import by_part, done, verdict
+from places import GOLDEN
+from stretto.types import Request, Role, Subtask
+
+SENT = GOLDEN / "checks"
 HALLS = Subtask("halls", "research", "Compare the halls for 800 guests. Return a table. Leave out prices.")
 COST = Subtask("cost", "reckon", "Add up a week for 800 guests. Return one total a city. Leave out travel.", ("halls",))
 
@@ -31,7 +31,7 @@ def requests() -> dict[str, Request]:
 
 @pytest.mark.parametrize("name", requests())
 def test_a_prompt_is_sent_as_it_was_reviewed(name: str) -> None:
-    request, path = requests()[name], GOLDEN / f"{name}.txt"
+    request, path = requests()[name], SENT / f"{name}.txt"
     if os.environ.get("GOLDEN") == "renew":
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(sent(request), encoding="utf-8")
@@ -39,4 +39,4 @@ def test_a_prompt_is_sent_as_it_was_reviewed(name: str) -> None:
 
 
 def test_no_golden_prompt_is_left_over() -> None:
-    assert sorted(path.stem for path in GOLDEN.iterdir()) == sorted(requests())
+    assert sorted(path.stem for path in SENT.iterdir()) == sorted(requests())

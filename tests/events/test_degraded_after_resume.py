@@ -3,11 +3,12 @@
 import asyncio
 from pathlib import Path
 
+from test_properties_log import cut_after
+
 from stretto import Role, Workflow
 from stretto import events as e
 from stretto.models.simulator import Simulator, parse_fault
 from stretto.store.sqlite import Store
-from test_properties_log import cut_after
 
 
 def test_a_reply_of_a_fallback_that_is_reused_is_still_told_as_one(tmp_path: Path) -> None:

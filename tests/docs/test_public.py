@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 import stretto
+from places import ROOT
 from stretto import ConfigError, Limits, Memory, Price, Simulator, StrettoError, Workflow, errors
 from stretto.config import presets
 from stretto.models.providers import KNOWN
 
-ROOT = Path(__file__).parent.parent
 MODULES = (
     "errors",
     "events",

@@ -5,7 +5,6 @@ import json
 import resource
 import sys
 import textwrap
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +32,7 @@ from endpoint import (
     streamed,
 )
 from models import listen
+from places import SUPPORT
 from stretto.calls import Done, Notice, Text
 from stretto.engine.results import result_of
 from stretto.errors import (
@@ -474,7 +474,7 @@ async def test_calls_wait_for_file_descriptors_and_then_go_on() -> None:
 
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     async with Endpoint(slow) as server:
-        code = textwrap.dedent(FULL).format(tests=str(Path(__file__).parent), url=server.url, hard=hard)
+        code = textwrap.dedent(FULL).format(tests=SUPPORT, url=server.url, hard=hard)
         run = [sys.executable, "-c", code]
         child = await asyncio.create_subprocess_exec(*run, stdout=-1, stderr=-1)
         out, err = await child.communicate()

@@ -9,7 +9,8 @@ import pytest
 from docs_build.__main__ import pages
 from docs_build.outside import outside
 
-from pages import DOCS, PAGES, ROOT, Reader, blocks, links
+from pages import DOCS, PAGES, Reader, blocks, links
+from places import ROOT
 from terminal import served
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from places import ROOT
+
 MARKS = "<!-- begin: `python -m bench.peers --write` writes what follows -->\n\nold\n\n<!-- end -->"
 
 

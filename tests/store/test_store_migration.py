@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from test_store import as_nobody
 
 from stores import fill, fill_format_1, rows
 from stretto.errors import StoreError
@@ -22,7 +23,6 @@ from stretto.store.schema import connect
 from stretto.store.sqlite import Store
 from stretto.store.tables import VERSION
 from stretto.types import Reply, Request
-from test_store import as_nobody
 
 OPEN = "import sys; from pathlib import Path; from stretto.store.schema import connect; connect(Path(sys.argv[1]))"
 
