@@ -114,5 +114,8 @@ def test_what_a_workflow_within_would_ask_is_foretold_like_all_else(tmp_path: Pa
         assert lines["t2"].why.endswith("asked again")
         assert lines["t1"].fate == lines["t3"].fate == "reused"
         assert lines["synthesizer"].fate == "new"
+        lines = {line.name: line for line in await workflow.explain(run.id, fresh=["t2/orchestrator"])}
+        assert (lines["t2"].fate, lines["t2"].why) == ("new", "plan: it is to be asked anew")
+        assert {line.fate for name, line in lines.items() if name.startswith("t2/")} == {"unknown"}
 
     asyncio.run(main())

@@ -5,7 +5,7 @@ is not there is never come to: whoever waits for it is asked again.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 
 from msgspec import Struct
@@ -21,7 +21,7 @@ from stretto.policies.memo import Memo, Replies
 from stretto.rerun import given_results
 from stretto.runs import Run
 from stretto.store.sqlite import Record
-from stretto.types import Basis, Definition, Plan, Price, Result, Role, Subtask
+from stretto.types import Basis, Definition, Price, Result, Role, Subtask
 
 _OTHER_PLAN = "it depends on the new plan"
 
@@ -42,9 +42,10 @@ async def explain(
     started = e.RunStarted(run=origin.id, at=e.now(), task=origin.task, workflow={}, simulated=False, basis=basis)
     walk = Walk(definition, [started], recalled, replies, given, recalled.heard)
     await walk.carry()
-    lines = _Lines(definition, walk.run, recalled.asked, given, Earlier(definition, basis, origin, records, prices))
+    earlier = Earlier(definition, basis, origin, records, prices)
+    lines = _Lines(definition, walk.run, recalled.asked, given, origin, earlier)
     fixed = basis.plan or fixed_plan(definition, basis.inputs)
-    return list(lines.all(origin.plan, str(walk.error or ""), planned=fixed is None))
+    return list(lines.all(str(walk.error or ""), planned=fixed is None))
 
 
 class _Asked(Struct):
@@ -87,22 +88,27 @@ class _Recalled:
 
 
 class _Lines:
-    """What a walk over the records has come to, as lines: its `run`, and all calls that were `asked`."""
+    """What a walk over the records of `origin` has come to, as lines: its `run`, and all calls that were `asked`."""
 
     def __init__(
-        self, definition: Definition, run: Run, asked: list[_Asked], given: Mapping[str, Result], earlier: Earlier
+        self,
+        definition: Definition,
+        run: Run,
+        asked: list[_Asked],
+        given: Mapping[str, Result],
+        origin: Run,
+        earlier: Earlier,
     ) -> None:
         self._definition = definition
         self._run = run
         self._asked = asked
         self._given = given
+        self._origin = origin
         self._earlier = earlier
 
-    def all(self, before: Plan, error: str, *, planned: bool) -> Iterator[Forecast]:
-        """All lines, in the order of the plan. `before`: that of the earlier run; `planned`: this one is not given.
-
-        `error`: what makes an answer impossible.
-        """
+    def all(self, error: str, *, planned: bool) -> Iterator[Forecast]:
+        """All lines, in the order of the plan, which is `planned` or given; `error`: why there can be no answer."""
+        before = self._origin.plan
         subtasks, plans = self._run.plan.subtasks, self._of("orchestrator")
         last = max([1, *(each.round for each in plans), *(subtask.round for subtask in subtasks)])
         if not planned and self._definition.orchestrator:
@@ -119,17 +125,18 @@ class _Lines:
         elif all(each.answered for each in plans):
             yield self._answer(waits, error)
             return
-        yield from self._unplanned(before, {subtask.id for subtask in subtasks})
-
-    def _unplanned(self, before: Plan, known: Collection[str]) -> Iterator[Forecast]:
-        """What is still to be planned may be what the earlier plan had there, or something quite different."""
-        if not before.subtasks and not known:
+        if not before.subtasks and not subtasks:
             yield Forecast("subtasks", "", "unknown", "there is no plan yet", cost=None)
-        for subtask in before.subtasks:
-            if subtask.id not in known:
-                yield self._earlier.unknown(subtask.id, subtask.type, _OTHER_PLAN)
+        yield from self._unplanned("")
         if self._definition.synthesizer:
             yield self._earlier.unknown("synthesizer", "", _OTHER_PLAN)
+
+    def _unplanned(self, within: str) -> Iterator[Forecast]:
+        """What is still to be planned may be what the earlier plan had there, or something quite different."""
+        known, path = {each.id for each in self._run.part(within).plan.subtasks}, f"{within}/" if within else ""
+        for subtask in self._origin.part(within).plan.subtasks:
+            if subtask.id not in known:
+                yield self._earlier.unknown(path + subtask.id, subtask.type, _OTHER_PLAN)
 
     def _planning(self, asked: list[_Asked], number: int) -> Forecast:
         """The line of the orchestrator in a round."""
@@ -142,10 +149,14 @@ class _Lines:
     def _subtask(self, definition: Definition, path: str, subtask: Subtask) -> Iterator[Forecast]:
         """The line of a subtask and, if a workflow does it, those of what is planned within."""
         role = definition.workers.get(worker_for(subtask.type, definition.workers) or "", Role())
-        yield self._line(role, path, subtask)
-        if role.workflow is not None:
-            for own in self._run.part(path + subtask.id).plan.subtasks:
-                yield from self._subtask(role.workflow, f"{path}{subtask.id}/", own)
+        line = self._line(role, path, subtask)
+        yield line
+        if role.workflow is None:
+            return
+        for own in self._run.part(path + subtask.id).plan.subtasks:
+            yield from self._subtask(role.workflow, f"{path}{subtask.id}/", own)
+        if line.fate == "new":
+            yield from self._unplanned(path + subtask.id)
 
     def _line(self, role: Role, path: str, subtask: Subtask) -> Forecast:
         name, type_, done = path + subtask.id, subtask.type, self._run.part(path.rstrip("/"))
