@@ -18,7 +18,7 @@ from stretto.engine.asking import Ask, Asking, Said
 from stretto.engine.lengths import pieces, shortened, targets, words
 from stretto.engine.requests import merged_by, request_for, role_of, worker_request
 from stretto.engine.windows import Reader, Reading, Window, context_of, fits_surely, reader_of
-from stretto.models.functions import is_function
+from stretto.models.functions import speakers
 from stretto.plan.book import worker_for
 from stretto.policies.estimate import tokens_asked, tokens_in
 from stretto.types import Definition, Head, PlanState, Request, Result, Role, Subtask
@@ -117,7 +117,7 @@ def condensed_for(
     """
     texts = {subtask.id: results[subtask.id].text for subtask in subtasks if subtask.id in results}
     reader = reader_of(definition, role)
-    if is_function(role) or not any(texts.values()) or fits_surely(reader, reading, results):
+    if not speakers(role) or not any(texts.values()) or fits_surely(reader, reading, results):
         return Condensed(dict(results))
     window = Window(reader, reading, results)
     if window.fits(texts):
@@ -224,8 +224,8 @@ def _joined(replies: Sequence[Said]) -> str:
 def _condenser(subtask: Subtask, definition: Definition, reader: Role) -> Role:
     """Who condenses a result: its worker's model, or the reader's where that is none, without options of form."""
     role = definition.workers.get(worker_for(subtask.type, definition.workers) or "", reader)
-    models = role.candidates if any(role.candidates) else role.models[:1]
-    if not any(models) or is_function(replace(role, model=models)):
+    models = speakers(role)
+    if not models:
         role, models = reader, reader.candidates
     options = {key: value for key, value in role.options.items() if key not in _FORM}
     found = Role(models, options=options, stream=role.stream, context=role.context)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from stretto import prompts
 from stretto.errors import PlanError
-from stretto.models.functions import is_function, work
+from stretto.models.functions import speakers, work
 from stretto.plan.book import rest_request, worker_for
 from stretto.plan.form import form_of, plan_schema
 from stretto.plan.given import plan_text
@@ -123,7 +123,7 @@ def worker_request(
 ) -> Request:
     """What a worker is asked, with the results its subtask builds on; a function is given no inputs."""
     role = role_of(definition, subtask)
-    if is_function(role):
+    if not speakers(role):
         return request_for(role, work(subtask, needed), sample)
     task = task_of(subtask, task)
     if role.prompt is None and not needed and is_whole_task(subtask, task):
@@ -145,7 +145,7 @@ def is_whole_task(subtask: Subtask, task: str) -> bool:
 def answers_alike(definition: Definition, type_: str) -> bool:
     """Whether who does subtasks of a type is asked just as who answers a task that has none: with nothing added."""
     name, writer = worker_for(type_, definition.workers), definition.synthesizer
-    if name is None or writer is None or is_function(writer):
+    if name is None or writer is None or not speakers(writer):
         return False
     worker = definition.workers[name]
     alike = Role(writer.candidates, options=writer.options, context=writer.context)
@@ -214,11 +214,9 @@ def _references(*, quotes: bool) -> str:
 def writer_of(definition: Definition) -> Role | None:
     """Who answers a task without subtasks: who would write the answer, else who would plan, else a worker's model."""
     for role in (definition.synthesizer, definition.orchestrator):
-        if role is not None and not is_function(role):
+        if role is not None and speakers(role):
             return role
-    models = [role.candidates if any(role.candidates) else role.models[:1] for role in definition.workers.values()]
-    own = (Role(model) for model in models if any(model))
-    return next((role for role in own if not is_function(role)), None)
+    return next((Role(models) for role in definition.workers.values() if (models := speakers(role))), None)
 
 
 def direct_request(

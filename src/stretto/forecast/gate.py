@@ -22,8 +22,8 @@ from stretto.store.efforts import Effort
 from stretto.types import Basis, Definition, Input, Plan, Price, Result, Subtask
 from stretto.virtual import virtually
 
-_DRAWS, _FEWEST = 200, 10
-_CALLS = 1_000  # drawn in all, so that no forecast takes a time that is felt
+_DRAWS, _FEWEST = 200, 3
+_CALLS, _BESIDE = 800, 5  # drawn in all, so that no forecast takes a time that is felt; a walk costs as much as 5 more
 _SEED = 1
 _ANSWER = "answer"
 
@@ -75,7 +75,7 @@ async def _drawn(definition: Definition, plan: Plan, work: Work, grounds: Ground
     while len(draws) < wanted:
         draws.append(await _walked(definition, log, given, StandIn(grounds, chance, like), plan))
         calls = sum(map(len, draws[0].calls.values()))
-        wanted = max(_FEWEST, min(_DRAWS, _CALLS // max(1, calls)))
+        wanted = max(_FEWEST, min(_DRAWS, _CALLS // (calls + _BESIDE)))
     return draws
 
 
