@@ -207,7 +207,7 @@ def test_an_unknown_price_is_unknown_and_not_nothing() -> None:
 @pytest.mark.parametrize(
     ("stream", "error", "lost"),
     [
-        (True, CutError("cut"), Usage(108, 4)),  # what was heard
+        (True, CutError("cut"), Usage(108, 8)),  # what was heard, and a piece as long behind it
         (False, CutError("cut"), Usage(108, 4096)),  # nobody knows how far it came
         (True, CallTimeout("late"), Usage(108, 4096)),  # nor what was written behind the silence
         (True, RequestError("no"), Usage()),  # a refused request costs nothing
@@ -235,8 +235,8 @@ def test_a_call_that_is_given_up_is_paid_as_far_as_it_was_heard() -> None:
         listening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await listening
-        assert account.spent.tokens == 112
-        assert await account.reserve(wish(9888)) == 9888
+        assert account.spent.tokens == 116
+        assert await account.reserve(wish(9884)) == 9884
 
     virtually(main())
 

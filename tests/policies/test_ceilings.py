@@ -50,7 +50,7 @@ def test_each_request_of_a_call_tells_what_the_call_may_come_to_with_it() -> Non
     account = Account(LIMITED)
     chunks = virtually(listen(Retry(paid(model, account), 3, jitter=lambda _, most: most), call("x" * 300)))
     told = [chunk.reserved for chunk in chunks if isinstance(chunk, Sent)]
-    assert told == [Usage(108, 4096), Usage(216, 4106), Usage(324, 4116)]
+    assert told == [Usage(108, 4096), Usage(216, 4116), Usage(324, 4136)]
 
 
 def test_a_call_that_was_killed_costs_what_it_had_lost_and_what_was_set_aside() -> None:

@@ -28,6 +28,7 @@ from stretto.types import Price, Usage
 _UNBILLED = (RequestError, AuthError, QuotaError, RateLimited, ServerError)
 """A request that was answered with an error status cost nothing."""
 _STEPS = 4  # in which more is set aside for a reply that may have passed its limit
+_UNHEARD = 96  # thirds of tokens that were written behind the last piece, at most, when a reply broke off
 _LONGEST = 5  # characters of a token, over a whole reply
 
 
@@ -121,8 +122,8 @@ class _Attempt:
     """One request of a call: what was set aside for it, what was heard of its reply, and settling it once."""
 
     __slots__ = (
-        "_account", "_aside", "_call", "_enough", "_heard", "_length", "_longest", "_name", "_racing", "_shortened",
-        "_wish", "answered", "reserved", "sent", "settled", "silent",
+        "_account", "_aside", "_call", "_enough", "_heard", "_length", "_longest", "_name", "_piece", "_racing",
+        "_shortened", "_wish", "answered", "reserved", "sent", "settled", "silent",
     )  # fmt: skip
 
     def __init__(self, call: Call, name: str, account: Account) -> None:
@@ -135,6 +136,7 @@ class _Attempt:
         self._wish: Wish | None = None
         self.reserved: Usage | None = None
         self._heard = 0  # thirds of tokens of the reply so far, at most
+        self._piece = 0  # thirds of tokens of its longest piece
         self._enough = math.inf  # so many may be heard before more is set aside
         self._aside: int | None = None  # tokens of the reply that are set aside
         self._length = 0  # characters
@@ -170,7 +172,9 @@ class _Attempt:
     def noted(self, chunk: Chunk) -> Chunk:
         """The chunk, which was heard."""
         if isinstance(chunk, SPOKEN):
-            self._heard += thirds_in(chunk.text)
+            thirds = thirds_in(chunk.text)
+            self._heard += thirds
+            self._piece = max(self._piece, min(thirds, _UNHEARD))
             self._length += breadth(chunk.text)
             if self._heard > self._enough and self._wish and self.reserved:
                 self._stretch(self._wish, self.reserved.output_tokens)
@@ -241,10 +245,11 @@ class _Attempt:
     def _estimate(self, done: Done | None) -> Usage:
         """What an attempt used that did not say it: of a reply that may be longer than was heard, all it may have.
 
-        What was heard may be so many tokens at most; if that is more than was set aside, the reply is believed to have
-        kept its limit, unless it surely has not.
+        What was heard may be so many tokens at most, and behind what was heard of a reply that broke off a further
+        piece was being written, as long as its longest, at most; if that is more than was set aside, the reply is
+        believed to have kept its limit, unless it surely has not.
         """
-        call, heard = self._call, -(-self._heard // 3)
+        call, heard = self._call, -(-(self._heard + (0 if done else self._piece)) // 3)
         if self._aside is not None:
             heard = min(heard, max(self._aside, self._length // _LONGEST))
         asked = self.reserved.input_tokens if self.reserved else self._account.asked(self._name, call.request)
