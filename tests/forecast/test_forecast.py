@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from stretto.errors import TaskError
+from stretto.forecast.drawn import Grounds
 from stretto.forecast.gate import Work, forecast
 from stretto.forecast.history import History, Kind
-from stretto.forecast.stand_in import Grounds
 from stretto.proposal import Proposal, Range, dependents, without
 from stretto.store.efforts import Effort, newest_efforts
 from stretto.types import Definition, Input, Limits, Plan, Price, Result, Role, Subtask

@@ -11,9 +11,9 @@ from msgspec import Struct
 from stretto.calls import fingerprint
 from stretto.engine.requests import plan_request
 from stretto.errors import ConfigError
+from stretto.forecast.drawn import SCALE, Grounds
 from stretto.forecast.gate import Work, forecast
 from stretto.forecast.history import History, history_of
-from stretto.forecast.stand_in import SCALE, Grounds
 from stretto.head import head_of
 from stretto.policies.estimate import tokens_asked
 from stretto.policies.prices import Prices

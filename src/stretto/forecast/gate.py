@@ -1,4 +1,4 @@
-"""What a plan will take: the run carried to its answer many times, in virtual time, by a stand-in of its models."""
+"""What a plan will take: the run carried to its answer many times, in virtual time, its replies drawn."""
 
 import asyncio
 import math
@@ -10,8 +10,8 @@ from random import Random
 from msgspec import Struct
 
 from stretto import events as e
+from stretto.forecast.drawn import DrawnModel, Grounds, Taken
 from stretto.forecast.history import Kind
-from stretto.forecast.stand_in import Grounds, StandIn, Taken
 from stretto.forecast.walk import Walk
 from stretto.policies.governor.gate import Gate
 from stretto.policies.governor.lane import Lane
@@ -73,7 +73,7 @@ async def _drawn(definition: Definition, plan: Plan, work: Work, grounds: Ground
     draws: list[_Draw] = []
     wanted = 1
     while len(draws) < wanted:
-        draws.append(await _walked(definition, log, given, StandIn(grounds, chance, like), plan))
+        draws.append(await _walked(definition, log, given, DrawnModel(grounds, chance, like), plan))
         calls = sum(map(len, draws[0].calls.values()))
         wanted = max(_FEWEST, min(_DRAWS, _CALLS // (calls + _BESIDE)))
     return draws
@@ -92,22 +92,22 @@ def _log(plan: Plan, work: Work) -> list[e.AnyEvent]:
 
 
 async def _walked(
-    definition: Definition, log: Sequence[e.AnyEvent], given: Mapping[str, Result], stand_in: StandIn, plan: Plan
+    definition: Definition, log: Sequence[e.AnyEvent], given: Mapping[str, Result], drawn: DrawnModel, plan: Plan
 ) -> _Draw:
     loop, limits, ended = asyncio.get_running_loop(), definition.limits, dict[str, float]()
 
     def heard(event: e.AnyEvent) -> None:
-        stand_in.know(event)
+        drawn.know(event)
         if isinstance(event, e.SubtaskFinished):
             ended[event.subtask] = loop.time()
 
     queue = Queue(governor(), Gate(limits.parallel, limits.rpm, limits.tpm), Lane(Gate()))
     for event in log:
-        stand_in.know(event)
+        drawn.know(event)
     began = loop.time()
-    await Walk(definition, log, Limit(stand_in, queue, math.inf), given=given, show=heard).carry()
+    await Walk(definition, log, Limit(drawn, queue, math.inf), given=given, show=heard).carry()
     calls = defaultdict[str, list[Taken]](list)
-    for taken in stand_in.taken:
+    for taken in drawn.taken:
         calls[_ANSWER if taken.call.role == "synthesizer" else taken.name].append(taken)
     return _Draw(calls, loop.time() - began, _chain(plan, ended, calls))
 

@@ -1,4 +1,4 @@
-"""A model in the place of all others, whose calls take what calls like them took."""
+"""A model in the place of all others, whose calls take what calls like them took: drawn from what is recorded."""
 
 import asyncio
 import json
@@ -67,7 +67,7 @@ class Taken(Struct, frozen=True):
         return self.usage.input_tokens + self.usage.output_tokens
 
 
-class StandIn:
+class DrawnModel:
     """Answers each call as one that goes well, after a time and at a length drawn from recorded calls of its kind.
 
     Of what it says only the length tells anything; a plan is a few subtasks, which depend on nothing, and a further
