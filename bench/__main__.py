@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import chaos, cpu, faults, limits, makespan, memory, overshoot, rerun, startup, streaming, tail
+from bench import chaos, cpu, faults, limits, makespan, memory, overshoot, rerun, serve, startup, streaming, tail
 from bench.table import Part, Row, Setting, heading, show
 
 _PARTS: dict[str, Callable[[Setting], Part]] = {
@@ -24,6 +24,7 @@ _PARTS: dict[str, Callable[[Setting], Part]] = {
     "tail": tail.rows,
     "overshoot": overshoot.rows,
     "streaming": streaming.rows,
+    "serve": serve.rows,
     "startup": startup.rows,
     "memory": memory.rows,
     "faults": faults.rows,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from docs_build import commands, errors, events, keys, python
 
-PAGES = {
+WRITERS = {
     "cli.md": commands.page,
     "configuration.md": keys.page,
     "events.md": events.page,
@@ -15,12 +15,12 @@ FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 _NOTE = "<!-- Written by `uv run python -m docs_build`; edit docs_build/pages/ or the code, not this file. -->\n\n"
 
 
-def pages() -> dict[Path, str]:
-    """Every generated page, by its file."""
-    return {FOLDER / name: _NOTE + page().rstrip() + "\n" for name, page in PAGES.items()}
+def page(name: str) -> str:
+    """A generated page, as it is in its file."""
+    return _NOTE + WRITERS[name]().rstrip() + "\n"
 
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
-    for path, text in pages().items():
-        path.write_text(text, encoding="utf-8")
+    for name in WRITERS:
+        (FOLDER / name).write_text(page(name), encoding="utf-8")

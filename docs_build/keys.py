@@ -12,7 +12,7 @@ from msgspec.structs import FieldInfo
 
 from docs_build.page import filled
 from docs_build.table import table
-from stretto.config import reading, values
+from stretto.config import Client, reading, values
 from stretto.models.providers import KNOWN, Local, Provider
 from stretto.models.simulator import Simulator
 from stretto.roles import WORKERS_OWN
@@ -38,6 +38,7 @@ def page() -> str:
         limits=_keys("limits", Limits),
         memory=_keys("memory", Memory),
         prices=_keys("prices", Price),
+        clients=_keys("clients", Client),
         known=", ".join(f"`{name}`" for name in KNOWN),
         providers=_keys("providers", Provider),
         local=_keys("local", Local),

@@ -6,19 +6,24 @@ from typing import Any, Literal, get_args, get_origin
 
 import stretto
 from docs_build.page import filled
-from docs_build.source import constructor, doc, methods, signature
+from docs_build.source import below, constructor, doc, methods, signature
 from docs_build.table import table
-from stretto import errors, logger, notebook, proposal, testing, types
+from stretto import errors, logger, notebook, pool, proposal, roles, testing, types
+from stretto.inputs import lists
+from stretto.plan import given
 from stretto.proposal import Decision
 from stretto.replay import ReplayStream
 from stretto.runs import CallRecord, Part, Withdrawn
 
 _SECTIONS: dict[str, tuple[Any, ...]] = {
-    "Workflow": (stretto.Workflow, stretto.RunStream, stretto.RowStream),
+    "Workflow": (stretto.Workflow, stretto.RunStream, stretto.RowStream, stretto.Forecast),
     "Who does what": (
         stretto.Role, stretto.Function, stretto.Limits, stretto.Memory, stretto.Provider, stretto.Local, stretto.Price,
+        stretto.Definition,
     ),
-    "Inputs and shapes": (stretto.read_inputs, stretto.Input, stretto.read_list, stretto.schema_of),
+    "Inputs and shapes": (
+        stretto.read_inputs, stretto.Input, stretto.read_list, stretto.Listing, stretto.schema_of,
+    ),
     "What a run is": (stretto.Run, stretto.Plan, stretto.Subtask, stretto.Result, stretto.Row),
     "In a notebook": (notebook.show,),
     "Values": (
@@ -30,7 +35,7 @@ _SECTIONS: dict[str, tuple[Any, ...]] = {
         proposal.Stop, proposal.without, proposal.dependents,
     ),
     "Notebooks": (notebook.show,),
-    "The simulator": (stretto.Simulator, stretto.Fault),
+    "The simulator": (stretto.Simulator, stretto.Profile, stretto.Fault),
     "Replaying": (ReplayStream,),
 }  # fmt: skip
 _LINES = {
@@ -48,6 +53,7 @@ ELSEWHERE = ("__version__", "errors", "events", "notebook", "proposal")
 def page() -> str:
     """`docs/reference/python.md`; raises `ValueError` if a public name is on no page."""
     told = {each.__name__ for each in itertools.chain(*_SECTIONS.values())}
+    told |= {*_aliases(), *_words_of()}
     public = {name for name in stretto.__all__ if not hasattr(errors, name)}
     if missing := sorted(public - told - {*ELSEWHERE}):
         raise ValueError(f"docs_build/python.py: no section has {', '.join(missing)}")
@@ -55,15 +61,32 @@ def page() -> str:
     for section, things in _SECTIONS.items():
         parts += [f"## {section}\n", *([f"{_LINES[section]}\n"] if section in _LINES else [])]
         parts += [part for thing in things for part in _thing(thing)]
-    return filled("python.md", sections="\n".join(parts), words=_words(), testing=doc(testing), logging=doc(logger))
+    return filled(
+        "python.md",
+        sections="\n".join(parts),
+        aliases=table(("name", "what it stands for"), [(f"`{name}`", said) for name, said in _aliases().items()]),
+        words=_words(),
+        testing=doc(testing),
+        logging=doc(logger),
+    )
+
+
+def _aliases() -> dict[str, str]:
+    """The public names of types that are no classes, and what is said below each."""
+    modules = (given, pool, proposal, lists, roles)
+    said = {name: text for module in modules for name, text in below(module).items()}
+    return {name: said[name] for name in stretto.__all__ if name in said and name not in _words_of()}
+
+
+def _words_of() -> dict[str, tuple[str, ...]]:
+    """The few words that a field or an argument may hold, by the name of its type."""
+    named = {**vars(types), **{name: getattr(stretto, name) for name in stretto.__all__}}
+    return {name: get_args(each) for name, each in named.items() if get_origin(each) is Literal}
 
 
 def _words() -> str:
-    """The few words that a field may hold."""
-    words = {name: get_args(each) for name, each in vars(types).items() if get_origin(each) is Literal}
-    return table(
-        ("type", "one of"), [(f"`{name}`", ", ".join(f"`{each}`" for each in of)) for name, of in words.items()]
-    )
+    rows = [(f"`{name}`", ", ".join(f"`{each}`" for each in of)) for name, of in _words_of().items()]
+    return table(("type", "one of"), rows)
 
 
 def _thing(thing: Any) -> list[str]:

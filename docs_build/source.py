@@ -2,8 +2,10 @@
 
 import ast
 import inspect
+import itertools
 import textwrap
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 from msgspec import Struct
@@ -30,6 +32,18 @@ class Method(Struct, frozen=True):
 def doc(thing: Any) -> str:
     """The docstring, without its indentation."""
     return inspect.cleandoc(thing.__doc__ or "")
+
+
+def below(module: ModuleType) -> dict[str, str]:
+    """What stands in a text below each name that a module sets."""
+    body = ast.parse(inspect.getsource(module)).body
+    return {
+        name.id: text
+        for named, each in itertools.pairwise(body)
+        if isinstance(named, ast.Assign) and isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)
+        for name in named.targets
+        if isinstance(name, ast.Name) and isinstance(text := each.value.value, str)
+    }
 
 
 def fields(kind: type) -> list[Field]:

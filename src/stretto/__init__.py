@@ -38,6 +38,7 @@ _ERRORS = (
     "TaskError",
     "TransientError",
     "UnfitReply",
+    "Unreachable",
     "WorkError",
 )
 """The tree in `stretto.errors`, whole."""
@@ -71,6 +72,18 @@ _HOMES = {
     "events": "events",
     "notebook": "notebook",
     "proposal": "proposal",
+    # What stands in the signatures of these:
+    **dict.fromkeys(("Definition", "Merge", "RoleName"), "types"),
+    **dict.fromkeys(("Models", "Worker"), "roles"),
+    **dict.fromkeys(("Grain", "Profile", "Tells"), "models.simulator.settings"),
+    "AnyPlan": "plan.given",
+    "AnyProvider": "pool",
+    "Approve": "proposal",
+    "Forecast": "forecast",
+    "ListForm": "inputs.lists",
+    "Listing": "maps.items",
+    "ReplayStream": "replay",
+    "SchemaMode": "models.providers",
     **dict.fromkeys(_ERRORS, "errors"),
 }
 

@@ -212,7 +212,7 @@ class Transcript:
         self._thoughts: list[str] = []
 
     def take(self, chunk: Chunk) -> None:
-        """One chunk further."""
+        """Take in the next chunk: texts and thoughts are appended, `Restarted` drops what there is of both."""
         if isinstance(chunk, Text):
             self._pieces.append(chunk.text)
             self.letters += len(chunk.text)

@@ -25,7 +25,8 @@
         │   └── Loading        503: the server still loads the model
         └── TransientError     may pass if asked again
             ├── ServerError    408, 409, 5xx
-            ├── ConnectError   no connection, or it broke before the reply began
+            ├── ConnectError   the connection broke before the reply began
+            │   └── Unreachable    there was none: nothing was sent
             ├── CutError       the reply ended without a finish reason
             ├── CallTimeout    nothing arrived in time
             ├── UnfitReply     the provider refuses what its model wrote
@@ -185,6 +186,10 @@ class ServerError(TransientError):
 
 class ConnectError(TransientError):
     """No connection, or it broke before the reply began."""
+
+
+class Unreachable(ConnectError):
+    """There was no connection at all: nothing was sent, and nothing is paid."""
 
 
 class CutError(TransientError):

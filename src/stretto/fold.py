@@ -61,7 +61,7 @@ class Fold:
         self._executions = 1
 
     def take(self, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912 - one arm for each kind of event, by design
-        """One event further."""
+        """Take in the next event of the log."""
         match event:
             case e.RunStarted():
                 self._run |= {"id": event.run, "task": event.task, "started_at": event.at, "simulated": event.simulated}

@@ -44,6 +44,10 @@ def checked_task(task: str) -> str:
 
 def checked_inputs(inputs: Iterable[Input]) -> tuple[Input, ...]:
     """The inputs as they may go into a prompt and the log; raises `TaskError` for what is none."""
+    if isinstance(inputs, str) or not isinstance(inputs, Iterable):
+        raise TaskError(
+            f"inputs: must be a list of Inputs, not {type(inputs).__name__}; stretto.read_inputs reads files"
+        )
     found = tuple(inputs)
     for number, each in enumerate(found, 1):
         if not isinstance(each, Input):

@@ -55,7 +55,8 @@ def check_numbers(
             continue
         what = "1 or more" if name in counts else "more than 0"
         if not _is_number(value) or not (value >= 1 if name in counts else value > 0):
-            raise ConfigError(f"{place}.{name}: must be {what}, not {value}")
+            told = repr(value) if isinstance(value, str) else value
+            raise ConfigError(f"{place}.{name}: must be {what}, not {told}")
         if math.isinf(value) and name not in endless:
             raise ConfigError(f"{place}.{name}: must be finite; leave it out for no limit")
         if name in counts and not isinstance(value, int):

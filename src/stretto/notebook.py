@@ -59,7 +59,7 @@ class _Picture:
         self._answer: list[str] = []
 
     def take(self, event: AnyEvent) -> None:
-        """One event further."""
+        """Take in the next event, and the answer so far."""
         self._begun = True
         if isinstance(event, AnswerDelta):
             if event.restart:

@@ -16,6 +16,7 @@ from stretto.forecast import Forecast, explain
 from stretto.mapping import mapped
 from stretto.plan.shares import Pieces
 from stretto.policies.memo import Earlier, Replies
+from stretto.policies.prices import Prices
 from stretto.rerun import Rerun, basis_of, given_before, given_results
 from stretto.roles import check_images
 from stretto.runs import Run
@@ -24,7 +25,7 @@ from stretto.store.recall import Recall
 from stretto.store.schema import GLANCE
 from stretto.store.sqlite import Store
 from stretto.team import Team
-from stretto.types import Basis, Definition, Each, Input, Known, Memory, Plan, Price, Reply, Request, Result
+from stretto.types import Basis, Definition, Each, Input, Known, Memory, Plan, Reply, Request, Result
 
 EVERYTHING = "everything"
 """What is `fresh` of a run that no recorded reply answers."""
@@ -117,9 +118,7 @@ async def open_run(
     return Opening(history, _event(team, begin, basis, origin), replies, given, team.definition)
 
 
-async def explained(
-    rerun: Rerun, definition: Definition, path: Path, prices: Mapping[str, Price | None]
-) -> list[Forecast]:
+async def explained(rerun: Rerun, definition: Definition, path: Path, prices: Prices) -> list[Forecast]:
     """What a rerun would do about each call, in virtual time; nothing is asked and nothing is written."""
     store = Store(path)
     origin, recorded = _kept(store.run(rerun.origin)), store.replies(rerun.origin)
@@ -160,6 +159,10 @@ def _kept(run: Run) -> Run:
             f'run {run.id} is finished and kept no texts (record = "usage"): neither can it be gone on with nor can '
             "another run reuse anything of it; run its task again"
         )
+    if run.basis.client:
+        raise NothingKept(
+            f"run {run.id} is no task but single calls that came through an endpoint: there is nothing to go on with"
+        )
     return run
 
 
@@ -182,14 +185,14 @@ def _earlier(memory: Memory, basis: Basis, recorded: Mapping[str, list[Reply]], 
             for reply in reversed(recorded.get(key, ())):
                 if lasting(reply):
                     return basis.origin, reply
-        if recall is None or (basis.fresh and request.sample) or (_is_sampled(request) and not memory.reuse_sampled):
+        if recall is None or (basis.fresh and request.sample) or (is_sampled(request) and not memory.reuse_sampled):
             return None
         return recall.reply(key)
 
     return find
 
 
-def _is_sampled(request: Request) -> bool:
+def is_sampled(request: Request) -> bool:
     """Whether a request sets a temperature at which its reply is one of many."""
     temperature = request.options.get("temperature")
     try:

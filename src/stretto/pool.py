@@ -24,6 +24,8 @@ from stretto.policies.prices import FREE, LISTED, Prices
 from stretto.types import Limits, Price
 
 AnyProvider = Provider | Simulator | Functions | Local
+"""What answers for the models named `NAME:…`: an endpoint, the simulator, Python functions, or models in files."""
+
 _KINDS: dict[type, str] = {Simulator: "simulator", Local: "local", Functions: "functions"}
 
 

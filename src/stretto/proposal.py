@@ -48,6 +48,7 @@ class Proposal(Struct, frozen=True):
     """A plan with its forecast: a line for each subtask in the plan's order, one for the answer, and the total.
 
     The plan itself is paid already and not in it. A plan without subtasks has no lines: its task is answered directly.
+    `assumed`: models whose price was found by their name alone, and whose it is (`openai:gpt-5: gpt-5 of openai`).
     """
 
     run: str
@@ -56,6 +57,7 @@ class Proposal(Struct, frozen=True):
     lines: tuple[Line, ...]
     answer: Line
     total: Line
+    assumed: tuple[str, ...] = ()
 
 
 class Go(Struct, frozen=True):

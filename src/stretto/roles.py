@@ -256,13 +256,12 @@ def _check_models(models: Sequence[str], place: str, providers: Mapping[str, Any
             raise ConfigError(f"{place}: a model is written provider:model, not {model!r}")
         provider, _ = split_model(model, place)
         if provider not in providers:
-            names = ", ".join(sorted(providers))
             raise ConfigError(
-                f"{place}: unknown provider {provider!r}{_meant(provider, providers)}; known are {names}; "
+                f"{place}: unknown provider {provider!r}{_meant(provider, providers)} {', '.join(sorted(providers))}; "
                 f"[providers.{provider}] with a base_url adds one"
             )
 
 
 def _meant(word: str, known: Iterable[str]) -> str:
     near = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f"; did you mean {near[0]!r}? Known are" if near else "; known are"

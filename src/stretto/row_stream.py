@@ -70,6 +70,9 @@ class RowStream:
         """The run so far: what it took, and with `then` its `answer`."""
         return self.events.run
 
+    def __repr__(self) -> str:
+        return f"<rows of run {self.run_id}: await them, or outside of asynchronous code take map_sync>"
+
     async def __aenter__(self) -> Self:
         if self._stream is not None:
             await self._stream.__aenter__()

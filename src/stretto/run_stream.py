@@ -22,10 +22,10 @@ from stretto.knowing import find_out, knowledge, learn
 from stretto.logger import log
 from stretto.opening import New, open_run
 from stretto.policies.account import Account
-from stretto.policies.amounts import Amount
 from stretto.policies.bounds import Bounds
 from stretto.policies.composition import Composition
 from stretto.policies.estimate import most_output
+from stretto.policies.spending import Amount
 from stretto.pool import Pool
 from stretto.proposal import Approve
 from stretto.rerun import Rerun
@@ -75,6 +75,11 @@ class RunStream(Generic[Parsed]):
         self._execution: Execution | None = None
 
     @property
+    def begun(self) -> bool:
+        """Whether there is anything of the run yet."""
+        return self._journal is not None
+
+    @property
     def recorded(self) -> bool:
         """Whether the run is in a store, so that it can be resumed."""
         return self._store is not None and self._journal is not None
@@ -96,6 +101,14 @@ class RunStream(Generic[Parsed]):
     def heard(self, call: str) -> int:
         """The characters that a call in flight has been answered with so far; 0 for any other."""
         return self._execution.heard(call) if self._execution else 0
+
+    def stop(self) -> None:
+        """Stop the run, and every call in flight: its events end with `run_interrupted`, and it can be resumed."""
+        if self._carrier is not None:
+            self._carrier.cancel()
+
+    def __repr__(self) -> str:
+        return f"<events of run {self.run_id}: enter with `async with`, or take run or run_sync>"
 
     async def __aenter__(self) -> Self:
         if self._carrier is not None:

@@ -51,23 +51,6 @@ class CallRecord(Struct, frozen=True):
     part: str = ""
 
 
-class Twins:
-    """Which calls are duplicates within their run: told each one's end in turn, it says whose reply answered it."""
-
-    def __init__(self) -> None:
-        self._asked: dict[str, str] = {}
-
-    def of(self, ended: e.CallFinished) -> str:
-        """The subtask that asked the same before; empty if the call is none's, or its reply its own, or recorded."""
-        subtask = ended.subtask or ""
-        if not ended.reused:
-            if subtask and not ended.error:
-                self._asked.setdefault(ended.fingerprint, subtask)
-            return ""
-        first = self._asked.get(ended.fingerprint, subtask)
-        return "" if ended.origin or not subtask or first == subtask else first
-
-
 class Part(Struct, frozen=True):
     """What a workflow that does a subtask has planned, and its results by the ids of its own subtasks."""
 

@@ -8,14 +8,14 @@ from typing import Any, Generic, Self, TypedDict, TypeVar, Unpack, overload
 from weakref import WeakKeyDictionary
 
 from stretto.aside import outcome
-from stretto.errors import ConfigError
+from stretto.errors import ConfigError, TaskError
 from stretto.forecast import Forecast
 from stretto.head import checked_inputs, checked_task
 from stretto.ids import new_ulid
 from stretto.limits import check_prices, checked_limits, checked_memory, taken
 from stretto.models.functions import PROVIDER, Functions
 from stretto.opening import New, explained
-from stretto.plan.given import AnyPlan, given_plan
+from stretto.plan.given import DIRECT, AnyPlan, given_plan
 from stretto.pool import AnyProvider, Pool, known_providers
 from stretto.proposal import Approve
 from stretto.replay import ReplayStream, recording_of
@@ -48,14 +48,18 @@ class Settings(TypedDict, total=False):
 class Workflow(Generic[Parsed]):
     """Who does what: an orchestrator that plans, workers by the type of subtask, and a synthesizer that merges.
 
-    `workers` maps subtask types to roles, to Python functions (see `Function`), or to workflows, which do each subtask
-    as a task of their own. Without an `orchestrator` every worker does the whole task; without a `synthesizer` the
-    results themselves are the answer. `answer` is the shape the answer must have: a pydantic model, msgspec Struct,
-    dataclass or TypedDict, or a JSON schema; `run.parsed` is one of it, and type checkers know that. `providers` adds
-    providers by name, or replaces known ones; `prices` says what models cost (known ones are looked up with the extra
-    `prices`), None is unknown.
-    `store` is the file in which runs are kept, so that they can be resumed; without one nothing is written. `memory`
-    says what is kept there, and which recorded replies are reused.
+    - `orchestrator`: a role, or a model's name alone; None: every worker does the whole task.
+    - `workers`: by type of subtask, roles, models, Python functions (see `Function`), or workflows, which do each
+      subtask as a task of their own.
+    - `synthesizer`: a role, or a model's name alone; None: the results themselves are the answer.
+    - `answer`: the shape the answer must have: a pydantic model, msgspec Struct, dataclass or TypedDict, or a JSON
+      schema; `run.parsed` is one of it, and type checkers know that. None: a text.
+    - `limits`: what a run may use, as `Limits` or by its names (`{"budget": "50c"}`); the defaults of `Limits`.
+    - `providers`: by name, more of them or others in place of known ones; none.
+    - `prices`: by model, what it costs, None for unknown; known ones are looked up with the extra `prices`.
+    - `store`: the file in which runs are kept, so that they can be resumed; None: nothing is written.
+    - `memory`: what is kept there, and which recorded replies are reused, as `Memory` or by its names; its defaults.
+
     Raises `ConfigError` for whatever cannot work, before anything is asked.
     """
 
@@ -150,6 +154,7 @@ class Workflow(Generic[Parsed]):
         fresh: bool = False,
         inputs: Sequence[Input] = (),
         approve: Approve | None = None,
+        direct: bool = False,
     ) -> RunStream[Parsed]:
         """A new run of this task: `async with workflow.stream(task) as events: async for event in events: …`.
 
@@ -158,9 +163,11 @@ class Workflow(Generic[Parsed]):
         the head of every prompt (`stretto.read_inputs` reads files and folders). `approve` is given the plan with its
         forecast (a `Proposal`) before anything of it is asked, and returns `Go()`, `Edit(plan)`, `Drop(ids)`,
         `Again(remark)` or `Stop()` (`stretto.proposal`), or an awaitable of one; after `Stop()` the run is
-        `interrupted`, and `resume` goes on with it.
+        `interrupted`, and `resume` goes on with it. `direct`: nothing is planned, and one call answers the task.
         """
-        given = None if plan is None else given_plan(plan, self.definition)
+        if direct and plan is not None:
+            raise TaskError("plan: a task that is answered directly has none; leave one of the two out")
+        given = DIRECT if direct else None if plan is None else given_plan(plan, self.definition)
         begin = New(checked_task(task), given, fresh, checked_inputs(inputs))
         return self._stream(self._team, new_ulid(), begin, self.shape, approve)
 
@@ -215,8 +222,8 @@ class Workflow(Generic[Parsed]):
             store, wanted = self._kept("rerun"), rerun_of(self.definition, run, plan, only, fresh, inputs)
             async with self.pool as pool:
                 pool.look_up_prices(self.models)
-                prices = {model: await pool.prices.of(model) for model in self.models}
-            return virtually(explained(wanted, self.definition, store, prices))
+                await pool.prices.ready()
+            return virtually(explained(wanted, self.definition, store, pool.prices))
 
     @without_frames
     def replay(self, run: str, *, timed: bool = False) -> ReplayStream[Parsed]:
@@ -319,6 +326,13 @@ class Workflow(Generic[Parsed]):
     def record(self) -> dict[str, Any]:
         """The definition as data, as it is kept with a run; without what may be secret in headers and URLs."""
         return self._team.record()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what belongs to an event loop, so that another process can be given one."""
+        return {**self.__dict__, "_pools": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= {**state, "_pools": WeakKeyDictionary()}
 
     def __repr__(self) -> str:
         plans, writes = self.definition.orchestrator, self.definition.synthesizer

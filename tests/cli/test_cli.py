@@ -15,11 +15,10 @@ import pytest
 from stretto.cli import cli
 from stretto.config import presets
 from stretto.models.simulator import Fault, Simulator
+from stretto.types import Limits
 from terminal import STRETTO, Done, Terminal, kinds, served
 
-COMMANDS = (
-    "run", "demo", "runs", "show", "resume", "replay", "export", "import", "presets", "init", "rehearse", "sim",
-)  # fmt: skip
+COMMANDS = cli.list_commands(click.Context(cli))
 TASK = "Name uses of a brick in 3 subtasks"
 
 
@@ -246,18 +245,18 @@ def test_stretto_alone_shows_its_help(terminal: Terminal) -> None:
 
 
 def page(name: str) -> str:
-    group = click.Context(cli, info_name="stretto", max_content_width=100, terminal_width=100)
+    group = click.Context(cli, info_name="stretto", max_content_width=100, terminal_width=80)
     command = cli.get_command(group, name) if name else cli
     assert command
-    return command.get_help(click.Context(command, group if name else None, name or "stretto", terminal_width=100))
+    return command.get_help(click.Context(command, group if name else None, name or "stretto", terminal_width=80))
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])
 def test_every_help_page_has_examples_and_fits(name: str) -> None:
-    head, _, examples = page(name).partition("Examples:\n")
-    assert f"  stretto {name or 'demo'}" in examples
-    assert "\b" not in head
-    assert max(map(len, head.splitlines())) <= 100
+    whole = page(name)
+    assert f"  stretto {name or 'demo'}" in whole.partition("Examples:\n")[2]
+    assert "\b" not in whole
+    assert max(map(len, whole.splitlines())) <= 80
 
 
 def test_help_says_the_presets_and_every_default(terminal: Terminal) -> None:
@@ -265,6 +264,13 @@ def test_help_says_the_presets_and_every_default(terminal: Terminal) -> None:
     assert f"preset: {', '.join(presets())}." in words
     limits = words.partition(" Limits: ")[2].partition(" Memory: ")[0]
     assert limits.count("[default: ") == limits.count(" --") + 1
+
+
+@pytest.mark.parametrize("name", ["resume", "rerun"])
+def test_what_goes_on_with_a_run_has_the_settings_of_that_for_defaults(name: str) -> None:
+    words = " ".join(page(name).split())
+    assert words.count("[default: RUN's]") == 2 + len(Limits.__struct_fields__) + 3
+    assert "./stretto.toml, else" not in words
 
 
 @pytest.mark.parametrize(
@@ -394,7 +400,7 @@ def flow(url: str) -> str:
 def test_what_to_type_next_names_the_store_that_was_named(terminal: Terminal) -> None:
     terminal.write("stretto.toml", "[providers.sim]\nfaults = ['400 always role=worker']")
     done = terminal("run", "--store", "a b.db", "-m", "sim:instant", TASK)
-    assert "what is complete is kept; go on with: stretto resume" in done.err
+    assert "what is complete is kept; go on with: `stretto resume" in done.err
     assert "--store 'a b.db'" in done.err
 
 

@@ -171,14 +171,15 @@ def test_a_list_that_was_killed_is_resumed_into_the_same_file(terminal: Terminal
 
 
 def test_ctrl_c_says_how_to_go_on_with_the_file(terminal: Terminal) -> None:
-    terminal.write("slow.toml", WORKFLOW.format(ttft=30, faults=[]))
-    carrier = terminal.start("run", "-w", "./slow.toml", "--each", "cities.csv", "-o", "out.jsonl", TEMPLATE)
+    terminal.write("slow.toml", WORKFLOW.format(ttft=5, faults=[]))
+    flags = ("--each", "cities.csv", "-o", "out.jsonl", "--parallel", "1")
+    carrier = terminal.start("run", "-w", "./slow.toml", *flags, TEMPLATE)
     with carrier:
         assert carrier.stderr is not None
-        while b"plan " not in (line := carrier.stderr.readline()):
+        while b"done " not in (line := carrier.stderr.readline()):
             assert line
         carrier.send_signal(signal.SIGINT)
-        assert carrier.stderr.read().rstrip().endswith(b" -o out.jsonl")
+        assert carrier.stderr.read().rstrip().endswith(b" -o out.jsonl`")
     assert carrier.returncode == 130
 
 

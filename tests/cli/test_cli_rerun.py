@@ -253,3 +253,12 @@ def test_an_edited_file_of_the_folder_that_is_not_read_is_told(terminal: Termina
     assert 'in ./stretto.toml workers."proof" differs, and counts with -w ./stretto.toml' in told.err
     assert "6 calls are reused" in told.out
     assert "6 calls are reused" not in terminal("rerun", "--explain", "-w", "./stretto.toml").out
+
+
+def test_a_file_of_the_folder_that_names_no_model_differs_in_none(terminal: Terminal) -> None:
+    terminal.write("stretto.toml", "[orchestrator]\n[workers.proof]\nabout = 'proofs'\n[synthesizer]\n")
+    assert terminal("run", "-q", TASK, STRETTO_MODEL="sim:instant").code == 0
+    for again in ("rerun", "resume"):
+        done = terminal(again)
+        assert done.code == 0, done.err
+        assert "stretto.toml" not in done.err

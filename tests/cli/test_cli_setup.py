@@ -160,7 +160,7 @@ def test_models_are_listed_as_m_takes_them(terminal: Terminal, url: str) -> None
         "together:instant",
     ]
     done = terminal("models", "together", "FAS", "--json", **environ)
-    unknown = dict.fromkeys(("context", "input", "output", "cached"))
+    unknown = dict.fromkeys(("context", "input", "output", "cached", "assumed"))
     assert [json.loads(line) for line in done.out.splitlines()] == [{"model": "together:fast", **unknown}]
     assert done.code == 0
 

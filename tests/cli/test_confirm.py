@@ -23,7 +23,7 @@ from stretto.proposal import Line, Proposal, Range
 from stretto.runs import Run
 from stretto.store.sqlite import Store
 from stretto.types import Plan, Subtask, Usage
-from terminal import STRETTO, Terminal
+from terminal import STRETTO, Terminal, served
 
 TASK = "Compare teas in exactly 3 subtasks with needs"
 ASK = "[s]top > "
@@ -178,7 +178,7 @@ def test_who_stops_hears_how_to_go_on_and_nothing_was_asked_but_the_plan(termina
     sat = sit(terminal, *quick(terminal), "--confirm", answers=[(ASK, "s\n")])
     run = newest(terminal)
     assert sat.code == 130
-    assert f"stopped at its plan; go on with: stretto resume {run.id}" in sat.seen
+    assert f"stopped at its plan; go on with: `stretto resume {run.id}`" in " ".join(sat.seen.split())
     assert [call.role for call in run.calls] == ["orchestrator"]
     assert terminal("resume", "--last", "-q").code == 0
     assert newest(terminal).coverage.complete
@@ -188,7 +188,7 @@ def test_who_stops_hears_how_to_go_on_and_nothing_was_asked_but_the_plan(termina
 def test_ctrl_c_and_ctrl_d_stop_the_run_at_once(terminal: Terminal, key: str) -> None:
     sat = sit(terminal, *quick(terminal), "--confirm", answers=[(ASK, key)])
     assert sat.code == 130
-    assert "go on with: stretto resume" in sat.seen
+    assert "go on with: `stretto resume" in " ".join(sat.seen.split())
     assert kinds(terminal)[-1] == "run_interrupted"
     again = sit(terminal, "resume", "--last", "--confirm", answers=[(ASK, "go\n")])
     assert again.code == 0
@@ -290,6 +290,16 @@ def test_only_what_may_cost_more_than_is_said_is_asked_about(terminal: Terminal)
     assert "no amount of US dollars" in wrong.err
 
 
+def test_behind_a_gateway_the_forecast_says_whose_price_is_assumed(terminal: Terminal) -> None:
+    with served() as (url, _):
+        done = sit(
+            terminal, "run", "-m", "openai:gpt-4o-mini", "--confirm", TASK,
+            answers=[(ASK, "s\n")], OPENAI_BASE_URL=url, OPENAI_API_KEY="x",
+        )  # fmt: skip
+    assert done.code == 130
+    assert "  price assumed: openai:gpt-4o-mini: gpt-4o-mini of openai\n" in done.seen
+
+
 def test_an_unknown_cost_is_asked_about(terminal: Terminal) -> None:
     terminal.write(
         "unpriced.toml", '[providers.elsewhere]\nbase_url = "http://127.0.0.1:9/v1"\n[limits]\nattempts = 1\n'
@@ -340,6 +350,10 @@ def test_on_a_narrow_terminal_the_figures_stand_below_what_they_are_of() -> None
 
 
 def test_a_table_says_what_is_unknown_what_is_free_and_what_is_done() -> None:
+    assumed = "openai:some/rather/long-name-of-a-model: some-rather-long-name-of-a-model of whoever made it"
+    found = table(replace(proposal(line("t1")), assumed=(assumed,)), 60)
+    assert f"price assumed: {assumed}" in " ".join(found.split())
+    assert max(map(len, found.splitlines())) <= 60
     unknown = table(proposal(line("t1", cost=None), cost=None), 80)
     assert unknown.count("?") == 3
     assert "a price is unknown" in unknown

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from screens import Seat
-from stretto.cli.words import columns_of, fitting
+from stretto.cli.words import columns_of, fitting, folded, hung
 from stretto.models.lengths import told_of_length
 from stretto.store.sqlite import Store
 from terminal import STRETTO, Terminal, served
@@ -22,9 +22,14 @@ def terminal(tmp_path: Path) -> Terminal:
 
 def sat(terminal: Terminal, *args: str, columns: int = 80, **environ: str) -> list[str]:
     """What stands on a terminal when a command is through, line by line."""
+    return screen(terminal, *args, columns=columns, code=0, **environ)
+
+
+def screen(terminal: Terminal, *args: str, columns: int, code: int | None = None, **environ: str) -> list[str]:
+    """As `sat`; a `code` of None is any."""
     told = {name: value for name, value in terminal.environ.items() if name != "COLUMNS"}
     with Seat([STRETTO, *args], {**told, **environ}, folder=terminal.folder, columns=columns, lines=60) as seat:
-        assert seat.end() == 0
+        assert seat.end() == code or code is None
         return [line.rstrip() for line in seat.everything.splitlines()]
 
 
@@ -47,6 +52,14 @@ def test_runs_fit_the_terminal_in_local_time_with_short_ids_and_whole_words(term
     assert len(short) == 8
     assert terminal("show", short.lower(), "--brief").out.startswith(f"# Run {Store(terminal.store).find(short)}")
     assert terminal("export", short, "-o", "x.json").code == 0
+
+
+def test_on_a_narrow_terminal_runs_leave_out_what_the_task_needs_more(terminal: Terminal) -> None:
+    assert terminal("run", "-q", "-m", "sim:instant", LONG).code == 0
+    heading, line = sat(terminal, "runs", columns=60, TZ="UTC")
+    assert re.match(r"run +started \(UTC\) +status +task$", heading)
+    assert columns_of(line) <= 60
+    assert line.endswith("(simulated) Compare…")
 
 
 def test_in_a_pipe_runs_have_whole_ids_and_each_its_zone(terminal: Terminal) -> None:
@@ -91,7 +104,47 @@ def test_init_asks_and_writes_in_lines_that_fit_the_terminal(terminal: Terminal)
     assert max(map(len, comments)) <= 80
 
 
+# -- what is said at 80 columns
+
+
+def test_a_long_line_breaks_between_words_and_goes_on_below_where_it_began() -> None:
+    assert folded("one two three", 8) == "one two\nthree"
+    assert folded("- one two three", 9) == "- one two\n  three"
+    assert folded("  name  one two three", 14) == "  name  one\n        two\n        three"
+    assert folded("say `stretto runs` now", 16) == "say\n`stretto runs`\nnow"
+    assert folded("a " + "x" * 30, 10) == "a\n" + "x" * 30
+    assert folded("日本 日本 日本", 9) == "日本 日本\n日本"
+    assert folded("one\ntwo", 3) == "one\ntwo"
+    assert hung("one two three four five", 40) == "  one two three four\n" + " " * 20 + "five"
+    assert hung("one two three", 9) == "\n  one two\n  three"
+
+
+@pytest.mark.parametrize(
+    "args", [("models",), ("presets",), ("run", "-w", "reveiw", "x"), ("run", "-m", "openai:gpt-4o", "x")]
+)
+def test_no_word_is_broken_on_a_terminal_and_nothing_is_left_of_a_picture(
+    terminal: Terminal, args: tuple[str, ...]
+) -> None:
+    wide, narrow = (screen(terminal, *args, columns=columns) for columns in (400, 80))
+    assert max(map(len, narrow)) <= 80
+    words = " ".join(narrow).split()
+    assert words == " ".join(wide).split()
+    assert not re.match(r" +\d\.\ds$", narrow[0])
+
+
 # -- what is kept, and what was there before
+
+
+def test_a_run_that_is_stopped_before_its_plan_is_there_begins_anew(terminal: Terminal) -> None:
+    terminal.write("slow.toml", "[providers.sim]\nttft = 60\n")
+    told = {name: value for name, value in terminal.environ.items() if name != "COLUMNS"}
+    command = [STRETTO, "run", "-w", "./slow.toml", "-m", "sim:default", LONG]
+    with Seat(command, told, folder=terminal.folder, columns=80, lines=24) as seat:
+        seat.until("plan is being written")
+        assert "go on with" not in terminal("show", "--last", "--brief").out  # it is being carried
+        seat.write("\x03")
+        assert seat.end() == 130
+        assert "stopped, before anything was complete: the same command begins anew" in " ".join(seat.text.split())
 
 
 def test_there_is_no_word_of_resume_where_nothing_is_kept(terminal: Terminal) -> None:
@@ -147,11 +200,17 @@ def test_a_budget_holds_behind_a_gateway_at_prices_that_are_told_as_assumed(term
         gateway = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "x"}
         run = terminal("run", "-m", "openai:gpt-4o-mini", "--budget", "1", LONG, **gateway)
         doctor = terminal("doctor", "-m", "openai:gpt-4o-mini", "--budget", "1", **gateway)
+        again = terminal("rerun", "--fresh", "synthesizer", "--explain", **gateway)
+        rehearsed = terminal(
+            "rehearse", "--runs", "1", "--vary", "parallel=8", "-m", "openai:gpt-4o-mini", LONG, **gateway
+        )
         short = terminal("run", "-m", "openai:gpt-4o-mini", "--budget", "0.001", "--tokens", "1M", LONG, **gateway)
     assert run.code == 0, run.err
     assert re.search(r"\$0\.\d+ \(price assumed: openai:gpt-4o-mini: gpt-4o-mini of openai\)", run.err)
     assert "a million tokens (assumed: gpt-4o-mini of openai)" in doctor.out
-    assert "price assumed: openai:gpt-4o-mini" in terminal("show", run_of(run.err), "--brief").out
+    told = "price assumed: openai:gpt-4o-mini: gpt-4o-mini of openai"
+    for said in (terminal("show", run_of(run.err), "--brief"), again, rehearsed):
+        assert told in said.out
     assert "budget: this call may cost as much as $" in short.err
     assert "; raise budget, or lower max_tokens" in short.err
     assert "--tokens" not in short.err
@@ -172,6 +231,6 @@ def test_help_lists_six_commands_first_and_says_what_is_not_there(terminal: Term
     told = dict(zip(sections[1::2], sections[2::2], strict=True))
     named = {heading: re.findall(r"^  (\S+)", text, re.MULTILINE) for heading, text in told.items()}
     assert named["Commands"] == ["run", "show", "resume", "rerun", "init", "doctor"]
-    assert len(named["More"]) == 15
+    assert len(named["More"]) == 16
     assert {"tools", "Windows"} <= set(named["Not there"])
     assert re.search(r"^  tools +workers call none yet", terminal("doctor", "--offline").out, re.MULTILINE)

@@ -3,9 +3,10 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from drawn import examples
 from stretto.cli.live.lines import cells
 from stretto.cli.live.page import Page
 
@@ -141,14 +142,14 @@ MARKUP = st.lists(
 ).map("".join)  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(MARKUP, st.integers(3, 60), st.integers(1, 20))
 def test_whatever_is_written_is_rendered_within_the_page(text: str, width: int, each: int) -> None:
     for line in written(text, width, each=each).splitlines():
         assert cells(line) <= width
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(MARKUP, st.integers(1, 20))
 def test_what_is_settled_is_what_the_whole_would_have_shown(text: str, each: int) -> None:
     letters = re.sub(r"\W+", "", written(text, 60, each=len(text) or 1))

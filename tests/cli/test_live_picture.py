@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from drawn import examples
 from places import GOLDEN
 from stories import Story
 from stretto import events as e
@@ -303,7 +304,7 @@ def test_the_axis_reaches_to_a_round_number_of_seconds() -> None:
     assert all(now <= reach(now) for now in range(1, 100_000, 77))
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(st.text(), st.integers(0, 30))
 def test_a_text_is_never_wider_than_it_is_cut_to(text: str, room: int) -> None:
     assert cells(cut(text, room)) <= room

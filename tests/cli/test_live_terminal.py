@@ -171,7 +171,7 @@ def test_ctrl_c_leaves_the_picture_the_cursor_and_the_way_to_go_on(terminal: Ter
     assert "■ t1" in screen
     assert len(re.findall(r"^. plan ", screen, re.MULTILINE)) == 1, screen  # what the terminal echoes moves nothing
     last = screen.splitlines()[-1]
-    assert "stopped; go on with: stretto resume" in " ".join(screen.splitlines()[-2:]), last
+    assert "stopped; go on with: `stretto resume" in " ".join(screen.splitlines()[-2:]), last
     with sat(terminal, "resume", "--last", lines=50) as seat:
         seat.until("resume     ")
         seat.until("running")
@@ -185,7 +185,7 @@ def test_ctrl_c_twice_gives_the_cursor_back_too(terminal: Terminal) -> None:
         seat.write("\x03\x03")
         assert seat.end() == 130
         assert not seat.cursor_hidden
-        assert "go on with: stretto resume" in " ".join(seat.text.split())
+        assert "go on with: `stretto resume" in " ".join(seat.text.split())
 
 
 def test_ctrl_z_gives_the_terminal_back_and_the_picture_goes_on_afterwards(terminal: Terminal) -> None:

@@ -23,7 +23,7 @@ def terminal(tmp_path: Path) -> Terminal:
 
 def in_flight(provider: SimulatedProvider, calls: int) -> None:
     """Wait until the plan is over, whose call ends by itself at any moment, and so many workers are at it."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while not provider.completed or provider.in_flight < calls:
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -43,16 +43,16 @@ def test_a_signal_cancels_every_call_records_the_stop_and_says_how_to_go_on(
         in_flight(provider, 8)
         child.send_signal(number)
         sent = time.monotonic()
-        out, err = child.communicate(timeout=5)
+        out, err = child.communicate(timeout=30)
         took = time.monotonic() - sent
-        until = time.monotonic() + 1
+        until = time.monotonic() + 30
         while provider.in_flight and time.monotonic() < until:
             time.sleep(0.01)
         assert provider.in_flight == 0
         assert provider.cancelled >= 8
     run = terminal.run_id()
     assert child.returncode == 130
-    assert took < 1.5
+    assert took < 10  # each call would take 13 s
     assert f"stretto resume {run}" in err.decode()
     assert "Traceback" not in err.decode()
     assert out.decode().splitlines()[-1].startswith('{"kind":"run_interrupted"')
@@ -67,8 +67,8 @@ def test_twice_means_now_and_the_store_is_intact(terminal: Terminal) -> None:
         child.send_signal(signal.SIGINT)
         child.send_signal(signal.SIGINT)
         sent = time.monotonic()
-        _, err = child.communicate(timeout=5)
-        assert time.monotonic() - sent < 0.7
+        _, err = child.communicate(timeout=30)
+        assert time.monotonic() - sent < 5
     assert child.returncode == 130
     assert "Traceback" not in err.decode()
     with sqlite3.connect(terminal.store) as db:
@@ -103,12 +103,12 @@ def test_who_stops_reading_stops_the_run_without_a_traceback(terminal: Terminal)
         child.stdout.close()
         assert child.stderr
         err = child.stderr.read().decode()
-        assert child.wait(timeout=5) == 141
+        assert child.wait(timeout=30) == 141
         assert provider.in_flight <= 1
         child.stderr.close()
     assert "Traceback" not in err
     assert "BrokenPipe" not in err
-    assert f"stretto resume {terminal.run_id()}" in err
+    assert "nobody reads the output any more" in err
 
 
 def test_head_gets_its_line_and_nobody_complains(terminal: Terminal) -> None:
@@ -126,6 +126,6 @@ def test_the_answer_comes_even_if_nobody_reads_the_progress(terminal: Terminal) 
     os.close(read)
     child = terminal.start("run", "-m", "sim:instant", TASK, stderr=write)
     os.close(write)
-    out, _ = child.communicate(timeout=10)
+    out, _ = child.communicate(timeout=30)
     assert child.returncode == 0
     assert out.startswith(b"# ")

@@ -1,10 +1,13 @@
 """What a Python user sees: everything public explained, errors in one place, a workflow from a file."""
 
+import builtins
 import importlib
 import inspect
 import os
 import re
 import tomllib
+import typing
+from collections import abc
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -12,10 +15,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from docs_build.source import constructor, methods, signature
 
 import stretto
 from places import ROOT
-from stretto import ConfigError, Limits, Memory, Price, Simulator, StrettoError, Workflow, errors
+from stretto import ConfigError, Limits, Memory, Price, Simulator, StrettoError, Workflow, errors, runs
 from stretto.config import presets
 from stretto.models.providers import KNOWN
 
@@ -67,6 +71,45 @@ def test_everything_public_says_what_it_is() -> None:
 def test_a_docstring_begins_with_one_sentence() -> None:
     docs = {name: inspect.getdoc(thing) or "" for name, thing in ours(stretto)}
     assert not [name for name, doc in docs.items() if not re.match(r"[A-Z`][^\n]*[.:]$", doc.partition("\n")[0])]
+
+
+MADE = (
+    "Fault",
+    "Function",
+    "Input",
+    "Limits",
+    "Local",
+    "Memory",
+    "Price",
+    "Provider",
+    "Role",
+    "Simulator",
+    "Usage",
+    "Workflow",
+)
+"""What users make themselves."""
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_every_argument_of_a_constructor_has_a_line_of_its_own(name: str) -> None:
+    made = getattr(stretto, name)
+    lines = re.findall(r"^- `(\w+)`", inspect.getdoc(made) or "", re.MULTILINE)
+    assert sorted(lines) == sorted(inspect.signature(made).parameters)
+
+
+INTERNAL = {"Approved", "Pool", "Refusal"}
+"""Of methods that are public by their names alone."""
+
+
+def test_what_stands_in_a_public_signature_is_public_itself() -> None:
+    ours_too = {*stretto.__all__, *vars(runs), *INTERNAL, "Parsed"}
+    public = {*ours_too, *dir(builtins), *typing.__all__, *abc.__all__, "Decimal", "Path"}
+    named = dict[str, str]()
+    for name, thing in ours(stretto):
+        calls = [constructor(thing)] if thing.__name__ in MADE else []
+        calls += [each.call for each in methods(thing)] if inspect.isclass(thing) else [signature(thing)]
+        named |= dict.fromkeys(re.findall(r"\b[A-Z]\w*[a-z]\w*", " ".join(calls)), name)
+    assert {word: name for word, name in named.items() if word not in public} == {}
 
 
 def test_every_error_is_importable_from_the_top() -> None:

@@ -10,7 +10,7 @@ from stretto.errors import MissingKey
 from stretto.models.providers import Provider
 from stretto.models.simulator import SimulatedProvider, Simulator, parse_fault
 from stretto.runs import Run
-from stretto.server.sim.app import PROVIDER, listening, simulator_app
+from stretto.server.sim import PROVIDER, listening, simulator_app
 from stretto.types import Limits, Role
 from stretto.workflow import Workflow
 

@@ -54,7 +54,7 @@ malformed always   6 done +0..1                         -                       
 fenced always      6 done +0..1                         -                             -                      -
 schema once        6 done +0..2                         6 done -1..1                  6 done -3..0           6 done -1..1
 schema always      directly -8..-5                      6 done -1..1                  6 done -3..0           6 done -1..1
-huge once          6 done +0..1                         6 done +1..8                  6 done +1..8           6 done +1..3
+huge once size=2MB 6 done +0..1                         6 done +1..8                  6 done +1..8           6 done +0.3..1
 loops once         6 done +0..1                         5 done, 1 truncated +50..60   6 truncated +50..60    6 done, answer truncated +1..8
 """  # noqa: E501 - a table is read in rows
 

@@ -8,9 +8,10 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
+from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -69,7 +70,12 @@ def test_an_error_of_the_first_script_is_one_exception_without_the_engine(monkey
         lambda: flow().stream(""),
         lambda: read_inputs("nowhere.md"),
         lambda: schema_of(int),
+        lambda: read_inputs(["notes.md"]),  # type: ignore[arg-type]
         lambda: flow().plan(TASK, inputs=[3]),  # type: ignore[list-item]
+        lambda: flow().plan(TASK, inputs="notes.md"),  # type: ignore[arg-type]
+        lambda: flow().plan(TASK, inputs=Path("notes.md")),  # type: ignore[arg-type]
+        lambda: flow().stream(TASK, plan=["one", "two"]),  # type: ignore[arg-type]
+        lambda: Workflow("sim:o", {"part": "sim:w"}, limits=Limits(parallel="8")),  # type: ignore[arg-type]
         lambda: flow().resume("01K9ZQ4T"),
         lambda: flow().replay("01K9ZQ4T"),
     ],
@@ -214,6 +220,19 @@ def test_threads_may_each_run_the_same_workflow() -> None:
     with ThreadPoolExecutor(4) as threads:
         runs = list(threads.map(lambda number: ours.run_sync(f"{TASK} {number}"), range(8)))
     assert all(run.status == "finished" and run.answer for run in runs)
+
+
+def test_another_process_may_be_given_a_workflow() -> None:
+    ours = flow()
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
+        theirs = processes.submit(ours.run_sync, TASK).result()
+    assert theirs.answer == ours.run_sync(TASK).answer
+
+
+def test_what_is_to_be_awaited_says_how_where_it_is_shown() -> None:
+    with pytest.raises(ValueError, match="await them, or outside of asynchronous code take map_sync"):
+        asyncio.run(flow().map("Say {item}", ["tea"]))  # type: ignore[arg-type]
+    assert "enter with `async with`, or take run" in repr(flow().stream(TASK))
 
 
 def test_run_takes_what_stream_takes() -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from drawn import examples
 from stretto import Run, Simulator, Workflow
 from stretto.config.values import role_of
 from stretto.engine.asking import Ask, Asking, Said
@@ -370,7 +371,7 @@ def test_as_few_of_the_longest_as_it_takes_are_halved() -> None:
     assert targets({"a": 150, "b": 150}, 290, 100) == {"a": 145, "b": 145}
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.lists(st.tuples(TEXTS, st.integers(0, 200)), min_size=1, max_size=12),
     st.integers(1000, 6000),

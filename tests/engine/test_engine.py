@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from drawn import examples
 from models import TRIO, Beat, Script, Scripted, Told, by_role, carry, plan_of
 from stretto.calls import Call, Done, Reasoning, Restarted, Sent
 from stretto.errors import (
@@ -101,7 +102,7 @@ def as_long_as_it_says(call: Call, _: int) -> Iterable[Beat]:
     return [float(said), f"After {said} s."]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(dags())
 def test_every_subtask_starts_the_moment_its_needs_are_there_so_the_makespan_is_the_critical_path(dag: Dag) -> None:
     ends: list[float] = []

@@ -3,8 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from test_properties_log import cut_after
-
+from logs import cut_after
 from stretto import Role, Workflow
 from stretto import events as e
 from stretto.models.simulator import Simulator, parse_fault

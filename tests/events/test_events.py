@@ -2,51 +2,17 @@
 
 import re
 from decimal import Decimal
-from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logs import KINDS, TEXT, an_event
 from stretto import events as e
 from stretto.types import Coverage, Missing, Usage
 
-KINDS = get_args(e.AnyEvent)
-TEXT = st.text(
-    st.characters(exclude_categories=["Cs"])
-)  # control characters, emoji, line separators: all but surrogates
 LONE = st.text(st.characters(categories=["Cs"]), min_size=1)
-
-
-def an_event(texts: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
-    """An event of any kind, with these texts in it."""
-    usage = st.builds(Usage, st.integers(0, 2**53), st.integers(0, 2**53))
-    values: dict[Any, st.SearchStrategy[Any]] = {
-        str: texts,
-        int: st.integers(0, 2**53),
-        bool: st.booleans(),
-        float: st.floats(allow_nan=False, allow_infinity=False),
-        Decimal: st.decimals(allow_nan=False, allow_infinity=False, places=6),
-        type(None): st.none(),
-        Usage: usage,
-        Coverage: st.builds(
-            Coverage, st.just({"done": 1}), st.tuples(st.builds(Missing, texts, texts, st.just("failed"), texts))
-        ),
-        tuple[str, ...]: st.lists(texts, max_size=3).map(tuple),
-        dict[str, Any]: st.dictionaries(texts, st.none() | st.booleans() | texts, max_size=3),
-    }
-
-    def one(hint: Any) -> st.SearchStrategy[Any]:
-        if get_origin(hint) is Literal:
-            return st.sampled_from(get_args(hint))
-        return values[hint] if hint in values else st.one_of([one(part) for part in get_args(hint)])
-
-    def event(kind: type[e.Event]) -> st.SearchStrategy[Any]:
-        hints = get_type_hints(kind)
-        return st.builds(kind, **{name: one(hints[name]) for name in kind.__struct_fields__})
-
-    return st.one_of([event(kind) for kind in KINDS])
 
 
 @given(an_event(TEXT))

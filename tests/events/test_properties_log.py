@@ -1,19 +1,17 @@
 """What holds for every log: read in parts, cut anywhere, written by another version."""
 
 import asyncio
-import sqlite3
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from test_events import KINDS, TEXT, an_event
-from test_runs import logs
 
+from drawn import examples
+from logs import KINDS, TEXT, an_event, cut_after, logs
 from stretto import Workflow
 from stretto import events as e
 from stretto.calls import KEPT
@@ -22,7 +20,7 @@ from stretto.runs import Run
 from stretto.store.sqlite import Store
 from stretto.types import Message, Reply, Request, Usage
 
-SOME = settings(max_examples=60, deadline=None)
+SOME = examples(60)
 LATER = st.dictionaries(
     TEXT.map(lambda text: f"later {text}"), st.none() | st.integers() | TEXT, min_size=1, max_size=2
 )
@@ -131,15 +129,6 @@ def test_an_unknown_kind_of_event_is_an_error_that_says_so(kind: str, facts: dic
 def test_requests_and_replies_are_the_same_after_their_record(request: Request, reply: Reply) -> None:
     assert msgspec.json.decode(msgspec.json.encode(request), type=Request) == request
     assert msgspec.json.decode(msgspec.json.encode(reply), type=Reply) == reply
-
-
-def cut_after(whole: Path, part: Path, seq: int) -> None:
-    """The store as it was when this event had just been written."""
-    with closing(sqlite3.connect(whole)) as source, closing(sqlite3.connect(part)) as copy:
-        source.backup(copy)
-        copy.execute("DELETE FROM events WHERE seq > ?", (seq,))
-        copy.execute("DELETE FROM runs")  # it was written with the last event, and says how many there were
-        copy.commit()
 
 
 @pytest.mark.parametrize("synthesizer", ["sim:instant", None])

@@ -2,78 +2,19 @@
 
 import time
 from decimal import Decimal
-from typing import Any
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from msgspec.structs import replace
+from hypothesis import given
 
+from drawn import examples
+from logs import STARTED, answered, done, finished, logs, planned, started
 from stretto import events as e
 from stretto.fold import Fold, fold
 from stretto.ids import new_ulid
 from stretto.runs import coverage_of
-from stretto.types import OUTCOMES, Coverage, Result, Subtask, Usage
-
-STARTED = e.RunStarted(run="R", at="2026-01-01T00:00:00.000Z", task="tea", workflow={"v": 1})
+from stretto.types import Coverage, Result, Subtask, Usage
 
 
-def started(call: str, subtask: str | None = "t1") -> e.CallStarted:
-    return e.CallStarted(call=call, role="worker", subtask=subtask, fingerprint=f"f-{call}", model="sim:x")
-
-
-def finished(call: str, **facts: Any) -> e.CallFinished:
-    facts = {"finish": "stop", "usage": Usage(10, 5), **facts}
-    return e.CallFinished(call=call, role="worker", subtask="t1", fingerprint=f"f-{call}", model="sim:x", **facts)
-
-
-def planned(subtask: str, *needs: str) -> e.SubtaskPlanned:
-    return e.SubtaskPlanned(subtask=subtask, type="a", description=f"do {subtask}", needs=needs)
-
-
-def done(subtask: str, text: str = "text") -> e.SubtaskFinished:
-    return e.SubtaskFinished(subtask=subtask, outcome="done", text=text)
-
-
-def answered(answer: str, **facts: Any) -> e.RunFinished:
-    return e.RunFinished(answer=answer, usage=Usage(), coverage=Coverage({"done": 1}), **facts)
-
-
-@st.composite
-def logs(draw: st.DrawFn) -> list[e.AnyEvent]:
-    """The log of a run of up to eight subtasks and four executions, each stopped at any point."""
-    log: list[e.AnyEvent] = [STARTED]
-    subtasks: list[str] = []
-    calls = 0
-    for execution in range(draw(st.integers(1, 4))):
-        log += [e.RunResumed(workflow={"v": execution + 1})] if execution else []
-        for _ in range(draw(st.integers(0, 8 - len(subtasks)))):
-            subtasks.append(f"t{len(subtasks) + 1}")
-            log.append(planned(subtasks[-1], *draw(st.sets(st.sampled_from(subtasks), max_size=2))))
-        for subtask in draw(st.permutations(subtasks)):
-            calls += 1
-            call = f"c{calls}"
-            endings: list[dict[str, Any]] = [{}, {"reused": True}, {"error": "500", "finish": None, "usage": None}]
-            retried = e.CallRetried(reason="503", wait=1.0, attempt=1, call=call, subtask=subtask)
-            outcome = draw(st.sampled_from(OUTCOMES))
-            story: list[e.AnyEvent] = [
-                e.SubtaskStarted(subtask=subtask),
-                retried,
-                started(call, subtask),
-                finished(call, **draw(st.sampled_from(endings))),
-                e.SubtaskFinished(subtask=subtask, outcome=outcome, error="why"),
-            ]
-            log += story[: draw(st.integers(0, len(story)))]
-        ends: list[list[e.AnyEvent]] = [
-            [],
-            [e.RunInterrupted()],
-            [e.RunFailed(error="x", error_type="WorkError")],
-            [answered("yes")],
-        ]
-        log += draw(st.sampled_from(ends))
-    return [replace(event, run="R", seq=index + 1) for index, event in enumerate(log)]
-
-
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(logs())
 def test_folding_is_the_same_at_once_and_event_by_event(log: list[e.AnyEvent]) -> None:
     reader = Fold()
@@ -82,7 +23,7 @@ def test_folding_is_the_same_at_once_and_event_by_event(log: list[e.AnyEvent]) -
         assert reader.run == fold(log[:count])
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(logs())
 def test_a_fold_keeps_the_plan_in_order_and_has_a_result_only_for_what_was_planned(log: list[e.AnyEvent]) -> None:
     run = fold(log)
@@ -95,7 +36,7 @@ def test_a_fold_keeps_the_plan_in_order_and_has_a_result_only_for_what_was_plann
     assert len({call.id for call in run.calls}) == len(run.calls)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(logs())
 def test_the_log_read_back_from_json_folds_to_the_same_run(log: list[e.AnyEvent]) -> None:
     assert fold(e.decode(e.encode(event)) for event in log) == fold(log)

@@ -22,7 +22,7 @@ from stretto.head import checked_inputs, head_of, messages_of, recorded, taken_a
 from stretto.models.functions import Function
 from stretto.models.simulator.reading import role_of
 from stretto.policies.estimate import tokens_asked, tokens_in
-from stretto.server.sim.body import read_body
+from stretto.server.body import read_body
 from stretto.store.sqlite import Store
 from stretto.types import Definition, Head, Message, Request, Subtask
 

@@ -21,7 +21,7 @@ from stretto.models.dialect import Dialect
 from stretto.models.providers import Provider
 from stretto.plan.shares import shares
 from stretto.policies.estimate import tokens_asked
-from stretto.server.sim.body import read_body
+from stretto.server.body import read_body
 from stretto.types import Message, Request
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))

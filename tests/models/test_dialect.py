@@ -260,3 +260,69 @@ def test_a_schema_in_words_is_followed_by_what_it_looks_like() -> None:
         "size": "…",
         "tasks": [{"id": "t1", "type": "draft", "description": "…", "needs": [], "value": 1}],
     }
+
+
+LEFT_OUT = [
+    ("seed", "Unsupported parameter: 'seed' is not supported with this model."),
+    ("seed", "Unrecognized request argument supplied: seed"),
+    ("seed", '[{"type":"extra_forbidden","loc":["body","seed"],"msg":"Extra inputs are not permitted","input":1}]'),
+    ("seed", "seed is not supported"),
+    ("top_k", "unknown field `top_k`, expected one of `temperature`, `top_p`, `seed`"),
+    ("top_p", "temperature and top_p cannot both be specified for this model. Please use only one."),
+    ("frequency_penalty", 'Invalid JSON payload received. Unknown name "frequency_penalty": Cannot find field.'),
+    ("reasoning_effort", "Unrecognized request argument supplied: reasoning_effort"),
+    ("user", "property 'user' is unsupported"),
+]
+ASKED: dict[str, Any] = {
+    "top_k": 5,
+    "top_p": 0.5,
+    "seed": 1,
+    "user": "u",
+    "frequency_penalty": 1,
+    "stop": "x",
+    "reasoning_effort": "low",
+}
+
+
+@pytest.mark.parametrize(("option", "refusal"), LEFT_OUT)
+def test_an_option_that_only_colours_a_reply_is_left_out_and_that_is_said(option: str, refusal: str) -> None:
+    adapted = Dialect("strict").adapted(refusal, call(**ASKED))
+    assert adapted == (Dialect("strict", without=frozenset({option})), f"option {option} is refused and left out")
+    assert option not in adapted[0].body("tea", call(**ASKED))
+
+
+@pytest.mark.parametrize(
+    ("options", "refusal"),
+    [
+        ({"stop": ["\n"]}, "Unsupported parameter: 'stop' is not supported with this model."),
+        ({"logit_bias": {}}, "Unrecognized request argument supplied: logit_bias"),
+        ({"seed": "x"}, "seed: Input should be a valid integer"),
+        ({"reasoning_effort": "x"}, "Unsupported value: 'reasoning_effort'. Supported values are: 'low' and 'high'."),
+        ({"top_p": 9}, "'top_p' must be between 0 and 1"),
+        ({"user": "u"}, "The user has no access to this model"),
+        ({"stop": "x", "seed": 1}, "the model had to stop: its seed is gone"),
+        ({"max_tokens": 9}, "max_tokens is too large: this model supports at most 4096"),
+    ],
+)
+def test_what_a_reply_would_be_another_without_and_what_is_a_mistake_stay_errors(
+    options: dict[str, Any], refusal: str
+) -> None:
+    assert Dialect("prompt").adapted(refusal, call(**options)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "refusal"),
+    [
+        ("max_tokens", "max_completion_tokens", "Unsupported parameter: 'max_tokens' is not supported."),
+        ("max_completion_tokens", "max_tokens", "Unrecognized request argument supplied: max_completion_tokens"),
+        ("max_completion_tokens", "max_tokens", "body.max_completion_tokens: Extra inputs are not permitted"),
+    ],
+)
+def test_a_limit_that_is_not_taken_by_one_name_is_asked_for_by_the_other(name: str, other: str, refusal: str) -> None:
+    limit: dict[str, Any] = {name: 7}
+    asked = call(**limit)
+    adapted = Dialect("prompt").adapted(refusal, asked)
+    assert adapted == (Dialect("prompt", token_key=other), "")
+    body = adapted[0].body("tea", asked)
+    assert (body.get(other), body.get(name)) == (7, None)
+    assert adapted[0].adapted(refusal, asked) is None, "by either name: then it is an error"

@@ -12,10 +12,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from drawn import examples
 from stretto.calls import FINGERPRINT_VERSION, fingerprint
 from stretto.types import Message, Request
 
@@ -29,7 +30,7 @@ JSON = st.recursive(
 OBJECT = st.dictionaries(TEXT, JSON, max_size=3)
 MESSAGES = st.lists(st.builds(Message, st.sampled_from(["system", "user", "assistant"]), TEXT), max_size=3).map(tuple)
 REQUESTS = st.builds(Request, TEXT, MESSAGES, OBJECT, st.none() | OBJECT, st.integers(0, 9))
-QUICK = settings(max_examples=60, deadline=None)
+QUICK = examples(60)
 
 PLAIN = Request("together:llama", (Message("user", "Compare teas"),))
 FULL = Request(
@@ -108,7 +109,7 @@ def test_it_is_the_same_for_the_request_read_back_from_its_record(request: Reque
     assert fingerprint(msgspec.json.decode(msgspec.json.encode(request), type=Request)) == fingerprint(request)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(OBJECT, OBJECT, st.booleans())
 def test_it_is_the_same_exactly_if_the_options_ask_for_the_same(
     one: dict[str, Any], other: dict[str, Any], near: bool

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import ggufs
 import stretto
+from drawn import examples
 from stretto.config.values import provider_of
 from stretto.errors import ConfigError
 from stretto.models.local.gguf import ModelFile, parts, read
@@ -46,7 +47,7 @@ def outcome(path: Path) -> str:
 
 
 @given(st.integers(0, len(HEADER)), st.binary(max_size=40))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_a_header_that_is_cut_off_or_goes_on_wrongly_is_a_configuration_error(
     tmp_path_factory: pytest.TempPathFactory, cut: int, more: bytes
 ) -> None:

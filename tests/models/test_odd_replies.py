@@ -8,7 +8,7 @@ import textwrap
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from endpoint import (
@@ -244,7 +244,6 @@ def some(names: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @given(some(TOP), some(SIDE), st.none() | some(COUNTS), some(("role", "tool_calls", "annotations", "audio")))
-@settings(deadline=None)
 def test_whatever_stands_in_side_fields_the_text_is_read(top: Any, side: Any, counts: Any, message: Any) -> None:
     side = {name: value for name, value in side.items() if name != "finish_reason" or not isinstance(value, str)}
     body = {**top, "choices": [{"finish_reason": "stop", **side, "message": {**message, "content": "Assam"}}]}
@@ -474,9 +473,28 @@ async def test_calls_wait_for_file_descriptors_and_then_go_on() -> None:
 
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     async with Endpoint(slow) as server:
-        code = textwrap.dedent(FULL).format(tests=SUPPORT, url=server.url, hard=hard)
+        code = textwrap.dedent(FULL).format(tests=str(SUPPORT), url=server.url, hard=hard)
         run = [sys.executable, "-c", code]
         child = await asyncio.create_subprocess_exec(*run, stdout=-1, stderr=-1)
         out, err = await child.communicate()
         assert (out.decode().strip(), err.decode()) == ("60", "")
         assert server.peak < 24
+
+
+# Who says it, and when
+
+
+@on_loop
+async def test_what_others_say_in_a_stream_is_no_answer_unless_nothing_else_is_said() -> None:
+    asked, tool = delta(role="user", content="Name a tea."), delta(role="tool", content="a secret")
+    said = [delta(role="assistant", content="As"), tool, delta(role="assistant", content="sam"), delta("stop")]
+    assert (await hear(streamed(sse(asked, *said)))).text == "Assam"
+    assert (await hear(streamed(sse(delta(role="user", content="Assam"), delta("stop"))))).text == "Assam"
+
+
+@on_loop
+async def test_behind_its_end_a_stream_says_nothing_but_its_usage() -> None:
+    ended = sse(delta(content="Assam"), delta("stop"))
+    more = sse(delta(content=" and milk"), {"choices": [], "usage": TOKENS})
+    heard = await hear(streamed(ended + more))
+    assert (heard.text, heard.done.usage) == ("Assam", Usage(9, 4))

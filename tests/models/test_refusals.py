@@ -118,11 +118,29 @@ def test_too_long_an_input_is_no_refused_key() -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (400, said("Rate limit exceeded", type="rate_limit_error"), errors.RateLimited),
+        (403, {"message": "Too Many Requests"}, errors.RateLimited),
+        (400, said("Engine is currently overloaded"), errors.ServerError),
+        (400, said("API key not valid. Please pass a valid API key.", status="INVALID_ARGUMENT"), errors.AuthError),
+        (422, said("Incorrect API key provided"), errors.AuthError),
+        (400, said("messages.0: " + "x" * 400 + " too many requests"), errors.RequestError),
+    ],
+)
+def test_a_gateway_may_say_in_words_what_its_status_does_not(
+    status: int, body: Any, kind: type[errors.CallError]
+) -> None:
+    assert type(refused(status, body)) is kind
+
+
+@pytest.mark.parametrize(
     ("headers", "seconds"),
     [
         ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
         ({"retry-after": "7"}, 7.0),
         ({"retry-after": "0.5"}, 0.5),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "500µs"}, 0.0005),
         ({"retry-after": "-3"}, 0.0),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "nan"}, None),

@@ -51,6 +51,24 @@ CASES = {
     "assistants <b>Assam</b>\n": "assistants <b>Assam</b>\n",
     "<|im_start|>assist": "assist",
     "\ufeffmodel railways": "\ufeffmodel railways",
+    # Once more in the midst of a text.
+    "Sure.\n<think>\nHm\n</think>\nAssam": "Sure.\n\nAssam",
+    "As<think>Hm, tea?</think>sam": "Assam",
+    "<think>Hm</think>Assam\n<think>or not</think> it is": "Assam\n it is",
+    "Assam\n[THINK]Hm[/THINK]\n◁think▷Hm◁/think▷.": "Assam\n\n.",
+    "Assam\n<think>\nnever closed": "Assam\n",
+    "Assam <think>never closed": "Assam <think>never closed",
+    "First <think> opens, then </think> ends it.\n<think>\nSo\n</think>\n": (
+        "First <think> opens, then </think> ends it.\n<think>\nSo\n</think>\n"
+    ),
+    "<think> opens it, and </think> ends it": "ends it",
+    "Tea.\n<think> opens it, and </think> ends it": "Tea.\n<think> opens it, and </think> ends it",
+    'Say "<think>well, so</think>" then.': 'Say "<think>well, so</think>" then.',
+    "Like <think>this</think>.": "Like <think>this</think>.",
+    "```\n<think>\nSo\n</think>\n```\nis it.": "```\n<think>\nSo\n</think>\n```\nis it.",
+    "```\na\n```\n<think>\nHm\n</think>\nAssam": "```\na\n```\n\nAssam",
+    "## Ways\n<reasoning>\nAs asked.\n</reasoning>\n": "## Ways\n<reasoning>\nAs asked.\n</reasoning>\n",
+    f"Sure.{ANALYSIS}<|start|>assistant<|channel|>final<|message|>Assam": "Sure.Assam",
     # Channels.
     f"{ANALYSIS}<|start|>assistant<|channel|>final<|message|>Assam < tea": "Assam < tea",
     f"<|start|>assistant{ANALYSIS}<|start|>assistant<|channel|>final<|message|>Assam<|return|>": "Assam",

@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from drawn import examples
 from endpoint import reply
 from models import Scripted, call, listen, outcome
 from stretto import Provider, Workflow
@@ -31,7 +32,6 @@ from stretto.models.reply import Reply
 from stretto.models.usage import DOUBTFUL, Doubtful, usage_of
 from stretto.models.wire import read
 from stretto.policies.account import Account
-from stretto.policies.amounts import Wish
 from stretto.policies.budget import Budget
 from stretto.policies.estimate import most_in, tokens_in
 from stretto.policies.governor.gate import Gate
@@ -39,6 +39,7 @@ from stretto.policies.governor.lane import Lane
 from stretto.policies.governor.queue import Governor, Queue
 from stretto.policies.limit import Limit
 from stretto.policies.prices import Prices
+from stretto.policies.spending import Wish
 from stretto.types import Input, Limits, Price, Role, Usage
 from virtual import virtually
 
@@ -126,7 +127,7 @@ NAMES = (
 LIES = JSON | st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, JSON))
 
 
-@settings(max_examples=1000)
+@examples(1000)
 @given(LIES, st.integers(0, 100_000))
 def test_whatever_is_told_no_part_of_a_usage_is_impossible(said: Any, characters: int) -> None:
     usage = usage_of(said, characters)
@@ -174,7 +175,7 @@ def paid(model: Any, account: Account, price: Price = PRICE) -> Budget:
     return Budget(model, "sim:x", account, prices, 8)
 
 
-@settings(max_examples=1000, deadline=None)
+@examples(1000)
 @given(st.lists(st.tuples(st.integers(0, 300), LIES), min_size=1, max_size=12), st.integers(50, 1500), st.data())
 def test_no_liar_gets_past_a_ceiling_with_what_it_writes(
     replies: list[tuple[int, Any]], most: int, data: st.DataObject

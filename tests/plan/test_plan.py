@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stretto.plan.book import PlanBook, rest_request, worker_for
@@ -68,7 +68,6 @@ def test_every_subtask_has_an_id_of_its_own_whatever_the_orchestrator_writes(
     assert [subtask.description for subtask in plan.subtasks] == [text for _, text in drafts]
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_whatever_is_needed_every_subtask_is_planned_once_after_what_it_needs(data: st.DataObject) -> None:
     plan, ids, planned = book(), [f"s{n}" for n in range(6)], list[Subtask]()

@@ -1,12 +1,14 @@
 """Plans that do not end: nothing that an orchestrator says holds up the loop, or is read for ever."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
+from msgspec.structs import replace
 
-from models import carry, plan_of
+from models import TRIO, carry, plan_of
 from stretto.calls import Call, Chunk, Done, Sent, Text
-from stretto.types import Usage
+from stretto.types import Role, Usage
 
 FLOODS = {
     "unclosed": '{"tasks": [' + '{"description": "a' * 30_000,
@@ -42,3 +44,39 @@ def test_what_a_plan_lists_before_it_is_too_long_is_done() -> None:
     told = carry(Flooding(plan))
     assert [subtask.description for subtask in told.run.plan.subtasks][:2] == ["One.", "Two."]
     assert {result.outcome for result in told.run.results.values()} == {"done"}
+
+
+ANSWERS = {"references": "So.\n" + "[^t1]" * 200_000, "lines of references": "a [^t1]\n" * 50_000}
+
+
+class Citing(Flooding):
+    """A model whose answer is this, in one piece; `turns`: how often others came to theirs while it was read."""
+
+    def __init__(self, answer: str) -> None:
+        super().__init__(plan_of("One."))
+        self._answer = answer
+        self.turns = 0
+
+    async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
+        if call.role != "synthesizer":
+            async for chunk in super().stream(call):
+                yield chunk
+            return
+        yield Sent()
+        other = asyncio.create_task(self._other())
+        yield Text(self._answer)
+        other.cancel()
+        yield Done("stop", Usage(10, 10))
+
+    async def _other(self) -> None:
+        while True:
+            self.turns += 1
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_that_is_full_of_references_holds_nobody_up(name: str) -> None:
+    model = Citing(ANSWERS[name])
+    told = carry(model, replace(TRIO, synthesizer=Role("sim:s", prompt="{worker_responses}\n{references}")))
+    assert told.run.citations
+    assert model.turns > len(ANSWERS[name]) // 10_000

@@ -124,6 +124,38 @@ Good luck: all is said.""",
    - **Description:** Write the code.
    - **Needs:** t1
 """,
+    "fields in a line": "1. ID: t1, Type: plan, Description: Say what comes first.\n"
+    "2. ID: t2; Type: code/solve; Description: Write the code.; Needs: t1",
+    "TOML": 'analysis = "easy"\n\n' + "".join(
+        f'[[tasks]]\nid = "{t["id"]}"\ntype = "{t["type"]}"\ndescription = """{t["description"]}"""\n'
+        f"needs = {t['needs']}  # so\n\n" for t in TASKS
+    ),
+    "TOML by id, in a fence": """```toml
+[tasks.t1]
+type = 'plan'
+description = "Say what comes first."
+[tasks.t2]
+type = 'code/solve'
+description = "Write the code."
+needs = ["t1"]
+```
+Good luck.""",
+    "INI": "".join(
+        f"[{t['id']}]\ntype = {t['type']}\ndescription = {t['description']}\nneeds = {','.join(t['needs'])}\n"
+        for t in TASKS
+    ),
+    "CSV": "Here it is:\n\nid,type,description,needs\nt1,plan,Say what comes first.,\n"
+    't2,code/solve,"Write the code.",t1\n',
+    "CSV with semicolons": "id;type;description;needs\nt1;plan;Say what comes first.\nt2;code/solve;Write the code.;t1",
+    "tabs in a fence": "```tsv\nid\ttype\tdescription\tneeds\nt1\tplan\tSay what comes first.\n"
+    "t2\tcode/solve\tWrite the code.\tt1\n```\nThat is all.",
+    "Task(…)": "tasks = [\n" + "".join(
+        f"    Task(id={t['id']!r}, type={t['type']!r}, description={t['description']!r}, needs={t['needs']}),\n"
+        for t in TASKS
+    ) + "]",
+    "add_task(…)": 'plan.add_task("t1", "plan", "Say what comes first.")\n'
+    'plan.add_task("t2", "code/solve", """Write the code.""", needs=["t1"])',
+    "workers that are called": 't1 = plan("Say what comes first.")\nt2 = await code_solve("Write the code.", t1)',
     "headings with fields": "### Task 1\nType: plan\nDescription: Say what comes first.\nNeeds: -\n\n### Task 2\n"
     "Type: code/solve\nDescription: Write the code.\nNeeds: t1\n",
 }  # fmt: skip
@@ -134,6 +166,10 @@ LABELLED = {
     "[plan] …": "- [plan] Say what comes first.\n- [code/solve] Write the code.",
     "plan: …": "1. plan: Say what comes first.\n2. Code/Solve: Write the code.",
     "`plan` - …": "Sure!\n\n1) `plan` - Say what comes first.\n2) `code/solve` - Write the code.\n\nThat is all.",
+    "Subtask 1 (plan): …": "**Subtask 1 (plan):** Say what comes first.\n"
+    "**Subtask 2 (type: code/solve):** Write the code.",
+    "[worker: plan] …": "1. [worker: plan] Say what comes first.\n2. [worker=`code/solve`] Write the code.",
+    "… (plan)": "1. Say what comes first. (plan)\n2. **Write the code.** [type: code/solve]",
     "Step 1: …": "**Step 1: [plan]** Say what comes first.\n\n**Step 2: [code/solve]** Write the code.",
     "boxes": "- [ ] **plan**: Say what comes first.\n- [x] code/solve: Write the code.",
     "plan -> …": "1. plan -> Say what comes first.\n2. code/solve → Write the code.",
@@ -226,6 +262,13 @@ NO_PLANS = [
     json.dumps(plan_schema(WORKERS, 9, Form(sized=True, needs=True))),
     "type: a word for kind\n\nOn needs: none of this is a task.",
     "<p>The task is <b>hard</b></p>",
+    "name,price,description\nAssam,4,A strong one.\nSencha,6,A mild one.",
+    '[package]\nname = "tea"\ndescription = "Brews tea."\n\n[tool.ruff]\nline-length = 120\n',
+    'print("Say what comes first")\nbook = Book(name="a good book", description="It has it all.")\n',
+    "Say when it is done, (plan) in hand.",
+    "name,type,description\nid,int,What it is called by.\nat,float,When it was made.",
+    "[[columns]]\nname = 'id'\ntype = 'int'\ndescription = 'What it is called by.'\n",
+    'Button(type="submit", text="Send it now")\nfile.plan("Say what comes first.")\nx = f(plan("Say what"))',
     "",
 ]
 
@@ -331,7 +374,9 @@ HOSTILE = {
     "openings": '"steps": [', "first keys": '[{"type":', "texts in texts": '"{\\"', "tags": "<task><type>",
     "keys": '"a": {"type": ', "analyses": '"analysis": "', "bullets": "- a b\n", "fields": "type: a\n",
     "lines": " \n", "blanks": " ", "cells": "| type | task\n", "entries in braces": "- {id: t, type: a, ",
-    "names": " a:\n",
+    "names": " a:\n", "sections": "[[tasks]]\n", "keys of sections": "a = 1\n", "calls": "f(",
+    "arguments": "f(type='a',",
+    "rows": "id,type,description\n", "long texts": '"""', "heads": "[a]\ntype = 'b'\n",
 }  # fmt: skip
 BEHIND = {
     "stars": ("- ", "*"),

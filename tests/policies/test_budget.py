@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from models import Beat, Scripted, call, listen, outcome
 from stretto.calls import Done, Sent
-from stretto.errors import BudgetError, CallTimeout, ConnectError, CutError, RequestError, ServerError
+from stretto.errors import BudgetError, CallTimeout, ConnectError, CutError, RequestError, ServerError, Unreachable
 from stretto.policies.account import Account
-from stretto.policies.amounts import Amount, Wish
 from stretto.policies.budget import Budget
 from stretto.policies.prices import Prices
+from stretto.policies.spending import Amount, Wish
 from stretto.types import Limits, Price, Usage
 from virtual import virtually
 
@@ -51,6 +51,14 @@ def test_what_does_not_fit_waits_until_others_have_settled() -> None:
         assert account.spent == Amount(Decimal("0.0004"), 40)
 
     virtually(main())
+
+
+def test_what_is_denser_than_reckoned_is_learned_once_however_many_tell_it() -> None:
+    account, request = Account(limits(tokens=250)), call().request
+    reckoned = account.asked("sim:x", request)
+    for _ in range(3):  # that left together, and were reckoned alike
+        account.counted("sim:x", request, 5 * reckoned)
+    assert account.asked("sim:x", request) == 5 * reckoned
 
 
 def test_it_is_short_only_once_nothing_is_outstanding() -> None:
@@ -213,6 +221,7 @@ def test_an_unknown_price_is_unknown_and_not_nothing() -> None:
         (True, RequestError("no"), Usage()),  # a refused request costs nothing
         (False, ServerError("500"), Usage()),
         (False, ConnectError("reset"), Usage(108)),  # no reply began
+        (False, Unreachable("nothing listens there"), Usage()),  # nothing was sent
     ],
 )
 def test_a_failed_attempt_settles_at_its_estimate(stream: bool, error: Exception, lost: Usage) -> None:

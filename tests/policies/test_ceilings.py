@@ -18,10 +18,10 @@ from stretto.errors import BudgetError, CutError, RateLimited
 from stretto.fold import fold
 from stretto.models.simulator import Simulator
 from stretto.policies.account import Account, rank_of
-from stretto.policies.amounts import Amount, Wish
 from stretto.policies.budget import Budget
 from stretto.policies.prices import Prices
 from stretto.policies.retry import Retry
+from stretto.policies.spending import Amount, Wish
 from stretto.runs import Run
 from stretto.types import Definition, Limits, Price, Role, Usage
 from stretto.workflow import Workflow

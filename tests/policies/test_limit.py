@@ -5,9 +5,10 @@ import math
 from collections.abc import AsyncGenerator, Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from drawn import examples
 from models import Beat, Scripted, call, listen, outcome
 from pressure import limited
 from stretto.calls import Call, Chunk, Done, Model, Notice, Restarted, Sent
@@ -354,7 +355,7 @@ def test_a_reader_that_stops_early_frees_the_slot_and_closes_the_call() -> None:
 Deed = tuple[str, int, int]
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["come", "cancel", "leave", "wait", "refuse"]), st.integers(0, 9), st.integers(0, 2)),

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from itertools import repeat
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from drawn import examples
 from endpoint import STREAM, Endpoint, Exchange, Heard, asking, call, chunk, delta, on_loop, plain, sse
 from models import Scripted, by_role, carry, plan_of
 from models import call as called
@@ -46,7 +47,7 @@ def test_a_text_is_kept_up_to_where_it_repeats_itself_with_that_once(unit: str, 
     assert kept(whole, size) == f"Tides come twice a day.{unit}"
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.text("abcde \n", max_size=900),
     st.text("vwxyz", min_size=1, max_size=400),

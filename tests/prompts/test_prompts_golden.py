@@ -6,10 +6,10 @@ To renew them: `GOLDEN=renew uv run pytest tests/prompts`, then read `git diff t
 import os
 import re
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 
+from asked import sent
 from places import GOLDEN
 from stretto.engine import mending
 from stretto.engine.condensing import condensed
@@ -24,7 +24,7 @@ from stretto.engine.requests import (
     round_request,
     worker_request,
 )
-from stretto.head import head_of, messages_of
+from stretto.head import head_of
 from stretto.plan.sizes import size_lines
 from stretto.prompts import names, text
 from stretto.types import Definition, Input, Limits, Plan, Request, Result, Role, Subtask
@@ -97,14 +97,6 @@ def condensing() -> Request:
     long = Result("halls", "done", "".join(f"- Hall {n}: {n * 40} seats.\n" for n in range(1, 200)))
     (ask, *_) = next(condensed(definition, TASK, SUBTASKS[:1], {"halls": long}, None, "complete"))
     return ask.request
-
-
-def sent(request: Request) -> str:
-    """A request as a reviewer reads it."""
-    blocks = [f"--- {message.role} ---\n{message.content}" for message in messages_of(request)]
-    if request.schema is not None:
-        blocks.append(f"--- schema ---\n{msgspec.json.format(msgspec.json.encode(request.schema)).decode()}")
-    return "\n".join(block.removesuffix("\n") + "\n" for block in blocks)
 
 
 @pytest.mark.parametrize("name", requests())

@@ -3,9 +3,8 @@
 import os
 
 import pytest
-from test_prompts_golden import sent
 
-from asked import by_part, done, verdict
+from asked import by_part, done, sent, verdict
 from places import GOLDEN
 from stretto.types import Request, Role, Subtask
 

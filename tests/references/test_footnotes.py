@@ -2,9 +2,10 @@
 
 import re
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from drawn import examples
 from stretto.references import References, footnotes
 from stretto.types import Citation, Input
 
@@ -87,7 +88,7 @@ TOKENS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.lists(TOKENS, max_size=40).map("".join))
 def test_footnotes_only_add_numbers_and_leave_code_and_cells_alone(text: str) -> None:
     reader = References(("t1", "t2"))

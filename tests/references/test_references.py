@@ -5,9 +5,10 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from drawn import examples
 from stretto.references import References, Unwrapped
 from stretto.types import Citation, Input
 
@@ -82,7 +83,7 @@ PIECES = '[^ t1 ] [^t1] [^t9] [^i1 " "] ` `` ``` ~~~ , ( ) a word. \\ - 1. | > #
 TOKENS = st.sampled_from([*PIECES.split(), "\n", "\n\n", "\r\n", " ", "  ", "- ", ", ", ' "', "word. ", "| "])
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(st.lists(TOKENS, max_size=60).map("".join), st.lists(st.integers(0, 10_000), max_size=12))
 @example("`" + "a" * 390 + " [^t1] " + "b" * 20 + "`", [3, 397, 401])
 @example('[^i1 "' + "x" * 395 + '"] [^t1]', [1, 2, 3, 399, 400, 401])
@@ -95,7 +96,7 @@ def test_a_text_of_odd_pieces_is_read_the_same_however_it_is_cut(text: str, plac
     assert state(read(*text)) == whole
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.lists(TOKENS, max_size=40).map("".join))
 def test_what_is_cited_lies_within_the_text_and_begins_and_ends_with_words(text: str) -> None:
     reader = read(text)
@@ -104,7 +105,7 @@ def test_what_is_cited_lies_within_the_text_and_begins_and_ends_with_words(text:
         assert reader.text[one.start : one.end].strip() == reader.text[one.start : one.end]
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.lists(TOKENS.filter(lambda token: not re.search("[ti][19]", token)), max_size=40).map("".join))
 def test_a_text_that_refers_to_nothing_of_ours_stays_to_the_byte(text: str) -> None:
     assert clean(text) == text

@@ -10,10 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from test_store import as_nobody
 
 from places import SUPPORT
-from stores import change, fill, rows, twelve
+from stores import as_nobody, change, fill, rows, twelve
 from stretto.errors import StoreError, TaskError
 from stretto.store.checkup import facts, findings
 from stretto.store.copying import copy

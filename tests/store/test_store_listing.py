@@ -7,9 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from drawn import examples
 from stores import fill, rows
 from stretto import events as e
 from stretto.errors import RunNotFound
@@ -140,7 +141,7 @@ def test_the_list_follows_a_run_through_its_life(tmp_path: Path) -> None:
 ends = st.sampled_from(["", "finished", "failed", "interrupted"])
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.lists(st.tuples(st.integers(0, 5), ends), min_size=1, max_size=6), st.integers())
 def test_whatever_was_stored_the_list_is_the_fold(
     tmp_path_factory: pytest.TempPathFactory, shapes: list[tuple[int, str]], seed: int

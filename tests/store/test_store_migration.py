@@ -14,9 +14,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from test_store import as_nobody
 
-from stores import fill, fill_format_1, rows
+from stores import as_nobody, fill, fill_format_1, rows
 from stretto.errors import StoreError
 from stretto.store.rows import Row
 from stretto.store.schema import connect

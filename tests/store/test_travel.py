@@ -9,9 +9,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from drawn import examples
 from stretto import Memory, Provider, Simulator, Workflow
 from stretto.errors import RunNotFound, StoreError, TaskError
 from stretto.events import encode
@@ -224,7 +225,7 @@ def test_a_line_without_an_end_is_not_read_to_its_end() -> None:
     assert endless.asked == 1
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_a_file_holds_it_is_an_error_of_ours_or_a_run_that_can_be_read(
     file: bytes, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -4,11 +4,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import msgspec
+
 from stretto.calls import fingerprint
 from stretto.engine.asking import Ask, Asking, Said
 from stretto.engine.work import work
 from stretto.errors import StrettoError
-from stretto.types import Definition, Result, Role, Subtask
+from stretto.head import messages_of
+from stretto.types import Definition, Request, Result, Role, Subtask
 
 T = TypeVar("T")
 
@@ -84,3 +87,11 @@ def prompt(ask: Ask) -> str:
 def identities(rounds: list[list[Ask]]) -> list[str]:
     """The fingerprint of each request."""
     return [fingerprint(ask.request) for asked in rounds for ask in asked]
+
+
+def sent(request: Request) -> str:
+    """A request as a reviewer reads it."""
+    blocks = [f"--- {message.role} ---\n{message.content}" for message in messages_of(request)]
+    if request.schema is not None:
+        blocks.append(f"--- schema ---\n{msgspec.json.format(msgspec.json.encode(request.schema)).decode()}")
+    return "\n".join(block.removesuffix("\n") + "\n" for block in blocks)

@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack, contextmanager
 from aiohttp import web
 
 from stretto.models.simulator import Simulator
+from stretto.server.body import read_body
 from stretto.server.sim import listening, simulator_app
-from stretto.server.sim.body import read_body
 from stretto.types import Message
 
 Asked = tuple[tuple[str, str], ...]

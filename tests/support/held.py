@@ -1,9 +1,12 @@
-"""Runs under a budget, killed at random moments while another program holds their store.
+"""Runs under a budget, killed at random moments while another program holds their store, or while its disk is slow.
 
-`python tests/support/held.py KILLS SEED [FOLDER]` prints what came of it as JSON.
+`python tests/support/held.py KILLS SEED [FOLDER]` prints what came of it as JSON; `--slow 60` in place of a program
+that holds the store: each fsync takes 60 ms more (a library that is put before the system's, so Linux and `cc`).
 """
 
+import argparse
 import asyncio
+import os
 import random
 import re
 import sqlite3
@@ -12,8 +15,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -51,6 +54,28 @@ async def main():
         print("END", (await events.finished()).status, flush=True)
 asyncio.run(main())
 """
+
+
+_SLOW = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <unistd.h>
+static int wait(int file, const char *name) {
+    usleep(1000 * atoi(getenv("FSYNC_MS")));
+    return ((int (*)(int))dlsym(RTLD_NEXT, name))(file);
+}
+int fsync(int file) { return wait(file, "fsync"); }
+int fdatasync(int file) { return wait(file, "fdatasync"); }
+"""
+
+
+def slow_disk(folder: Path, milliseconds: int) -> dict[str, str]:
+    """The environment in which each fsync takes so much longer."""
+    library = folder / "slow.so"
+    command = ["cc", "-shared", "-fPIC", "-O2", "-x", "c", "-", "-o", str(library), "-ldl"]
+    subprocess.run(command, input=_SLOW, text=True, check=True)
+    return {"LD_PRELOAD": str(library), "FSYNC_MS": str(milliseconds)}
 
 
 class Tally(Struct):
@@ -139,21 +164,24 @@ def holding(store: Path, lot: random.Random) -> Iterator[None]:
         thread.join()
 
 
-def story(folder: Path, seed: str, kills: int) -> Tally:
-    """One run, killed so many times, and then carried to its end."""
+def story(folder: Path, seed: str, kills: int, disk: Mapping[str, str] | None = None) -> Tally:
+    """One run, killed so many times, and then carried to its end; `disk`: the environment of a slow one."""
     lot, tally, run, killed_at = random.Random(seed), Tally(1), "", list[float]()
     folder.mkdir()
     store = folder / "s.db"
     with selling(lot) as seller:
         command = [sys.executable, "-c", _CHILD, seller.url, str(store)]
-        with holding(store, lot):
+        env = {**os.environ, **(disk or {})}
+        with nullcontext() if disk else holding(store, lot):
             for _ in range(kills):
-                died_at, run = _live([*command, *filter(None, [run])], lot.uniform(0.1, 3.0), run)
+                died_at, run = _live([*command, *filter(None, [run])], lot.uniform(0.1, 3.0), run, env)
                 if died_at is None:
                     break
                 killed_at.append(died_at)
                 tally.kills += 1
-        last = subprocess.run([*command, *filter(None, [run])], capture_output=True, text=True, timeout=60, check=False)
+        last = subprocess.run(
+            [*command, *filter(None, [run])], capture_output=True, text=True, timeout=600, check=False, env=env
+        )
     if "END finished" not in last.stdout and "BudgetError" not in last.stderr:  # what a kill cut off counts as spent
         tally.complaints.append(f"lost: {last.stderr[-300:]}")
     tally.answered = sum(map(len, seller.answers.values()))
@@ -170,9 +198,9 @@ def story(folder: Path, seed: str, kills: int) -> Tally:
     return tally
 
 
-def _live(command: list[str], seconds: float, run: str) -> tuple[float | None, str]:
+def _live(command: list[str], seconds: float, run: str, env: Mapping[str, str]) -> tuple[float | None, str]:
     """Begin or go on, until it is killed so many seconds after it began: when it was; None at its end. And the run."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env) as child:
         assert child.stdout is not None
         run = child.stdout.readline().strip() or run
         timer = threading.Timer(seconds, child.kill)
@@ -191,12 +219,13 @@ def _kept(store: Path, run: str) -> str:
     return run
 
 
-def held(kills: int, seed: int, folder: Path) -> Tally:
+def held(kills: int, seed: int, folder: Path, slow: int = 0) -> Tally:
     """One run after the other, until so many kills have been dealt."""
     tally, number = Tally(), 0
+    disk = slow_disk(folder, slow) if slow else None
     while tally.kills < kills:
         share = min(kills - tally.kills, random.Random(f"{seed} {number}").randint(*_KILLS))
-        one = story(folder / str(number), f"{seed}-{number}", share)
+        one = story(folder / str(number), f"{seed}-{number}", share, disk)
         number += 1
         tally = Tally(
             tally.runs + 1,
@@ -210,5 +239,11 @@ def held(kills: int, seed: int, folder: Path) -> Tally:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="stretto-held-", dir=sys.argv[3] if sys.argv[3:] else None) as place:
-        print(msgspec.json.encode(held(int(sys.argv[1]), int(sys.argv[2]), Path(place))).decode())  # noqa: T201
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kills", type=int)
+    parser.add_argument("seed", type=int)
+    parser.add_argument("folder", nargs="?")
+    parser.add_argument("--slow", type=int, default=0, metavar="MS")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="stretto-held-", dir=given.folder) as place:
+        print(msgspec.json.encode(held(given.kills, given.seed, Path(place), given.slow)).decode())  # noqa: T201

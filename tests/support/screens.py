@@ -16,7 +16,7 @@ from typing import Self
 
 import pyte
 
-_PATIENCE = 25.0  # seconds that anything may take
+_PATIENCE = 60.0  # seconds that anything may take
 
 
 class Seat:

@@ -1,4 +1,4 @@
-"""A terminal for tests: the installed `stretto` as a child, in a world of its own, and real endpoints for it."""
+"""A terminal for tests: `stretto` as a child, in a world of its own, and real endpoints for it."""
 
 import json
 import os
@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from forked import forked
 from stretto.models.simulator import SimulatedProvider, Simulator
 from stretto.server.sim import served as simulator_served
 from stretto.store.sqlite import Store
 
 STRETTO = str(Path(sys.executable).with_name("stretto"))
+_FOR_PYTHON = ("PYTHON", "LANG", "LC_")  # variables that Python itself reads, before it imports anything
 
 
 @dataclass(frozen=True)
@@ -47,18 +49,12 @@ class Terminal:
 
     def fed(self, stdin: bytes, /, *args: str | bytes | Path, **environ: str) -> Done:
         """With something on standard input."""
-        done = subprocess.run(
-            [STRETTO, *args],
-            cwd=self.folder,
-            env=self.environ | environ,
-            input=stdin,
-            capture_output=True,
-            timeout=30,
-            check=False,
-        )
-        out, err = done.stdout.decode(), done.stderr.decode()
-        assert "Traceback" not in err, err
-        return Done(done.returncode, out, err)
+        words, world = [os.fsdecode(arg) for arg in args], self.environ | environ
+        run = started if any(name.startswith(_FOR_PYTHON) for name in environ) else forked
+        code, out, err = run(words, self.folder, world, stdin)
+        done = Done(code, out.decode(), err.decode())
+        assert "Traceback" not in done.err, done.err
+        return done
 
     def start(self, *args: str | Path, **streams: Any) -> subprocess.Popen[bytes]:
         settings: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -73,6 +69,14 @@ class Terminal:
     def run_id(self) -> str:
         """The newest run."""
         return Store(self.store).recent(1)[0].id
+
+
+def started(words: list[str], folder: Path, environ: dict[str, str], stdin: bytes) -> tuple[int, bytes, bytes]:
+    """What the installed program does, from its first line on."""
+    done = subprocess.run(
+        [STRETTO, *words], cwd=folder, env=environ, input=stdin, capture_output=True, timeout=120, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from stretto.fold import fold
 from stretto.runs import Run
 from stretto.types import Citation, Coverage, Missing, Usage
 from stretto.views.axis import WIDTH, Axis, one_by_one
-from stretto.views.figures import dollars, seconds
+from stretto.views.formats import dollars, seconds
 from stretto.views.lines import MOST
 from stretto.views.page import run_page
 from stretto.views.rows import call_rows, subtask_rows
@@ -133,6 +133,24 @@ def test_a_subtask_from_the_records_says_so_and_has_neither_figures_nor_a_bar() 
     assert "from the records" in page.text
     assert "rect" not in {name for name, _ in page.elements}
     assert "7" not in page.text.partition("sim:x")[2]
+
+
+def test_a_subtask_that_asked_the_same_as_another_is_called_its_duplicate() -> None:
+    twin = e.CallFinished(
+        at=at(4),
+        call="c2",
+        role="worker",
+        subtask="t2",
+        fingerprint="f",
+        model="sim:x",
+        reused=True,
+        usage=Usage(10, 5),
+    )
+    asked = [began(), planned("t1"), planned("t2"), *call("c1", "worker", "t1", 1, 4), twin, done("t1"), done("t2")]
+    page = Reading(fold([*asked, finished()])._repr_html_())
+    assert "a duplicate of t1: asked once" in page.text
+    assert "1 duplicate" in page.text
+    assert "from the records" not in page.text
 
 
 def test_a_page_says_what_is_missing_and_why() -> None:

@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from stretto import __version__, errors
+from stretto.cli.help import write_examples
 from stretto.cli.screen import guard, say
 
 # name: (module, attribute, one line of help) - so that `--help` loads none of them
@@ -35,6 +36,7 @@ _COMMANDS = {
     "import": ("travel", "import_runs", "Take runs from such files into the store."),
     "prune": ("prune", "command", "Remove old runs."),
     "backup": ("backup", "command", "Copy the store, whole, while it is written."),
+    "serve": ("serve", "serve", "Serve workflows as models, behind an OpenAI-compatible endpoint."),
     "sim": ("sim", "sim", "Serve the simulator as an OpenAI-compatible endpoint."),
     "completion": ("completion", "command", "Print the script that completes commands in bash, zsh or fish."),
 }
@@ -79,7 +81,7 @@ class _Commands(click.Group):
             return _offering(command) if ctx.resilient_parsing else command
         if cmd_name.startswith("-") or ctx.resilient_parsing:
             return None  # click says which option it does not know; a TAB is told nothing
-        from stretto.cli.refusals import unknown
+        from stretto.cli.usage_errors import unknown
 
         raise click.UsageError(unknown(cmd_name, _COMMANDS), ctx)
 
@@ -111,9 +113,7 @@ class _Commands(click.Group):
                 formatter.write_dl(some)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Examples"):
-            for example in _EXAMPLES:
-                formatter.write(f"  {example}\n")
+        write_examples(formatter, _EXAMPLES)
         with formatter.section("Exit codes"):
             formatter.write_dl(_EXIT_CODES)
         with formatter.section("Not there"):
@@ -199,7 +199,7 @@ def report(error: errors.StrettoError) -> int:
 
 
 def _refused(error: click.ClickException) -> int:
-    from stretto.cli.refusals import refusal
+    from stretto.cli.usage_errors import refusal
 
     say(refusal(error))
     return error.exit_code

@@ -11,6 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from stretto import events as e
+from stretto.calls import KEPT
 from stretto.cli import ANSWERED, BROKEN_PIPE, INTERRUPTED, PARTIAL, report
 from stretto.cli.cited import cited, uncited
 from stretto.cli.progress import Progress
@@ -22,7 +23,7 @@ from stretto.plan.given import write_plan
 from stretto.run_stream import RunStream
 from stretto.runs import Run
 
-KEPT = "what is complete is kept"
+_KEPT = "what is complete is kept"
 
 
 class Output(Struct, frozen=True):
@@ -102,7 +103,7 @@ class _Carrier:
         except StrettoError as error:
             self._end_line()
             code = report(error)
-            self._say_how_to_go_on(KEPT, _remedy(error))
+            self._say_how_to_go_on(_KEPT, _remedy(error))
             return code
         run = self._stream.run
         if run.status == "interrupted" and run.code == "stopped":
@@ -174,8 +175,8 @@ class _Carrier:
     def _plan(self, run: Run) -> None:
         self._deliver(write_plan(run.task, run.plan).decode(), "plan")
         file = self._output.file
-        edit = f"; or edit it, then: stretto run --plan {shlex.quote(str(file))}" if file else ""
-        self._progress.planned(f"carry it out with: stretto resume {self._run}{edit}")
+        edit = f"; or edit it, then: `stretto run --plan {shlex.quote(str(file))}`" if file else ""
+        self._progress.planned(f"carry it out with: `stretto resume {self._run}`{edit}")
 
     def _answer(self, answer: str) -> None:
         each = self._stream.run.basis.each
@@ -247,12 +248,13 @@ class _Carrier:
         if not self._began or not self._stream.recorded or self._stream.run.status == "finished":
             return
         if _is_begun(self._stream.run):
-            say(f"{why}; go on with: stretto resume {self._run}{with_flags}")
-        elif not why.startswith(KEPT):
+            flags, comma, words = with_flags.partition(",")
+            say(f"{why}; go on with: `stretto resume {self._run}{flags}`{comma}{words}")
+        elif not why.startswith(_KEPT):
             say(f"{why}, before anything was complete: the same command begins anew")
 
 
 def _is_begun(run: Run) -> bool:
     """Whether there is anything that would not be asked again."""
     planned = run.plan.subtasks and run.basis.plan is None
-    return bool(planned) or any(call.finished and not call.finished.error for call in run.calls)
+    return bool(planned) or any(call.finished and call.finished.finish in KEPT for call in run.calls)

@@ -8,6 +8,8 @@ from msgspec import Struct
 from stretto.cli import NOT_THERE
 from stretto.config.origins import Value
 
+_WIDEST = 32
+
 State = Literal["ok", "off", "warning", "fault"]
 """`fault`: configured, and cannot work; `warning`: it may not work; `off`: not there, and nothing needs it."""
 
@@ -71,7 +73,9 @@ def _section(heading: str, rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
         return
     yield heading
     marked = any(row[0].startswith(("! ", "? ", "  ")) for row in rows)
-    widths = [max(len(cell) for cell in column) for column in list(zip(*rows, strict=True))[:-1]]
+    columns = list(zip(*rows, strict=True))[:-1]
+    # Of a column in the middle a long cell (a path) may reach further than all others.
+    widths = [max(min(len(cell), _WIDEST if at else len(cell)) for cell in cells) for at, cells in enumerate(columns)]
     for row in rows:
         cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)]
         yield ("" if marked else "  ") + "  ".join([*cells, row[-1]]).rstrip()

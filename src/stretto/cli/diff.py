@@ -12,6 +12,7 @@ from stretto.cli.help import Command, option
 from stretto.cli.meaning import find_run, store_path
 from stretto.cli.options import store_option
 from stretto.cli.progress import dollars, short
+from stretto.cli.screen import tell
 from stretto.errors import TaskError
 from stretto.runs import Run
 from stretto.store.sqlite import Store
@@ -39,7 +40,7 @@ def diff(run1: str | None, run2: str | None, last: bool, brief: bool, store: Pat
     else:
         raise TaskError(f"{one.id} is no rerun of another run; name the run to compare it with")
     for line in _lines(before, after, brief=brief):
-        click.echo(line)
+        tell(line)
 
 
 def _lines(before: Run, after: Run, *, brief: bool) -> Iterator[str]:

@@ -18,7 +18,7 @@ from stretto.cli.meaning import chosen_models, store_path, usual_files
 from stretto.cli.options import workflow_options
 from stretto.cli.outlook import Outlook, outlook
 from stretto.cli.prune import counted, megabytes
-from stretto.cli.screen import say
+from stretto.cli.screen import say, tell
 from stretto.cli.words import not_listed
 from stretto.config.origins import Value
 from stretto.errors import AuthError, StoreError
@@ -78,7 +78,7 @@ def command(
         click.echo(msgspec.json.encode({**msgspec.to_builtins(diagnosis), "faults": len(diagnosis.faults)}))
     else:
         for line in lines(diagnosis):
-            click.echo(line)
+            tell(line)
         if offline:
             say("--offline: no endpoint was asked")
     return _code(diagnosis, seen)

@@ -1,6 +1,7 @@
 """Help pages: options under headings, and examples that are not wrapped."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -70,10 +71,30 @@ class Command(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The examples, as they are typed."""
-        if self.examples:
-            with formatter.section("Examples"):
-                for example in self.examples:
-                    formatter.write(f"  {example}\n")
+        write_examples(formatter, self.examples)
+
+
+def write_examples(formatter: click.HelpFormatter, examples: Sequence[str]) -> None:
+    """Commands under a heading; one that is too long goes on in the next line, as a shell takes it."""
+    if examples:
+        with formatter.section("Examples"):
+            for example in examples:
+                formatter.write(f"  {' '.join(_broken(_WORDS.findall(example), formatter.width - 4))}\n")
+
+
+_WORDS = re.compile(r"""(?:-\S+ (?!-))?(?:"[^"]*"|'[^']*'|[^\s"'])+""")
+"""The words of a command, quoted ones whole and a flag with its value."""
+
+
+def _broken(words: Sequence[str], columns: int) -> Iterator[str]:
+    """The words, with a backslash and the end of a line before each that would not fit into so many columns."""
+    used = 0
+    for word in words:
+        if used and used + 1 + len(word) > columns:
+            yield "\\\n   "
+            used = 2
+        yield word
+        used += 1 + len(word)
 
 
 def option(*names: str, section: str = "Options", **settings: Any) -> Callable[[F], F]:

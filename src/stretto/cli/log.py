@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -13,17 +13,18 @@ from stretto.cli.cited import cited, uncited
 from stretto.cli.help import Command, option
 from stretto.cli.live import drawable
 from stretto.cli.meaning import find_run, store_path
-from stretto.cli.moments import local
+from stretto.cli.moments import local, precisely
 from stretto.cli.options import plain_option, store_option
 from stretto.cli.progress import VERDICTS, dollars, short, sizes
 from stretto.cli.prompts import default_prompts, sent_prompts
-from stretto.cli.screen import drawing_on, say
+from stretto.cli.screen import drawing_on, say, tell
 from stretto.errors import TaskError
 from stretto.fold import fold
 from stretto.plan.given import write_plan
-from stretto.runs import CallRecord, Run, Twins
+from stretto.runs import CallRecord, Run
 from stretto.store.sqlite import Record, Store
 from stretto.types import Result
+from stretto.views.twins import twins_of
 
 
 @click.command(
@@ -77,11 +78,11 @@ def show(
     if prompts and run is None and not last:
         click.echo("\n".join(default_prompts()), nl=False)
         return
-    kept = Store(store_path(store), tell=say)
+    kept, write = Store(store_path(store), tell=say), click.echo if plain else tell
     run, subtask = _meant(kept, run, subtask)
     run_id = find_run(kept, run, last=last)
     if subtask is not None:
-        click.echo(_result(kept.run(run_id), subtask))
+        write(_result(kept.run(run_id), subtask))
         return
     events = kept.events(run_id)
     if as_json == "events":
@@ -96,20 +97,20 @@ def show(
         click.echo(write_plan(told.task, told.plan), nl=False)
         return
     if cite:
-        _footnotes(told, kept)
+        _footnotes(told, kept, write)
         return
     drawing = not prompts and drawable(sys.stdout, plain=plain)
     for line in sent_prompts(told, kept.records(run_id)) if prompts else _everything(told, kept, brief, drawing):
-        click.echo(line)
+        write(line)
     if drawing:
         _draw(told, events, carried=_status(told, kept) == "running")
 
 
-def _footnotes(told: Run, kept: Store) -> None:
+def _footnotes(told: Run, kept: Store, write: Callable[[str], None]) -> None:
     """The answer with its footnotes."""
     if told.status != "finished":
         raise TaskError(f"{told.id} has no answer; it is {_status(told, kept)}")
-    click.echo(cited(told))
+    write(cited(told))
     if why := uncited(told):
         say(why)
 
@@ -146,19 +147,17 @@ def _everything(told: Run, kept: Store, brief: bool, drawing: bool) -> Iterator[
     status = _status(told, kept)
     yield from [*_head(told, status), *_plan(told)]
     records = {} if brief else kept.records(told.id)
-    twins = Twins()
+    twins = twins_of(told.calls)
     for call in told.calls:
-        twin = twins.of(call.finished) if call.finished else ""
-        yield from _call(call, records.get(call.fingerprint), status, twin)
+        yield from _call(call, records.get(call.fingerprint), status, twins.get(call.id, ""))
     if told.status == "finished" and not drawing and (told.answer or told.basis.each is None):
         yield f"\n## Answer{_mark(told.simulated)}\n\n{told.answer}"
 
 
 def _head(run: Run, status: str) -> list[str]:
     lines = [f"# Run {run.id}{_mark(run.simulated)}", ""]
-    lines += [
-        f"{status}, started {local(run.started_at)}, last event {local(run.last_at)}, executions {run.executions}"
-    ]
+    lines += [f"{status}, started {local(run.started_at)}, last event {local(run.last_at)}"]
+    lines[-1] += f", {run.executions} executions" if run.executions > 1 else ""
     lines += [f"paid {run.usage.input_tokens:,} input and {run.usage.output_tokens:,} output tokens"]
     lines[-1] += f", {dollars(run.cost)}" if run.cost else ""
     lines += [f"price assumed: {each}" for each in run.assumed] if run.cost else []
@@ -168,7 +167,7 @@ def _head(run: Run, status: str) -> list[str]:
         lines += [f"{run.error_type or 'stopped'}: {run.error}"]
     if run.forgotten:
         lines += ['its task, prompts, replies and answer were not kept (record = "usage")']
-    if run.status != "finished":
+    if status not in {"finished", "running"}:
         lines += [f"go on with: stretto resume {run.id}"]
     return [*lines, "", "## Task", "", run.task.strip(), "", *_inputs(run)]
 
@@ -212,7 +211,7 @@ def _came_of(result: Result) -> str:
 def _call(call: CallRecord, record: Record | None, status: str, twin: str) -> list[str]:
     done = call.finished
     whose = (call.subtask or call.role) + (f", {call.part}" if call.part else "")
-    facts = [call.model + (f" (answered by {done.answered_by})" if done and done.answered_by else "")]
+    facts = [call.model + (f" (answered by {by})" if done and (by := done.answered_by) and by != call.model else "")]
     if done is None:
         facts.append("under way" if status == "running" else "cut off with its run")
     else:
@@ -220,7 +219,7 @@ def _call(call: CallRecord, record: Record | None, status: str, twin: str) -> li
     if done and done.usage:
         facts.append(f"{done.usage.input_tokens:,} + {done.usage.output_tokens:,} tokens")
     if call.started_at and call.finished_at:
-        facts.append(f"{_seconds(call.started_at, call.finished_at):.2f} s from {call.started_at}")
+        facts.append(f"{_seconds(call.started_at, call.finished_at):.2f} s from {precisely(call.started_at)}")
     facts += [dollars(done.cost)] if done and done.cost else []
     facts += [f"asked {done.asked}"] if done and done.asked else []
     facts += [f"a duplicate of {twin}: asked once" if twin else "reused"] if done and done.reused else []

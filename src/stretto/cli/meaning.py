@@ -25,7 +25,7 @@ from stretto.config import (
 )
 from stretto.errors import RunNotFound, TaskError
 from stretto.mapping import mapped
-from stretto.roles import roles
+from stretto.roles import models_of, roles
 from stretto.store.sqlite import Store
 from stretto.types import Definition, Limits, Memory
 from stretto.workflow import Workflow
@@ -146,7 +146,10 @@ def configured(named: str | None, untrusted: Untrusted = "ask") -> Configuration
 
 def recorded(store: Store, run: str, named: str | None) -> Configuration:
     """The configuration for a run that goes on or is run again: what -w names, else as it was started."""
-    before, imported = store.run(run).workflow, store.is_imported(run)
+    kept, imported = store.run(run), store.is_imported(run)
+    if kept.basis.client:
+        raise TaskError(f"run {run} is no task but single calls that came through an endpoint; only `show` tells of it")
+    before = kept.workflow
     explicit, usual = layers(named)
     known = [*explicit, recorded_roles(run, before, imported=imported), *usual]
     return Configuration([*known, recorded_providers(run, before, Configuration(known).providers(), imported=imported)])
@@ -156,7 +159,10 @@ def tell_drift(store: Store, run: str, kept: Definition, say: Callable[[str], No
     """Say it if the file of the current folder has roles that differ from those a run keeps, as it is not read then."""
     if not HERE.is_file():
         return
-    edited, basis = made(recorded(store, run, str(HERE)), {}, None, {}, store.path).definition, store.run(run).basis
+    # Where the file names no model the run's own counts here: which one would be taken is no matter of the file.
+    default = Choice(next(model for _, _, role in roles(kept) for model in models_of(role)), "the run")
+    edited = made(recorded(store, run, str(HERE)), {}, default, {}, store.path).definition
+    basis = store.run(run).basis
     old, new = ({place: role for place, _, role in roles(mapped(each, basis))} for each in (kept, edited))
     if differ := [place for place in dict.fromkeys([*old, *new]) if old.get(place) != new.get(place)]:
         say(

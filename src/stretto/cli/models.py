@@ -11,7 +11,7 @@ from stretto.cli.endpoints import Answer, ask_all, endpoints, remedy, usable
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import configured
 from stretto.cli.screen import say
-from stretto.config import Configuration, nearest
+from stretto.config import Configuration, among
 from stretto.errors import ConfigError, ConnectError
 from stretto.models import discovery
 from stretto.models.providers import Provider
@@ -80,8 +80,7 @@ def _asked(configuration: Configuration, provider: str | None) -> dict[str, Prov
     if provider is None:
         return usable(known)
     if provider not in known:
-        near = nearest(provider, [*known, _LOCAL, _SIMULATOR])
-        raise ConfigError(f"no provider {provider!r}{near}; there are {', '.join(known)}, {_LOCAL} and {_SIMULATOR}")
+        raise ConfigError(f"no provider {provider!r}{among(provider, [*known, _LOCAL, _SIMULATOR])}")
     return {provider: known[provider]}
 
 
@@ -124,7 +123,10 @@ def _say_errors(answers: Sequence[Answer], asked: Mapping[str, Provider], named:
 async def _facts(
     configuration: Configuration, asked: Mapping[str, Provider], found: Mapping[str, int | None]
 ) -> list[dict[str, Any]]:
-    """Each model with the tokens it takes and its prices of a million tokens in US dollars; None: unknown."""
+    """Each model with the tokens it takes and its prices of a million tokens in US dollars; None: unknown.
+
+    `assumed`: whose prices these are, if they were found by the model's name alone.
+    """
     pool = Pool({**asked}, Limits(), configuration.prices())
     pool.look_up_prices(found)
     prices = {model: await pool.prices.of(model) for model in found}
@@ -132,7 +134,12 @@ async def _facts(
     apart = {model: model.partition(":") for model in found}
     windows = contexts({model: (LISTED[name], rest) for model, (name, _, rest) in apart.items() if name in listed})
     return [
-        {"model": model, "context": context or windows.get(model), **_prices(prices[model])}
+        {
+            "model": model,
+            "context": context or windows.get(model),
+            **_prices(prices[model]),
+            "assumed": pool.prices.assumed.get(model),
+        }
         for model, context in found.items()
     ]
 
@@ -160,5 +167,6 @@ def _lines(facts: Sequence[dict[str, Any]]) -> Iterator[str]:
         context, given, written = each.get("context"), each.get("input"), each.get("output")
         tokens = f"{context:,} tokens" if context else ""
         cost = "" if given is None else "free" if not given and not written else f"${given:f} in, ${written:f} out"
+        cost += f" (assumed: {each['assumed']})" if each.get("assumed") else ""
         size = gigabytes(each["size"]) if "size" in each else ""
         yield f"{each['model']:<{width}}  {tokens:>18}  {size or cost}"

@@ -17,6 +17,12 @@ def local(at: str, exactly: str = seconds, *, zone: bool = True) -> str:
     return here.strftime(exactly) + (f" {here.tzname()}" if zone else "")
 
 
+def precisely(at: str) -> str:
+    """The same to the millisecond."""
+    here = datetime.fromisoformat(at).astimezone()
+    return f"{here:{seconds}}.{here.microsecond // 1000:03} {here.tzname()}"
+
+
 def zones(moments: Iterable[str]) -> list[str]:
     """The names of the zones these moments are told in: two, where summer time began or ended between them."""
     return list(dict.fromkeys(str(datetime.fromisoformat(at).astimezone().tzname()) for at in moments if at))

@@ -25,7 +25,41 @@ _DEFAULT = Limits()
 
 def workflow_options(command: F) -> F:
     """-w, -m, --schema, --store and a flag for every limit and for what is remembered."""
-    return _with(command, (_workflow, _model, _schema, store_option, *_limits(), *_memory()))
+    return _with(
+        command, (_workflow(_itself), _model(_itself), _schema, store_option, *_limits(_itself), *_memory(_itself))
+    )
+
+
+def recorded_options(command: F) -> F:
+    """The same for a command that goes on with RUN: what no flag says is as that was started."""
+    return _with(command, (_workflow(_runs), _model(_runs), _schema, store_option, *_limits(_runs), *_memory(_runs)))
+
+
+Default = Callable[[str], str]
+"""What is in force where a flag says nothing, made of what it is in a new run."""
+
+
+def _itself(new: str) -> str:
+    return f"  [default: {new}]"
+
+
+def _runs(_: str) -> str:
+    return "  [default: RUN's]"
+
+
+def offer_options(command: F) -> F:
+    """-w, as often as there are workflows, -m, --store and a flag for every limit and for what is remembered."""
+    several = click.option(
+        "-w",
+        "--workflow",
+        "named",
+        cls=_Workflow,
+        multiple=True,
+        metavar="WORKFLOW",
+        help="What is served: a TOML file (a name with / or .toml), or a preset: {presets}. Repeatable.  "
+        "[default: ./stretto.toml if it is there, and every preset]",
+    )
+    return _with(command, (several, _model(_itself), store_option, *_limits(_itself), *_memory(_itself)))
 
 
 def store_option(command: F) -> F:
@@ -136,16 +170,29 @@ def answer_options(command: F) -> F:
     return _with(output_options(command), (cite,))
 
 
-def _workflow(command: F) -> F:
+def _workflow(default: Default) -> Callable[[F], F]:
     return click.option(
         "-w",
         "--workflow",
         "named",
         cls=_Workflow,
         metavar="WORKFLOW",
-        help="Who does what: a TOML file (a name with / or .toml), or a preset: {presets}.  "
-        "[default: ./stretto.toml, else general]",
-    )(command)
+        help="Who does what: a TOML file (a name with / or .toml), or a preset: {presets}."
+        + default("./stretto.toml, else general"),
+    )
+
+
+def _model(default: Default) -> Callable[[F], F]:
+    return option(
+        "-m",
+        "--model",
+        "models",
+        multiple=True,
+        metavar="[ROLE=]MODEL",
+        help="PROVIDER:MODEL for all roles, or for one: orchestrator, workers, a worker's name, synthesizer. "
+        "Repeatable; a second one for the same role is its fallback."
+        + default("$STRETTO_MODEL, else the workflow's, else the first provider with a key, else a local server"),
+    )
 
 
 def _schema(command: F) -> F:
@@ -157,25 +204,12 @@ def _schema(command: F) -> F:
     )(command)
 
 
-def _model(command: F) -> F:
-    return option(
-        "-m",
-        "--model",
-        "models",
-        multiple=True,
-        metavar="[ROLE=]MODEL",
-        help="PROVIDER:MODEL for all roles, or for one: orchestrator, workers, a worker's name, synthesizer. "
-        "Repeatable; a second one for the same role is its fallback.  [default: $STRETTO_MODEL, else the workflow's, "
-        "else the first provider with a key, else a local server]",
-    )(command)
-
-
-def _limits() -> list[Callable[[F], F]]:
+def _limits(default: Default) -> list[Callable[[F], F]]:
     """A flag for every limit."""
     whole = click.IntRange(min=1)
 
-    def limit(name: str, text: str, **kind: Any) -> Callable[[F], F]:
-        return option(f"--{name}", section="Limits", help=text, **kind)
+    def limit(name: str, text: str, new: object, **kind: Any) -> Callable[[F], F]:
+        return option(f"--{name}", section="Limits", help=text + default(str(new)), **kind)
 
     count, rate, length = (
         {"type": whole, "metavar": "N"},
@@ -183,52 +217,58 @@ def _limits() -> list[Callable[[F], F]]:
         {"callback": amount(seconds), "metavar": "TIME"},
     )
     return [
-        limit("parallel", f"Calls in flight at most.  [default: {_DEFAULT.parallel}]", **count),
-        limit("max-subtasks", f"Subtasks at most.  [default: {_DEFAULT.max_subtasks}]", **count),
+        limit("parallel", "Calls in flight at most.", _DEFAULT.parallel, **count),
+        limit("max-subtasks", "Subtasks at most.", _DEFAULT.max_subtasks, **count),
         limit(
             "rounds",
-            f"Times that subtasks are planned, with all results so far in view.  [default: {_DEFAULT.rounds}]",
+            "Times that subtasks are planned, with all results so far in view.",
+            _DEFAULT.rounds,
             **count,
         ),
-        limit("rpm", "Requests a minute at most.  [default: no limit]", **rate),
-        limit("tpm", "Tokens a minute at most: 200k.  [default: no limit]", **rate),
+        limit("rpm", "Requests a minute at most.", "no limit", **rate),
+        limit("tpm", "Tokens a minute at most: 200k.", "no limit", **rate),
         limit(
             "budget",
-            "What a run may cost at most, in US dollars: 0.50, 50c.  [default: no limit]",
+            "What a run may cost at most, in US dollars: 0.50, 50c.",
+            "no limit",
             callback=amount(dollars),
             metavar="MONEY",
         ),
-        limit("tokens", "Tokens a run may use at most: 250k.  [default: no limit]", **rate),
+        limit("tokens", "Tokens a run may use at most: 250k.", "no limit", **rate),
         limit(
             "max-tokens",
             "Tokens of each reply of a worker and of the synthesizer at most, in place of what their options say: 2k. "
-            "What is longer is cut short, and told; plans and checks are not bound.  [default: what the workflow says]",
+            "What is longer is cut short, and told; plans and checks are not bound.",
+            "what the workflow says",
             callback=amount(_tokens),
             metavar="N",
         ),
-        limit("deadline", "When the answer must be there, from now: 20s, 2m30s.  [default: none]", **length),
+        limit("deadline", "When the answer must be there, from now: 20s, 2m30s.", "none", **length),
         limit(
             "hedge",
-            "Share of a run's cost that may go into asking stragglers a second time: 5%.  [default: none]",
+            "Share of a run's cost that may go into asking stragglers a second time: 5%.",
+            "none",
             callback=amount(share),
             metavar="SHARE",
         ),
         limit(
             "unpriced",
-            "Under a budget, models whose price is unknown.  [default: refuse]",
+            "Under a budget, models whose price is unknown.",
+            "refuse",
             type=click.Choice(["refuse", "allow"]),
         ),
-        limit("attempts", f"Times a failing call is asked.  [default: {_DEFAULT.attempts}]", **count),
-        limit("timeout", f"Longest time of one call: 90s, 10m.  [default: {_DEFAULT.timeout / 60:g}m]", **length),
+        limit("attempts", "Times a failing call is asked.", _DEFAULT.attempts, **count),
+        limit("timeout", "Longest time of one call: 90s, 10m.", f"{_DEFAULT.timeout / 60:g}m", **length),
         limit(
             "max-wait",
-            f"Longest a call waits when a provider refuses it (429).  [default: {_DEFAULT.max_wait / 60:g}m]",
+            "Longest a call waits when a provider refuses it (429).",
+            f"{_DEFAULT.max_wait / 60:g}m",
             **length,
         ),
     ]
 
 
-def _memory() -> list[Callable[[F], F]]:
+def _memory(default: Default) -> list[Callable[[F], F]]:
     """A flag for everything that `[memory]` says."""
     heading = "Memory"
     return [
@@ -236,7 +276,7 @@ def _memory() -> list[Callable[[F], F]]:
             "--reuse",
             type=click.Choice(["run", "store", "off"]),
             section=heading,
-            help="Recorded replies that answer a call: the run's own, any of the store, or none.  [default: run]",
+            help="Recorded replies that answer a call: the run's own, any of the store, or none." + default("run"),
         ),
         option(
             "--reuse-sampled",
@@ -249,7 +289,7 @@ def _memory() -> list[Callable[[F], F]]:
             "--record",
             type=click.Choice(["all", "usage"]),
             section=heading,
-            help="usage: no prompts, and replies and results only until the run is finished.  [default: all]",
+            help="usage: no prompts, and replies and results only until the run is finished." + default("all"),
         ),
     ]
 

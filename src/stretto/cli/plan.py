@@ -61,4 +61,5 @@ def plan_file(path: Path) -> PlanFile:
     try:
         return read_plan(read_bytes(path), str(path))
     except OSError as error:
-        raise TaskError(f"{path}: cannot be read: {error.strerror or error}") from error
+        why = f"{path}: cannot be read: {error.strerror or error}"
+        raise TaskError(f"{why}; `stretto plan TASK -o {path}` writes one") from error

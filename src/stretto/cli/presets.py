@@ -3,7 +3,7 @@
 import click
 
 from stretto.cli.help import Command
-from stretto.cli.screen import say
+from stretto.cli.screen import say, tell
 from stretto.config import presets
 from stretto.config.preset import preset
 
@@ -28,5 +28,6 @@ def command(name: str | None) -> None:
     names = presets()
     width = max(map(len, names))
     for found in map(preset, names):
-        click.echo(f"{found.name:<{width}}  {found.about}\n{'':<{width}}  {found.roles}")
+        tell(f"{found.name:<{width}}  {found.about}")
+        tell(f"{'':<{width}}  {found.roles}")
     say("used with -w NAME; `stretto presets NAME` prints one, `stretto init --preset NAME` makes it your own")

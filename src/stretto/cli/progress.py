@@ -8,15 +8,16 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from stretto import events as e
-from stretto.cli.figures import cited_facts, figures
-from stretto.cli.screen import say
-from stretto.cli.words import CHARACTERS, dollars, not_listed, short
+from stretto.cli.screen import say, size_of
+from stretto.cli.totals import cited_facts, totals
+from stretto.cli.words import CHARACTERS, dollars, hung, not_listed, short
 from stretto.images import SIZE
 from stretto.inputs import Gathered
 from stretto.policies.estimate import BYTES, tokens_in
-from stretto.runs import Run, Twins
+from stretto.runs import Run
 from stretto.text import seemly
 from stretto.types import AnswerState, Each, Input, Missing, Outcome, Plan, Verdict
+from stretto.views.twins import Twins
 
 __all__ = ["Progress", "dollars", "short", "sizes"]
 
@@ -28,7 +29,7 @@ _ROLES = {"orchestrator": "the plan", "synthesizer": "the answer", "worker": "a 
 _UNFINISHED: dict[AnswerState, str] = {
     "truncated": "the end of the answer: it met its token limit; raise max_tokens of the synthesizer",
     "cut": "the end of the answer: the deadline came while it was written",
-    "unmerged": "one answer: the results stand as they are, because nothing was left to merge them with",
+    "unmerged": "one answer: the results stand as they are, because they could not be merged into one",
 }
 
 VERDICTS: dict[Verdict, str] = {"fails": "its check fails", "unchecked": "unchecked", "holds": "checked"}
@@ -98,7 +99,7 @@ class Progress:
         return ""
 
     def show(self, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912 - one arm for each kind of event, by design
-        """One event."""
+        """Say what an event has to tell, in lines."""
         self._note(event)
         match event:
             case e.RunStarted():
@@ -201,8 +202,8 @@ class Progress:
         self._total(run)
 
     def _total(self, run: Run) -> None:
-        """The last line."""
-        self._say("finished", ", ".join(figures(run, self._since)) + (" (simulated)" if run.simulated else ""))
+        """The last line: how long it took, subtasks, calls, tokens, money."""
+        self._say("finished", ", ".join(totals(run, self._since)) + (" (simulated)" if run.simulated else ""))
 
     def _began_with(self, event: e.RunStarted) -> None:
         self._since = event.at
@@ -331,7 +332,8 @@ class Progress:
         self._said_at = time.monotonic()
         if not self._quiet:
             with contextlib.suppress(OSError):
-                sys.stderr.write(f"{self._age():6.1f}s  {word:<9}  {text}\n")
+                said = hung(text, size_of(sys.stderr)[0]) if sys.stderr.isatty() else f"  {text}"
+                sys.stderr.write(f"{self._age():6.1f}s  {word:<9}{said}\n")
                 sys.stderr.flush()
 
     def _age(self) -> float:

@@ -39,7 +39,7 @@ def table(proposal: Proposal, width: int) -> str:
         starts = [start if len(start) <= room else f"{start[: room - 1]}…" for start in starts]
     row = _two_rows if narrow else _row
     lines = [row(f"{start:<{room}}", cell, widths) for start, cell in zip(starts, cells, strict=True)]
-    return "\n".join([*lines, "", _notes(proposal), ""])
+    return "\n".join([*lines, "", _notes(proposal, width), ""])
 
 
 def _listed(proposal: Proposal) -> Sequence[Line]:
@@ -123,7 +123,7 @@ def _said(line: Line) -> str:
     return f"{calls}{needs}{line.description}"
 
 
-def _notes(proposal: Proposal) -> str:
+def _notes(proposal: Proposal, width: int) -> str:
     total = proposal.total
     known = f"{_many(total.known)} of this store"
     where = {
@@ -137,7 +137,12 @@ def _notes(proposal: Proposal) -> str:
         notes.append("* what everything waits for")
     if total.cost is None:
         notes.append("? a price is unknown")
-    return "\n".join(f"  {note}" for note in notes)
+    notes += [f"price assumed: {each}" for each in proposal.assumed]
+    return "\n".join(line for note in notes for line in _indented(note, width))
+
+
+def _indented(note: str, width: int) -> list[str]:
+    return wrap(short(note, 300), max(_SHORTEST, width - 1), initial_indent="  ", subsequent_indent="    ")
 
 
 def _many(number: int, what: str = "call") -> str:

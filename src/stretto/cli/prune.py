@@ -88,7 +88,7 @@ def _echo(facts: dict[str, object]) -> None:
 
 
 def counted(count: int) -> str:
-    """So many runs."""
+    """`1 run`, `2,000 runs`."""
     return f"{count:,} run{'' if count == 1 else 's'}"
 
 

@@ -8,7 +8,7 @@ import click
 
 from stretto.cli.help import option
 from stretto.config import number
-from stretto.config.values import limits_of, nearest
+from stretto.config.values import among, limits_of
 from stretto.errors import ConfigError
 from stretto.models.simulator import Fault, parse_fault
 from stretto.models.simulator.settings import Tells
@@ -127,8 +127,7 @@ def variations_of(rehearsal: Rehearsal, varied: tuple[str, ...]) -> list[Variati
         key = name.strip().replace("-", "_")
         known = Limits.__struct_fields__
         if key not in known:
-            hint = f"{nearest(key, known)}; there are {', '.join(known)}"
-            raise click.UsageError(f"--vary {written}: {name!r} is no limit{hint}")
+            raise click.UsageError(f"--vary {written}: {name!r} is no limit{among(key, known)}")
         if not equals:
             raise click.UsageError(f"--vary {written}: write LIMIT=VALUE, for example parallel=16")
         try:

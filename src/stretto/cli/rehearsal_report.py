@@ -45,6 +45,7 @@ def as_json(report: Report) -> str:
         "change": advised(report.rows),
         "subtasks": report.subtasks,
         "models": list(_models(report)),
+        "assumed": rehearsal.assumed,
         "providers": {
             name: {"rpm": p.rpm, "tpm": p.tpm, "faults": p.faults} for name, p in rehearsal.providers.items()
         },
@@ -133,6 +134,7 @@ def _head(report: Report) -> Iterator[str]:
         yield f"assumed: {told}"
     if report.configured.budget is not None and all(price == FREE for price in report.rehearsal.prices.values()):
         yield "assumed: every model is free, so a budget of money changes nothing; [prices] says what they cost"
+    yield from (f"price assumed: {each}" for each in report.rehearsal.assumed)
     unpriced = [model for model, price in report.rehearsal.prices.items() if price is None]
     if unpriced:
         yield f"unknown: the price of {', '.join(unpriced)}, so there is no cost; [prices] in stretto.toml says it"

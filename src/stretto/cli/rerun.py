@@ -1,8 +1,6 @@
 """`stretto rerun`."""
 
 import asyncio
-import shutil
-import sys
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -17,12 +15,15 @@ from stretto.cli.help import Command, option
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
 from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path, tell_drift
-from stretto.cli.options import answer_options, input_options, plan_option, workflow_options
+from stretto.cli.options import answer_options, input_options, plan_option, recorded_options
 from stretto.cli.plan import plan_file
 from stretto.cli.progress import dollars, short
+from stretto.cli.screen import tell
 from stretto.cli.task import read_named
 from stretto.forecast import Forecast
 from stretto.store.sqlite import Store
+
+_BELOW = 40  # columns in front of what goes on in a second line, at most
 
 
 def _names(ctx: click.Context, param: click.Parameter, written: Sequence[str]) -> tuple[str, ...]:
@@ -61,7 +62,7 @@ def _names(ctx: click.Context, param: click.Parameter, written: Sequence[str]) -
     help="Ask these anew though nothing about them has changed: subtasks, orchestrator, synthesizer.",
 )
 @option("--explain", is_flag=True, help="Say which calls are reused, which are asked and why, and send nothing.")
-@workflow_options
+@recorded_options
 @confirm_options
 @answer_options
 def rerun(
@@ -122,13 +123,14 @@ def _print(run: str, lines: Sequence[Forecast], *, as_json: bool) -> None:
     click.echo(f"A rerun of {run}, call by call:\n")
     names = max(len(line.name) for line in lines)
     types = max(len(line.type) for line in lines)
-    width = max(60, shutil.get_terminal_size().columns if sys.stdout.isatty() else 120)
     for line in lines:
         tokens = f"about {line.usage.input_tokens:,} + {line.usage.output_tokens:,} tokens" if _told(line) else ""
-        fate = f"{line.name:<{names}}  {line.type:<{types}}  {line.fate:<7}"
+        fate = f"  {line.name:<{names}}  {line.type:<{types}}  {line.fate:<7}  "
         why = ", ".join(part for part in (line.why, tokens, _money(line)) if part)
-        click.echo(f"  {fate}  {short(why, max(20, width - len(fate) - 4))}".rstrip())
-    click.echo(f"\n{_total(lines)}")
+        tell(f"{fate}{short(why, 300)}".rstrip(), " " * min(len(fate), _BELOW))
+    tell(f"\n{_total(lines)}")
+    for assumed in dict.fromkeys(line.assumed for line in lines if line.assumed and line.cost):
+        tell(f"price assumed: {assumed}")
 
 
 def _told(line: Forecast) -> bool:

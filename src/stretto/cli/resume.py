@@ -12,7 +12,7 @@ from stretto.cli.help import Command, option
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
 from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path, tell_drift
-from stretto.cli.options import answer_options, workflow_options
+from stretto.cli.options import answer_options, recorded_options
 from stretto.store.sqlite import Store
 
 
@@ -26,7 +26,7 @@ from stretto.store.sqlite import Store
 )
 @click.argument("run", required=False)
 @option("--last", is_flag=True, help="The newest run; so it is if none is named.")
-@workflow_options
+@recorded_options
 @confirm_options
 @answer_options
 def resume(

@@ -37,7 +37,7 @@ class RowFile:
             self._put(table.head)
 
     def take(self, event: e.AnyEvent) -> None:
-        """One event further."""
+        """Write the rows that this event completes, in the order of the list or at once."""
         if isinstance(event, e.PlanWithdrawn) and event.plan is not None:
             self._ordered.keep(subtask.id for subtask in event.plan.subtasks)
         if (row := self._reader.take(event)) is None:
@@ -47,7 +47,7 @@ class RowFile:
             self._put("".join(map(self._line, ready)))
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Close the file, if the rows go into one."""
         if self._file is not None:
             self._file.close()
 

@@ -18,7 +18,9 @@ from stretto.store.sqlite import Store
 from stretto.store.summary import Standing, Summary
 
 _TASK = 60  # characters of a task where nothing says how wide a line may be
-_LEAST = 20  # columns of a task on however narrow a terminal
+_LEAST = 14  # columns of a task on however narrow a terminal
+_NARROW = 72
+_DONE = 3  # the column of numbers
 
 
 @click.command(
@@ -81,17 +83,20 @@ def _as_table(listed: Sequence[Summary], ids: Mapping[str, str], columns: int) -
     named = zones([run.started_at for run in listed])
     began = [local(run.started_at, minutes, zone=len(named) > 1) if run.started_at else "" for run in listed]
     heading = ("run", f"started ({named[0]})" if len(named) == 1 else "started", "status", "done")
-    rows = [
+    rows: list[tuple[str, ...]] = [
         heading,
         *((ids[run.run], at, run.status, _done(run)) for run, at in zip(listed, began, strict=True)),
     ]
+    if columns < _NARROW:  # then the task is worth more than the year, and than how many subtasks are done
+        rows = [(id_, at.partition("-")[2] or at, status) for id_, at, status, *_ in rows]
     widths = [max(map(columns_of, column)) for column in zip(*rows, strict=True)]
     room = max(_LEAST, columns - sum(widths) - 2 * len(widths))
     tasks = ["task", *(f"{'(simulated) ' if run.simulated else ''}{run.task}" for run in listed)]
     if listed:
-        for (id_, at, status, done), task in zip(rows, tasks, strict=True):
-            cells = f"{id_:<{widths[0]}}  {at:<{widths[1]}}  {status:<{widths[2]}}  {done:>{widths[3]}}"
-            yield f"{cells}  {fitting(task, room)}"
+        for cells, task in zip(rows, tasks, strict=True):
+            told = [f"{cell:>{width}}" if at == _DONE else f"{cell:<{width}}"
+                    for at, (cell, width) in enumerate(zip(cells, widths, strict=True))]  # fmt: skip
+            yield f"{'  '.join(told)}  {fitting(task, room)}"
 
 
 def _done(run: Summary) -> str:

@@ -2,10 +2,12 @@
 
 import codecs
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
+from stretto.cli.words import folded
 from stretto.text import seemly
 
 
@@ -74,7 +76,30 @@ def drawing_on(stream: TextIO) -> Callable[[str], object]:
 
 
 def say(line: str) -> None:
-    """One line to stderr, if anyone is there to read it."""
+    """One line to stderr, if anyone is there to read it; on a terminal as many as it takes."""
     with contextlib.suppress(OSError):
-        sys.stderr.write(f"stretto: {line}\n")
+        sys.stderr.write(f"{fitted(f'stretto: {line}', sys.stderr)}\n")
         sys.stderr.flush()
+
+
+def tell(line: str, indent: str | None = None) -> None:
+    """One line to stdout; on a terminal as many as it takes (see `folded`)."""
+    sys.stdout.write(f"{fitted(line, sys.stdout, indent)}\n")
+
+
+def fitted(text: str, stream: TextIO, indent: str | None = None) -> str:
+    """The text as it is, or if the stream is a terminal, in lines that break between words."""
+    return folded(text, size_of(stream)[0], indent) if stream.isatty() else text
+
+
+def size_of(stream: TextIO) -> tuple[int, int]:
+    """Columns and lines of a stream's terminal; what the environment says, if the terminal does not."""
+    columns = lines = 0
+    with contextlib.suppress(OSError, ValueError):
+        columns, lines = os.get_terminal_size(stream.fileno())
+    return columns or _said("COLUMNS", 80), lines or _said("LINES", 24)
+
+
+def _said(name: str, otherwise: int) -> int:
+    value = os.environ.get(name, "")
+    return int(value) if value.isdecimal() and int(value) > 0 else otherwise

@@ -33,7 +33,7 @@ def read_task(task: str | None, file: Path | None, example: str = "stretto run T
 
 
 def _piped() -> bytes:
-    """What standard input says."""
+    """All of standard input; raises `TaskError` if it cannot be read."""
     try:
         return read_all(sys.stdin.buffer, _PIPE)
     except OSError as error:

@@ -1,8 +1,13 @@
 """Figures and texts as people read them on one line."""
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 
+_BESIDE = 20  # columns in front of what a line of progress says
+_WORDS = re.compile(r"(\s*)(`[^`]*`\S*|\S+)")
+_CELL = re.compile(r" *\S+(?: \S+)*(?<![.!?:,;]) {2,}")
+_ENTRIES = ("- ", "* ", "stretto: ")
 _OTHERS = 4  # models that are named
 CHARACTERS = 4
 """About so many make a token, in what is said of a reply before its model has counted them."""
@@ -39,6 +44,42 @@ def fitting(text: str, columns: int) -> str:
         end -= 1
     words = line[:end].rpartition(" ")[0].rstrip() if line[end : end + 1] not in {"", " "} else line[:end].rstrip()
     return f"{words if 2 * columns_of(words) >= columns else line[:end]}…"
+
+
+def folded(text: str, columns: int, indent: str | None = None) -> str:
+    """A text whose lines, where they take more columns, break between words; what follows is indented.
+
+    `indent` None: as it begins, below a second column if there is one, or by two in an entry of a list or a message.
+    A word that is too long for any line (a path, an id) is the terminal's to break: it can be copied as a whole then.
+    So is a command in backquotes.
+    """
+    return "\n".join(_folded(line, columns, indent) for line in text.split("\n"))
+
+
+def _folded(line: str, columns: int, indent: str | None) -> str:
+    if columns_of(line) <= columns:
+        return line
+    told, used = "", 0
+    if indent is None:
+        cell = _CELL.match(line)
+        if cell and len(cell[0]) <= columns * 2 // 3:
+            indent = " " * len(cell[0])
+        else:
+            indent = line[: len(line) - len(line.lstrip())] + "  " * line.lstrip().startswith(_ENTRIES)
+    for blanks, word in _WORDS.findall(line):
+        width = columns_of(word)
+        if told and used + len(blanks) + width > columns:
+            told, used = f"{told}\n{indent}{word}", len(indent) + width
+        else:
+            told, used = told + blanks + word, used + len(blanks) + width
+    return told
+
+
+def hung(text: str, columns: int) -> str:
+    """A text behind a time and a word, folded; below them where there is too little room beside."""
+    if columns < 2 * _BESIDE and columns_of(text) > columns - _BESIDE:
+        return "".join(f"\n  {line}" for line in folded(text, columns - 2, "").split("\n"))
+    return "  " + folded(text, columns - _BESIDE, "").replace("\n", "\n" + " " * _BESIDE)
 
 
 def not_listed(model: str, others: Sequence[str]) -> str:

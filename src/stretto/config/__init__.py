@@ -1,26 +1,29 @@
 """TOML, environment and flags become what a `Workflow` is made of."""
 
 from stretto.config.building import Configuration
+from stretto.config.clients import Client, keys_of
 from stretto.config.defaults import default_model
 from stretto.config.loading import load
 from stretto.config.reading import Source, presets, read_file, read_preset, read_workflow
 from stretto.config.record import recorded_providers, recorded_roles
 from stretto.config.teams import Choice
 from stretto.config.trust import Claim, Words, claims, is_harmless
-from stretto.config.values import dollars, nearest, number, seconds, share
+from stretto.config.values import among, dollars, number, seconds, share
 
 __all__ = [
     "Choice",
     "Claim",
+    "Client",
     "Configuration",
     "Source",
     "Words",
+    "among",
     "claims",
     "default_model",
     "dollars",
     "is_harmless",
+    "keys_of",
     "load",
-    "nearest",
     "number",
     "presets",
     "read_file",

@@ -6,12 +6,13 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from stretto.config.clients import Client, client_of
 from stretto.config.reading import Source
 from stretto.config.teams import Choice, Part, Team
-from stretto.config.values import convert, limits_of, nearest, price_of, provider_of, schema_at
+from stretto.config.values import among, convert, limits_of, price_of, provider_of, schema_at
 from stretto.errors import ConfigError
 from stretto.pool import AnyProvider
-from stretto.types import Memory, Price, Role
+from stretto.types import Limits, Memory, Price, Role
 
 _T = TypeVar("_T")
 
@@ -50,6 +51,24 @@ class Configuration:
                 tables[model] = {**tables.get(model, {}), **table}
                 places[model] = f'{layer.name}: prices."{model}"'
         return {model: price_of(model, table, places[model]) for model, table in tables.items()}
+
+    def clients(self) -> dict[str, Client]:
+        """Who the layers say may ask an endpoint, merged key by key."""
+        tables: dict[str, dict[str, Any]] = {}
+        places: dict[str, str] = {}
+        for layer in reversed(self._layers):
+            for name, table in layer.table.get("clients", {}).items():
+                tables[name] = {**tables.get(name, {}), **table}
+                places[name] = f"{layer.name}: clients.{name}"
+        return {name: client_of(table, places[name]) for name, table in tables.items()}
+
+    def limits(self, flags: Mapping[str, Any]) -> Limits:
+        """The limits that layers and flags say."""
+        return limits_of({**self._merged("limits"), **flags}, "limits")
+
+    def memory(self, flags: Mapping[str, Any]) -> Memory:
+        """What layers and flags say is remembered."""
+        return convert({**self._merged("memory"), **flags}, Memory, "memory")
 
     def models_missing(self, models: Mapping[str | None, Choice]) -> bool:
         """Whether some role has no model yet."""
@@ -96,13 +115,13 @@ class Configuration:
             roles[part.place] = part.role(choice)
         origins |= self._limit_origins()
         try:
-            definition = team.definition(roles, limits_of({**self._merged("limits"), **(limits or {})}, "limits"))
+            definition = team.definition(roles, self.limits(limits or {}))
             return make(
                 definition.orchestrator,
                 definition.workers,
                 definition.synthesizer,
                 limits=definition.limits,
-                memory=convert({**self._merged("memory"), **(memory or {})}, Memory, "memory"),
+                memory=self.memory(memory or {}),
                 providers=self.providers(),
                 prices=self.prices(),
                 store=store,
@@ -132,7 +151,7 @@ def _check_names(models: Mapping[str | None, Choice], parts: Sequence[Part]) -> 
     names = list(dict.fromkeys(name for part in parts for name in part.names))
     for role in models:
         if role is not None and role not in names:
-            raise ConfigError(f"-m {role}=…: no role {role!r}{nearest(role, names)}; there are {', '.join(names)}")
+            raise ConfigError(f"-m {role}=…: no role {role!r}{among(role, names)}")
 
 
 def _located(error: ConfigError, origins: Mapping[str, str]) -> ConfigError:

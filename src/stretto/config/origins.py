@@ -31,7 +31,7 @@ def values(
     default: Choice | None,
     flags: Mapping[str, Any],
 ) -> list[Value]:
-    """Every setting in force: of the roles, of what files say of providers and prices, every limit, and the memory.
+    """Every setting in force: of roles, of what files say of providers, prices and clients, limits and the memory.
 
     `models` is what `-m` says by role, `default` the model of roles without any, `flags` are the limits, the
     bound of a reply and what is remembered, as flags have them. Raises `ConfigError` where the roles cannot work.
@@ -42,6 +42,7 @@ def values(
     found += _merged(configuration, "memory", Memory(), flags)
     found += _of_providers(configuration)
     found += _of_tables(configuration, "prices")
+    found += _of_tables(configuration, "clients")
     return found
 
 

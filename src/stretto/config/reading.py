@@ -8,7 +8,18 @@ from typing import Any
 
 from msgspec import Struct
 
-from stretto.config.values import convert, file_beside, kind_of, limits_of, nearest, price_of, provider_of, role_of
+from stretto.config.clients import Client, client_of
+from stretto.config.values import (
+    among,
+    convert,
+    file_beside,
+    kind_of,
+    limits_of,
+    nearest,
+    price_of,
+    provider_of,
+    role_of,
+)
 from stretto.errors import ConfigError
 from stretto.files import read_text
 from stretto.limits import NO_TOOLS, TOOLS
@@ -16,7 +27,7 @@ from stretto.models.providers import KNOWN, Provider
 from stretto.roles import WORKERS_OWN
 from stretto.types import Limits, Memory, Price, Role
 
-_SECTIONS = ("orchestrator", "workers", "synthesizer", "limits", "memory", "providers", "prices")
+_SECTIONS = ("orchestrator", "workers", "synthesizer", "limits", "memory", "providers", "prices", "clients")
 _PRICE_KEYS = tuple(key for key in Price.__struct_fields__ if key != "above")
 _FILES = {"prompt_file": "prompt", "schema_file": "schema"}
 """Keys that name a file, and the key that what it holds belongs to."""
@@ -38,7 +49,9 @@ def read_file(path: Path) -> Source:
     try:
         table = tomllib.loads(read_text(path))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+        missing = isinstance(error, FileNotFoundError)
+        remedy = "; name another, or let `stretto init` write one" if missing else "; name a file"
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}{remedy}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); a workflow is a TOML file") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -59,8 +72,7 @@ def preset_text(name: str) -> str:
     """The file of a workflow that comes with the package; raises `ConfigError` if there is none of this name."""
     if name not in presets():
         raise ConfigError(
-            f"no preset {name!r}{nearest(name, presets())}; there are {', '.join(presets())} (a file is named with "
-            f"a / or .toml: ./{name}.toml)"
+            f"no preset {name!r}{among(name, presets())} (a file is named with a / or .toml: ./{name}.toml)"
         )
     return (resources.files("stretto") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
 
@@ -94,6 +106,10 @@ def checked(source: Source) -> Source:
         place = f'{source.name}: prices."{model}"'
         _check_keys(_table(price, place), _PRICE_KEYS, f"{place}.")
         price_of(model, {"input": 0, "output": 0, **price}, place)  # another layer may have the rest
+    for name, client in _section(source, "clients"):
+        place = f"{source.name}: clients.{name}"
+        _check_keys(_table(client, place), Client.__struct_fields__, f"{place}.")
+        client_of({"key_env": "", **client}, place)  # another layer may have the rest
     for name, provider in _section(source, "providers"):
         _check_provider(name, provider, f"{source.name}: providers.{name}")
     return source

@@ -75,6 +75,7 @@ def is_harmless(source: Source, others: Sequence[Source], environ: Mapping[str, 
 
 def _claims(source: Source, nobodys: Callable[[str], bool], others: Sequence[Source] | None) -> list[Claim]:
     found = [*_of_roles(source, _root(source), 1), *_of_providers(source, nobodys), *_of_prices(source, nobodys)]
+    found += [_claim("clients", name, table) for name, table in source.table.get("clients", {}).items()]
     limits = source.table.get("limits", {})
     found += [_claim("limits", key, value) for key, value in limits.items() if not _is_bound(key, value, others)]
     return [*found, *_rest(source.table.get("memory", {}), _MEMORY, "memory")]

@@ -78,7 +78,9 @@ def schema_at(path: Path, place: str) -> dict[str, Any]:
             raise ConfigError(f"{place}: {other}")
         schema = msgspec.json.decode(data)
     except OSError as error:
-        raise ConfigError(f"{place}: cannot be read: {error.strerror or error}") from error
+        raise ConfigError(
+            f"{place}: cannot be read: {error.strerror or error}; name a file with a JSON schema"
+        ) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{place}: not JSON: {error}") from error
     check_schema(schema, place)
@@ -193,6 +195,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """The question whether another word was meant; empty if none comes near."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f'; did you mean "{near[0]}"?' if near else ""
+
+
+def among(word: str, known: Iterable[str]) -> str:
+    """Whether another word was meant, and all that there are."""
+    known = list(known)
+    near = nearest(word, known)
+    return f"{near}{' There' if near else '; there'} are {', '.join(known)}"
 
 
 def convert(facts: Any, kind: type[_T], place: str) -> _T:

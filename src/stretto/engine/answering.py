@@ -222,7 +222,9 @@ class Answering:
         if finish in CUT and request.schema is not None:
             raise ShapeError(f"{request.model}: the answer ends before it fits its schema: {CUT[finish]}", text=text)
         state: AnswerState = "truncated" if finish in CUT else "complete"
-        return _mended(telling, text, state, references, told) if told else _answer(telling.end(), state, references)
+        if told:
+            return _mended(telling, text, state, references, told)
+        return _answer(telling.end(), state, references)
 
     async def _once_more(self, role: Role, request: Request, transcript: Transcript, telling: Telling) -> str:
         """Ask once more for an answer that cannot stand; the finish reason, empty if that cannot be had."""

@@ -1,7 +1,7 @@
 """Making calls: a request becomes a call, and the call leaves its events."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from itertools import count
 
@@ -34,20 +34,32 @@ class Errand(Struct, frozen=True):
     part: str = ""
 
 
+PIECE = 8_192
+"""Characters that are read without a pause, whatever came at once: what is hard to read takes 3 µs each."""
+
+
 class Caller:
     """Asks the models of one run; `model` gives the model of a role, policies included.
 
     `under_way`: what the calls in flight have said so far, by their ids.
+    `numbers`: those of its calls, which callers of one run share.
     Where there is a `deadline` workers are streamed, too: what they have said when they are cut is kept.
     """
 
-    def __init__(self, journal: Journal, model: Callable[[Role], Model], account: Account, deadline: Deadline) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        model: Callable[[Role], Model],
+        account: Account,
+        deadline: Deadline,
+        numbers: Iterator[int] | None = None,
+    ) -> None:
         self._journal = journal
         self._model = model
         self._account = account
         self._deadline = deadline
         self.under_way: dict[str, Transcript] = {}
-        self._numbers = count(1 + max((int(call.id[1:]) for call in journal.run.calls), default=0))
+        self.numbers = numbers or count(1 + max((int(call.id[1:]) for call in journal.run.calls), default=0))
 
     async def collect(
         self, errand: Errand, role: Role, request: Request, transcript: Transcript, telling: Telling | None = None
@@ -59,7 +71,10 @@ class Caller:
                 if isinstance(chunk, Done):
                     finish = chunk.finish
                 elif telling and isinstance(chunk, Text):
-                    telling.take(chunk.text)
+                    for at in range(0, len(chunk.text), PIECE):
+                        if at:
+                            await asyncio.sleep(0)
+                        telling.take(chunk.text[at : at + PIECE])
                 elif telling and isinstance(chunk, Restarted):
                     telling.restart()
         return finish
@@ -107,7 +122,7 @@ class Caller:
         plans = errand.role == "orchestrator" or errand.part == PLAN
         whole = errand.role != "worker" or errand.part in {PLAN, ANSWER}
         return Call(
-            id=f"c{next(self._numbers)}",
+            id=f"c{next(self.numbers)}",
             run=self._journal.run_id,
             role=errand.role,
             subtask=errand.subtask,

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from stretto import events as e
 from stretto.calls import LOOPED, OVERLONG, Chunk, Done, Restarted, Text, Transcript, fingerprint
-from stretto.engine.caller import PLAN, Caller, Errand
+from stretto.engine.caller import PIECE, PLAN, Caller, Errand
 from stretto.engine.condensing import condensed_for
 from stretto.engine.inquiry import Inquiry
 from stretto.engine.requests import (
@@ -33,7 +33,6 @@ from stretto.types import Basis, Definition, Head, Plan, PlanState, Request, Res
 
 _BREATH = 64  # subtasks of a given plan that are taken in without a pause
 _REMARKED = 20  # unreadable entries that get a remark each
-_PIECE = 8_192  # characters that are read without a pause: what is hard to read takes 3 µs each
 _LONGEST, _EACH = 2_097_152, 4_096  # characters of a plan at most, and more for each of the subtasks that it may have
 
 
@@ -343,10 +342,10 @@ async def _in_pieces(chunks: AsyncGenerator[Chunk, None], most: int) -> AsyncGen
             left = most if isinstance(chunk, Restarted) else left
             yield chunk
             continue
-        for at in range(0, min(len(chunk.text), left), _PIECE):
+        for at in range(0, min(len(chunk.text), left), PIECE):
             if at:
                 await asyncio.sleep(0)
-            yield Text(chunk.text[at : at + _PIECE])
+            yield Text(chunk.text[at : at + PIECE])
         left -= len(chunk.text)
         if left <= 0:
             yield Done(OVERLONG)

@@ -82,7 +82,9 @@ class Approval:
             self._history = await patiently(lambda: history_of(store, _simulated(run), GLANCE))
         prices: dict[str, Price | None] = {model: await self._prices.of(model) for model in self._models}
         work = Work(run.task, run.basis.inputs, run.results, self._given)
-        return forecast(definition, plan, work, Grounds(self._history, prices, _scale(definition, run)), run.id)
+        assumed = self._prices.assumptions(self._models)
+        grounds = Grounds(self._history, prices, _scale(definition, run), assumed)
+        return forecast(definition, plan, work, grounds, run.id)
 
 
 def _simulated(run: Run) -> set[str]:

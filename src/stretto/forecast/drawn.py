@@ -36,11 +36,15 @@ _HOLDS, _BEST = '{"remark": "", "verdict": "holds"}', '{"why": "", "best": 1}'
 
 
 class Grounds(Struct, frozen=True):
-    """What a forecast rests on: recorded calls, prices by model, and `scale`: tokens for each estimated one."""
+    """What a forecast rests on: recorded calls, prices by model, and `scale`: tokens for each estimated one.
+
+    `assumed`: the models whose price was found by their name alone, and whose it is.
+    """
 
     history: History
     prices: Mapping[str, Price | None]
     scale: float = SCALE
+    assumed: tuple[str, ...] = ()
 
 
 class Taken(Struct, frozen=True):

@@ -11,9 +11,10 @@ from stretto.calls import Call
 from stretto.engine.caller import ANSWER, PLAN
 from stretto.forecast.differences import difference
 from stretto.head import head_of
+from stretto.policies.prices import Prices
 from stretto.runs import CallRecord, Run
 from stretto.store.sqlite import Record
-from stretto.types import Basis, Definition, Input, Price, Usage
+from stretto.types import Basis, Definition, Input, Usage
 
 _BYTES = 4  # of other inputs than before that make about a token
 _OWN = {PLAN: "orchestrator", ANSWER: "synthesizer"}
@@ -27,7 +28,8 @@ made, because it cannot be; or nobody can say before there is a plan."""
 class Forecast(Struct, frozen=True):
     """What a rerun would do about one call, and what that would take: `usage` estimated from the earlier run's calls.
 
-    `cost` is in US dollars; None where a price is unknown, or no call of its kind was ever made.
+    `cost` is in US dollars; None where a price is unknown, or no call of its kind was ever made. `assumed`: its
+    model, and whose price that has, if it was found by the model's name alone.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Forecast(Struct, frozen=True):
     why: str = ""
     usage: Usage = Usage()
     cost: Decimal | None = Decimal(0)
+    assumed: str = ""
 
 
 class Earlier:
@@ -47,7 +50,7 @@ class Earlier:
         basis: Basis,
         origin: Run,
         records: Mapping[str, Record],
-        prices: Mapping[str, Price | None],
+        prices: Prices,
     ) -> None:
         self._reuses = definition.memory.reuse != "off"
         self._fresh = basis.fresh
@@ -67,12 +70,13 @@ class Earlier:
 
     def new(self, name: str, type_: str, model: str, why: str, answered: Collection[str] = ()) -> Forecast:
         """The line of a call that is made; the parts that are `answered` take nothing."""
-        usage, price = self.usual(name, answered), self._prices.get(model)
+        usage, price = self.usual(name, answered), self._prices.known.get(model)
         if self._longer and usage.input_tokens:
             usage = Usage(max(0, usage.input_tokens + self._longer), usage.output_tokens)
         # What nobody can tell is not nothing, but for a model that costs nothing.
         untold = price is None or (usage == Usage() and (price.input or price.output))
-        return Forecast(name, type_, "new", why, usage, None if untold or price is None else price.of(usage))
+        cost = None if untold or price is None else price.of(usage)
+        return Forecast(name, type_, "new", why, usage, cost, "".join(self._prices.assumptions([model])))
 
     def unknown(self, name: str, type_: str, why: str) -> Forecast:
         """The line of calls of which nobody can say whether they are made."""

@@ -18,10 +18,11 @@ from stretto.forecast.walk import Walk
 from stretto.plan.book import worker_for
 from stretto.plan.given import fixed_plan
 from stretto.policies.memo import Memo, Replies
+from stretto.policies.prices import Prices
 from stretto.rerun import given_results
 from stretto.runs import Run
 from stretto.store.sqlite import Record
-from stretto.types import Basis, Definition, Price, Result, Role, Subtask
+from stretto.types import Basis, Definition, Result, Role, Subtask
 
 _OTHER_PLAN = "it depends on the new plan"
 
@@ -32,7 +33,7 @@ async def explain(
     origin: Run,
     records: Mapping[str, Record],
     replies: Replies,
-    prices: Mapping[str, Price | None],
+    prices: Prices,
 ) -> list[Forecast]:
     """A line for each call of a rerun of `origin`, in the order of its plan; to be awaited in virtual time.
 

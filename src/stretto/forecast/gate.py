@@ -63,7 +63,7 @@ async def _forecast(definition: Definition, plan: Plan, work: Work, grounds: Gro
     ]
     everything = [[taken for calls in draw.calls.values() for taken in calls] for draw in draws]
     total = _line(Subtask("total", "", ""), everything, grounds, [draw.seconds for draw in draws])
-    return Proposal(run, work.task, plan, tuple(lines[:-1]), lines[-1], total)
+    return Proposal(run, work.task, plan, tuple(lines[:-1]), lines[-1], total, grounds.assumed)
 
 
 async def _drawn(definition: Definition, plan: Plan, work: Work, grounds: Grounds) -> list[_Draw]:

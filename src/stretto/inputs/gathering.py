@@ -43,6 +43,8 @@ def read_inputs(*sources: str | Path, most: int = MOST) -> list[Input]:
 
     Raises `TaskError` for whatever is missing, empty, no UTF-8 text, or with all others together above `most` bytes.
     """
+    if wrong := next((source for source in sources if not isinstance(source, str | Path)), None):
+        raise TaskError(f"read_inputs: {wrong!r} is no name of a file; of a list name each: read_inputs(*names)")
     return [each for one in gather([str(source) for source in sources], most) for each in one.inputs]
 
 

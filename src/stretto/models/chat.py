@@ -22,7 +22,7 @@ from stretto.models.contexts import tells
 from stretto.models.dialect import Dialect
 from stretto.models.error_forms import error_inside, status_inside
 from stretto.models.http import FAILURES, Http, Reader, failure, no_room
-from stretto.models.loosely import claims, several
+from stretto.models.loosely import claims, decoded, several, unpacked
 from stretto.models.providers import PATH, Provider, address
 from stretto.models.proxies import proxy_for
 from stretto.models.refusals import of_images, refusal, request_id
@@ -201,7 +201,7 @@ class ChatModel:
             else:
                 why = f"redirects elsewhere; if that is right, set the base URL to {target}"
             return errors.RequestError(self._told(f"{self._where}: {response.status}: {why}"), status=response.status)
-        text = self._told((await _beginning(response, until)).decode("utf-8", "replace"), _ERROR_BODY)
+        text = self._told(decoded(await _beginning(response, until), response.charset or ""), _ERROR_BODY)
         return refusal(response.status, response.headers, text, self._where, self._id(response))
 
     async def _whole(self, call: Call, response: aiohttp.ClientResponse, until: float) -> AsyncGenerator[Chunk, None]:
@@ -216,7 +216,7 @@ class ChatModel:
         finally:
             reader.close()
         self._bound(len(data), response)
-        body, reply = bytes(data), self._reply(call, response)
+        body, reply = unpacked(bytes(data), LARGEST), self._reply(call, response)
         if is_streamed(body):
             events = Events()
             chunks, failed = self._said(events.feed(body) + events.end(), reply, response)
@@ -303,7 +303,7 @@ class ChatModel:
     ) -> list[Chunk]:
         """What a body or event says; raises the error it holds, or `ReplyError` if it is something else altogether."""
         try:
-            body = read(data)
+            body = read(data, response.charset or "")
         except (msgspec.MsgspecError, ValueError) as error:
             if not (inside := several(data)):
                 raise self._unreadable(data, response) from error

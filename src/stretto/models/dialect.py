@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from stretto.calls import Call
 from stretto.head import messages_of
+from stretto.models.options import LIMITS, other_limit, refused_option
 from stretto.models.providers import SchemaMode
 from stretto.models.schema_forms import example, keywords, strict, without
 
@@ -27,12 +28,6 @@ _UNFIT = re.compile(
     r"|schema.{0,40}\b(?:invalid|not valid|unsupported|failed|convert|compil)",
     re.IGNORECASE | re.DOTALL,
 )
-# A value out of range is a mistake to be told, not a model that takes none.
-_RANGE = re.compile(
-    r"between|range|(?:less|greater|more|higher|lower) than|above|below|[<>≤≥]|at (?:most|least)", re.IGNORECASE
-)
-_LIMITS = ("max_tokens", "max_completion_tokens")
-_SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 # No system message, or none but turns of user and assistant: what chat templates and providers of small models say.
 _TURNS = re.compile(
     r"system.?(?:role|message|instruction|prompt)s?\b.{0,40}\b(?:not|n't|unsupported|disallowed)"
@@ -61,13 +56,14 @@ class Dialect(Struct, frozen=True):
     """The form of request one model takes.
 
     `schema`: the way it takes a JSON schema; `dropped`: the keywords it refuses in one. `token_key`: its name for the
-    limit of output tokens; `bounds`: whether it takes one that nobody asked for. `without`: options it refuses.
-    `stream_usage`: whether it knows `stream_options.include_usage`. `system`: whether it takes a system message, and
-    messages of one side after another; else these are one message. `streams`: whether its replies may be streamed.
+    limit of output tokens, empty if it takes that by either; `bounds`: whether it takes one that nobody asked for.
+    `without`: options it refuses. `stream_usage`: whether it knows `stream_options.include_usage`. `system`: whether it
+    takes a system message, and messages of one side after another; else these are one message. `streams`: whether its
+    replies may be streamed.
     """
 
     schema: SchemaMode
-    token_key: str = "max_tokens"  # noqa: S105 - a token of text
+    token_key: str = ""
     without: frozenset[str] = frozenset()
     stream_usage: bool = True
     system: bool = True
@@ -82,9 +78,9 @@ class Dialect(Struct, frozen=True):
         messages = messages if self.system else _turns(messages)
         options = {k: v for k, v in request.options.items() if k not in self.without}
         if call.most is not None and not self.bounds:
-            options = {k: v for k, v in options.items() if k not in _LIMITS}
-        if "max_tokens" in options:
-            options[self.token_key] = options.pop("max_tokens")
+            options = {k: v for k, v in options.items() if k not in LIMITS}
+        if self.token_key and (limit := _limit_of(options)):
+            options[self.token_key] = options.pop(limit)
         body: dict[str, Any] = {"model": model, "messages": messages, **options, "stream": call.stream and self.streams}
         if body["stream"] and self.stream_usage:
             body["stream_options"] = {"include_usage": True}
@@ -120,17 +116,17 @@ class Dialect(Struct, frozen=True):
     def adapted(self, refusal: str, call: Call) -> tuple["Dialect", str] | None:
         """The dialect to try after a refusal with this message, and what it gives up; None if nothing would help."""
         options = call.request.options
-        if "max_completion_tokens" in refusal and "max_tokens" in options and self.token_key == "max_tokens":  # noqa: S105
-            return replace(self, token_key="max_completion_tokens"), ""  # noqa: S106
-        if call.most is not None and self.bounds and any(limit in refusal for limit in _LIMITS):
+        limit = _limit_of(options)
+        if limit and not self.token_key and (other := other_limit(refusal, limit)):
+            return replace(self, token_key=other), ""
+        if call.most is not None and self.bounds and any(name in refusal for name in LIMITS):
             return replace(self, bounds=False), ""
         if "stream_options" in refusal and call.stream and self.stream_usage:
             return replace(self, stream_usage=False), "usage of streamed calls is not reported"
         if self.system and _TURNS.search(refusal):
             return replace(self, system=False), ""
-        for option in _SAMPLING if not _RANGE.search(refusal) else ():
-            if option in options and option not in self.without and option in refusal:
-                return replace(self, without=self.without | {option}), f"option {option} is refused and left out"
+        if option := refused_option(refusal, options.keys() - self.without):
+            return replace(self, without=self.without | {option}), f"option {option} is refused and left out"
         weaker = self._weaker(refusal, call.request.schema) if call.request.schema is not None else None
         if weaker:
             return weaker, ""
@@ -152,6 +148,11 @@ class Dialect(Struct, frozen=True):
             if named:
                 return replace(self, dropped=self.dropped | {named})
         return self.lower() if _SCHEMA_WORDS.search(refusal) else None
+
+
+def _limit_of(options: Mapping[str, Any]) -> str:
+    """The name by which options set the limit of a reply; empty if they set none."""
+    return next((name for name in LIMITS if name in options), "")
 
 
 def _names(refusal: str, word: str) -> bool:

@@ -10,6 +10,7 @@ from stretto.amounts import seconds
 
 _EPOCH = 1e9  # a reset this large is a point in time, not a wait
 _UNITS = {"ms": 0.001, "mi": 60.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SHORT = (("ms", 0.001), ("s", 1.0), ("µs", 1e-6), ("μs", 1e-6), ("us", 1e-6), ("ns", 1e-9))
 _UNIT = r"(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)(?![a-z])"
 _PART = re.compile(rf"(?<![\d.])(?<!\de)(\d{{1,12}}(?:\.\d{{1,9}})?)\s{{0,3}}({_UNIT})", re.IGNORECASE)
 SPOKEN = (
@@ -24,7 +25,7 @@ def duration(text: str, date: str = "") -> float | None:
     None if it is none of these. `date`: when that was written by the clock of who wrote it (the header `Date`),
     which may differ from ours by more than the wait.
     """
-    for unit, scale in (("ms", 0.001), ("s", 1.0)):  # nearly all are of one unit, and a header is read with every call
+    for unit, scale in _SHORT:  # nearly all are of one unit, and a header is read with every call
         if text.endswith(unit) and text[: -len(unit)].replace(".", "", 1).isdecimal():
             return float(text[: -len(unit)]) * scale
     plain = number(text)

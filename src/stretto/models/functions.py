@@ -23,10 +23,11 @@ THREADS = min(32, (os.cpu_count() or 1) + 4)
 class Function(Struct, frozen=True):
     """A Python function that does subtasks: `call(subtask)`, or `call(subtask, results)` with the texts it needs by id.
 
-    It gives the result as a text; if it is `async` it is awaited, else it runs in a thread. `version` is a part of its
-    identity beside its module and qualified name: raise it when the function does something else, or recorded results
-    are reused. `about` tells the orchestrator in one line what it is good for; its docstring's first line if empty.
-    `check`: who reads its results, as of a role.
+    - `call`: what gives the result as a text; if it is `async` it is awaited, else it runs in a thread.
+    - `version`: a part of its identity beside its module and qualified name, `"1"`: raise it when the function does
+      something else, or recorded results are reused.
+    - `about`: what it is good for, in one line that the orchestrator reads; the first line of its docstring if empty.
+    - `check`: who reads its results, as of a role; None: nobody does.
 
     As a checker (`Role(…, check=…)`) it is called `call(subtask, text)` and gives True if the text holds, False or what
     is wrong with it if not, None if it cannot tell; a pair of True, False or None and a remark says both.

@@ -165,7 +165,7 @@ def failure(error: Exception, where: str, *, began: bool, late: str) -> errors.C
     broke = errors.CutError if began else errors.ConnectError
     match error:
         case aiohttp.ConnectionTimeoutError():
-            return errors.CallTimeout(f"{where}: no connection in time")
+            return errors.Unreachable(f"{where}: no connection in time")
         case TimeoutError():
             return errors.CallTimeout(f"{where}: {late}")
         case aiohttp.ClientConnectorCertificateError():
@@ -174,9 +174,12 @@ def failure(error: Exception, where: str, *, began: bool, late: str) -> errors.C
             return errors.RequestError(f"{where}: no usable URL")
         case aiohttp.ClientConnectorError():
             proxy = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
-            refused = isinstance(error.os_error, ConnectionRefusedError)
-            reason = "nothing listens there; is the server running?" if refused else error.strerror or error.os_error
-            return errors.ConnectError(f"{where}: cannot connect to {proxy}{error.host}:{error.port} ({reason})")
+            reason = error.strerror or error.os_error
+            if isinstance(error.os_error, ConnectionRefusedError):
+                reason = "nothing listens there; is the server running?"
+            elif isinstance(error, aiohttp.ClientConnectorDNSError):
+                reason = f"{reason}; is there a network, and is the name right?"
+            return errors.Unreachable(f"{where}: cannot connect to {proxy}{error.host}:{error.port} ({reason})")
         case aiohttp.ClientHttpProxyError():
             return errors.ConnectError(f"{where}: the proxy answers {error.status} {error.message}")
         case aiohttp.ClientResponseError() if not began:

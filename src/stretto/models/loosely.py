@@ -2,30 +2,83 @@
 
 import json
 import math
+import re
+import zlib
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from stretto.text import clean
 
+# Bytes beyond ASCII that are no letter of UTF-8, nor the beginning of one that was cut.
+_LETTER = re.compile(rb"[\xc2-\xf4][\x80-\xbf]{1,3}")
+_BEYOND = re.compile(rb"[\xc0-\xff]|(?<=[ !#-~])[\xa0-\xbf]")
+_NEVER = b"\xff"  # hardly a letter of any text, and so the mark of damaged bytes
+_WEST = "cp1252"
+"""What is called Latin-1, and what software that never heard of UTF-8 writes."""
 
-def loose(data: bytes) -> Any:
-    """The JSON in these bytes; raises `ValueError` if there is none.
+
+def loose(data: bytes, charset: str = "") -> Any:
+    """The JSON in these bytes; raises `ValueError` if there is none. `charset`: what they are said to be encoded in.
 
     Bytes that are no UTF-8 and escaped lone surrogates, on which a strict reader stops, become U+FFFD; numbers that are
     none, or larger than any, become null.
     """
+    return tidied(rough(data, charset))
+
+
+def rough(data: bytes, charset: str = "") -> Any:
+    """The same, with halves of letters left as they are: the other half may be the first of the next piece."""
     try:
-        form = json.loads(
-            data.decode(_encoding(data), "replace"),
+        return json.loads(
+            decoded(data, charset, "surrogateescape"),
             strict=False,
             parse_constant=lambda _: None,
             parse_int=lambda digits: int(digits) if len(digits) < _DIGITS else None,
             parse_float=lambda digits: number if math.isfinite(number := float(digits)) else None,
         )
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def tidied(form: Any) -> Any:
+    """The same JSON without halves of letters."""
+    try:
         return msgspec.json.decode(clean(json.dumps(form, ensure_ascii=False)))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def decoded(data: bytes, charset: str = "", errors: str = "replace") -> str:
+    """The text in these bytes: JSON is in UTF-8 whatever is said of it, unless it cannot be.
+
+    `errors`: what becomes of bytes that are no letters, as `bytes.decode` takes it.
+    """
+    encoding = _encoding(data)
+    with suppress(UnicodeDecodeError):
+        return data.decode(encoding)
+    if encoding == "utf-8-sig":
+        letters = len(_LETTER.findall(data))
+        if charset.lower().replace("_", "-") not in {"", "utf-8", "utf8", "us-ascii", "iso-8859-1", "latin-1", _WEST}:
+            with suppress(LookupError, ValueError):
+                return data.decode(charset)
+        if _NEVER not in data and len(_BEYOND.findall(_LETTER.sub(b"", data))) > letters:
+            return data.decode(_WEST, "replace")
+        return data.decode(encoding, errors)
+    return data.decode(encoding, "replace")
+
+
+def unpacked(data: bytes, most: int) -> bytes:
+    """What was compressed with gzip, up to so many bytes, where a proxy lost the header that says so; else the same."""
+    for _ in range(2):
+        if not data.startswith(b"\x1f\x8b"):
+            break
+        try:
+            data = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data, most)
+        except zlib.error:
+            break
+    return data
 
 
 def _encoding(data: bytes) -> str:

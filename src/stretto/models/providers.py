@@ -23,12 +23,22 @@ for; JSON mode with the schema in the prompt; the prompt alone."""
 class Provider(Struct, frozen=True):
     """An endpoint for chat completions.
 
-    `base_url` is what comes before `/chat/completions`. `key_env` names the environment variable that holds the key;
-    without it a key is used if `<NAME>_API_KEY` is set. `schema` is the way it takes a JSON schema; `stream_usage`,
-    whether it knows `stream_options.include_usage`; `images`, whether any of its models takes some. `parallel`, `rpm`
-    and `tpm` (requests and tokens a minute) hold for everything behind its key. `model` is the one to take if none is
-    named; `local` servers are asked which they have. `connect`, `first_byte` and `silence` are seconds to wait: for the
-    connection, for the first byte of a streamed reply, and between two.
+    - `base_url`: what comes before `/chat/completions`.
+    - `key_env`: the environment variable that holds the key; without it a key is used if `<NAME>_API_KEY` is set.
+    - `headers`: sent with every request; none but what the protocol needs.
+    - `schema`: how it takes a JSON schema. `"schema"`, the default: as `response_format`, and in the prompt;
+      `"strict"`: as `response_format` in OpenAI's strict form; `"json"`: in the prompt, in JSON mode; `"prompt"`: there
+      alone.
+    - `stream_usage`: whether it knows `stream_options.include_usage`; it does.
+    - `images`: whether any of its models takes some; it does.
+    - `parallel`: calls in flight behind its key at the same time; no limit of its own.
+    - `rpm`: requests a minute behind its key; what its replies tell.
+    - `tpm`: tokens a minute behind its key; what its replies tell.
+    - `model`: the one to take if none is named; None: a name must be.
+    - `local`: whether it is a server of this machine, which needs no key and is asked which models it has; it is not.
+    - `connect`: seconds to wait for the connection; 10.
+    - `first_byte`: seconds to wait for the first byte of a streamed reply; 300.
+    - `silence`: seconds to wait between two bytes of one; 120.
     """
 
     base_url: str
@@ -66,10 +76,12 @@ def safe(url: str) -> str:
 class Local(Struct, frozen=True):
     """Models of this machine, each a GGUF file that llama.cpp loads in a child process: `local:PATH.gguf`.
 
-    `parallel`: slots, that is calls that are answered at the same time; by itself as many as the run's limit, if that
-    is set, else 4. `context`: tokens of each slot, request and reply together; by itself what the model was trained
-    for, as far as memory goes. `threads`: by itself one for each idle processor. `memory`: bytes that a
-    model may take; by itself what is free.
+    - `parallel`: slots, that is calls that are answered at the same time; by itself as many as the run's limit, if that
+      is set, else 4.
+    - `context`: tokens of each slot, request and reply together; by itself what the model was trained for, as far as
+      memory goes.
+    - `threads`: by itself one for each idle processor.
+    - `memory`: bytes that a model may take; by itself what is free.
     """
 
     parallel: int | None = None

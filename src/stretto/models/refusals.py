@@ -24,7 +24,7 @@ _AMBIGUOUS = re.compile(r"exceeded your current quota|check your plan and billin
 # Also ambiguous, but these do not pass within a run: no access at all, or not before tomorrow.
 _TERMINAL = re.compile(r"limit: 0\b|PerDay", re.IGNORECASE)
 # No wait within a run helps, unless it is said how long it takes.
-_DAILY = re.compile(r"per.?(?:day|month)|/ ?(?:day|month)\b|daily|monthly|\b[RT]PD\b", re.IGNORECASE)
+_DAILY = re.compile(r"tomorrow|per.?(?:day|month)|/ ?(?:day|month)\b|daily|monthly|\b[RT]PD\b", re.IGNORECASE)
 _TOO_LARGE = re.compile(r"request too large|Limit:? ([\d,]{1,20}),? Requested:? ([\d,]{1,20})", re.IGNORECASE)
 _LOADING = re.compile(
     r"loading (?:the )?model|model\b.{0,200}\bloading|still loading|(?:is|are) (?:being loaded|warming up|starting up)",
@@ -50,6 +50,18 @@ _UNFIT = re.compile(
 _PASSING = re.compile(
     r"model (?:has crashed|unloaded|is unloaded|not ready)|DEGRADED function|no healthy upstream", re.IGNORECASE
 )
+# What a gateway says with the status of another mistake.
+_TOO_MANY = re.compile(
+    r"too many requests|rate.?limit(?:ed)?(?:_error)?\b.{0,20}\b(?:exceed|reach|hit)|rate_limit_(?:error|exceeded)",
+    re.IGNORECASE,
+)
+_BUSY = re.compile(r"overloaded|at capacity|over capacity|temporarily unavailable|server is busy", re.IGNORECASE)
+_KEY = re.compile(
+    r"(?:api|access).?(?:key|token)\b.{0,30}\b(?:not valid|invalid|expired|incorrect|missing|not found|revoked)"
+    r"|(?:invalid|incorrect|expired|missing|no|wrong)\W{1,3}(?:\w{1,10} )?api.?(?:key|token)",
+    re.IGNORECASE,
+)
+_SAID = 300  # characters of a message in which these count: behind them it may quote what was asked
 _MODERATED = re.compile(r"moderation|flagged|content.?(?:policy|filter|management)|\bsafety\b|sensitive", re.IGNORECASE)
 _PAGE = "an HTML page"
 _HINTED = 16384  # characters of a body in which it is looked for
@@ -103,6 +115,8 @@ def _kind(status: int, text: str, body: str, asked: float | None, wait: float | 
         return errors.UnfitReply
     if is_too_long(status, text):  # Together answers 403 where others answer 400 or 413
         return errors.ContextError
+    if status in {400, 403, 422} and (kind := _of_words(text[:_SAID], body, asked, wait)):
+        return kind
     if status in {401, 403}:
         of_request = status == 403 and (_LIMIT.search(text) or _MODERATED.search(text))
         return errors.RequestError if of_request else errors.AuthError
@@ -111,6 +125,15 @@ def _kind(status: int, text: str, body: str, asked: float | None, wait: float | 
     if status >= 500 or status in _TRANSIENT or (status in {400, 404} and _PASSING.search(text)):
         return errors.ServerError
     return errors.RequestError
+
+
+def _of_words(said: str, body: str, asked: float | None, wait: float | None) -> type[errors.CallError] | None:
+    """What a refusal says that has the status of a request which is wrong; None if it may be just that."""
+    if _TOO_MANY.search(said):
+        return _kind_of_limit(said, body, asked, wait)
+    if _BUSY.search(said):
+        return errors.ServerError
+    return errors.AuthError if _KEY.search(said) else None
 
 
 def _kind_of_limit(text: str, body: str, asked: float | None, wait: float | None) -> type[errors.CallError]:

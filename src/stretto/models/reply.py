@@ -7,14 +7,18 @@ import msgspec
 
 from stretto import errors
 from stretto.calls import KEPT, OVERLONG, Chunk, Done, Reasoning, Restarted, Text
+from stretto.models.growing import Growing
+from stretto.models.halves import Halves
 from stretto.models.thinking import ThinkFilter
 from stretto.models.usage import Doubtful, merged, usage_of
-from stretto.models.wire import BROKEN, Body, meaning
+from stretto.models.wire import BROKEN, Body, Choice, meaning
 
 LARGEST = 2**25
 """Characters that a reply may have, and bytes of a body or an event that is read in one piece."""
 
 _LONGEST_NAME = 200
+_OTHERS = frozenset({"user", "system", "developer", "tool", "function", "ipython"})
+"""Roles of messages that are no answer."""
 
 
 class Reply:
@@ -39,6 +43,10 @@ class Reply:
         self._simulated = simulated
         self._json = json
         self._think = ThinkFilter()
+        self._texts, self._reasons = Growing(), Growing()
+        self._halves = Halves()
+        self._others: list[str] = []  # what is said by nobody who answers
+        self._role = ""
         self._usage: Any = None  # as it is told
         self._model: str | None = None
         self._index: Any = None
@@ -66,19 +74,16 @@ class Reply:
             self._usage = merged(self._usage, told)  # else it says nothing, which takes nothing back
         self._model = body.model or self._model
         choice = body.choice(self._index)
-        if choice is None:
+        if choice is None or self.over:  # behind its end a stream has nothing to say but what it took
             return []
         if self._index is None:
             self._index = choice.index
-        if (text := choice.plain) is not None:  # nearly always, and a thousand times in a reply
-            self._room -= len(text)
-            chunks = self._think.feed(text)
+        if choice.delta and choice.delta.role is not None:
+            self._role = str(choice.delta.role).lower()
+        if self._role not in _OTHERS and (text := choice.plain) is not None:  # nearly always
+            chunks = self._text(text, last=choice.finish_reason is not None)
         else:
-            chunks = self._sorted(choice.pieces(repeated=self._pieced))
-            if self._json and not self._spoke:
-                for place, said in choice.arguments():
-                    self._room -= len(said)
-                    self._calls.setdefault(place, []).append(said)
+            chunks = self._otherwise(choice)
         if chunks:
             self._pieced = self._pieced or choice.delta is not None
             self.early = self.finish is not None
@@ -90,17 +95,42 @@ class Reply:
             self.finish = meaning(self._reason)
         return chunks
 
+    def _otherwise(self, choice: Choice) -> list[Chunk]:
+        """What a choice says in another form than a piece of text, or in another's name."""
+        if self._role in _OTHERS:
+            self._others += [piece.text for piece in choice.pieces(repeated=False) if isinstance(piece, Text)]
+            return []
+        chunks = self._sorted(choice.pieces(repeated=self._pieced))
+        if self._json and not self._spoke:
+            for place, said in choice.arguments():
+                self._room -= len(said)
+                self._calls.setdefault(place, []).append(said)
+        return chunks
+
+    def _text(self, piece: str, *, last: bool = False) -> list[Chunk]:
+        """What of a piece of text is new, without thought."""
+        again, said = self._texts.new(self._halves.whole(piece), last=last)
+        self._room -= len(said)
+        if not again:
+            return self._think.feed(said) if said else []
+        self._think, self._spoke = ThinkFilter(), False
+        return [Restarted(), *self._think.feed(said)]
+
     def _sorted(self, pieces: list[Chunk]) -> list[Chunk]:
         chunks: list[Chunk] = []
         for piece in pieces:
             if isinstance(piece, Text):
-                self._room -= len(piece.text)
-                chunks.extend(self._think.feed(piece.text))
+                chunks.extend(self._text(piece.text))
             elif isinstance(piece, Reasoning):
-                self._room -= len(piece.text)
-                chunks.append(piece)
+                again, thought = self._reasons.new(piece.text)
+                self._room -= len(thought)
+                if not thought:
+                    continue
+                chunks.append(Reasoning(thought))
                 if self._json and not self._spoke:
-                    self._thoughts.append(piece.text)
+                    if again:
+                        self._thoughts.clear()
+                    self._thoughts.append(thought)
         return chunks
 
     def end(self, *, whole: bool = False) -> list[Chunk]:
@@ -115,7 +145,7 @@ class Reply:
         if not finish or finish == BROKEN:
             how = f"with finish reason {self._said(self._reason)!r}" if finish else "without a finish reason"
             raise errors.CutError(f"{self._label}: the reply ended {how}", request_id=self._request)
-        chunks = self._think.end()
+        chunks = self._rest()
         self._listen(chunks)
         if finish == "stop" and not self._spoke:
             chunks += self._miscalled()
@@ -125,6 +155,16 @@ class Reply:
         doubtful = isinstance(usage, Doubtful)
         known = None if isinstance(usage, Doubtful) else usage
         return [*chunks, Done(finish, known, model, self._request, simulated=self._simulated, doubtful=doubtful)]
+
+    def _rest(self) -> list[Chunk]:
+        """What was held back to the last."""
+        if whole := self._texts.whole():
+            self._think = ThinkFilter()
+            return [Restarted(), *self._think.feed(whole), *self._think.end()]
+        said = self._halves.end()
+        if not self._spoke and self._others:  # a server that does not know what it calls an answer
+            said += "".join(self._others)
+        return [*(self._think.feed(said) if said else []), *self._think.end()]
 
     def _miscalled(self) -> list[Chunk]:
         """The reply that was called a thought, or a tool's arguments; else `EmptyReply`.

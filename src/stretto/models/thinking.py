@@ -8,6 +8,7 @@ import re
 
 from stretto.calls import Chunk, Reasoning, Restarted, Text
 from stretto.models.channels import Channels
+from stretto.models.midway import Midway, Passed
 
 _WORD = r"(?:\w{1,12}:)?"  # ByteDance's name stands before theirs
 _NAMES = (
@@ -31,6 +32,9 @@ _PAIRS = (
 )
 _OPENING = re.compile("|".join(f"({opening})" for opening, _ in _PAIRS), re.IGNORECASE)
 _CLOSINGS = [re.compile(closing + r"\s*", re.IGNORECASE) for _, closing in _PAIRS]
+_ENDS = [re.compile(closing, re.IGNORECASE) for _, closing in _PAIRS]
+# In the midst of a text the other names are those of sections that somebody asked for.
+_WITHIN = frozenset({0, 1, *range(len(_NAMES), len(_PAIRS))})
 _CHANNELS = re.compile(r"<\|(?:start|channel|message)\|>|(?:analysis|commentary|final)<\|message\|>")
 _ANY = "|".join(_NAMES)
 # In the midst of a text: the end of a block, of which a chat template has put the beginning into the prompt. Any tag at
@@ -78,17 +82,19 @@ _UNTAGGED, _UNTAGGED_END = re.compile(r"analysis(?=\S|[ \t]*\r?\n)"), "assistant
 class ThinkFilter:
     """Sorts the pieces of one reply into thought and text.
 
-    Only blocks at the very beginning are thought; later, a tag is text like any other, and so is the end that belongs
-    to it. An end without a beginning turns everything before it into thought, taken back by `Restarted`.
+    Blocks at the beginning are thought; later ones too, unless the text speaks of such tags (`Midway`): from then on
+    a tag is text like any other. An end without a beginning turns everything before it into thought, taken back by
+    `Restarted`.
     """
 
     def __init__(self) -> None:
         self._held = ""
-        self._before = "\n"
         self._state = "start"
         self._thought = False
         self._closing = _CLOSINGS[0]
         self._channels: Channels | None = None
+        self._midway: Midway | None = None
+        self._passed = Passed()
         self._led = False
         self._last = self._trail = ""
 
@@ -110,6 +116,8 @@ class ThinkFilter:
             return self._begin(piece)
         if self._state == "inside":
             return self._inside(piece)
+        if self._midway:
+            return self._block(self._midway, piece)
         if self._state == "untagged":
             return self._untagged(piece)
         if self._channels:
@@ -126,7 +134,10 @@ class ThinkFilter:
         held, self._held = self._held, ""
         if self._state == "start" and self._thought:
             held = held.lstrip()
-        if not held or self._state in {"open", "untagged"}:
+        if self._midway:
+            thought = self._midway.end()
+            return [*chunks, Reasoning(self._midway.held) if thought else Text(self._midway.held)]
+        if not held or self._state == "untagged":
             return chunks
         return [*chunks, Reasoning(held) if self._state == "inside" else Text(held)]
 
@@ -149,14 +160,11 @@ class ThinkFilter:
         if len(held) < _BLANK and (not text or _MAYBE.fullmatch(text) or _may_begin(text, led=self._led)):
             return []  # it may still become a tag
         self._held = ""
-        if self._thought:  # only one end can be without a beginning
-            self._state = "through"
-            return [Text(text)]
-        if _UNTAGGED.match(text):
+        if not self._thought and _UNTAGGED.match(text):
             self._state = "untagged"
             return self._untagged(held)
         self._state = "open"
-        return self._watch(held)
+        return self._watch(text if self._thought else held)
 
     def _inside(self, piece: str) -> list[Chunk]:
         self._held += piece
@@ -169,27 +177,64 @@ class ThinkFilter:
         return [Reasoning(thought)] if thought else []
 
     def _watch(self, piece: str) -> list[Chunk]:
-        """Pass text on, and look for an end without a beginning; `_held` is what was passed on last."""
+        """Pass text on, and look for blocks, and for an end without a beginning; `_held` may become a tag."""
         if not piece:
             return []
         if not self._held and "<" not in piece and "[" not in piece and "◁" not in piece:  # nearly always
-            self._before = piece[-1]
-            return [Text(piece)]
-        seen = (self._held or self._before) + piece
+            return self._pass(piece)
+        seen = self._passed.last + self._held + piece
+        self._held = ""
         opened = _OPENED.search(seen)
-        for found in _UNOPENED.finditer(seen, 0, opened.start() if opened else len(seen)):
+        # Only one end can be without a beginning.
+        unopened = () if self._thought else _UNOPENED.finditer(seen, 0, opened.start() if opened else len(seen))
+        for found in unopened:
             if _ends_thought(seen, found.start(), found.end()):
                 self._thought = True
                 return [Restarted(), *self._after(seen, found)]
-        if opened:
-            self._held, self._state = "", "through"
-        else:
-            self._held, self._before = _tail(seen), seen[-1]
-        return [Text(piece)]
+        at = opened.start() if opened else _tail(seen)
+        chunks = self._pass(seen[1:at])
+        return [*chunks, *self._open(seen[at:], opened[0])] if opened else self._hold(chunks, seen[at:])
+
+    def _pass(self, text: str) -> list[Chunk]:
+        if not text:
+            return []
+        self._passed.take(text)
+        return [Text(text)]
+
+    def _hold(self, chunks: list[Chunk], rest: str) -> list[Chunk]:
+        self._held = rest
+        return chunks
+
+    def _open(self, text: str, tag: str) -> list[Chunk]:
+        """A block opens in the midst of a text, which begins with its tag here; or the text speaks of one."""
+        found = _OPENING.match(text)
+        pair = (found.lastindex or 1) - 1 if found else -1
+        if self._passed.allows_thought():
+            if not found and _CHANNELS.match(text):
+                self._state, self._channels = "channels", Channels()
+                return self._channels.feed(text)
+            if found and pair in _WITHIN:
+                self._state = "midway"
+                self._midway = Midway(tag, _ENDS[pair], line=self._passed.last == "\n")
+                return self._block(self._midway, text[len(tag) :])
+        self._state = "through"
+        return [Text(text)]
+
+    def _block(self, block: Midway, piece: str) -> list[Chunk]:
+        """More of a block in the midst of a text; what follows its end is text again."""
+        thought = block.feed(piece) if piece else None
+        if thought is None:
+            return []
+        self._midway, self._thought = None, True
+        if not thought:
+            self._state = "through"
+            return [Text(block.held + block.rest)]
+        self._state = "open"
+        return [Reasoning(block.held), *self._watch(block.rest)]
 
     def _after(self, seen: str, found: re.Match[str]) -> list[Chunk]:
         """What follows an end without a beginning begins as after any block."""
-        self._held, self._state = "", "start"
+        self._held, self._state, self._passed = "", "start", Passed()
         rest = seen[found.end() :]
         if found[0].endswith("<|message|>"):
             rest = f"final<|message|>{rest}"
@@ -223,7 +268,7 @@ def _ends_thought(seen: str, start: int, end: int) -> bool:
     return before == "\n" or ((before.isalnum() or before in ".!?…") and after.isalnum() and bool(before))
 
 
-def _tail(text: str) -> str:
-    """The end of a text from where a tag may have begun, with the letter before it."""
-    found = _MAY_GO_ON.search(text, max(0, len(text) - _LONG_TAIL))
-    return text[max(0, found.start() - 1) :] if found else ""
+def _tail(text: str) -> int:
+    """Where at the end of a text a tag may have begun."""
+    found = _MAY_GO_ON.search(text, max(1, len(text) - _LONG_TAIL))
+    return found.start() if found else len(text)

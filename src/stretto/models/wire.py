@@ -12,11 +12,12 @@ import msgspec
 from msgspec import Struct
 
 from stretto.calls import LOOPED, Chunk, Reasoning, Text
-from stretto.models.loosely import loose
+from stretto.models.loosely import rough, tidied
 from stretto.models.parts import pieces_of
 
 
 class _Message(Struct):
+    role: Any = None
     content: Any = None
     reasoning: Any = None
     reasoning_content: Any = None
@@ -39,7 +40,9 @@ class _Message(Struct):
         return chunks
 
 
-class _Choice(Struct):
+class Choice(Struct):
+    """One of several replies to a request, or a piece of it."""
+
     index: Any = None
     delta: _Message | None = None
     message: _Message | None = None
@@ -93,13 +96,13 @@ class _Choice(Struct):
 class Body(Struct):
     """A whole reply, or one event of a streamed one."""
 
-    choices: list[_Choice] | None = None
+    choices: list[Choice] | None = None
     usage: Any = None
     model: str | None = None
     error: Any = None
     x_groq: Any = None
 
-    def choice(self, index: Any = None) -> _Choice | None:
+    def choice(self, index: Any = None) -> Choice | None:
         """What is said of the choice with this index, if it has one: of the first that says anything without it."""
         if not self.choices:
             return None
@@ -164,16 +167,18 @@ def meaning(reason: str) -> str:
 _decoder = msgspec.json.Decoder(Body)
 
 
-def read(data: bytes) -> Body:
-    """The body in these bytes; raises `ValueError` if there is none.
+def read(data: bytes, charset: str = "") -> Body:
+    """The body in these bytes, which are said to be in this charset; raises `ValueError` if there is none.
 
     A list of one is taken for its member (Gemini wraps its errors so).
     """
     try:
         return _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        form = loose(data)
-        return _body(form[0] if isinstance(form, list) and len(form) == 1 else form)
+        form = rough(data, charset)
+        form = form[0] if isinstance(form, list) and len(form) == 1 else form
+        body = _body(tidied(form))
+        return _with_halves(body, _body(form))
 
 
 def _body(form: Any) -> Body:
@@ -192,9 +197,17 @@ def _body(form: Any) -> Body:
     )
 
 
-def _choice(form: dict[str, Any]) -> _Choice:
+def _with_halves(body: Body, halves: Body) -> Body:
+    """The body with its text as it came: a letter may have been cut in two between two events."""
+    for choice, other in zip(body.choices or (), halves.choices or (), strict=True):
+        if choice.delta and other.delta and isinstance(other.delta.content, str):
+            choice.delta.content = other.delta.content
+    return body
+
+
+def _choice(form: dict[str, Any]) -> Choice:
     reason, text = form.get("finish_reason"), form.get("text")
-    return _Choice(
+    return Choice(
         form.get("index"),
         _message(form.get("delta")),
         _message(form.get("message")),
@@ -211,4 +224,4 @@ def _choice(form: dict[str, Any]) -> _Choice:
 def _message(form: Any) -> _Message | None:
     if isinstance(form, dict):
         return _Message(*(form.get(name) for name in _Message.__struct_fields__))
-    return _Message(form) if isinstance(form, str) else None
+    return _Message(content=form) if isinstance(form, str) else None

@@ -145,6 +145,12 @@ def listed(raw: str) -> list[str]:
     return [decode_text(quoted) if quoted else bare for quoted, bare in _ITEMS.findall(raw)]
 
 
+def unquoted(raw: str) -> str:
+    """What stands in quotes as code has them, three on a side or one."""
+    quotes = 3 if raw[:3] in {'"' * 3, "'" * 3} else 1
+    return decode_text(raw[quotes : -quotes or None]).strip()
+
+
 def decode_text(body: str) -> str:
     """Decode what stands between the quotes of a string, whatever its escapes."""
     return str(json.loads('"' + _ESCAPE.sub(lambda m: m[1] or m[2] or "\\" + m[3], body) + '"', strict=False))

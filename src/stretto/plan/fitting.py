@@ -11,9 +11,14 @@ from stretto.types import Role
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
 # Atomic groups: rows of stars and blanks belong to one of them only.
+_SAID = r"(?:(?:type|worker|agent|role|assigned to)\s{0,3}[:=]\s{0,3}[*_`\"']{0,3})?"
 _LABEL = re.compile(
-    r"(?>[\s*_`]*)[\[(]?(?>[\s*`]*)([^\W_][\w/ -]{0,39}?)(?>[\s*_`]*)"
+    rf"(?>[\s*_`]*)[\[(]?(?>[\s*`]*){_SAID}([^\W_][\w/ -]{{0,39}}?)(?>[\s*_`\"']*)"
     r"(?:[\])](?>[\s*_`]*):?|:(?>[*_`]*)|[-=]>|\u2192|[-\u2013\u2014]\s)\s*(?=\S)"
+)
+# The same behind it: `Write the code. (code/solve)`
+_BEHIND = re.compile(
+    rf"[\[(][*_`]{{0,3}}{_SAID}([^\W_][\w/ -]{{0,39}}?)[*_`\"']{{0,3}}[\])][*_.`]{{0,4}}\s*\Z", re.IGNORECASE
 )
 _ALIKE = 4  # letters that two words which begin alike have in common
 _FEWEST = 3
@@ -70,10 +75,14 @@ def fitted(draft: Draft, workers: Mapping[str, Role]) -> Draft:
 
 
 def labelled(text: str, workers: Mapping[str, Role]) -> tuple[str, str]:
-    """The worker that a text names before it says what is to be done (`[plan] …`, `plan: …`), and the rest."""
+    """The worker that a text names before or behind what is to be done (`[plan] …`, `plan: …`, `… (plan)`); rest."""
     found = _LABEL.match(text)
     name = called(found[1], workers) if found else ""
-    return (name, text[found.end() :]) if found and name else ("", text)
+    if found and name:
+        return name, text[found.end() :]
+    behind = _BEHIND.search(text, max(0, len(text) - 80))
+    name = called(behind[1], workers) if behind else ""
+    return (name, text[: behind.start()].rstrip()) if behind and name else ("", text)
 
 
 def general(workers: Mapping[str, Role]) -> str:

@@ -4,10 +4,13 @@ import html
 import re
 from collections.abc import Iterator, Mapping
 
+from stretto.plan.calls import calls
 from stretto.plan.fields import DESCRIPTION, FIELD, decode_text, is_field, plain
-from stretto.plan.grids import by_worker, table
+from stretto.plan.fitting import called
+from stretto.plan.grids import by_worker, separated, table
 from stretto.plan.item import Draft, Read, draft_of, weight_of
 from stretto.plan.lines import read_lines
+from stretto.plan.sections import sections
 from stretto.types import Role
 
 _ENCODED = re.compile(r"""(["'])\s*[\[{](?:\s|\\[nrt])*\\+["']""")
@@ -32,7 +35,7 @@ def forms(text: str, workers: Mapping[str, Role]) -> Iterator[str | list[Read]]:
     """The reply in JSON as it could have been written, or the entries it has, one form after the other.
 
     Lists by worker, JSON as a text in JSON, a list of texts without a name, objects keyed by id or one after the other,
-    XML, a table, and at last YAML and lists in Markdown.
+    XML, a table, TOML, CSV, calls as code has them, and at last YAML and lists in Markdown.
     """
     if found := by_worker(text, workers):
         yield found
@@ -45,8 +48,17 @@ def forms(text: str, workers: Mapping[str, Role]) -> Iterator[str | list[Read]]:
     for read in (_tagged, table):
         if found := read(text):
             yield found
+    # These are forms of many things besides; what names none of the workers is another.
+    for other in (sections(text), separated(text), calls(text, workers)):
+        if _name_a_worker(other, workers):
+            yield other
     if found := read_lines(text, workers):
         yield found
+
+
+def _name_a_worker(reads: list[Read], workers: Mapping[str, Role]) -> bool:
+    types = [read.item.type for read in reads if isinstance(read.item, Draft)]
+    return bool(types) and (not workers or any(called(type_, workers) for type_ in types))
 
 
 def _decoded(text: str) -> Iterator[str]:

@@ -38,8 +38,14 @@ class PlanFile(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=T
     tasks: list[_Line]
 
 
+DIRECT = Plan((), "complete")
+"""The plan of a task that is answered by one call, as if nobody had planned."""
+
 AnyPlan = Plan | PlanFile | Mapping[str, Any]
 """A plan as it may be given: as data, in the orchestrator's form."""
+
+
+_FORM = '{"tasks": [{"type": …, "description": …}, …]}'
 
 
 def read_plan(text: bytes, place: str) -> PlanFile:
@@ -81,6 +87,8 @@ def given_plan(plan: AnyPlan, definition: Definition, place: str = "plan") -> Pl
         file = _file(plan)
     elif isinstance(plan, PlanFile):
         file = plan
+    elif not isinstance(plan, Mapping):
+        raise TaskError(f"{place}: no plan: {_FORM} is one, not {type(plan).__name__}")
     else:
         try:
             file = msgspec.convert(plan, PlanFile)
@@ -105,7 +113,7 @@ def fixed_plan(definition: Definition, inputs: Sequence[Input]) -> Plan | None:
     work = [(name, reads) for name, role in definition.workers.items() for reads in _shares(inputs, role.share)]
     most = definition.limits.max_subtasks
     if len(work) == 1 and inputs and definition.synthesizer and _only_reads(definition.workers[work[0][0]]):
-        return Plan((), "complete")
+        return DIRECT
     subtasks = [
         Subtask(f"t{number}", name, f"the whole task{', for ' if reads else ''}{called(inputs, reads)}", reads=reads)
         for number, (name, reads) in enumerate(work[:most], 1)

@@ -1,5 +1,6 @@
-"""Plans by row and column, or by worker: a table in Markdown, or an object that has a list for each worker."""
+"""Plans by row and column, or by worker: a table in Markdown, CSV, or an object that has a list for each worker."""
 
+import csv
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +28,36 @@ def table(text: str) -> list[Read]:
             draft, weight = draft_of(fields), weight_of(fields)
             if isinstance(draft, Draft) and weight == 2:
                 found.append(Read(draft, weight))
+    return found
+
+
+def separated(text: str) -> list[Read]:
+    """The rows below a line that names fields, with commas, semicolons or tabs between them (CSV)."""
+    lines = text.splitlines()
+    for at, line in enumerate(lines):
+        for mark in "\t;,":
+            names = [plain(cell) for cell in line.strip().split(mark)]
+            known = sum(map(is_field, names))
+            if known > 1 and known == len(names) and any(name in DESCRIPTION for name in names):
+                return _rows(names, lines[at + 1 :], mark)
+    return []
+
+
+def _rows(names: list[str], lines: list[str], mark: str) -> list[Read]:
+    found = list[Read]()
+    place = next(at for at, name in enumerate(names) if name in DESCRIPTION)
+    try:
+        for row in csv.reader((line + "\n" for line in lines), delimiter=mark, skipinitialspace=True):
+            if not row or row[0].startswith("```"):
+                break
+            more = max(0, len(row) - len(names))  # commas that should be in quotes, mostly in the longest text
+            cells = [*row[:place], mark.join(row[place : place + more + 1]), *row[place + more + 1 :]]
+            fields = {name: cell.strip() for name, cell in zip(names, cells, strict=False) if cell.strip()}
+            draft, weight = draft_of(fields), weight_of(fields)
+            if isinstance(draft, Draft) and weight == 2:
+                found.append(Read(draft, weight))
+    except csv.Error:  # a cell longer than any, or a NUL: what was read stands
+        return found
     return found
 
 

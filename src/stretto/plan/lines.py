@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from stretto.plan.fields import FIELD, NEEDS, QUOTES, is_field, listed, plain
+from stretto.plan.fields import FIELD, NEEDS, QUOTES, TYPE, is_field, listed, plain
 from stretto.plan.fitting import called, labelled
 from stretto.plan.item import Draft, Read, draft_of, reads_as_work, weight_of
 from stretto.types import Role
@@ -26,6 +26,13 @@ _NUMBERED = re.compile(
 _BOX = re.compile(r"\[[ xX]?\]\s+")
 _KEY = re.compile(r"([\w.-]{1,40}):")
 _FLOW = re.compile(rf"(?:\A\{{|,)\s*([\"']?)({FIELD})\1\s*:")
+# The same without braces: `Type: plan, Description: …`
+_PLAIN_FLOW = re.compile(rf"(?:\A|[,;|])\s*(?:\*\*|[\"'`_])?({FIELD})(?:\*\*|[\"'`_])?\s*:(?:\*\*)?\s")
+_NEEDED = re.compile(
+    r"[\[(]\s{0,3}(?:needs|depends on|dependencies|requires|after|uses)\s{0,3}:?\s{0,3}([^\[\]()]{1,120})[\])]"
+    r"[.*_]{0,3}\s*\Z",
+    re.IGNORECASE,
+)
 _BLOCKS = frozenset({"|", ">", "|-", ">-", "|+", ">+"})
 # What says that a list is a plan. "Here are the steps:" begins many an answer, and so does "a plan for your trip:".
 _HEADING = re.compile(
@@ -111,7 +118,9 @@ def _entries(text: str, workers: Mapping[str, Role]) -> tuple[list[_Entry], bool
         if not line.said:
             gap = True
             continue
-        if field:
+        if field and (flow := _flow(line)):
+            entries.append(entry := flow)
+        elif field:
             if entry is None or key or _begins(line, plain(field[0]), entry):
                 entries.append(entry := _Entry(line.indent, key))
                 key = ""
@@ -140,15 +149,17 @@ def _lines(text: str) -> Iterator[_Line]:
 
 
 def _flow(line: _Line) -> _Entry | None:
-    """The entry that a line is in YAML's other form: `{id: t1, type: plan, description: …}`."""
-    entry, said = _Entry(line.indent), line.said[:-1]
+    """The entry that a line is in YAML's other form: `{id: t1, type: plan, description: …}`, or without the braces."""
     braced = line.said.startswith("{") and line.said.endswith("}")
-    found = [each for each in _FLOW.finditer(said) if is_field(each[2])] if braced else []
-    if len(found) < 2:
+    entry, said = _Entry(line.indent), line.said[:-1] if braced else line.said
+    places = [(each, each[2]) for each in _FLOW.finditer(said)] if braced else []
+    places = places or [(each, each[1]) for each in _PLAIN_FLOW.finditer(said)]
+    found = [(each, name) for each, name in places if is_field(name)]
+    if len(found) < 2 or (not braced and not {plain(name) for _, name in found} & {*TYPE}):
         return None
-    ends = [*(each.start() for each in found[1:]), len(said)]
-    for each, end in zip(found, ends, strict=True):
-        entry.name_field(each[2], said[each.end() : end].strip(), loose=False)
+    ends = [*(each.start() for each, _ in found[1:]), len(said)]
+    for (each, name), end in zip(found, ends, strict=True):
+        entry.name_field(name, said[each.end() : end].strip(), loose=False)
     return entry
 
 
@@ -174,6 +185,9 @@ def _labelled(line: _Line, number: re.Match[str] | None, workers: Mapping[str, R
     """An entry whose first line says what is to be done, perhaps by whom."""
     entry = _Entry(line.indent)
     text = number[2] if number else line.said
+    if needed := _NEEDED.search(text):
+        entry.put("needs", needed[1])
+        text = text[: needed.start()].rstrip()
     name, said = labelled(text, workers)
     if number and not name and (only := called(text, workers)):  # what is to be done stands below
         name, said = only, ""

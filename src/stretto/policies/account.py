@@ -11,9 +11,9 @@ from itertools import count
 
 from stretto.calls import Call
 from stretto.errors import BudgetError
-from stretto.policies.amounts import NOTHING, Amount, Bill, Wish, amount
 from stretto.policies.estimate import least_output, most_asked, most_head, most_in, usual_output
 from stretto.policies.shortage import shortage
+from stretto.policies.spending import NOTHING, Amount, Bill, Wish, amount
 from stretto.types import Limits, Price, Request, RoleName, Usage
 
 _RETOLD = 1.5  # tokens of a reply, counted again as a part of the synthesizer's prompt by our estimate, at most
@@ -55,16 +55,22 @@ class Account:
 
     def asked(self, model: str, request: Request) -> int:
         """Tokens that a request to a model may be at most, by what is in it and by what others turned out to be."""
+        most = self._reckoned(request)
+        return math.ceil(most * self._denser[model]) if model in self._denser else most
+
+    def _reckoned(self, request: Request) -> int:
         head = request.head
         if head and head.digest not in self._heads:
             self._heads[head.digest] = most_head(head)
-        most = most_asked(request, self._heads[head.digest] if head else None)
-        return math.ceil(most * self._denser[model]) if model in self._denser else most
+        return most_asked(request, self._heads[head.digest] if head else None)
 
-    def counted(self, model: str, most: int, told: int) -> None:
-        """A request to a model that was reckoned as `most` tokens is told to have been so many."""
-        if told > most > 0:
-            self._denser[model] = self._denser.get(model, Fraction(1)) * Fraction(told, most)
+    def counted(self, model: str, request: Request, told: int) -> None:
+        """A request to a model is told to have been so many tokens, more than it was reckoned as when it left.
+
+        Others that left with it may tell the same, so it is held against what is in it, and not against that.
+        """
+        if most := self._reckoned(request):
+            self._denser[model] = max(self._denser.get(model, Fraction(1)), Fraction(told, most))
 
     def set_aside(self, asked: int, output: int | None, price: Price | None) -> None:
         """What the synthesis needs at least: the tokens of its request that are known now, and its reply."""

@@ -79,7 +79,7 @@ class Circuit:
             self._until, self._trial, self._pause, self._failed = None, None, self._first_pause, []
 
     def fail(self, passage: Passage, error: CallError) -> None:
-        """A request failed."""
+        """Count a failed request; the circuit opens after too many, and for twice as long after a trial."""
         now = asyncio.get_running_loop().time()
         sent = now if passage.sent_at is None else passage.sent_at
         if self._until is not None:

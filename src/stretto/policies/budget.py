@@ -17,16 +17,17 @@ from stretto.errors import (
     RateLimited,
     RequestError,
     ServerError,
+    Unreachable,
 )
 from stretto.events import CallRetried
 from stretto.policies.account import Account, rank_of
-from stretto.policies.amounts import NOTHING, Amount, Wish, amount
 from stretto.policies.estimate import breadth, least_output, most_output, thirds_in, usual_output
 from stretto.policies.prices import Prices
+from stretto.policies.spending import NOTHING, Amount, Wish, amount
 from stretto.types import Price, Usage
 
-_UNBILLED = (RequestError, AuthError, QuotaError, RateLimited, ServerError)
-"""A request that was answered with an error status cost nothing."""
+_UNBILLED = (RequestError, AuthError, QuotaError, RateLimited, ServerError, Unreachable)
+"""A request that was answered with an error status, or never left, cost nothing."""
 _STEPS = 4  # in which more is set aside for a reply that may have passed its limit
 _UNHEARD = 96  # thirds of tokens that were written behind the last piece, at most, when a reply broke off
 _LONGEST = 5  # characters of a token, over a whole reply
@@ -189,7 +190,7 @@ class _Attempt:
         return chunk
 
     def fail(self, error: CallError) -> None:
-        """The attempt has failed."""
+        """Settle what a failed attempt is charged, by how it failed."""
         if isinstance(error, _UNBILLED):
             self.sent = self.heard  # what was said before it is paid
         elif isinstance(error, ConnectError):  # no reply began, but nobody knows how far the request came
@@ -207,8 +208,8 @@ class _Attempt:
         call = self._call
         told = done.usage if done else None
         usage = told or self._estimate(done)
-        if told and self.reserved:
-            self._account.counted(self._name, self.reserved.input_tokens, told.input_tokens)
+        if told and self.reserved and told.input_tokens > self.reserved.input_tokens:
+            self._account.counted(self._name, call.request, told.input_tokens)
         self._account.settle(call.id, self, usage, price, lost=told is None)
         if call.duplicate:
             self._account.race(amount(usage, price) - self._racing)

@@ -1,7 +1,7 @@
 """What models cost: as told, nothing where nobody is paid, else looked up in `genai-prices`."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -65,6 +65,10 @@ class Prices:
         if model not in self.known:
             await self.ready()
         return self.known.setdefault(model, None)
+
+    def assumptions(self, models: Iterable[str]) -> tuple[str, ...]:
+        """Those of the models whose price is assumed, and whose it is: `openai:gpt-5: gpt-5 of openai`."""
+        return tuple(f"{model}: {self.assumed[model]}" for model in sorted(models) if model in self.assumed)
 
 
 def contexts(models: Mapping[str, tuple[str, str]]) -> dict[str, int]:

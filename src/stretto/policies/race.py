@@ -35,7 +35,7 @@ class Runner:
         self._departing = call.duplicate
 
     async def next(self) -> Said:
-        """What it says next."""
+        """Its next chunk; None at its end; the error, if it failed."""
         try:
             return await anext(self.chunks)
         except StopAsyncIteration:

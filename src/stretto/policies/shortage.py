@@ -1,7 +1,7 @@
 """What is said of a call that a run cannot pay: the ceiling that binds, by its name, and what to do."""
 
-from stretto.policies.amounts import NOTHING, Amount
 from stretto.policies.estimate import usual_output
+from stretto.policies.spending import NOTHING, Amount
 from stretto.types import Limits
 
 

@@ -17,6 +17,7 @@ _MOST = 2_000
 """Citations of one answer; what comes after is removed from it all the same."""
 
 _REMARKS = 20
+_LONG = 100_000  # characters of an answer; a passage has a tenth of that
 _QUOTATION = re.compile(r"[\"“„«「]([^\"“”„«»「」\n]{1,600})[\"“”»」][.,;:!?。，、！？*_]*\s*\Z")
 _BACK = 640
 
@@ -32,6 +33,8 @@ def cite(
     text: str, fences: Sequence[Span], found: Sequence[Found], sources: Sources, inputs: Sequence[Input]
 ) -> tuple[tuple[Citation, ...], tuple[str, ...]]:
     """What the passages of a text rest on, in its order, and what is to be said of it."""
+    if len(text) > _LONG and found:  # behind the last that is looked at nothing matters
+        text = text[: found[-1].at + _LONG // 10]
     citing = _Citing(text, Passages(text, fences), sources, inputs)
     told: dict[Citation, None] = {}
     for at, together in groupby(found, key=lambda each: each.at):
@@ -51,7 +54,7 @@ class _Citing:
         self._evidence = [Evidence(each) for each in inputs]
 
     def remark(self, text: str) -> None:
-        """Say something, once."""
+        """Note something to be told of the answer; what is told already is not told again."""
         self.remarks[_line(text, 240)] = None
 
     def place(self, at: int, parts: list[Part]) -> Iterator[Citation]:

@@ -15,6 +15,7 @@ _BETWEEN = re.compile(r"[ \xa0]?[,;]?[ \xa0]?\[\^")
 _MAYBE_BETWEEN = re.compile(r"[ \xa0]?[,;]?[ \xa0]?\[?\Z")
 _ENCLOSING = re.compile(r"[ \xa0]?[)\uff09]")
 _OPENED = "(\uff08"
+_MANY = 20_000
 
 
 class _Placed(Struct, frozen=True):
@@ -140,6 +141,7 @@ class References(Prose):
     def _remove(self, marks: list[_Placed]) -> int:
         """References go, and are remembered with the place where they stood."""
         for placed in marks:
-            self._found += [Found(self._length, part) for part in placed.mark.parts] if placed.mark else []
+            if placed.mark and len(self._found) < _MANY:  # more are taken out, and not looked at
+                self._found += [Found(self._length, part) for part in placed.mark.parts]
         self._behind = True
         return marks[-1].end

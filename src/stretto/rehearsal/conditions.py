@@ -34,13 +34,17 @@ class Conditions(Struct, frozen=True):
 
 
 class Rehearsal(Struct, frozen=True):
-    """A task, its inputs, and what it takes to carry it without the world outside; a price that is None is unknown."""
+    """A task, its inputs, and what it takes to carry it without the world outside; a price that is None is unknown.
+
+    `assumed`: the models whose price was found by their name alone, and whose it is.
+    """
 
     task: str
     definition: Definition
     providers: dict[str, StandIn]
     prices: dict[str, Price | None]
     inputs: tuple[Input, ...] = ()
+    assumed: tuple[str, ...] = ()
 
     def workflow(self, limits: Limits, seed: int) -> Workflow:
         """The workflow with these limits, and the chance of this seed."""
@@ -71,12 +75,14 @@ def prepare(workflow: Workflow, task: str, conditions: Conditions, inputs: tuple
     definition, wanted = workflow.definition, conditions.subtasks or 0
     if wanted > definition.limits.max_subtasks:
         definition = replace(definition, limits=replace(definition.limits, max_subtasks=wanted))
+    prices, assumed = asyncio.run(_prices(workflow))
     return Rehearsal(
         task,
         definition,
         {name: _stand_in(name, workflow.providers[name], conditions) for name in names},
-        asyncio.run(_prices(workflow)),
+        prices,
         inputs,
+        assumed,
     )
 
 
@@ -107,8 +113,9 @@ def _stand_in(name: str, provider: AnyProvider, conditions: Conditions) -> Stand
     return StandIn(**told)
 
 
-async def _prices(workflow: Workflow) -> dict[str, Price | None]:
-    """What the models cost, looked up now: in virtual time nobody can wait for it."""
+async def _prices(workflow: Workflow) -> tuple[dict[str, Price | None], tuple[str, ...]]:
+    """What the models cost, and whose price is assumed; looked up now: in virtual time nobody can wait for it."""
     pool = workflow.pool
     pool.look_up_prices(workflow.models)
-    return {model: await pool.prices.of(model) for model in workflow.models}
+    prices = {model: await pool.prices.of(model) for model in workflow.models}
+    return prices, pool.prices.assumptions(prices)

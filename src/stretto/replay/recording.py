@@ -151,6 +151,8 @@ def recording_of(entries: Iterable[Entry]) -> Recording:
             f'run {run.id} is finished and kept no texts (record = "usage"), so there is nothing to replay; run its '
             'task again with record = "all"'
         )
+    if run.basis.client:
+        raise MissingRecord(f"run {run.id} is no task but single calls that came through an endpoint; none is replayed")
     replies, requests = _replies(told), _requests(told)
     start = max((n for n, entry in enumerate(told) if isinstance(entry.event, e.RunResumed)), default=0)
     before, last = ([entry.event for entry in part] for part in (told[:start], told[start:]))

@@ -28,7 +28,7 @@ from stretto.head import recorded
 from stretto.runs import Run
 from stretto.store.rows import Entry, Row, Turn
 from stretto.store.summary import summary
-from stretto.store.writer import HELD, Writer
+from stretto.store.writer import HELD, Writing
 from stretto.types import Reply, Request
 
 _TURNS = (RunStarted, RunResumed, RunFinished, RunFailed, RunInterrupted)
@@ -48,7 +48,8 @@ class Journal:
     `path` None: nothing is stored and everything is shown at once. `show` is called in the event loop, in order.
     `history` is what the log holds already. Unless it `keeps_texts`, prompts are not stored, and everything else that
     was said only until the run is finished. `patience`: seconds to wait while another process writes; then
-    events are stored beside the file until it is free. Used as `async with`: leaving it ends the writer's thread.
+    events are stored beside the file until it is free. Used as `async with`: leaving it ends the writer's thread,
+    unless that writes for others, too.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Journal:
         self._ended = self._loop.create_future()
         self._unrecorded = 0  # requests that may leave, or have left, and are not on the disk
         self._error: StoreError | None = None
-        self._writer = Writer(path, run, self._from_writer, self._writer_ended, patience) if path else None
+        self._writer = Writing(path, run, self._from_writer, self._writer_ended, patience) if path else None
 
     async def __aenter__(self) -> Self:
         return self
@@ -189,8 +190,8 @@ class Journal:
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._ended.set_result, None)
 
-    async def _close(self, writer: Writer) -> None:
-        """End the writer's thread; the loop goes on meanwhile, and whoever is cancelled waits for it all the same."""
+    async def _close(self, writer: Writing) -> None:
+        """Have all of it written; the loop goes on meanwhile, and whoever is cancelled waits for it all the same."""
         writer.finish()
         interruption = None
         while not self._ended.done():

@@ -54,22 +54,37 @@ def left(path: Path, run: str, owner: str) -> None:
 
 def take_in(db: sqlite3.Connection, path: Path, run: str) -> None:
     """Write what was put by of a run into its store, in one transaction; only for whoever carries the run."""
-    file = beside(path, ".late") / run
-    if not file.exists():
+    if not _file(path, run).exists():
         return
     db.execute("BEGIN IMMEDIATE")
     try:
-        for frame in _frames(file):
-            if frame.entries:
-                keep(db, frame.entries, again=True)
-            if frame.left:
-                db.execute("DELETE FROM carriers WHERE run = ? AND owner = ?", (run, frame.left))
+        write(db, path, run)
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
-    file.unlink(missing_ok=True)  # after a crash before this, the same is taken in again, and is there already
+    clear(path, run)
+
+
+def write(db: sqlite3.Connection, path: Path, run: str) -> None:
+    """The same within the caller's transaction, who is to `clear` it away when that is on the disk."""
+    if not (file := _file(path, run)).exists():
+        return
+    for frame in _frames(file):
+        if frame.entries:
+            keep(db, frame.entries, again=True)
+        if frame.left:
+            db.execute("DELETE FROM carriers WHERE run = ? AND owner = ?", (run, frame.left))
+
+
+def clear(path: Path, run: str) -> None:
+    """What was put by is in the store. After a crash before this, it is written again, and is there already."""
+    _file(path, run).unlink(missing_ok=True)
+
+
+def _file(path: Path, run: str) -> Path:
+    return beside(path, ".late") / run
 
 
 def _append(path: Path, run: str, frame: _Frame) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from stretto.errors import StoreError
+from stretto.errors import RunNotFound, StoreError
 from stretto.store.carriers import is_carried
 from stretto.store.logs import events_of, whole_bodies
 from stretto.store.summary import Standing, Summary, read, summary_of
@@ -23,13 +23,15 @@ _AT_ONCE = 500  # rows read in one go, so that no list holds a snapshot of the s
 class Wanted(Struct, frozen=True, kw_only=True):
     """Which runs to list: those whose task has this text, in any case, in this status, begun since then.
 
-    `since`: RFC 3339 in UTC, as events write it. Asking for `unreadable` ones reads every log.
+    `before`: those that came before this run. `since`: RFC 3339 in UTC, as events write it. Asking for `unreadable`
+    ones reads every log.
     """
 
     task: str = ""
     status: Standing | None = None
     since: str = ""
     limit: int = 20
+    before: str = ""
 
 
 def listed(db: sqlite3.Connection, path: Path, wanted: Wanted) -> list[Summary]:
@@ -53,10 +55,18 @@ def _rows(db: sqlite3.Connection, wanted: Wanted) -> Iterator[tuple[Any, ...]]:
         clauses.append("status = ?")
         values.append("running" if wanted.status == "killed" else wanted.status)
     query = f"SELECT rowid, * FROM runs WHERE {' AND '.join(clauses)} ORDER BY rowid DESC LIMIT ?"  # noqa: S608 - our own words
-    last, size = _LAST, min(wanted.limit, _AT_ONCE)
+    last, size = _place(db, wanted.before) if wanted.before else _LAST, min(wanted.limit, _AT_ONCE)
     while rows := db.execute(query, (last, *values, size)).fetchall():
         yield from (row[1:] for row in rows)
         last = rows[-1][0]
+
+
+def _place(db: sqlite3.Connection, run: str) -> int:
+    """Where a run stands in the list; raises `RunNotFound`."""
+    found = db.execute("SELECT rowid FROM runs WHERE run = ?", (run,)).fetchone()
+    if found is None:
+        raise RunNotFound(f"no run {run!r} in the list of runs")
+    return int(found[0])
 
 
 def _standing(db: sqlite3.Connection, path: Path, row: tuple[Any, ...], *, thorough: bool) -> Summary:

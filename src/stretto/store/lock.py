@@ -1,4 +1,4 @@
-"""The lock by which exactly one process carries a run; it dies with its process."""
+"""Locks that die with their process: by one each process shows those that cannot see it that it lives."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,57 +6,46 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from stretto.errors import RunBusy
 from stretto.store.schema import beside, explain, keep_private
 
 
 @contextmanager
-def held(store: Path, run: str) -> Iterator[None]:
-    """Only one at a time is inside, for one run of a store; a dead one is not inside. Raises `RunBusy`."""
+def held(store: Path, name: str) -> Iterator[bool]:
+    """Hold the lock of this name, beside the store; False if somebody else does. A dead one does not."""
     folder = _folder(store)
-    lock = FileLock(folder / run, mode=0o600)
+    lock = FileLock(folder / name, mode=0o600)
     try:
         folder.mkdir(exist_ok=True, mode=0o700)
         keep_private(folder)
         lock.acquire(blocking=False)
     except Timeout:
-        raise busy(run) from None
+        yield False
+        return
     except OSError as error:
         raise explain(store, error) from error
     try:
-        yield
+        yield True
     finally:
         # While it is still held: whoever has it open by now sees that it is gone, and does not take it.
-        (folder / run).unlink(missing_ok=True)
+        (folder / name).unlink(missing_ok=True)
         lock.release()
 
 
-def busy(run: str) -> RunBusy:
-    """Somebody carries this run."""
-    return RunBusy(
-        f"run {run} is being carried already, by another process or by this one; wait until it ends, or stop it, then "
-        "resume"
-    )
-
-
-def is_held(store: Path, run: str) -> bool:
-    """Whether somebody is inside right now; what a dead one left is cleared away."""
-    if not (_folder(store) / run).exists():
+def is_held(store: Path, name: str) -> bool:
+    """Whether somebody holds the lock of this name right now; what a dead one left is cleared away."""
+    if not (_folder(store) / name).exists():
         return False
-    try:
-        with held(store, run):
-            return False
-    except RunBusy:
-        return True
+    with held(store, name) as free:
+        return not free
 
 
 def any_held(store: Path) -> bool:
     """Whether somebody carries any run of this store right now."""
     try:
-        runs = [entry.name for entry in _folder(store).iterdir()]
+        names = [entry.name for entry in _folder(store).iterdir()]
     except FileNotFoundError:
         return False
-    return any(is_held(store, run) for run in runs)
+    return any(is_held(store, name) for name in names)
 
 
 def _folder(store: Path) -> Path:

@@ -3,14 +3,13 @@
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from msgspec import Struct
 
-from stretto.errors import RunBusy, StoreError
+from stretto.errors import StoreError
 from stretto.store.carriers import is_carried, take_in_all
-from stretto.store.lock import held
 from stretto.store.schema import PATIENCE, connect, explain
 
 _AT_ONCE = 20  # runs in one transaction
@@ -78,32 +77,24 @@ def prune(path: Path, runs: Sequence[str], *, before: str | None = None, patienc
 
 
 def _remove(db: sqlite3.Connection, path: Path, runs: Sequence[str], before: str) -> int:
-    """Remove some runs in one transaction, each under its lock, so that nobody begins to carry it meanwhile."""
-    with ExitStack() as locks:
-        free = [run for run in runs if not is_carried(db, path, run) and _lock(locks, path, run)]
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            gone = 0
-            for run in free:
-                if db.execute("DELETE FROM runs WHERE run = ? AND last_at < ?", (run, before)).rowcount:
-                    db.execute("DELETE FROM events WHERE run = ?", (run,))
-                    db.execute("DELETE FROM imports WHERE run = ?", (run,))
-                    db.execute("DELETE FROM carriers WHERE run = ?", (run,))
-                    gone += 1
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
-    return gone
-
-
-def _lock(locks: ExitStack, path: Path, run: str) -> bool:
+    """Remove some runs in one transaction, in which nobody begins to carry one."""
+    db.execute("BEGIN IMMEDIATE")
     try:
-        locks.enter_context(held(path, run))
-    except RunBusy:
-        return False
-    return True
+        gone = 0
+        for run in runs:
+            if is_carried(db, path, run):
+                continue
+            if db.execute("DELETE FROM runs WHERE run = ? AND last_at < ?", (run, before)).rowcount:
+                db.execute("DELETE FROM events WHERE run = ?", (run,))
+                db.execute("DELETE FROM imports WHERE run = ?", (run,))
+                db.execute("DELETE FROM carriers WHERE run = ?", (run,))
+                gone += 1
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    return gone
 
 
 def compact(path: Path, patience: float = PATIENCE) -> None:

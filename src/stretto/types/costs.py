@@ -8,7 +8,13 @@ _MILLION = Decimal(1_000_000)
 
 
 class Usage(Struct, frozen=True):
-    """Tokens of one call, or the sum of several."""
+    """Tokens of one call, or the sum of several.
+
+    - `input_tokens`: those of the request.
+    - `output_tokens`: those of the reply, thoughts among them.
+    - `cached_tokens`: those of the request that came from the provider's cache.
+    - `reasoning_tokens`: those of the reply that are thoughts.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -40,9 +46,12 @@ class Allowance(Struct, frozen=True):
 
 
 class Price(Struct, frozen=True):
-    """US dollars for a million tokens; `cached` for those of the input that came from the provider's cache.
+    """What a model costs, in US dollars for a million tokens.
 
-    `above` names prices of long calls: from so many input tokens on, the whole call costs that instead.
+    - `input`: those of the request.
+    - `output`: those of the reply, thoughts among them.
+    - `cached`: those of the request that came from the provider's cache; None: what the others cost.
+    - `above`: prices of long calls, each with the tokens of input from which on it is that of the whole call; none.
     """
 
     input: Decimal

@@ -13,13 +13,21 @@ from stretto.tracebacks import without_frames
 class Limits(Struct, frozen=True):
     """What one workflow may use.
 
-    `parallel`: calls in flight. `max_subtasks`: of the whole run. `rounds`: how often subtasks are planned, each time
-    with all results so far in view; the orchestrator may stop before. `rpm`, `tpm`: requests and tokens a minute. Of
-    one run: `budget`, US dollars; `tokens`, of input and output together; `deadline`, seconds from its start (or its
-    resumption) to the answer. `hedge`: the share of a run's cost that may go into asking stragglers a second time.
-    `unpriced`: whether a run with a budget refuses a model whose price is unknown, or asks it uncounted. `attempts`:
-    how often a call is asked before its error counts. `timeout`: seconds of one whole call. `max_wait`: seconds a call
-    may be held back by rate limits.
+    - `parallel`: calls in flight at the same time; 64.
+    - `max_subtasks`: subtasks of one run, those of all its rounds together; 64.
+    - `rounds`: how often subtasks are planned, each time with all results so far in view; the orchestrator may stop
+      before. 1: once.
+    - `rpm`: requests a minute; no limit of ours.
+    - `tpm`: tokens a minute; no limit of ours.
+    - `budget`: US dollars that one run may cost; no limit.
+    - `tokens`: tokens of one run, input and output together; no limit.
+    - `deadline`: seconds of one run from its start (or its resumption) to the answer; none.
+    - `hedge`: the share of a run's cost, from 0 to 1, that may go into asking stragglers a second time; 0: none is.
+    - `unpriced`: what becomes of a model whose price is unknown in a run with a budget. `"refuse"`, the default: the
+      run does not begin; `"allow"`: it is asked, uncounted.
+    - `attempts`: how often a call is asked before its error counts; 4.
+    - `timeout`: seconds that one whole call may take; 600.
+    - `max_wait`: seconds that rate limits may hold a call back; 900.
 
     An amount may be given as a text (`"50c"`, `"$0.50"`, `"250k"`, `"5%"`, `"2m30s"`), which is read at once; one that
     is no amount is a `ConfigError`.

@@ -79,7 +79,7 @@ class Coverage(Struct, frozen=True):
 
     `plan` is `incomplete` if the plan itself could not be had whole, `bounded` if it was longer than `max_subtasks`.
     `answer` is `truncated` if the answer met its token limit, `cut` if the deadline came while it was written, and
-    `unmerged` if nothing was left to merge the results with: then they are the answer. `degraded` says by which policy
+    `unmerged` if the results could not be merged: then they are the answer. `degraded` says by which policy
     the run gave up what. `condensed` are the subtasks whose results were too long for who wrote the answer,
     and were condensed or cut for that. `direct`: why the task was answered by one call, as if nobody had planned; empty
     if that was the plan.
@@ -153,7 +153,8 @@ class Basis(Struct, frozen=True):
     plan, the subtasks that are computed; the others' results are the origin's. `fresh`: what is asked anew.
     `inputs`: the texts that its task comes with. `plans`: those of workflows within, by the fingerprint of the request
     for each, whose replies are not recorded whole; they are given to whoever asks just that. `each`: the list, if the
-    run does the same for each of its items.
+    run does the same for each of its items. `client`: whose single calls these are, if the run is no task but
+    what came through an endpoint.
     """
 
     origin: str | None = None
@@ -164,3 +165,4 @@ class Basis(Struct, frozen=True):
     inputs: tuple[Input, ...] = ()
     plans: dict[str, Plan] = {}
     each: Each | None = None
+    client: str = ""

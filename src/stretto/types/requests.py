@@ -29,7 +29,10 @@ class Message(Struct, frozen=True):
 class Input(Struct, frozen=True, omit_defaults=True):
     """A text that a task comes with (a file, a page), and what it is called; or an image.
 
-    An image has no `text`; `data` is it in base64, `media` its type (`image/png`).
+    - `name`: what it is called in prompts and citations.
+    - `text`: all of it; empty for an image.
+    - `media`: the type of an image, `image/png`; empty for a text.
+    - `data`: an image in base64; empty for a text.
     """
 
     name: str

@@ -18,22 +18,34 @@ Merge = Literal["synthesize", "vote", "best"]
 class Role(Struct, frozen=True):
     """Which model does a part of the work, and how it is asked.
 
-    `model` is written `provider:model`; of several, each is a fallback for those before it. `prompt` is a template with
-    the placeholders of its role (`docs/design.md`, Formats); without one the default of that role is used. `options` go
-    into the request as they are (`temperature`, `max_tokens`, …). `about` tells the orchestrator in one line what a
-    worker is good for. `stream` streams a worker's call too, for gateways that cut silent connections. `schema` is the
-    JSON schema (of an object) that a worker's result, or the answer, must fit; `schema_of` makes one of a Python type.
+    Of any role:
 
-    Of a worker: `models` are asked side by side, each `samples` times, and `merge` says how their replies become one
-    result: `synthesize`, `model` (or the first of `models`) writes it from all of them; `vote`, the one most of them
-    gave; `best`, the one `model` prefers. `check` is who reads its results against what was asked: a role, whose
-    `about` is what to look at, or that alone; a checker without a model is the worker's own. `workflow` does its
-    subtasks, each as a task of its own, in place of a model: `prompt` is then how the subtask becomes that task.
+    - `model`: written `provider:model`; of several, each is a fallback for those before it. Empty where `models` or a
+      `workflow` do the work, and in a file that leaves it to its users.
+    - `prompt`: a template with the placeholders of the role (`docs/design.md`, Formats); by itself that role's default.
+    - `system`: the system message of its requests; none.
+    - `options`: what goes into the request as it is (`temperature`, `max_tokens`, …); nothing.
+    - `stream`: whether a worker's call is streamed too, for gateways that cut silent connections; it is not.
+    - `schema`: the JSON schema (of an object) that a worker's result, or the answer, must fit; `schema_of` makes one of
+      a Python type. None: any text.
+    - `context`: tokens that its model takes, request and reply together; what is longer is made shorter before it is
+      asked. None: what is known of the model.
 
-    `context`: tokens that its model takes, request and reply together; what is longer is made shorter before it is
-    asked. `share`, of a worker: tokens of the inputs that it reads at once, where each is to read a part of them.
-    `needs`, of a worker: what becomes of a subtask if none of what it needs is there. `any`: it is done all the same,
-    and told what is missing; `all`: it is skipped.
+    Of a worker:
+
+    - `about`: what it is good for, in one line that the orchestrator reads; nothing is said of it.
+    - `models`: several that are asked side by side; none but `model`.
+    - `samples`: how often each of them is asked; 1.
+    - `merge`: how several replies become one result. `"synthesize"`, the default: `model` (or the first
+      of `models`) writes it from all of them; `"vote"`: the one that most of them gave; `"best"`: the one that `model`
+      prefers.
+    - `check`: who reads its results against what was asked: a role, whose `about` is what to look at, or that alone; a
+      checker without a model is the worker's own. None: nobody does.
+    - `workflow`: what does its subtasks, each as a task of its own, in place of a model; `prompt` is then how the
+      subtask becomes that task. None.
+    - `share`: tokens of the inputs that it reads at once, where each is to read a part of them; None: all of them.
+    - `needs`: what becomes of a subtask if none of what it needs is there. `"any"`, the default: it is done all the
+      same, and told what is missing; `"all"`: it is skipped.
     """
 
     model: str | Sequence[str] = ""
@@ -61,10 +73,11 @@ class Role(Struct, frozen=True):
 class Memory(Struct, frozen=True):
     """What is recorded of a run, and which recorded replies answer its calls.
 
-    `reuse`: `run`, those of the run itself, whose identical calls are one; `store`, also those of every earlier run in
-    its store, but for calls whose options set a `temperature` above 0 unless `reuse_sampled`; `off`, none: every call
-    is asked, and only a resumed run takes what it has recorded. `record`: `all`, or `usage`, which keeps no prompts,
-    and replies and results only until the run is finished.
+    - `reuse`: which replies answer a call that asks the same. `"run"`, the default: those of the run itself; `"store"`:
+      also those of every earlier run in its store; `"off"`: none, and only a resumed run takes what it has recorded.
+    - `reuse_sampled`: whether `"store"` holds for calls, too, whose options set a `temperature` above 0; it does not.
+    - `record`: what is kept. `"all"`, the default; `"usage"`: no prompts, and replies and results only
+      until the run is finished.
     """
 
     reuse: Literal["run", "store", "off"] = "run"

@@ -7,10 +7,11 @@ from msgspec import Struct
 
 from stretto.types import Result
 from stretto.views.axis import WIDTH, Axis, Bar
-from stretto.views.figures import dollars, many, seconds
+from stretto.views.formats import dollars, many, seconds
 from stretto.views.markup import Html, cut, joined, short, tag
 from stretto.views.rows import again, bill, planned
 from stretto.views.told import ToldCall, ToldRun
+from stretto.views.twins import twins_of
 
 MOST = 120
 """Lines that are shown; those that need a look come first."""
@@ -25,7 +26,7 @@ _COLOURS = {"running": "running", "waiting": "m", "failed": "failed"}
 
 
 class Line(Struct, frozen=True):
-    """One line: who works, at what, how far that is, and by which calls."""
+    """One line: who works, at what, how far that is, and by which calls; `twin` is whose reply answers it, too."""
 
     name: str
     type: str
@@ -33,6 +34,7 @@ class Line(Struct, frozen=True):
     state: str
     calls: Sequence[ToldCall]
     result: Result | None = None
+    twin: str = ""
 
 
 def plan_table(run: ToldRun, now: str = "") -> Html:
@@ -55,13 +57,15 @@ def _lines(run: ToldRun) -> Iterator[Line]:
     calls: defaultdict[str, list[ToldCall]] = defaultdict(list)
     for call in run.calls:
         calls[call.subtask or f"/{call.role}"].append(call)  # an id never begins with a slash
+    twins = twins_of(run.calls)
     if asked := calls["/orchestrator"]:
         state = "done" if run.plan.state else "running" if run.status == "running" else "failed"
         yield Line("", "orchestrator", run.plan.analysis, state, asked)
     for id_, subtask, result in planned(run):
         name = f"{id_} ← {', '.join(subtask.needs)}" if subtask.needs else id_
         waits = "running" if calls[id_] and run.status == "running" else "waiting"
-        yield Line(name, subtask.type, subtask.description, result.outcome if result else waits, calls[id_], result)
+        state, twin = result.outcome if result else waits, next((twins[c.id] for c in calls[id_] if c.id in twins), "")
+        yield Line(name, subtask.type, subtask.description, state, calls[id_], result, twin)
     if asked := calls["/synthesizer"]:
         state = "done" if run.status == "finished" else "running" if run.status == "running" else "failed"
         yield Line("", "synthesizer", "", state, asked)
@@ -117,7 +121,8 @@ def _remark(line: Line) -> Iterator[Html]:
     if line.result and line.result.error:
         yield tag("div", short(line.result.error, _DESCRIPTION))
     if line.calls and all(call.finished and call.finished.reused for call in line.calls):
-        yield tag("div", "from the records", class_="m")
+        told = f"a duplicate of {line.twin}: asked once" if line.twin else "from the records"
+        yield tag("div", told, class_="m")
     if number := again(line.calls):
         yield tag("div", f"asked again {many(number, 'time')}", class_="m")
 

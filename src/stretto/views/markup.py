@@ -17,7 +17,7 @@ def tag(name: str, *children: str, **attributes: object) -> Html:
 
 
 def joined(*children: str) -> Html:
-    """Several pieces as one."""
+    """Several pieces as one; those that are not HTML are escaped."""
     return Html("".join(child if isinstance(child, Html) else escape(child) for child in children))
 
 

@@ -6,13 +6,14 @@ from stretto.references import footnotes
 from stretto.text import clean
 from stretto.types import AnswerState
 from stretto.views.axis import Axis, one_by_one
-from stretto.views.figures import dollars, many, seconds
+from stretto.views.formats import dollars, many, seconds
 from stretto.views.lines import plan_table
 from stretto.views.markdown import as_html
 from stretto.views.markup import Html, joined, short, tag
 from stretto.views.rows import again
 from stretto.views.style import STYLE
 from stretto.views.told import ToldRun
+from stretto.views.twins import twins_of
 
 _LISTED = 12
 _LINE = 300
@@ -20,7 +21,7 @@ _STATUS = {"finished": "done", "running": "running", "interrupted": "doubt"}
 _ENDS: dict[AnswerState, str] = {
     "truncated": "the end of the answer: it met its token limit",
     "cut": "the end of the answer: the deadline came while it was written",
-    "unmerged": "one answer: these are the results, because nothing was left to merge them with",
+    "unmerged": "one answer: these are the results, because they could not be merged into one",
 }
 
 
@@ -72,8 +73,11 @@ def _facts(run: ToldRun, now: str) -> Iterator[str]:
     alone = one_by_one(run.calls)
     yield seconds(took) + (f" (one call after another: {seconds(alone)})" if alone > took * 1.05 else "")
     yield many(len(run.calls), "call")
-    if reused := sum(1 for call in run.calls if call.finished and call.finished.reused):
+    twins = len(twins_of(run.calls))
+    if reused := sum(1 for call in run.calls if call.finished and call.finished.reused) - twins:
         yield f"{reused:,} of them from the records"
+    if twins:
+        yield many(twins, "duplicate")
     if retried := again(run.calls):
         yield f"asked again {many(retried, 'time')}"
     yield f"{run.usage.input_tokens:,} tokens in, {run.usage.output_tokens:,} out"

@@ -8,14 +8,15 @@ import sys
 from collections.abc import Callable, Iterator
 
 from stretto import events as e
-from stretto.cli.figures import figures
 from stretto.cli.live.drawing import drawn
-from stretto.cli.live.lines import hung, painted
+from stretto.cli.live.lines import painted
 from stretto.cli.live.page import Page
 from stretto.cli.live.picture import Picture
 from stretto.cli.live.region import Region
 from stretto.cli.live.summary import status_line, summary_lines
 from stretto.cli.progress import Progress, short
+from stretto.cli.totals import totals
+from stretto.cli.words import hung
 from stretto.runs import Run
 from stretto.text import seemly
 
@@ -151,10 +152,10 @@ class Live(Progress):
             return
         self._sleep()
         self._picture.end(self._now())
-        if self._page is None:
+        if self._page is None and list(self._picture.rows()):
             self._draw(last=True)
             self._region.keep()
-        else:
+        else:  # nothing was begun, or the answer stands in its place
             self._region.clear()
         self._region.release()
         self._loop = None
@@ -230,5 +231,5 @@ class Live(Progress):
 
     def _total(self, run: Run) -> None:
         width = self._region.size()[0] - 1
-        for line in summary_lines(figures(run, self._since), run, width):
+        for line in summary_lines(totals(run, self._since), run, width):
             self._region.write(painted(line) + "\n")

@@ -1,7 +1,6 @@
 """Lines of styled text, measured in the cells of a terminal."""
 
 from collections.abc import Sequence
-from textwrap import wrap
 
 from rich.cells import get_character_cell_size
 
@@ -23,7 +22,6 @@ Line = Sequence[Span]
 """One line of the screen; nothing in it is obeyed by a terminal."""
 
 _ELLIPSIS = "…"
-_INDENT, _NARROW = 20, 2  # cells in front of what a line above the picture says; below its time and word
 
 
 def cells(text: str) -> int:
@@ -72,17 +70,6 @@ def clipped(line: Line, room: int) -> Line:
         kept.append((short, style))
         room -= cells(short) if short == text else room
     return kept
-
-
-def hung(text: str, width: int) -> str:
-    """A text behind a time and a word, wrapped in so many cells; below them where there is too little room beside."""
-    if cells(text) <= width - _INDENT:
-        return f"  {text}"
-    indent = _INDENT if width >= 2 * _INDENT else _NARROW
-    # A word that is too long (an id) is the terminal's to wrap: it can be copied as a whole then.
-    lines = wrap(text, max(1, width - indent), break_on_hyphens=False, break_long_words=False)
-    start = "  " if indent == _INDENT else f"\n{' ' * indent}"
-    return start + f"\n{' ' * indent}".join(lines)
 
 
 def text_of(line: Line) -> str:

@@ -14,7 +14,7 @@ class Page:
         self._begun = False
 
     def take(self, text: str) -> None:
-        """The answer goes on."""
+        """Append the next piece of the answer."""
         self._rest += text
 
     @property

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator
 
 from stretto import events as e
-from stretto.cli.figures import between, figures
 from stretto.cli.live.drawing import drawn
 from stretto.cli.live.lines import painted
 from stretto.cli.live.page import Page
 from stretto.cli.live.picture import Picture
 from stretto.cli.live.summary import summary_lines
+from stretto.cli.totals import between, totals
 from stretto.runs import Run
 from stretto.text import seemly
 
@@ -41,5 +41,5 @@ def shown(run: Run, events: Iterable[e.AnyEvent], width: int, height: int, *, ca
         page.take(seemly(run.answer))
         yield "\n" + page.end(min(100, width))
     if run.status == "finished":
-        for line in summary_lines(figures(run), run, width):
+        for line in summary_lines(totals(run), run, width):
             yield painted(line)

@@ -7,7 +7,8 @@ from typing import assert_never
 from stretto import events as e
 from stretto.cli.live.rows import ANSWER, PLAN, Row, harmless
 from stretto.cli.words import CHARACTERS
-from stretto.runs import Run, Twins
+from stretto.runs import Run
+from stretto.views.twins import Twins
 
 _ROLES = {"orchestrator": PLAN, "synthesizer": ANSWER}
 
@@ -41,7 +42,7 @@ class Picture:
         self._twins = Twins()
 
     def take(self, event: e.AnyEvent, now: float) -> None:  # noqa: C901 - one arm for each kind of event, by design
-        """One event further."""
+        """Show the next event of the run, that happened at this loop time."""
         match event:
             case e.SubtaskPlanned():
                 self._planned(event.subtask, event.type, event.description, event.needs)
@@ -123,7 +124,7 @@ class Picture:
             self.plan.description = f"{what}{'' if event.state == 'complete' else f', {event.state}'}{rounds}"
 
     def _row(self, role: str, subtask: str | None) -> Row:
-        """Whose call it is."""
+        """The row that a call belongs to: its subtask, the plan, or the answer; made if it is not there yet."""
         if subtask and subtask in self.subtasks:
             return self.subtasks[subtask]
         if _ROLES.get(role) == PLAN:

@@ -1,13 +1,12 @@
 """The lowest lines of a terminal, which are written again and again while everything above them stays."""
 
 import contextlib
-import os
 import re
 from collections.abc import Sequence
 from typing import TextIO
 
 from stretto.cli.live.lines import cells
-from stretto.cli.screen import drawing_on
+from stretto.cli.screen import drawing_on, size_of
 
 _HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"
 _TOGETHER, _DONE = "\x1b[?2026h", "\x1b[?2026l"
@@ -27,11 +26,8 @@ class Region:
         self._hidden = False
 
     def size(self) -> tuple[int, int]:
-        """Columns and lines of the terminal; what the environment says, if the terminal does not."""
-        columns = lines = 0
-        with contextlib.suppress(OSError, ValueError):
-            columns, lines = os.get_terminal_size(self._stream.fileno())
-        return columns or _said("COLUMNS", 80), lines or _said("LINES", 24)
+        """Columns and lines of the terminal."""
+        return size_of(self._stream)
 
     def draw(self, lines: Sequence[str]) -> None:
         """Show these lines, as a terminal takes them, in place of those before; each narrower than the terminal."""
@@ -82,8 +78,3 @@ class Region:
             return min(len(self._drawn), height)
         rows = sum(max(1, -(-cells(_CODE.sub("", line)) // columns)) for line in self._drawn)
         return min(rows, height)
-
-
-def _said(name: str, otherwise: int) -> int:
-    value = os.environ.get(name, "")
-    return int(value) if value.isdecimal() and int(value) > 0 else otherwise

@@ -161,11 +161,11 @@ class Row:
         self._retry = None
 
     def stop(self, now: float) -> None:
-        """The run is over."""
+        """End what is still under way: the run is over."""
         if self.state == "running" and self.id in {PLAN, ANSWER} and not self._calls:
             self.state = "done"
         if not self.over:
-            self.state = "stopped"
+            self.state = "waiting" if self.since is None else "stopped"
         self.until = now if self.until is None and self.since is not None else self.until
         for stretch in self._calls.values():
             stretch.end = now

@@ -15,8 +15,8 @@ def summary_lines(facts: Sequence[str], run: Run, width: int) -> list[Line]:
     """The facts and the run's id, in as few lines as they fit into."""
     style, mark = ("ok", "✓") if run.coverage.complete else ("warn", "!")
     told = [*facts, *(["simulated"] if run.simulated else []), f"run {run.id}"]
-    if width < _NARROW:  # then a fact may be longer than a line
-        told = [piece for fact in told for piece in wrap(fact, max(1, width - 2)) or [""]]
+    # A fact may be longer than a line.
+    told = [piece for fact in told for piece in wrap(fact, max(1, width - 2)) or [""]]
     lines: list[list[Span]] = [[(mark, style), (" ", "")]]
     used = 2
     for index, fact in enumerate(told):

@@ -37,11 +37,17 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)(B|KB|MB|)", re.IGNORECASE)
 class Fault(Struct, frozen=True):
     """One thing that goes wrong.
 
-    `times`: how many first askings of each matching request fail, None for all. `lasts` (written `for`): only so many
-    seconds from the first matching request, whichever it is. `rate`: the share of the requests that fails. `role`,
-    `match`: only requests of this role, only requests that contain this text. `retry_after`: seconds, for a 429.
-    `seconds`: how long a `silence` or a `trickle` lasts before the connection ends. `every`: seconds from one piece of
-    a `trickle` to the next. `size`: bytes of a `huge` reply.
+    - `kind`: what goes wrong: an HTTP status, or a word (`docs/design.md`, The simulator).
+    - `times`: how many first askings of each matching request fail; None: all.
+    - `lasts` (written `for`): seconds from the first matching request, whichever it is, after which none fails; None:
+      for ever.
+    - `rate`: the share of the requests that fails, from 0 to 1; 1.
+    - `role`: only requests of this role fail; None: of any.
+    - `match`: only requests that contain this text fail; None: whatever they say.
+    - `retry_after`: seconds that a 429 tells to wait; None: it tells none.
+    - `seconds`: how long a `silence` or a `trickle` lasts before the connection ends; 3600.
+    - `every`: seconds from one piece of a `trickle` to the next; 1.
+    - `size`: bytes of a `huge` reply; 10,000,000.
     """
 
     kind: str

@@ -45,14 +45,24 @@ PROFILES = {
 class Simulator(Struct, frozen=True):
     """The settings of a simulated provider.
 
-    `faults` are looked at in order. `rpm`, `tpm`: requests and tokens (of prompt and reply) a minute, more get a 429.
-    `burst`: seconds' worth of those limits that may come at once; the default is more than a careful client takes, so
-    that one which keeps the rate is not refused for a few milliseconds of jitter; `bucket`: requests that may, instead.
-    `tells`: what is said of the limits. `ttft` (median seconds) and
-    `tokens_per_second` override every profile; `ttft_spread` is the sigma of a lognormal. `length`: median tokens of a
-    worker's text, lognormal with sigma `length_spread`: a heavy tail. `subtasks`: how many a plan has, if the task does
-    not matter. `doubts`: the share of checks that fail. `grain`: what is streamed at once, a `token` or a `line`.
-    `profiles` are those of single models, by name, and go before all this.
+    - `seed`: of everything that is drawn; 0.
+    - `faults`: what goes wrong, looked at in order; nothing.
+    - `rpm`: requests a minute, more get a 429; no limit.
+    - `tpm`: tokens of prompt and reply a minute, more get a 429; no limit.
+    - `burst`: seconds' worth of those limits that may come at once. 2 is more than a careful client takes, so that one
+      which keeps the rate is not refused for a few milliseconds of jitter.
+    - `bucket`: requests that may come at once, in place of `burst`.
+    - `tells`: what is said of the limits. `"headers"`, the default: all, with every reply; `"retry_after"`: that,
+      with a 429; or `"nothing"`.
+    - `ttft`: median seconds to the first token; None: as the model's profile says.
+    - `ttft_spread`: the sigma of their lognormal; 0.35.
+    - `tokens_per_second`: of each reply; None: as the model's profile says.
+    - `length`: median tokens of a worker's text; 150.
+    - `length_spread`: the sigma of their lognormal, 0.8: a heavy tail.
+    - `subtasks`: how many a plan has; None: as the task says, or as comes of it.
+    - `doubts`: the share of checks that fail, from 0 to 1; 0.
+    - `grain`: what is streamed at once, a `"token"`, the default, or a `"line"`.
+    - `profiles`: of single models, by name; they go before all this.
     """
 
     seed: int = 0

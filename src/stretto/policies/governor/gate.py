@@ -101,7 +101,7 @@ class Gate:
         return max(opens, self._tokens.ready_at(tokens, now)) if self._tokens else opens
 
     def enter(self, tokens: float, now: float) -> None:
-        """One request goes out."""
+        """Count a request of so many tokens that goes out now: in flight, and against both limits."""
         self.in_flight += 1
         if self._requests:
             self._requests.take(1.0, now)

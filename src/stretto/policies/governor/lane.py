@@ -118,7 +118,7 @@ class Lane:
         return max(told)
 
     def enter(self, passage: Passage) -> None:
-        """A request goes out."""
+        """Count a request that goes out now wherever the lane is bound, and note on it what was counted."""
         now, tokens = passage.sent_at, passage.tokens
         self.gate.enter(tokens, now)
         if self.gate.tells and not self._learned.sent:
@@ -210,7 +210,7 @@ class Lane:
         return self._refused_at + wait if error.retry_after is None else now + error.retry_after
 
     def crowd(self, passage: Passage, now: float) -> None:
-        """The provider is overloaded."""
+        """Narrow the window: the provider has answered that it is overloaded."""
         self._learned.overloaded(passage.sent_at, now)
 
     def pause(self, until: float) -> float:
@@ -219,7 +219,7 @@ class Lane:
         return self._paused_until
 
     def open(self) -> None:
-        """Forget what was learned."""
+        """Forget window and pace that refusals taught."""
         self._learned.open()
 
 

@@ -165,7 +165,7 @@ class Learned:
         self.window.shrink(_DECREASE * others, now)
 
     def open(self) -> None:
-        """Start anew."""
+        """Forget window and pace, as if nothing had been refused."""
         self._pace.lift()
         self.window.open()
         self._means = "unrefused"

@@ -86,7 +86,7 @@ class Mirror:
         return self._next_at if self._next_at > now else now
 
     def take(self, amount: float, now: float) -> Mark:
-        """Use so much."""
+        """Count tokens or requests that go out now against what is left of the bucket."""
         burst, bucket = self._burst, self._bucket
         if now > burst.since + _JITTER:
             self._burst = burst = Burst(now)
@@ -170,7 +170,7 @@ class Share:
             self.value = max(_LEAST, self.value * (_LESS if most else _LITTLE_LESS))
 
     def grow(self, now: float, *, fast: bool) -> None:
-        """A request met none."""
+        """Raise it after a request that met no congestion, by the seconds since it last changed."""
         self.value = min(1.0, self.value + (_MUCH_MORE if fast else _MORE) * (now - self._grown_at))
         self._grown_at = now
 

@@ -77,5 +77,5 @@ class Pace:
         self._rate, self._guessed, self._since = self.rate(now), False, now
 
     def lift(self) -> None:
-        """Forget the pace."""
+        """Forget the pace; requests go out without one."""
         self._rate = None

@@ -31,7 +31,7 @@ class Window:
         return max(now, since + (self._apart if self._left else self.proof), self._hold)
 
     def enter(self, now: float) -> None:
-        """One request goes out."""
+        """Count a request in flight, and grow if the window is full."""
         if self.in_flight >= self.size:
             self._grow(now)
         self.in_flight += 1

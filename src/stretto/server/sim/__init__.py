@@ -1,6 +1,7 @@
 """The simulator as an OpenAI-compatible server."""
 
-from stretto.server.sim.app import PROVIDER, listening, serve, simulator_app
+from stretto.server.listening import listening
+from stretto.server.sim.app import PROVIDER, serve, simulator_app
 from stretto.server.sim.served import served
 
 __all__ = ["PROVIDER", "listening", "serve", "served", "simulator_app"]

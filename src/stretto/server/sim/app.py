@@ -1,22 +1,21 @@
 """The simulator's routes, and running them."""
 
 import asyncio
-import math
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
 from stretto.calls import fingerprint
-from stretto.errors import ConfigError
 from stretto.models.simulator.provider import SimulatedProvider
 from stretto.models.simulator.refusals import Refusal
 from stretto.models.simulator.script import Script
 from stretto.models.simulator.settings import PROFILES, Simulator
-from stretto.server.sim.body import BadBodyError, ChatBody, read_body
-from stretto.server.sim.completion import CompletionStream, error_body, models_body, whole
+from stretto.server.body import ChatBody, read_body
+from stretto.server.listening import listening
+from stretto.server.refused import BadBodyError, refused
+from stretto.server.sim.completion import CompletionStream, models_body, whole
 from stretto.server.sim.ticker import Ticker
 
 PROVIDER = web.AppKey("provider", SimulatedProvider)
@@ -25,9 +24,6 @@ PROVIDER = web.AppKey("provider", SimulatedProvider)
 _TICKER = web.AppKey("ticker", Ticker)
 
 _LARGEST_BODY = 256 * 2**20
-_BACKLOG = 4096
-"""Connections that may wait to be accepted: a fan-out opens a thousand at once."""
-_PARTING_SECONDS = 0.5
 _PAGE = b"<!doctype html><html><head><title>Welcome</title></head><body><h1>It works!</h1></body></html>"
 
 
@@ -39,24 +35,6 @@ def simulator_app(simulator: Simulator) -> web.Application:
     app.router.add_post("/v1/chat/completions", _listened_to)
     app.router.add_get("/v1/models", _models)
     return app
-
-
-@asynccontextmanager
-async def listening(app: web.Application, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve an application for as long as this is open; its base URL. Port 0 is any that is free."""
-    # Without handler_cancellation aiohttp would talk on to a caller who has left.
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=_PARTING_SECONDS)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, host, port, backlog=_BACKLOG)
-        try:
-            await site.start()
-        except OSError as error:
-            raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}; choose another port") from error
-        bound = runner.addresses[0][1]
-        yield f"http://{f'[{host}]' if ':' in host else host}:{bound}/v1"
-    finally:
-        await runner.cleanup()
 
 
 async def serve(simulator: Simulator, host: str, port: int, ready: Callable[[str], None]) -> None:
@@ -85,12 +63,12 @@ async def _chat_completions(request: web.Request) -> web.StreamResponse:
         try:
             chat = read_body(await request.read())
         except BadBodyError as error:
-            return _refused(error.refusal, {})
+            return refused(error.refusal, {})
         asked = chat.request
         script = provider.ask(asked.model, asked, fingerprint(asked), start)
         headers = {**provider.rate_headers(start), "x-stretto-simulated": "true"}
         if isinstance(script, Refusal):
-            return _refused(script, headers)
+            return refused(script, headers)
         headers["x-request-id"] = script.request_id
         await _sleep_until(start + script.ttft)
         if script.fault is not None and (failed := _failed(request, script, headers)):
@@ -106,22 +84,13 @@ def _failed(request: web.Request, script: Script, headers: Mapping[str, str]) ->
     """The answer of a fault that takes the place of the whole reply, if it is one."""
     assert script.fault is not None  # noqa: S101 - asked only if there is one
     if refusal := script.fault.refusal():
-        return _refused(refusal, headers)
+        return refused(refusal, headers)
     if script.fault.kind == "html":
         return web.Response(body=_PAGE, content_type="text/html", headers=headers)
     if script.fault.kind == "reset":
         _reset(request)
         return web.Response()
     return None
-
-
-def _refused(refusal: Refusal, headers: Mapping[str, str]) -> web.Response:
-    lines = dict(headers)
-    if refusal.retry_after is not None:
-        lines["retry-after"] = str(math.ceil(refusal.retry_after))
-        if not refusal.retry_after.is_integer():
-            lines["retry-after-ms"] = str(math.ceil(refusal.retry_after * 1000))
-    return web.Response(status=refusal.status, body=error_body(refusal), content_type="application/json", headers=lines)
 
 
 async def _say(

@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 
-from stretto.models.simulator.refusals import Refusal
 from stretto.models.simulator.script import Script
 from stretto.types import Usage
 
@@ -52,12 +51,6 @@ def whole(script: Script, model: str) -> bytes:
         "choices": [{"index": 0, "message": message, "finish_reason": script.finish}],
         "usage": _usage(script.usage),
     })  # fmt: skip
-
-
-def error_body(refusal: Refusal) -> bytes:
-    """The body of an error response."""
-    said = {"message": refusal.message, "type": refusal.kind, "code": refusal.code, "param": refusal.param}
-    return _encode({"error": said})
 
 
 def models_body(names: Iterable[str]) -> bytes:

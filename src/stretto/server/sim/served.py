@@ -7,7 +7,8 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 
 from stretto.models.simulator import SimulatedProvider, Simulator
-from stretto.server.sim.app import PROVIDER, listening, simulator_app
+from stretto.server.listening import listening
+from stretto.server.sim.app import PROVIDER, simulator_app
 
 
 @contextmanager

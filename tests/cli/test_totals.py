@@ -3,10 +3,10 @@
 import pytest
 
 from stretto import events as e
-from stretto.cli.figures import figures
 from stretto.cli.live.lines import cells, text_of
 from stretto.cli.live.summary import summary_lines
 from stretto.cli.progress import Progress
+from stretto.cli.totals import totals
 from stretto.fold import fold
 from stretto.runs import Run
 from stretto.types import Coverage, Doubtful, Usage
@@ -46,18 +46,18 @@ def run(*calls: list[e.AnyEvent], doubtful: tuple[Doubtful, ...] = ()) -> Run:
 
 
 def test_calls_that_overlapped_are_told_with_what_they_would_have_taken_one_after_another() -> None:
-    facts = figures(run(call("c1", 1, 10), call("c2", 1, 11)))
+    facts = totals(run(call("c1", 1, 10), call("c2", 1, 11)))
     assert facts[0] == "20.0 s (one after another 19.0 s)"
 
 
 def test_neither_what_was_held_back_nor_what_was_reused_counts_as_time_of_a_call() -> None:
-    facts = figures(run(call("c1", 1, 10, held=4), call("c2", 1, 11), call("c3", 1, 12, reused=True)))
+    facts = totals(run(call("c1", 1, 10, held=4), call("c2", 1, 11), call("c3", 1, 12, reused=True)))
     assert facts[0] == "20.0 s (one after another 15.0 s)"
     assert facts[2] == "3 calls (1 reused, 1 held back)"
 
 
 def test_of_a_run_that_was_gone_on_with_the_time_is_that_of_its_last_execution() -> None:
-    facts = figures(run(call("c1", 1, 4), call("c2", 10, 14), call("c3", 10, 15)), since=at(8))
+    facts = totals(run(call("c1", 1, 4), call("c2", 10, 14), call("c3", 10, 15)), since=at(8))
     assert facts[0] == "12.0 s (one after another 9.0 s)"
 
 
@@ -76,7 +76,7 @@ def test_doubtful_results_are_told_before_the_last_line(capsys: pytest.CaptureFi
 @pytest.mark.parametrize("width", [12, 20, 40, 60, 80, 200])
 def test_the_summary_takes_the_lines_it_needs(width: int) -> None:
     done = run(call("c1", 1, 10), call("c2", 1, 11))
-    lines = [text_of(line) for line in summary_lines(figures(done), done, width)]
+    lines = [text_of(line) for line in summary_lines(totals(done), done, width)]
     assert max(map(cells, lines)) <= width
     assert lines[0].startswith("✓ 20.0 s")
     assert lines[-1].endswith("run r1")

@@ -1,6 +1,7 @@
 """What to say of a command line that cannot be understood."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 import click
@@ -13,6 +14,7 @@ _ELSEWHERE = {
     **dict.fromkeys(("check", "config", "status"), "stretto doctor"),
 }
 """What other tools call it, and what it is here."""
+_RANGE = re.compile(r"(\S+) is not in the range x>=(\d+)")
 _WORDS = "Got unexpected extra argument"  # click's, for which it has no class
 
 
@@ -41,4 +43,5 @@ def _said(error: click.ClickException, context: click.Context | None) -> str:
     if message.startswith(_WORDS) and context and any(each.name == "task" for each in context.command.params):
         words = message.removeprefix(_WORDS).lstrip("s ")
         return f'the task is one argument, and there are more {words}; put it into quotes: "…"'
+    message = _RANGE.sub(r"must be at least \2, not \1", message)
     return message.replace("is not a valid integer range", "is no whole number")

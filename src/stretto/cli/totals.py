@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from stretto.cli.words import dollars, span
-from stretto.runs import CallRecord, Run, Twins
+from stretto.runs import CallRecord, Run
 from stretto.types import Citation
+from stretto.views.twins import twins_of
 
 
-def figures(run: Run, since: str = "") -> list[str]:
+def totals(run: Run, since: str = "") -> list[str]:
     """How long an execution that began `since` then (the run's start) took, and what the run came to."""
     done = run.coverage.counts.get("done", 0)
     facts = [_time(run, since or run.started_at), f"{done} of {len(run.plan.subtasks)} subtasks", _calls(run)]
@@ -26,9 +27,8 @@ def _time(run: Run, since: str) -> str:
 
 def _calls(run: Run) -> str:
     """How many calls it took, and what happened to them."""
-    twins = Twins()
     ended = [call.finished for call in run.calls if call.finished]
-    doubled = sum(bool(twins.of(each)) for each in ended)
+    doubled = len(twins_of(run.calls))
     reused = sum(each.reused for each in ended) - doubled
     held = sum(retry.rate_limited for call in run.calls for retry in call.retries)
     again = sum(len(call.retries) for call in run.calls) - held
@@ -49,10 +49,14 @@ def cited_facts(citations: Sequence[Citation]) -> str:
     found = sum(each.verified is True for each in citations)
     not_found = sum(each.verified is False for each in citations)
     sources = len({each.source for each in citations})
-    facts = [f"{len(citations):,} of {sources:,} source{'s' if sources != 1 else ''}"]
-    facts += [f"{found:,} quotes verified"] if found else []
+    facts = [f"{_many(len(citations), 'passage')} from {_many(sources, 'source')}"]
+    facts += [f"{_many(found, 'quote')} verified"] if found else []
     facts += [f"{not_found:,} not found in their input"] if not_found else []
     return ", ".join(facts)
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def between(start: str, end: str) -> float:

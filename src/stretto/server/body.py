@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from stretto.head import taken_apart
-from stretto.models.simulator.refusals import Refusal, bad_request
+from stretto.server.refused import BadBodyError
 from stretto.types import Message, Request
 
 _ROLES: dict[str, Literal["system", "user", "assistant"]] = {
@@ -16,43 +16,42 @@ _ROLES: dict[str, Literal["system", "user", "assistant"]] = {
 }  # fmt: skip
 
 
-class BadBodyError(Exception):
-    """The body is no chat-completions request; `refusal` is the answer to it."""
-
-    def __init__(self, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.refusal: Refusal = bad_request(message, param)
-
-
 class ChatBody(Struct, frozen=True):
-    """A chat-completions request, and how its sender wants the reply."""
+    """A chat-completions request, and how its sender wants the reply; `images`: their addresses, in its messages."""
 
     request: Request
     stream: bool
     usage_wanted: bool
+    images: tuple[str, ...] = ()
 
 
 def read_body(data: bytes) -> ChatBody:
     """The request a body holds; raises `BadBodyError` with what is wrong and where."""
-    body = _object(data)
+    return chat_of(json_object(data))
+
+
+def chat_of(body: dict[str, Any]) -> ChatBody:
+    """The request that an object is, which is taken apart for it."""
     model = body.pop("model", None)
     if not isinstance(model, str) or not model:
         raise BadBodyError("you must provide a model parameter: the name of a model", "model")
     messages = body.pop("messages", None)
-    head, rest = taken_apart(_messages(messages), _images(messages))
+    read, images = _messages(messages), _images(messages)
+    head, rest = taken_apart(read, images)
     stream = body.pop("stream", None) or False
     if not isinstance(stream, bool):
         raise BadBodyError("'stream' must be true or false", "stream")
-    if body.get("n", 1) != 1:
+    if body.pop("n", None) not in {None, 1}:
         raise BadBodyError("'n' must be 1: ask again for another reply", "n")
     _check_token_limits(body)
     schema = _take_schema(body)
     stream_options = body.pop("stream_options", None)
     usage_wanted = isinstance(stream_options, dict) and stream_options.get("include_usage") is True
-    return ChatBody(Request(model, rest, body, schema, head=head), stream, usage_wanted)
+    return ChatBody(Request(model, rest, body, schema, head=head), stream, usage_wanted, tuple(images))
 
 
-def _object(data: bytes) -> dict[str, Any]:
+def json_object(data: bytes) -> dict[str, Any]:
+    """The JSON object that a body is; raises `BadBodyError`."""
     try:
         body = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -84,8 +83,16 @@ def _content(given: Any, role: str, place: str) -> str:
     if given is None and role == "assistant":
         return ""
     if isinstance(given, list) and all(isinstance(part, dict) for part in given):
-        return "".join(str(part.get("text", "")) for part in given)
+        return "".join(_part(part, place) for part in given)
     raise BadBodyError(f"'{place}' must be a string or a list of parts", place)
+
+
+def _part(part: Mapping[str, Any], place: str) -> str:
+    """The text of a part; an image has none. What is neither would be lost without a word."""
+    kind = part.get("type", "text")
+    if kind not in {"text", "refusal", "image_url"}:
+        raise BadBodyError(f"'{place}' has a part of type {str(kind)[:80]!r}; texts and images are taken", place)
+    return str(part.get("text") or part.get("refusal") or "")
 
 
 def _images(given: Any) -> list[str]:

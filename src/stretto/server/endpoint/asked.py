@@ -1,0 +1,120 @@
+"""What a conversation asks of a workflow: its last message is the task, all before it an input that goes with that."""
+
+import binascii
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stretto.errors import ConfigError
+from stretto.head import messages_of
+from stretto.images import image_input
+from stretto.roles import shaped
+from stretto.server.body import ChatBody
+from stretto.server.refused import BadBodyError
+from stretto.types import Input, Message
+from stretto.workflow import Workflow
+
+_SPEAKERS = {"user": "User", "assistant": "Assistant"}
+_BEFORE = "the conversation so far"
+_INSTRUCTIONS = "Instructions that go with it:"
+_LIMITS = ("max_tokens", "max_completion_tokens")
+_NO_TOOLS = "tools are not called here; ask without them (or have them passed over: stretto serve --ignore-tools)"
+_NO_STOP = "no text ends the answer of a workflow; leave it out, or ask a model by itself (provider:model)"
+
+_HEADING = re.compile(r"\s*#{1,4} *Task:", re.IGNORECASE)
+_ABOUT = re.compile(
+    r"\b(titles?|tags?|follow[- ]?ups?|emojis?|name|summary|search quer(?:y|ies)|autocomplet\w*)\b", re.IGNORECASE
+)
+_CHORE = re.compile(
+    r"\b(generate|suggest|give|provide|create|write|reply|respond|come up|summari[sz]e)\b[^.!?\n]{0,100}"
+    r"\b(titles?|tags?|follow[- ]?up|emoji|name)\b[^.!?\n]{0,100}\b(chat|conversation|dialog(?:ue)?|messages?)\b",
+    re.IGNORECASE,
+)
+_LOOKED_AT = 600
+"""Characters of a message in which a chore is asked for, if it is one; a conversation follows as a rule."""
+
+
+class Asked(Struct, frozen=True):
+    """A task and what it comes with; `direct`: a chore of a chat client, for which nothing is planned."""
+
+    task: str
+    inputs: tuple[Input, ...] = ()
+    direct: bool = False
+
+
+def asked_of(chat: ChatBody) -> Asked:
+    """What a conversation asks; raises `BadBodyError` if its last message is nobody's question."""
+    messages = messages_of(chat.request)
+    system = "\n\n".join(each.content for each in messages if each.role == "system" and each.content.strip())
+    spoken = [each for each in messages if each.role != "system"]
+    if not spoken or spoken[-1].role != "user":
+        raise BadBodyError("the last message must be the user's: it is the task", "messages")
+    task = spoken[-1].content
+    if not task.strip():
+        raise BadBodyError("the last message is empty; say what is to be done", "messages")
+    before = [Input(_BEFORE, _told(spoken[:-1]))] if spoken[:-1] else []
+    pictures = [_image(address, number) for number, address in enumerate(chat.images, 1)]
+    direct = not pictures and is_chore(task)
+    if system:
+        task = f"{task}\n\n{_INSTRUCTIONS}\n{system}"
+    return Asked(task, (*before, *pictures), direct)
+
+
+def is_chore(task: str) -> bool:
+    """Whether a message is what chat clients ask by themselves: a title for the conversation, tags, follow-ups."""
+    head = task[:_LOOKED_AT]
+    return bool(_CHORE.search(head) or (_HEADING.match(head) and _ABOUT.search(head)))
+
+
+def check_options(options: Mapping[str, Any], *, ignore_tools: bool) -> None:
+    """Raise `BadBodyError` for what is asked of an answer that a workflow cannot keep."""
+    choice = options.get("tool_choice")
+    offered = (options.get("tools") or options.get("functions")) and choice != "none"
+    if offered and not (ignore_tools and choice in (None, "auto")):
+        raise BadBodyError(_NO_TOOLS, "tools")
+    if options.get("stop"):
+        raise BadBodyError(_NO_STOP, "stop")
+
+
+def answering(workflow: Workflow[Any], chat: ChatBody) -> Workflow[Any]:
+    """The workflow with its answer as this request wants it: of that shape, no longer than that."""
+    options, schema = chat.request.options, chat.request.schema
+    if schema is None and "response_format" in options:  # any object will do
+        schema = {"type": "object"}
+    most = next((options[name] for name in _LIMITS if options.get(name) is not None), None)
+    if schema is None and most is None:
+        return workflow
+    definition = workflow.definition
+    if definition.synthesizer is None:
+        wanted = "max_tokens" if schema is None else "response_format"
+        raise BadBodyError(f"the results of this workflow are its answer as they are; leave {wanted} out", wanted)
+    writer = definition.synthesizer
+    if most is not None:
+        writer = replace(writer, options={**writer.options, "max_tokens": most})
+    if schema is not None:
+        writer = replace(writer, schema=None)
+    varied = copy.copy(workflow)  # the same models, prices and store
+    try:
+        varied.definition, varied.shape = shaped(replace(definition, synthesizer=writer), schema)
+    except ConfigError as error:
+        raise BadBodyError(f"response_format: {error}", "response_format") from error
+    return varied
+
+
+def _told(messages: Sequence[Message]) -> str:
+    return "\n\n".join(f"{_SPEAKERS[each.role]}: {each.content}" for each in messages)
+
+
+def _image(address: str, number: int) -> Input:
+    """An image that came with the conversation; raises `BadBodyError` if it is only an address somewhere."""
+    kind, comma, data = address.partition(",")
+    if not comma or not kind.startswith("data:") or not kind.endswith(";base64"):
+        raise BadBodyError("images come with the request (data:image/png;base64,…): no address is fetched", "messages")
+    try:
+        return image_input(f"image {number}", binascii.a2b_base64(data))
+    except ValueError as error:
+        raise BadBodyError(f"image {number}: its data is no base64 ({error})", "messages") from error

@@ -1,0 +1,151 @@
+"""Answers as responses (https://platform.openai.com/docs/api-reference/responses): some clients speak only these."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from stretto.models.simulator.refusals import Refusal
+from stretto.server.endpoint.voice import Ending
+from stretto.types import Usage
+
+_ECHOED = ("instructions", "max_output_tokens", "metadata", "temperature", "text", "top_p", "user")
+"""What a request says of itself that its response says again."""
+
+
+class Response:
+    """One answer as a response: thoughts are the summary of a reasoning item, the answer is a message behind it.
+
+    `asked`: the request as it came.
+    """
+
+    def __init__(self, id_: str, model: str, asked: Mapping[str, Any]) -> None:
+        told = {key: asked[key] for key in _ECHOED if asked.get(key) is not None}
+        self._facts = {
+            "id": f"resp_{id_}", "object": "response", "created_at": int(time.time()), "model": model, **told,
+            "parallel_tool_calls": False, "tool_choice": "none", "tools": [], "store": False,
+        }  # fmt: skip
+        self._id = id_
+        self._sequence = 0
+        self._thoughts: list[str] = []
+        self._texts: list[str] = []
+        self._output: list[dict[str, Any]] = []
+        """The items that are complete."""
+
+    def opening(self) -> bytes:
+        """The response, of which there is nothing yet."""
+        facts = self._response("in_progress")
+        return self._event("response.created", response=facts) + self._event("response.in_progress", response=facts)
+
+    def thought(self, text: str) -> bytes:
+        """Events with a piece of reasoning; once the answer has begun nothing is added to it."""
+        if self._texts:
+            return b""
+        begun = b""
+        place: dict[str, Any] = {"item_id": f"rs_{self._id}", "output_index": 0, "summary_index": 0}
+        if not self._thoughts:
+            item = {"id": f"rs_{self._id}", "type": "reasoning", "summary": [], "status": "in_progress"}
+            begun = self._event("response.output_item.added", output_index=0, item=item)
+            begun += self._event("response.reasoning_summary_part.added", **place, part=_summary(""))
+        self._thoughts.append(text)
+        return begun + self._event("response.reasoning_summary_text.delta", **place, delta=text)
+
+    def text(self, text: str) -> bytes:
+        """Events with a piece of the answer."""
+        begun = b"" if self._texts else self._thought_ends() + self._message_begins()
+        self._texts.append(text)
+        return begun + self._event("response.output_text.delta", **self._place, delta=text, logprobs=[])
+
+    def closing(self, ending: Ending) -> bytes:
+        """The answer once more as it is whole, and the response."""
+        begun = b"" if self._texts else self._thought_ends() + self._message_begins()
+        text, whole = "".join(self._texts), ending.finish != "length"
+        item = _message(self._id, text, "completed" if whole else "incomplete")
+        events = [
+            self._event("response.output_text.done", **self._place, text=text, logprobs=[]),
+            self._event("response.content_part.done", **self._place, part=_output(text)),
+            self._event("response.output_item.done", output_index=len(self._output), item=item),
+        ]
+        self._output.append(item)
+        status = "completed" if whole else "incomplete"
+        return begun + b"".join(events) + self._event(f"response.{status}", response=self._ended(ending))
+
+    def failed(self, refusal: Refusal) -> bytes:
+        """The error, as clients look for it, and the response that failed."""
+        error = {"code": refusal.code, "message": refusal.message}
+        return self._event("response.failed", response=self._response("failed", error=error)) + self._event(
+            "error", **error, param=refusal.param, error={"type": refusal.kind, **error, "param": refusal.param}
+        )
+
+    def whole(self, text: str, thoughts: str, ending: Ending) -> bytes:
+        """The response as one JSON object."""
+        if thoughts:
+            self._output.append(_reasoning(self._id, thoughts))
+        self._output.append(_message(self._id, text, "completed" if ending.finish != "length" else "incomplete"))
+        return msgspec.json.encode(self._ended(ending))
+
+    @property
+    def _place(self) -> dict[str, Any]:
+        return {"item_id": f"msg_{self._id}", "output_index": len(self._output), "content_index": 0}
+
+    def _thought_ends(self) -> bytes:
+        if not self._thoughts:
+            return b""
+        text, place = "".join(self._thoughts), {"item_id": f"rs_{self._id}", "output_index": 0, "summary_index": 0}
+        item = _reasoning(self._id, text)
+        self._output.append(item)
+        return (
+            self._event("response.reasoning_summary_text.done", **place, text=text)
+            + self._event("response.reasoning_summary_part.done", **place, part=_summary(text))
+            + self._event("response.output_item.done", output_index=0, item=item)
+        )
+
+    def _message_begins(self) -> bytes:
+        item = {**_message(self._id, "", "in_progress"), "content": []}
+        return self._event("response.output_item.added", output_index=len(self._output), item=item) + self._event(
+            "response.content_part.added", **self._place, part=_output("")
+        )
+
+    def _ended(self, ending: Ending) -> dict[str, Any]:
+        usage = {"usage": _usage(ending.usage), "stretto": ending.told}
+        if ending.finish != "length":
+            return self._response("completed", **usage)
+        return self._response("incomplete", incomplete_details={"reason": "max_output_tokens"}, **usage)
+
+    def _response(self, status: str, **more: Any) -> dict[str, Any]:
+        nothing = {"error": None, "incomplete_details": None, "usage": None}
+        return {**self._facts, "status": status, "output": list(self._output), **nothing, **more}
+
+    def _event(self, kind: str, **facts: Any) -> bytes:
+        data = msgspec.json.encode({"type": kind, "sequence_number": self._sequence, **facts})
+        self._sequence += 1
+        return b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
+
+
+def _summary(text: str) -> dict[str, Any]:
+    return {"type": "summary_text", "text": text}
+
+
+def _reasoning(id_: str, text: str) -> dict[str, Any]:
+    return {"id": f"rs_{id_}", "type": "reasoning", "summary": [_summary(text)], "status": "completed"}
+
+
+def _output(text: str) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+
+def _message(id_: str, text: str, status: str) -> dict[str, Any]:
+    return {
+        "id": f"msg_{id_}", "type": "message", "status": status, "role": "assistant", "content": [_output(text)]
+    }  # fmt: skip
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    return {
+        "input_tokens": usage.input_tokens,
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }

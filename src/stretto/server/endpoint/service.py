@@ -1,0 +1,89 @@
+"""What is served, by whom, and within which bounds."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from msgspec import Struct
+
+from stretto.run_stream import RunStream
+from stretto.server.endpoint.door import Door
+from stretto.server.endpoint.guard import Guard
+from stretto.server.endpoint.sending import SILENCE
+from stretto.server.endpoint.turnstile import Turnstile
+from stretto.server.endpoint.watching import Carried
+from stretto.workflow import Workflow
+
+MOST_RUNS, MOST_WAITING = 32, 64
+"""Runs at the same time, and requests that wait for one of them to end."""
+MOST_CALLS = 1024
+"""Single calls at the same time, and as many that wait: what holds them back is the limits of their models."""
+LARGEST_BODY, SLOWEST = 16 * 2**20, 60.0
+"""Of a request: bytes, and seconds that they may take to arrive."""
+
+
+class Offer(Struct, frozen=True):
+    """What is served: workflows by the name they have as a model, to whom, and how much of it at the same time.
+
+    `door`: single calls of any model, written `provider:model`. `store`: the runs that can be looked at. `largest`:
+    bytes of a request, which may take `slowest` seconds to arrive. `silence`: seconds after which a stream says that it
+    goes on. `ignore_tools`: requests may offer tools, which are not called.
+    """
+
+    workflows: Mapping[str, Workflow[Any]]
+    guard: Guard = Guard()
+    most_runs: int = MOST_RUNS
+    most_waiting: int = MOST_WAITING
+    largest: int = LARGEST_BODY
+    door: Door | None = None
+    store: Path | None = None
+    slowest: float = SLOWEST
+    silence: float = SILENCE
+    ignore_tools: bool = False
+
+
+class Service:
+    """An offer while it is served: who is inside, and which runs are being carried."""
+
+    def __init__(self, offer: Offer) -> None:
+        self.offer = offer
+        self.runs = Turnstile(offer.most_runs, offer.most_waiting)
+        self.calls = Turnstile(MOST_CALLS, MOST_CALLS)
+        self.carried: dict[str, Carried] = {}
+        """The runs that are being carried, by their ids."""
+
+    @contextmanager
+    def carrying(self, stream: RunStream[Any]) -> Iterator[Carried]:
+        """As long as this is open the run can be watched, and stopped."""
+        carried = self.carried[stream.run_id] = Carried(stream)
+        try:
+            yield carried
+        finally:
+            del self.carried[stream.run_id]
+            carried.end()
+
+    def close(self) -> None:
+        """Take no more requests; those that are being answered go on."""
+        self.runs.close()
+        self.calls.close()
+
+    @property
+    def inside(self) -> int:
+        """How many are being answered."""
+        return self.runs.inside + self.calls.inside
+
+    async def empty(self) -> None:
+        """Wait until nobody is being answered."""
+        await self.runs.empty()
+        await self.calls.empty()
+
+    def stop(self) -> None:
+        """Stop every run that is being carried; each can be resumed."""
+        for carried in self.carried.values():
+            carried.stream.stop()
+
+
+SERVICE = web.AppKey("service", Service)
+"""Where an application keeps what it serves."""

@@ -1,0 +1,71 @@
+"""Watching runs: those that are carried here as they happen, all others as the store tells of them."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from stretto.events import AnyEvent, RunFailed, RunFinished, RunInterrupted, RunStarted
+from stretto.run_stream import RunStream
+from stretto.store.sqlite import Store
+
+_ENDS = (RunFinished, RunFailed, RunInterrupted)
+_GLANCE = 1.0
+"""Seconds between two looks at a run that another process carries."""
+
+
+class Carried:
+    """A run that is being carried here, with its events so far, for whoever watches."""
+
+    def __init__(self, stream: RunStream[Any]) -> None:
+        self.stream = stream
+        self.events: list[AnyEvent] = []
+        self.over = False
+        self._changed = asyncio.Event()
+
+    def take(self, event: AnyEvent) -> None:
+        """One event further; what is never stored cannot be resumed from either."""
+        if event.stored:
+            self.events.append(event)
+            self._tell()
+
+    def end(self) -> None:
+        """Nothing more happens here."""
+        self.over = True
+        self._tell()
+
+    async def news(self) -> None:
+        """Wait until there is more."""
+        await self._changed.wait()
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+async def here(carried: Carried, after: int) -> AsyncGenerator[Sequence[AnyEvent], None]:
+    """The events behind the first `after` of a run that is carried here, as they come."""
+    while True:
+        if new := carried.events[after:]:
+            after += len(new)
+            yield new
+        elif carried.over:
+            return
+        else:
+            await carried.news()
+
+
+async def elsewhere(store: Store, run: str, after: int) -> AsyncGenerator[Sequence[AnyEvent], None]:
+    """The same of any run in a store; of one that another process carries, until that ends.
+
+    Of single calls, what there is: their run ends with the day.
+    """
+    while True:
+        carried = await asyncio.to_thread(store.is_carried, run)  # first: what it wrote before its end is then there
+        events = await asyncio.to_thread(store.events, run)
+        if new := events[after:]:
+            after = len(events)
+            yield new
+        first = events[0]
+        if not carried or isinstance(events[-1], _ENDS) or (isinstance(first, RunStarted) and first.basis.client):
+            return
+        await asyncio.sleep(_GLANCE)

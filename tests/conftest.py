@@ -1,0 +1,63 @@
+"""For all tests: which are slow (each that starts a process, found by what it uses), and how much hypothesis draws."""
+
+import multiprocessing
+import pty
+import subprocess
+from collections.abc import Iterator
+from inspect import isclass, unwrap
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from drawn import FEW
+
+settings.load_profile(FEW)
+_TESTS = str(Path(__file__).parent)
+_STARTERS: tuple[ModuleType, ...] = (subprocess, multiprocessing, pty)
+_STARTING = {"create_subprocess_exec", "create_subprocess_shell"}
+_FIXTURES = {"pytester"}  # pytest's own
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    known: dict[Any, bool] = {}
+    for item in items:
+        if isinstance(item, pytest.Function) and _starts(item, known):
+            item.add_marker("slow")
+
+
+def _starts(test: pytest.Function, known: dict[Any, bool]) -> bool:
+    fixtures = test._fixtureinfo.name2fixturedefs
+    used = [test.function, *(one.func for name in test.fixturenames for one in fixtures.get(name, ()))]
+    return not _FIXTURES.isdisjoint(test.fixturenames) or any(_reaches(one, known) for one in used)
+
+
+def _reaches(thing: Any, known: dict[Any, bool]) -> bool:
+    """Whether a function or a class of the tests starts a process, or uses another one that does."""
+    if thing not in known:
+        known[thing] = False  # for what comes back to it
+        known[thing] = any(
+            not _STARTING.isdisjoint(code.co_names) or any(_is_one(around.get(name), known) for name in code.co_names)
+            for code, around in _codes(thing)
+        )
+    return known[thing]
+
+
+def _is_one(used: Any, known: dict[Any, bool]) -> bool:
+    if isinstance(used, FunctionType | type):
+        return _reaches(used, known)
+    return any(used is starter for starter in _STARTERS)
+
+
+def _codes(thing: Any) -> Iterator[tuple[CodeType, dict[str, Any]]]:
+    """The code of a function, or of a class's methods, with the names around it; none of what is not of the tests."""
+    for part in vars(thing).values() if isclass(thing) else (thing,):
+        function = unwrap(getattr(part, "fget", None) or getattr(part, "__func__", part))
+        function = getattr(getattr(function, "hypothesis", None), "inner_test", function)
+        if isinstance(function, FunctionType) and function.__code__.co_filename.startswith(_TESTS):
+            codes = [function.__code__]
+            for code in codes:  # it grows
+                codes += (within for within in code.co_consts if isinstance(within, CodeType))
+                yield code, function.__globals__

@@ -1,0 +1,56 @@
+"""Many runs of one event loop in one store: one connection, one thread and one lock serve them all."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+from stretto import events as e
+from stretto.errors import StoreError
+from stretto.store.journal import Journal
+from stretto.store.schema import connect
+from stretto.store.sqlite import Store
+
+FEW_FILES = """
+import asyncio, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+import stretto
+flow = stretto.Workflow("sim:default", {"work": "sim:default"}, "sim:default", store=sys.argv[1])
+async def main():
+    runs = await asyncio.gather(*(flow.run(f"Task {n}, in 2 subtasks") for n in range(60)))
+    print(sum(run.status == "finished" and run.coverage.complete for run in runs))
+asyncio.run(main())
+"""
+
+
+def test_a_process_carries_more_runs_than_it_may_open_files(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FEW_FILES, str(tmp_path / "s.db")], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("60\n", "")
+    assert list((tmp_path / "s.db.locks").iterdir()) == []
+    assert len(Store(tmp_path / "s.db").recent(99)) == 60
+
+
+def test_what_cannot_be_written_of_one_run_fails_that_one_alone(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with closing(connect(path)) as db:
+        db.execute("CREATE TRIGGER no AFTER INSERT ON events WHEN NEW.run = 'B' BEGIN SELECT RAISE(ABORT, 'no'); END")
+
+    async def main() -> None:
+        async with Journal("A", path=path, show=lambda _: None) as good:
+            bad = Journal("B", path=path, show=lambda _: None)
+            for journal in (bad, good):
+                journal.append(e.RunStarted(task="tea", workflow={}))
+            told = await asyncio.gather(bad.settled(), good.settled(), return_exceptions=True)
+            assert isinstance(told[0], StoreError)
+            assert told[1] is None
+            await bad.__aexit__(None, None, None)
+            good.append(e.RunInterrupted())
+            await good.settled()
+        assert threading.active_count() == 1
+
+    asyncio.run(main())
+    assert [run.id for run in Store(path).recent()] == ["A"]

@@ -1,0 +1,18 @@
+"""How many examples hypothesis draws: few while somebody works, all of them in CI (`--hypothesis-profile=ci`)."""
+
+from typing import Any
+
+from hypothesis import settings
+
+_ALL = 100  # hypothesis's own number, which a test has that names none
+_SOME = 15
+FEW = "few"
+"""The profile of whoever names none."""
+
+settings.register_profile("ci", max_examples=_ALL, deadline=None, database=None)
+settings.register_profile(FEW, max_examples=_SOME, deadline=None, database=None)
+
+
+def examples(most: int, **more: Any) -> settings:
+    """So many of them in CI, and the profile's share of them elsewhere."""
+    return settings(max_examples=max(1, most * settings().max_examples // _ALL), **more)
