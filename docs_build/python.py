@@ -11,7 +11,7 @@ from docs_build.table import table
 from stretto import errors, logger, notebook, pool, proposal, roles, testing, types
 from stretto.inputs import lists
 from stretto.plan import given
-from stretto.proposal.decisions import Decision
+from stretto.proposal import Decision
 from stretto.replay import ReplayStream
 from stretto.runs import CallRecord, Part, Withdrawn
 
@@ -73,7 +73,7 @@ def page() -> str:
 
 def _aliases() -> dict[str, str]:
     """The public names of types that are no classes, and what is said below each."""
-    modules = (given, pool, proposal.decisions, lists, roles)
+    modules = (given, pool, proposal, lists, roles)
     said = {name: text for module in modules for name, text in below(module).items()}
     return {name: said[name] for name in stretto.__all__ if name in said and name not in _words_of()}
 

@@ -79,7 +79,7 @@ _HOMES = {
     "AnyPlan": "plan.given",
     "AnyProvider": "pool",
     "Approve": "proposal",
-    "Forecast": "rerun",
+    "Forecast": "forecast",
     "ListForm": "inputs.lists",
     "Listing": "maps.items",
     "ReplayStream": "replay",

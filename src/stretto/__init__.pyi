@@ -33,6 +33,7 @@ from stretto.errors import TransientError as TransientError
 from stretto.errors import UnfitReply as UnfitReply
 from stretto.errors import Unreachable as Unreachable
 from stretto.errors import WorkError as WorkError
+from stretto.forecast import Forecast as Forecast
 from stretto.inputs import read_inputs as read_inputs
 from stretto.inputs.lists import ListForm as ListForm
 from stretto.inputs.lists import read_list as read_list
@@ -50,7 +51,6 @@ from stretto.plan.given import AnyPlan as AnyPlan
 from stretto.pool import AnyProvider as AnyProvider
 from stretto.proposal import Approve as Approve
 from stretto.replay import ReplayStream as ReplayStream
-from stretto.rerun import Forecast as Forecast
 from stretto.roles import Models as Models
 from stretto.roles import Worker as Worker
 from stretto.row_stream import RowStream as RowStream

@@ -10,13 +10,16 @@ from contextlib import suppress
 from typing import Any, Generic, TypeVar, cast
 
 _T = TypeVar("_T")
+Runner = Callable[[Coroutine[Any, Any, Any]], Any]
+"""Carries a coroutine in a loop that is its own, as `asyncio.run` does."""
 
 
 class Aside(Generic[_T]):
-    """A coroutine in a thread and event loop of its own."""
+    """A coroutine in a thread and event loop of its own, that of `run`."""
 
-    def __init__(self, coroutine: Coroutine[Any, Any, _T]) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, _T], run: Runner = asyncio.run) -> None:
         self._coroutine = coroutine
+        self._run = run
         self._outcome: Future[_T] = Future()
         self._begun = threading.Event()
         self._stop: Callable[[], object] = self._begun.is_set
@@ -39,7 +42,7 @@ class Aside(Generic[_T]):
 
     def _work(self) -> None:
         try:
-            self._outcome.set_result(asyncio.run(self._watched()))
+            self._outcome.set_result(self._run(self._watched()))
         except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
             self._outcome.set_exception(error)
         finally:
@@ -58,11 +61,11 @@ class Aside(Generic[_T]):
         return await self._coroutine
 
 
-def outcome(coroutine: Coroutine[Any, Any, _T]) -> _T:
-    """What a coroutine gives, wherever one is: in a script, in a notebook, in a greenlet."""
+def outcome(coroutine: Coroutine[Any, Any, _T], run: Runner = asyncio.run) -> _T:
+    """What a coroutine gives, wherever one is: in a script, in a notebook, in a greenlet; `run` has the loop for it."""
     if (pool := _threads_of_gevent()) is not None:
-        return cast(_T, pool.apply(asyncio.run, (coroutine,)))
-    return Aside(coroutine).result() if _in_a_loop() else asyncio.run(coroutine)
+        return cast(_T, pool.apply(run, (coroutine,)))
+    return Aside(coroutine, run).result() if _in_a_loop() else cast(_T, run(coroutine))
 
 
 def _threads_of_gevent() -> Any:

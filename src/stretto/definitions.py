@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from stretto.types import Definition, Known
+from stretto.types import Definition, Known, Limits
 
 _ENDLESS = ("timeout", "max_wait")  # JSON has no infinity: it writes null
 
@@ -32,3 +32,10 @@ def knowing(definition: Definition, known: Mapping[str, Known]) -> Definition:
         for name, role in definition.workers.items()
     }
     return replace(definition, workers=workers, known=dict(known))
+
+
+def unlimited(definition: Definition) -> Definition:
+    """A definition as it is walked without the world: what enters a request stays, nothing is held back or cut off."""
+    limits = definition.limits
+    kept = Limits(max_subtasks=limits.max_subtasks, rounds=limits.rounds, budget=limits.budget, tokens=limits.tokens)
+    return replace(definition, limits=kept)

@@ -12,7 +12,19 @@ import msgspec
 from msgspec import Struct
 
 from stretto.text import clean
-from stretto.types import Basis, Citation, Coverage, Outcome, Plan, PlanState, RoleName, SkipCode, Usage, Verdict
+from stretto.types import (
+    Basis,
+    Citation,
+    Coverage,
+    Outcome,
+    Plan,
+    PlanState,
+    RoleName,
+    SkipCode,
+    Subtask,
+    Usage,
+    Verdict,
+)
 
 DegradedCode = Literal[
     "",
@@ -88,6 +100,22 @@ class SubtaskPlanned(Event, frozen=True, kw_only=True):
     round: int = 1
     brief: str = ""
     alone: bool = False
+
+
+def planned(subtask: Subtask, path: str = "") -> SubtaskPlanned:
+    """That a subtask was planned; `path`: the one whose workflow did that, with a slash behind it."""
+    return SubtaskPlanned(
+        subtask=path + subtask.id,
+        type=subtask.type,
+        description=subtask.description,
+        needs=subtask.needs,
+        round=subtask.round,
+        value=subtask.value,
+        reads=subtask.reads,
+        remark=subtask.remark or None,
+        brief=subtask.brief,
+        alone=subtask.alone,
+    )
 
 
 class PlanFinished(Event, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from stretto.errors import ConfigError, TaskError
 from stretto.maps import Listing, filled_in, listed, plan_of
-from stretto.models.functions import is_function
+from stretto.models.functions import speakers
 from stretto.plan.book import worker_for
 from stretto.text import clean
 from stretto.types import Basis, Definition, Each, Plan, Role
@@ -67,7 +67,7 @@ def _shaped(role: Role, schema: dict[str, Any] | None, place: str) -> Role:
         return role
     if role.workflow is not None and (writer := role.workflow.synthesizer) is not None:
         return replace(role, workflow=replace(role.workflow, synthesizer=replace(writer, schema=schema)))
-    if role.workflow is not None or is_function(role):
+    if not speakers(role):
         raise ConfigError(f"{place}: it is no model that writes its results, so they cannot be made to fit a schema")
     return replace(role, schema=schema)
 
@@ -83,7 +83,7 @@ def _writer(synthesizer: Role | None, worker: Role) -> Role:
     """Who writes the one answer from all results: the synthesizer, else the worker's model."""
     if synthesizer is not None:
         return replace(synthesizer, schema=None)
-    model = worker.candidates if any(worker.candidates) else worker.models[:1]
-    if not any(model) or is_function(worker):
+    models = speakers(worker)
+    if not models:
         raise ConfigError("then: it is the synthesizer that writes one answer; give the workflow one")
-    return Role(model, options=worker.options, context=worker.context)
+    return Role(models, options=worker.options, context=worker.context)

@@ -1,33 +1,30 @@
 """Opening a run: what there is of it in its store, and what it may take from the runs before it."""
 
-import asyncio
 import logging
-import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, TypeVar
 
-from msgspec import Struct, ValidationError, to_builtins
-from msgspec.structs import replace
+from msgspec import Struct, ValidationError
 
-from stretto.calls import fingerprint, lasting
+from stretto.calls import lasting
 from stretto.definitions import definition_of, knowing
-from stretto.errors import RunNotFound, StoreError, StoreLocked
+from stretto.errors import RunNotFound, StoreError
 from stretto.events import AnyEvent, RunResumed, RunStarted
 from stretto.fold import fold
+from stretto.forecast import Forecast, explain
 from stretto.mapping import mapped
 from stretto.plan.shares import Pieces
 from stretto.policies.memo import Earlier, Replies
 from stretto.policies.prices import Prices
-from stretto.pool import Pool
-from stretto.rerun import Forecast, Rerun, basis_of, explain, given_before, given_results
-from stretto.roles import check_images, models_of, roles
+from stretto.rerun import Rerun, basis_of, given_before, given_results
+from stretto.roles import check_images
 from stretto.runs import Run
-from stretto.shapes import Shape
+from stretto.store.patience import patiently
 from stretto.store.recall import Recall
-from stretto.store.schema import GLANCE, PATIENCE
+from stretto.store.schema import GLANCE
 from stretto.store.sqlite import Store
+from stretto.team import Team
 from stretto.types import Basis, Definition, Each, Input, Known, Memory, Plan, Reply, Request, Result
 
 EVERYTHING = "everything"
@@ -38,26 +35,7 @@ class NothingKept(StoreError):
     """A finished run that recorded its usage only."""
 
 
-_T = TypeVar("_T")
 _log = logging.getLogger("stretto")
-
-
-class Setting(Struct, frozen=True):
-    """What a run is carried with.
-
-    `record` is the workflow as data, as it goes into the log; `models`, every model it may ask, as written; `pool`
-    gives the models of the running loop; `store`, the file the run is kept in, if any; `jitter` draws a number between
-    two; `shape` is that of the answer, if it has one.
-    """
-
-    definition: Definition
-    record: dict[str, Any]
-    simulated: bool
-    models: list[str]
-    pool: Callable[[], Pool]
-    store: Path | None
-    jitter: Callable[[float, float], float] = random.uniform
-    shape: Shape | None = None
 
 
 class New(Struct, frozen=True):
@@ -92,20 +70,25 @@ class Opening(Struct, frozen=True):
 
 
 async def open_run(
-    setting: Setting, run: str, begin: New | Rerun | None, stack: AsyncExitStack, known: Mapping[str, Known]
+    team: Team,
+    path: Path | None,
+    run: str,
+    begin: New | Rerun | None,
+    stack: AsyncExitStack,
+    known: Mapping[str, Known],
 ) -> Opening:
     """Open a new run, a rerun of another, or (None) one that is in the store already; `stack` holds it open.
 
-    `known`: what is known of its models. What an earlier run was carried with goes before that, so that the same
-    results are condensed, to the same lengths.
+    `path`: the store, if runs are kept. `known`: what is known of its models. What an earlier run was carried with goes
+    before that, so that the same results are condensed, to the same lengths.
     """
-    memory = setting.definition.memory
-    if setting.store is None:
+    memory = team.definition.memory
+    if path is None:
         basis = begin.basis if isinstance(begin, New) else Basis()
-        setting = _knowing(carrying(setting, basis), known)
-        event, replies = _event(setting, begin, basis, None), Replies(shared=memory.reuse != "off")
-        return Opening([], event, replies, {}, setting.definition)
-    store = Store(setting.store, GLANCE, _log.warning)
+        team = team.carrying(basis).knowing(known)
+        event, replies = _event(team, begin, basis, None), Replies(shared=memory.reuse != "off")
+        return Opening([], event, replies, {}, team.definition)
+    store = Store(path, GLANCE, _log.warning)
     if begin is None:
         await patiently(lambda: store.check(run))
     await patiently(lambda: stack.enter_context(store.carrying(run)))
@@ -125,48 +108,26 @@ async def open_run(
     if isinstance(begin, Rerun) and origin:
         if await patiently(lambda: store.is_imported(begin.origin)):
             await patiently(lambda: store.mark_imported(run))
-        basis = basis_of(begin, origin, recorded, setting.definition)
+        basis = basis_of(begin, origin, recorded, team.definition)
     recall = None
     if memory.reuse == "store" and EVERYTHING not in basis.fresh:
         recall = await patiently(lambda: stack.enter_context(Recall(store.path, GLANCE)))
     given = given_results(basis, origin) if origin else given_before(basis, before) if before else {}
     replies = Replies(own, _earlier(memory, basis, recorded, recall), shared=memory.reuse != "off")
-    setting = _knowing(carrying(setting, basis), {**known, **_known_to(before or origin)})
-    return Opening(history, _event(setting, begin, basis, origin), replies, given, setting.definition)
+    team = team.carrying(basis).knowing({**known, **_known_to(before or origin)})
+    return Opening(history, _event(team, begin, basis, origin), replies, given, team.definition)
 
 
-def forecast(rerun: Rerun, definition: Definition, path: Path, prices: Prices) -> list[Forecast]:
-    """What a rerun would do about each call; nothing is asked and nothing is written."""
+async def explained(rerun: Rerun, definition: Definition, path: Path, prices: Prices) -> list[Forecast]:
+    """What a rerun would do about each call, in virtual time; nothing is asked and nothing is written."""
     store = Store(path)
     origin, recorded = _kept(store.run(rerun.origin)), store.replies(rerun.origin)
     basis = basis_of(rerun, origin, recorded, definition)
+    memory, informed = definition.memory, knowing(mapped(definition, basis), _known_to(origin))
     with Recall(path) as recall:
-        store_too = definition.memory.reuse == "store"
-        earlier = _earlier(definition.memory, basis, recorded, recall if store_too else None)
-
-        def known(request: Request) -> Reply | None:
-            found = earlier(fingerprint(request), request)
-            return found[1] if found else None
-
-        informed = knowing(mapped(definition, basis), _known_to(origin))
-        return explain(informed, basis, origin, store.records(rerun.origin), known, prices)
-
-
-def carrying(setting: Setting, basis: Basis) -> Setting:
-    """The setting of a run that begins with this: with a workflow of its own if it is a map."""
-    if (definition := mapped(setting.definition, basis)) is setting.definition:
-        return setting
-    models = list(dict.fromkeys(model for _, _, role in roles(definition) for model in models_of(role)))
-    record = {**setting.record, "definition": to_builtins(definition)}
-    return replace(setting, definition=definition, record=record, models=models)
-
-
-def _knowing(setting: Setting, known: Mapping[str, Known]) -> Setting:
-    """The setting with what is known of its models, of which the log is told."""
-    if not known:
-        return setting
-    definition = knowing(setting.definition, {model: each for model, each in known.items() if model in setting.models})
-    return replace(setting, definition=definition, record={**setting.record, "definition": to_builtins(definition)})
+        earlier = _earlier(memory, basis, recorded, recall if memory.reuse == "store" else None)
+        replies = Replies(earlier=earlier, shared=memory.reuse != "off")
+        return await explain(informed, basis, origin, store.records(rerun.origin), replies, prices)
 
 
 def _known_to(run: Run | None) -> dict[str, Known]:
@@ -177,17 +138,18 @@ def _known_to(run: Run | None) -> dict[str, Known]:
         return {}
 
 
-def _event(setting: Setting, begin: New | Rerun | None, basis: Basis, origin: Run | None) -> RunStarted | RunResumed:
+def _event(team: Team, begin: New | Rerun | None, basis: Basis, origin: Run | None) -> RunStarted | RunResumed:
     """What the log says next."""
-    check_images(basis.inputs, setting.definition, setting.record["providers"])
+    record = team.record()
+    check_images(basis.inputs, team.definition, record["providers"])
     pieces = Pieces(basis.inputs)
     for subtask in basis.plan.subtasks if basis.plan else ():
         for piece in subtask.reads:
             pieces.find(piece)
     if begin is None:
-        return RunResumed(workflow=setting.record)
+        return RunResumed(workflow=record)
     task = begin.task if isinstance(begin, New) else origin.task if origin else ""
-    return RunStarted(task=task, workflow=setting.record, simulated=setting.simulated, basis=basis)
+    return RunStarted(task=task, workflow=record, simulated=team.simulated, basis=basis)
 
 
 def _kept(run: Run) -> Run:
@@ -237,16 +199,3 @@ def is_sampled(request: Request) -> bool:
         return temperature is not None and float(temperature) > 0
     except (TypeError, ValueError):
         return True  # nobody knows what it says; to ask is to be on the safe side
-
-
-async def patiently(attempt: Callable[[], _T]) -> _T:
-    """What an attempt at the store gives, made again while another program holds it; the loop goes on meanwhile."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + PATIENCE
-    while True:
-        try:
-            return attempt()
-        except StoreLocked:
-            if loop.time() > until:
-                raise
-            await asyncio.sleep(GLANCE)

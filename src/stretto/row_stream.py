@@ -1,7 +1,7 @@
 """Carrying a map, and giving its rows to whoever reads them."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Generator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
 from typing import Any, Self
 
 from msgspec import Struct
@@ -9,14 +9,13 @@ from msgspec.structs import replace
 
 from stretto.errors import StrettoError
 from stretto.events import PlanWithdrawn
-from stretto.ids import new_ulid
 from stretto.mapping import mapping_of, worker_of
 from stretto.maps import Ordered, RowReader, list_of
-from stretto.opening import New, Setting, carrying
-from stretto.proposal import Approve
+from stretto.opening import New
 from stretto.run_stream import RunStream
 from stretto.runs import Run
 from stretto.shapes import Shape, fitted, shape_of
+from stretto.team import Team
 from stretto.types import Input, Row
 
 
@@ -30,7 +29,6 @@ class Wanted(Struct, frozen=True):
     as_completed: bool
     fresh: bool
     inputs: tuple[Input, ...]
-    approve: Approve | None
 
 
 class RowStream:
@@ -126,13 +124,21 @@ class RowStream:
         self._ready += [row] if self._as_completed else self._ordered.take(row)
 
 
-def row_stream(setting: Setting, wanted: Wanted, items: Iterable[Any]) -> RowStream:
-    """The map of these items; raises `TaskError` for what cannot be filled in, before anything is asked."""
-    shape = setting.shape if wanted.answer is None else shape_of(wanted.answer, "answer")
-    given, worker = list_of(items), worker_of(setting.definition, wanted.worker)
+def row_stream(
+    team: Team,
+    shape: Shape | None,
+    stream: Callable[[Team, New, Shape | None], RunStream],
+    wanted: Wanted,
+    items: Iterable[Any],
+) -> RowStream:
+    """The map of these items; raises `TaskError` for what cannot be filled in, before anything is asked.
+
+    `shape`: that of the results, if nothing else is wanted. `stream` carries the run by a team.
+    """
+    shape = shape if wanted.answer is None else shape_of(wanted.answer, "answer")
+    given, worker = list_of(items), worker_of(team.definition, wanted.worker)
     schema = None if shape is None else shape.schema
     each, plan = mapping_of(wanted.template, given, worker, wanted.then, schema)
     begin = New(each.then or each.template, plan, wanted.fresh, wanted.inputs, each)
-    ours = replace(carrying(setting, begin.basis), shape=shape)
-    stream = RunStream(ours, new_ulid(), begin, approve=wanted.approve) if given else None
-    return RowStream(stream, begin, given, shape, as_completed=wanted.as_completed)
+    carried = stream(team.carrying(begin.basis), begin, shape) if given else None
+    return RowStream(carried, begin, given, shape, as_completed=wanted.as_completed)

@@ -1,11 +1,13 @@
 """Carrying one execution of a run, and showing its events to whoever reads them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from decimal import Decimal
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Generic, Self
 
 from msgspec.structs import replace
@@ -14,10 +16,11 @@ from stretto.engine import Execution
 from stretto.engine.requests import answer_request
 from stretto.errors import CallError, ConfigError, DeadlineError, StrettoError, cause_of
 from stretto.events import AnyEvent, RunFailed, RunInterrupted
+from stretto.forecast.approval import Approval, Approved
 from stretto.head import head_of
 from stretto.knowing import find_out, knowledge, learn
 from stretto.logger import log
-from stretto.opening import New, Setting, open_run, patiently
+from stretto.opening import New, open_run
 from stretto.policies.account import Account
 from stretto.policies.bounds import Bounds
 from stretto.policies.composition import Composition
@@ -25,13 +28,14 @@ from stretto.policies.estimate import most_output
 from stretto.policies.spending import Amount
 from stretto.pool import Pool
 from stretto.proposal import Approve
-from stretto.proposal.approval import Approval, Approved
 from stretto.rerun import Rerun
 from stretto.runs import Parsed, Run
 from stretto.shapes import Shape, fitted
 from stretto.store.journal import Journal
+from stretto.store.patience import patiently
+from stretto.team import Team
 from stretto.tracebacks import without_frames
-from stretto.types import Basis, Definition
+from stretto.types import Basis, Definition, Limits
 
 
 class RunStream(Generic[Parsed]):
@@ -43,15 +47,23 @@ class RunStream(Generic[Parsed]):
 
     def __init__(
         self,
-        setting: Setting,
+        team: Team,
         run: str,
         begin: New | Rerun | None,
         *,
+        pool: Callable[[], Pool],
+        store: Path | None = None,
+        jitter: Callable[[float, float], float] = random.uniform,
+        shape: Shape | None = None,
         plan_only: bool = False,
         approve: Approve | None = None,
     ) -> None:
         self.run_id = run
-        self._setting = setting
+        self._team = team
+        self._pool = pool
+        self._store = store
+        self._jitter = jitter
+        self._shape = shape
         self._begin = begin
         self._plan_only = plan_only
         self._approve = approve
@@ -70,7 +82,7 @@ class RunStream(Generic[Parsed]):
     @property
     def recorded(self) -> bool:
         """Whether the run is in a store, so that it can be resumed."""
-        return self._setting.store is not None and self._journal is not None
+        return self._store is not None and self._journal is not None
 
     @property
     def run(self) -> Run[Parsed]:
@@ -79,7 +91,7 @@ class RunStream(Generic[Parsed]):
             return self._refused
         if self._journal is None:
             raise StrettoError("the run has not begun; enter the stream with `async with` first")
-        return shaped(self._journal.run, self._setting.shape)
+        return shaped(self._journal.run, self._shape)
 
     @property
     def approved(self) -> Approved | None:
@@ -153,13 +165,13 @@ class RunStream(Generic[Parsed]):
 
     def _told(self, error: StrettoError) -> Run[Any]:
         """The run that an error kept from beginning."""
-        begin, setting = self._begin, self._setting
+        begin, team = self._begin, self._team
         return Run(
             id=self.run_id,
             task=begin.task if isinstance(begin, New) else "",
-            workflow=setting.record,
+            workflow=team.record(),
             status="failed",
-            simulated=setting.simulated,
+            simulated=team.simulated,
             basis=begin.basis if isinstance(begin, New) else Basis(),
             cost=Decimal(0),
             error=str(error),
@@ -167,32 +179,33 @@ class RunStream(Generic[Parsed]):
         )
 
     async def _open(self, stack: AsyncExitStack) -> None:
-        setting, definition = self._setting, self._setting.definition
+        team, store, definition = self._team, self._store, self._team.definition
         began = asyncio.get_running_loop().time()
-        pool = await stack.enter_async_context(setting.pool())
-        for model in setting.models:
+        pool = await stack.enter_async_context(self._pool())
+        models = team.models
+        for model in models:
             pool.model(model)  # a missing key is an error before anything is asked or written
-        pool.look_up_prices(setting.models)
+        pool.look_up_prices(models)
         if definition.limits.budget is not None:
-            await _all_priced(pool, setting)
+            await _all_priced(pool, models, definition.limits)
         keeps = definition.memory.record == "all"
-        known = await knowledge(pool, setting.models, setting.store)
+        known = await knowledge(pool, models, store)
         try:
             async with asyncio.timeout(
                 definition.limits.deadline
             ):  # for it waits while another program holds the store
-                opening = await open_run(setting, self.run_id, self._begin, stack, known)
+                opening = await open_run(team, store, self.run_id, self._begin, stack, known)
                 self._journal = journal = await patiently(
                     lambda: Journal(
                         self.run_id,
-                        path=setting.store,
+                        path=store,
                         show=self._show,
                         history=opening.history,
                         keeps_texts=keeps,
                     )
                 )
         except TimeoutError:
-            held = f" ({setting.store}: another program may hold it)" if setting.store else ""
+            held = f" ({store}: another program may hold it)" if store else ""
             raise DeadlineError(
                 f"the deadline of {definition.limits.deadline:g} s came before the run could be opened{held}; raise it"
             ) from None
@@ -200,19 +213,18 @@ class RunStream(Generic[Parsed]):
         await stack.enter_async_context(journal)
         journal.append(opening.event)
         account, replies = await open_account(definition, journal, pool), opening.replies
-        asking = partial(find_out, pool, setting.store)
+        asking = partial(find_out, pool, store)
         bounds = Bounds(definition.known, pool, definition.limits.max_subtasks, asking)
-        composition = Composition(pool.model, definition.limits, account, pool.prices, replies, setting.jitter, bounds)
+        composition = Composition(pool.model, definition.limits, account, pool.prices, replies, self._jitter, bounds)
         given = opening.given
         if self._approve is not None:
-            informed = replace(setting, definition=definition)
-            self._approval = Approval(informed, journal, pool.prices, given, self._approve)
-        ask, shape, consider = composition.model, setting.shape, self._approval
+            self._approval = Approval(self._approve, definition, journal, store, models, pool.prices, given)
+        ask, shape, consider = composition.model, self._shape, self._approval
         execution = Execution(definition, journal, ask, account, replies, given, shape, consider, began)
         try:
             await self._execute(execution, journal)
         finally:
-            learn(pool, setting.store, journal.run, bounds.known, bounds.learned)
+            learn(pool, store, journal.run, bounds.known, bounds.learned)
 
     def _show(self, event: AnyEvent) -> None:
         log(event)
@@ -237,10 +249,10 @@ class RunStream(Generic[Parsed]):
             raise
 
 
-async def _all_priced(pool: Pool, setting: Setting) -> None:
+async def _all_priced(pool: Pool, models: Sequence[str], limits: Limits) -> None:
     """Raise `ConfigError` if a budget of money cannot be kept because nobody knows what a model costs."""
-    unknown = [model for model in setting.models if await pool.prices.of(model) is None]
-    if unknown and setting.definition.limits.unpriced == "refuse":
+    unknown = [model for model in models if await pool.prices.of(model) is None]
+    if unknown and limits.unpriced == "refuse":
         from stretto.extras import installing
 
         listed = "" if find_spec("genai_prices") else f", install the list of known prices ({installing('prices')})"

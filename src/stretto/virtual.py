@@ -5,6 +5,11 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, NoReturn, TypeVar
 
+from stretto.aside import outcome
+
+FOREVER = 1e7
+"""Seconds of virtual time that are over only once everybody waits, and nothing else will ever happen."""
+_HAIR = 1e-7  # seconds by which timers are met: after months a float knows no less, and the loop would turn for ever
 _T = TypeVar("_T")
 
 
@@ -34,6 +39,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._clock = _Jumping()
         super().__init__(self._clock)
+        self._clock_resolution = _HAIR
         self._clock.closed = True  # what wakes the loop itself up is registered by now
 
     def time(self) -> float:
@@ -46,7 +52,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def virtually(main: Coroutine[Any, Any, _T]) -> _T:
-    """`asyncio.run` in virtual time, from 0."""
+    """`asyncio.run` in virtual time, from 0; beside a running loop, which waits for it."""
+    return outcome(main, _run)
+
+
+def _run(main: Coroutine[Any, Any, _T]) -> _T:
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)
 

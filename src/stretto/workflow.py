@@ -7,28 +7,29 @@ from pathlib import Path
 from typing import Any, Generic, Self, TypedDict, TypeVar, Unpack, overload
 from weakref import WeakKeyDictionary
 
-import msgspec
-
 from stretto.aside import outcome
 from stretto.errors import ConfigError, TaskError
+from stretto.forecast import Forecast
 from stretto.head import checked_inputs, checked_task
 from stretto.ids import new_ulid
 from stretto.limits import check_prices, checked_limits, checked_memory, taken
 from stretto.models.functions import PROVIDER, Functions
-from stretto.models.simulator import Simulator
-from stretto.opening import New, Setting, forecast
+from stretto.opening import New, explained
 from stretto.plan.given import DIRECT, AnyPlan, given_plan
-from stretto.pool import AnyProvider, Pool, known_providers, recorded
+from stretto.pool import AnyProvider, Pool, known_providers
 from stretto.proposal import Approve
 from stretto.replay import ReplayStream, recording_of
-from stretto.rerun import Forecast, rerun_of
-from stretto.roles import Models, Worker, as_mapping, as_role, as_worker, check_definition, models_of, roles, shaped
+from stretto.rerun import Rerun, rerun_of
+from stretto.roles import Models, Worker, as_mapping, as_role, as_worker, check_definition, models_of, shaped
 from stretto.row_stream import RowStream, Wanted, row_stream
 from stretto.run_stream import RunStream
 from stretto.runs import Parsed, Run
+from stretto.shapes import Shape
 from stretto.store.travel import entries
+from stretto.team import Team
 from stretto.tracebacks import without_frames
 from stretto.types import Definition, Input, Limits, Memory, Price, Role, Row
+from stretto.virtual import virtually
 
 Answer = TypeVar("Answer")
 
@@ -168,13 +169,13 @@ class Workflow(Generic[Parsed]):
             raise TaskError("plan: a task that is answered directly has none; leave one of the two out")
         given = DIRECT if direct else None if plan is None else given_plan(plan, self.definition)
         begin = New(checked_task(task), given, fresh, checked_inputs(inputs))
-        return RunStream(self._setting(), new_ulid(), begin, approve=approve)
+        return self._stream(self._team, new_ulid(), begin, self.shape, approve)
 
     @without_frames
     def plan(self, task: str, *, inputs: Sequence[Input] = ()) -> RunStream[Parsed]:
         """A run that ends with its plan (`run.plan`), to be looked at or edited; `resume` carries it out."""
         begin = New(checked_task(task), inputs=checked_inputs(inputs))
-        return RunStream(self._setting(), new_ulid(), begin, plan_only=True)
+        return self._stream(self._team, new_ulid(), begin, self.shape, plan_only=True)
 
     @without_frames
     def rerun(
@@ -195,9 +196,8 @@ class Workflow(Generic[Parsed]):
         the plan first (see `stream`), as if nothing of it were recorded.
         """
         self._kept("rerun")
-        return RunStream(
-            self._setting(), new_ulid(), rerun_of(self.definition, run, plan, only, fresh, inputs), approve=approve
-        )
+        begin = rerun_of(self.definition, run, plan, only, fresh, inputs)
+        return self._stream(self._team, new_ulid(), begin, self.shape, approve)
 
     @without_frames
     def resume(self, run: str, *, approve: Approve | None = None) -> RunStream[Parsed]:
@@ -206,7 +206,7 @@ class Workflow(Generic[Parsed]):
         `approve` is given what is left of its plan, before anything of that is asked (see `stream`).
         """
         self._kept("resumed")
-        return RunStream(self._setting(), run, None, approve=approve)
+        return self._stream(self._team, run, None, self.shape, approve)
 
     async def explain(
         self,
@@ -223,7 +223,7 @@ class Workflow(Generic[Parsed]):
             async with self.pool as pool:
                 pool.look_up_prices(self.models)
                 await pool.prices.ready()
-            return forecast(wanted, self.definition, store, pool.prices)
+            return virtually(explained(wanted, self.definition, store, pool.prices))
 
     @without_frames
     def replay(self, run: str, *, timed: bool = False) -> ReplayStream[Parsed]:
@@ -289,8 +289,12 @@ class Workflow(Generic[Parsed]):
         order of the list. All else is told at `stream`. Raises `TaskError`, before anything is asked, for a placeholder
         that an item lacks.
         """
-        wanted = Wanted(template, then, answer, worker, as_completed, fresh, checked_inputs(inputs), approve)
-        return row_stream(self._setting(), wanted, items)
+
+        def stream(team: Team, begin: New, shape: Shape | None) -> RunStream:
+            return self._stream(team, new_ulid(), begin, shape, approve)
+
+        wanted = Wanted(template, then, answer, worker, as_completed, fresh, checked_inputs(inputs))
+        return row_stream(self._team, self.shape, stream, wanted, items)
 
     @without_frames
     def map_sync(self, template: str, items: Iterable[Any], **more: Any) -> list[Row]:
@@ -305,7 +309,7 @@ class Workflow(Generic[Parsed]):
     @property
     def models(self) -> list[str]:
         """Every model this workflow may ask, as written, each once."""
-        return list(dict.fromkeys(model for _, _, role in roles(self.definition) for model in models_of(role)))
+        return self._team.models
 
     @property
     def pool(self) -> Pool:
@@ -317,13 +321,11 @@ class Workflow(Generic[Parsed]):
     @property
     def simulated(self) -> bool:
         """Whether a part of the answer comes from the simulator."""
-        return any(isinstance(provider, Simulator) for provider in self._used().values())
+        return self._team.simulated
 
     def record(self) -> dict[str, Any]:
         """The definition as data, as it is kept with a run; without what may be secret in headers and URLs."""
-        providers = {name: recorded(provider) for name, provider in self._used().items()}
-        prices = {model: msgspec.to_builtins(self.prices[model]) for model in self.models if self.prices.get(model)}
-        return {"definition": msgspec.to_builtins(self.definition), "providers": providers, "prices": prices}
+        return self._team.record()
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what belongs to an event loop, so that another process can be given one."""
@@ -344,8 +346,9 @@ class Workflow(Generic[Parsed]):
 
         return definition_page(self.definition)
 
-    def _used(self) -> dict[str, AnyProvider]:
-        return {name: self.providers[name] for name in dict.fromkeys(m.partition(":")[0] for m in self.models)}
+    @property
+    def _team(self) -> Team:
+        return Team(self.definition, self.providers, self.prices)
 
     def _kept(self, what: str) -> Path:
         """Where runs are kept; raises `ConfigError` if none can be `what` it is asked for."""
@@ -353,16 +356,27 @@ class Workflow(Generic[Parsed]):
             raise ConfigError(f"a run can only be {what} from a store; give the workflow one (store=…)")
         return self.store
 
-    def _setting(self) -> Setting:
-        return Setting(
-            definition=self.definition,
-            record=self.record(),
-            simulated=self.simulated,
-            models=self.models,
+    def _stream(
+        self,
+        team: Team,
+        run: str,
+        begin: New | Rerun | None,
+        shape: Shape | None,
+        approve: Approve | None = None,
+        *,
+        plan_only: bool = False,
+    ) -> RunStream[Parsed]:
+        """What carries a run by this team, or goes on with it (None)."""
+        return RunStream(
+            team,
+            run,
+            begin,
             pool=lambda: self.pool,
             store=self.store,
             jitter=self.jitter,
-            shape=self.shape,
+            shape=shape,
+            plan_only=plan_only,
+            approve=approve,
         )
 
 

@@ -18,8 +18,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto.cli.proposal_table import how_good, table
+from stretto.forecast.approval import Approved
 from stretto.proposal import Line, Proposal, Range
-from stretto.proposal.approval import Approved
 from stretto.runs import Run
 from stretto.store.sqlite import Store
 from stretto.types import Plan, Subtask, Usage

@@ -17,17 +17,17 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(
         ("events", "calls", "runs", "fold", "plan", "prompts", "head", "images", "limits", "definitions", "shapes"), 1
     ),
-    **dict.fromkeys(("references", "logger", "views", "maps", "page"), 1),
+    **dict.fromkeys(("references", "logger", "views", "maps", "page", "proposal"), 1),
     **dict.fromkeys(("models", "policies", "store", "inputs"), 2),
     **dict.fromkeys(
-        ("engine", "pool", "proposal", "roles", "rerun", "opening", "run_stream", "replay", "config", "knowing"), 3
+        ("engine", "pool", "forecast", "roles", "rerun", "opening", "run_stream", "replay", "config", "knowing"), 3
     ),
-    **dict.fromkeys(("mapping", "row_stream"), 3),
+    **dict.fromkeys(("mapping", "row_stream", "team"), 3),
     "workflow": 4,
     "rehearsal": 5,
     **dict.fromkeys(("cli", "server", "testing", "notebook", "__main__"), 6),
 }
-OWED = [("engine", "proposal")]  # what is decided of a plan lies with what foretells it, which lies on the engine
+OWED: list[tuple[str, str]] = []  # pairs of rooms that still import each other, each with its reason
 """Imports from a room that comes back to the importing one, which are to go."""
 FILES = {
     ".".join(("stretto", *path.relative_to(HOUSE).with_suffix("").parts)).removesuffix(".__init__"): path

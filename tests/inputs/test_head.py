@@ -17,11 +17,11 @@ from stretto import events as e
 from stretto.calls import fingerprint
 from stretto.engine.requests import plan_request, worker_request
 from stretto.errors import TaskError
+from stretto.forecast.differences import difference
 from stretto.head import checked_inputs, head_of, messages_of, recorded, taken_apart
 from stretto.models.functions import Function
 from stretto.models.simulator.reading import role_of
 from stretto.policies.estimate import tokens_asked, tokens_in
-from stretto.rerun.differences import difference
 from stretto.server.body import read_body
 from stretto.store.sqlite import Store
 from stretto.types import Definition, Head, Message, Request, Subtask

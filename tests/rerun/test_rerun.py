@@ -322,7 +322,8 @@ def test_what_nobody_can_know_before_there_is_a_plan_is_foretold_as_unknown(kitc
                 if isinstance(event, e.CallFinished) and event.role == "orchestrator":
                     break
         told = await flow.explain(events.run_id)
-        assert (told[0].name, told[0].fate) == ("orchestrator", "unknown")
+        assert (told[0].name, told[0].fate) == ("orchestrator", "new")
+        assert told[0].why == "its plan was not taken in whole, so the rest of it is asked for"
         async with flow.stream(TASK) as events:
             async for _ in events:
                 break

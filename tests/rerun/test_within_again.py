@@ -97,19 +97,25 @@ def test_what_a_workflow_within_does_can_be_asked_anew(tmp_path: Path, name: str
     asyncio.run(main())
 
 
-def test_what_a_workflow_within_may_or_may_not_ask_makes_nothing_else_certain_to_be_asked(tmp_path: Path) -> None:
+def test_what_a_workflow_within_would_ask_is_foretold_like_all_else(tmp_path: Path) -> None:
     workflow = outer(tmp_path / "s.db")
 
     async def main() -> None:
         run = await done(workflow)
-        fates = {line.name: line.fate for line in await workflow.explain(run.id)}
-        assert fates == {
-            "orchestrator": "reused",
-            "t1": "reused",
-            "t3": "reused",
-            **dict.fromkeys(("t2", "t4", "synthesizer"), "unknown"),
-        }
-        fates = {line.name: line.fate for line in await workflow.explain(run.id, fresh=["t2/t1"])}
-        assert fates["t2"] == fates["synthesizer"] == "new"
+        told = await workflow.explain(run.id)
+        assert {line.fate for line in told} == {"reused"}
+        assert [line.name for line in told if line.name.startswith("t2/")] == [
+            f"t2/{id_}" for id_ in run.parts["t2"].results
+        ]
+        lines = {line.name: line for line in await workflow.explain(run.id, fresh=["t2/t1"])}
+        assert (lines["t2/t1"].fate, lines["t2/t1"].why) == ("new", "it is to be asked anew")
+        assert lines["t2"].fate == "new"
+        assert lines["t2"].why.startswith("t2/t1")
+        assert lines["t2"].why.endswith("asked again")
+        assert lines["t1"].fate == lines["t3"].fate == "reused"
+        assert lines["synthesizer"].fate == "new"
+        lines = {line.name: line for line in await workflow.explain(run.id, fresh=["t2/orchestrator"])}
+        assert (lines["t2"].fate, lines["t2"].why) == ("new", "plan: it is to be asked anew")
+        assert {line.fate for name, line in lines.items() if name.startswith("t2/")} == {"unknown"}
 
     asyncio.run(main())

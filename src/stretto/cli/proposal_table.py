@@ -5,8 +5,8 @@ from decimal import Decimal
 from textwrap import wrap
 
 from stretto.cli.progress import dollars, short
+from stretto.forecast.approval import Approved
 from stretto.proposal import Line, Proposal, Range
-from stretto.proposal.approval import Approved
 from stretto.runs import Run
 from stretto.types import Plan
 

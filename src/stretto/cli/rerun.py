@@ -20,7 +20,7 @@ from stretto.cli.plan import plan_file
 from stretto.cli.progress import dollars, short
 from stretto.cli.screen import tell
 from stretto.cli.task import read_named
-from stretto.rerun import Forecast
+from stretto.forecast import Forecast
 from stretto.store.sqlite import Store
 
 _BELOW = 40  # columns in front of what goes on in a second line, at most

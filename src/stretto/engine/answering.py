@@ -1,6 +1,5 @@
 """The answer, written from the results."""
 
-import asyncio
 from collections.abc import Container, Mapping, Sequence
 
 from msgspec import Struct
@@ -11,16 +10,21 @@ from stretto import prompts
 from stretto.calls import KEPT, LOOPED, Restarted, Transcript
 from stretto.engine.caller import ANSWER, Errand
 from stretto.engine.condensing import condensed
-from stretto.engine.means import Means
+from stretto.engine.deadline import Deadline
+from stretto.engine.inquiry import Inquiry
 from stretto.engine.mending import AGAIN, Told, again_request, cleaned, fault, is_whole, told_of
-from stretto.engine.requests import answer_request, cites, direct_request, sample_of, writer_of
+from stretto.engine.requests import cites, direct_request, merged_by, sample_of, writer_of
 from stretto.engine.results import CUT
+from stretto.engine.setbacks import Setbacks
+from stretto.engine.shaping import Shaping
 from stretto.engine.telling import Telling
 from stretto.engine.urgencies import of_role
 from stretto.engine.windows import narrowed
-from stretto.errors import BudgetError, CallError, ContextError, DeadlineError, ShapeError, StrettoError
+from stretto.errors import BudgetError, CallError, ContextError, DeadlineError, PlanError, ShapeError, StrettoError
+from stretto.head import Heads
 from stretto.references import References
-from stretto.types import AnswerState, Citation, Definition, Head, PlanState, Request, Result, Role, Subtask
+from stretto.store.journal import Journal
+from stretto.types import AnswerState, Basis, Citation, Definition, Head, PlanState, Request, Result, Role, Subtask
 
 _TOLD = 20  # results that are named in a remark
 
@@ -45,17 +49,36 @@ class Answer(Struct, frozen=True):
 class Answering:
     """Has the answer to a task written: that of the run, shown as it comes, or (with a `path`) a subtask's."""
 
-    def __init__(self, means: Means, definition: Definition, task: str, path: str) -> None:
-        self._means = means
+    def __init__(
+        self,
+        definition: Definition,
+        task: str,
+        path: str,
+        *,
+        basis: Basis,
+        heads: Heads,
+        inquiry: Inquiry,
+        shaping: Shaping,
+        journal: Journal,
+        deadline: Deadline,
+        setbacks: Setbacks,
+    ) -> None:
         self._definition = definition
         self._task = task
+        self._path = path
+        self._inputs = basis.inputs
+        self._head = heads.of()
+        self._inquiry = inquiry
+        self._shaping = shaping
+        self._journal = journal
+        self._deadline = deadline
+        self._setbacks = setbacks
         self._shown = not path
-        self._sample = sample_of(means.journal.run.basis, f"{path}synthesizer")
+        self._sample = sample_of(basis, f"{path}synthesizer")
         urgency = of_role("synthesizer")
         within = path.rstrip("/")
         self._errand = Errand("worker", urgency, within, part=ANSWER) if path else Errand("synthesizer", urgency)
         self._condensing = Errand("worker", urgency)
-        self._path = path
 
     async def answer(
         self,
@@ -65,13 +88,13 @@ class Answering:
         unplanned: StrettoError | None = None,
     ) -> Answer:
         """The answer; raises what makes one impossible. `unplanned`: why there is no plan, if there is none."""
-        definition, role, head = self._definition, self._definition.synthesizer, self._means.heads.of()
+        definition, role, head = self._definition, self._definition.synthesizer, self._head
         if any(subtask.reads for subtask in subtasks):  # then they are too much for one
             head = None
         if not subtasks:
             return await self._direct(unplanned)
         if not any(result.outcome == "done" or result.text for result in results.values()):
-            nothing = self._means.setbacks.nothing_done(results)
+            nothing = self._setbacks.nothing_done(results)
             if all(subtask.alone for subtask in subtasks):  # of a list: there is no other way to say it at once
                 raise nothing
             return await self._direct(nothing, subtasks)
@@ -89,7 +112,7 @@ class Answering:
             if role.schema is not None:  # which the results, put together, would not fit
                 raise
             why = "there was no time to merge them" if isinstance(error, DeadlineError) else str(error)
-            self._means.setbacks.degrade(_policy(error), "unmerged", f"the results themselves are the answer: {why}")
+            self._setbacks.degrade(_policy(error), "unmerged", f"the results themselves are the answer: {why}")
         text = prompts.unmerged_text(subtasks, results, plan).strip()
         self._show(text, restart=True)
         return Answer(text, "unmerged")
@@ -106,12 +129,11 @@ class Answering:
         again: bool = True,
     ) -> Answer:
         """The answer from the results; if they are too long for its writer, they are made shorter and asked `again`."""
-        short, _ = await self._means.inquiry.answer(
+        short, _ = await self._inquiry.answer(
             condensed(definition, self._task, subtasks, results, head, plan), self._condensing, self._path
         )
         read = [subtask for subtask in subtasks if subtask.id not in short.left_out]
-        asked = answer_request(definition, self._task, read, short.results, plan, self._sample, head, short.changed)
-        assert asked is not None  # noqa: S101 - there is a synthesizer
+        asked = merged_by(role, self._task, read, short.results, plan, self._sample, head, short.changed)
         try:
             stood = told_of(role, asked, self._task, "", [result.text for result in short.results.values()])
             told = stood if asked.schema is None else None
@@ -135,8 +157,9 @@ class Answering:
         lost = writer is None or any(subtask.reads for subtask in subtasks)
         if failure is not None and (lost or self._is_final(failure, writer, planned=bool(subtasks))):
             raise failure
-        assert writer is not None  # noqa: S101 - without an orchestrator there are subtasks
-        request = direct_request(self._definition, writer, self._task, self._sample, self._means.heads.of())
+        if writer is None:
+            raise PlanError("there are no subtasks, and no model of this workflow answers the task itself")
+        request = direct_request(self._definition, writer, self._task, self._sample, self._head)
         try:
             answer = await self._speak(writer, request, self._references((), {}) if request.head else None)
         except (CallError, ShapeError, DeadlineError):
@@ -145,7 +168,7 @@ class Answering:
             raise failure from failure.__cause__
         if failure is None:
             return answer
-        self._means.setbacks.degrade("plan", "direct", f"the task was answered directly: {failure}")
+        self._setbacks.degrade("plan", "direct", f"the task was answered directly: {failure}")
         return replace(answer, direct=str(failure))
 
     def _is_final(self, failure: StrettoError, writer: Role | None, *, planned: bool) -> bool:
@@ -154,15 +177,14 @@ class Answering:
         asked = definition.workers.values() if planned else [definition.orchestrator or Role()]
         failed = {_provider(model) for role in asked for model in (*role.candidates, *role.models)}
         same = writer is not None and _provider(writer.candidates[0]) in failed
-        return self._means.setbacks.is_final(failure) and (same or isinstance(failure, BudgetError | DeadlineError))
+        return self._setbacks.is_final(failure) and (same or isinstance(failure, BudgetError | DeadlineError))
 
     def _references(self, read: Sequence[Subtask], results: Mapping[str, Result]) -> References | None:
         """What reads the references of an answer that is asked for them."""
         if not cites(self._definition):
             return None
         known = [subtask.id for subtask in read if results[subtask.id].text.strip()]
-        inputs = self._means.journal.run.basis.inputs
-        return References(known, inputs, list(results))
+        return References(known, self._inputs, list(results))
 
     async def _speak(
         self, role: Role, request: Request, references: References | None, told: Told | None = None
@@ -171,12 +193,12 @@ class Answering:
 
         `told`: what it must not merely say again; such an answer is asked for once more.
         """
-        transcript, deadline, setbacks = Transcript(), self._means.deadline, self._means.setbacks
-        telling = Telling(self._means.journal, references, shown=self._shown)
+        transcript, setbacks = Transcript(), self._setbacks
+        telling = Telling(self._journal, references, shown=self._shown)
         first = ""
         try:
-            async with asyncio.timeout_at(deadline.ends_at if deadline else None):
-                finish = await self._means.shaping.collect(self._errand, role, request, transcript, telling)
+            async with self._deadline.answer():
+                finish = await self._shaping.collect(self._errand, role, request, transcript, telling)
                 if told and is_whole(finish) and (why := fault(transcript.text, told)) not in {None, "empty"}:
                     first = transcript.text
                     finish = await self._once_more(role, again_request(request, why, told), transcript, telling)
@@ -210,13 +232,13 @@ class Answering:
         telling.restart()
         errand = replace(self._errand, part=self._errand.part or AGAIN)
         try:
-            return await self._means.shaping.collect(errand, role, request, transcript, telling)
+            return await self._shaping.collect(errand, role, request, transcript, telling)
         except CallError:
             return ""
 
     def _show(self, text: str, *, restart: bool = False) -> None:
         if self._shown:
-            self._means.journal.append(e.AnswerDelta(text=text, restart=restart))
+            self._journal.append(e.AnswerDelta(text=text, restart=restart))
 
 
 def _provider(model: str) -> str:

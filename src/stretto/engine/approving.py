@@ -1,15 +1,16 @@
 """Putting a plan before somebody: nothing of it is begun before the decision."""
 
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
 from typing import assert_never
 
 from stretto import events as e
-from stretto.engine.means import Means
+from stretto.engine.deadline import Deadline
 from stretto.engine.spine import Spine
 from stretto.errors import TaskError
 from stretto.plan.given import given_plan
-from stretto.proposal.decisions import Again, Decision, Drop, Edit, Go, Stop, without
+from stretto.proposal import Again, Decision, Drop, Edit, Go, Stop, without
+from stretto.runs import Run
+from stretto.store.journal import Journal
 from stretto.text import clean
 from stretto.types import Definition, Plan
 
@@ -17,18 +18,19 @@ Consider = Callable[[Plan], Awaitable[Decision]]
 """Decides about a plan."""
 
 
-async def approved(consider: Consider, new: Callable[[], Spine], means: Means, definition: Definition) -> Spine | None:
+async def approved(
+    consider: Consider, new: Callable[[], Spine], definition: Definition, journal: Journal, deadline: Deadline
+) -> Spine | None:
     """The spine that has prepared the plan which may be carried out; None if the run is to stop there.
 
     `new` makes a spine that begins where the journal stands. A plan that is not wanted is withdrawn there, in one event
     with what is to take its place, so that whoever is killed goes on with the one or the other.
     """
-    journal, deadline = means.journal, means.deadline
     while True:
         spine = new()
         await spine.prepare()
         await journal.settled()
-        with deadline.paused() if deadline else nullcontext():
+        with deadline.paused():
             decision = await consider(journal.run.plan)
         match decision:
             case Go():
@@ -38,12 +40,11 @@ async def approved(consider: Consider, new: Callable[[], Spine], means: Means, d
                 await journal.settled()
                 return None
             case _:
-                journal.append(_withdrawal(decision, means, definition))
+                journal.append(_withdrawal(decision, journal.run, definition))
 
 
-def _withdrawal(decision: Edit | Drop | Again, means: Means, definition: Definition) -> e.PlanWithdrawn:
+def _withdrawal(decision: Edit | Drop | Again, run: Run, definition: Definition) -> e.PlanWithdrawn:
     """What the log says of a plan that is not wanted; raises `TaskError` if there cannot be another."""
-    run = means.journal.run
     if run.basis.only:
         raise TaskError("a rerun of some subtasks (only) takes its plan as it is; go, stop, or rerun all of it")
     match decision:

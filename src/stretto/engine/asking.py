@@ -1,8 +1,7 @@
 """Asking as data: what is to be asked next, and what came of it, without asking.
 
 Whoever has something to find out by calls writes it as a generator (`Asking`): it yields what can be asked at the same
-time, is sent what came of it, and returns what it found. The engine answers such a generator by calls, a rerun's
-forecast by what is recorded, so that both know the same things.
+time, is sent what came of it, and returns what it found. The engine answers such a generator by calls.
 """
 
 from collections.abc import Generator

@@ -43,7 +43,7 @@ class Caller:
 
     `under_way`: what the calls in flight have said so far, by their ids.
     `numbers`: those of its calls, which callers of one run share.
-    With a `deadline` workers are streamed, too: what they have said when they are cut is kept.
+    Where there is a `deadline` workers are streamed, too: what they have said when they are cut is kept.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Caller:
         journal: Journal,
         model: Callable[[Role], Model],
         account: Account,
-        deadline: Deadline | None = None,
+        deadline: Deadline,
         numbers: Iterator[int] | None = None,
     ) -> None:
         self._journal = journal
@@ -88,7 +88,7 @@ class Caller:
         """
         call = self._call(errand, role, request)
         ledger = Ledger(call, self._journal, transcript, self._account)
-        watch = self._deadline.watch() if self._deadline else None
+        watch = self._deadline.watch()
         self.under_way[call.id] = transcript
         try:
             async with aclosing(self._model(role).stream(call)) as chunks:
@@ -128,7 +128,7 @@ class Caller:
             subtask=errand.subtask,
             request=request,
             fingerprint=fingerprint(request),
-            stream=role.stream or whole or self._deadline is not None,
+            stream=role.stream or whole or self._deadline.limited,
             urgency=errand.urgency,
             described=plans and prompts.describes_plan(prompts.whole("orchestrator", role.prompt)),
             value=errand.value,

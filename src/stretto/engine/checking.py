@@ -13,7 +13,7 @@ from stretto.engine.blocks import blocks
 from stretto.engine.requests import request_for
 from stretto.engine.results import CUT, result_said
 from stretto.errors import BudgetError, DeadlineError, ShapeError
-from stretto.models.functions import is_function, review
+from stretto.models.functions import review, speakers
 from stretto.shapes import Misfit, Shape, fitted
 from stretto.types import Definition, Head, Message, Request, Result, Role, Subtask, Verdict
 
@@ -41,10 +41,9 @@ def checker_of(definition: Definition, role: Role) -> Role | None:
     checker = role.check if isinstance(role.check, Role) else Role(about=role.check)
     if any(checker.candidates):
         return checker
-    own = not is_function(role) and role.workflow is None
-    owner = role if own else definition.orchestrator or definition.synthesizer or Role()
-    model = owner.model if any(owner.candidates) else owner.models[:1] or ""
-    return replace(checker, model=model, stream=checker.stream or owner.stream)
+    owners = (role, definition.orchestrator, definition.synthesizer)
+    owner = next((each for each in owners if each is not None and speakers(each)), Role())
+    return replace(checker, model=speakers(owner) or "", stream=checker.stream or owner.stream)
 
 
 def check_request(
@@ -57,7 +56,7 @@ def check_request(
     text: str,
 ) -> Request:
     """What a checker is asked about a result; a function is given the subtask and the result alone."""
-    if is_function(checker):
+    if not speakers(checker):
         return request_for(checker, review(subtask, text), sample)
     texts = [(need.id, result.text) for need, result in needed]
     beside = (task, subtask.description, *(each for _, each in texts))
@@ -111,7 +110,7 @@ def checked(result: Result, checker: Role, asking: Callable[[str], Request], aga
     (said,) = yield [Ask(checker, asking(result.text), "check")]
     verdict, remark = _verdict(said, checker)
     first = replace(result, verdict=verdict, remark="; ".join(filter(None, (result.remark, remark))))
-    if verdict != "fails" or again is None or is_function(again.role):
+    if verdict != "fails" or again is None or not speakers(again.role):
         return first
     (said,) = yield [Ask(again.role, retry_request(again.request, result.text, remark), "retry")]
     second = result_said(result.subtask, said)
@@ -147,7 +146,7 @@ def _why_unasked(error: Exception, checker: Role) -> str:
         return "the deadline came before it was checked"
     if isinstance(error, ShapeError):
         return f"the checker's reply could not be read: {error}"
-    return f"the checker could not {'say' if is_function(checker) else 'be reached'}: {error}"
+    return f"the checker could not {'be reached' if speakers(checker) else 'say'}: {error}"
 
 
 def _short(text: str) -> str:

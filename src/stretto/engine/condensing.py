@@ -16,9 +16,9 @@ from msgspec.structs import replace
 from stretto import prompts
 from stretto.engine.asking import Ask, Asking, Said
 from stretto.engine.lengths import pieces, shortened, targets, words
-from stretto.engine.requests import answer_request, request_for, role_of, worker_request
+from stretto.engine.requests import merged_by, request_for, role_of, worker_request
 from stretto.engine.windows import Reader, Reading, Window, context_of, fits_surely, reader_of
-from stretto.models.functions import is_function
+from stretto.models.functions import speakers
 from stretto.plan.book import worker_for
 from stretto.policies.estimate import tokens_asked, tokens_in
 from stretto.types import Definition, Head, PlanState, Request, Result, Role, Subtask
@@ -26,7 +26,7 @@ from stretto.types import Definition, Head, PlanState, Request, Result, Role, Su
 _LEAST = 100  # tokens of a text worth a call
 _MOST_PIECES = 8  # of one text
 _LEVELS = 2  # a text that is condensed, and what came of it
-_THOUGHT = 1024  # tokens of a reply beside its text: many models think first
+THOUGHT = 1024  # tokens of a reply beside its text: many models think first
 _TOLD = 1000  # tokens of the task, and of a description, that who condenses is told
 _FORM = frozenset({"response_format", "stop"})  # options that are meant for a worker's results
 
@@ -73,8 +73,7 @@ def condensed(
     def reading(found: Mapping[str, Result]) -> Request:
         shown = [subtask for subtask in subtasks if subtask.id in found]
         changed = [id_ for id_, result in found.items() if result.text != results[id_].text]  # the ledger says so
-        request = answer_request(definition, task, shown, {**results, **found}, plan, head=head, condensed=changed)
-        return request or request_for(role, task, head=head)
+        return merged_by(role, task, shown, {**results, **found}, plan, head=head, condensed=changed)
 
     return (yield from condensed_for(definition, role, reading, task, subtasks, results))
 
@@ -118,7 +117,7 @@ def condensed_for(
     """
     texts = {subtask.id: results[subtask.id].text for subtask in subtasks if subtask.id in results}
     reader = reader_of(definition, role)
-    if is_function(role) or not any(texts.values()) or fits_surely(reader, reading, results):
+    if not speakers(role) or not any(texts.values()) or fits_surely(reader, reading, results):
         return Condensed(dict(results))
     window = Window(reader, reading, results)
     if window.fits(texts):
@@ -192,7 +191,7 @@ def _work(subtask: Subtask, text: str, share: int, role: Role, task: str) -> _Wo
     """How a text is condensed to its share; None if who would do it has no room for any of it."""
     bare = _ask(role, task, subtask, "", share, "").request
     room = (
-        context_of(Reader(role, role.context), bare) - tokens_asked(bare) - _THOUGHT
+        context_of(Reader(role, role.context), bare) - tokens_asked(bare) - THOUGHT
     ) // 3  # a third to read, two to write in
     if room < _LEAST:
         return None
@@ -212,7 +211,7 @@ def _ask(role: Role, task: str, subtask: Subtask, text: str, tokens: int, part: 
         "text": text,
     }
     limit = "max_completion_tokens" if "max_completion_tokens" in role.options else "max_tokens"
-    asked = replace(role, options={**role.options, limit: 2 * tokens + _THOUGHT})
+    asked = replace(role, options={**role.options, limit: 2 * tokens + THOUGHT})
     return Ask(asked, request_for(asked, prompts.fill(prompts.text("condense"), values)), CONDENSE, subtask.id)
 
 
@@ -225,8 +224,8 @@ def _joined(replies: Sequence[Said]) -> str:
 def _condenser(subtask: Subtask, definition: Definition, reader: Role) -> Role:
     """Who condenses a result: its worker's model, or the reader's where that is none, without options of form."""
     role = definition.workers.get(worker_for(subtask.type, definition.workers) or "", reader)
-    models = role.candidates if any(role.candidates) else role.models[:1]
-    if not any(models) or is_function(replace(role, model=models)):
+    models = speakers(role)
+    if not models:
         role, models = reader, reader.candidates
     options = {key: value for key, value in role.options.items() if key not in _FORM}
     found = Role(models, options=options, stream=role.stream, context=role.context)

@@ -1,8 +1,9 @@
 """The deadline of a run: when workers are cut so that the answer can still be written."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 
 from stretto.calls import Chunk, Done, Reasoning, Restarted, Sent, Text
 
@@ -17,16 +18,18 @@ _PER_TOKEN = 4  # characters
 class Deadline:
     """`seconds` from now on, or since it `began`; the end belongs to the synthesis, as far as one is to be expected.
 
-    How long that takes is expected from what the streamed calls of the run showed: seconds to the first token, and
-    characters a second. `answer_tokens` is the limit of the answer's length, if it has one.
+    None is no limit, and never comes. How long the synthesis takes is expected from what the streamed calls of the run
+    showed: seconds to the first token, and characters a second. `answer_tokens` is the limit of the answer's length, if
+    it has one.
     """
 
     def __init__(
-        self, seconds: float, *, merges: bool, answer_tokens: int | None = None, began: float | None = None
+        self, seconds: float | None, *, merges: bool, answer_tokens: int | None = None, began: float | None = None
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self.seconds = seconds
-        self.ends_at = (self._loop.time() if began is None else began) + seconds
+        self.limited = seconds is not None
+        self.seconds = math.inf if seconds is None else seconds
+        self.ends_at = (self._loop.time() if began is None else began) + self.seconds
         self.passed = False
         """Whether workers are cut."""
         self._merges = merges
@@ -35,27 +38,41 @@ class Deadline:
         self._waits: list[float] = []
         self._characters = 0
         self._speaking = 0.0
-        self._timer = self._loop.call_at(self._cut_at(), self._ring)
+        self._timer: asyncio.TimerHandle | None = None
+        self._wind()
 
     def close(self) -> None:
         """Put the timer away."""
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _wind(self) -> None:
+        """Set the timer to when workers are to be cut, as far as that is known now."""
+        self.close()
+        if self.limited and not self.passed:
+            self._timer = self._loop.call_at(self._cut_at(), self._ring)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """For as long as nothing is under way and a person decides: that time is not the run's."""
         began = self._loop.time()
-        self._timer.cancel()
+        self.close()
         try:
             yield
         finally:
             self.ends_at += self._loop.time() - began
-            if not self.passed:
-                self._timer = self._loop.call_at(self._cut_at(), self._ring)
+            self._wind()
+
+    def work(self) -> AbstractAsyncContextManager[None]:
+        """For as long as workers may work: raises `TimeoutError` when they are cut."""
+        return self._scope() if self.limited else nullcontext()
+
+    def answer(self) -> asyncio.Timeout:
+        """For as long as the answer may be written: raises `TimeoutError` at the end."""
+        return asyncio.timeout_at(self.ends_at if self.limited else None)
 
     @asynccontextmanager
-    async def work(self) -> AsyncIterator[None]:
-        """For as long as workers may work: raises `TimeoutError` when they are cut."""
+    async def _scope(self) -> AsyncIterator[None]:
         async with asyncio.timeout_at(self._loop.time() if self.passed else None) as scope:
             self._scopes.add(scope)
             try:
@@ -63,18 +80,16 @@ class Deadline:
             finally:
                 self._scopes.discard(scope)
 
-    def watch(self) -> "Watch":
-        """For one call: how fast its model is."""
-        return Watch(self)
+    def watch(self) -> "Watch | None":
+        """For one call: how fast its model is; None where that does not matter."""
+        return Watch(self) if self.limited else None
 
     def learn(self, wait: float, characters: int, speaking: float) -> None:
         """A streamed call took so many seconds to its first token, and so many for the rest."""
         self._waits.append(wait)
         self._characters += characters
         self._speaking += speaking
-        if not self.passed:
-            self._timer.cancel()
-            self._timer = self._loop.call_at(self._cut_at(), self._ring)
+        self._wind()
 
     @property
     def expected(self) -> float:

@@ -1,15 +1,26 @@
 """Executing a run: from wherever its journal stands to the answer."""
 
 from collections.abc import Callable, Container, Mapping
-from contextlib import aclosing, nullcontext
+from contextlib import aclosing
 
 from stretto import events as e
 from stretto.calls import Model
+from stretto.engine.answering import Answering
 from stretto.engine.approving import Consider, approved
-from stretto.engine.means import means_of
+from stretto.engine.caller import Caller
+from stretto.engine.deadline import Deadline
+from stretto.engine.inquiry import Inquiry
+from stretto.engine.performing import Performing
+from stretto.engine.planning import Planning
+from stretto.engine.setbacks import Setbacks
+from stretto.engine.shaping import Shaping
 from stretto.engine.spine import Spine
+from stretto.engine.within import Within
 from stretto.errors import DeadlineError
+from stretto.head import Heads
 from stretto.policies.account import Account
+from stretto.policies.estimate import most_output
+from stretto.runs import Part
 from stretto.shapes import Shape
 from stretto.store.journal import Journal
 from stretto.types import Definition, Result, Role
@@ -40,30 +51,35 @@ class Execution:
         consider: Consider | None = None,
         began: float | None = None,
     ) -> None:
-        self._journal = journal
-        self._means = means_of(definition, journal, model, account, replies, given or {}, shape, began)
-        self._deadline = self._means.deadline
         self._definition = definition
+        self._journal = journal
+        self._account = account
+        self._replies = replies
+        self._given = given or {}
         self._consider = consider
-        self._spine = self._new_spine()
+        self._before = journal.run
+        self._heads = Heads(self._before.basis.inputs)
+        self._deadline = _deadline(definition, began)
+        self._setbacks = Setbacks(journal, self._deadline)
+        self._caller = Caller(journal, model, account, self._deadline)
+        self._shaping = Shaping(self._caller, journal, replies, shape)
+        self._inquiry = Inquiry(self._shaping, self._setbacks, self._deadline)
+        self._within = Within(self._spine, self._part, self._deadline, self._setbacks)
 
     def heard(self, call: str) -> int:
         """The characters that a call in flight has been answered with so far."""
-        transcript = self._means.caller.under_way.get(call)
+        transcript = self._caller.under_way.get(call)
         return transcript.letters if transcript else 0
 
     async def execute(self) -> None:
         """From the task to the answer, unless it is stopped at its plan; raises what makes an answer impossible."""
         try:
-            if self._consider is not None:
-                spine = await approved(self._consider, self._new_spine, self._means, self._definition)
-                if spine is None:
-                    return
-                self._spine = spine
-            carried = await self._spine.carry()
+            spine = await self._begun()
+            if spine is None:
+                return
+            carried = await spine.carry()
         finally:
-            if self._deadline:
-                self._deadline.close()
+            self._deadline.close()
         fold, answer = self._journal.fold, carried.answer
         self._journal.append(
             e.RunFinished(
@@ -74,25 +90,85 @@ class Execution:
                 coverage=carried.coverage,
                 citations=answer.citations,
                 remarks=answer.remarks,
-                assumed=self._means.account.assumed,
+                assumed=self._account.assumed,
             )
         )
         await self._journal.settled()
 
-    def _new_spine(self) -> Spine:
-        return Spine(self._means, self._definition, self._journal.run.task)
-
     async def plan(self) -> None:
         """From the task to its plan; to execute the run is to go on with it."""
-        deadline = self._deadline
         try:
-            async with deadline.work() if deadline else nullcontext(), aclosing(self._spine.plan.subtasks()) as plan:
+            async with self._deadline.work(), aclosing(self._own_spine().plan.subtasks()) as plan:
                 async for _ in plan:
                     pass
         except TimeoutError:
-            raise DeadlineError(self._means.setbacks.late("before the plan was whole")) from None
+            raise DeadlineError(self._setbacks.late("before the plan was whole")) from None
         finally:
-            if deadline:
-                deadline.close()
+            self._deadline.close()
         self._journal.append(e.RunInterrupted(reason=PLANNED))
         await self._journal.settled()
+
+    async def _begun(self) -> Spine | None:
+        """The spine of the run, its plan approved if somebody is to consider it; None if the run stops there."""
+        if self._consider is None:
+            return self._own_spine()
+        return await approved(self._consider, self._own_spine, self._definition, self._journal, self._deadline)
+
+    def _part(self, subtask: str) -> Part:
+        """What a workflow within a subtask has come to so far."""
+        return self._journal.run.part(subtask)
+
+    def _own_spine(self) -> Spine:
+        """The spine of the run's own task, from where the journal stands."""
+        self._before = self._journal.run
+        return self._spine(self._definition, self._before.task, "")
+
+    def _spine(self, definition: Definition, task: str, path: str) -> Spine:
+        """The spine of a task: the run's or, with the `path` of a subtask, one of a workflow within it."""
+        journal, deadline, setbacks, basis = self._journal, self._deadline, self._setbacks, self._before.basis
+        plan = Planning(
+            definition,
+            task,
+            path,
+            before=self._before,
+            head=self._heads.of(),
+            replies=self._replies,
+            most=self._definition.limits.max_subtasks,
+            caller=self._caller,
+            inquiry=self._inquiry,
+            journal=journal,
+        )
+        work = Performing(
+            definition,
+            task,
+            path,
+            plan.book,
+            basis=basis,
+            heads=self._heads,
+            given=self._given,
+            inquiry=self._inquiry,
+            within=self._within.result,
+            journal=journal,
+            account=self._account,
+            deadline=deadline,
+            setbacks=setbacks,
+        )
+        answering = Answering(
+            definition,
+            task,
+            path,
+            basis=basis,
+            heads=self._heads,
+            inquiry=self._inquiry,
+            shaping=self._shaping,
+            journal=journal,
+            deadline=deadline,
+            setbacks=setbacks,
+        )
+        return Spine(plan, work, answering, deadline, setbacks)
+
+
+def _deadline(definition: Definition, began: float | None) -> Deadline:
+    limits, role = definition.limits, definition.synthesizer
+    tokens = most_output(role.options) if role else None
+    return Deadline(limits.deadline, merges=role is not None, answer_tokens=tokens, began=began)

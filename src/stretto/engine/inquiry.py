@@ -1,7 +1,6 @@
 """Answering what is asked as data (`stretto.engine.asking`) by calls."""
 
 import asyncio
-from contextlib import nullcontext
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -21,7 +20,7 @@ _NOTHING = Said()
 class Inquiry:
     """Makes the calls of subtasks; at the deadline, those still under way are cut and no more are made."""
 
-    def __init__(self, shaping: Shaping, setbacks: Setbacks, deadline: Deadline | None) -> None:
+    def __init__(self, shaping: Shaping, setbacks: Setbacks, deadline: Deadline) -> None:
         self._shaping = shaping
         self._setbacks = setbacks
         self._deadline = deadline
@@ -50,7 +49,7 @@ class Inquiry:
     async def _ask(self, work: "_Work") -> None:
         ask, errand = work.ask, work.errand
         try:
-            async with self._deadline.work() if self._deadline else nullcontext():
+            async with self._deadline.work():
                 work.end(await self._shaping.collect(errand, ask.role, ask.request, work.transcript))
         except TimeoutError:
             self._setbacks.cut()

@@ -14,7 +14,7 @@ from stretto.calls import KEPT
 from stretto.engine.asking import Ask, Asking
 from stretto.engine.checking import further
 from stretto.engine.results import CUT, result_said
-from stretto.models.functions import is_function
+from stretto.models.functions import speakers
 from stretto.types import Message, Request, Result, Role
 
 Fault = Literal["empty", "echo", "recited", "restated"]
@@ -86,7 +86,7 @@ def mended(result: Result, ask: Ask, told: Told) -> Asking[Result]:
     why = fault(result.text, told)
     if why is None:
         return result
-    if is_function(ask.role):  # it would only say the same
+    if not speakers(ask.role):  # it would only say the same
         return result if why != "empty" else replace(result, outcome="failed", error="the function returned no text")
     (said,) = yield [Ask(ask.role, again_request(ask.request, why, told), AGAIN)]
     second = result_said(result.subtask, said)

@@ -1,16 +1,25 @@
 """Reading the plan while it is written, and asking once for the rest of one that did not arrive whole."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
+from collections.abc import AsyncGenerator, Collection, Container, Iterator, Mapping
 from contextlib import aclosing
 
 from msgspec.structs import replace
 
 from stretto import events as e
 from stretto.calls import LOOPED, OVERLONG, Chunk, Done, Restarted, Text, Transcript, fingerprint
-from stretto.engine.caller import PIECE, PLAN, Errand
-from stretto.engine.means import Means
-from stretto.engine.requests import again_request, answers_alike, plan_request, rest_of_plan, round_request, sample_of
+from stretto.engine.caller import PIECE, PLAN, Caller, Errand
+from stretto.engine.condensing import condensed_for
+from stretto.engine.inquiry import Inquiry
+from stretto.engine.requests import (
+    again_request,
+    answers_alike,
+    plan_request,
+    planner_of,
+    rest_of_plan,
+    round_request,
+    sample_of,
+)
 from stretto.engine.urgencies import of_role
 from stretto.errors import CallError, PlanError
 from stretto.plan.book import PlanBook
@@ -18,7 +27,9 @@ from stretto.plan.given import fixed_plan
 from stretto.plan.item import Broken, Draft
 from stretto.plan.reader import PlanReader
 from stretto.plan.sizes import oversize
-from stretto.types import Definition, PlanState, Request, Result, Subtask
+from stretto.runs import Run
+from stretto.store.journal import Journal
+from stretto.types import Basis, Definition, Head, Plan, PlanState, Request, Result, Subtask
 
 _BREATH = 64  # subtasks of a given plan that are taken in without a pause
 _REMARKED = 20  # unreadable entries that get a remark each
@@ -28,29 +39,41 @@ _LONGEST, _EACH = 2_097_152, 4_096  # characters of a plan at most, and more for
 class Planning:
     """A plan, round by round: `subtasks()` yields each one at the moment its line is complete.
 
-    `book` holds those taken in. `state` is None until nothing will be added in the round. What the journal says was
-    planned in an earlier execution is taken as given. With a `path` it is the plan of a workflow that does a subtask.
+    `book` holds those taken in. `state` is None until nothing will be added in the round. What was planned `before`, in
+    earlier executions, is taken as given. With a `path` it is the plan of a workflow that does a subtask. `replies`:
+    the fingerprints of those there are already; `most`: subtasks of the whole run.
     """
 
-    def __init__(self, means: Means, definition: Definition, task: str, path: str = "") -> None:
-        run = means.journal.run
-        within = path.rstrip("/")
-        self._before = run.part(within).plan
-        self._path, self._within = path, within
-        urgency = of_role("orchestrator")
-        self._errand = Errand("worker", urgency, within, part=PLAN) if path else Errand("orchestrator", urgency)
-        self._means = means
+    def __init__(
+        self,
+        definition: Definition,
+        task: str,
+        path: str,
+        *,
+        before: Run,
+        head: Head | None,
+        replies: Container[str],
+        most: int,
+        caller: Caller,
+        inquiry: Inquiry,
+        journal: Journal,
+    ) -> None:
         self._definition = definition
         self._task = task
-        fixed = fixed_plan(definition, run.basis.inputs)
-        self._withdrawn = () if path else run.withdrawn
-        self._sample = sample_of(run.basis, f"{path}orchestrator")
-        self._executions = run.executions
-        self._head = means.heads.of() if fixed is None else None
-        if path and fixed is None and run.basis.plans:
-            self._given = run.basis.plans.get(fingerprint(self._first_request))
-        else:
-            self._given = fixed if path or run.basis.plan is None else run.basis.plan
+        self._path, self._within = path, path.rstrip("/")
+        self._caller = caller
+        self._inquiry = inquiry
+        self._journal = journal
+        self._replies = replies
+        self._most = most
+        self._urgency = urgency = of_role("orchestrator")
+        self._errand = Errand("worker", urgency, self._within, part=PLAN) if path else Errand("orchestrator", urgency)
+        self._before = before.part(self._within).plan
+        self._executions = before.executions
+        self._withdrawn = () if path else before.withdrawn
+        self._sample = sample_of(before.basis, f"{path}orchestrator")
+        self._head = head
+        self._given = self._given_plan(before.basis)
         self._round = 0
         self._results: Mapping[str, Result] = {}
         self._condensed: Collection[str] = ()
@@ -77,13 +100,18 @@ class Planning:
             return False
         return any(s.round == self._round for s in self.book.subtasks) and not self._full
 
-    def next_request(self, results: Mapping[str, Result]) -> Request:
-        """What the orchestrator is asked for the next round, if this is what all subtasks came to."""
-        return self._request(self._round + 1, results)
-
-    def see(self, results: Mapping[str, Result], condensed: Collection[str]) -> None:
-        """What all subtasks so far came to; `condensed`, the ids of results that are not there whole."""
-        self._results, self._condensed = results, condensed
+    async def look_back(self, results: Mapping[str, Result]) -> None:
+        """Let the orchestrator see what all subtasks so far came to, as far as it can take it in."""
+        asking = condensed_for(
+            self._definition,
+            planner_of(self._definition),
+            lambda found: self._request(self._round + 1, found),
+            self._task,
+            self.book.subtasks,
+            results,
+        )
+        short, _ = await self._inquiry.answer(asking, Errand("worker", self._urgency), self._path)
+        self._results, self._condensed = short.shown, short.changed
 
     async def subtasks(self) -> AsyncGenerator[Subtask, None]:
         """Every subtask of the next round; raises `PlanError` if there is no plan to be had."""
@@ -121,6 +149,13 @@ class Planning:
         self._finish()
         return held
 
+    def _given_plan(self, basis: Basis) -> Plan | None:
+        """The plan that nobody is asked for, if there is one."""
+        fixed = fixed_plan(self._definition, basis.inputs)
+        if self._path and fixed is None and basis.plans:
+            return basis.plans.get(fingerprint(self._first_request))
+        return fixed if self._path or basis.plan is None else basis.plan
+
     def _begin(self) -> None:
         """The next round: what is known of it from an earlier execution, and nothing else yet."""
         self._round += 1
@@ -143,11 +178,11 @@ class Planning:
     def _full(self) -> bool:
         """Whether no more subtasks are permitted here, or in the whole run."""
         held = self.book.listed - len(self.book.subtasks)
-        return self.book.full or self._means.journal.fold.planned + held >= self._means.most
+        return self.book.full or self._journal.fold.planned + held >= self._most
 
     def _finish(self) -> None:
         self.state = self.state or "incomplete"
-        self._means.journal.append(
+        self._journal.append(
             e.PlanFinished(
                 state=self.state,
                 subtasks=len(self._planned),
@@ -174,7 +209,7 @@ class Planning:
 
     def _requests(self) -> Iterator[Request]:
         """What the orchestrator is asked: for its plan; then, if it is not whole, once for the rest of it."""
-        request, replies = self._request(self._round, self._results, self._condensed), self._means.replies
+        request, replies = self._request(self._round, self._results, self._condensed), self._replies
         if not self._planned or fingerprint(request) in replies:
             yield request
         if self.state is None:
@@ -198,9 +233,7 @@ class Planning:
         remarks, unread, whole = len(self._remarks), self._unread, True
         self.book.expect_again()
         try:
-            role = self._definition.orchestrator
-            assert role is not None  # noqa: S101 - without one the plan is given
-            call = self._means.caller.ask(self._errand, role, request, transcript)
+            call = self._caller.ask(self._errand, planner_of(self._definition), request, transcript)
             async with aclosing(call) as chunks, aclosing(_in_pieces(chunks, _LONGEST + _EACH * most)) as pieces:
                 async for chunk in pieces:
                     if isinstance(chunk, Done):
@@ -269,10 +302,8 @@ class Planning:
             return first
         if self._full:
             self.state = "bounded"
-            whole = self._means.most
-            self._remarks.append(
-                self.book.why_full if self.book.full else f"the run has max_subtasks = {whole} already"
-            )
+            of_run = f"the run has max_subtasks = {self._most} already"
+            self._remarks.append(self.book.why_full if self.book.full else of_run)
             return first
         self._only = item, reader.brief
         return first if self._may_be_all(item) else [*first, *self._release()]
@@ -295,20 +326,7 @@ class Planning:
         return [self._tell(subtask) for subtask in self.book.take(draft, self._round, brief)]
 
     def _tell(self, subtask: Subtask) -> Subtask:
-        self._means.journal.append(
-            e.SubtaskPlanned(
-                subtask=self._path + subtask.id,
-                type=subtask.type,
-                description=subtask.description,
-                needs=subtask.needs,
-                round=subtask.round,
-                value=subtask.value,
-                reads=subtask.reads,
-                remark=subtask.remark or None,
-                brief=subtask.brief,
-                alone=subtask.alone,
-            )
-        )
+        self._journal.append(e.planned(subtask, self._path))
         return subtask
 
 

@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec.structs import replace
 
 from stretto import prompts
-from stretto.models.functions import is_function, work
+from stretto.errors import PlanError
+from stretto.models.functions import speakers, work
 from stretto.plan.book import rest_request, worker_for
 from stretto.plan.form import form_of, plan_schema
 from stretto.plan.given import plan_text
@@ -41,7 +42,7 @@ def repetition_of(subtask: Subtask, subtasks: Sequence[Subtask]) -> int:
 
 def plan_request(definition: Definition, task: str, sample: int = 0, head: Head | None = None) -> Request:
     """What the orchestrator is asked for its plan."""
-    role, workers, limits = _orchestrator(definition), definition.workers, definition.limits
+    role, workers, limits = planner_of(definition), definition.workers, definition.limits
     most = limits.max_subtasks
     values = {
         "task": task,
@@ -58,8 +59,10 @@ def plan_request(definition: Definition, task: str, sample: int = 0, head: Head 
     return replace(request, schema=schema)
 
 
-def _orchestrator(definition: Definition) -> Role:
-    assert definition.orchestrator is not None  # noqa: S101 - who plans has one
+def planner_of(definition: Definition) -> Role:
+    """Who plans; where nobody does, the plan is given or the task is every worker's, and nobody asks for this."""
+    if definition.orchestrator is None:
+        raise PlanError("this workflow has no orchestrator, and its plan is not whole")
     return definition.orchestrator
 
 
@@ -120,7 +123,7 @@ def worker_request(
 ) -> Request:
     """What a worker is asked, with the results its subtask builds on; a function is given no inputs."""
     role = role_of(definition, subtask)
-    if is_function(role):
+    if not speakers(role):
         return request_for(role, work(subtask, needed), sample)
     task = task_of(subtask, task)
     if role.prompt is None and not needed and is_whole_task(subtask, task):
@@ -142,7 +145,7 @@ def is_whole_task(subtask: Subtask, task: str) -> bool:
 def answers_alike(definition: Definition, type_: str) -> bool:
     """Whether who does subtasks of a type is asked just as who answers a task that has none: with nothing added."""
     name, writer = worker_for(type_, definition.workers), definition.synthesizer
-    if name is None or writer is None or is_function(writer):
+    if name is None or writer is None or not speakers(writer):
         return False
     worker = definition.workers[name]
     alike = Role(writer.candidates, options=writer.options, context=writer.context)
@@ -159,21 +162,35 @@ def answer_request(
     head: Head | None = None,
     condensed: Collection[str] = frozenset(),
 ) -> Request | None:
-    """What the synthesizer is asked, with every result and the ledger; without a synthesizer nothing is.
+    """What the synthesizer is asked, with every result and the ledger; without a synthesizer nothing is."""
+    role = definition.synthesizer
+    if role is None:
+        return None
+    return merged_by(role, task, subtasks, results, plan, sample, head, condensed)
+
+
+def merged_by(
+    role: Role,
+    task: str,
+    subtasks: Sequence[Subtask],
+    results: Mapping[str, Result],
+    plan: PlanState,
+    sample: int = 0,
+    head: Head | None = None,
+    condensed: Collection[str] = frozenset(),
+) -> Request:
+    """What a synthesizer of this role is asked.
 
     `condensed`: the ids of results that are not there whole. Of results that belong to none of `subtasks` only the
     number is told: there was no room for them.
     """
-    role = definition.synthesizer
-    if role is None:
-        return None
     quotes = head is not None or any(subtask.reads for subtask in subtasks)
     values = {
         "task": task,
         "worker_responses": prompts.results_text(
             subtasks, results, plan, condensed, unread=len(results) - len(subtasks)
         ),
-        "references": _references(quotes=quotes) if cites(definition) else "",
+        "references": _references(quotes=quotes) if _cites(role) else "",
     }
     prompt = prompts.fill(prompts.template("synthesizer", role.prompt), values)
     return request_for(role, prompt, sample, head, prompts.fill(prompts.rules("synthesizer", role.prompt), values))
@@ -181,12 +198,11 @@ def answer_request(
 
 def cites(definition: Definition) -> bool:
     """Whether the answer is to say by references what it rests on; one that has a schema has no place for them."""
-    role = definition.synthesizer
-    return (
-        role is not None
-        and role.schema is None
-        and prompts.uses(prompts.whole("synthesizer", role.prompt), "references")
-    )
+    return definition.synthesizer is not None and _cites(definition.synthesizer)
+
+
+def _cites(role: Role) -> bool:
+    return role.schema is None and prompts.uses(prompts.whole("synthesizer", role.prompt), "references")
 
 
 def _references(*, quotes: bool) -> str:
@@ -198,11 +214,9 @@ def _references(*, quotes: bool) -> str:
 def writer_of(definition: Definition) -> Role | None:
     """Who answers a task without subtasks: who would write the answer, else who would plan, else a worker's model."""
     for role in (definition.synthesizer, definition.orchestrator):
-        if role is not None and not is_function(role):
+        if role is not None and speakers(role):
             return role
-    models = [role.candidates if any(role.candidates) else role.models[:1] for role in definition.workers.values()]
-    own = (Role(model) for model in models if any(model))
-    return next((role for role in own if not is_function(role)), None)
+    return next((Role(models) for role in definition.workers.values() if (models := speakers(role))), None)
 
 
 def direct_request(

@@ -26,12 +26,17 @@ _FINAL = (AuthError, QuotaError, ConnectError, RateLimited, CircuitOpen)
 class Setbacks:
     """Collects them, and says what a run gives up, each thing once."""
 
-    def __init__(self, journal: Journal, deadline: Deadline | None) -> None:
+    def __init__(self, journal: Journal, deadline: Deadline) -> None:
         self._journal = journal
         self._deadline = deadline
         self._told: set[tuple[DegradedCode, str]] = set()
         self._errors: list[StrettoError] = []
         self._lateness: list[DeadlineError] = []  # what a model said of the deadline
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """All that the run gave up so far, in words."""
+        return self._journal.fold.degraded
 
     def degrade(self, policy: str, code: DegradedCode, reason: str, *, once: bool = False) -> None:
         """Say what the run gives up, each reason once, or the first one only."""
@@ -61,8 +66,7 @@ class Setbacks:
 
     def late(self, when: str) -> str:
         """That the deadline came, and what to do about it."""
-        seconds = self._deadline.seconds if self._deadline else 0.0
-        return f"the deadline of {seconds:g} s came {when}; raise it, or take quicker models"
+        return f"the deadline of {self._deadline.seconds:g} s came {when}; raise it, or take quicker models"
 
     def is_final(self, failure: StrettoError) -> bool:
         """Whether another call to the same provider would fail for the same reason."""
@@ -80,7 +84,7 @@ class Setbacks:
             return BudgetError(f"none of {len(results)} subtasks has a result: {self._errors[0]}")
         if self._lateness and not self._errors:
             return self._lateness[0]
-        if self._deadline and self._deadline.passed and not self._errors:
+        if self._deadline.passed and not self._errors:
             return DeadlineError(f"{self.late('before any subtask was done')}; {told}")
         error = WorkError(told)
         error.__cause__ = self._errors[0] if self._errors else None

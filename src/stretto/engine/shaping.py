@@ -1,6 +1,6 @@
 """Replies that must fit a schema: read, and asked once more if they do not."""
 
-from collections.abc import Callable, Container
+from collections.abc import Container
 
 from msgspec.structs import replace
 
@@ -12,7 +12,7 @@ from stretto.engine.telling import Telling
 from stretto.errors import ShapeError
 from stretto.shapes import Misfit, Shape, fitted
 from stretto.store.journal import Journal
-from stretto.types import Reply, Request, Role
+from stretto.types import Request, Role
 
 
 class Shaping:
@@ -83,28 +83,6 @@ class Shaping:
         transcript.take(Restarted())
         if telling:
             telling.restart()
-
-
-def counting(request: Request, known: Callable[[Request], Reply | None]) -> Reply | None:
-    """Of what is recorded for a request and its repairs, the reply that counts; None if that is still to be asked."""
-    reply = known(request)
-    if request.schema is None or reply is None or reply.finish not in KEPT:
-        return reply
-    repair = None
-    while reply is not None:
-        try:
-            text = fitted(reply.text, Shape(request.schema)).text
-            return replace(reply, text=text, finish="stop", usage=reply.usage if text == reply.text else None)
-        except Misfit as misfit:
-            if reply.finish in CUT:
-                return reply
-            repair = (
-                replace(repair, sample=repair.sample + 1)
-                if repair
-                else repair_request(request, reply.text, str(misfit))
-            )
-        reply = known(repair)
-    return None
 
 
 def _told(request: Request, why: str, still: str) -> str:

@@ -75,6 +75,15 @@ def is_function(role: Role) -> bool:
     return any(name.startswith(f"{PROVIDER}:") for name in role.candidates[:1])
 
 
+def speakers(role: Role) -> tuple[str, ...]:
+    """The models of a role that can be told something in words: those it asks, or the first of an ensemble.
+
+    None of a function, which is given data and says the same each time, nor of a workflow, whose roles have their own.
+    """
+    names = role.candidates if any(role.candidates) else role.models[:1]
+    return () if not any(names) or names[0].startswith(f"{PROVIDER}:") else tuple(names)
+
+
 def work(subtask: Subtask, needed: Sequence[tuple[Subtask, Result]]) -> str:
     """What a function is asked, as the text of a request: the same subtask is the same call."""
     texts = {need.id: result.text for need, result in needed}

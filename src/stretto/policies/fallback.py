@@ -5,9 +5,10 @@ from contextlib import aclosing
 
 from msgspec.structs import replace
 
-from stretto.calls import SPOKEN, Call, Chunk, Done, Model, Notice, Restarted, Text
+from stretto.calls import Call, Chunk, Done, Model, Notice
 from stretto.errors import BudgetError, CallError, CircuitOpen
 from stretto.events import RunDegraded
+from stretto.policies.attempts import Again, until_whole
 
 
 def never(_first: str, _second: str) -> bool:
@@ -32,34 +33,31 @@ class Fallback:
         self._cheaper = cheaper
         self._told: set[tuple[str, str | None, type[CallError]]] = set()
 
-    async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
+    def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply of the first model that gives one."""
-        index = 0
+        index, shorten = 0, call.shorten
         failures: list[tuple[str, CallError]] = []
-        while True:
+
+        def attempt() -> AsyncGenerator[Chunk, None]:
             name, model = self._choices[index]
-            spoken = planned = False
-            try:
-                async with aclosing(model.stream(_for(call, name, first=index == 0))) as chunks:
-                    async for chunk in chunks:
-                        if isinstance(chunk, SPOKEN):
-                            spoken = True
-                            planned = planned or (call.plans and isinstance(chunk, Text))
-                        elif isinstance(chunk, Restarted):
-                            spoken = False
-                        yield replace(chunk, asked=name) if index and isinstance(chunk, Done) else chunk
-                return  # noqa: TRY300 - the loop ends here in the usual case
-            except CallError as error:
-                failures.append((name, error))
-            further = None if planned else self._after(index, failures[-1][1], call)
+            if index == 0:
+                return model.stream(replace(call, shorten=shorten) if shorten != call.shorten else call)
+            # Its identity stays that of the first choice.
+            asked = replace(call, request=replace(call.request, model=name), shorten=shorten)
+            return _from(name, model.stream(asked))
+
+        def failed(error: CallError, planned: bool) -> Again:
+            nonlocal index, shorten
+            name = self._choices[index][0]
+            failures.append((name, error))
+            further = None if planned else self._after(index, error, replace(call, shorten=shorten))
             if further is None:
                 raise _altogether(failures)
-            for change in self._changes(*failures[-1], None if further == index else self._choices[further][0]):
-                yield change
-            if spoken:
-                yield Restarted()
-            call = replace(call, shorten=call.shorten or further == index)
-            index = further
+            told = self._changes(name, error, None if further == index else self._choices[further][0])
+            index, shorten = further, shorten or further == index
+            return Again(told)
+
+        return until_whole(call, attempt, failed)
 
     def _after(self, index: int, error: CallError, call: Call) -> int | None:
         """Which choice is asked after this one failed; the same one, for a shorter reply; or none."""
@@ -85,9 +83,11 @@ class Fallback:
         return [Notice(RunDegraded(policy="fallback", code="fallback", reason=told, instead=instead))]
 
 
-def _for(call: Call, name: str, *, first: bool) -> Call:
-    """The call as this model is asked; its identity stays that of the first choice."""
-    return call if first else replace(call, request=replace(call.request, model=name))
+async def _from(name: str, reply: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
+    """The reply of another model than the first choice, which says so."""
+    async with aclosing(reply) as chunks:
+        async for chunk in chunks:
+            yield replace(chunk, asked=name) if isinstance(chunk, Done) else chunk
 
 
 def _why(name: str, error: CallError) -> str:

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from stretto.calls import SPOKEN, Call, Chunk, Done, Model, Notice, Restarted, Sent
+from stretto.calls import SPOKEN, Call, Chunk, Done, Model, Notice, Sent
 from stretto.errors import CallError, Loading, RateLimited, ServerError
 from stretto.events import CallRetried
+from stretto.policies.attempts import Again, until_whole
 from stretto.policies.governor.lane import Passage
 from stretto.policies.governor.place import HeldBackError, Place
 from stretto.policies.governor.queue import Queue
@@ -31,36 +32,39 @@ class Limit:
         self._model = model
         self._max_wait = max_wait
 
-    async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
+    def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply, once the call was admitted and not refused."""
         place = self.queue.place(call, self._max_wait)
-        while True:
-            passage = await self._enter(place)
-            if isinstance(passage, Notice):
-                yield passage
-                continue
-            spoken = False
-            try:
-                async with aclosing(self._model.stream(call)) as chunks:
-                    async for chunk in chunks:
-                        if isinstance(chunk, SPOKEN):
-                            spoken = True
-                            if not passage.heard:
-                                self.queue.lane.accept(passage, asyncio.get_running_loop().time())
-                        elif self._note(passage, chunk):
-                            continue
-                        yield chunk
-                return  # noqa: TRY300 - the loop ends here in the usual case
-            except RateLimited as error:
-                notice = self._refused(error, passage, place)
-            except CallError as error:
-                self._fail(passage, error)
-                raise
-            finally:
-                self.queue.leave(passage)
-            yield notice
-            if spoken:
-                yield Restarted()
+        refusals: list[Notice] = []
+
+        def failed(error: CallError, _: bool) -> Again:
+            if not refusals:
+                raise error
+            return Again((refusals.pop(),))
+
+        return until_whole(call, lambda: self._admitted(call, place, refusals), failed)
+
+    async def _admitted(self, call: Call, place: Place, refusals: list[Notice]) -> AsyncGenerator[Chunk, None]:
+        """One request, once it may go out; what is to be told of its refusal is put among `refusals`."""
+        while isinstance(passage := await self._enter(place), Notice):
+            yield passage
+        try:
+            async with aclosing(self._model.stream(call)) as chunks:
+                async for chunk in chunks:
+                    if isinstance(chunk, SPOKEN):
+                        if not passage.heard:
+                            self.queue.lane.accept(passage, asyncio.get_running_loop().time())
+                    elif self._note(passage, chunk):
+                        continue
+                    yield chunk
+        except RateLimited as error:
+            refusals.append(self._refused(error, passage, place))
+            raise
+        except CallError as error:
+            self._fail(passage, error)
+            raise
+        finally:
+            self.queue.leave(passage)
 
     async def _enter(self, place: Place) -> Passage | Notice:
         """Wait until the call may go out; or what to tell of a long wait. Raises `RateLimited` if it is too long."""

@@ -1,15 +1,14 @@
 """Retry: what may pass is asked again, with full jitter."""
 
-import asyncio
 import math
 import random
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 from itertools import count
 
-from stretto.calls import SPOKEN, Call, Chunk, Model, Notice, Restarted, Text
-from stretto.errors import EmptyReply, TransientError
+from stretto.calls import Call, Chunk, Model, Notice
+from stretto.errors import CallError, EmptyReply, TransientError
 from stretto.events import CallRetried
+from stretto.policies.attempts import Again, until_whole
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
@@ -39,27 +38,18 @@ class Retry:
         self._max_wait = max_wait
         self._jitter = jitter
 
-    async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
+    def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The first reply that comes through."""
-        empty = 0
-        for attempt in count(1):
-            spoken = planned = False
-            try:
-                async with aclosing(self._model.stream(call)) as chunks:
-                    async for chunk in chunks:
-                        if isinstance(chunk, SPOKEN):
-                            spoken = True
-                            planned = planned or (call.plans and isinstance(chunk, Text))
-                        yield chunk
-                return  # noqa: TRY300 - the loop ends here in the usual case
-            except TransientError as error:
-                asked = error.retry_after or 0.0
-                empty += isinstance(error, EmptyReply)
-                if attempt >= self._attempts or planned or asked > self._max_wait or empty >= _EMPTY:
-                    raise
-                wait = max(asked, self._jitter(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))))
-                notice = Notice(CallRetried(reason=str(error), wait=wait, attempt=attempt))
-            yield notice
-            if spoken:
-                yield Restarted()
-            await asyncio.sleep(wait)
+        attempts, empty = count(1), count(1)
+
+        def failed(error: CallError, planned: bool) -> Again:
+            if not isinstance(error, TransientError):
+                raise error
+            attempt, asked = next(attempts), error.retry_after or 0.0
+            says_nothing = isinstance(error, EmptyReply) and next(empty) >= _EMPTY
+            if attempt >= self._attempts or planned or asked > self._max_wait or says_nothing:
+                raise error
+            wait = max(asked, self._jitter(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))))
+            return Again((Notice(CallRetried(reason=str(error), wait=wait, attempt=attempt)),), wait)
+
+        return until_whole(call, lambda: self._model.stream(call), failed)

@@ -23,7 +23,7 @@ from stretto.replay.endings import Endings, unplanned
 from stretto.rerun import plans_within
 from stretto.runs import Run
 from stretto.store.parcel import Entry
-from stretto.types import Basis, Definition, Limits, Reply, Request, Result, Role
+from stretto.types import Basis, Definition, Reply, Request, Result, Role
 
 
 class Recording(Struct, frozen=True):
@@ -140,21 +140,6 @@ class Recording(Struct, frozen=True):
         sample = self.run.basis.samples.get("orchestrator", 0)
         head = head_of(self.run.basis.inputs)
         return fingerprint(plan_request(self.definition, self.run.task, sample, head)) in asked
-
-
-def staged(definition: Definition) -> Definition:
-    """A definition as it is replayed: what enters a request stays, nothing is limited and nothing asked twice."""
-    usual, limits = Limits(), definition.limits
-    return replace(
-        definition,
-        limits=replace(
-            usual,
-            max_subtasks=limits.max_subtasks,
-            rounds=limits.rounds,
-            budget=limits.budget,
-            tokens=limits.tokens,
-        ),
-    )
 
 
 def recording_of(entries: Iterable[Entry]) -> Recording:

@@ -3,19 +3,19 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from stretto.definitions import knowing
+from stretto.definitions import knowing, unlimited
 from stretto.engine import Execution
 from stretto.errors import MissingRecord, StrettoError
 from stretto.events import AnyEvent, PlanFinished, RunStarted, SubtaskFinished
 from stretto.models.replay import Order, Records, Replay
-from stretto.opening import Setting
 from stretto.policies.account import Account
 from stretto.pool import Pool
-from stretto.replay.recording import Recording, staged
+from stretto.replay.recording import Recording
 from stretto.run_stream import RunStream
 from stretto.runs import Parsed
 from stretto.shapes import Shape
 from stretto.store.journal import Journal
+from stretto.team import Team
 from stretto.types import Definition, Limits
 
 
@@ -49,14 +49,13 @@ class ReplayStream(RunStream[Parsed]):
         shape: Shape | None = None,
     ) -> None:
         recorded = recording.definition
-        definition = staged(knowing(definition or recorded, recorded.known))
+        definition = unlimited(knowing(definition or recorded, recorded.known))
         run, role = recording.run, definition.synthesizer
         schema = role.schema if role else None
         if shape is None or shape.schema != schema:
             shape = None if schema is None else Shape(schema)
         pool = lambda: Pool({}, definition.limits)  # noqa: E731 - its loop is the one the stream is entered in
-        setting = Setting(definition, run.workflow, run.simulated, [], pool, None, shape=shape)
-        super().__init__(setting, run.id, None)
+        super().__init__(Team(definition, {}), run.id, None, pool=pool, shape=shape)
         self._definition = definition
         self._recording = recording
         self._timed = timed
@@ -91,7 +90,7 @@ class ReplayStream(RunStream[Parsed]):
         records = Records(run.id, recording.calls, recording.replies, recording.requests)
         model = Replay(records, self._order, began)
         account = Account(Limits())
-        known, given, shape = recording.known, recording.given, self._setting.shape
+        known, given, shape = recording.known, recording.given, self._shape
         execution = _Replayed(self._definition, journal, lambda _: model, account, known, given, shape)
         execution.recording = recording
         await self._execute(execution, journal)

@@ -16,6 +16,7 @@ from stretto import events as e
 from stretto.calls import Chunk, Transcript, Urgency
 from stretto.config.clients import Client
 from stretto.engine.caller import Caller, Errand
+from stretto.engine.deadline import Deadline
 from stretto.errors import ConfigError
 from stretto.fold import Fold
 from stretto.ids import new_ulid
@@ -83,8 +84,9 @@ class Desk:
             await self._journal.settled()
             self._account = Account(self._limits, Amount(spent), self._pool.prices.assumed)
             plain, recalling = (self._composed(replies) for replies in (Replies(shared=False), self._recalled()))
-            self._plain = Caller(self._journal, plain.model, self._account)
-            self._recalling = Caller(self._journal, recalling.model, self._account, numbers=self._plain.numbers)
+            endless = Deadline(None, merges=False)
+            self._plain = Caller(self._journal, plain.model, self._account, endless)
+            self._recalling = Caller(self._journal, recalling.model, self._account, endless, self._plain.numbers)
         except BaseException:
             await self._stack.aclose()
             raise

@@ -2,27 +2,27 @@
 
 import asyncio
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 
 from msgspec import Struct
 
 from stretto.calls import fingerprint
 from stretto.engine.requests import plan_request
 from stretto.errors import ConfigError
+from stretto.forecast.drawn import SCALE, Grounds
+from stretto.forecast.gate import Work, forecast
+from stretto.forecast.history import History, history_of
 from stretto.head import head_of
-from stretto.opening import Setting, patiently
 from stretto.policies.estimate import tokens_asked
 from stretto.policies.prices import Prices
-from stretto.proposal.decisions import Again, Approve, Decision, Drop, Edit, Go, Proposal, Stop
-from stretto.proposal.draws import SCALE, Grounds
-from stretto.proposal.expected import Work, models_of
-from stretto.proposal.forecast import forecast
-from stretto.proposal.history import History, history_of
+from stretto.proposal import Again, Approve, Decision, Drop, Edit, Go, Proposal, Stop
 from stretto.runs import Run
 from stretto.store.journal import Journal
+from stretto.store.patience import patiently
 from stretto.store.schema import GLANCE
-from stretto.types import Definition, Plan, Result, Usage
+from stretto.types import Definition, Plan, Price, Result, Usage
 
 _DECISIONS = Go | Edit | Drop | Again | Stop
 
@@ -39,17 +39,27 @@ class Approved(Struct, frozen=True):
 class Approval:
     """Has plans of one run approved; `approved` is the proposal that was, if one was.
 
-    `given`: results of subtasks that are not computed.
+    `store` tells what calls like its took, and `models` are all that it may ask. `given`: results of subtasks that are
+    not computed.
     """
 
     def __init__(
-        self, setting: Setting, journal: Journal, prices: Prices, given: Mapping[str, Result], approve: Approve
+        self,
+        approve: Approve,
+        definition: Definition,
+        journal: Journal,
+        store: Path | None,
+        models: Sequence[str],
+        prices: Prices,
+        given: Mapping[str, Result],
     ) -> None:
-        self._setting = setting
+        self._approve = approve
+        self._definition = definition
         self._journal = journal
+        self._store = store
+        self._models = models
         self._prices = prices
         self._given = given
-        self._approve = approve
         self._history: History | None = None
         self.approved: Approved | None = None
 
@@ -67,20 +77,19 @@ class Approval:
         return decision
 
     async def _proposal(self, plan: Plan) -> Proposal:
-        run, definition, store = self._journal.run, self._setting.definition, self._setting.store
+        run, definition, store = self._journal.run, self._definition, self._store
         if self._history is None:
-            simulated = _simulated(self._setting, run)
-            self._history = await patiently(lambda: history_of(store, simulated, GLANCE))
+            self._history = await patiently(lambda: history_of(store, _simulated(run), GLANCE))
+        prices: dict[str, Price | None] = {model: await self._prices.of(model) for model in self._models}
         work = Work(run.task, run.basis.inputs, run.results, self._given)
-        prices = {model: await self._prices.of(model) for model in models_of(definition, plan, work)}
-        assumed = self._prices.assumptions(prices)
+        assumed = self._prices.assumptions(self._models)
         grounds = Grounds(self._history, prices, _scale(definition, run), assumed)
         return forecast(definition, plan, work, grounds, run.id)
 
 
-def _simulated(setting: Setting, run: Run) -> set[str]:
+def _simulated(run: Run) -> set[str]:
     """The providers that are simulators, by their kind or by what they have said in this run."""
-    kept = {name for name, provider in setting.record["providers"].items() if provider["kind"] == "simulator"}
+    kept = {name for name, provider in run.workflow["providers"].items() if provider["kind"] == "simulator"}
     return kept | {call.model.partition(":")[0] for call in run.calls if call.finished and call.finished.simulated}
 
 

@@ -1,0 +1,23 @@
+"""Asking the store while another program may hold it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from stretto.errors import StoreLocked
+from stretto.store.schema import GLANCE, PATIENCE
+
+_T = TypeVar("_T")
+
+
+async def patiently(attempt: Callable[[], _T]) -> _T:
+    """What an attempt at the store gives, made again while another program holds it; the loop goes on meanwhile."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + PATIENCE
+    while True:
+        try:
+            return attempt()
+        except StoreLocked:
+            if loop.time() > until:
+                raise
+            await asyncio.sleep(GLANCE)
