@@ -18,7 +18,7 @@ from stretto.models.simulator import Fault, Simulator
 from stretto.types import Limits
 from terminal import STRETTO, Done, Terminal, kinds, served
 
-COMMANDS = cli.list_commands(click.Context(cli))
+COMMANDS = cli.list_commands(click.Context(cli, **cli.context_settings))
 TASK = "Name uses of a brick in 3 subtasks"
 
 
@@ -245,7 +245,7 @@ def test_stretto_alone_shows_its_help(terminal: Terminal) -> None:
 
 
 def page(name: str) -> str:
-    group = click.Context(cli, info_name="stretto", max_content_width=100, terminal_width=80)
+    group = click.Context(cli, info_name="stretto", terminal_width=80, **cli.context_settings)
     command = cli.get_command(group, name) if name else cli
     assert command
     return command.get_help(click.Context(command, group if name else None, name or "stretto", terminal_width=80))

@@ -71,7 +71,7 @@ def test_a_checker_without_a_model_needs_none_and_is_asked_as_the_worker(tmp_pat
     definition = built(tmp_path, text).definition
     checker = checker_of(definition, definition.workers["a"])
     assert checker
-    assert checker.model == "sim:w"
+    assert checker.candidates == ("sim:w",)
 
 
 def test_the_models_of_a_workflow_are_those_of_members_and_checkers_too(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_model_chosen_for_a_worker_leaves_its_checker_unless_that_is_the_worke
         definition = built(tmp_path, HEAD + 'model = "sim:m"\ncheck = "x"\n', models).definition
         checker = checker_of(definition, definition.workers["a"])
         assert checker
-        assert checker.model == asked
+        assert checker.candidates == (asked,)
 
 
 def test_a_run_goes_on_with_the_ensembles_and_checks_it_was_started_with(tmp_path: Path) -> None:

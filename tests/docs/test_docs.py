@@ -29,7 +29,7 @@ def blocks(language: str) -> list[str]:
 
 def commands() -> list[click.Command]:
     group = cli.cli
-    context = click.Context(group)
+    context = click.Context(group, **group.context_settings)
     found = [group.get_command(context, name) for name in group.list_commands(context)]
     return [command for command in found if command is not None]
 

