@@ -382,6 +382,7 @@ BEHIND = {
     "stars": ("- ", "*"),
     "labels": ("- ", "a:"),
     "escaped quotes": ('{"tasks": [{"type": "a", "description": "b", "needs": ["', '\\"'),
+    "escaped apostrophes": ("f('", "\\'"),
     "splinters": ('{"tasks": [{"type":"a"}', ', "type": "b"'),
     "apostrophes in an entry": ("{\"tasks\": [{'type': 'a', 'description': '", "' "),
     "quotes in an entry": ('{"tasks": [{"type": "a", "description": "', 'x" y'),

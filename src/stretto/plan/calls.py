@@ -14,7 +14,8 @@ from stretto.plan.fitting import called
 from stretto.plan.item import Draft, Read, draft_of, reads_as_work, weight_of
 from stretto.types import Role
 
-_STRING = r'"{3}(?s:.*?)"{3}|"(?>(?:[^"\\\n]|\\.)*)"|' + r"'(?>(?:[^'\\\n]|\\.)*)'"
+# One that does not end goes to the end of its line: to try each quote in it anew would take the square of its length.
+_STRING = r'"{3}(?s:.*?)"{3}|"(?>(?:[^"\\\n]|\\.)*)"?|' + r"(?<![A-Za-z]{2})'(?>(?:[^'\\\n]|\\.)*)'?"
 _TOKEN = re.compile(
     _STRING + r"|(?P<call>[A-Za-z_][\w.]{0,60})\s{0,3}\(|[()\[\]{},]|(?P<name>[A-Za-z_]\w{0,30})\s{0,3}=(?!=)"
 )

@@ -27,6 +27,7 @@ from stretto.types import Role
 
 _SAYS = re.compile(r"[\w.…]")
 _READABLE = 131_072  # characters of a reply that are looked at for other forms
+_HOPELESS = 200  # objects that say nothing (0.3 ms each), after which no more are looked at while there is no plan
 _DEEP = 2  # a reply inside a reply, as text, and one in that
 
 
@@ -50,6 +51,7 @@ class PlanReader:
         self._before: list[str] = []  # the text before each list
         self._name = ""  # of the list; empty if it has none
         self._place = 0
+        self._broken = 0  # objects that say nothing, before a list counts
         self._held: list[Read] = []
         self._spare: list[Read] = []  # an earlier list that did not count, and may be the plan after all
         self._half: Mapping[str, Any] | None = None  # the newest entry, if it is no subtask and may be half of one
@@ -138,10 +140,13 @@ class PlanReader:
 
     def _take(self, entry: Entry) -> None:
         """An entry of the list was closed."""
-        half, self._half = self._half, None
         is_object = entry.text[0] == "{"
+        if is_object and self._broken > _HOPELESS and not self._scanner.counts:
+            return
+        half, self._half = self._half, None
         read = read_item(entry.text, self._place + 1, half)
         if isinstance(read.item, Broken):
+            self._broken += is_object
             if not is_object and (half is not None or not _SAYS.search(entry.text)):
                 self._half = half
                 return  # a splinter
