@@ -248,7 +248,7 @@ def page(name: str) -> str:
     group = click.Context(cli, info_name="stretto", terminal_width=80, **cli.context_settings)
     command = cli.get_command(group, name) if name else cli
     assert command
-    return command.get_help(click.Context(command, group if name else None, name or "stretto", terminal_width=80))
+    return command.get_help(click.Context(command, group, name, terminal_width=80) if name else group)
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])
