@@ -250,6 +250,25 @@ def test_a_call_that_is_given_up_is_paid_as_far_as_it_was_heard() -> None:
     virtually(main())
 
 
+@pytest.mark.parametrize("unheard", [0, 900])
+def test_a_model_that_thinks_unheard_is_not_asked_for_a_shorter_reply(unheard: int) -> None:
+    """It thinks as long as it likes, whatever its limit is, and is paid for that."""
+
+    async def main() -> None:
+        account = Account(limits(tokens=2700))
+        model = paid(Scripted(lambda _c, _n: ["a" * 3000, Done("stop", Usage(108, 1000 + unheard))]), account)
+        asked = call("x" * 300)
+        asked = replace(asked, request=replace(asked.request, options={"max_tokens": 1000}), shorten=True)
+        assert isinstance(await outcome(model, asked), list)
+        left = 2700 - account.spent.tokens
+        assert left - (0 if unheard else 1000) > 108 + 250
+        if not unheard:
+            await listen(model, asked)
+        assert isinstance(await outcome(model, asked), BudgetError) == bool(unheard)
+
+    virtually(main())
+
+
 def test_a_call_that_never_left_costs_nothing() -> None:
     async def main() -> None:
         account = Account(limits(tokens=5000))

@@ -46,6 +46,7 @@ class Account:
         self._duplicates = NOTHING  # settled ones, and those under way at what they will usually come to
         self._heads: dict[str, int] = {}  # tokens at most of each, by digest
         self._denser: dict[str, Fraction] = {}  # by model: how many times as many tokens a request was as was reckoned
+        self._unheard: dict[str, int] = {}  # by model
         self._usual: dict[RoleName, tuple[int, int, int, Price | None]] = {}
 
     @property
@@ -71,6 +72,14 @@ class Account:
         """
         if most := self._reckoned(request):
             self._denser[model] = max(self._denser.get(model, Fraction(1)), Fraction(told, most))
+
+    def wrote_unheard(self, model: str, tokens: int) -> None:
+        """A model's reply is told to have been so many tokens more than what was heard of it: thoughts, as a rule."""
+        self._unheard[model] = max(self._unheard.get(model, 0), tokens)
+
+    def unheard(self, model: str) -> int:
+        """Tokens that a model's replies may be beyond what is heard of them: no limit is sure to shorten these."""
+        return self._unheard.get(model, 0)
 
     def set_aside(self, asked: int, output: int | None, price: Price | None) -> None:
         """What the synthesis needs at least: the tokens of its request that are known now, and its reply."""

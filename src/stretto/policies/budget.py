@@ -84,7 +84,7 @@ class Budget:
         """What a call wants to set aside; its rank comes later, if it has to wait."""
         told = None if call.most else most_output(call.request.options)
         wanted = told or call.most or usual_output(call.role, self._max_subtasks)
-        least = least_output(wanted, told=told is not None)
+        least = min(wanted, least_output(wanted, told=told is not None) + self._account.unheard(self._name))
         asked = self._account.asked(self._name, call.request)
         return Wish(call.role, asked, wanted, price, least, shorten=call.shorten)
 
@@ -208,6 +208,8 @@ class _Attempt:
         call = self._call
         told = done.usage if done else None
         usage = told or self._estimate(done)
+        if told and (unheard := told.output_tokens + self._heard // -3) > 0:
+            self._account.wrote_unheard(self._name, unheard)
         if told and self.reserved and told.input_tokens > self.reserved.input_tokens:
             self._account.counted(self._name, call.request, told.input_tokens)
         self._account.settle(call.id, self, usage, price, lost=told is None)
