@@ -1,4 +1,4 @@
-"""How many examples hypothesis draws: few while somebody works, all of them in CI (`--hypothesis-profile=ci`)."""
+"""How many examples hypothesis draws: few as a rule, all of them with `--hypothesis-profile=ci`."""
 
 from typing import Any
 
@@ -14,5 +14,5 @@ settings.register_profile(FEW, max_examples=_SOME, deadline=None, database=None)
 
 
 def examples(most: int, **more: Any) -> settings:
-    """So many of them in CI, and the profile's share of them elsewhere."""
+    """So many of them with the profile `ci`, and the profile's share of them elsewhere."""
     return settings(max_examples=max(1, most * settings().max_examples // _ALL), **more)
