@@ -91,7 +91,7 @@ def test_after_kill_9_a_run_goes_on_and_asks_no_completed_call_again(terminal: T
         done = terminal("resume", "--last")
         again = [count for count in provider.asked.values() if count > 1]
     assert done.code == 0, done.err
-    assert len(again) <= 2  # what was in flight, at parallel 2
+    assert len(again) <= 4  # at parallel 2: what was in flight, and replies on their way to the disk
     assert "reused" in done.err
 
 
