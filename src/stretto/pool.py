@@ -62,7 +62,7 @@ class Pool:
         self._endpoints: Endpoints | None = None
         self.simulated: dict[str, SimulatedProvider] = {}
         self._models: dict[str, Opened] = {}
-        self._here: dict[str, Provider] = {}  # by name, as the environment has them
+        self._as_told: dict[str, Provider] = {}  # by name, as the environment has them
         self._users = 0
 
     async def __aenter__(self) -> Self:
@@ -94,9 +94,9 @@ class Pool:
         return self._found(name, provider) if isinstance(provider, Provider) else None
 
     def _found(self, name: str, provider: Provider) -> Provider:
-        if name not in self._here:  # every call asks
-            self._here[name] = from_environment(name, provider, os.environ)
-        return self._here[name]
+        if name not in self._as_told:  # every call asks
+            self._as_told[name] = from_environment(name, provider, os.environ)
+        return self._as_told[name]
 
     def tells(self, written: str) -> bool:
         """Whether the replies of a model's endpoint have shown that it says how much its models take."""

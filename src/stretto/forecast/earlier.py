@@ -61,6 +61,8 @@ class Earlier:
         for call in origin.calls:
             if call.finished:
                 self._calls[call.subtask or call.role, call.part].append(call)
+        # Of several calls for one part (asked again after a resume) the last one counts.
+        self._last = {key: calls[-1].finished for key, calls in self._calls.items()}
 
     def why(self, call: Call) -> str:
         """Why a call is not answered by what was recorded."""
@@ -84,13 +86,13 @@ class Earlier:
 
     def usual(self, name: str, answered: Collection[str] = ()) -> Usage:
         """What its calls took then, or what those of its kind took on average; nothing if none is known."""
-        # Of several calls for one part (asked again after a resume) the last one counts.
-        last = {key: calls[-1].finished for key, calls in self._calls.items()}
-        own = [call.usage for (whose, part), call in last.items() if call and whose == name and part not in answered]
+        own = [
+            call.usage for (whose, part), call in self._last.items() if call and whose == name and part not in answered
+        ]
         if paid := [usage for usage in own if usage]:
             return sum(paid, Usage())
         kind = name if name in {"orchestrator", "synthesizer"} else "worker"
-        told = [call.usage for call in last.values() if call and call.role == kind and call.usage]
+        told = [call.usage for call in self._last.values() if call and call.role == kind and call.usage]
         total = sum(told, Usage())
         return Usage(total.input_tokens // len(told), total.output_tokens // len(told)) if told else Usage()
 

@@ -115,12 +115,7 @@ class Body(Struct):
     @property
     def failed(self) -> bool:
         """Whether it holds an error, of its own or of a choice."""
-        if self.error:
-            return True
-        for choice in self.choices or ():  # noqa: SIM110 - asked of every event of a stream: `any` takes three times as long
-            if choice.error:
-                return True
-        return False
+        return bool(self.error) or any(choice.error for choice in self.choices or ())
 
     @property
     def told(self) -> Any:

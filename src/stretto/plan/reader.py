@@ -27,7 +27,7 @@ from stretto.types import Role
 
 _SAYS = re.compile(r"[\w.…]")
 _READABLE = 131_072  # characters of a reply that are looked at for other forms
-_HOPELESS = 200  # objects that say nothing (0.3 ms each), after which no more are looked at while there is no plan
+_HOPELESS = 200  # objects that say nothing, each read in several ways, after which no more are while there is no plan
 _DEEP = 2  # a reply inside a reply, as text, and one in that
 
 
