@@ -85,8 +85,7 @@ async def test_a_run_is_shown_while_it_is_carried_and_afterwards(tmp_path: Path)
     async with served(workflow(tmp_path / "runs.db", **SLOW)) as client:
         asked = asyncio.create_task(client.json())
         run = await carried(client)
-        while (await client.get(f"runs/{run}"))[1]["status"] != "running":
-            await asyncio.sleep(0.01)
+        assert (await client.get(f"runs/{run}"))[1]["status"] == "running"
         answer = await asked
         _, shown = await client.get(f"runs/{run}")
     assert (shown["status"], shown["task"]) == ("finished", TASK)

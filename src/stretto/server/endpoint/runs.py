@@ -72,7 +72,7 @@ def _wanted(request: web.Request) -> Wanted:
 
 async def _show(request: web.Request) -> web.Response:
     run, store = _run(request), _store(request)
-    if (carried := request.app[SERVICE].carried.get(run)) and carried.events:
+    if (carried := request.app[SERVICE].carried.get(run)) and await carried.begun():
         return web.Response(body=carried.stream.run.to_json(), content_type="application/json")
     found = await asyncio.to_thread(_known, store, run)
     return web.Response(body=found.to_json(), content_type="application/json")

@@ -37,6 +37,12 @@ class Carried:
         """Wait until there is more."""
         await self._changed.wait()
 
+    async def begun(self) -> bool:
+        """Wait for the first event, before which nothing is known of the run; whether there was one."""
+        while not (self.events or self.over):
+            await self.news()
+        return bool(self.events)
+
     def _tell(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
