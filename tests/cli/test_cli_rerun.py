@@ -159,7 +159,7 @@ def test_memory_is_said_by_flag_or_file(terminal: Terminal) -> None:
     again = terminal("run", "-w", "./flow.toml", TASK)
     assert "6 reused" in again.err
     assert "reused" not in terminal("run", "-w", "./flow.toml", "--reuse", "run", TASK).err
-    assert "reused" not in terminal("run", "-w", "./flow.toml", "--fresh", TASK).err
+    assert "reused" not in terminal("run", "-w", "./flow.toml", "--fresh", "everything", TASK).err
     terminal("run", "-q", "-w", "./flow.toml", "--record", "usage", TASK)
     shown = terminal("show", "--last")
     assert "were not kept" in shown.out
