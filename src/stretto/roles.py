@@ -153,8 +153,10 @@ def check_definition(definition: Definition, providers: Mapping[str, AnyProvider
     for place, kind, role in roles(definition):
         if kind != "worker" and (own := next((key for key in WORKERS_OWN if _says(role, key)), None)):
             raise ConfigError(f"{place}.{own}: {workers_only(own)}")
+        if role.models:
+            _check_models(role.models, f"{place}.models", providers)
         _check_models(role.candidates, f"{place}.model", providers)
-        _check_ensemble(role, place, providers)
+        _check_ensemble(role, place)
         prompts.check(kind, role.prompt, f"{place}.prompt")
         _check_schema(kind, role, f"{place}.schema")
         _check_lengths(role, place)
@@ -219,7 +221,7 @@ def check_images(inputs: Sequence[Input], definition: Definition, providers: Map
                 )
 
 
-def _check_ensemble(role: Role, place: str, providers: Mapping[str, AnyProvider]) -> None:
+def _check_ensemble(role: Role, place: str) -> None:
     check_numbers(place, role, ("samples",), ())
     if role.merge not in _MERGES:
         raise ConfigError(f"{place}.merge: must be {', '.join(_MERGES[:-1])} or {_MERGES[-1]}, not {role.merge!r}")
@@ -229,8 +231,6 @@ def _check_ensemble(role: Role, place: str, providers: Mapping[str, AnyProvider]
     if asked > MOST_REPLIES:
         key = "samples" if role.samples > 1 else "models"
         raise ConfigError(f"{place}.{key}: {asked} replies for each subtask; {MOST_REPLIES} at the most")
-    if role.models:
-        _check_models(role.models, f"{place}.models", providers)
     key = "models" if role.models else "samples"
     if (role.models or asked > 1) and not all(speakers(Role(model)) for model in role.models or role.candidates[:1]):
         raise ConfigError(f"{place}.{key}: a function gives the same each time; ensembles are of models")

@@ -222,14 +222,14 @@ def test_only_the_file_that_is_named_is_read(tmp_path: Path, monkeypatch: pytest
         (Path("slove"), {}, "slove: cannot be read"),
         ("general", {"limits": {"budgt": 1}}, 'from_toml: limits.budgt: unknown key; did you mean "budget"'),
         ("general", {"limits": {"budget": "x"}}, "from_toml: limits.budget: 'x' is no amount"),
-        ("general", {"models": {**_ALL, "nobody": "sim:a"}}, "no role 'nobody'"),
-        ("general", {"models": []}, "from_toml: models: expected provider:model"),
-        ("general", {"models": "gpt"}, "from_toml: models: orchestrator.model: 'gpt' is no model"),
+        ("general", {"model": {**_ALL, "nobody": "sim:a"}}, "no role 'nobody'"),
+        ("general", {"model": []}, "from_toml: model: expected provider:model"),
+        ("general", {"model": "gpt"}, "from_toml: model: orchestrator.model: 'gpt' is no model"),
     ],
 )
 def test_what_cannot_work_says_where(named: str | Path, settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError) as error:
-        Workflow.from_toml(named, **{"models": "sim:a", **settings})
+        Workflow.from_toml(named, **{"model": "sim:a", **settings})
     assert said in str(error.value)
 
 
