@@ -139,11 +139,13 @@ def _meant(kept: Store, run: str | None, subtask: str | None, *, last: bool) -> 
         return run, subtask
     newest = kept.run(recent[0].id)
     ids = [each.id for each in newest.plan.subtasks]
-    if last or run in ids or run in newest.results:
+    if run in ids or run in newest.results:
         return None, run
     try:
         return kept.find(run), None
     except RunNotFound as error:
+        if last:
+            return None, run  # who shows it says that it is not there
         raise RunNotFound(f"{error}; nor has the newest, {newest.id}, a subtask {run!r}: {_listed(ids)}") from error
 
 
