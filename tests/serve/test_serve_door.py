@@ -93,6 +93,27 @@ async def test_a_call_is_given_as_a_response_too() -> None:
     assert (body["status"], body["output"][0]["content"][0]["text"]) == ("incomplete", "Oolong")
 
 
+VERDICT = {"type": "object", "properties": {"winner": {"type": "string"}}, "required": ["winner"]}
+TOOL = {"type": "function", "function": {"name": "verdict", "parameters": VERDICT}}
+CALLED = '{"winner": "tea"}'
+
+
+@on_loop
+async def test_a_single_call_is_asked_for_the_object_and_gives_it_as_the_call() -> None:
+    said = STREAM + chunk(sse(delta(content='{"winner": '), delta(content='"tea"}'), delta("stop"))) + END
+    asked: dict[str, Any] = {"model": "x:tea", "tools": [TOOL], "tool_choice": "required", "temperature": 0.5}
+    async with Endpoint(plain(CALLED), said) as there, served(door=door(there.url)) as client:
+        (choice,) = (await client.json(**asked))["choices"]
+        events = await client.events(**asked)
+    assert choice["message"]["tool_calls"][0]["function"] == {"name": "verdict", "arguments": CALLED}
+    pieces = [each for event in events for each in event["choices"][0]["delta"].get("tool_calls", ())]
+    assert "".join(each["function"]["arguments"] for each in pieces) == CALLED
+    for request in there.requests:
+        assert request.body["response_format"]["json_schema"]["schema"]["properties"] == VERDICT["properties"]
+        assert "tools" not in request.body
+        assert request.body["temperature"] == 0.5
+
+
 @on_loop
 async def test_a_call_that_fails_is_asked_again_and_then_at_its_fallback() -> None:
     async with (

@@ -28,7 +28,7 @@ _RUNS, _WAITING, _BODY, _GRACE = 32, 64, "16M", 30  # what `stretto.server.endpo
         "stretto serve",
         "stretto serve -w research -w ./review.toml --budget 0.50",
         "stretto serve --host 0.0.0.0 --api-key-env STRETTO_SERVE_KEY",
-        'OPENAI_BASE_URL=http://127.0.0.1:8000/v1 OPENAI_API_KEY=none llm -m general "Compare Postgres and SQLite"',
+        "stretto serve -m sim:default --ignore-tools",
     ),
 )
 @option(
@@ -61,7 +61,7 @@ _RUNS, _WAITING, _BODY, _GRACE = 32, 64, "16M", 30  # what `stretto.server.endpo
 @option(
     "--ignore-tools",
     is_flag=True,
-    help="Take requests that offer tools, which are not called; without it they are refused.",
+    help="Take requests that offer tools, which are not called; without it they are refused unless one must be called.",
 )
 @option("--max-runs", type=click.IntRange(min=1), metavar="N", default=_RUNS, show_default=True, help="Runs at once.")
 @option(

@@ -90,7 +90,7 @@ def answering(workflow: Workflow[Any], chat: ChatBody) -> Workflow[Any]:
         return workflow
     definition = workflow.definition
     if definition.synthesizer is None:
-        wanted = "max_tokens" if schema is None else "response_format"
+        wanted = "max_tokens" if schema is None else "tools" if chat.function else "response_format"
         raise BadBodyError(f"the results of this workflow are its answer as they are; leave {wanted} out", wanted)
     writer = definition.synthesizer
     if most is not None:
@@ -101,7 +101,8 @@ def answering(workflow: Workflow[Any], chat: ChatBody) -> Workflow[Any]:
     try:
         varied.definition, varied.shape = shaped(replace(definition, synthesizer=writer), schema)
     except ConfigError as error:
-        raise BadBodyError(f"response_format: {error}", "response_format") from error
+        where = "tools" if chat.function else "response_format"
+        raise BadBodyError(f"{where}: {error}", where) from error
     return varied
 
 
