@@ -123,7 +123,10 @@ def test_a_plan_has_as_many_subtasks_as_the_task_wants() -> None:
     assert [task["type"] for task in plan["tasks"]] == ["work"] * 7
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "bench" / "peers" / "pins").glob("*.txt")), ids=lambda path: path.stem)
+PINS = [*(ROOT / "bench" / "peers" / "pins").glob("*.txt"), *(ROOT / "tests_clients" / "pins").glob("*.txt")]
+
+
+@pytest.mark.parametrize("path", sorted(PINS), ids=lambda path: path.stem)
 def test_a_peers_versions_are_exact_and_name_no_index(path: Path) -> None:
     named, *pins = path.read_text().splitlines()
     assert named.startswith("# ")
