@@ -65,6 +65,23 @@ async def test_a_call_goes_out_as_it_came_and_is_recorded(tmp_path: Path) -> Non
 
 
 @on_loop
+async def test_a_model_without_a_provider_is_that_of_the_one_that_was_said() -> None:
+    async with Endpoint(plain(ASSAM), plain(ASSAM), plain(ASSAM)) as there:
+        ours = Door(Means(providers={"x": Provider(there.url), "y": Provider(there.url)}), {}, "x")
+        async with served(door=ours) as client:
+            asked = [await ask(client, model=name) for name in ("tea", "tea:0.5b, y:green", "y:green")]
+            assert (await client.refused(model=""))[0] == 400
+            assert (await client.refused(model="tea,"))[0] == 404
+    assert [each["stretto"]["model"] for each in asked] == ["x:tea", "x:tea:0.5b", "y:green"]
+    assert [request.body["model"] for request in there.requests] == ["tea", "tea:0.5b", "green"]
+
+
+def test_a_provider_that_there_is_not_is_named() -> None:
+    with pytest.raises(ConfigError, match="--provider z: there is no such provider; there are "):
+        Door(Means(providers={"x": Provider("http://127.0.0.1:9/v1")}), {}, "z")
+
+
+@on_loop
 async def test_a_call_is_streamed_with_its_thoughts() -> None:
     said = sse(
         delta(reasoning="hm"),

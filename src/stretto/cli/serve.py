@@ -59,6 +59,12 @@ _RUNS, _WAITING, _BODY, _GRACE = 32, 64, "16M", 30  # what `stretto.server.endpo
     help="A site whose pages may ask, too: https://chat.example.org. Repeatable.  [default: none]",
 )
 @option(
+    "--provider",
+    metavar="NAME",
+    help="Whose the models are that a request names without a provider, so that programs need no other change than "
+    "their base URL.  [default: none, such a request is refused]",
+)
+@option(
     "--ignore-tools",
     is_flag=True,
     help="Take requests that offer tools, which are not called; without it they are refused unless one must be called.",
@@ -94,6 +100,7 @@ def serve(
     host: str,
     api_key_env: str | None,
     origins: tuple[str, ...],
+    provider: str | None,
     ignore_tools: bool,
     max_runs: int,
     max_waiting: int,
@@ -131,7 +138,7 @@ def serve(
         most_runs=max_runs,
         most_waiting=max_waiting,
         largest=int(max_body),
-        door=Door(means, clients),
+        door=Door(means, clients, provider),
         store=store_path(store),
         ignore_tools=ignore_tools,
     )
