@@ -65,6 +65,14 @@ async def test_a_call_goes_out_as_it_came_and_is_recorded(tmp_path: Path) -> Non
 
 
 @on_loop
+async def test_tools_are_passed_over_here_too_where_that_is_wanted() -> None:
+    async with Endpoint(plain(ASSAM)) as there, served(door=door(there.url), ignore_tools=True) as client:
+        body = await ask(client, tools=[TOOL], tool_choice="auto", parallel_tool_calls=True)
+    assert body["choices"][0]["message"]["content"] == ASSAM
+    assert not {"tools", "tool_choice", "parallel_tool_calls"} & there.requests[0].body.keys()
+
+
+@on_loop
 async def test_a_model_without_a_provider_is_that_of_the_one_that_was_said() -> None:
     async with Endpoint(plain(ASSAM), plain(ASSAM), plain(ASSAM)) as there:
         ours = Door(Means(providers={"x": Provider(there.url), "y": Provider(there.url)}), {}, "x")

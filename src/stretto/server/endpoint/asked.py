@@ -22,7 +22,10 @@ _SPEAKERS = {"user": "User", "assistant": "Assistant"}
 _BEFORE = "the conversation so far"
 _INSTRUCTIONS = "Instructions that go with it:"
 _LIMITS = ("max_tokens", "max_completion_tokens")
-_NO_TOOLS = "tools are not called here; ask without them (or have them passed over: stretto serve --ignore-tools)"
+NO_TOOLS = (
+    "no tools are called here, unless tool_choice says that one must be; ask without them (or have them passed over: "
+    "stretto serve --ignore-tools)"
+)
 _NO_STOP = "no text ends the answer of a workflow; leave it out, or ask a model by itself (provider:model)"
 
 _HEADING = re.compile(r"\s*#{1,4} *Task:", re.IGNORECASE)
@@ -70,12 +73,10 @@ def is_chore(task: str) -> bool:
     return bool(_CHORE.search(head) or (_HEADING.match(head) and _ABOUT.search(head)))
 
 
-def check_options(options: Mapping[str, Any], *, ignore_tools: bool) -> None:
+def check_options(options: Mapping[str, Any]) -> None:
     """Raise `BadBodyError` for what is asked of an answer that a workflow cannot keep."""
-    choice = options.get("tool_choice")
-    offered = (options.get("tools") or options.get("functions")) and choice != "none"
-    if offered and not (ignore_tools and choice in (None, "auto")):
-        raise BadBodyError(_NO_TOOLS, "tools")
+    if options.get("tools") or options.get("functions"):
+        raise BadBodyError(NO_TOOLS, "tools")
     if options.get("stop"):
         raise BadBodyError(_NO_STOP, "stop")
 

@@ -10,24 +10,27 @@ from msgspec.structs import replace
 
 from stretto.server.body import ChatBody
 
-TOOLS = ("tools", "functions", "function_call", "tool_choice", "parallel_tool_calls")
-"""What a request says of functions."""
+_TOOLS = ("tools", "functions", "function_call", "tool_choice", "parallel_tool_calls")
 _ANY = {"type": "object"}
 
 
-def with_function(chat: ChatBody) -> ChatBody:
-    """The same, with the one function that must be called as the shape of the answer; else as it came.
+def with_function(chat: ChatBody, *, ignore: bool) -> ChatBody:
+    """The same, with the one function that must be called as the shape of the answer.
 
-    Which one it is says `tool_choice`, by its name or, if there is but one, as `required`.
+    Which one it is says `tool_choice`, by its name or, if there is but one, as `required`. Without one, functions that
+    must not be called are passed over, and if `ignore` says so those that need not be; others stay in the options.
     """
     options = chat.request.options
-    offered = _offered(options.get("tools") or options.get("functions"))
+    given = options.get("tools") or options.get("functions")
     choice = options.get("tool_choice") or options.get("function_call")
+    offered, rest = _offered(given), {key: value for key, value in options.items() if key not in _TOOLS}
     name = next(iter(offered)) if choice == "required" and len(offered) == 1 else _named(choice)
-    if name is None or name not in offered:
+    if name is not None and name in offered:
+        rest.pop("response_format", None)
+        return replace(chat, request=replace(chat.request, options=rest, schema=offered[name]), function=name)
+    if given and choice != "none" and not (ignore and choice in (None, "auto")):
         return chat
-    rest = {key: value for key, value in options.items() if key not in {*TOOLS, "response_format"}}
-    return replace(chat, request=replace(chat.request, options=rest, schema=offered[name]), function=name)
+    return replace(chat, request=replace(chat.request, options=rest))
 
 
 def _offered(given: Any) -> dict[str, dict[str, Any]]:
