@@ -28,9 +28,11 @@ NO_TOOLS = (
 )
 _NO_STOP = "no text ends the answer of a workflow; leave it out, or ask a model by itself (provider:model)"
 
-_HEADING = re.compile(r"\s*#{1,4} *Task:", re.IGNORECASE)
+_HEADING = re.compile(r"\s*#{1,4} *Task:(?!\s*respond\b)", re.IGNORECASE)  # what answers from documents has it, too
 _ABOUT = re.compile(
-    r"\b(titles?|tags?|follow[- ]?ups?|emojis?|name|summary|search quer(?:y|ies)|autocomplet\w*)\b", re.IGNORECASE
+    r"\b(titles?|tags?|follow[- ]?ups?|user might \w+ (?:send|ask) next|emojis?|name|summary|search quer(?:y|ies)"
+    r"|autocomplet\w*|compacted|prompt for a[nm]? image generation)\b",
+    re.IGNORECASE,
 )
 _CHORE = re.compile(
     r"\b(generate|suggest|give|provide|create|write|reply|respond|come up|summari[sz]e)\b[^.!?\n]{0,100}"
