@@ -28,6 +28,10 @@ class Carried:
             self.events.append(event)
             self._tell()
 
+    def go_on(self, history: Sequence[AnyEvent]) -> None:
+        """What the log of a run held before it was gone on with."""
+        self.events = [*history, *self.events]
+
     def end(self) -> None:
         """Nothing more happens here."""
         self.over = True
