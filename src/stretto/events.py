@@ -144,6 +144,16 @@ class PlanWithdrawn(Event, frozen=True, kw_only=True):
     plan: Plan | None = None
 
 
+class PlanProposed(Event, frozen=True, kw_only=True):
+    """The plan, of so many subtasks, was put before whoever is to approve it: the run waits for what is decided."""
+
+    subtasks: int
+
+
+class PlanApproved(Event, frozen=True, kw_only=True):
+    """The plan so far may be carried out."""
+
+
 class SubtaskStarted(Event, frozen=True, kw_only=True):
     """Everything a subtask needs is there; its worker was asked, or waits for admission."""
 
@@ -296,6 +306,8 @@ AnyEvent = (
     | SubtaskPlanned
     | PlanFinished
     | PlanWithdrawn
+    | PlanProposed
+    | PlanApproved
     | SubtaskStarted
     | SubtaskFinished
     | CallStarted

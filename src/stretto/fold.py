@@ -75,27 +75,20 @@ class Fold:
                 self._abandon()
                 self._set(status="running", workflow=event.workflow, error=None, error_type=None, answer="", code="")
                 self._set(citations=(), remarks=(), assumed=())
+                self._unask()
             case e.SubtaskPlanned():
                 self._part(event.subtask)[0].take(event)
             case e.PlanFinished():
                 self._parts.setdefault(event.within, _Planned()).finish(event)
             case e.PlanWithdrawn():
                 self._withdraw(event)
+            case e.PlanProposed() | e.PlanApproved():
+                self._set(approval="asked" if isinstance(event, e.PlanProposed) else "given")
             case e.SubtaskStarted():
                 part, subtask = self._part(event.subtask)
                 part.results.pop(subtask, None)
             case e.SubtaskFinished():
-                part, subtask = self._part(event.subtask)
-                part.results[subtask] = Result(
-                    subtask,
-                    event.outcome,
-                    event.text,
-                    event.error,
-                    event.verdict,
-                    event.remark,
-                    event.tokens,
-                    event.code,
-                )
+                self._subtask_finished(event)
             case e.CallStarted():
                 self._started(event)
             case e.CallRetried():
@@ -106,9 +99,11 @@ class Fold:
                 self._set(status="finished", answer=event.answer, coverage=event.coverage)
                 self._set(citations=event.citations, remarks=event.remarks, assumed=event.assumed)
             case e.RunFailed():
+                self._unask()
                 self._set(status="failed", error=event.error, error_type=event.error_type)
             case e.RunInterrupted():
                 self._set(status="interrupted", error=event.reason, code=event.code)
+                self._unask()
             case e.RunDegraded():
                 self._degraded[f"{event.policy}: {event.reason}"] = event
             case e.AnswerDelta():
@@ -120,6 +115,24 @@ class Fold:
     def _set(self, **facts: Any) -> None:
         self._run |= facts
 
+    def _subtask_finished(self, event: e.SubtaskFinished) -> None:
+        part, subtask = self._part(event.subtask)
+        part.results[subtask] = Result(
+            subtask,
+            event.outcome,
+            event.text,
+            event.error,
+            event.verdict,
+            event.remark,
+            event.tokens,
+            event.code,
+        )
+
+    def _unask(self) -> None:
+        """Nobody waits any more for what is decided about the plan."""
+        if self._run.get("approval") == "asked":
+            self._set(approval="")
+
     def _part(self, subtask: str) -> tuple["_Planned", str]:
         """Where a subtask belongs, and its id there."""
         within, _, own = subtask.rpartition("/")
@@ -130,7 +143,7 @@ class Fold:
         if event.plan is None:
             withdrawn = Withdrawn(self._parts[""].told().plan, event.remark)
             self._set(withdrawn=(*self._run.get("withdrawn", ()), withdrawn))
-        self._set(basis=replace(self._run.get("basis", Basis()), plan=event.plan))
+        self._set(basis=replace(self._run.get("basis", Basis()), plan=event.plan), approval="")
         self._parts = {"": _Planned()}
 
     def _started(self, event: e.CallStarted) -> None:

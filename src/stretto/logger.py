@@ -57,7 +57,7 @@ def _level(event: e.AnyEvent) -> int:
             return DEBUG if event.outcome == "done" else WARNING
         case e.RunDegraded() | e.RunInterrupted() | e.PlanWithdrawn():
             return WARNING
-        case e.RunStarted() | e.RunResumed() | e.PlanFinished():
+        case e.RunStarted() | e.RunResumed() | e.PlanFinished() | e.PlanProposed() | e.PlanApproved():
             return INFO
     return DEBUG
 
@@ -73,6 +73,10 @@ def _words(event: e.AnyEvent) -> str:
             return f"plan {event.state}: {event.subtasks} subtasks"
         case e.PlanWithdrawn():
             return f"plan withdrawn: {event.reason}"
+        case e.PlanProposed():
+            return f"plan of {event.subtasks} subtasks waits for approval"
+        case e.PlanApproved():
+            return "plan approved"
         case e.RunDegraded():
             return f"{event.policy}: {event.reason}"
         case e.AnswerDelta():

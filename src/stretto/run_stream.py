@@ -194,7 +194,8 @@ class RunStream(Generic[Parsed]):
             async with asyncio.timeout(
                 definition.limits.deadline
             ):  # for it waits while another program holds the store
-                opening = await open_run(team, store, self.run_id, self._begin, stack, known)
+                approve = self._approve is not None
+                opening = await open_run(team, store, self.run_id, self._begin, stack, known, approve=approve)
                 self._journal = journal = await patiently(
                     lambda: Journal(
                         self.run_id,

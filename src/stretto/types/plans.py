@@ -154,7 +154,7 @@ class Basis(Struct, frozen=True):
     `inputs`: the texts that its task comes with. `plans`: those of workflows within, by the fingerprint of the request
     for each, whose replies are not recorded whole; they are given to whoever asks just that. `each`: the list, if the
     run does the same for each of its items. `client`: whose single calls these are, if the run is no task but
-    what came through an endpoint.
+    what came through an endpoint. `approve`: its plan is put before somebody before it is carried out.
     """
 
     origin: str | None = None
@@ -166,3 +166,4 @@ class Basis(Struct, frozen=True):
     plans: dict[str, Plan] = {}
     each: Each | None = None
     client: str = ""
+    approve: bool = False

@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+from contextlib import ExitStack
 from typing import Any
 
 from aiohttp import web
+from msgspec import Struct
 
 from stretto.errors import StrettoError
 from stretto.events import AnyEvent
 from stretto.run_stream import RunStream
+from stretto.server.endpoint.approver import Approver
 from stretto.server.endpoint.service import Service
 from stretto.server.endpoint.turnstile import STOPPING, Place
 from stretto.server.refused import OURS, RefusedError, conflict
@@ -21,15 +24,23 @@ _Begun = asyncio.Future[StrettoError | RefusedError | None]
 """Whether a run has begun, or what has kept it from that."""
 
 
+class Hosted(Struct, frozen=True):
+    """A run that is carried here: who does it, whether it has begun, and who approves its plan."""
+
+    task: asyncio.Task[None]
+    begun: _Begun
+    approver: Approver | None
+
+
 class Hosting:
     """Carries runs, each in a task of its own, within the places that there are for all runs of a service."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._hosted: dict[str, tuple[asyncio.Task[None], _Begun]] = {}
+        self._hosted: dict[str, Hosted] = {}
 
-    async def begin(self, stream: RunStream[Any]) -> None:
-        """Carry a run; when this returns its first event is on the disk.
+    async def begin(self, stream: RunStream[Any], approver: Approver | None = None) -> None:
+        """Carry a run, whose plan this one approves; when this returns its first event is on the disk.
 
         Raises what keeps it from that: `RefusedError` where there is no place for it, or a `StrettoError`. Whoever is
         cancelled here leaves the run to go on.
@@ -38,8 +49,8 @@ class Hosting:
         if self.carries(run):
             raise conflict("run_busy", f"run {run} is being carried already")
         place, begun = self._service.runs.place(), _Begun(loop=asyncio.get_running_loop())
-        task = asyncio.create_task(self._carry(stream, place, begun), name=f"stretto-hosted-{run}")
-        self._hosted[run] = task, begun
+        task = asyncio.create_task(self._carry(stream, approver, place, begun), name=f"stretto-hosted-{run}")
+        self._hosted[run] = Hosted(task, begun, approver)
         task.add_done_callback(lambda _: self._hosted.pop(run))
         await self.begun(run)
 
@@ -49,19 +60,24 @@ class Hosting:
 
     async def begun(self, run: str) -> None:
         """Wait until a run has begun, if it has not; raises what keeps it from that."""
-        if run in self._hosted and (refused := await asyncio.shield(self._hosted[run][1])) is not None:
+        if run in self._hosted and (refused := await asyncio.shield(self._hosted[run].begun)) is not None:
             raise refused
 
     async def close(self) -> None:
         """Stop what is still carried; each run can be resumed."""
-        tasks = [task for task, _ in self._hosted.values()]
+        tasks = [hosted.task for hosted in self._hosted.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _carry(self, stream: RunStream[Any], place: Place, begun: _Begun) -> None:
+    def approver(self, run: str) -> Approver | None:
+        """Who approves the plan of a run that is carried here, if anybody does."""
+        return self._hosted[run].approver if run in self._hosted else None
+
+    async def _carry(self, stream: RunStream[Any], approver: Approver | None, place: Place, begun: _Begun) -> None:
         try:
-            with place:
+            with approver.places if approver else ExitStack() as places:
+                places.enter_context(place)
                 await place.turn()
                 await self._watched(stream, begun)
         except (StrettoError, RefusedError) as error:

@@ -16,6 +16,7 @@ from stretto.plan.given import PlanFile
 from stretto.run_stream import RunStream
 from stretto.runs import Run
 from stretto.server.endpoint.api import answer, known, no_run, run_of, store_of
+from stretto.server.endpoint.approver import Approver
 from stretto.server.endpoint.hosting import HOSTING, Hosting
 from stretto.server.endpoint.received import body_of, read_as
 from stretto.server.endpoint.service import SERVICE, Offer
@@ -41,7 +42,7 @@ class Start(Struct, forbid_unknown_fields=True, kw_only=True):
     """A task for a workflow.
 
     `inputs`: texts that it comes with. `plan`: carry out this one, and ask for none. `direct`: one call answers it.
-    `fresh`: no recorded reply answers a call.
+    `approve`: the plan waits for an answer. `fresh`: no recorded reply answers a call.
     """
 
     workflow: str
@@ -49,6 +50,7 @@ class Start(Struct, forbid_unknown_fields=True, kw_only=True):
     inputs: tuple[Text, ...] = ()
     plan: PlanFile | None = None
     direct: bool = False
+    approve: bool = False
     fresh: bool = False
 
 
@@ -65,6 +67,7 @@ class Rerun(Struct, forbid_unknown_fields=True, kw_only=True):
     plan: PlanFile | None = None
     only: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
+    approve: bool = False
 
 
 def routes() -> list[web.RouteDef]:
@@ -81,48 +84,57 @@ async def _start(request: web.Request) -> web.Response:
     workflow = named(request.app[SERVICE].offer, asked.workflow)
     inputs = [Input(each.name, each.text) for each in asked.inputs]
 
-    def stream() -> RunStream[Any]:
-        return workflow.stream(asked.task, plan=asked.plan, fresh=asked.fresh, inputs=inputs, direct=asked.direct)
+    def stream(approve: Approver | None) -> RunStream[Any]:
+        return workflow.stream(
+            asked.task, plan=asked.plan, fresh=asked.fresh, inputs=inputs, approve=approve, direct=asked.direct
+        )
 
     return await _begun(request, store, asked, stream)
 
 
 async def _resume(request: web.Request) -> web.Response:
     run, store, asked = run_of(request), store_of(request), read_as(Resume, await body_of(request))
-    workflow = await _workflow(request.app[SERVICE].offer, store, run, asked.workflow)
+    kept = await asyncio.to_thread(known, store, run)
+    workflow = await _workflow(request.app[SERVICE].offer, store, kept, asked.workflow)
+    approver = Approver() if kept.basis.approve and kept.approval != "given" else None
     with _told(run):
-        await request.app[HOSTING].begin(workflow.resume(run))
+        await request.app[HOSTING].begin(workflow.resume(run, approve=approver), approver)
     return answer({"run": run, "status": "running"}, 202)
 
 
 async def _rerun(request: web.Request) -> web.Response:
     run, store, asked = run_of(request), store_of(request), read_as(Rerun, await body_of(request))
-    workflow = await _workflow(request.app[SERVICE].offer, store, run, asked.workflow)
+    kept = await asyncio.to_thread(known, store, run)
+    workflow = await _workflow(request.app[SERVICE].offer, store, kept, asked.workflow)
 
-    def stream() -> RunStream[Any]:
-        return workflow.rerun(run, plan=asked.plan, only=asked.only, fresh=asked.fresh)
+    def stream(approve: Approver | None) -> RunStream[Any]:
+        return workflow.rerun(run, plan=asked.plan, only=asked.only, fresh=asked.fresh, approve=approve)
 
     return await _begun(request, store, asked, stream, run)
 
 
-async def _workflow(offer: Offer, store: Store, run: str, name: str | None) -> Workflow[Any]:
+async def _workflow(offer: Offer, store: Store, run: Run[Any], name: str | None) -> Workflow[Any]:
     """Who goes on with a run of the store."""
-    kept: Run[Any] = await asyncio.to_thread(known, store, run)
-    return await asyncio.to_thread(carrier_of, offer, store, kept) if name is None else named(offer, name)
+    return await asyncio.to_thread(carrier_of, offer, store, run) if name is None else named(offer, name)
 
 
 async def _begun(
-    request: web.Request, store: Store, asked: Struct, make: Callable[[], RunStream[Any]], origin: str = ""
+    request: web.Request,
+    store: Store,
+    asked: Start | Rerun,
+    make: Callable[[Approver | None], RunStream[Any]],
+    origin: str = "",
 ) -> web.Response:
     """A new run, once it has begun; or that which was begun when this was sent before, under the same key."""
     hosting, key = request.app[HOSTING], request.headers.get(KEY, "")
     if not key.isprintable() or len(key) > _LONGEST_KEY:
         raise BadBodyError(f"{KEY}: a text of {_LONGEST_KEY} characters at the most", KEY)
     with _told(origin):
-        stream = make()
+        approver = Approver() if asked.approve else None
+        stream = make(approver)
         run = await _claimed(hosting, store, key, _digest(asked, origin), stream.run_id) if key else stream.run_id
         is_new = run == stream.run_id
-        await (hosting.begin(stream) if is_new else hosting.begun(run))
+        await (hosting.begin(stream, approver) if is_new else hosting.begun(run))
     status = "running" if hosting.carries(run) else (await asyncio.to_thread(known, store, run)).status
     return answer({"run": run, "status": status}, 201 if is_new else 200, {"Location": f"/api/runs/{run}"})
 

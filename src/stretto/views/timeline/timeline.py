@@ -70,6 +70,8 @@ class Timeline:
                     row.go_on()
             case e.RunStarted() | e.RunDegraded() | e.AnswerDelta() | e.SubtaskStarted() | e.SubtaskFinished():
                 pass
+            case e.PlanProposed() | e.PlanApproved():
+                pass
             case _:
                 assert_never(event)
 
