@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import aiohttp
@@ -65,6 +68,12 @@ async def at(client: Client, **body: Any) -> Asked:
     return await asked(client.session, client.url.removesuffix("/v1"), approve=True, **body)
 
 
+async def nobody_inside(client: Client) -> None:
+    """Wait until every place is left, which is after its client was told all."""
+    while client.service.runs.inside:
+        await asyncio.sleep(0.005)
+
+
 def kinds(store: Path, run: str) -> list[str]:
     return [event.kind for event in Store(store).events(run)]
 
@@ -94,6 +103,7 @@ async def test_whoever_waits_for_a_person_keeps_nobody_waiting(tmp_path: Path) -
         run = await at(client)
         await run.proposal()
         assert (await client.json())["choices"]
+        await nobody_inside(client)
         other = await at(client)
         await other.proposal()
         with client.service.runs.place():
@@ -103,7 +113,7 @@ async def test_whoever_waits_for_a_person_keeps_nobody_waiting(tmp_path: Path) -
         assert (await run.ended())["status"] == "finished"
         assert (await other.answer("stop"))[0] == 202
         assert (await other.ended())["code"] == "stopped"
-        assert client.service.runs.inside == 0
+        await nobody_inside(client)
 
 
 @on_loop
@@ -215,8 +225,16 @@ async def test_a_server_that_ends_leaves_what_waits_to_be_asked_about_again(tmp_
         assert (await later.ended())["code"] == "stopped"
 
 
-def server(terminal: Terminal) -> Any:
-    return terminal.start("serve", "--port", "0", "-w", "general", "-m", "sim:fast")
+@contextmanager
+def server(terminal: Terminal) -> Iterator[tuple["Popen[bytes]", str]]:
+    """A server as a child, and its address; it is killed where this ends."""
+    child = terminal.start("serve", "--port", "0", "-w", "general", "-m", "sim:fast")
+    with child:
+        try:
+            assert child.stdout is not None
+            yield child, child.stdout.readline().decode().strip().removesuffix("/v1")
+        finally:
+            child.kill()
 
 
 @pytest.mark.parametrize("killed", ["before the answer", "after it"])
@@ -226,8 +244,7 @@ async def test_after_a_kill_what_was_not_answered_is_asked_again_and_what_was_is
 ) -> None:
     terminal = Terminal(tmp_path)
     async with aiohttp.ClientSession() as session:
-        with server(terminal) as child:
-            base = (await asyncio.to_thread(child.stdout.readline)).decode().strip().removesuffix("/v1")
+        with server(terminal) as (child, base):
             run = await asked(session, base, approve=True)
             await run.proposal()
             if killed == "after it":
@@ -239,15 +256,14 @@ async def test_after_a_kill_what_was_not_answered_is_asked_again_and_what_was_is
                 while "plan_approved" not in kinds(terminal.store, run.run):
                     await asyncio.sleep(0.01)
             child.kill()
-        with server(terminal) as child:
-            base = (await asyncio.to_thread(child.stdout.readline)).decode().strip().removesuffix("/v1")
+            child.wait()
+        with server(terminal) as (_, base):
             later = Asked(session, base, run.run)
             assert (await later.post("resume"))[0] == 202
             if killed == "before the answer":
                 assert (await later.proposal())["plan"]["subtasks"]
                 assert (await later.answer("go"))[0] == 202
             shown = await later.ended()
-            child.terminate()
     assert shown["status"] == "finished"
     assert [each["description"] for each in shown["plan"]["subtasks"]] == ["Only tea"] or killed == "before the answer"
     assert [call["role"] for call in shown["calls"]].count("orchestrator") <= 2

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from serving import TASK, Client, on_loop, runs, served, workflow
+from serving import ALPHA, TASK, Client, on_loop, runs, served, silent, workflow
 from stretto import Workflow
 from stretto.server.endpoint import Guard
 from stretto.store.sqlite import Store
 from stretto.types import Subtask
 
-SLOW: dict[str, Any] = {"ttft": 0.2, "tokens_per_second": 400}
 NONE = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 PLAN = {"tasks": [{"type": "general", "description": "Tea"}, {"type": "general", "description": "Coffee"}]}
 
@@ -40,6 +39,12 @@ async def started(client: Client, **body: Any) -> str:
     return str(told["run"])
 
 
+async def stopped(client: Client, run: str, subtask: str = "t1") -> None:
+    """Stop a subtask as soon as somebody is asked for it."""
+    while (await posted(client, f"runs/{run}/subtasks/{subtask}/stop"))[0] != 202:
+        await asyncio.sleep(0.005)
+
+
 async def ended(client: Client, run: str) -> dict[str, Any]:
     """The run, once it is carried no more."""
     url = f"{client.url.removesuffix('/v1')}/api/runs/{run}/events"
@@ -54,9 +59,10 @@ async def ended(client: Client, run: str) -> dict[str, Any]:
 
 @on_loop
 async def test_a_run_is_started_and_goes_on_without_whoever_asked_for_it(tmp_path: Path) -> None:
-    async with served(workflow(tmp_path / "runs.db", **SLOW)) as client:
-        run = await started(client)
+    async with served(silent(tmp_path / "runs.db")) as client:
+        run = await started(client, plan=ALPHA)
         assert (await client.get(f"runs/{run}"))[1]["status"] == "running"
+        await stopped(client, run)
         shown = await ended(client, run)
     assert (shown["status"], shown["task"]) == ("finished", TASK)
     assert [each.id for each in runs(tmp_path / "runs.db")] == [run]
@@ -75,19 +81,18 @@ async def test_a_run_is_started_with_a_plan_inputs_or_none_of_both(tmp_path: Pat
 
 @on_loop
 async def test_the_same_key_begins_no_second_run_and_another_request_is_refused_it(tmp_path: Path) -> None:
-    body = {"workflow": "general", "task": TASK}
-    async with served(workflow(tmp_path / "runs.db", **SLOW)) as client:
+    body = {"workflow": "general", "task": TASK, "plan": ALPHA}
+    async with served(silent(tmp_path / "runs.db")) as client:
         both = await asyncio.gather(*(posted(client, "runs", body, "k1") for _ in range(2)))
         assert sorted(status for status, _ in both) == [200, 201]
         run = both[0][1]["run"]
-        assert both[1][1]["run"] == run
+        assert {(told["run"], told["status"]) for _, told in both} == {(run, "running")}
         assert (await posted(client, "runs", {**body, "task": "Another"}, "k1"))[1]["code"] == "idempotency_key_reused"
+        await stopped(client, run)
         await ended(client, run)
-        assert await posted(client, "runs", dict(reversed(body.items())), "k1") == (
-            200,
-            {"run": run, "status": "finished"},
-        )
-    async with served(workflow(tmp_path / "runs.db")) as client:  # a server that was started later
+        again = await posted(client, "runs", dict(reversed(body.items())), "k1")
+        assert again == (200, {"run": run, "status": "finished"})
+    async with served(silent(tmp_path / "runs.db")) as client:  # a server that was started later
         assert (await posted(client, "runs", body, "k1"))[1]["run"] == run
         assert (await posted(client, "runs", body, "k2"))[0] == 201
         assert (await posted(client, "runs", body, "k" * 256))[1]["param"] == "Idempotency-Key"
@@ -108,8 +113,8 @@ async def test_a_key_whose_run_was_never_begun_begins_one(tmp_path: Path) -> Non
 @on_loop
 async def test_a_run_is_resumed_and_watched_from_its_first_event_on(tmp_path: Path) -> None:
     store = tmp_path / "runs.db"
-    async with served(workflow(store, **SLOW)) as client:
-        run = await started(client)
+    async with served(silent(store)) as client:
+        run = await started(client, plan=ALPHA)
         while not any(event.kind == "subtask_finished" for event in client.service.carried[run].events):
             await asyncio.sleep(0.005)
         assert (await posted(client, f"runs/{run}/resume"))[1]["code"] == "run_busy"
@@ -117,12 +122,25 @@ async def test_a_run_is_resumed_and_watched_from_its_first_event_on(tmp_path: Pa
         assert (await ended(client, run))["status"] == "interrupted"
         before = len(Store(store).events(run))
         assert await posted(client, f"runs/{run}/resume") == (202, {"run": run, "status": "running"})
+        await stopped(client, run)
         shown = await ended(client, run)
         watched = await client.session.get(f"{client.url.removesuffix('/v1')}/api/runs/{run}/events")
         kinds = [line for line in (await watched.text()).splitlines() if line.startswith("event: ")]
     assert (shown["status"], shown["executions"]) == ("finished", 2)
     assert len(kinds) == len(Store(store).events(run)) > before
     assert shown["saved"]["output_tokens"] > 0
+
+
+@on_loop
+async def test_whoever_sees_the_end_of_a_run_can_go_on_with_it_at_once(tmp_path: Path) -> None:
+    async with served(silent(tmp_path / "runs.db")) as client:
+        run = await started(client, plan=ALPHA)
+        for _ in range(5):
+            carried = client.service.carried[run]
+            assert (await posted(client, f"runs/{run}/cancel"))[0] == 202
+            while not carried.ended:
+                await carried.news()
+            assert (await posted(client, f"runs/{run}/resume"))[0] == 202
 
 
 @on_loop
@@ -193,12 +211,12 @@ async def test_a_start_that_is_none_is_refused(body: Any, status: int, param: st
 @on_loop
 async def test_what_cannot_go_on_is_refused(tmp_path: Path) -> None:
     store = tmp_path / "runs.db"
-    other = workflow(store, **SLOW)
+    other = silent(store)
     async with served(workflow(store)) as client:
         for way in ("resume", "rerun"):
             assert (await posted(client, f"runs/{NONE}/{way}"))[1]["code"] == "run_not_found"
             assert (await posted(client, f"runs/x/{way}"))[0] == 404
-        async with other.stream(TASK) as stream:
+        async with other.stream(TASK, plan=ALPHA) as stream:
             await anext(aiter(stream))
             status, error = await posted(client, f"runs/{stream.run_id}/resume")
             assert (status, error["code"], "another process" in error["message"]) == (409, "run_busy", True)
@@ -228,9 +246,9 @@ async def test_what_a_run_with_a_function_needs_is_said(tmp_path: Path) -> None:
 
 @on_loop
 async def test_started_runs_stand_in_the_same_queue_as_all_others(tmp_path: Path) -> None:
-    body = {"workflow": "general", "task": TASK}
-    async with served(workflow(tmp_path / "runs.db", **SLOW), most_runs=1, most_waiting=1) as client:
-        first = await started(client)
+    body = {"workflow": "general", "task": TASK, "plan": ALPHA}
+    async with served(silent(tmp_path / "runs.db"), most_runs=1, most_waiting=1) as client:
+        first = await started(client, plan=ALPHA)
         second = asyncio.create_task(posted(client, "runs", body))
         while client.service.runs.waiting != 1:
             await asyncio.sleep(0.005)
@@ -239,17 +257,33 @@ async def test_started_runs_stand_in_the_same_queue_as_all_others(tmp_path: Path
         assert (await posted(client, f"runs/{first}/cancel"))[0] == 202
         status, told = await second
         assert status == 201
+        await stopped(client, told["run"])
         assert (await ended(client, told["run"]))["status"] == "finished"
 
 
 @on_loop
 async def test_a_server_that_ends_leaves_its_runs_to_be_resumed(tmp_path: Path) -> None:
-    asked = workflow(tmp_path / "runs.db", **SLOW)
+    asked = silent(tmp_path / "runs.db")
     async with served(asked) as client:
-        run = await started(client)
+        run = await started(client, plan=ALPHA)
     assert [each.status for each in runs(tmp_path / "runs.db")] == ["interrupted"]
-    async with asked.resume(run) as stream:
-        assert (await stream.finished()).answer
+    async with served(asked) as client:
+        assert (await posted(client, f"runs/{run}/resume"))[0] == 202
+        await stopped(client, run)
+        assert (await ended(client, run))["answer"]
+
+
+@on_loop
+async def test_whoever_waits_for_a_place_when_the_server_ends_is_told(tmp_path: Path) -> None:
+    body = {"workflow": "general", "task": TASK, "plan": ALPHA}
+    async with served(silent(tmp_path / "runs.db"), most_runs=1) as client:
+        await started(client, plan=ALPHA)
+        waiting = asyncio.create_task(posted(client, "runs", body))
+        while client.service.runs.waiting != 1:
+            await asyncio.sleep(0.005)
+        client.service.close()
+        status, error = await waiting
+        assert (status, error["code"]) == (503, "stopping")
 
 
 @on_loop

@@ -2,33 +2,20 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import aiohttp
 import pytest
 
-from serving import TASK, Client, on_loop, served
+from serving import ALPHA, SILENT, TASK, Client, on_loop, served, silent
 from stretto import Role, Simulator, Workflow
 from stretto.models.simulator import parse_fault
 from stretto.store.sqlite import Store
 from terminal import Terminal
-
-PLAN = {
-    "tasks": [
-        {"type": "general", "description": "Alpha"},
-        {"type": "general", "description": "Beta"},
-        {"type": "general", "description": "Gamma", "needs": ["t2"]},
-    ]
-}
-SILENT = "silence role=worker match=Alpha"
-"""Whoever is asked for Alpha says half of it, and then nothing for an hour."""
-
-
-def silent(store: Path) -> Workflow[Any]:
-    simulator = Simulator(ttft=0.0, tokens_per_second=1e6, faults=(parse_fault(SILENT),))
-    limits = {"timeout": "1h"}
-    return Workflow.from_toml("general", models="sim:x", providers={"sim": simulator}, store=store, limits=limits)
 
 
 class Steered:
@@ -46,7 +33,7 @@ class Steered:
             return response.status, told.get("error") or told
 
     async def start(self) -> None:
-        status, told = await self.post("", {"workflow": "general", "task": "Greek letters", "plan": PLAN})
+        status, told = await self.post("", {"workflow": "general", "task": "Greek letters", "plan": ALPHA})
         assert status == 201
         self.run = told["run"]
 
@@ -162,8 +149,16 @@ async def test_a_run_that_a_chat_waits_for_is_steered_too(tmp_path: Path) -> Non
     assert [each["subtask"] for each in told["stretto"]["missing"]] == ["t1"]
 
 
-def server(terminal: Terminal) -> Any:
-    return terminal.start("serve", "--port", "0", "-w", "general", "-m", "sim:fast")
+@contextmanager
+def server(terminal: Terminal) -> Iterator[tuple["Popen[bytes]", str]]:
+    """A server as a child, and its address; it is killed where this ends."""
+    child = terminal.start("serve", "--port", "0", "-w", "general", "-m", "sim:fast")
+    with child:
+        try:
+            assert child.stdout is not None
+            yield child, child.stdout.readline().decode().strip().removesuffix("/v1")
+        finally:
+            child.kill()
 
 
 @pytest.mark.parametrize("way", ["stop", "again"])
@@ -175,8 +170,8 @@ async def test_after_a_kill_the_run_does_what_it_was_told(way: str, tmp_path: Pa
         f'[providers.sim]\nttft = 0\ntokens_per_second = 1e6\nfaults = ["{SILENT}"]\n[limits]\ntimeout = "1h"\n',
     )
     async with aiohttp.ClientSession() as session:
-        with server(terminal) as child:
-            run = Steered(session, (await asyncio.to_thread(child.stdout.readline)).decode().strip())
+        with server(terminal) as (child, base):
+            run = Steered(session, base)
             await run.start()
             seen = await run.finished("t3")
             if way == "stop":
@@ -186,16 +181,16 @@ async def test_after_a_kill_the_run_does_what_it_was_told(way: str, tmp_path: Pa
                 assert (await run.steer("t2", "again", {"remark": "In one word."}))[0] == 202
                 await run.finished("t3", after=seen)
             child.kill()
+            child.wait()
         before = Store(terminal.store).run(run.run)
         known = len(Store(terminal.store).events(run.run))
-        with server(terminal) as child:
-            later = Steered(session, (await asyncio.to_thread(child.stdout.readline)).decode().strip(), run.run)
+        with server(terminal) as (_, base):
+            later = Steered(session, base, run.run)
             assert (await later.post(f"/{run.run}/resume"))[0] == 202
             if way == "again":
                 await later.finished("t3", after=known)
                 assert (await later.steer("t1", "stop"))[0] == 202
             shown = await later.ended()
-            child.terminate()
     assert shown["status"] == "finished"
     assert shown["results"]["t1"]["outcome"] == "cut"
     assert before.results["t2"].text == shown["results"]["t2"]["text"]

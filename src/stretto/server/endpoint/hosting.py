@@ -46,6 +46,7 @@ class Hosting:
         cancelled here leaves the run to go on.
         """
         run = stream.run_id
+        await self._left(run)
         if self.carries(run):
             raise conflict("run_busy", f"run {run} is being carried already")
         stream.streamed = True  # so that there is something to be kept of a subtask that is stopped
@@ -54,6 +55,12 @@ class Hosting:
         self._hosted[run] = Hosted(task, begun, approver)
         task.add_done_callback(lambda _: self._hosted.pop(run))
         await self.begun(run)
+
+    async def _left(self, run: str) -> None:
+        """Wait until a run that is over but for its last steps, which nobody sees, is left."""
+        carried, hosted = self._service.carried.get(run), self._hosted.get(run)
+        if hosted and hosted.begun.done() and (carried is None or carried.ended):
+            await asyncio.wait([hosted.task])
 
     def carries(self, run: str) -> bool:
         """Whether this run is carried here, or waits for its place."""

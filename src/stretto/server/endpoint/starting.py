@@ -136,7 +136,8 @@ async def _begun(
         run = await _claimed(hosting, store, key, _digest(asked, origin), stream.run_id) if key else stream.run_id
         is_new = run == stream.run_id
         await (hosting.begin(stream, approver) if is_new else hosting.begun(run))
-    status = "running" if hosting.carries(run) else (await asyncio.to_thread(known, store, run)).status
+    carried = request.app[SERVICE].carried.get(run)
+    status = "running" if carried and not carried.ended else (await asyncio.to_thread(known, store, run)).status
     return answer({"run": run, "status": status}, 201 if is_new else 200, {"Location": f"/api/runs/{run}"})
 
 

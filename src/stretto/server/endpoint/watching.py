@@ -31,6 +31,11 @@ class Carried:
             self.events.append(event)
             self._tell()
 
+    @property
+    def ended(self) -> bool:
+        """Whether its last event is there."""
+        return self.over or (bool(self.events) and isinstance(self.events[-1], _ENDS))
+
     def go_on(self, history: Sequence[AnyEvent]) -> None:
         """What the log of a run held before it was gone on with."""
         self.events = [*history, *self.events]
