@@ -11,6 +11,7 @@ from msgspec import Struct
 from stretto.calls import fingerprint
 from stretto.engine.requests import plan_request
 from stretto.errors import ConfigError
+from stretto.events import PlanProposed
 from stretto.forecast.drawn import SCALE, Grounds
 from stretto.forecast.gate import Work, forecast
 from stretto.forecast.history import History, history_of
@@ -66,6 +67,7 @@ class Approval:
     async def __call__(self, plan: Plan) -> Decision:
         """What is decided about a plan."""
         proposal = await self._proposal(plan)
+        self._journal.append(PlanProposed(subtasks=len(plan.subtasks)))
         decision = self._approve(proposal)
         if inspect.isawaitable(decision):
             decision = await decision

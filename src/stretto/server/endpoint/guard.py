@@ -19,8 +19,8 @@ CLIENT = web.RequestKey("client", str)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _ALLOWED = {
     "access-control-allow-methods": "GET, POST, OPTIONS",
-    "access-control-allow-headers": "authorization, content-type, last-event-id, x-stretto-reuse",
-    "access-control-expose-headers": "x-request-id, x-stretto-run, retry-after",
+    "access-control-allow-headers": "authorization, content-type, idempotency-key, last-event-id, x-stretto-reuse",
+    "access-control-expose-headers": "location, x-request-id, x-stretto-run, retry-after",
     "access-control-max-age": "600",
 }
 

@@ -1,6 +1,7 @@
 """Watching runs: those that are carried here as they happen, all others as the store tells of them."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from stretto.run_stream import RunStream
 from stretto.store.sqlite import Store
 
 _ENDS = (RunFinished, RunFailed, RunInterrupted)
+AFTER = re.compile(r"[0-9]{1,9}")
+"""The number of an event, behind which somebody watches on."""
 _GLANCE = 1.0
 """Seconds between two looks at a run that another process carries."""
 
@@ -27,6 +30,15 @@ class Carried:
         if event.stored:
             self.events.append(event)
             self._tell()
+
+    @property
+    def ended(self) -> bool:
+        """Whether its last event is there."""
+        return self.over or (bool(self.events) and isinstance(self.events[-1], _ENDS))
+
+    def go_on(self, history: Sequence[AnyEvent]) -> None:
+        """What the log of a run held before it was gone on with."""
+        self.events = [*history, *self.events]
 
     def end(self) -> None:
         """Nothing more happens here."""
