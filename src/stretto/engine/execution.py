@@ -71,6 +71,11 @@ class Execution:
         transcript = self._caller.under_way.get(call)
         return transcript.letters if transcript else 0
 
+    def saying(self, call: str) -> str:
+        """What a call in flight has been answered so far."""
+        transcript = self._caller.under_way.get(call)
+        return transcript.text if transcript else ""
+
     async def execute(self) -> None:
         """From the task to the answer, unless it is stopped at its plan; raises what makes an answer impossible."""
         try:

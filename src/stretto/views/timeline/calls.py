@@ -30,7 +30,8 @@ class Call(Struct):
 
     `start`: when its request left first, None before that, and for a reply that was taken from the records. `first`:
     when the reply began, where it came in pieces. `end` is None while it is under way. `setbacks`: waits as they were
-    announced, and duplicates, which last until the call ends.
+    announced, and duplicates, which last until the call ends. `unheard`: characters it had been answered with when it
+    had to be asked again.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Call(Struct):
     first: float | None = None
     end: float | None = None
     setbacks: list[Span] = []
+    unheard: int = 0
     retries: list[CallRetried] = []
     finished: CallFinished | None = None
 
@@ -64,7 +66,7 @@ class Call(Struct):
 
     def finish(self, event: CallFinished, now: float) -> None:
         """It ended."""
-        self.end, self.finished, self.fingerprint = now, event, event.fingerprint
+        self.end, self.first, self.finished, self.fingerprint = now, None, event, event.fingerprint
         if event.first_token is not None and self.start is not None and now - self.start - event.first_token > _AT_ONCE:
             self.first = self.start + event.first_token
 

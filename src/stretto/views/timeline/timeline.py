@@ -57,9 +57,9 @@ class Timeline:
             case e.SubtaskFinished() if row := self.subtasks.get(event.subtask):
                 row.end(now, event.outcome, event.error or "", event.verdict, event.remark)
             case e.CallStarted():
-                self._row(event.role, event.subtask).called(event, now)
+                self.row(event.role, event.subtask).called(event, now)
             case e.CallRetried():
-                self._row(event.role, event.subtask).again(event, now)
+                self._again(event, now)
             case e.CallFinished():
                 self._finished(event, now)
             case e.RunFinished() | e.RunFailed() | e.RunInterrupted():
@@ -114,6 +114,16 @@ class Timeline:
         """About how many tokens the calls of a row that are under way have been answered with."""
         return sum(self.heard(call) for call in row.open) // CHARACTERS
 
+    def listen(self, now: float) -> list[Row]:
+        """Take note of the calls under way whose replies have begun by this second; the rows of these."""
+        begun = []
+        for row in self.rows():
+            for call in row.open.values():
+                if call.first is None and call.start is not None and self.heard(call.id) > call.unheard:
+                    call.first = now
+                    begun.append(row)
+        return begun
+
     def within(self, subtask: str) -> Sequence[Row]:
         """The subtasks of the workflow that does a subtask; of "", those of the run itself."""
         return self._children.get(subtask, ())
@@ -137,7 +147,7 @@ class Timeline:
             what = f"{event.subtasks} subtask{'' if event.subtasks == 1 else 's'}" if event.subtasks else "no subtasks"
             self.plan.description = f"{what}{'' if event.state == 'complete' else f', {event.state}'}{rounds}"
 
-    def _row(self, role: RoleName, subtask: str | None) -> Row:
+    def row(self, role: RoleName, subtask: str | None) -> Row:
         """The row that a call belongs to: its subtask, the plan, or the answer; made if it is not there yet."""
         if subtask and subtask in self.subtasks:
             return self.subtasks[subtask]
@@ -147,8 +157,14 @@ class Timeline:
         self.answer = self.answer or Row(ANSWER, "", "", role="synthesizer")
         return self.answer
 
+    def _again(self, event: e.CallRetried, now: float) -> None:
+        row = self.row(event.role, event.subtask)
+        row.again(event, now)
+        if not event.duplicate and (call := row.open.get(event.call)):
+            call.first, call.unheard = None, self.heard(event.call)
+
     def _finished(self, event: e.CallFinished, now: float) -> None:
-        row = self._row(event.role, event.subtask)
+        row = self.row(event.role, event.subtask)
         row.answered(event, now)
         row.twin = self._twins.of(event)
         if not event.reused:
