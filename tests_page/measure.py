@@ -77,7 +77,7 @@ def main(pictures: Path | None) -> None:
             say(f"{SUBTASKS} subtasks, finished: {looked_at(browser, server, done)}; {browser.js(FRAMES)}")
             run = started(server, "second")
             said = looked_at(browser, server, run)
-            browser.until("document.querySelectorAll('.row.running').length > 10")
+            browser.until("document.querySelectorAll('.row.running').length > 0")
             say(f"{SUBTASKS} subtasks, {WORKERS} streaming: {said}; {browser.js(FRAMES)}")
             for scheme in ("light", "dark"):
                 browser.scheme(scheme)

@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from stretto.errors import RunNotFound
 from stretto.events import AnyEvent
 from stretto.page.content import plain
 from stretto.page.pieces import Foretold, Pieces
 from stretto.page.said import Said, calls_of, said_of
 from stretto.page.site import HEADERS, assets, shell
 from stretto.runs import Run
-from stretto.server.endpoint.api import known, run_of, store_of
+from stretto.server.endpoint.api import known, no_run, run_of, store_of
 from stretto.server.endpoint.foretelling import Foretelling
 from stretto.server.endpoint.sending import Sending
 from stretto.server.endpoint.service import SERVICE
@@ -65,7 +66,6 @@ async def _pieces(request: web.Request) -> web.StreamResponse:
     carried = service.carried.get(run)
     if carried is not None and await carried.begun():
         return await _followed(request, Pieces(carried.stream.heard), _paced(carried), carried)
-    await asyncio.to_thread(known, store, run)
     if await asyncio.to_thread(store.is_carried, run):
         return await _followed(request, Pieces(), elsewhere(store, run, 0))
     body = await asyncio.to_thread(_whole, store, run, service.foretold.get(run))
@@ -96,9 +96,12 @@ async def _followed(
 
 
 def _whole(store: Store, run: str, foretold: Foretold | None) -> bytes:
-    """A run that nobody carries."""
+    """A run that nobody carries; raises `RefusedError` if there is none."""
     pieces = Pieces()
-    pieces.take(store.events(run))
+    try:
+        pieces.take(store.events(run))
+    except RunNotFound as error:
+        raise no_run(run) from error
     pieces.stop()
     return _told(pieces, (), None, foretold)
 
