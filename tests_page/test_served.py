@@ -177,6 +177,28 @@ def test_a_plan_is_written_anew_by_hand_and_what_is_none_is_said(browser: Browse
         assert [each.description for each in Store(tmp_path / "runs.db").run(run).plan.subtasks] == ["Only tea"]
 
 
+def test_one_subtask_is_stopped_and_one_is_asked_again_with_a_remark(browser: Browser, tmp_path: Path) -> None:
+    tasks = [{"type": "general", "description": text} for text in ("Boil it", "Pour it")]
+    with serving(workflow(tmp_path / "runs.db", **NEVER)) as server:
+        run = server.start(TASK, plan={"tasks": tasks})
+        browser.go(f"{server.url}runs/{run}#t2")
+        browser.until("document.querySelector('.inspector .again button') !== null")
+        browser.write(".inspector .again input", "Shorter, please")
+        browser.click(".inspector .again button")
+        browser.until(
+            "[...document.querySelectorAll('.inspector pre')].some((e) => e.textContent.includes('Shorter, please'))"
+        )
+        browser.click(".row:nth-of-type(1)")
+        browser.until("document.querySelector('.inspector h2').textContent.includes('t1')")
+        browser.until("document.querySelector('.inspector .acts > button') !== null")
+        browser.click(".inspector .acts > button")
+        browser.until("document.querySelector('.row.doubt') !== null")
+        assert "cut" in browser.text(".row.doubt")
+        assert browser.text(".head .state") == "running"
+        assert browser.text("main > .trouble[role=alert]") == ""
+        assert only_here(browser, server)
+
+
 def test_what_cannot_be_done_is_said_in_the_servers_words(browser: Browser, tmp_path: Path) -> None:
     with serving(workflow(tmp_path / "runs.db")) as server:
         finished(server, direct=True)

@@ -163,7 +163,7 @@ class SubtaskStarted(Event, frozen=True, kw_only=True):
 class SubtaskFinished(Event, frozen=True, kw_only=True):
     """A subtask's outcome, with its text, or why there is none; `verdict` and `remark` are those of its check.
 
-    `tokens`: those of the text, as its model counted them. `code`: why it was skipped, for programs.
+    `tokens`: those of the text, as its model counted them. `code`: why it was skipped or cut, for programs.
     """
 
     subtask: str
@@ -174,6 +174,20 @@ class SubtaskFinished(Event, frozen=True, kw_only=True):
     verdict: Verdict | None = None
     remark: str = ""
     tokens: int | None = None
+
+
+class SubtaskStopped(Event, frozen=True, kw_only=True):
+    """Somebody has stopped a subtask that was under way; its result is `text`, what there was of it then."""
+
+    subtask: str
+    text: str = ""
+
+
+class SubtaskReopened(Event, frozen=True, kw_only=True):
+    """Somebody wants a subtask asked anew, with a `remark` on it; results of it, and of all that need it, are gone."""
+
+    subtask: str
+    remark: str = ""
 
 
 class CallStarted(Event, frozen=True, kw_only=True):
@@ -310,6 +324,8 @@ AnyEvent = (
     | PlanApproved
     | SubtaskStarted
     | SubtaskFinished
+    | SubtaskStopped
+    | SubtaskReopened
     | CallStarted
     | CallFinished
     | CallRetried

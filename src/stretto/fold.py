@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from stretto import events as e
 from stretto.calls import SHORTENED
+from stretto.proposal import dependents
 from stretto.runs import CallRecord, Part, Run, Withdrawn, coverage_of
 from stretto.types import Basis, Plan, Result, Subtask, Usage
 
@@ -52,6 +53,8 @@ class Fold:
         self._run: dict[str, Any] = {}
         self._parts: dict[str, _Planned] = {"": _Planned()}
         self._calls: dict[str, CallRecord] = {}
+        self.stopped: dict[str, str] = {}
+        """By their full names, the subtasks that were stopped, with what there was of each."""
         self._usage = Usage()
         self._saved = Usage()
         self._paid = Decimal(0)
@@ -60,7 +63,7 @@ class Fold:
         self._before: dict[str, e.RunDegraded] = {}  # what earlier executions gave up
         self._executions = 1
 
-    def take(self, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912 - one arm for each kind of event, by design
+    def take(self, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912, PLR0915 - one arm for each kind of event, by design
         """Take in the next event of the log."""
         match event:
             case e.RunStarted():
@@ -89,6 +92,10 @@ class Fold:
                 part.results.pop(subtask, None)
             case e.SubtaskFinished():
                 self._subtask_finished(event)
+            case e.SubtaskStopped():
+                self.stopped[event.subtask] = event.text
+            case e.SubtaskReopened():
+                self._reopen(event)
             case e.CallStarted():
                 self._started(event)
             case e.CallRetried():
@@ -128,6 +135,20 @@ class Fold:
             event.code,
         )
 
+    def _reopen(self, event: e.SubtaskReopened) -> None:
+        """Nothing counts of a subtask, and of all that need it; it is to be asked in another way from now on."""
+        part, subtask = self._part(event.subtask)
+        path = event.subtask.removesuffix(subtask)
+        for id_ in (subtask, *dependents(part.subtasks.values(), [subtask])):
+            part.results.pop(id_, None)
+            for names in (self._parts, self.stopped):
+                for name in [each for each in names if f"{each}/".startswith(f"{path}{id_}/")]:
+                    del names[name]
+        basis, name = self.basis, event.subtask
+        samples = {**basis.samples, name: basis.samples.get(name, 0) + 1}
+        remarks = {**basis.remarks, name: event.remark} if event.remark else basis.remarks
+        self._set(basis=replace(basis, samples=samples, remarks=remarks))
+
     def _unask(self) -> None:
         """Nobody waits any more for what is decided about the plan."""
         if self._run.get("approval") == "asked":
@@ -143,7 +164,7 @@ class Fold:
         if event.plan is None:
             withdrawn = Withdrawn(self._parts[""].told().plan, event.remark)
             self._set(withdrawn=(*self._run.get("withdrawn", ()), withdrawn))
-        self._set(basis=replace(self._run.get("basis", Basis()), plan=event.plan), approval="")
+        self._set(basis=replace(self.basis, plan=event.plan), approval="")
         self._parts = {"": _Planned()}
 
     def _started(self, event: e.CallStarted) -> None:
@@ -192,6 +213,12 @@ class Fold:
     def _pay(self, cost: Decimal | None) -> None:
         self._paid += cost or 0
         self._unpriced = self._unpriced or cost is None
+
+    @property
+    def basis(self) -> Basis:
+        """What the run begins with, from where it stands now."""
+        basis: Basis = self._run.get("basis", Basis())
+        return basis
 
     @property
     def planned(self) -> int:
@@ -245,6 +272,7 @@ class Fold:
             cost=self.cost,
             calls=tuple(self._calls.values()),
             executions=self._executions,
+            stopped=dict(self.stopped),
         )
 
 

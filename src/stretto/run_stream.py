@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from stretto.engine import Execution
 from stretto.engine.requests import answer_request
-from stretto.errors import CallError, ConfigError, DeadlineError, StrettoError, cause_of
+from stretto.engine.steering import Steering
+from stretto.errors import CallError, ConfigError, DeadlineError, StrettoError, TaskError, cause_of
 from stretto.events import AnyEvent, RunFailed, RunInterrupted
 from stretto.forecast.approval import Approval, Approved, Outlook
 from stretto.head import head_of
@@ -59,6 +60,8 @@ class RunStream(Generic[Parsed]):
         approve: Approve | None = None,
     ) -> None:
         self.run_id = run
+        self.streamed = False
+        """Whether workers are streamed, too, so that what they have said so far is known; set before it is entered."""
         self._team = team
         self._pool = pool
         self._store = store
@@ -112,6 +115,28 @@ class RunStream(Generic[Parsed]):
         if self._outlook is None or not self.run.plan.subtasks or self.run.status != "running":
             return None
         return await asyncio.to_thread(await self._outlook.ahead(self.run.plan))
+
+    def stop_subtask(self, subtask: str) -> None:
+        """Stop one subtask: what it has said so far is its result, which is `cut`, and the run goes on with that.
+
+        Of a call that is not streamed (`streamed`, `Role.stream`) nothing is heard before its end. Resumed or replayed,
+        the run does the same. Raises `TaskError` if the subtask is not running.
+        """
+        self._under_way.stop(subtask)
+
+    def again(self, subtask: str, remark: str = "") -> None:
+        """Ask one subtask anew, with a remark in its prompt; whatever needs it, directly or not, begins anew as well.
+
+        Replies that nobody needs any more are paid all the same. Raises `TaskError` if it cannot be: it has not begun,
+        or all results are there and the answer is being written (then `Workflow.rerun` asks it anew).
+        """
+        self._under_way.again(subtask, remark)
+
+    @property
+    def _under_way(self) -> Steering:
+        if self._execution is None:
+            raise TaskError("the run is not under way, so none of its subtasks is")
+        return self._execution.steering
 
     def stop(self) -> None:
         """Stop the run, and every call in flight: its events end with `run_interrupted`, and it can be resumed."""
@@ -233,7 +258,9 @@ class RunStream(Generic[Parsed]):
         if self._approve is not None:
             self._approval = Approval(self._approve, self._outlook, journal)
         ask, shape, consider = composition.model, self._shape, self._approval
-        execution = Execution(definition, journal, ask, account, replies, given, shape, consider, began)
+        execution = Execution(
+            definition, journal, ask, account, replies, given, shape, consider, began, streamed=self.streamed
+        )
         try:
             await self._execute(execution, journal)
         finally:

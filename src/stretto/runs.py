@@ -81,7 +81,8 @@ class Run(Struct, Generic[Parsed], frozen=True, kw_only=True):
     models whose price was found by their name alone, and whose it is. `parts` are the workflows that do subtasks, by
     the subtask. `pauses`: between which moments nobody carried it, one before each further of its `executions`. `code`
     is `stopped` if whoever was to approve the plan of an `interrupted` run has stopped it. `approval`: `asked` while
-    its plan is before somebody, `given` once that one has approved it.
+    its plan is before somebody, `given` once that one has approved it. `stopped`: by their full names, the subtasks
+    that somebody has stopped, with what there was of each.
     """
 
     id: str
@@ -106,6 +107,7 @@ class Run(Struct, Generic[Parsed], frozen=True, kw_only=True):
     error_type: str | None = None
     code: e.StopCode = ""
     approval: Approval = ""
+    stopped: dict[str, str] = field(default_factory=dict)
     calls: tuple[CallRecord, ...] = ()
     executions: int = 1
     pauses: tuple[tuple[str, str], ...] = ()

@@ -76,6 +76,8 @@ async def test_a_plan_waits_with_its_forecast_and_nothing_of_it_is_begun(tmp_pat
         run = await at(client)
         proposal = await run.proposal()
         assert (await client.get(f"runs/{run.run}"))[1]["approval"] == "asked"
+        while "plan_proposed" not in kinds(store, run.run):
+            await asyncio.sleep(0.01)
         assert kinds(store, run.run)[-1] == "plan_proposed"
         assert await run.answer("go") == (202, {"run": run.run, "decision": "go"})
         shown = await run.ended()
@@ -135,7 +137,7 @@ async def test_plans_are_edited_cut_and_asked_for_again_until_one_is_right(tmp_p
         ({"decision": "maybe"}, "decision"),
         ({"decision": "edit"}, "plan"),
         ({"decision": "edit", "plan": {"tasks": []}}, None),
-        ({"decision": "edit", "plan": {"tasks": [{"type": "strange", "description": "x"}]}}, None),
+        ({"decision": "edit", "plan": {"tasks": [{**EDITED["tasks"][0], "needs": ["t9"]}]}}, None),
         ({"decision": "drop"}, None),
         ({"decision": "drop", "ids": ["t77"]}, None),
         ({"decision": "again"}, None),

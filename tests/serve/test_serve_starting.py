@@ -13,6 +13,7 @@ from serving import TASK, Client, on_loop, runs, served, workflow
 from stretto import Workflow
 from stretto.server.endpoint import Guard
 from stretto.store.sqlite import Store
+from stretto.types import Subtask
 
 SLOW: dict[str, Any] = {"ttft": 0.2, "tokens_per_second": 400}
 NONE = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -173,7 +174,7 @@ async def test_a_rerun_is_a_new_run_that_asks_only_what_has_changed(tmp_path: Pa
         ({"workflow": "general", "task": TASK, "sort": 1}, 400, None),
         ({"workflow": "general", "task": TASK, "direct": "yes"}, 400, "direct"),
         ({"workflow": "general", "task": TASK, "direct": True, "plan": PLAN}, 400, None),
-        ({"workflow": "general", "task": TASK, "plan": {"tasks": [{"type": "x", "description": "y"}]}}, 400, None),
+        ({"workflow": "general", "task": TASK, "plan": {"tasks": [{**PLAN["tasks"][0], "needs": ["t9"]}]}}, 400, None),
         ({"workflow": "general", "task": TASK, "plan": {"tasks": [{"type": "x"}]}}, 400, "plan.tasks[0]"),
         ({"workflow": "general", "task": TASK, "inputs": [{"name": "x"}]}, 400, "inputs[0]"),
         ({"workflow": "general", "task": TASK, "inputs": [{"name": "x", "text": " "}]}, 400, None),
@@ -212,8 +213,8 @@ async def test_what_cannot_go_on_is_refused(tmp_path: Path) -> None:
 async def test_what_a_run_with_a_function_needs_is_said(tmp_path: Path) -> None:
     store = tmp_path / "runs.db"
 
-    def shout(task: str) -> str:
-        return task.upper()
+    def shout(subtask: Subtask) -> str:
+        return subtask.description.upper()
 
     alone = Workflow(None, {"shout": shout}, store=store)
     run = await alone.run("Hello")

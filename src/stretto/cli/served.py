@@ -24,7 +24,8 @@ def offered(
     store: Path,
     key: Mapping[str, str],
     *,
-    origins: frozenset[str] = frozenset(),
+    origins: frozenset[str],
+    provider: str | None,
     **bounds: Any,
 ) -> Offer:
     """What these flags have served, to whoever bears a `key` or that of a client; `bounds` are an `Offer`'s own."""
@@ -38,7 +39,7 @@ def offered(
     limits = configuration.limits(limit_flags(flags))
     means = Means(configuration.providers(), configuration.prices(), limits, memory, store)
     _log_to_stderr()
-    return Offer(workflows, Guard(guarded, origins), door=Door(means, clients), store=store, **bounds)
+    return Offer(workflows, Guard(guarded, origins), door=Door(means, clients, provider), store=store, **bounds)
 
 
 def looked_at(named: Sequence[str], models: tuple[str, ...], flags: dict[str, Any], store: Path) -> Offer:

@@ -17,7 +17,8 @@ from stretto.views.timeline.timeline import Heard, unheard
 
 _USUAL = (e.SubtaskPlanned, e.SubtaskStarted, e.SubtaskFinished, e.CallStarted, e.CallRetried, e.CallFinished)
 """What happens all the time; whatever else does may change anything that is told of the run."""
-_ANEW = (e.RunStarted, e.RunResumed, e.PlanWithdrawn, e.RunFinished, e.RunFailed, e.RunInterrupted)
+_ENDS = (e.RunFinished, e.RunFailed, e.RunInterrupted)
+_ANEW = (e.RunStarted, e.RunResumed, e.PlanWithdrawn, e.SubtaskReopened, *_ENDS)
 """After these every row may be another."""
 
 

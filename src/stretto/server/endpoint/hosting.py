@@ -48,6 +48,7 @@ class Hosting:
         run = stream.run_id
         if self.carries(run):
             raise conflict("run_busy", f"run {run} is being carried already")
+        stream.streamed = True  # so that there is something to be kept of a subtask that is stopped
         place, begun = self._service.runs.place(), _Begun(loop=asyncio.get_running_loop())
         task = asyncio.create_task(self._carry(stream, approver, place, begun), name=f"stretto-hosted-{run}")
         self._hosted[run] = Hosted(task, begun, approver)

@@ -13,17 +13,17 @@ from stretto.events import AnyEvent, encode
 from stretto.server.endpoint.api import ULID, answer, known, run_of, store_of
 from stretto.server.endpoint.sending import Sending
 from stretto.server.endpoint.service import SERVICE
-from stretto.server.endpoint.watching import elsewhere, here
+from stretto.server.endpoint.watching import AFTER, elsewhere, here
 from stretto.server.refused import BadBodyError, conflict
 from stretto.store.listing import Wanted
 from stretto.store.summary import Standing
 
-_SINCE = re.compile(r"\d{4}-\d\d-\d\d(T[\d:.]+Z)?")
-_MOST = 100
+SINCE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]+Z)?")
+MOST = 100
 """Runs on one page."""
 _OPENING = b"retry: 2000\n\n"
 _RESUMED = "last-event-id"
-_STANDINGS = get_args(Standing)
+STANDINGS = get_args(Standing)
 
 
 def routes() -> list[web.RouteDef]:
@@ -52,18 +52,18 @@ def _wanted(request: web.Request) -> Wanted:
     for name in asked:
         if name not in {"task", "status", "since", "limit", "before"}:
             raise BadBodyError(f"{name[:80]!r} is no filter; there are task, status, since, limit, before", name[:80])
-    status, since, before = asked.get("status"), asked.get("since", ""), asked.get("before", "")
-    if status is not None and status not in _STANDINGS:
-        raise BadBodyError(f"status is one of {', '.join(_STANDINGS)}", "status")
-    if since and not _SINCE.fullmatch(since):
+    status, since, before = asked.get("status"), asked.get("since"), asked.get("before")
+    if status is not None and status not in STANDINGS:
+        raise BadBodyError(f"status is one of {', '.join(STANDINGS)}", "status")
+    if since is not None and not SINCE.fullmatch(since):
         raise BadBodyError("since is a date (2026-11-29), or a time in UTC (2026-11-29T08:00:00Z)", "since")
-    if before and not ULID.fullmatch(before):
+    if before is not None and not ULID.fullmatch(before):
         raise BadBodyError("before is the id of a run", "before")
     limit = asked.get("limit", "20")
-    if not re.fullmatch(r"\d{1,3}", limit, re.ASCII) or not 1 <= int(limit) <= _MOST:
-        raise BadBodyError(f"limit is a number from 1 to {_MOST}", "limit")
+    if not re.fullmatch(r"\d{1,3}", limit, re.ASCII) or not 1 <= int(limit) <= MOST:
+        raise BadBodyError(f"limit is a number from 1 to {MOST}", "limit")
     standing: Any = status
-    return Wanted(task=asked.get("task", ""), status=standing, since=since, limit=int(limit), before=before)
+    return Wanted(task=asked.get("task", ""), status=standing, since=since or "", limit=int(limit), before=before or "")
 
 
 async def _show(request: web.Request) -> web.Response:
@@ -110,7 +110,8 @@ async def _cancel(request: web.Request) -> web.Response:
 
 def _after(request: web.Request) -> int:
     """How many events of the run a client has already."""
-    told = request.headers.get(_RESUMED, request.query.get("after", "0"))
-    if not re.fullmatch(r"\d{1,9}", told, re.ASCII):
-        raise BadBodyError("Last-Event-ID is the number of an event", _RESUMED)
-    return int(told)
+    asked = {"after": request.query.get("after", "0"), _RESUMED: request.headers.get(_RESUMED, "0")}
+    for name, told in asked.items():
+        if not AFTER.fullmatch(told):
+            raise BadBodyError(f"{name} is the number of an event", name)
+    return int(asked[_RESUMED] if _RESUMED in request.headers else asked["after"])

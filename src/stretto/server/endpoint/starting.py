@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,7 +29,7 @@ from stretto.types import Input
 from stretto.workflow import Workflow
 
 KEY = "Idempotency-Key"
-_LONGEST_KEY = 255
+KEY_FORM = re.compile(r"[ -~]{0,255}")
 
 
 class Text(Struct, forbid_unknown_fields=True):
@@ -127,8 +128,8 @@ async def _begun(
 ) -> web.Response:
     """A new run, once it has begun; or that which was begun when this was sent before, under the same key."""
     hosting, key = request.app[HOSTING], request.headers.get(KEY, "")
-    if not key.isprintable() or len(key) > _LONGEST_KEY:
-        raise BadBodyError(f"{KEY}: a text of {_LONGEST_KEY} characters at the most", KEY)
+    if not KEY_FORM.fullmatch(key):
+        raise BadBodyError(f"{KEY}: 255 characters of ASCII at the most", KEY)
     with _told(origin):
         approver = Approver() if asked.approve else None
         stream = make(approver)

@@ -128,6 +128,10 @@ class Row(Struct):
         self.until = now
         self._retry = None
 
+    def reopen(self) -> None:
+        """It is to be done anew."""
+        self.state, self.until, self.error, self.verdict, self.remark = "waiting", None, "", None, ""
+
     def stop(self, now: float) -> None:
         """End what is still under way: the run is over."""
         if self.state == "running" and self.is_role and not self.open:

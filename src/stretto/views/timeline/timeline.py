@@ -56,6 +56,8 @@ class Timeline:
                 row.begin(now)
             case e.SubtaskFinished() if row := self.subtasks.get(event.subtask):
                 row.end(now, event.outcome, event.error or "", event.verdict, event.remark)
+            case e.SubtaskReopened():
+                self._reopen(event.subtask)
             case e.CallStarted():
                 self.row(event.role, event.subtask).called(event, now)
             case e.CallRetried():
@@ -70,7 +72,7 @@ class Timeline:
                     row.go_on()
             case e.RunStarted() | e.RunDegraded() | e.AnswerDelta() | e.SubtaskStarted() | e.SubtaskFinished():
                 pass
-            case e.PlanProposed() | e.PlanApproved():
+            case e.PlanProposed() | e.PlanApproved() | e.SubtaskStopped():
                 pass
             case _:
                 assert_never(event)
@@ -140,6 +142,19 @@ class Timeline:
             row = self.subtasks[id_] = Row(id_, type_, description, tuple(needs), round_)
             self._children.setdefault(row.parent, []).append(row)
         return row
+
+    def _reopen(self, subtask: str) -> None:
+        """A subtask begins anew, and all that need it; what workflows had planned for them does not count."""
+        reopened = {subtask}
+        for id_, row in list(self.subtasks.items()):
+            path = f"{row.parent}/" if row.parent else ""
+            if id_ == subtask or reopened.intersection(path + need for need in row.needs):
+                reopened.add(id_)
+                row.reopen()
+            elif any(id_.startswith(f"{each}/") for each in reopened):
+                del self.subtasks[id_]
+        for within in [each for each in self._children if any(f"{each}/".startswith(f"{r}/") for r in reopened)]:
+            del self._children[within]
 
     def _plan_finished(self, event: e.PlanFinished) -> None:
         if not event.within and self.plan:
