@@ -57,9 +57,19 @@ def started(server: Served, workflow: str) -> str:
 
 
 def looked_at(browser: Browser, server: Served, run: str) -> str:
+    browser.tell("Performance.enable", timeDomain="threadTicks")
     browser.go(f"{server.url}runs/{run}")
     browser.until("globalThis.usable !== undefined")
-    return f"usable after {browser.js('Math.round(globalThis.usable)')} ms"
+    used = spent(browser)["TaskDuration"] * 1000
+    browser.tell("Performance.disable")
+    return (
+        f"usable after {browser.js('Math.round(globalThis.usable)')} ms, of which {used:.0f} of the page's own thread"
+    )
+
+
+def spent(browser: Browser) -> dict[str, float]:
+    """Seconds of its processor that the page's own thread has taken: on a busy machine that alone tells much."""
+    return {each["name"]: each["value"] for each in browser.tell("Performance.getMetrics")["metrics"]}
 
 
 def say(line: str) -> None:
@@ -67,15 +77,11 @@ def say(line: str) -> None:
 
 
 def frames(browser: Browser) -> str:
-    """Frames of five seconds, and what they cost the page's own thread: on a busy machine that alone tells much."""
-
-    def spent() -> dict[str, float]:
-        return {each["name"]: each["value"] for each in browser.tell("Performance.getMetrics")["metrics"]}
-
+    """Frames of five seconds, and what they cost."""
     browser.tell("Performance.enable", timeDomain="threadTicks")
-    before = spent()
+    before = spent(browser)
     told = browser.js(FRAMES)
-    after = spent()
+    after = spent(browser)
     used = {
         name: round(200 * (after[name] - before[name])) for name in ("TaskDuration", "ScriptDuration", "LayoutDuration")
     }

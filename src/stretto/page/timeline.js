@@ -41,6 +41,8 @@ export function timeline(model) {
   let end = 0;
   let outlined = 0;
   let counted = 0;
+  let wide = 0; // pixels of the axis
+  let grown = 0;
 
   const height = () => (phone.matches ? 52 : 30);
 
@@ -60,6 +62,7 @@ export function timeline(model) {
       outlined = performance.now();
       scale.replaceChildren(...scaled(model));
     }
+    wide ||= scale.querySelector(".lane")?.clientWidth ?? 0;
     if (another || model.reshaped || model.group !== "all" || model.wanted) return renew();
     for (const key of model.changed) {
       const row = model.rows.get(key);
@@ -74,8 +77,12 @@ export function timeline(model) {
     const now = model.now();
     const digits = performance.now() - counted > DIGITS;
     if (digits) counted = performance.now();
+    const reached = Math.floor((now / Math.max(end, 0.001)) * wide * 2); // half a pixel less cannot be seen
+    const further = reached !== grown;
+    grown = reached;
+    if (!digits && !further) return;
     for (const [key, line] of drawn) {
-      grow(line.growing, now, end);
+      if (further) grow(line.growing, now, end);
       const row = digits && model.rows.get(key);
       if (!row || row.state !== "running") continue;
       say(line.took, tenths(model.elapsed(row) ?? 0));
@@ -185,7 +192,10 @@ export function timeline(model) {
   list.addEventListener("keydown", move);
   search.addEventListener("input", () => model.filter(model.group, search.value));
   phone.addEventListener("change", renew);
-  new ResizeObserver(() => draw()).observe(list);
+  new ResizeObserver(() => {
+    wide = scale.querySelector(".lane")?.clientWidth ?? 0;
+    draw();
+  }).observe(list);
   model.listen(follow);
   return h("section.timeline", { "aria-labelledby": "timeline-title" },
     h("div.bar", {}, h("h2", { id: "timeline-title" }, "Timeline"), groups, search), told, list, legend());
