@@ -26,6 +26,8 @@ from stretto.store.sqlite import Store
 
 _EVERY = 0.15
 """Seconds between two pieces: what is told in between is told together."""
+_MANY = 200
+"""Events that would hold up everybody else for a time that is felt."""
 
 
 def routes() -> list[web.RouteDef]:
@@ -89,10 +91,11 @@ async def _followed(
     ):
         async for batch in batches:
             answer = carried.answer if carried else None
-            await sending.send(await asyncio.to_thread(_told, pieces, batch, answer, service.foretold.get(run)))
+            told = (pieces, batch, answer, service.foretold.get(run))
+            await sending.send(_told(*told) if len(batch) < _MANY else await asyncio.to_thread(_told, *told))
             foretelling.consider(batch, pieces.second(datetime.now(UTC)))
         pieces.stop()
-        return await sending.end(await asyncio.to_thread(_told, pieces) + b": over\n\n")
+        return await sending.end(_told(pieces) + b": over\n\n")
 
 
 def _whole(store: Store, run: str, foretold: Foretold | None) -> bytes:
