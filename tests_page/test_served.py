@@ -194,8 +194,26 @@ def test_one_subtask_is_stopped_and_one_is_asked_again_with_a_remark(browser: Br
         browser.click(".inspector .acts > button")
         browser.until("document.querySelector('.row.doubt') !== null")
         assert "cut" in browser.text(".row.doubt")
+        browser.until("document.querySelector('.head').textContent.includes('19 of 20')")
         assert browser.text(".head .state") == "running"
         assert browser.text("main > .trouble[role=alert]") == ""
+        assert only_here(browser, server)
+
+
+def test_a_subtask_of_a_run_that_is_over_is_asked_anew_in_another(browser: Browser, tmp_path: Path) -> None:
+    with serving(workflow(tmp_path / "runs.db")) as server:
+        run = finished(server)
+        browser.go(f"{server.url}runs/{run}#t2")
+        browser.until("document.querySelector('.inspector .acts > button') !== null")
+        browser.click(".inspector .acts > button")
+        browser.until(
+            f"location.pathname !== '/runs/{run}' && document.querySelector('.head .state')?.textContent === 'finished'"
+        )
+        again = browser.js("location.pathname.split('/')[2]")
+        server.over(again)
+        told = Store(tmp_path / "runs.db").run(again)
+        assert told.basis.origin == run
+        assert {call.subtask for call in told.calls if call.finished and not call.finished.reused} >= {"t2"}
         assert only_here(browser, server)
 
 

@@ -106,6 +106,10 @@ class RunStream(Generic[Parsed]):
         """The characters that a call in flight has been answered with so far; 0 for any other."""
         return self._execution.heard(call) if self._execution else 0
 
+    def replying(self, call: str) -> float | None:
+        """Seconds since the reply to a call in flight began; None if it has not, and for any other."""
+        return self._execution.replying(call) if self._execution else None
+
     def saying(self, call: str) -> str:
         """What a call in flight has been answered so far; nothing for any other."""
         return self._execution.saying(call) if self._execution else ""

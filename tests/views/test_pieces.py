@@ -83,13 +83,16 @@ def test_however_a_run_is_cut_its_pieces_make_the_whole(cuts: set[int]) -> None:
 
 
 def test_what_goes_on_has_no_end_and_where_nothing_happens_nothing_is_told() -> None:
-    events, pieces = told()[:10], Pieces(lambda call: 40 if call == "c2" else 0)
+    events, pieces = (
+        told()[:10],
+        Pieces(lambda call: 40 if call == "c2" else 0, lambda call: 0.5 if call == "c2" else None),
+    )
     pieces.take(events)
     first = pieces.piece(BEGAN + timedelta(seconds=5))
     assert first is not None
     assert (first["now"], first["end"], first["heard"]) == (5.0, 5.0, {"t2": 10})
     [row] = [row for row in first["rows"] if row["key"] == "t2"]
-    assert row["calls"][0]["spans"] == [["asked", 4.0, 5.0, ""], ["writing", 5.0, None, ""]]
+    assert row["calls"][0]["spans"] == [["asked", 4.0, 4.5, ""], ["writing", 4.5, None, ""]]
     assert pieces.piece(BEGAN + timedelta(seconds=5)) is None
     later = pieces.piece(BEGAN + timedelta(seconds=7))
     assert later is not None

@@ -13,7 +13,7 @@ from stretto.page.content import Elsewhere, facts_of, money, plain, row_of
 from stretto.views.timeline.axis import reach
 from stretto.views.timeline.past import Following
 from stretto.views.timeline.rows import Row
-from stretto.views.timeline.timeline import Heard, unheard
+from stretto.views.timeline.timeline import Heard, Replying, silent, unheard
 
 _USUAL = (e.SubtaskPlanned, e.SubtaskStarted, e.SubtaskFinished, e.CallStarted, e.CallRetried, e.CallFinished)
 """What happens all the time; whatever else does may change anything that is told of the run."""
@@ -37,7 +37,7 @@ class Foretold(Struct, frozen=True):
 
 
 class Pieces:
-    """Takes the events of a run; `heard` tells how much its calls in flight were answered.
+    """Takes the events of a run; `heard` tells how much its calls in flight were answered, `replying` since when.
 
     A piece has the rows that changed (with `whole`, all there are), everything else of a `Content` where that may have
     changed, else what always does: `now`, `end`, `input`, `output`, `cost`. `heard` are the tokens so far of the rows
@@ -45,7 +45,8 @@ class Pieces:
     goes on. No other long text is in it.
     """
 
-    def __init__(self, heard: Heard = unheard) -> None:
+    def __init__(self, heard: Heard = unheard, replying: Replying = silent) -> None:
+        self._replying = replying
         self._following = Following()
         self._following.timeline.heard = heard
         self._fold = Fold()
@@ -86,7 +87,7 @@ class Pieces:
     def piece(self, at: datetime, answer: str | None = None, foretold: Foretold | None = None) -> dict[str, Any] | None:
         """What has changed until a moment, as data; nothing if nothing has. `answer`: as far as it is written."""
         timeline, now = self._following.timeline, self._following.second(at)
-        for row in timeline.listen(now):
+        for row in timeline.listen(now, self._replying):
             self._changed[row.key] = row
         end = now if timeline.over else reach(now)
         heard = {row.key: tokens for row in timeline.rows() if row.open and (tokens := timeline.so_far(row))}

@@ -71,7 +71,8 @@ export function steering(model, run, again) {
  * @returns {Node[]}
  */
 function acts(model, row, tell) {
-  if (!model.live || row.key.includes("/")) return [];
+  if (row.key.includes("/")) return [];
+  if (!model.live) return model.facts?.task ? [rerunOf(row, tell)] : [];
   const path = `subtasks/${encodeURIComponent(row.key)}`;
   const found = [];
   if (row.state === "running" || row.state === "queued") {
@@ -85,4 +86,18 @@ function acts(model, row, tell) {
     found.push(h("span.again", {}, again, remark));
   }
   return found;
+}
+
+/**
+ * A run that is over has nothing to be asked again; another one has.
+ *
+ * @param {Row} row
+ * @param {(pressed: HTMLElement, what: string, body?: object) => Promise<any>} tell
+ */
+function rerunOf(row, tell) {
+  const rerun = button("button", "Run again with this asked anew", async () => {
+    const told = await tell(rerun, "rerun", { fresh: [row.key] });
+    if (told) location.assign(`/runs/${encodeURIComponent(told.run)}`);
+  }, { title: "A new run: this subtask and what needs it are asked, all else is taken over" });
+  return rerun;
 }

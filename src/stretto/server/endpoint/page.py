@@ -67,7 +67,7 @@ async def _pieces(request: web.Request) -> web.StreamResponse:
     run, store, service = run_of(request), store_of(request), request.app[SERVICE]
     carried = service.carried.get(run)
     if carried is not None and await carried.begun():
-        return await _followed(request, Pieces(carried.stream.heard), _paced(carried), carried)
+        return await _followed(request, Pieces(carried.stream.heard, carried.stream.replying), _paced(carried), carried)
     if await asyncio.to_thread(store.is_carried, run):
         return await _followed(request, Pieces(), elsewhere(store, run, 0))
     body = await asyncio.to_thread(_whole, store, run, service.foretold.get(run))

@@ -30,8 +30,7 @@ class Call(Struct):
 
     `start`: when its request left first, None before that, and for a reply that was taken from the records. `first`:
     when the reply began, where it came in pieces. `end` is None while it is under way. `setbacks`: waits as they were
-    announced, and duplicates, which last until the call ends. `unheard`: characters it had been answered with when it
-    had to be asked again.
+    announced, and duplicates, which last until the call ends.
     """
 
     id: str
@@ -42,7 +41,6 @@ class Call(Struct):
     first: float | None = None
     end: float | None = None
     setbacks: list[Span] = []
-    unheard: int = 0
     retries: list[CallRetried] = []
     finished: CallFinished | None = None
 
@@ -60,6 +58,8 @@ class Call(Struct):
 
     def again(self, event: CallRetried, now: float) -> None:
         """A request for it failed, was refused, or is asked in duplicate."""
+        if not event.duplicate:
+            self.first = None
         kind: Kind = "hedge" if event.duplicate else "held" if event.rate_limited else "retry"
         self.retries.append(event)
         self.setbacks.append(Span(kind, now, now + event.wait, event.reason))

@@ -18,9 +18,17 @@ Heard = Callable[[str], int]
 """The characters that a call in flight has been answered with so far."""
 
 
+Replying = Callable[[str], float | None]
+"""Seconds since the reply to a call in flight began; None if it has not."""
+
+
 def unheard(_: str) -> int:
     """Those of a call of which nothing is known while it is under way."""
     return 0
+
+
+def silent(_: str) -> None:
+    """Of a call of which nothing is known while it is under way."""
 
 
 class Timeline:
@@ -61,7 +69,7 @@ class Timeline:
             case e.CallStarted():
                 self.row(event.role, event.subtask).called(event, now)
             case e.CallRetried():
-                self._again(event, now)
+                self.row(event.role, event.subtask).again(event, now)
             case e.CallFinished():
                 self._finished(event, now)
             case e.RunFinished() | e.RunFailed() | e.RunInterrupted():
@@ -116,13 +124,13 @@ class Timeline:
         """About how many tokens the calls of a row that are under way have been answered with."""
         return sum(self.heard(call) for call in row.open) // CHARACTERS
 
-    def listen(self, now: float) -> list[Row]:
+    def listen(self, now: float, replying: Replying) -> list[Row]:
         """Take note of the calls under way whose replies have begun by this second; the rows of these."""
         begun = []
         for row in self.rows():
             for call in row.open.values():
-                if call.first is None and call.start is not None and self.heard(call.id) > call.unheard:
-                    call.first = now
+                if call.first is None and call.start is not None and (since := replying(call.id)) is not None:
+                    call.first = max(call.start, now - since)
                     begun.append(row)
         return begun
 
@@ -171,12 +179,6 @@ class Timeline:
             return self.plan
         self.answer = self.answer or Row(ANSWER, "", "", role="synthesizer")
         return self.answer
-
-    def _again(self, event: e.CallRetried, now: float) -> None:
-        row = self.row(event.role, event.subtask)
-        row.again(event, now)
-        if not event.duplicate and (call := row.open.get(event.call)):
-            call.first, call.unheard = None, self.heard(event.call)
 
     def _finished(self, event: e.CallFinished, now: float) -> None:
         row = self.row(event.role, event.subtask)
