@@ -9,18 +9,18 @@ import pytest
 from aiohttp import web
 
 from serving import on_loop, served, workflow
-from stretto.server.endpoint import Guard, Offer, endpoint_app
+from stretto.server.endpoint import Guard, Offer, endpoint_app, page
 from stretto.server.endpoint.openapi import document
 
 OFFER = Offer({"general": workflow()})
 
 
 def addresses(app: web.Application) -> set[tuple[str, str]]:
-    """The method and the address of each route, written as OpenAPI writes them."""
-    found = set()
+    """The method and the address of each route but the page's own, written as OpenAPI writes them."""
+    found, pages = set(), {route.path for route in page.routes()}
     for route in app.router.routes():
         assert route.resource is not None
-        if route.method != "HEAD":
+        if route.method != "HEAD" and route.resource.canonical not in pages:
             found.add((route.method.lower(), re.sub(r"\{(\w+):[^}]*\}", r"{\1}", route.resource.canonical)))
     return found
 

@@ -1,5 +1,6 @@
 """Executing a run: from wherever its journal stands to the answer."""
 
+import asyncio
 from collections.abc import Callable, Container, Mapping
 from contextlib import aclosing
 
@@ -75,6 +76,18 @@ class Execution:
         """The characters that a call in flight has been answered with so far."""
         transcript = self._caller.under_way.get(call)
         return transcript.letters if transcript else 0
+
+    def replying(self, call: str) -> float | None:
+        """Seconds since the reply to a call in flight began; None if it has not."""
+        transcript = self._caller.under_way.get(call)
+        if transcript is None or transcript.heard_at is None:
+            return None
+        return asyncio.get_running_loop().time() - transcript.heard_at
+
+    def saying(self, call: str) -> str:
+        """What a call in flight has been answered so far."""
+        transcript = self._caller.under_way.get(call)
+        return transcript.text if transcript else ""
 
     async def execute(self) -> None:
         """From the task to the answer, unless it is stopped at its plan; raises what makes an answer impossible."""

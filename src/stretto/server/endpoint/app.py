@@ -12,7 +12,7 @@ from stretto.errors import StrettoError
 from stretto.ids import new_ulid
 from stretto.models.simulator.refusals import Refusal
 from stretto.server.body import ChatBody, json_object, read_body
-from stretto.server.endpoint import openapi, runs, starting, steering
+from stretto.server.endpoint import openapi, page, runs, starting, steering
 from stretto.server.endpoint.asked import answering, asked_of, check_options
 from stretto.server.endpoint.calling import Calling, request_of
 from stretto.server.endpoint.carrying import Carrying
@@ -36,7 +36,7 @@ _log = logging.getLogger("stretto.serve")
 
 def endpoint_app(offer: Offer) -> web.Application:
     """An application that serves workflows as models."""
-    app = web.Application(client_max_size=offer.largest, middlewares=[_telling, guarding(offer.guard)])
+    app = web.Application(client_max_size=offer.largest, middlewares=[_telling, guarding(offer.guard, page.is_file)])
     app[SERVICE] = Service(offer)
     app[HOSTING] = Hosting(app[SERVICE])
     app.cleanup_ctx.append(_closed)
@@ -44,7 +44,7 @@ def endpoint_app(offer: Offer) -> web.Application:
     app.router.add_get("/v1/models/{name:.+}", _model)
     app.router.add_post("/v1/chat/completions", _chat_completions)
     app.router.add_post("/v1/responses", _responses)
-    app.router.add_routes([*runs.routes(), *starting.routes(), *steering.routes(), *openapi.routes()])
+    app.router.add_routes([*runs.routes(), *starting.routes(), *steering.routes(), *openapi.routes(), *page.routes()])
     app.on_response_prepare.append(_sign)
     return app
 

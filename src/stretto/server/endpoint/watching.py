@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from stretto.events import AnyEvent, RunFailed, RunFinished, RunInterrupted, RunStarted
+from stretto.events import AnswerDelta, AnyEvent, RunFailed, RunFinished, RunInterrupted, RunStarted
 from stretto.run_stream import RunStream
 from stretto.store.sqlite import Store
 
@@ -17,17 +17,20 @@ _GLANCE = 1.0
 
 
 class Carried:
-    """A run that is being carried here, with its events so far, for whoever watches."""
+    """A run that is being carried here, with its events and its `answer` so far, for whoever watches."""
 
     def __init__(self, stream: RunStream[Any]) -> None:
         self.stream = stream
         self.events: list[AnyEvent] = []
+        self.answer = ""
         self.over = False
         self._changed = asyncio.Event()
 
     def take(self, event: AnyEvent) -> None:
         """One event further; what is never stored cannot be resumed from either."""
-        if event.stored:
+        if isinstance(event, AnswerDelta):
+            self.answer = ("" if event.restart else self.answer) + event.text
+        elif event.stored:
             self.events.append(event)
             self._tell()
 

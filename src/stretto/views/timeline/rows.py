@@ -53,6 +53,11 @@ class Row(Struct):
     _counted: set[str] = set()
 
     @property
+    def key(self) -> str:
+        """What no other row is called: its id, or its role's with a slash in front, which no id has."""
+        return f"/{self.role}" if self.is_role else self.id
+
+    @property
     def parent(self) -> str:
         """The subtask whose workflow planned it; empty for those of the run itself."""
         return self.id.rpartition("/")[0]
