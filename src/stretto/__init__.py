@@ -73,7 +73,7 @@ _HOMES = {
     "notebook": "notebook",
     "proposal": "proposal",
     # What stands in the signatures of these:
-    **dict.fromkeys(("Definition", "Merge", "RoleName"), "types"),
+    **dict.fromkeys(("Definition", "Merge", "Message", "RoleName"), "types"),
     **dict.fromkeys(("Models", "Worker"), "roles"),
     **dict.fromkeys(("Grain", "Profile", "Tells"), "models.simulator.settings"),
     "AnyPlan": "plan.given",

@@ -63,6 +63,7 @@ from stretto.types import Input as Input
 from stretto.types import Limits as Limits
 from stretto.types import Memory as Memory
 from stretto.types import Merge as Merge
+from stretto.types import Message as Message
 from stretto.types import Plan as Plan
 from stretto.types import Price as Price
 from stretto.types import Result as Result

@@ -25,7 +25,7 @@ from stretto.store.recall import Recall
 from stretto.store.schema import GLANCE
 from stretto.store.sqlite import Store
 from stretto.team import Team
-from stretto.types import Basis, Definition, Each, Input, Known, Memory, Plan, Reply, Request, Result
+from stretto.types import Basis, Definition, Each, Input, Known, Memory, Message, Plan, Reply, Request, Result
 
 EVERYTHING = "everything"
 """What is `fresh` of a run that no recorded reply answers."""
@@ -41,7 +41,8 @@ _log = logging.getLogger("stretto")
 class New(Struct, frozen=True):
     """A new run of a task and its inputs; `plan`: one that is given. `fresh`: no recorded reply answers its calls.
 
-    `each`: the list of whose items that is the plan.
+    `each`: the list of whose items that is the plan. `messages`: what is asked in the task's place. `again`: if the
+    store has the run already, it is gone on with.
     """
 
     task: str
@@ -49,11 +50,14 @@ class New(Struct, frozen=True):
     fresh: bool = False
     inputs: tuple[Input, ...] = ()
     each: Each | None = None
+    messages: tuple[Message, ...] = ()
+    again: bool = False
 
     @property
     def basis(self) -> Basis:
         """What the run begins with beside its task."""
-        return Basis(plan=self.plan, fresh=(EVERYTHING,) if self.fresh else (), inputs=self.inputs, each=self.each)
+        fresh = (EVERYTHING,) if self.fresh else ()
+        return Basis(plan=self.plan, fresh=fresh, inputs=self.inputs, each=self.each, messages=self.messages)
 
 
 class Opening(Struct, frozen=True):
@@ -92,6 +96,8 @@ async def open_run(
     if begin is None:
         await patiently(lambda: store.check(run))
     await patiently(lambda: stack.enter_context(store.carrying(run)))
+    if isinstance(begin, New) and begin.again and await patiently(lambda: store.has(run)):
+        begin = None
     history: list[AnyEvent] = []
     own: dict[str, list[Reply]] = {}
     before: Run | None = None

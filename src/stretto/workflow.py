@@ -11,7 +11,7 @@ from stretto.aside import outcome
 from stretto.errors import ConfigError, TaskError
 from stretto.forecast import Forecast
 from stretto.head import checked_inputs, checked_task
-from stretto.ids import new_ulid
+from stretto.ids import is_ulid, new_ulid
 from stretto.limits import check_prices, checked_limits, checked_memory, taken
 from stretto.models.functions import PROVIDER, Functions
 from stretto.opening import New, explained
@@ -28,7 +28,7 @@ from stretto.shapes import Shape
 from stretto.store.travel import entries
 from stretto.team import Team
 from stretto.tracebacks import without_frames
-from stretto.types import Definition, Input, Limits, Memory, Price, Role, Row
+from stretto.types import Definition, Input, Limits, Memory, Message, Price, Role, Row
 from stretto.virtual import virtually
 
 Answer = TypeVar("Answer")
@@ -155,6 +155,8 @@ class Workflow(Generic[Parsed]):
         inputs: Sequence[Input] = (),
         approve: Approve | None = None,
         direct: bool = False,
+        messages: Sequence[Message] = (),
+        run: str | None = None,
     ) -> RunStream[Parsed]:
         """A new run of this task: `async with workflow.stream(task) as events: async for event in events: …`.
 
@@ -164,12 +166,18 @@ class Workflow(Generic[Parsed]):
         forecast (a `Proposal`) before anything of it is asked, and returns `Go()`, `Edit(plan)`, `Drop(ids)`,
         `Again(remark)` or `Stop()` (`stretto.proposal`), or an awaitable of one; after `Stop()` the run is
         `interrupted`, and `resume` goes on with it. `direct`: nothing is planned, and one call answers the task.
+        `messages`: that call is asked these, word for word, and `task` only names it in lists. `run`: the id of the run
+        (a ULID); one that the store has already is gone on with, so that who says the same twice pays once.
         """
+        direct = direct or bool(messages)
         if direct and plan is not None:
             raise TaskError("plan: a task that is answered directly has none; leave one of the two out")
+        if run is not None and not is_ulid(run):
+            raise TaskError(f"run: {run[:80]!r} is no id of a run; it is a ULID (26 capital letters and digits)")
         given = DIRECT if direct else None if plan is None else given_plan(plan, self.definition)
-        begin = New(checked_task(task), given, fresh, checked_inputs(inputs))
-        return self._stream(self._team, new_ulid(), begin, self.shape, approve)
+        texts = checked_inputs(inputs)
+        begin = New(checked_task(task), given, fresh, texts, messages=tuple(messages), again=run is not None)
+        return self._stream(self._team, run or new_ulid(), begin, self.shape, approve)
 
     @without_frames
     def plan(self, task: str, *, inputs: Sequence[Input] = ()) -> RunStream[Parsed]:
@@ -326,6 +334,12 @@ class Workflow(Generic[Parsed]):
     def record(self) -> dict[str, Any]:
         """The definition as data, as it is kept with a run; without what may be secret in headers and URLs."""
         return self._team.record()
+
+    def __copy__(self) -> Self:
+        """Another one, asked through the same pool: what limits one of them holds for both together."""
+        other = object.__new__(type(self))
+        other.__dict__ |= self.__dict__
+        return other
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what belongs to an event loop, so that another process can be given one."""

@@ -1,17 +1,17 @@
-"""How far a rehearsal is."""
+"""How far a command is that does the same many times."""
 
 import contextlib
 import sys
 import time
 from typing import Self
 
-from stretto.cli.screen import drawing_on
+from stretto.cli.screen import drawing_on, say
 
 _GAP = 5.0  # seconds between two lines of progress
 
 
 class Tally:
-    """How many trials are done, on stderr: one line that changes on a terminal, else a line every few seconds."""
+    """How much is done, on stderr: one line that changes on a terminal, else a line every few seconds."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -26,14 +26,21 @@ class Tally:
         if self._open:
             self._write("\r\x1b[K")
 
-    def show(self, done: int, of: int) -> None:
-        """So many of so many."""
+    def show(self, line: str) -> None:
+        """It is so far; told now and then."""
         now = time.monotonic()
         if self._quiet or now - self._said_at < (0.2 if self._live else _GAP):
             return
         self._said_at, self._open = now, self._live
-        line = f"rehearsed {done:,} of {of:,} runs"
-        self._write(f"\r{line}" if self._live else f"stretto: {line}\n")
+        self._write(f"\r{line}\x1b[K" if self._live else f"stretto: {line}\n")
+
+    def say(self, line: str) -> None:
+        """Something that is told in any case, above the line that changes."""
+        if self._quiet:
+            return
+        if self._open:
+            self._write("\r\x1b[K")
+        say(line)
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError):

@@ -45,7 +45,8 @@ def _emptied(event: AnyEvent) -> AnyEvent:
     """The event without what was said in it, errors too: they may quote it. The definition of the workflow stays."""
     match event:
         case RunStarted():
-            return replace(event, task="", basis=replace(event.basis, plan=None, inputs=(), plans={}, each=None))
+            texts = replace(event.basis, plan=None, inputs=(), plans={}, each=None, messages=())
+            return replace(event, task="", basis=texts)
         case SubtaskPlanned():
             return replace(event, description="", remark=None, brief="")
         case PlanFinished():

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from stretto.types.requests import Input
+from stretto.types.requests import Input, Message
 
 Outcome = Literal["done", "truncated", "cut", "failed", "skipped"]
 AnswerState = Literal["complete", "truncated", "cut", "unmerged"]
@@ -154,7 +154,8 @@ class Basis(Struct, frozen=True):
     `inputs`: the texts that its task comes with. `plans`: those of workflows within, by the fingerprint of the request
     for each, whose replies are not recorded whole; they are given to whoever asks just that. `each`: the list, if the
     run does the same for each of its items. `client`: whose single calls these are, if the run is no task but
-    what came through an endpoint.
+    what came through an endpoint. `messages`: what is asked word for word, in the task's place, by the one call that
+    the run is.
     """
 
     origin: str | None = None
@@ -166,3 +167,4 @@ class Basis(Struct, frozen=True):
     plans: dict[str, Plan] = {}
     each: Each | None = None
     client: str = ""
+    messages: tuple[Message, ...] = ()
