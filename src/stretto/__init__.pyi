@@ -3,6 +3,7 @@ from stretto import events as events
 from stretto import notebook as notebook
 from stretto import proposal as proposal
 from stretto.errors import AuthError as AuthError
+from stretto.errors import BatchError as BatchError
 from stretto.errors import BudgetError as BudgetError
 from stretto.errors import CallError as CallError
 from stretto.errors import CallTimeout as CallTimeout

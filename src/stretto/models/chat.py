@@ -6,9 +6,9 @@ Source of the format: https://platform.openai.com/docs/api-reference/chat.
 import asyncio
 import io
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urljoin
 
 import aiohttp
@@ -50,6 +50,19 @@ _LEAST = 12  # bytes of an event that may say anything
 _ADAPTABLE = frozenset({400, 404, 415, 422})
 
 
+class Response(Protocol):
+    """What a reply comes with, as far as it is read."""
+
+    @property
+    def status(self) -> int: ...  # noqa: D102 - HTTP's own words
+    @property
+    def headers(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def charset(self) -> str | None: ...  # noqa: D102
+    @property
+    def content_type(self) -> str: ...  # noqa: D102
+
+
 class Endpoints:
     """All endpoints of an event loop, behind one HTTP session; `timeout` bounds a whole call in seconds."""
 
@@ -58,9 +71,11 @@ class Endpoints:
         self.http = Http()
         self.telling: set[str] = set()  # base URLs whose replies have shown that they say how much their models take
 
-    def model(self, label: str, name: str, provider: Provider, key: str | None) -> "ChatModel":
-        """The model `name` at `provider`; messages call it by its label."""
-        return ChatModel(self, label, name, provider, key)
+    def model(
+        self, label: str, name: str, provider: Provider, key: str | None, kind: "type[ChatModel] | None" = None
+    ) -> "ChatModel":
+        """The model `name` at `provider`; messages call it by its label. `kind`: how it is asked, if not live."""
+        return (kind or ChatModel)(self, label, name, provider, key)
 
     async def close(self) -> None:
         """Close every connection; the next call opens what it needs."""
@@ -298,9 +313,7 @@ class ChatModel:
         whole = asyncio.get_running_loop().time() >= until - 0.01  # timers may be a hair early
         return f"not finished within {self._timeout:g} s" if whole else otherwise
 
-    def _heard(
-        self, data: bytes, reply: Reply, response: aiohttp.ClientResponse, *, whole: bool = False
-    ) -> list[Chunk]:
+    def _heard(self, data: bytes, reply: Reply, response: Response, *, whole: bool = False) -> list[Chunk]:
         """What a body or event says; raises the error it holds, or `ReplyError` if it is something else altogether."""
         try:
             body = read(data, response.charset or "")
@@ -322,7 +335,7 @@ class ChatModel:
             raise errors.ReplyError(f"{self._where}: no chat completion: {shown}", status=response.status)
         return reply.take(body)
 
-    def _unreadable(self, data: bytes, response: aiohttp.ClientResponse) -> errors.CallError:
+    def _unreadable(self, data: bytes, response: Response) -> errors.CallError:
         kind = response.content_type
         if not data.strip():
             return errors.CutError(f"{self._label}: an empty body instead of a reply")
@@ -335,11 +348,11 @@ class ChatModel:
             status=response.status,
         )
 
-    def _reply(self, call: Call, response: aiohttp.ClientResponse) -> Reply:
+    def _reply(self, call: Call, response: Response) -> Reply:
         simulated, json = response.headers.get(SIMULATED) == "true", call.request.schema is not None
         return Reply(self._label, self._id(response), told=self._told, simulated=simulated, json=json)
 
-    def _id(self, response: aiohttp.ClientResponse) -> str | None:
+    def _id(self, response: Response) -> str | None:
         name = request_id(response.headers)
         return name and self._told(name)
 
