@@ -187,7 +187,7 @@ def test_lines_that_cannot_be_used_are_named_before_anything_is_asked(terminal: 
     assert done.code == 2
     for place, why in [
         (2, "the id '1' stands twice"), (3, "write PROVIDER:gpt"), (4, "unknown model 'nobody:gpt'"),
-        (5, "every message is empty"), (6, "tools: "), (7, "unknown url"), (8, "say under task"),
+        (5, "every message is empty"), (6, "no tools are called here"), (7, "unknown url"), (8, "say under task"),
     ]:  # fmt: skip
         assert any(f"in.jsonl: line {place}: " in told and why in told for told in done.err.splitlines()), done.err
     assert not (terminal.folder / "out.jsonl").exists()

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from chaos import chaos
+from drawn import share
 
-KILLS = 30
+KILLS = share(30, 15)
 
 
 def test_runs_that_are_killed_at_random_moments_end_as_if_nothing_had_happened(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from drawn import examples
 from stretto.errors import TaskError
 from stretto.forecast.drawn import Grounds
 from stretto.forecast.gate import Work, forecast
@@ -249,7 +250,7 @@ def test_a_damaged_event_counts_as_not_there(tmp_path: Path) -> None:
 # -- scheduling, and leaving out
 
 
-@settings(max_examples=15, deadline=None)
+@examples(60)
 @given(st.lists(st.sets(st.integers(0, 30)), min_size=1, max_size=8), st.integers(1, 9))
 def test_a_forecast_keeps_to_needs_and_is_no_shorter_than_its_work(drawn: list[set[int]], parallel: int) -> None:
     needs = [sorted({n % place + 1 for n in each} if place else ()) for place, each in enumerate(drawn)]

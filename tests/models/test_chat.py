@@ -632,8 +632,7 @@ async def test_a_refusal_in_the_middle_of_a_reply_is_not_asked_again() -> None:
 
 @on_loop
 async def test_words_in_the_name_of_a_model_adapt_nothing() -> None:
-    async with Endpoint(error("400 Bad", "no")) as server, asking(server) as model:
-        model._where = model._where.replace("tea", "json_schema")
+    async with Endpoint(error("400 Bad", "no")) as server, asking(server, label="x:json_schema") as model:
         with pytest.raises(RequestError):
             await ask(model, call(schema=SCHEMA))
         assert len(server.requests) == 1

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from drawn import share
 from models import Scripted, call, carry, listen, outcome, plan_of
 from stretto import events as e
 from stretto.calls import Call, Chunk, Done, Notice, Sent, Text
@@ -237,9 +238,9 @@ def rehearsed(seed: int) -> Run:
 
 def test_what_workers_got_never_makes_the_answer_unaffordable() -> None:
     """Headings, and a line for each subtask that was skipped, are a part of the synthesizer's prompt as well."""
-    runs = [rehearsed(seed) for seed in range(80)]
+    runs = [rehearsed(seed) for seed in range(share(80, 20))]
     answered = [run for run in runs if run.status == "finished"]
-    assert sum(run.coverage.counts["skipped"] > 0 for run in answered) >= 10
+    assert sum(run.coverage.counts["skipped"] > 0 for run in answered) >= len(runs) // 8
     assert not [run for run in answered if run.coverage.answer == "unmerged"]
 
 

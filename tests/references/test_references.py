@@ -280,23 +280,23 @@ def test_references_at_one_place_share_the_passage_and_are_each_cited_once() -> 
 @pytest.mark.parametrize(
     "text",
     [
-        "[^" * 500000,
-        "`" + "[^" * 500000,
-        '[^t1 "' * 150000,
-        "([^t1" * 150000,
-        "a [^t1] " * 100000,
-        "[^t1]\n" * 100000,
-        "` [^t1] " * 100000,
-        "`" * 1000000,
-        "| a [^t1] " * 100000,
-        "1\n" * 300000,
-        "." * 1000000,
-        "." + ")" * 1000000,
-        "…)" * 500000,
+        "[^" * 50000,
+        "`" + "[^" * 50000,
+        '[^t1 "' * 15000,
+        "([^t1" * 15000,
+        "a [^t1] " * 10000,
+        "[^t1]\n" * 10000,
+        "` [^t1] " * 10000,
+        "`" * 100000,
+        "| a [^t1] " * 10000,
+        "1\n" * 30000,
+        "." * 100000,
+        "." + ")" * 100000,
+        "…)" * 50000,
     ],
     ids=["open", "code", "quotes", "enclosed", "many", "lines", "ticks", "run", "row", "digits", "dots", "end", "ends"],
 )
-def test_a_text_of_a_megabyte_is_read_in_time_linear_in_it(text: str) -> None:
+def test_a_long_text_is_read_in_time_linear_in_it(text: str) -> None:
     reader = read(text)  # a quadratic reader would not come to an end
     assert len(reader.citations) <= 2_000
     assert len(reader.remarks) <= 21

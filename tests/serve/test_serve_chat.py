@@ -111,6 +111,11 @@ async def test_a_chore_of_a_chat_client_takes_one_call(tmp_path: Path) -> None:
     [
         "### Task:\nGenerate 1-3 broad tags categorizing the main themes of the chat history",
         "### Task:\nSuggest 3-5 relevant follow-up questions or prompts that the user might naturally ask next",
+        "### Task:\nPredict 3-5 useful messages this user might naturally send next to advance",
+        "### Task:\nAnalyze the chat history to determine the necessity of generating search queries",
+        "### Task:\nGenerate a detailed prompt for am image generation task based on the given language and context.",
+        "### Task:\nSummarize the conversation history that will be compacted out of the active chat context.",
+        "### Task:\nYou are an autocompletion system. Continue the text in `<text>`",
         "Provide a concise, 5-word-or-less title for the conversation, using its same language",
         "Given the following... please reply with a title for the chat that is 3-4 words in length",
         "Based on the chat history, give this conversation a name.\nGenerate a name for this conversation",
@@ -121,7 +126,14 @@ def test_what_chat_clients_ask_by_themselves_is_known(message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "message", [TASK, "Write a title page for my thesis", "Summarise this conversation about tea", "Tag the release"]
+    "message",
+    [
+        TASK,
+        "Write a title page for my thesis",
+        "Summarise this conversation about tea",
+        "Tag the release",
+        "### Task:\nRespond to the query using the provided context, citing only where the <source> tag has an id",
+    ],
 )
 def test_what_people_ask_is_no_chore(message: str) -> None:
     assert not is_chore(message)
@@ -216,11 +228,9 @@ async def test_what_cannot_be_kept_is_refused_and_named(body: dict[str, Any], pa
 
 
 @on_loop
-async def test_tools_may_be_passed_over_but_not_if_one_must_be_called() -> None:
+async def test_tools_may_be_passed_over() -> None:
     async with served(ignore_tools=True) as client:
         assert (await client.json(tools=[TOOL], tool_choice="auto"))["choices"][0]["message"]["content"]
-        status, error = await client.refused(tools=[TOOL], tool_choice="required")
-        assert (status, error["param"]) == (400, "tools")
 
 
 @on_loop

@@ -17,7 +17,8 @@ FEW_FILES = """
 import asyncio, resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 import stretto
-flow = stretto.Workflow("sim:default", {"work": "sim:default"}, "sim:default", store=sys.argv[1])
+slow = {"sim": stretto.Simulator(ttft=0.3, tokens_per_second=2000)}
+flow = stretto.Workflow("sim:x", {"work": "sim:x"}, "sim:x", providers=slow, store=sys.argv[1])
 async def main():
     runs = await asyncio.gather(*(flow.run(f"Task {n}, in 2 subtasks") for n in range(60)))
     print(sum(run.status == "finished" and run.coverage.complete for run in runs))
@@ -39,6 +40,8 @@ def test_what_cannot_be_written_of_one_run_fails_that_one_alone(tmp_path: Path) 
     with closing(connect(path)) as db:
         db.execute("CREATE TRIGGER no AFTER INSERT ON events WHEN NEW.run = 'B' BEGIN SELECT RAISE(ABORT, 'no'); END")
 
+    before = threading.active_count()
+
     async def main() -> None:
         async with Journal("A", path=path, show=lambda _: None) as good:
             bad = Journal("B", path=path, show=lambda _: None)
@@ -50,7 +53,7 @@ def test_what_cannot_be_written_of_one_run_fails_that_one_alone(tmp_path: Path) 
             await bad.__aexit__(None, None, None)
             good.append(e.RunInterrupted())
             await good.settled()
-        assert threading.active_count() == 1
+        assert threading.active_count() == before
 
     asyncio.run(main())
     assert [run.id for run in Store(path).recent()] == ["A"]

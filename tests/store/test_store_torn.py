@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from drawn import share
 from stores import fill, rows
 from stretto import events as e
 from stretto.errors import StoreError
@@ -25,7 +26,7 @@ from stretto.store.summary import Summary, summary_of
 from stretto.types import Reply, Request
 
 AT = "2026-01-01T00:00:00.000Z"
-CASES = 30  # of each kind of damage to each kind of store
+CASES = share(30, 6)  # of each kind of damage to each kind of store
 
 
 class Truth(NamedTuple):

@@ -1,4 +1,4 @@
-"""How many examples hypothesis draws: few as a rule, all of them with `--hypothesis-profile=ci`."""
+"""How often what is drawn at random is drawn: a few times as a rule, all of them with `--hypothesis-profile=ci`."""
 
 from typing import Any
 
@@ -15,4 +15,9 @@ settings.register_profile(FEW, max_examples=_SOME, deadline=None, database=None)
 
 def examples(most: int, **more: Any) -> settings:
     """So many of them with the profile `ci`, and the profile's share of them elsewhere."""
-    return settings(max_examples=max(1, most * settings().max_examples // _ALL), **more)
+    return settings(max_examples=share(most), **more)
+
+
+def share(most: int, least: int = 1) -> int:
+    """So many repetitions with the profile `ci`, and the profile's share of them elsewhere, but `least` at least."""
+    return max(least, most * settings().max_examples // _ALL)

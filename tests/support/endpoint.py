@@ -186,12 +186,12 @@ def streamed(data: bytes, size: int = 10**9) -> Script:
 
 @contextlib.asynccontextmanager
 async def asking(
-    server: Endpoint, key: str | None = KEY, seconds: float = 10.0, **provider: Any
+    server: Endpoint, key: str | None = KEY, seconds: float = 10.0, label: str = "x:tea", **provider: Any
 ) -> AsyncGenerator[ChatModel, None]:
     """A model at this endpoint; its connections are closed at the end."""
     endpoints = Endpoints(seconds)
     try:
-        yield endpoints.model("x:tea", "tea", Provider(**{"base_url": server.url, **provider}), key)
+        yield endpoints.model(label, "tea", Provider(**{"base_url": server.url, **provider}), key)
     finally:
         await endpoints.close()
 

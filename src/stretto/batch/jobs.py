@@ -18,6 +18,7 @@ from stretto.run_stream import RunStream
 from stretto.server.body import ChatBody, chat_of
 from stretto.server.endpoint.asked import answering, asked_of, check_options
 from stretto.server.endpoint.calling import request_of
+from stretto.server.endpoint.functions import with_function
 from stretto.server.endpoint.responses_body import chat_asked
 from stretto.server.refused import BadBodyError
 from stretto.types import Definition, Input, Message, Role
@@ -25,7 +26,7 @@ from stretto.workflow import Workflow
 
 
 class Job(Struct, frozen=True):
-    """A line with who carries it. `messages`: what a single call is asked."""
+    """A line with who carries it. `messages`: what a single call is asked; `function`: what its answer calls."""
 
     line: Line
     workflow: Workflow[Any]
@@ -33,6 +34,7 @@ class Job(Struct, frozen=True):
     inputs: tuple[str | Input, ...] = ()
     direct: bool = False
     messages: tuple[Message, ...] = ()
+    function: str | None = None
 
 
 class Jobs:
@@ -59,7 +61,7 @@ class Jobs:
         try:
             body = copy.deepcopy(line.body)  # which is taken apart
             chat = chat_of(body) if line.form == "chat" else chat_asked(body)
-            return self._asking(line, chat)
+            return self._asking(line, with_function(chat, ignore=False))
         except (BadBodyError, ConfigError) as error:
             raise TaskError(f"{where}: {error}") from error
 
@@ -79,9 +81,10 @@ class Jobs:
         """What a request asks: its model is the workflow, or one that is asked alone."""
         name = chat.request.model
         if name == self._name:
-            check_options(chat.request.options, ignore_tools=False)
+            check_options(chat.request.options)
             asked = asked_of(chat)
-            return Job(line, answering(self._workflow, chat), asked.task, asked.inputs, asked.direct)
+            workflow = answering(self._workflow, chat)
+            return Job(line, workflow, asked.task, asked.inputs, asked.direct, function=chat.function)
         models = tuple(each.strip() for each in name.split(","))
         if unknown := next((each for each in models if not self._is_known(each)), None):
             meant = "PROVIDER:MODEL" if ":" in unknown else f"PROVIDER:{unknown[:60]} (openai:{unknown[:60]}, say)"
@@ -96,7 +99,7 @@ class Jobs:
         task = next((each.content for each in reversed(request.messages) if each.content.strip()), "")
         if not task:
             raise BadBodyError("every message is empty; say what is to be done", "messages")
-        return Job(line, self._alone(caller), task, messages=request.messages)
+        return Job(line, self._alone(caller), task, messages=request.messages, function=chat.function)
 
     def _is_known(self, model: str) -> bool:
         provider, colon, name = model.partition(":")

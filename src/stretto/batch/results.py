@@ -33,9 +33,9 @@ def answered(job: Job, run: Run[Any]) -> bytes:
     if line.form == "task":
         return _encoded({"id": line.id, "answer": _answer(run), "state": state, "error": None, **_took(run)})
     voice: Voice = (
-        Completion(run.id, line.body["model"], usage_wanted=False)
+        Completion(run.id, line.body["model"], usage_wanted=False, function=job.function)
         if line.form == "chat"
-        else Response(run.id, line.body["model"], line.body)
+        else Response(run.id, line.body["model"], line.body, function=job.function)
     )
     end = ending(run)
     if job.messages:  # what ended is that call, and not our reading of it

@@ -28,7 +28,7 @@ _RUNS, _WAITING, _BODY, _GRACE = 32, 64, "16M", 30  # what `stretto.server.endpo
         "stretto serve",
         "stretto serve -w research -w ./review.toml --budget 0.50",
         "stretto serve --host 0.0.0.0 --api-key-env STRETTO_SERVE_KEY",
-        'OPENAI_BASE_URL=http://127.0.0.1:8000/v1 OPENAI_API_KEY=none llm -m general "Compare Postgres and SQLite"',
+        "stretto serve -m sim:default --ignore-tools",
     ),
 )
 @option(
@@ -59,9 +59,15 @@ _RUNS, _WAITING, _BODY, _GRACE = 32, 64, "16M", 30  # what `stretto.server.endpo
     help="A site whose pages may ask, too: https://chat.example.org. Repeatable.  [default: none]",
 )
 @option(
+    "--provider",
+    metavar="NAME",
+    help="Whose the models are that a request names without a provider, so that programs need no other change than "
+    "their base URL.  [default: none, such a request is refused]",
+)
+@option(
     "--ignore-tools",
     is_flag=True,
-    help="Take requests that offer tools, which are not called; without it they are refused.",
+    help="Take requests that offer tools, which are not called; without it they are refused unless one must be called.",
 )
 @option("--max-runs", type=click.IntRange(min=1), metavar="N", default=_RUNS, show_default=True, help="Runs at once.")
 @option(
@@ -94,6 +100,7 @@ def serve(
     host: str,
     api_key_env: str | None,
     origins: tuple[str, ...],
+    provider: str | None,
     ignore_tools: bool,
     max_runs: int,
     max_waiting: int,
@@ -131,7 +138,7 @@ def serve(
         most_runs=max_runs,
         most_waiting=max_waiting,
         largest=int(max_body),
-        door=Door(means, clients),
+        door=Door(means, clients, provider),
         store=store_path(store),
         ignore_tools=ignore_tools,
     )

@@ -70,16 +70,20 @@ def restates(reply: str, task: str, asked: str) -> bool:
     words = _told(_LEAD.sub("", reply, count=1))
     if not _LEAST <= len(words) <= _SHORT:
         return False
-    parts = enumerate(zip(*(words[at:] for at in range(_PART)), strict=False))
-    ours = {at + n for at, part in parts if part in _anchors() for n in range(_PART)}
     for other in map(_told, (asked, task, f"{task} {asked}")):
         if not other or len(other) > _SHORT or len(words) > 2 * len(other) + _LEAST:
             continue
         known = set(_triples(other))
         found = {at + n for at, run in enumerate(_triples(words)) if run in known for n in range(3)}
-        if found and len(found | ours) >= _ALIKE * len(words):
+        if found and len(found | _ours_in(words)) >= _ALIKE * len(words):
             return True
     return False
+
+
+def _ours_in(words: Sequence[str]) -> set[int]:
+    """The places of the words that stand in a run of four that our prompts have, too."""
+    parts = enumerate(zip(*(words[at:] for at in range(_PART)), strict=False))
+    return {at + n for at, part in parts if part in _anchors() for n in range(_PART)}
 
 
 def recites(reply: str, prompt: str) -> bool:

@@ -17,12 +17,16 @@ _ROLES: dict[str, Literal["system", "user", "assistant"]] = {
 
 
 class ChatBody(Struct, frozen=True):
-    """A chat-completions request, and how its sender wants the reply; `images`: their addresses, in its messages."""
+    """A chat-completions request, and how its sender wants the reply.
+
+    `images`: their addresses, in its messages. `function`: the name of one that the reply is to call.
+    """
 
     request: Request
     stream: bool
     usage_wanted: bool
     images: tuple[str, ...] = ()
+    function: str | None = None
 
 
 def read_body(data: bytes) -> ChatBody:
@@ -73,7 +77,14 @@ def _message(given: Any, place: str) -> Message:
     role = given.get("role")
     if not isinstance(role, str) or role not in _ROLES:
         raise BadBodyError(f"'{place}.role' must be one of {', '.join(_ROLES)}, not {role!r}", f"{place}.role")
-    return Message(_ROLES[role], _content(given.get("content"), role, f"{place}.content"))
+    said = _content(given.get("content"), role, f"{place}.content")
+    return Message(_ROLES[role], "\n".join(filter(None, (said, *_called(given.get("tool_calls"))))))
+
+
+def _called(given: Any) -> list[str]:
+    """The functions that were called, in words; what came of it stands in the messages behind."""
+    calls = [call.get("function") for call in given if isinstance(call, dict)] if isinstance(given, list) else []
+    return [f"{call.get('name')}({call.get('arguments', '')})" for call in calls if isinstance(call, dict)]
 
 
 def _content(given: Any, role: str, place: str) -> str:

@@ -11,6 +11,8 @@ _BACKLOG = 4096
 """Connections that may wait to be accepted: a fan-out opens a thousand at once."""
 _IDLE = 75.0
 """Seconds that a connection is kept on which nothing is asked."""
+_LINGER = 2.0
+"""Seconds for the rest of a body that was refused: who is still sending it would not read why."""
 
 
 @asynccontextmanager
@@ -23,7 +25,12 @@ async def listening(
     """
     # Without handler_cancellation aiohttp would talk on to a caller who has left.
     runner = web.AppRunner(
-        app, handler_cancellation=True, access_log=None, shutdown_timeout=parting, keepalive_timeout=_IDLE
+        app,
+        handler_cancellation=True,
+        access_log=None,
+        shutdown_timeout=parting,
+        keepalive_timeout=_IDLE,
+        lingering_time=_LINGER,
     )
     await runner.setup()
     try:

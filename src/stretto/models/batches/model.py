@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from stretto import errors
 from stretto.calls import Call, Chunk, Done, Sent
 from stretto.ids import new_ulid
+from stretto.models.answered import SIMULATED, Answered
 from stretto.models.batches.gathered import Answer, Gathered
 from stretto.models.batches.remote import ENDPOINT, Remote
-from stretto.models.chat import SIMULATED, ChatModel, Endpoints
+from stretto.models.chat import ChatModel, Endpoints
 from stretto.models.providers import Provider
-from stretto.models.refusals import refusal
 
 _SOON, _PATIENCE, _GROWTH = 1.0, 60.0, 1.5
 """Seconds until a batch is looked at first, seconds between two looks at the most, and how these grow."""
@@ -30,6 +30,7 @@ class _Response(Struct, frozen=True):
     headers: dict[str, str] = {}
     charset: str = ""
     content_type: str = "application/json"
+    content: None = None
 
 
 class BatchModel(ChatModel):
@@ -41,7 +42,7 @@ class BatchModel(ChatModel):
 
     def __init__(self, endpoints: Endpoints, label: str, name: str, provider: Provider, key: str | None) -> None:
         super().__init__(endpoints, label, name, provider, key)
-        self._remote = Remote(endpoints.http, provider, self._headers, label, self._told)
+        self._remote = Remote(endpoints.http, provider, self._headers, label, self._source.told)
         self._open: Gathered | None = None
         self._known: dict[str, Gathered] = {}  # by key, as long as somebody waits for them
         self._out: dict[str, str] = {}  # by line, the key of a batch that was sent and could not be looked at
@@ -135,18 +136,11 @@ class BatchModel(ChatModel):
         if answer is None:
             why = batch.why or f"the batch {batch.id} has ended without it"
             raise errors.BatchError(f"{self._label}: {why}")
-        try:
-            return self._heard_of(call, answer)
-        except (errors.TransientError, errors.RateLimited) as error:
-            raise errors.BatchError(f"{self._label}: in the batch {batch.id}: {error}") from error
-
-    def _heard_of(self, call: Call, answer: Answer) -> list[Chunk]:
-        """What a response says that came among others."""
         response = _Response(answer.status, {SIMULATED: "true"} if answer.simulated else {})
-        if not 200 <= answer.status < 300:
-            text = self._told(answer.body.decode("utf-8", "replace"))
-            raise refusal(answer.status, response.headers, text, self._where)
-        reply = self._reply(call, response)
-        chunks = [*self._heard(answer.body, reply, response, whole=True), *reply.end(whole=True)]
+        try:
+            chunks = Answered(self._source, self._provider, response, call, 0.0, 0.0).read(answer.body)
+        except (errors.TransientError, errors.RateLimited, errors.RequestError) as error:
+            # A live call may be asked in another way, and says the same otherwise.
+            raise errors.BatchError(f"{self._label}: in the batch {batch.id}: {error}") from error
         price = self._provider.batch_price
         return [replace(chunk, price=price) if isinstance(chunk, Done) else chunk for chunk in chunks]

@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from stretto import errors
+from stretto.models.answered import SIMULATED
 from stretto.models.batches.gathered import Answer
-from stretto.models.chat import SIMULATED
 from stretto.models.http import FAILURES, Http
 from stretto.models.providers import PATH, Provider, address
 from stretto.models.proxies import proxy_for

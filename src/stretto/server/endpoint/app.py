@@ -17,6 +17,7 @@ from stretto.server.endpoint.asked import answering, asked_of, check_options
 from stretto.server.endpoint.calling import Calling, request_of
 from stretto.server.endpoint.carrying import Carrying
 from stretto.server.endpoint.completions import Completion
+from stretto.server.endpoint.functions import with_function
 from stretto.server.endpoint.guard import CLIENT, guarding
 from stretto.server.endpoint.responses import Response
 from stretto.server.endpoint.responses_body import chat_asked
@@ -134,15 +135,21 @@ def _unknown(service: Service, name: str) -> RefusedError:
 
 
 async def _chat_completions(request: web.Request) -> web.StreamResponse:
-    chat = read_body(await body_of(request))
-    voice = Completion(request[REQUEST_ID], chat.request.model, usage_wanted=chat.usage_wanted)
+    chat = _read(request, read_body(await body_of(request)))
+    id_, name = request[REQUEST_ID], chat.request.model
+    voice = Completion(id_, name, usage_wanted=chat.usage_wanted, function=chat.function)
     return await _answer(request, chat, voice)
 
 
 async def _responses(request: web.Request) -> web.StreamResponse:
     body = json_object(await body_of(request))
-    chat = chat_asked(body)
-    return await _answer(request, chat, Response(request[REQUEST_ID], chat.request.model, body))
+    chat = _read(request, chat_asked(body))
+    voice = Response(request[REQUEST_ID], chat.request.model, body, function=chat.function)
+    return await _answer(request, chat, voice)
+
+
+def _read(request: web.Request, chat: ChatBody) -> ChatBody:
+    return with_function(chat, ignore=request.app[SERVICE].offer.ignore_tools)
 
 
 async def _answer(request: web.Request, chat: ChatBody, voice: Voice) -> web.StreamResponse:
@@ -150,7 +157,7 @@ async def _answer(request: web.Request, chat: ChatBody, voice: Voice) -> web.Str
     service, name = request.app[SERVICE], chat.request.model
     if name not in service.offer.workflows:
         return await _call(request, chat, voice)
-    check_options(chat.request.options, ignore_tools=service.offer.ignore_tools)
+    check_options(chat.request.options)
     workflow = answering(service.offer.workflows[name], chat)
     asked = asked_of(chat)
     stream = workflow.stream(asked.task, inputs=asked.inputs, direct=asked.direct)
