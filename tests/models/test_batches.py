@@ -18,6 +18,8 @@ from stretto.calls import Chunk, Done
 from stretto.errors import ConfigError
 from stretto.events import CallStarted
 from stretto.ids import new_ulid
+from stretto.models.batches.remote import Remote
+from stretto.models.http import Http
 from stretto.models.simulator import parse_fault
 from stretto.runs import Run
 from stretto.store.sqlite import Store
@@ -180,6 +182,21 @@ def test_a_batch_that_was_never_sent_is_no_reason_to_wait_for_it() -> None:
         chunks = asyncio.run(asked(url))
         assert len(batches(url)) == 1
     assert isinstance(chunks[-1], Done)
+
+
+def test_a_batch_is_found_by_its_key_among_many() -> None:
+    async def found(url: str) -> str:
+        http = Http()
+        remote = Remote(http, Provider(url, batches="openai"), {}, "mine", str)
+        ids = [await remote.submit(f"key{number}", b"") for number in range(120)]
+        keys = [await remote.find(f"key{number}") for number in (0, 60, 119)]
+        unknown = await remote.find("key120")
+        await http.close()
+        assert keys == [ids[0], ids[60], ids[119]]
+        return unknown
+
+    with served(simulator()) as (url, _):
+        assert asyncio.run(found(url)) == ""
 
 
 def test_calls_of_several_runs_go_out_together(tmp_path: Path) -> None:

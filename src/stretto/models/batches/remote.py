@@ -25,6 +25,7 @@ _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _UPLOADS = {"openai": ("/files", "batch"), "together": ("/files/upload", "batch-api")}
 """Where a file goes, and what it is said to be for."""
 _ONE_REQUEST = 300.0  # seconds
+_PAGES = 100  # of a list, with a hundred in each
 
 
 class Standing(Struct, frozen=True):
@@ -64,12 +65,22 @@ class Remote:
 
     async def find(self, key: str) -> str:
         """The id of the batch that was made of the file of this name; empty if there is none."""
-        listed = _listed(await self._asked("GET", "/files"))
-        files = {_id(file) for file in listed if file.get("filename") == _name(key)}
-        for batch in _listed(await self._asked("GET", "/batches")) if files else ():
-            if batch.get("input_file_id") in files:
-                return _id(batch)
-        return ""
+        files = {_id(file) for file in await self._listed("/files") if file.get("filename") == _name(key)}
+        made = await self._listed("/batches") if files else []
+        return next((_id(batch) for batch in made if batch.get("input_file_id") in files), "")
+
+    async def _listed(self, path: str) -> list[dict[str, Any]]:
+        """Everything in a list, which comes in pages where it is long."""
+        listed: list[dict[str, Any]] = []
+        after: dict[str, str] = {}
+        for _ in range(_PAGES):
+            told = await self._asked("GET", path, params={"limit": "100", **after})
+            found = told.get("data")
+            listed += [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+            if not found or told.get("has_more") is not True:
+                break
+            after = {"after": _id(listed[-1])}
+        return listed
 
     async def look(self, id_: str) -> Standing:
         """How far a batch is."""
@@ -137,11 +148,6 @@ def _name(key: str) -> str:
 
 def _id(facts: Mapping[str, Any]) -> str:
     return str(facts.get("id", ""))
-
-
-def _listed(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found = facts.get("data")
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def _reasons(facts: Mapping[str, Any]) -> str:

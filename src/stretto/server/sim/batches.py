@@ -23,6 +23,7 @@ from stretto.server.sim.completion import whole
 
 _ENDPOINT = "/v1/chat/completions"
 _HEADERS = {"x-stretto-simulated": "true"}
+_PAGE = 20  # entries of a list, if nobody says how many
 _ENDED = ("completed", "expired", "failed", "cancelled")
 _BROKEN = refusal(500)
 """What becomes of a line whose fault is one of the connection."""
@@ -75,8 +76,8 @@ class Batches:
             return _bad("a file is sent as multipart/form-data, with the fields purpose and file", "file")
         return _json(_file_facts(self._keep(sent.filename, purpose, sent.file.read())))
 
-    async def _list_files(self, _: web.Request) -> web.Response:
-        return _list([_file_facts(file) for file in reversed(self._files.values())])
+    async def _list_files(self, request: web.Request) -> web.Response:
+        return _list([_file_facts(file) for file in reversed(self._files.values())], request)
 
     async def _content(self, request: web.Request) -> web.Response:
         if (file := self._files.get(request.match_info["id"])) is None:
@@ -98,8 +99,8 @@ class Batches:
         facts = self._facts(batch)
         return _json({"job": facts, "warning": None} if self._as_together(batch) else facts)
 
-    async def _list_batches(self, _: web.Request) -> web.Response:
-        return _list([self._facts(self._carried(batch)) for batch in reversed(self.batches.values())])
+    async def _list_batches(self, request: web.Request) -> web.Response:
+        return _list([self._facts(self._carried(batch)) for batch in reversed(self.batches.values())], request)
 
     async def _look(self, request: web.Request) -> web.Response:
         if (batch := self.batches.get(request.match_info["id"])) is None:
@@ -199,8 +200,12 @@ def _json(facts: object) -> web.Response:
     return web.Response(body=msgspec.json.encode(facts), content_type="application/json", headers=_HEADERS)
 
 
-def _list(found: list[dict[str, Any]]) -> web.Response:
-    return _json({"object": "list", "data": found, "has_more": False})
+def _list(found: list[dict[str, Any]], request: web.Request) -> web.Response:
+    """A page of a list: so many of it, behind the one that is named."""
+    limit, after = request.query.get("limit", ""), request.query.get("after")
+    start = next((place for place, each in enumerate(found, 1) if each["id"] == after), 0)
+    end = start + (int(limit) if limit.isdecimal() else _PAGE)
+    return _json({"object": "list", "data": found[start:end], "has_more": end < len(found)})
 
 
 def _bad(message: str, param: str | None = None) -> web.Response:
