@@ -7,7 +7,7 @@ from typing import Self
 
 from stretto.cli.screen import drawing_on, say
 
-_GAP = 5.0  # seconds between two lines of progress
+_GAP, _STILL = 5.0, 60.0  # seconds between two lines of progress, and between two that say the same
 
 
 class Tally:
@@ -18,6 +18,7 @@ class Tally:
         self._live = sys.stderr.isatty()
         self._said_at = time.monotonic()
         self._open = False
+        self._line = ""
 
     def __enter__(self) -> Self:
         return self
@@ -29,9 +30,10 @@ class Tally:
     def show(self, line: str) -> None:
         """It is so far; told now and then."""
         now = time.monotonic()
-        if self._quiet or now - self._said_at < (0.2 if self._live else _GAP):
+        gap = 0.2 if self._live else _GAP if line != self._line else _STILL
+        if self._quiet or now - self._said_at < gap:
             return
-        self._said_at, self._open = now, self._live
+        self._said_at, self._open, self._line = now, self._live, line
         self._write(f"\r{line}\x1b[K" if self._live else f"stretto: {line}\n")
 
     def say(self, line: str) -> None:
