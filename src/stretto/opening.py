@@ -1,9 +1,10 @@
 """Opening a run: what there is of it in its store, and what it may take from the runs before it."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import TypedDict
 
 from msgspec import Struct, ValidationError
 
@@ -14,10 +15,12 @@ from stretto.events import AnyEvent, RunResumed, RunStarted
 from stretto.fold import fold
 from stretto.forecast import Forecast, explain
 from stretto.mapping import mapped
+from stretto.plan.given import AnyPlan
 from stretto.plan.shares import Pieces
 from stretto.policies.memo import Earlier, Replies
 from stretto.policies.prices import Prices
-from stretto.rerun import Rerun, basis_of, given_before, given_results
+from stretto.proposal import Approve
+from stretto.rerun import EVERYTHING, Rerun, basis_of, given_before, given_results
 from stretto.roles import check_images
 from stretto.runs import Run
 from stretto.store.patience import patiently
@@ -27,9 +30,6 @@ from stretto.store.sqlite import Store
 from stretto.team import Team
 from stretto.types import Basis, Definition, Each, Input, Known, Memory, Message, Plan, Reply, Request, Result
 
-EVERYTHING = "everything"
-"""What is `fresh` of a run that no recorded reply answers."""
-
 
 class NothingKept(StoreError):
     """A finished run that recorded its usage only."""
@@ -38,8 +38,18 @@ class NothingKept(StoreError):
 _log = logging.getLogger("stretto")
 
 
+class Wishes(TypedDict, total=False):
+    """What `Workflow.run` and `run_sync` take beside the task, as `stream` does."""
+
+    plan: AnyPlan | None
+    fresh: Sequence[str]
+    inputs: Sequence[Input]
+    approve: Approve | None
+    direct: bool
+
+
 class New(Struct, frozen=True):
-    """A new run of a task and its inputs; `plan`: one that is given. `fresh`: no recorded reply answers its calls.
+    """A new run of a task and its inputs; `plan`: one that is given. `fresh`: what is asked anew though recorded.
 
     `each`: the list of whose items that is the plan. `messages`: what is asked in the task's place. `again`: if the
     store has the run already, it is gone on with.
@@ -47,7 +57,7 @@ class New(Struct, frozen=True):
 
     task: str
     plan: Plan | None = None
-    fresh: bool = False
+    fresh: tuple[str, ...] = ()
     inputs: tuple[Input, ...] = ()
     each: Each | None = None
     messages: tuple[Message, ...] = ()
@@ -56,8 +66,15 @@ class New(Struct, frozen=True):
     @property
     def basis(self) -> Basis:
         """What the run begins with beside its task."""
-        fresh = (EVERYTHING,) if self.fresh else ()
-        return Basis(plan=self.plan, fresh=fresh, inputs=self.inputs, each=self.each, messages=self.messages)
+        samples = {} if EVERYTHING in self.fresh else dict.fromkeys(self.fresh, 1)
+        return Basis(
+            plan=self.plan,
+            samples=samples,
+            fresh=self.fresh,
+            inputs=self.inputs,
+            each=self.each,
+            messages=self.messages,
+        )
 
 
 class Opening(Struct, frozen=True):
@@ -187,6 +204,8 @@ def _earlier(memory: Memory, basis: Basis, recorded: Mapping[str, list[Reply]], 
     """What other runs have recorded for a request: that which a rerun is of, then all in the store."""
 
     def find(key: str, request: Request) -> tuple[str, Reply] | None:
+        if EVERYTHING in basis.fresh:
+            return None
         if basis.origin and memory.reuse != "off":
             for reply in reversed(recorded.get(key, ())):
                 if lasting(reply):

@@ -7,6 +7,7 @@ from typing import Generic, Literal, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from stretto.amounts import dollars
 from stretto.errors import TaskError
 from stretto.plan.given import AnyPlan
 from stretto.types import Plan
@@ -51,7 +52,7 @@ class Proposal(Struct, frozen=True):
     `assumed`: models whose price was found by their name alone, and whose it is (`openai:gpt-5: gpt-5 of openai`).
     """
 
-    run: str
+    run_id: str
     task: str
     plan: Plan
     lines: tuple[Line, ...]
@@ -89,6 +90,31 @@ class Stop(Struct, frozen=True):
 Decision = Go | Edit | Drop | Again | Stop
 Approve = Callable[[Proposal], Decision | Awaitable[Decision]]
 """Decides about a proposal, before anything of its plan is asked."""
+
+
+class Over:
+    """An `approve` that has `ask` decide about plans that may cost more than an amount, and carries out all others.
+
+    What a plan may cost is `total.cost.p95` of its proposal, which 19 of 20 such runs stay below; `ask` decides, too,
+    where nobody knows the cost, and about all that comes of a plan once it was asked about. `amount`: US dollars, as a
+    number or a text ("50c"). Raises `ConfigError` for what is none.
+    """
+
+    def __init__(self, amount: Decimal | float | str, ask: Approve) -> None:
+        self.amount = dollars(amount, "Over")
+        self._ask = ask
+        self._asked = set[str]()
+
+    def asks(self, proposal: Proposal) -> bool:
+        """Whether `ask` is to decide about a proposal."""
+        cost = proposal.total.cost
+        if cost is None or cost.p95 > self.amount:
+            self._asked.add(proposal.run_id)
+        return proposal.run_id in self._asked
+
+    def __call__(self, proposal: Proposal) -> Decision | Awaitable[Decision]:
+        """Decide about a proposal."""
+        return self._ask(proposal) if self.asks(proposal) else Go()
 
 
 def dependents(plan: Plan, ids: Sequence[str]) -> tuple[str, ...]:

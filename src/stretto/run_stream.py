@@ -182,7 +182,7 @@ class RunStream(Generic[Parsed]):
         team, store, definition = self._team, self._store, self._team.definition
         began = asyncio.get_running_loop().time()
         pool = await stack.enter_async_context(self._pool())
-        models = team.models
+        models = team.all_models
         for model in models:
             pool.model(model)  # a missing key is an error before anything is asked or written
         pool.look_up_prices(models)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from simulated import simulator_of
 from stretto import Workflow
 from stretto.errors import RunBusy, TaskError
 from stretto.ids import group_of, is_ulid, made_at, named_ulid, new_ulid
@@ -45,7 +46,7 @@ def test_a_run_that_is_begun_again_by_its_id_asks_nothing_twice(flow: Workflow[N
     id_ = new_ulid()
 
     async def twice() -> tuple[Run[None], Run[None], SimulatedProvider]:
-        return await carried(flow, run=id_), await carried(flow, run=id_), flow.pool.simulated["sim"]
+        return await carried(flow, run_id=id_), await carried(flow, run_id=id_), simulator_of(flow)
 
     first, second, provider = asyncio.run(twice())
     assert first.id == second.id == id_
@@ -58,16 +59,16 @@ def test_a_run_that_is_begun_again_by_its_id_asks_nothing_twice(flow: Workflow[N
 
 def test_an_id_that_is_none_is_refused(flow: Workflow[None]) -> None:
     with pytest.raises(TaskError, match="no id of a run"):
-        flow.stream(TASK, run="line 1")
+        flow.stream(TASK, run_id="line 1")
 
 
 def test_two_that_begin_the_same_run_at_once_are_not_both_paid(flow: Workflow[None]) -> None:
     async def both() -> None:
         id_ = new_ulid()
-        async with flow.stream(TASK, run=id_) as first:
+        async with flow.stream(TASK, run_id=id_) as first:
             await anext(first)
             with pytest.raises(RunBusy):
-                await carried(flow, run=id_)
+                await carried(flow, run_id=id_)
             await first.finished()
 
     asyncio.run(both())

@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from endpoint import call
+from simulated import pool_of
 from stretto import Price, Provider, Role, Simulator, Workflow
 from stretto.calls import Chunk, Done
 from stretto.errors import ConfigError
@@ -173,7 +174,7 @@ def test_after_kill_9_the_batch_is_found_again_and_nothing_is_sent_twice(tmp_pat
 
 def test_a_batch_that_was_never_sent_is_no_reason_to_wait_for_it() -> None:
     async def asked(url: str) -> list[Chunk]:
-        async with workflow(url).pool as pool:
+        async with pool_of(workflow(url)) as pool:
             batch = pool.model("mine:x").batch
             assert batch
             return [chunk async for chunk in batch().stream(replace(call(), batch=new_ulid()))]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from serving import TASK, events_in, on_loop, runs, served, told, workflow
+from simulated import simulator_of
 from stretto.server.endpoint.asked import is_chore
 from stretto.store.sqlite import Store
 
@@ -162,6 +163,16 @@ async def test_a_schema_is_kept_and_the_answer_comes_whole() -> None:
     assert isinstance(json.loads(body["choices"][0]["message"]["content"])["winner"], str)
     assert isinstance(json.loads(told(events, "content"))["winner"], str)
     assert isinstance(json.loads(any_object["choices"][0]["message"]["content"]), dict)
+
+
+@on_loop
+async def test_a_request_with_a_bound_of_its_own_shares_models_and_limits_with_all_others() -> None:
+    asked = workflow()
+    async with served(asked) as client:
+        await client.json(max_tokens=20)
+        await client.json(response_format={"type": "json_object"})
+        assert simulator_of(asked).asked.total() >= 8
+        assert len(asked._pools._of_loops) == 1
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])

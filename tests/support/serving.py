@@ -40,7 +40,7 @@ def workflow(store: Path | None = None, *faults: str, **settings: Any) -> Workfl
     """The preset `general` on a simulator with these faults and settings."""
     simulator = Simulator(**{"ttft": 0.0, "tokens_per_second": 1e6, **settings}, faults=tuple(map(parse_fault, faults)))
     limits = {"attempts": 1} if faults else None
-    return Workflow.from_toml("general", models="sim:x", providers={"sim": simulator}, store=store, limits=limits)
+    return Workflow.from_toml("general", model="sim:x", providers={"sim": simulator}, store=store, limits=limits)
 
 
 class Client:

@@ -79,7 +79,8 @@ class Batch:
         return self.counts
 
     async def _carry(self, models: set[str]) -> None:
-        async with self._workflow.pool as pool:  # whose connections stay open between two runs
+        pool = self._workflow._pools.here()  # noqa: SLF001 - no user of a workflow has to do with it
+        async with pool:  # its connections stay open between two runs
             for model in models:
                 pool.model(model)  # a missing key is an error before anything is paid
             if self._budget is not None:

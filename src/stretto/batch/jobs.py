@@ -74,7 +74,7 @@ class Jobs:
     def stream(self, job: Job, inputs: tuple[Input, ...]) -> RunStream[Any]:
         """The run of a job, or what is left of it."""
         return job.workflow.stream(
-            job.task, inputs=inputs, direct=job.direct, messages=job.messages, run=self.run_id(job.line)
+            job.task, inputs=inputs, direct=job.direct, messages=job.messages, run_id=self.run_id(job.line)
         )
 
     def _asking(self, line: Line, chat: ChatBody) -> Job:

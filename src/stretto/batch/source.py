@@ -57,7 +57,7 @@ class Source:
                 if (known := mark(line.key)) in seen:
                     raise self._twice(line)
                 seen.add(known)
-                models.update(jobs.of(line, self._where(line)).workflow.models)
+                models.update(jobs.of(line, self._where(line)).workflow.all_models)
             except TaskError as error:
                 wrong.append(str(error))
                 continue

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from stretto.amounts import dollars as money
 from stretto.batch.counts import Counts
 from stretto.cli import ANSWERED, FAILED, INTERRUPTED, PARTIAL, SHORT
 from stretto.cli.help import Command, option
@@ -23,7 +24,6 @@ from stretto.cli.screen import say
 from stretto.cli.tally import Tally
 from stretto.cli.task import read_named
 from stretto.cli.words import dollars, short
-from stretto.config import dollars as money
 from stretto.errors import ConfigError, TaskError
 from stretto.inputs import MOST
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from stretto.cli.help import Command, option
+from stretto.cli.listening import address_options
 from stretto.cli.local import prepare
 from stretto.cli.meaning import HERE, build, chosen_models, configured, limit_flags, memory_flags, store_path
 from stretto.cli.options import amount, offer_options
@@ -31,21 +32,7 @@ _RUNS, _WAITING, _BODY, _GRACE = 32, 64, "16M", 30  # what `stretto.server.endpo
         "stretto serve -m sim:default --ignore-tools",
     ),
 )
-@option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    metavar="N",
-    default=8000,
-    show_default=True,
-    help="Port; 0 takes any free one.",
-)
-@option(
-    "--host",
-    metavar="ADDRESS",
-    default="127.0.0.1",
-    show_default=True,
-    help="Address to listen on; any but this machine's own needs --api-key-env.",
-)
+@address_options(8000, "; any but this machine's own needs --api-key-env")
 @option(
     "--api-key-env",
     metavar="NAME",

@@ -105,7 +105,7 @@ async def _models(request: web.Request) -> web.Response:
 
 def _listed(offer: Offer) -> list[str]:
     """The workflows, and the models that they ask, which can be asked alone if there is a door for that."""
-    theirs = [model for workflow in offer.workflows.values() for model in workflow.models] if offer.door else []
+    theirs = [model for workflow in offer.workflows.values() for model in workflow.all_models] if offer.door else []
     return list(
         dict.fromkeys([*offer.workflows, *(model for model in theirs if offer.door and offer.door.models(model))])
     )
