@@ -58,28 +58,34 @@ class Server:
 
 @dataclass(frozen=True)
 class Servers:
-    """What a program asks: a server that answers at once, and one that takes its time."""
+    """What a program asks: a server that answers at once, one that takes its time, and one whose runs all fail."""
 
     quick: Server
     slow: Server
+    broken: Server
 
 
 @contextmanager
 def servers(folder: Path) -> Iterator[Servers]:
-    """Both, each in a folder of its own."""
-    for name in ("quick", "slow"):
+    """All of them, each in a folder of its own."""
+    settings = {"quick": "seed = 0", "slow": "tokens_per_second = 1", "broken": 'faults = ["401 always"]'}
+    for name, setting in settings.items():
         (folder / name).mkdir()
-    (folder / "slow" / "stretto.toml").write_text("[providers.sim]\ntokens_per_second = 1\n", encoding="utf-8")
-    with Server(folder / "quick", "-m", "sim:instant") as quick, Server(folder / "slow", "-m", "sim:slow") as slow:
-        yield Servers(quick, slow)
+        (folder / name / "stretto.toml").write_text(f"[providers.sim]\n{setting}\n", encoding="utf-8")
+    with (
+        Server(folder / "quick", "-m", "sim:instant") as quick,
+        Server(folder / "slow", "-m", "sim:slow") as slow,
+        Server(folder / "broken", "-m", "sim:instant") as broken,
+    ):
+        yield Servers(quick, slow, broken)
 
 
 def told_by(command: Sequence[str], servers: Servers, folder: Path, variables: Mapping[str, str]) -> dict[str, Any]:
     """What a client's program says that it was given, in the words of the server's records; its leaving ends a run."""
-    quick, slow = servers.quick, servers.slow
-    urls = {"OPENAI_BASE_URL": quick.url, "SLOW_BASE_URL": slow.url, "OPENAI_API_KEY": KEY}
-    environ = {"PATH": os.defpath, "HOME": str(folder), **urls, **variables}
-    earlier, told = len(slow.runs()), dict[str, Any]()
+    quick, slow, broken = servers.quick, servers.slow, servers.broken
+    urls = {"OPENAI_BASE_URL": quick.url, "SLOW_BASE_URL": slow.url, "BROKEN_BASE_URL": broken.url}
+    environ = {"PATH": os.defpath, "HOME": str(folder), "OPENAI_API_KEY": KEY, **urls, **variables}
+    earlier, failed, told = len(slow.runs()), len(broken.runs()), dict[str, Any]()
     with (
         (folder / "err").open("w") as err,
         subprocess.Popen(
@@ -95,6 +101,8 @@ def told_by(command: Sequence[str], servers: Servers, folder: Path, variables: M
         rest, _ = child.communicate()
     assert (child.returncode, json.loads(rest)) == (0, {"left": True}), (folder / "err").read_text()
     assert run.status == "interrupted"
+    assert "a provider refuses the key" in told["broken"]
+    assert len(broken.runs()) == failed + 1  # nobody paid for it again
     _check(told, quick.runs())
     return told
 
@@ -113,4 +121,4 @@ def _check(told: Mapping[str, Any], runs: Sequence[Run[Any]]) -> None:
         assert each.keys() == {"winner", "reasons"}
     assert all(text in answers for name, text in told.items() if name.endswith(" streamed") and name not in shaped)
     assert told["tokens"] in {run.usage.input_tokens + run.usage.output_tokens for run in runs}
-    assert "there is no model 'nobody' here; there are general" in told["error"]
+    assert "there is no model 'nobody' here; there are general" in told["unknown"]

@@ -32,16 +32,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with servers(tmp_path_factory.mktemp("servers")) as both:
-        yield both
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with servers(tmp_path_factory.mktemp("servers")) as three:
+        yield three
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_client_gets_what_it_asks_for_and_may_abort(
-    program: str, both: Servers, installed: Path, tmp_path: Path
+    program: str, three: Servers, installed: Path, tmp_path: Path
 ) -> None:
-    told = told_by([str(NODE / "bin" / "node"), str(installed / f"{program}.mjs")], both, tmp_path, VARIABLES)
-    assert told["error"].startswith(f"{PROGRAMS[program]}: ")
+    told = told_by([str(NODE / "bin" / "node"), str(installed / f"{program}.mjs")], three, tmp_path, VARIABLES)
+    assert told["unknown"].startswith(f"{PROGRAMS[program]}: ")
     for name in ("thoughts", "response thoughts"):
         assert "planned: 3 subtasks" in told.get(name, "planned: 3 subtasks")

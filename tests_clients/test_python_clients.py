@@ -29,14 +29,14 @@ def python_of(client: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with servers(tmp_path_factory.mktemp("servers")) as both:
-        yield both
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with servers(tmp_path_factory.mktemp("servers")) as three:
+        yield three
 
 
 @pytest.mark.parametrize("client", ERRORS)
-def test_a_client_gets_what_it_asks_for_and_may_leave(client: str, both: Servers, tmp_path: Path) -> None:
+def test_a_client_gets_what_it_asks_for_and_may_leave(client: str, three: Servers, tmp_path: Path) -> None:
     command = [python_of(client), str(HERE / "programs" / f"with_{client}.py")]
     alone = {"LLM_USER_PATH": str(tmp_path), "LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # nothing is fetched
-    told = told_by(command, both, tmp_path, alone)
-    assert told["error"].startswith(f"{ERRORS[client]}: ")
+    told = told_by(command, three, tmp_path, alone)
+    assert told["unknown"].startswith(f"{ERRORS[client]}: ")

@@ -5,6 +5,7 @@ import { z } from "zod";
 
 export const url = process.env.OPENAI_BASE_URL;
 export const slowUrl = process.env.SLOW_BASE_URL;
+export const brokenUrl = process.env.BROKEN_BASE_URL;
 export const key = process.env.OPENAI_API_KEY;
 export const task = "Compare tea and coffee in 3 subtasks";
 export const verdict = z.object({ winner: z.string(), reasons: z.array(z.string()) });
@@ -14,12 +15,12 @@ export function tell(what, told) {
   console.log(JSON.stringify({ [what]: told }));
 }
 
-/** Say what is raised when a model is asked that there is not. */
-export async function tellError(asked) {
+/** Say what is raised. */
+export async function tellError(what, asked) {
   try {
-    tell("error", `no error: ${JSON.stringify(await asked())}`);
+    tell(what, `no error: ${JSON.stringify(await asked())}`);
   } catch (error) {
-    tell("error", `${error.constructor.name}: ${error.message}`);
+    tell(what, `${error.constructor.name}: ${error.message}`);
   }
 }
 

@@ -4,7 +4,7 @@
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { Output, generateText, streamText, tool } from "ai";
-import { key, leave, slowUrl, task, tell, tellError, url, verdict } from "./client.mjs";
+import { brokenUrl, key, leave, slowUrl, task, tell, tellError, url, verdict } from "./client.mjs";
 
 const compatible = (baseURL) =>
   createOpenAICompatible({ name: "stretto", baseURL, apiKey: key, includeUsage: true, supportsStructuredOutputs: true });
@@ -14,6 +14,13 @@ const response = { model: openai("general"), prompt: task };
 const object = { output: Output.object({ schema: verdict }) };
 const calling = { tools: { verdict: tool({ inputSchema: verdict }) }, toolChoice: "required" };
 const raising = { onError: ({ error }) => { throw error; } };
+
+async function readAll(options) {
+  for await (const part of streamText({ ...chat, ...options }).fullStream) {
+    if (part.type === "error") throw part.error;
+    if (part.type === "abort") return;
+  }
+}
 
 const reply = await generateText(chat);
 tell("plain", reply.text);
@@ -33,8 +40,6 @@ tell("response called", (await generateText({ ...response, ...calling })).toolCa
 tell("response called streamed", (await streamText({ ...response, ...calling, ...raising }).toolCalls)[0].input);
 tell("plain by openai", (await generateText({ ...chat, model: openai.chat("general") })).text);
 
-await tellError(() => generateText({ ...chat, model: compatible(url)("nobody") }));
-await leave(async (abortSignal) => {
-  const stream = streamText({ ...chat, ...raising, model: compatible(slowUrl)("general"), abortSignal });
-  for await (const part of stream.fullStream) if (part.type === "abort") break;
-});
+await tellError("unknown", () => generateText({ ...chat, model: compatible(url)("nobody") }));
+await tellError("broken", () => readAll({ model: compatible(brokenUrl)("general"), onError: () => {} }));
+await leave((abortSignal) => readAll({ ...raising, model: compatible(slowUrl)("general"), abortSignal }));

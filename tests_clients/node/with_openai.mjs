@@ -2,7 +2,7 @@
 
 import OpenAI from "openai";
 import { zodFunction, zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
-import { key, leave, slowUrl, task, tell, tellError, url, verdict } from "./client.mjs";
+import { brokenUrl, key, leave, slowUrl, task, tell, tellError, url, verdict } from "./client.mjs";
 
 const client = new OpenAI({ baseURL: url, apiKey: key });
 const asked = { model: "general", messages: [{ role: "user", content: task }] };
@@ -35,7 +35,9 @@ tell("response streamed", (await client.responses.stream(asResponse).finalRespon
 const text = { format: zodTextFormat(verdict, "verdict") };
 tell("response structured", (await client.responses.parse({ ...asResponse, text })).output_parsed);
 
-await tellError(() => client.chat.completions.create({ ...asked, model: "nobody" }));
+await tellError("unknown", () => client.chat.completions.create({ ...asked, model: "nobody" }));
+const broken = new OpenAI({ baseURL: brokenUrl, apiKey: key });
+await tellError("broken", async () => await streamed(await broken.chat.completions.create({ ...asked, stream: true })));
 await leave(async (signal) => {
   const slow = new OpenAI({ baseURL: slowUrl, apiKey: key });
   await streamed(await slow.chat.completions.create({ ...asked, stream: true }, { signal }));

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
-URL, SLOW_URL = os.environ["OPENAI_BASE_URL"], os.environ["SLOW_BASE_URL"]
+URL, SLOW_URL, BROKEN_URL = (os.environ[f"{name}_BASE_URL"] for name in ("OPENAI", "SLOW", "BROKEN"))
 KEY = os.environ["OPENAI_API_KEY"]
 TASK = "Compare tea and coffee in 3 subtasks"
 MODEL, UNKNOWN = "general", "nobody"
@@ -30,12 +30,12 @@ def tell(what: str, told: Any) -> None:
     print(json.dumps({what: told}), flush=True)
 
 
-async def tell_error(asked: Coroutine[Any, Any, Any]) -> None:
-    """Say what is raised when a model is asked that there is not."""
+async def tell_error(what: str, asked: Coroutine[Any, Any, Any]) -> None:
+    """Say what is raised."""
     try:
-        tell("error", f"no error: {await asked!r}")
+        tell(what, f"no error: {await asked!r}")
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told
-        tell("error", f"{type(error).__module__}.{type(error).__qualname__}: {error}")
+        tell(what, f"{type(error).__module__}.{type(error).__qualname__}: {error}")
 
 
 async def leave(reading: Coroutine[Any, Any, Any]) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 from typing import Any
 
-from client import KEY, MODEL, SCHEMA, SLOW_URL, TASK, UNKNOWN, URL, leave, tell, tell_error
+from client import BROKEN_URL, KEY, MODEL, SCHEMA, SLOW_URL, TASK, UNKNOWN, URL, leave, tell, tell_error
 from inspect_ai.model import GenerateConfig, ResponseSchema, get_model
 from inspect_ai.tool import ToolFunction, ToolInfo, ToolParams
 from inspect_ai.util import JSONSchema
@@ -27,7 +27,8 @@ async def main() -> None:
     reply = await model().generate(TASK, tools=[verdict], tool_choice=ToolFunction("verdict"))
     tell("called", reply.message.tool_calls[0].arguments)
     tell("response", (await model(responses_api=True).generate(TASK)).completion)
-    await tell_error(model(UNKNOWN).generate(TASK))
+    await tell_error("unknown", model(UNKNOWN).generate(TASK))
+    await tell_error("broken", model(url=BROKEN_URL, stream=True).generate(TASK))
     await leave(model(url=SLOW_URL, stream=True).generate(TASK))
 
 

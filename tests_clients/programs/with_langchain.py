@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from client import KEY, MODEL, SLOW_URL, TASK, UNKNOWN, URL, leave, tell, tell_error
+from client import BROKEN_URL, KEY, MODEL, SLOW_URL, TASK, UNKNOWN, URL, leave, tell, tell_error
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
@@ -33,7 +33,8 @@ async def main() -> None:
     tell("called", (await called.ainvoke(TASK)).model_dump())
     tell("response", (await chat(use_responses_api=True).ainvoke(TASK)).text)
     tell("response streamed", await streamed(chat(use_responses_api=True)))
-    await tell_error(chat(UNKNOWN).ainvoke(TASK))
+    await tell_error("unknown", chat(UNKNOWN).ainvoke(TASK))
+    await tell_error("broken", streamed(chat(url=BROKEN_URL)))
     await leave(streamed(chat(url=SLOW_URL)))
 
 

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 import litellm
-from client import KEY, MODEL, SCHEMA, SLOW_URL, TASK, UNKNOWN, URL, leave, tell, tell_error
+from client import BROKEN_URL, KEY, MODEL, SCHEMA, SLOW_URL, TASK, UNKNOWN, URL, leave, tell, tell_error
 from pydantic import BaseModel
 
 _VERDICT = {"type": "function", "function": {"name": "verdict", "parameters": SCHEMA}}
@@ -45,7 +45,8 @@ async def main() -> None:
     tell("called", json.loads(call.function.arguments))
     response = await litellm.aresponses(model=f"openai/{MODEL}", input=TASK, api_base=URL, api_key=KEY)
     tell("response", response.output_text)
-    await tell_error(ask(UNKNOWN))
+    await tell_error("unknown", ask(UNKNOWN))
+    await tell_error("broken", streamed(BROKEN_URL))
     await leave(streamed(SLOW_URL))
 
 

@@ -5,9 +5,15 @@ import json
 from typing import Any
 
 import llm
-from client import KEY, MODEL, SCHEMA, SLOW_URL, TASK, UNKNOWN, URL, leave, tell, tell_error
+from client import BROKEN_URL, KEY, MODEL, SCHEMA, SLOW_URL, TASK, UNKNOWN, URL, leave, tell, tell_error
 
-NAMES = {"quick": (MODEL, URL), "response": (MODEL, URL), "unknown": (UNKNOWN, URL), "slow": (MODEL, SLOW_URL)}
+NAMES = {
+    "quick": (MODEL, URL),
+    "response": (MODEL, URL),
+    "unknown": (UNKNOWN, URL),
+    "broken": (MODEL, BROKEN_URL),
+    "slow": (MODEL, SLOW_URL),
+}
 
 
 def configure() -> None:
@@ -45,7 +51,8 @@ async def main() -> None:
     tell("structured", json.loads(await whole("quick", schema=SCHEMA)))
     tell("response", await whole("response"))
     tell("response streamed", await streamed("response"))
-    await tell_error(whole("unknown"))
+    await tell_error("unknown", whole("unknown"))
+    await tell_error("broken", streamed("broken"))
     await leave(streamed("slow"))
 
 

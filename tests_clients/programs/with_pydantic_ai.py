@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from client import KEY, MODEL, SLOW_URL, TASK, UNKNOWN, URL, leave, tell, tell_error
+from client import BROKEN_URL, KEY, MODEL, SLOW_URL, TASK, UNKNOWN, URL, leave, tell, tell_error
 from pydantic import BaseModel
 from pydantic_ai import Agent, NativeOutput
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
@@ -39,7 +39,8 @@ async def main() -> None:
     called = agent(kind=OpenAIResponsesModel, output_type=Verdict)
     tell("response called", (await called.run(TASK)).output.model_dump())
     tell("response called streamed", (await streamed(called)).model_dump())
-    await tell_error(agent(UNKNOWN).run(TASK))
+    await tell_error("unknown", agent(UNKNOWN).run(TASK))
+    await tell_error("broken", streamed(agent(url=BROKEN_URL)))
     await leave(streamed(agent(url=SLOW_URL)))
 
 

@@ -99,8 +99,20 @@ def basis_of(rerun: Rerun, origin: Run, replies: Container[str], definition: Def
         raise TaskError(f"--fresh {left[0]}: it is not among those that are computed (--only); add it there")
     if plan is not None and "orchestrator" in rerun.fresh:
         raise TaskError("--fresh orchestrator asks for a new plan, but the plan is given; leave one of them out")
-    within, messages = {} if EVERYTHING in rerun.fresh else plans_within(origin, replies), origin.basis.messages
-    return Basis(rerun.origin, plan, samples, rerun.only, rerun.fresh, inputs, within, each, messages=messages)
+    within = {} if EVERYTHING in rerun.fresh else plans_within(origin, replies)
+    before = origin.basis
+    return Basis(
+        rerun.origin,
+        plan,
+        samples,
+        rerun.only,
+        rerun.fresh,
+        inputs,
+        within,
+        each,
+        remarks=before.remarks,
+        messages=before.messages,
+    )
 
 
 def plans_within(origin: Run, replies: Container[str]) -> dict[str, Plan]:

@@ -1,6 +1,7 @@
 """Forgetting what a run said, once it is finished: its events stay, with their times, usage and cost."""
 
 import sqlite3
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -16,6 +17,8 @@ from stretto.events import (
     RunStarted,
     SubtaskFinished,
     SubtaskPlanned,
+    SubtaskReopened,
+    SubtaskStopped,
     decode,
     encode,
 )
@@ -41,12 +44,13 @@ def forget(db: sqlite3.Connection, run: str) -> None:
         db.execute(_UPDATE, (written, event_sum(run, seq, event.kind, written), run, seq))
 
 
-def _emptied(event: AnyEvent) -> AnyEvent:
+def _emptied(event: AnyEvent) -> AnyEvent:  # noqa: C901 - one arm for each kind of event, by design
     """The event without what was said in it, errors too: they may quote it. The definition of the workflow stays."""
     match event:
         case RunStarted():
-            texts = replace(event.basis, plan=None, inputs=(), plans={}, each=None, messages=())
-            return replace(event, task="", basis=texts)
+            texts: dict[str, Any] = {"inputs": (), "plans": {}, "remarks": {}, "messages": ()}
+            basis = replace(event.basis, plan=None, each=None, **texts)
+            return replace(event, task="", basis=basis)
         case SubtaskPlanned():
             return replace(event, description="", remark=None, brief="")
         case PlanFinished():
@@ -55,6 +59,10 @@ def _emptied(event: AnyEvent) -> AnyEvent:
             return replace(event, remark="", plan=None)
         case SubtaskFinished():
             return replace(event, text="", error=event.error and _GONE, remark="")
+        case SubtaskStopped():
+            return replace(event, text="")
+        case SubtaskReopened():
+            return replace(event, remark="")
         case CallFinished():
             return replace(event, error=event.error and _GONE)
         case CallRetried() | RunDegraded():
