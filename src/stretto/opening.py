@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from msgspec import Struct, ValidationError
+from msgspec.structs import replace
 
 from stretto.calls import lasting
 from stretto.definitions import definition_of, knowing
@@ -87,15 +88,17 @@ async def open_run(
     begin: New | Rerun | None,
     stack: AsyncExitStack,
     known: Mapping[str, Known],
+    *,
+    approve: bool = False,
 ) -> Opening:
     """Open a new run, a rerun of another, or (None) one that is in the store already; `stack` holds it open.
 
     `path`: the store, if runs are kept. `known`: what is known of its models. What an earlier run was carried with goes
-    before that, so that the same results are condensed, to the same lengths.
+    before that, so that the same results are condensed, to the same lengths. `approve`: its plan is to be approved.
     """
     memory = team.definition.memory
     if path is None:
-        basis = begin.basis if isinstance(begin, New) else Basis()
+        basis = replace(begin.basis if isinstance(begin, New) else Basis(), approve=approve)
         team = team.carrying(basis).knowing(known)
         event, replies = _event(team, begin, basis, None), Replies(shared=memory.reuse != "off")
         return Opening([], event, replies, {}, team.definition)
@@ -123,6 +126,7 @@ async def open_run(
     recall = None
     if memory.reuse == "store" and EVERYTHING not in basis.fresh:
         recall = await patiently(lambda: stack.enter_context(Recall(store.path, GLANCE)))
+    basis = basis if before else replace(basis, approve=approve)
     given = given_results(basis, origin) if origin else given_before(basis, before) if before else {}
     replies = Replies(own, _earlier(memory, basis, recorded, recall), shared=memory.reuse != "off")
     team = team.carrying(basis).knowing({**known, **_known_to(before or origin)})

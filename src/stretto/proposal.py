@@ -1,6 +1,6 @@
 """What is put before whoever approves a plan, and what may be decided about it."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Generic, Literal, TypeVar
 
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from stretto.amounts import dollars
 from stretto.errors import TaskError
 from stretto.plan.given import AnyPlan
-from stretto.types import Plan
+from stretto.types import Plan, Subtask
 
 Amount = TypeVar("Amount", int, float, Decimal)
 Source = Literal["history", "defaults", "mixed", "none"]
@@ -117,13 +117,14 @@ class Over:
         return self._ask(proposal) if self.asks(proposal) else Go()
 
 
-def dependents(plan: Plan, ids: Sequence[str]) -> tuple[str, ...]:
-    """The other subtasks that need these, directly or not, in the plan's order."""
-    gone = set(ids)
-    for subtask in plan.subtasks:  # needs are listed before those who need them
-        if gone.intersection(subtask.needs):
+def dependents(subtasks: Iterable[Subtask], ids: Sequence[str]) -> tuple[str, ...]:
+    """Of the subtasks of a plan, in its order, those others that need these, directly or not."""
+    gone, found = set(ids), []
+    for subtask in subtasks:  # needs are listed before those who need them
+        if gone.intersection(subtask.needs) and subtask.id not in gone:
             gone.add(subtask.id)
-    return tuple(subtask.id for subtask in plan.subtasks if subtask.id in gone and subtask.id not in ids)
+            found.append(subtask.id)
+    return tuple(found)
 
 
 def without(plan: Plan, ids: Sequence[str]) -> Plan:
@@ -132,7 +133,7 @@ def without(plan: Plan, ids: Sequence[str]) -> Plan:
     if not ids or (strange := [id_ for id_ in ids if id_ not in known]):
         named = f"no subtask {strange[0]!r} in the plan" if ids else "no subtask is named"
         raise TaskError(f"drop: {named}; there are {', '.join(known) or 'none'}")
-    if needing := dependents(plan, ids):
+    if needing := dependents(plan.subtasks, ids):
         need = "needs" if len(needing) == 1 else "need"
         raise TaskError(
             f"drop: {', '.join(needing)} {need} {', '.join(ids)}; drop {', '.join(needing)} as well, or edit"

@@ -97,7 +97,7 @@ def test_every_argument_of_a_constructor_has_a_line_of_its_own(name: str) -> Non
     assert sorted(lines) == sorted(inspect.signature(made).parameters)
 
 
-INTERNAL = {"Approved", "Pool", "Refusal"}
+INTERNAL = {"Approved", "Pool", "Proposal", "Refusal"}
 """Of methods that are public by their names alone."""
 
 

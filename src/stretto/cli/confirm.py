@@ -141,7 +141,7 @@ class Confirmation:
 
     async def _drop(self, console: Console, proposal: Proposal, rest: str) -> Decision | None:
         ids = _ids(rest)
-        if ids and (others := dependents(proposal.plan, ids)):
+        if ids and (others := dependents(proposal.plan.subtasks, ids)):
             named = ", ".join(others)
             need = "needs" if len(others) == 1 else "need"
             answer = await console.line(f"{named} {need} {', '.join(ids)}; drop {named} as well? [y/n] > ")

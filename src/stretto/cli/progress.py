@@ -117,6 +117,9 @@ class Progress:
             case e.PlanWithdrawn():
                 self._types.clear()
                 self._say("withdrawn", f"{event.reason}{f': {short(event.remark, 300)}' if event.remark else ''}")
+            case e.SubtaskReopened():
+                self._started.pop(event.subtask, None)
+                self._say("again", f"{event.subtask}{f': {short(event.remark, 300)}' if event.remark else ''}")
             case e.CallStarted() if event.subtask:  # waiting for its turn is no effort
                 self._started.setdefault(event.subtask, time.monotonic())
             case e.SubtaskFinished():

@@ -100,7 +100,8 @@ def basis_of(rerun: Rerun, origin: Run, replies: Container[str], definition: Def
     if plan is not None and "orchestrator" in rerun.fresh:
         raise TaskError("--fresh orchestrator asks for a new plan, but the plan is given; leave one of them out")
     within = {} if EVERYTHING in rerun.fresh else plans_within(origin, replies)
-    return Basis(rerun.origin, plan, samples, rerun.only, rerun.fresh, inputs, within, each)
+    remarks = origin.basis.remarks
+    return Basis(rerun.origin, plan, samples, rerun.only, rerun.fresh, inputs, within, each, remarks=remarks)
 
 
 def plans_within(origin: Run, replies: Container[str]) -> dict[str, Plan]:

@@ -50,7 +50,7 @@ class Live(Progress):
         now = self._now()
         self._timeline.take(event, now)
         match event:
-            case e.RunStarted() | e.PlanWithdrawn() | e.RunDegraded():
+            case e.RunStarted() | e.PlanWithdrawn() | e.RunDegraded() | e.SubtaskReopened():
                 super().show(event)
             case e.RunResumed():
                 self._since = event.at

@@ -12,13 +12,15 @@ from stretto.errors import StrettoError
 from stretto.ids import new_ulid
 from stretto.models.simulator.refusals import Refusal
 from stretto.server.body import ChatBody, json_object, read_body
-from stretto.server.endpoint import runs
+from stretto.server.endpoint import openapi, page, runs, starting, steering
 from stretto.server.endpoint.asked import answering, asked_of, check_options
 from stretto.server.endpoint.calling import Calling, request_of
 from stretto.server.endpoint.carrying import Carrying
 from stretto.server.endpoint.completions import Completion
 from stretto.server.endpoint.functions import with_function
 from stretto.server.endpoint.guard import CLIENT, guarding
+from stretto.server.endpoint.hosting import HOSTING, Hosting
+from stretto.server.endpoint.received import body_of
 from stretto.server.endpoint.responses import Response
 from stretto.server.endpoint.responses_body import chat_asked
 from stretto.server.endpoint.service import SERVICE, Offer, Service
@@ -34,14 +36,15 @@ _log = logging.getLogger("stretto.serve")
 
 def endpoint_app(offer: Offer) -> web.Application:
     """An application that serves workflows as models."""
-    app = web.Application(client_max_size=offer.largest, middlewares=[_telling, guarding(offer.guard)])
+    app = web.Application(client_max_size=offer.largest, middlewares=[_telling, guarding(offer.guard, page.is_file)])
     app[SERVICE] = Service(offer)
-    app.cleanup_ctx.append(_door_closed)
+    app[HOSTING] = Hosting(app[SERVICE])
+    app.cleanup_ctx.append(_closed)
     app.router.add_get("/v1/models", _models)
     app.router.add_get("/v1/models/{name:.+}", _model)
     app.router.add_post("/v1/chat/completions", _chat_completions)
     app.router.add_post("/v1/responses", _responses)
-    app.router.add_routes(runs.routes())
+    app.router.add_routes([*runs.routes(), *starting.routes(), *steering.routes(), *openapi.routes(), *page.routes()])
     app.on_response_prepare.append(_sign)
     return app
 
@@ -83,19 +86,6 @@ async def _sign(request: web.Request, response: web.StreamResponse) -> None:
     response.headers["server"] = "stretto"
     response.headers["x-content-type-options"] = "nosniff"
     response.headers.update(request.app[SERVICE].offer.guard.shared(request))
-
-
-async def body_of(request: web.Request) -> bytes:
-    """The body of a request; raises `RefusedError` if it takes too long to arrive, or cannot be unpacked."""
-    slowest = request.app[SERVICE].offer.slowest
-    try:
-        async with asyncio.timeout(slowest):
-            return await request.read()
-    except TimeoutError:
-        message = f"the body did not arrive within {slowest:g} s"
-        raise RefusedError(Refusal(408, "timeout", "request_timeout", message), {"connection": "close"}) from None
-    except web.RequestPayloadError as error:
-        raise BadBodyError("the body does not arrive whole, or is not packed as its headers say") from error
 
 
 async def _models(request: web.Request) -> web.Response:
@@ -187,8 +177,9 @@ def _reuses(request: web.Request) -> bool:
     return wanted == "store"
 
 
-async def _door_closed(app: web.Application) -> AsyncIterator[None]:
-    """What came through the door is closed with the application."""
+async def _closed(app: web.Application) -> AsyncIterator[None]:
+    """What the server carries, and what came through the door, is closed with the application."""
     yield
+    await app[HOSTING].close()
     if door := app[SERVICE].offer.door:
         await door.close()
