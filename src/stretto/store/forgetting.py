@@ -1,7 +1,6 @@
 """Forgetting what a run said, once it is finished: its events stay, with their times, usage and cost."""
 
 import sqlite3
-from typing import Any
 
 from msgspec.structs import replace
 
