@@ -182,6 +182,7 @@ def test_one_subtask_is_stopped_and_one_is_asked_again_with_a_remark(browser: Br
     with serving(workflow(tmp_path / "runs.db", **NEVER)) as server:
         run = server.start(TASK, plan={"tasks": tasks})
         browser.go(f"{server.url}runs/{run}#t2")
+        browser.until("document.querySelectorAll('.row.running').length === 2")
         browser.until("document.querySelector('.inspector .again button') !== null")
         browser.write(".inspector .again input", "Shorter, please")
         browser.click(".inspector .again button")
