@@ -136,12 +136,12 @@ _MEANINGS = (
     (
         re.compile(
             r"error|abort|network|insufficient|resource|load|unavailable|busy|time_?(?:d_?)?(?:out|limit)|rate_?limit"
-            r"|cancel|interrupt|disconnect|fail|crash|evict|preempt"
+            r"|cancel|interrupt|disconnect|fail|crash|evict|preempt|malformed|unexpected|shut_?down|exception|killed"
         ),
         BROKEN,
     ),
     (re.compile(r"repeti|loop"), LOOPED),
-    (re.compile(r"length|max|limit|context|incomplete|partial|trunc|not_?finished|budget"), "length"),
+    (re.compile(r"length|max|limit|context|incomplete|partial|trunc|not_?finished|budget|pause"), "length"),
 )
 
 
