@@ -182,7 +182,8 @@ def test_the_headers_say_how_long_to_wait(headers: dict[str, str], seconds: floa
 )
 def test_the_body_says_how_long_to_wait(body: Any, seconds: float | None) -> None:
     error = refused(429, body, date="Sun, 08 Nov 2026 16:00:00 GMT")
-    assert (type(error), error.retry_after) == (errors.RateLimited, pytest.approx(seconds))
+    assert type(error) is errors.RateLimited
+    assert error.retry_after == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ _OBJECT = re.compile(rf"""(\[\s*)?\{{\s*{_QUOTE}?({FIELD}){_QUOTE}?\s*:""")
 _TEXTS = re.compile(r"""\s*(?:```\w*\s*)?\[\s*(["'])""")
 # What has no entries as its values, though these have the keys of one: a list's own name, and a schema.
 _CONTAINERS = frozenset(
-    {"tasks", "subtasks", "plan", "steps", "tasklist", "todo", "properties", "items", "definitions"}
+    {"tasks", "subtasks", "plan", "steps", "tasklist", "todo", "properties", "items", "definitions", "function"}
+    | {"arguments", "parameters", "args"}
 )
 # YAML's other form, in which texts have no quotes.
 _FLOW = re.compile(r"^[ \t]*-[ \t]*\{[ \t]*\w{1,16}:[ \t]+[^\s\"'\[{]", re.MULTILINE)
@@ -28,6 +29,7 @@ _ENTRY = re.compile(r"<(?:(?:sub_?)?(?:task|step)|item)\b([^<>]{0,300})>", re.IG
 _END = re.compile(r"</(?:(?:sub_?)?(?:task|step)|item)s?>", re.IGNORECASE)
 _TAG = re.compile(rf"<(/?)({FIELD})>")
 _ANY_TAG = re.compile(r"</?[A-Za-z]\w{0,30}[^<>]{0,300}>")
+_VERBATIM = re.compile(r"<!\[CDATA\[(.{0,20000}?)\]\]>", re.DOTALL)
 _ATTRIBUTE = re.compile(r"""([A-Za-z]\w{0,15})\s{0,9}=\s{0,9}["']([^"'<>]{0,300})["']""")
 
 
@@ -37,6 +39,8 @@ def forms(text: str, workers: Mapping[str, Role]) -> Iterator[str | list[Read]]:
     Lists by worker, JSON as a text in JSON, a list of texts without a name, objects keyed by id or one after the other,
     XML, a table, TOML, CSV, calls as code has them, and at last YAML and lists in Markdown.
     """
+    if "&quot;" in text and '"' not in text:
+        yield html.unescape(text)
     if found := by_worker(text, workers):
         yield found
     yield from _decoded(text)
@@ -97,6 +101,7 @@ def _tagged(text: str) -> list[Read]:
         inside = re.split(
             r"</(?:(?:sub_?)?(?:task|step)|item)s?>", text[match.end() : end], maxsplit=1, flags=re.IGNORECASE
         )[0]
+        inside = _VERBATIM.sub(lambda found: html.escape(found[1]), inside)
         fields |= _elements(inside)
         rest = " ".join(_ANY_TAG.sub(" ", inside).split())
         if rest and not any(fields.get(name) for name in DESCRIPTION):
