@@ -9,9 +9,11 @@ from stretto.events import AnyEvent, RunResumed, RunStarted
 from stretto.fold import fold
 from stretto.policies.composition import Composition
 from stretto.policies.memo import Replies
+from stretto.pool import Pool
 from stretto.run_stream import open_account
 from stretto.runs import Run
 from stretto.store.journal import Journal
+from stretto.team import Team
 from stretto.workflow import Workflow
 
 _RUN = "r1"
@@ -31,11 +33,13 @@ class _Records:
         return copied
 
 
-async def killed(flow: Workflow, task: str, lot: random.Random, kills: int) -> tuple[Run, StrettoError | None]:
-    """The run, and the error it ended with; each kill comes at a random moment of an execution."""
+async def killed(
+    flow: Workflow, pool: Pool, task: str, lot: random.Random, kills: int
+) -> tuple[Run, StrettoError | None]:
+    """The run, and the error it ended with; each kill comes at a random moment of an execution. `pool`: its models."""
     records = _Records()
     for _ in range(kills):
-        execution = asyncio.create_task(_carry(flow, task, records))
+        execution = asyncio.create_task(_carry(flow, pool, task, records))
         await asyncio.wait([execution], timeout=lot.uniform(0, lot.choice([0.5, 2, 5, 15])))
         kept = records.copy()
         execution.cancel()  # its requests end at the provider; what it still writes is not there
@@ -43,17 +47,18 @@ async def killed(flow: Workflow, task: str, lot: random.Random, kills: int) -> t
         records = kept
     error = None
     try:
-        await _carry(flow, task, records)
+        await _carry(flow, pool, task, records)
     except StrettoError as failure:
         error = failure
     return fold(records.log), error
 
 
-async def _carry(flow: Workflow, task: str, records: _Records) -> None:
+async def _carry(flow: Workflow, pool: Pool, task: str, records: _Records) -> None:
     """One execution, as a stream of the workflow carries it, on from what is written."""
-    definition, record, history = flow.definition, flow.record(), list(records.log)
-    async with flow.pool as pool, Journal(_RUN, path=None, show=records.log.append, history=history) as journal:
-        pool.look_up_prices(flow.models)
+    definition, history = flow.definition, list(records.log)
+    record = Team(definition, flow.providers, flow.prices).record()
+    async with pool, Journal(_RUN, path=None, show=records.log.append, history=history) as journal:
+        pool.look_up_prices(flow.all_models)
         journal.append(RunResumed(workflow=record) if history else RunStarted(task=task, workflow=record))
         account = await open_account(definition, journal, pool)
         composition = Composition(

@@ -10,6 +10,7 @@ from bench.killed import killed
 from bench.table import Part, Row, Setting
 from stretto.errors import BudgetError
 from stretto.models.simulator import SimulatedProvider, Simulator, parse_fault
+from stretto.pool import Pool
 from stretto.types import Limits, Price, Role
 from stretto.virtual import virtually
 from stretto.workflow import Workflow
@@ -67,9 +68,11 @@ async def one_run(seed: int, kills: int = 0) -> Figures:
     worker = Role(("sim:w", "sim:v"), options=lot.choice([{}, {"max_tokens": lot.randint(50, 600)}]))
     synthesizer = lot.choice([None, "sim:s", "sim:s"])
     flow = Workflow("sim:p", {"part": worker}, synthesizer, limits=limits, providers={"sim": simulator}, prices=prices)
+    pool = Pool(flow.providers, limits, flow.prices)
     needs = lot.choice(["", " with needs"])
     run, error = await killed(
         flow,
+        pool,
         f"Describe {lot.choice(_SUBJECTS)}{needs} in {lot.randint(2, 40)} subtasks.",
         lot,
         lot.randint(0, kills),
@@ -77,7 +80,7 @@ async def one_run(seed: int, kills: int = 0) -> Figures:
     if error and limits.deadline is None and not simulator.faults and not isinstance(error, BudgetError):
         raise error
     answered = "not at all" if error else "in full" if run.coverage.complete else "in part"
-    charged, used = _charged(flow.pool.simulated["sim"], prices)
+    charged, used = _charged(pool.simulated["sim"], prices)
     shares, counted = [], []
     if limits.budget is not None:
         shares.append(float(charged / limits.budget))

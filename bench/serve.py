@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from bench import crowd
 from bench.processes import ROOT
 from bench.table import Part, Row, Setting, ms
 
@@ -43,6 +44,14 @@ def rows(setting: Setting) -> Part:
         bare = median(theirs for theirs, _ in taken)
         yield Row("a single call through the door: latency added, p50", ms(added), ms(bare), added / 0.003, 1)
         yield Row("the same: CPU of the server a call", ms(spent), "", spent / 0.001, 1)
+    with (
+        _started(["sim", "--port", "0", "--ttft", "0.2", "--tokens-per-second", "80"], store) as (sim, _),
+        _started(
+            ["serve", "-w", "general", "-m", "vllm:x", "--port", "0", "--max-runs", "256", "--parallel", "2000"],
+            {**store, "VLLM_BASE_URL": f"http://{sim}/v1"},
+        ) as (serve, process),
+    ):
+        yield from crowd.rows(serve, process.pid, setting)
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ _SECTIONS: dict[str, tuple[Any, ...]] = {
     ),
     "Approving a plan": (
         proposal.Proposal, proposal.Line, proposal.Range, proposal.Go, proposal.Edit, proposal.Drop, proposal.Again,
-        proposal.Stop, proposal.without, proposal.dependents,
+        proposal.Stop, proposal.Over, proposal.without, proposal.dependents,
     ),
     "Notebooks": (notebook.show,),
     "The simulator": (stretto.Simulator, stretto.Profile, stretto.Fault),

@@ -10,7 +10,12 @@ from typing import Any
 
 from msgspec import Struct
 
+from stretto.opening import Wishes
+from stretto.team import Settings
+
 AnyFunction = ast.FunctionDef | ast.AsyncFunctionDef
+_KEYWORDS: dict[str, type] = {"Wishes": Wishes, "Settings": Settings}
+"""Keywords that several functions take, or one in several forms."""
 
 
 class Field(Struct, frozen=True):
@@ -105,12 +110,18 @@ def _arguments(function: AnyFunction) -> str:
     ]
     if arguments.vararg:
         given.append("*" + _argument(arguments.vararg, None))
-    elif arguments.kwonlyargs:
+    elif arguments.kwonlyargs or _unpacked(arguments.kwarg):
         given.append("*")
     given += [_argument(*pair) for pair in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
     if arguments.kwarg:
-        given.append("**" + _argument(arguments.kwarg, None))
+        given += _unpacked(arguments.kwarg) or ["**" + _argument(arguments.kwarg, None)]
     return _call("", given)
+
+
+def _unpacked(argument: ast.arg | None) -> list[str]:
+    """The keywords that stand in one name, `**wishes: Unpack[Wishes]`; none if there is no such."""
+    named = _plain(argument.annotation).removeprefix("Unpack[").removesuffix("]") if argument else ""
+    return [f"{field.name}: {field.type} = ..." for field in fields(_KEYWORDS[named])] if named in _KEYWORDS else []
 
 
 def _argument(argument: ast.arg, default: ast.expr | None) -> str:

@@ -1,10 +1,6 @@
 """`stretto serve` as the `openai` SDK sees it, each in a process of its own."""
 
 import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +11,7 @@ from openai.types.responses import Response
 from pydantic import BaseModel
 
 from stretto.store.sqlite import Store
-
-STRETTO = str(Path(sys.executable).with_name("stretto"))
-TASK = "Compare tea and coffee in 3 subtasks"
-KEY = "sk-open-sesame"
+from stretto_server import KEY, TASK, Server
 
 
 class Verdict(BaseModel):
@@ -26,38 +19,30 @@ class Verdict(BaseModel):
     reasons: list[str]
 
 
-class Server:
-    """A server on a port of its own, with its store."""
+class Asked(Server):
+    """A server, and a client of it."""
 
     def __init__(self, folder: Path, *args: str) -> None:
-        self.store = folder / "runs.db"
-        known = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG", "LC_ALL"}}
-        environ = {**known, "HOME": str(folder), "STRETTO_STORE": str(self.store), "SERVE_KEY": KEY}
-        command = [STRETTO, "serve", "-w", "general", "--port", "0", "--api-key-env", "SERVE_KEY", *args]
-        self.child = subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, text=True)
-        assert self.child.stdout is not None
-        self.url = self.child.stdout.readline().strip()
+        super().__init__(folder, *args)
         self.client = openai.OpenAI(base_url=self.url, api_key=KEY)
 
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         self.client.close()
-        self.child.terminate()
-        self.child.communicate()
+        super().__exit__()
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("server"), "-m", "sim:instant")
-    yield server
-    server.close()
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+    with Asked(tmp_path_factory.mktemp("server"), "-m", "sim:instant") as server:
+        yield server
 
 
-def test_models(server: Server) -> None:
+def test_models(server: Asked) -> None:
     assert [model.id for model in server.client.models.list()] == ["general", "sim:instant"]
     assert server.client.models.retrieve("general").owned_by == "stretto"
 
 
-def test_plain(server: Server) -> None:
+def test_plain(server: Asked) -> None:
     raw = server.client.chat.completions.with_raw_response.create(
         model="general", messages=[{"role": "user", "content": TASK}], temperature=0.2
     )
@@ -69,7 +54,7 @@ def test_plain(server: Server) -> None:
     assert "planned: 3" in done.choices[0].message.reasoning_content
 
 
-def test_streamed(server: Server) -> None:
+def test_streamed(server: Asked) -> None:
     chunks = list(
         server.client.chat.completions.create(
             model="general",
@@ -79,37 +64,37 @@ def test_streamed(server: Server) -> None:
         )
     )
     text = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
-    assert text == Store(server.store).recent(1)[0].answer
+    assert text == server.runs()[0].answer
     assert chunks[-1].usage is not None
 
 
-def test_structured(server: Server) -> None:
+def test_structured(server: Asked) -> None:
     done = server.client.chat.completions.parse(
         model="general", messages=[{"role": "user", "content": TASK}], response_format=Verdict
     )
     assert isinstance(done.choices[0].message.parsed, Verdict)
 
 
-def test_responses(server: Server) -> None:
+def test_responses(server: Asked) -> None:
     done = server.client.responses.create(model="general", input=TASK, instructions="Be brief.")
     Response.model_validate(json.loads(done.to_json()))
-    assert done.output_text == Store(server.store).recent(1)[0].answer
+    assert done.output_text == server.runs()[0].answer
     assert done.usage is not None
 
 
-def test_responses_streamed(server: Server) -> None:
+def test_responses_streamed(server: Asked) -> None:
     with server.client.responses.stream(model="general", input=TASK) as stream:
         deltas = [event.delta for event in stream if event.type == "response.output_text.delta"]
         final = stream.get_final_response()
-    assert "".join(deltas) == final.output_text == Store(server.store).recent(1)[0].answer
+    assert "".join(deltas) == final.output_text == server.runs()[0].answer
 
 
-def test_responses_structured(server: Server) -> None:
+def test_responses_structured(server: Asked) -> None:
     done = server.client.responses.parse(model="general", input=TASK, text_format=Verdict)
     assert isinstance(done.output_parsed, Verdict)
 
 
-def test_a_single_call_is_plain_streamed_and_answered_from_the_records(server: Server) -> None:
+def test_a_single_call_is_plain_streamed_and_answered_from_the_records(server: Asked) -> None:
     asked: dict[str, Any] = {"model": "sim:instant", "messages": [{"role": "user", "content": "Name a tea."}]}
     first = server.client.chat.completions.create(**asked)
     chunks = server.client.chat.completions.create(stream=True, **asked)
@@ -121,7 +106,7 @@ def test_a_single_call_is_plain_streamed_and_answered_from_the_records(server: S
     assert response.output_text == text
 
 
-def test_errors_have_their_class(server: Server) -> None:
+def test_errors_have_their_class(server: Asked) -> None:
     asked: dict[str, Any] = {"messages": [{"role": "user", "content": TASK}]}
     with pytest.raises(openai.NotFoundError, match="there are general"):
         server.client.chat.completions.create(model="gpt-4o", **asked)
@@ -133,8 +118,7 @@ def test_errors_have_their_class(server: Server) -> None:
 
 def test_an_error_in_mid_stream_is_raised(tmp_path: Path) -> None:
     (tmp_path / "stretto.toml").write_text('[providers.sim]\nfaults = ["401 always"]\n', encoding="utf-8")
-    server = Server(tmp_path, "-m", "sim:instant")
-    try:
+    with Asked(tmp_path, "-m", "sim:instant") as server:
         with pytest.raises(openai.APIError, match="refuses the key"):
             list(
                 server.client.chat.completions.create(
@@ -145,23 +129,13 @@ def test_an_error_in_mid_stream_is_raised(tmp_path: Path) -> None:
             list(server.client.responses.create(model="general", input=TASK, stream=True))
         with pytest.raises(openai.InternalServerError, match="refuses the key"):
             server.client.chat.completions.create(model="general", messages=[{"role": "user", "content": TASK}])
-        assert len(Store(server.store).recent(9)) == 3
-    finally:
-        server.close()
+        assert len(server.runs()) == 3
 
 
 def test_whoever_aborts_stops_the_run(tmp_path: Path) -> None:
-    (tmp_path / "stretto.toml").write_text("[providers.sim]\ntokens_per_second = 20\n", encoding="utf-8")
-    server = Server(tmp_path, "-m", "sim:slow")
-    try:
+    (tmp_path / "stretto.toml").write_text("[providers.sim]\ntokens_per_second = 1\n", encoding="utf-8")
+    with Asked(tmp_path, "-m", "sim:slow") as server:
         stream = server.client.chat.completions.create(
             model="general", messages=[{"role": "user", "content": TASK}], stream=True
         )
-        while not (next(stream).choices[0].delta.model_extra or {}).get("reasoning"):
-            pass
-        stream.close()
-        while (run := Store(server.store).recent(1)[0]).status == "running":
-            time.sleep(0.05)
-        assert run.status == "interrupted"
-    finally:
-        server.close()
+        assert server.left(0, stream.close).status == "interrupted"

@@ -16,6 +16,7 @@ import pytest
 
 import stretto
 from patience import patient
+from simulated import pool_of
 from stretto import events as e
 from stretto.knowing import knowledge
 from stretto.models.local import LocalServer
@@ -119,7 +120,7 @@ async def test_a_schema_is_kept_to_while_the_model_writes(smollm: Path, server: 
 @patient
 async def test_the_context_is_known_before_the_model_is_asked(smollm: Path) -> None:
     flow = workflow(smollm, SHORT)
-    known = await knowledge(flow.pool, flow.models, None)
+    known = await knowledge(pool_of(flow), flow.all_models, None)
     assert known == {f"local:{smollm}": Known(context=1024)}
 
 

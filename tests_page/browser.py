@@ -80,10 +80,14 @@ class Browser:
 
     def open(self, file: Path, fragment: str = "") -> None:
         """Show a file, and wait until it stands there."""
+        self.go(file.as_uri() + fragment)
+
+    def go(self, url: str) -> None:
+        """Show what is at an address, and wait until it stands there."""
         self.tell("Page.navigate", url="about:blank")
         self.wrong.clear()
         self.asked.clear()
-        self.tell("Page.navigate", url=file.as_uri() + fragment)
+        self.tell("Page.navigate", url=url)
         self.until("document.readyState === 'complete' && document.querySelector('main') !== null")
 
     def js(self, expression: str) -> Any:
@@ -112,6 +116,11 @@ class Browser:
         )
         for kind in ("mousePressed", "mouseReleased"):
             self.tell("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
+
+    def write(self, selector: str, text: str) -> None:
+        """Write into a field, in the place of what stands there."""
+        self.js(f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.focus(); e.select?.(); }})()")
+        self.tell("Input.insertText", text=text)
 
     def press(self, key: str, text: str = "") -> None:
         """Press a key."""

@@ -27,18 +27,25 @@ def holds(subtask: stretto.Subtask, text: str) -> bool:
     return subtask.type in text
 
 
+def asked(_: stretto.proposal.Proposal) -> stretto.proposal.Decision:
+    """A function that approves."""
+    return stretto.proposal.Go()
+
+
 async def typed() -> None:
     """What has a type of its own has it all the way."""
-    flow = stretto.Workflow(MODEL, {"part": stretto.Role(MODEL, check=holds)}, MODEL, answer=Tea, limits=LIMITS)
+    flow = stretto.Workflow(
+        MODEL, {"part": stretto.Role(MODEL, check=holds, schema=Tea)}, MODEL, answer=Tea, limits=LIMITS
+    )
     assert_type(flow, stretto.Workflow[Tea])
     assert_type(flow.run_sync("Tea?").parsed, Tea)
-    assert_type((await flow.run("Tea?", fresh=True)).parsed.name, str)
-    assert_type(flow.run_sync("Tea?").answer, str)
+    assert_type((await flow.run("Tea?", fresh="everything")).parsed.name, str)
+    assert_type(flow.run_sync("Tea?", direct=True, approve=stretto.proposal.Over("50c", asked)).answer, str)
     async with flow.stream("Tea?") as events:
         assert_type(await events.finished(), stretto.Run[Tea])
     assert_type(flow.replay("01K").run, stretto.Run[Tea])
     assert_type(await stretto.notebook.show(flow.resume("01K")), stretto.Run[Tea])
-    assert_type(stretto.Workflow.from_toml("solve", answer=Tea, models=MODEL), stretto.Workflow[Tea])
+    assert_type(stretto.Workflow.from_toml("solve", answer=Tea, model=MODEL), stretto.Workflow[Tea])
     assert_type(on_simulator(flow), stretto.Workflow[Tea])
 
 

@@ -26,7 +26,7 @@ def workflow(name: str, setting: Setting, time: int) -> Workflow:
     """The workflow of that name with the model under test in every role; samples are to differ, so have no seed."""
     model = setting.endpoint.model
     known = setting.endpoint.providers
-    found = _cookbook(setting) if name == COOKBOOK else Workflow.from_toml(name, models=model, providers=known)
+    found = _cookbook(setting) if name == COOKBOOK else Workflow.from_toml(name, model=model, providers=known)
     definition = found.definition
     return Workflow(
         _with(definition.orchestrator, setting.options(time, plans=True)),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.__main__ import permit_files
-from bench.peers import figures, mishaps, report
+from bench.peers import door, figures, mishaps, report
 from bench.peers.environments import PEERS, Environment, NotInstalledError, Peer, here, made
 from bench.peers.setting import Part, Row, Setting
 from bench.processes import ROOT
@@ -35,12 +35,15 @@ def main() -> None:
         parser.error(f"--only: {unknown[0]!r} is none of {', '.join([*known, *_PARTS, _FAULTS])}")
     if given.write == _DOCUMENT and (chosen or given.quick or given.here or given.workers):
         parser.error("--write: the document has the whole table; with a part of it, name another file")
-    if given.write and not report.marked(given.write):
-        parser.error(f"--write: {given.write} needs a line {report.BEGIN!r} and after it one {report.END!r}")
+    begin = report.DOOR if given.door else report.WHOLE
+    if given.write and not report.marked(given.write, begin):
+        parser.error(f"--write: {given.write} needs a line {begin!r} and after it one {report.END!r}")
     peers = [peer for peer in PEERS if peer.name in chosen or not known.keys() & set(chosen)]
+    if given.door:
+        peers = [peer for peer in peers if peer.name != "stretto"]
     if given.here:
         peers = [peer for peer in peers if peer.pins is None]
-    parts = [name for name in _PARTS if _is_chosen(name, chosen)]
+    parts = [door.behind] if given.door else [part for name, part in _PARTS.items() if _is_chosen(name, chosen)]
     permit_files()
     places, absent = _places(peers, here_only=given.here)
     command = shlex.join(["uv", "run", "python", "-m", "bench.peers", *sys.argv[1:]])
@@ -51,12 +54,12 @@ def main() -> None:
         sys.exit(1)
     setting = Setting(tuple(places), given.quick, time.monotonic() + _SECONDS, given.workers)
     rows: list[Row] = []
-    for name in parts:
-        for row in _PARTS[name](setting):
+    for part in parts:
+        for row in part(setting):
             print(report.line(present, row), flush=True)
             rows.append(row)
     if given.write:
-        report.write(given.write, f"{top}\n\n{report.table(present, rows)}")
+        report.write(given.write, begin, f"{top}\n\n{report.table(present, rows)}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", action="append", default=[], metavar="PEER,PART", help="only these peers, these parts, or both"
     )
+    parser.add_argument("--door", action="store_true", help="others, unchanged, behind `stretto serve` (10 minutes)")
     parser.add_argument("--workers", type=int, metavar="N", help="so many workers in every part")
     parser.add_argument("--here", action="store_true", help="Stretto and the bare loop in this environment only")
     parser.add_argument(

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import platformdirs
@@ -60,24 +60,53 @@ def here(peer: Peer) -> Environment:
 
 def made(peer: Peer) -> Environment:
     """The environment of a peer, made if there is none with these pins and sources; raises `NotInstalledError`."""
+    if peer.pins:
+        return pinned(_PINS / f"{peer.pins}.txt", compiled=True)
+    tool: dict[str, dict[str, list[str]]] = _project()["tool"]  # type: ignore[assignment]
+    exact = "".join(f"{line}\n" for line in tool["uv"]["constraint-dependencies"])
+    sources = sorted(path for path in (ROOT / "src").rglob("*") if path.is_file() and path.suffix != ".pyc")
+    hashes = [f"{path} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in sources]
+    name = f"stretto-{_short(str(ROOT))}"  # another checkout may be measured at the same time
+    what = ["--compile-bytecode", "--reinstall-package", "stretto", str(ROOT), "--constraint"]
+    python = _environment(name, exact, hashes, what)
+    project: dict[str, str] = _project()["project"]  # type: ignore[assignment]
+    ours = [f"stretto {project['version']}"] if peer.name == "stretto" else []
+    return Environment(python, (*ours, *_versions(exact, ["aiohttp"])))
+
+
+def pinned(pins: Path, *, compiled: bool = False) -> Environment:
+    """An environment with what a file lists, made if there is none; raises `NotInstalledError`.
+
+    The file's first line names, behind a `#`, the packages that it is about. `compiled`: all of it, which takes longer
+    than to compile what is used.
+    """
+    exact = pins.read_text()
+    python = _environment(pins.stem, exact, [], [*(["--compile-bytecode"] if compiled else []), "-r"])
+    named = [each.partition("[")[0] for each in exact.splitlines()[0].lstrip("# ").split()]
+    return Environment(python, tuple(_versions(exact, [*named, "openai"])))
+
+
+def _environment(name: str, exact: str, more: Sequence[str], what: Sequence[str]) -> str:
+    """The Python of an environment, which is made anew when these versions have changed, the Python, or what is `more`.
+
+    `what` uv installs; a file with the versions is the last of it.
+    """
     uv = shutil.which("uv")
     if uv is None:
         raise NotInstalledError("uv is not on the path")
-    pins = _pins(peer)
-    name = peer.pins or f"stretto-{_short(str(ROOT))}"  # another checkout may be measured at the same time
-    folder = platformdirs.user_cache_path("stretto-bench") / f"{name}-{_digest(peer, pins)}"
+    ours = str(Path(sys.executable).resolve())  # the Python itself, whichever environment of it this process is in
+    digest = _short("\n".join([sys.version, ours, exact, *more]))
+    folder = platformdirs.user_cache_path("stretto-bench") / f"{name}-{digest}"
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not (folder / _DONE).exists():
         for old in folder.parent.glob(f"{name}-{'?' * _DIGITS}"):
             shutil.rmtree(old)
-        _run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
-        exact = folder / "pins.txt"
-        exact.write_text(pins)
-        ours = ["--constraint", str(exact), "--reinstall-package", "stretto", str(ROOT)]
-        what = ["-r", str(exact)] if peer.pins else ours
-        _run(uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *what)
+        _run(uv, "venv", "--quiet", "--clear", "--python", ours, str(folder))
+        versions = folder / "pins.txt"
+        versions.write_text(exact)
+        _run(uv, "pip", "install", "--quiet", "--python", str(python), *what, str(versions))
         (folder / _DONE).touch()
-    return Environment(str(python), tuple(_versions(peer, pins)))
+    return str(python)
 
 
 def _run(*command: str) -> None:
@@ -95,32 +124,12 @@ def _project() -> dict[str, object]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-def _pins(peer: Peer) -> str:
-    if peer.pins:
-        return (_PINS / f"{peer.pins}.txt").read_text()
-    tool: dict[str, dict[str, list[str]]] = _project()["tool"]  # type: ignore[assignment]
-    return "".join(f"{line}\n" for line in tool["uv"]["constraint-dependencies"])
-
-
-def _digest(peer: Peer, pins: str) -> str:
-    """Changes with the pins and the Python; ours with every source, too."""
-    sources = sorted(path for path in (ROOT / "src").rglob("*") if path.is_file() and path.suffix != ".pyc")
-    parts = [sys.version, sys.executable, pins]
-    if peer.pins is None:
-        parts += [f"{path} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in sources]
-    return _short("\n".join(parts))
-
-
 def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
 
-def _versions(peer: Peer, pins: str) -> Iterator[str]:
-    """The packages that the pins' first line names; of ours, what it is about."""
-    if peer.name == "stretto":
-        project: dict[str, str] = _project()["project"]  # type: ignore[assignment]
-        yield f"stretto {project['version']}"
-    lines = dict(line.partition("==")[::2] for line in pins.splitlines() if "==" in line)
-    named = pins.splitlines()[0].lstrip("# ").split() if peer.pins else ["aiohttp"]
-    for name in dict.fromkeys([*(each.partition("[")[0] for each in named), *(["openai"] if peer.pins else [])]):
+def _versions(exact: str, named: Sequence[str]) -> Iterator[str]:
+    """The versions of these packages, each once."""
+    lines = dict(line.partition("==")[::2] for line in exact.splitlines() if "==" in line)
+    for name in dict.fromkeys(named):
         yield f"{name} {lines[name].partition(' ')[0]}"

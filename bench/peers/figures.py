@@ -9,7 +9,7 @@ from bench.peers.setting import Part, Row, Setting
 from bench.peers.trial import Ask, Told, Trial
 
 _PARALLEL = 8
-_RPM, _BUCKET = 600.0, 20
+RPM, BUCKET = 600.0, 20
 _LIMIT = 90.0
 _LIMIT_LIMITED = 120.0
 NO_TIME = "not measured: out of time"
@@ -40,10 +40,10 @@ def limited(setting: Setting) -> Part:
     """A provider that permits 600 requests a minute and says `Retry-After: 1`; nothing is configured."""
     job = Job(setting.count(300, 60), span=4, delay=1, join=0.2)
     # The last worker leaves when everything before it has had its token; there is one for the synthesis by then.
-    sent = max((job.workers + 1 - _BUCKET) / (_RPM / 60), job.span)
+    sent = max((job.workers + 1 - BUCKET) / (RPM / 60), job.span)
     best = sent + job.delay + job.join
-    found = setting.trials("limited", Scene(job, rpm=_RPM, bucket=_BUCKET), Ask(job.workers), _LIMIT_LIMITED)
-    what = f"{job.workers} subtasks at {_RPM:.0f} requests/min (ideal {best:.1f} s)"
+    found = setting.trials("limited", Scene(job, rpm=RPM, bucket=BUCKET), Ask(job.workers), _LIMIT_LIMITED)
+    what = f"{job.workers} subtasks at {RPM:.0f} requests/min (ideal {best:.1f} s)"
     tried = {name: trials[0] if trials else None for name, trials in found.items()}
     yield Row(f"{what}: answer", _each(tried, lambda trial: _outcome(trial, job.workers)))
     yield Row("  workers' calls done", _each(tried, lambda trial: f"{_workers(trial)} of {job.workers}"))
@@ -65,6 +65,11 @@ def memory(setting: Setting) -> Part:
 def _outcome(trial: Trial, workers: int) -> str:
     if trial.told and trial.answered:
         return f"{trial.seen.results} of {workers}, {trial.told.wall:.1f} s"
+    return none_after(trial)
+
+
+def none_after(trial: Trial) -> str:
+    """That there is no answer, after how long, and why."""
     after = f" after {trial.told.wall:.1f} s" if trial.told else ""
     return f"**none**{after}: {trial.failure}"
 

@@ -10,7 +10,10 @@ from pathlib import Path
 from bench.peers.environments import Environment, Peer
 from bench.peers.setting import Row
 
-BEGIN = "<!-- begin: `python -m bench.peers --write` writes what follows -->"
+WHOLE, DOOR = (
+    f"<!-- begin: `python -m bench.peers {what}` writes what follows -->" for what in ("--write", "--door --write")
+)
+"""What stands before the table in a document, and before that of what is behind the door."""
 END = "<!-- end -->"
 
 
@@ -37,16 +40,16 @@ def line(peers: Sequence[Peer], row: Row) -> str:
     return _line(what, *(row.cells.get(peer.name, "") for peer in peers))
 
 
-def marked(path: Path) -> bool:
-    """Whether this is a document with both marks."""
-    return path.is_file() and re.search(f"{re.escape(BEGIN)}.*{re.escape(END)}", _read(path), re.DOTALL) is not None
+def marked(path: Path, begin: str) -> bool:
+    """Whether this is a document with this mark, and one of its end."""
+    return path.is_file() and re.search(f"{re.escape(begin)}.*{re.escape(END)}", _read(path), re.DOTALL) is not None
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, begin: str, text: str) -> None:
     """Put the text between the two marks of a document that has them."""
-    before, rest = _read(path).split(BEGIN, 1)
+    before, rest = _read(path).split(begin, 1)
     after = rest.split(END, 1)[1]
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+    path.write_text(f"{before}{begin}\n\n{text}\n\n{END}{after}", encoding="utf-8")
 
 
 def _read(path: Path) -> str:

@@ -69,29 +69,41 @@ def endpoint(scene: Scene) -> Iterator[str]:
 
 
 def trial(peer: Peer, place: Environment, scene: Scene, ask: Ask, limit: float) -> Trial:
-    """Run a peer's page for at most `limit` seconds; its environment variables are none of ours."""
-    with endpoint(Scene()) as calm, endpoint(scene) as url, tempfile.TemporaryDirectory(dir=_disk()) as folder:
-        spec = {
-            "url": url, "calm": calm, "workers": ask.workers, "repeat": ask.repeat, "parallel": ask.parallel,
-            "store": str(Path(folder) / "runs.db"),
-        }  # fmt: skip
-        command = [place.python, "-m", f"bench.peers.programs.{peer.page}", msgspec.json.encode(spec).decode()]
-        variables = {"PATH": os.defpath, "HOME": folder, **({"PYTHONPATH": place.path} if place.path else {})}
-        told, broken = None, None
-        try:
-            done = subprocess.run(
-                command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=limit, check=False
-            )
-        except subprocess.TimeoutExpired:
-            pass
-        else:
-            if done.returncode == 0:
-                told = msgspec.json.decode(done.stdout.splitlines()[-1], type=Told)
-            else:
-                broken = "broke: " + "".join(done.stderr.strip().splitlines()[-1:])[:80]
+    """Run a peer's page for at most `limit` seconds."""
+    with endpoint(Scene()) as calm, endpoint(scene) as url, tempfile.TemporaryDirectory(dir=disk()) as folder:
+        with started(peer, place, (url, calm), ask, folder) as child:
+            told, broken = told_by(child, limit)
         return Trial(told, fetched(f"{url}/stats", Seen), limit, broken)
 
 
-def _disk() -> str | None:
+def started(peer: Peer, place: Environment, urls: tuple[str, str], ask: Ask, folder: str) -> "subprocess.Popen[str]":
+    """A peer's page as a process, with environment variables of its own.
+
+    `urls`: where it is measured, and where it warms up.
+    """
+    url, calm = urls
+    spec = {
+        "url": url, "calm": calm, "workers": ask.workers, "repeat": ask.repeat, "parallel": ask.parallel,
+        "store": str(Path(folder) / "runs.db"),
+    }  # fmt: skip
+    command = [place.python, "-m", f"bench.peers.programs.{peer.page}", msgspec.json.encode(spec).decode()]
+    variables = {"PATH": os.defpath, "HOME": folder, **({"PYTHONPATH": place.path} if place.path else {})}
+    return subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def told_by(child: "subprocess.Popen[str]", limit: float) -> tuple[Told | None, str | None]:
+    """What a page says, and if it says nothing how it broke; one that takes longer than `limit` seconds is killed."""
+    try:
+        out, err = child.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.communicate()
+        return None, None
+    if child.returncode == 0:
+        return msgspec.json.decode(out.splitlines()[-1], type=Told), None
+    return None, "broke: " + "".join(err.strip().splitlines()[-1:])[:80]
+
+
+def disk() -> str | None:
     """Not /tmp, which may be in memory: a log is to be on a disk."""
     return next((path for path in ("/var/tmp",) if Path(path).is_dir()), None)  # noqa: S108 - a folder of ours in it

@@ -74,7 +74,7 @@ _HOMES = {
     "proposal": "proposal",
     # What stands in the signatures of these:
     **dict.fromkeys(("Definition", "Merge", "RoleName"), "types"),
-    **dict.fromkeys(("Models", "Worker"), "roles"),
+    **dict.fromkeys(("AnyModel", "Worker"), "roles"),
     **dict.fromkeys(("Grain", "Profile", "Tells"), "models.simulator.settings"),
     "AnyPlan": "plan.given",
     "AnyProvider": "pool",

@@ -51,7 +51,7 @@ from stretto.plan.given import AnyPlan as AnyPlan
 from stretto.pool import AnyProvider as AnyProvider
 from stretto.proposal import Approve as Approve
 from stretto.replay import ReplayStream as ReplayStream
-from stretto.roles import Models as Models
+from stretto.roles import AnyModel as AnyModel
 from stretto.roles import Worker as Worker
 from stretto.row_stream import RowStream as RowStream
 from stretto.run_stream import RunStream as RunStream

@@ -37,6 +37,16 @@ def money(text: str) -> Decimal | None:
     return Decimal(found[1]) / (100 if cents else 1)
 
 
+def dollars(value: Any, place: str) -> Decimal:
+    """An amount of US dollars, as a number or a text; raises `ConfigError` that says how one is written."""
+    plain = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    # A float's own digits, not those of its binary fraction; an exponent is fine in a number.
+    found = money(f"{Decimal(str(value)):f}" if plain else value) if plain or isinstance(value, str) else None
+    if found is None:
+        raise ConfigError(f"{place}: {value!r} is no {MONEY}")
+    return found
+
+
 def count(text: str) -> float | None:
     """A number with thousands, millions and so on in short: `200k`, `1.5M`, `8G`, `250_000`; None if it is none."""
     found = _COUNT.fullmatch(text.strip())

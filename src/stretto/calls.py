@@ -197,15 +197,18 @@ def tokens_of(usage: Usage | None, *, thought: bool) -> int | None:
 
 
 class Transcript:
-    """What a stream of chunks amounts to so far; `sent_at` is the loop time at which its request left, if it did.
+    """What a stream of chunks amounts to so far.
+
+    `sent_at` is the loop time at which its request left, if it did, `heard_at` that at which its reply began.
 
     `letters`: characters of text and thoughts, whatever became of them.
     """
 
-    __slots__ = ("_pieces", "_thoughts", "letters", "sent_at", "usage")
+    __slots__ = ("_pieces", "_thoughts", "heard_at", "letters", "sent_at", "usage")
 
     def __init__(self) -> None:
         self.sent_at: float | None = None
+        self.heard_at: float | None = None
         self.usage: Usage | None = None
         self.letters = 0
         self._pieces: list[str] = []

@@ -144,6 +144,16 @@ class PlanWithdrawn(Event, frozen=True, kw_only=True):
     plan: Plan | None = None
 
 
+class PlanProposed(Event, frozen=True, kw_only=True):
+    """The plan, of so many subtasks, was put before whoever is to approve it: the run waits for what is decided."""
+
+    subtasks: int
+
+
+class PlanApproved(Event, frozen=True, kw_only=True):
+    """The plan so far may be carried out."""
+
+
 class SubtaskStarted(Event, frozen=True, kw_only=True):
     """Everything a subtask needs is there; its worker was asked, or waits for admission."""
 
@@ -153,7 +163,7 @@ class SubtaskStarted(Event, frozen=True, kw_only=True):
 class SubtaskFinished(Event, frozen=True, kw_only=True):
     """A subtask's outcome, with its text, or why there is none; `verdict` and `remark` are those of its check.
 
-    `tokens`: those of the text, as its model counted them. `code`: why it was skipped, for programs.
+    `tokens`: those of the text, as its model counted them. `code`: why it was skipped or cut, for programs.
     """
 
     subtask: str
@@ -164,6 +174,20 @@ class SubtaskFinished(Event, frozen=True, kw_only=True):
     verdict: Verdict | None = None
     remark: str = ""
     tokens: int | None = None
+
+
+class SubtaskStopped(Event, frozen=True, kw_only=True):
+    """Somebody has stopped a subtask that was under way; its result is `text`, what there was of it then."""
+
+    subtask: str
+    text: str = ""
+
+
+class SubtaskReopened(Event, frozen=True, kw_only=True):
+    """Somebody wants a subtask asked anew, with a `remark` on it; results of it, and of all that need it, are gone."""
+
+    subtask: str
+    remark: str = ""
 
 
 class CallStarted(Event, frozen=True, kw_only=True):
@@ -296,8 +320,12 @@ AnyEvent = (
     | SubtaskPlanned
     | PlanFinished
     | PlanWithdrawn
+    | PlanProposed
+    | PlanApproved
     | SubtaskStarted
     | SubtaskFinished
+    | SubtaskStopped
+    | SubtaskReopened
     | CallStarted
     | CallFinished
     | CallRetried

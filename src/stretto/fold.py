@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from stretto import events as e
 from stretto.calls import SHORTENED
+from stretto.proposal import dependents
 from stretto.runs import CallRecord, Part, Run, Withdrawn, coverage_of
 from stretto.types import Basis, Plan, Result, Subtask, Usage
 
@@ -52,6 +53,8 @@ class Fold:
         self._run: dict[str, Any] = {}
         self._parts: dict[str, _Planned] = {"": _Planned()}
         self._calls: dict[str, CallRecord] = {}
+        self.stopped: dict[str, str] = {}
+        """By their full names, the subtasks that were stopped, with what there was of each."""
         self._usage = Usage()
         self._saved = Usage()
         self._paid = Decimal(0)
@@ -60,7 +63,7 @@ class Fold:
         self._before: dict[str, e.RunDegraded] = {}  # what earlier executions gave up
         self._executions = 1
 
-    def take(self, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912 - one arm for each kind of event, by design
+    def take(self, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912, PLR0915 - one arm for each kind of event, by design
         """Take in the next event of the log."""
         match event:
             case e.RunStarted():
@@ -75,27 +78,24 @@ class Fold:
                 self._abandon()
                 self._set(status="running", workflow=event.workflow, error=None, error_type=None, answer="", code="")
                 self._set(citations=(), remarks=(), assumed=())
+                self._unask()
             case e.SubtaskPlanned():
                 self._part(event.subtask)[0].take(event)
             case e.PlanFinished():
                 self._parts.setdefault(event.within, _Planned()).finish(event)
             case e.PlanWithdrawn():
                 self._withdraw(event)
+            case e.PlanProposed() | e.PlanApproved():
+                self._set(approval="asked" if isinstance(event, e.PlanProposed) else "given")
             case e.SubtaskStarted():
                 part, subtask = self._part(event.subtask)
                 part.results.pop(subtask, None)
             case e.SubtaskFinished():
-                part, subtask = self._part(event.subtask)
-                part.results[subtask] = Result(
-                    subtask,
-                    event.outcome,
-                    event.text,
-                    event.error,
-                    event.verdict,
-                    event.remark,
-                    event.tokens,
-                    event.code,
-                )
+                self._subtask_finished(event)
+            case e.SubtaskStopped():
+                self.stopped[event.subtask] = event.text
+            case e.SubtaskReopened():
+                self._reopen(event)
             case e.CallStarted():
                 self._started(event)
             case e.CallRetried():
@@ -106,9 +106,11 @@ class Fold:
                 self._set(status="finished", answer=event.answer, coverage=event.coverage)
                 self._set(citations=event.citations, remarks=event.remarks, assumed=event.assumed)
             case e.RunFailed():
+                self._unask()
                 self._set(status="failed", error=event.error, error_type=event.error_type)
             case e.RunInterrupted():
                 self._set(status="interrupted", error=event.reason, code=event.code)
+                self._unask()
             case e.RunDegraded():
                 self._degraded[f"{event.policy}: {event.reason}"] = event
             case e.AnswerDelta():
@@ -120,6 +122,38 @@ class Fold:
     def _set(self, **facts: Any) -> None:
         self._run |= facts
 
+    def _subtask_finished(self, event: e.SubtaskFinished) -> None:
+        part, subtask = self._part(event.subtask)
+        part.results[subtask] = Result(
+            subtask,
+            event.outcome,
+            event.text,
+            event.error,
+            event.verdict,
+            event.remark,
+            event.tokens,
+            event.code,
+        )
+
+    def _reopen(self, event: e.SubtaskReopened) -> None:
+        """Nothing counts of a subtask, and of all that need it; it is to be asked in another way from now on."""
+        part, subtask = self._part(event.subtask)
+        path = event.subtask.removesuffix(subtask)
+        for id_ in (subtask, *dependents(part.subtasks.values(), [subtask])):
+            part.results.pop(id_, None)
+            for names in (self._parts, self.stopped):
+                for name in [each for each in names if f"{each}/".startswith(f"{path}{id_}/")]:
+                    del names[name]
+        basis, name = self.basis, event.subtask
+        samples = {**basis.samples, name: basis.samples.get(name, 0) + 1}
+        remarks = {**basis.remarks, name: event.remark} if event.remark else basis.remarks
+        self._set(basis=replace(basis, samples=samples, remarks=remarks))
+
+    def _unask(self) -> None:
+        """Nobody waits any more for what is decided about the plan."""
+        if self._run.get("approval") == "asked":
+            self._set(approval="")
+
     def _part(self, subtask: str) -> tuple["_Planned", str]:
         """Where a subtask belongs, and its id there."""
         within, _, own = subtask.rpartition("/")
@@ -130,7 +164,7 @@ class Fold:
         if event.plan is None:
             withdrawn = Withdrawn(self._parts[""].told().plan, event.remark)
             self._set(withdrawn=(*self._run.get("withdrawn", ()), withdrawn))
-        self._set(basis=replace(self._run.get("basis", Basis()), plan=event.plan))
+        self._set(basis=replace(self.basis, plan=event.plan), approval="")
         self._parts = {"": _Planned()}
 
     def _started(self, event: e.CallStarted) -> None:
@@ -179,6 +213,12 @@ class Fold:
     def _pay(self, cost: Decimal | None) -> None:
         self._paid += cost or 0
         self._unpriced = self._unpriced or cost is None
+
+    @property
+    def basis(self) -> Basis:
+        """What the run begins with, from where it stands now."""
+        basis: Basis = self._run.get("basis", Basis())
+        return basis
 
     @property
     def planned(self) -> int:
@@ -232,6 +272,7 @@ class Fold:
             cost=self.cost,
             calls=tuple(self._calls.values()),
             executions=self._executions,
+            stopped=dict(self.stopped),
         )
 
 

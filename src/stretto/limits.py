@@ -3,13 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from stretto.errors import ConfigError
 from stretto.types import Limits, Memory, Price
+from stretto.types.keywords import check_keywords
 
 _T = TypeVar("_T", Limits, Memory)
 
@@ -21,11 +21,7 @@ def taken(kind: type[_T], told: _T | Mapping[str, Any] | None, place: str) -> _T
     known = kind.__struct_fields__
     if not isinstance(told, Mapping | None):
         raise ConfigError(f"{place}: must be {kind.__name__}({known[0]}=…) or a mapping of the same, not {told!r}")
-    for name in told or {}:
-        if name not in known:
-            near = get_close_matches(str(name), known, n=1, cutoff=0.5)
-            meant = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
-            raise ConfigError(f"{place}: there is no {name!r}{meant}")
+    check_keywords(place, told or {}, known)
     return kind(**(told or {}))
 
 

@@ -55,14 +55,14 @@ def _level(event: e.AnyEvent) -> int:
             return WARNING if event.error else DEBUG
         case e.SubtaskFinished():
             return DEBUG if event.outcome == "done" else WARNING
-        case e.RunDegraded() | e.RunInterrupted() | e.PlanWithdrawn():
+        case e.RunDegraded() | e.RunInterrupted() | e.PlanWithdrawn() | e.SubtaskStopped() | e.SubtaskReopened():
             return WARNING
-        case e.RunStarted() | e.RunResumed() | e.PlanFinished():
+        case e.RunStarted() | e.RunResumed() | e.PlanFinished() | e.PlanProposed() | e.PlanApproved():
             return INFO
     return DEBUG
 
 
-def _words(event: e.AnyEvent) -> str:
+def _words(event: e.AnyEvent) -> str:  # noqa: C901 - one arm for each kind of event, by design
     """What an event says, in one line."""
     match event:
         case e.CallStarted() | e.CallRetried() | e.CallFinished():
@@ -73,6 +73,14 @@ def _words(event: e.AnyEvent) -> str:
             return f"plan {event.state}: {event.subtasks} subtasks"
         case e.PlanWithdrawn():
             return f"plan withdrawn: {event.reason}"
+        case e.PlanProposed():
+            return f"plan of {event.subtasks} subtasks waits for approval"
+        case e.PlanApproved():
+            return "plan approved"
+        case e.SubtaskStopped():
+            return f"subtask {event.subtask} is stopped"
+        case e.SubtaskReopened():
+            return f"subtask {event.subtask} is asked anew{_why(event.remark)}"
         case e.RunDegraded():
             return f"{event.policy}: {event.reason}"
         case e.AnswerDelta():

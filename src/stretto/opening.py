@@ -1,11 +1,13 @@
 """Opening a run: what there is of it in its store, and what it may take from the runs before it."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import TypedDict
 
 from msgspec import Struct, ValidationError
+from msgspec.structs import replace
 
 from stretto.calls import lasting
 from stretto.definitions import definition_of, knowing
@@ -14,10 +16,12 @@ from stretto.events import AnyEvent, RunResumed, RunStarted
 from stretto.fold import fold
 from stretto.forecast import Forecast, explain
 from stretto.mapping import mapped
+from stretto.plan.given import AnyPlan
 from stretto.plan.shares import Pieces
 from stretto.policies.memo import Earlier, Replies
 from stretto.policies.prices import Prices
-from stretto.rerun import Rerun, basis_of, given_before, given_results
+from stretto.proposal import Approve
+from stretto.rerun import EVERYTHING, Rerun, basis_of, given_before, given_results
 from stretto.roles import check_images
 from stretto.runs import Run
 from stretto.store.patience import patiently
@@ -27,9 +31,6 @@ from stretto.store.sqlite import Store
 from stretto.team import Team
 from stretto.types import Basis, Definition, Each, Input, Known, Memory, Plan, Reply, Request, Result
 
-EVERYTHING = "everything"
-"""What is `fresh` of a run that no recorded reply answers."""
-
 
 class NothingKept(StoreError):
     """A finished run that recorded its usage only."""
@@ -38,22 +39,33 @@ class NothingKept(StoreError):
 _log = logging.getLogger("stretto")
 
 
+class Wishes(TypedDict, total=False):
+    """What `Workflow.run` and `run_sync` take beside the task, as `stream` does."""
+
+    plan: AnyPlan | None
+    fresh: Sequence[str]
+    inputs: Sequence[Input]
+    approve: Approve | None
+    direct: bool
+
+
 class New(Struct, frozen=True):
-    """A new run of a task and its inputs; `plan`: one that is given. `fresh`: no recorded reply answers its calls.
+    """A new run of a task and its inputs; `plan`: one that is given. `fresh`: what is asked anew though recorded.
 
     `each`: the list of whose items that is the plan.
     """
 
     task: str
     plan: Plan | None = None
-    fresh: bool = False
+    fresh: tuple[str, ...] = ()
     inputs: tuple[Input, ...] = ()
     each: Each | None = None
 
     @property
     def basis(self) -> Basis:
         """What the run begins with beside its task."""
-        return Basis(plan=self.plan, fresh=(EVERYTHING,) if self.fresh else (), inputs=self.inputs, each=self.each)
+        samples = {} if EVERYTHING in self.fresh else dict.fromkeys(self.fresh, 1)
+        return Basis(plan=self.plan, samples=samples, fresh=self.fresh, inputs=self.inputs, each=self.each)
 
 
 class Opening(Struct, frozen=True):
@@ -76,15 +88,17 @@ async def open_run(
     begin: New | Rerun | None,
     stack: AsyncExitStack,
     known: Mapping[str, Known],
+    *,
+    approve: bool = False,
 ) -> Opening:
     """Open a new run, a rerun of another, or (None) one that is in the store already; `stack` holds it open.
 
     `path`: the store, if runs are kept. `known`: what is known of its models. What an earlier run was carried with goes
-    before that, so that the same results are condensed, to the same lengths.
+    before that, so that the same results are condensed, to the same lengths. `approve`: its plan is to be approved.
     """
     memory = team.definition.memory
     if path is None:
-        basis = begin.basis if isinstance(begin, New) else Basis()
+        basis = replace(begin.basis if isinstance(begin, New) else Basis(), approve=approve)
         team = team.carrying(basis).knowing(known)
         event, replies = _event(team, begin, basis, None), Replies(shared=memory.reuse != "off")
         return Opening([], event, replies, {}, team.definition)
@@ -112,6 +126,7 @@ async def open_run(
     recall = None
     if memory.reuse == "store" and EVERYTHING not in basis.fresh:
         recall = await patiently(lambda: stack.enter_context(Recall(store.path, GLANCE)))
+    basis = basis if before else replace(basis, approve=approve)
     given = given_results(basis, origin) if origin else given_before(basis, before) if before else {}
     replies = Replies(own, _earlier(memory, basis, recorded, recall), shared=memory.reuse != "off")
     team = team.carrying(basis).knowing({**known, **_known_to(before or origin)})
@@ -181,6 +196,8 @@ def _earlier(memory: Memory, basis: Basis, recorded: Mapping[str, list[Reply]], 
     """What other runs have recorded for a request: that which a rerun is of, then all in the store."""
 
     def find(key: str, request: Request) -> tuple[str, Reply] | None:
+        if EVERYTHING in basis.fresh:
+            return None
         if basis.origin and memory.reuse != "off":
             for reply in reversed(recorded.get(key, ())):
                 if lasting(reply):

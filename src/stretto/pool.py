@@ -1,9 +1,11 @@
 """The models of one event loop: opened by name, each with its policies, all behind one admission."""
 
+import asyncio
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, Self
+from weakref import WeakKeyDictionary
 
 from msgspec import to_builtins
 from msgspec.structs import replace
@@ -176,6 +178,23 @@ class Pool:
 
             self._endpoints = chat.Endpoints(self._limits.timeout)
         return self._endpoints
+
+
+class Pools:
+    """A pool for each event loop, which all runs in it share; none of them goes along to another process."""
+
+    def __init__(
+        self, providers: Mapping[str, AnyProvider], limits: Limits, prices: Mapping[str, Price | None]
+    ) -> None:
+        self._made_of = providers, limits, prices
+        self._of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
+
+    def here(self) -> Pool:
+        """The pool of the running loop."""
+        return self._of_loops.setdefault(asyncio.get_running_loop(), Pool(*self._made_of))
+
+    def __reduce__(self) -> tuple[type["Pools"], tuple[Any, ...]]:
+        return Pools, self._made_of
 
 
 def is_the_known_one(name: str, provider: AnyProvider) -> bool:

@@ -1,15 +1,16 @@
 """What is put before whoever approves a plan, and what may be decided about it."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Generic, Literal, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from stretto.amounts import dollars
 from stretto.errors import TaskError
 from stretto.plan.given import AnyPlan
-from stretto.types import Plan
+from stretto.types import Plan, Subtask
 
 Amount = TypeVar("Amount", int, float, Decimal)
 Source = Literal["history", "defaults", "mixed", "none"]
@@ -51,7 +52,7 @@ class Proposal(Struct, frozen=True):
     `assumed`: models whose price was found by their name alone, and whose it is (`openai:gpt-5: gpt-5 of openai`).
     """
 
-    run: str
+    run_id: str
     task: str
     plan: Plan
     lines: tuple[Line, ...]
@@ -91,13 +92,39 @@ Approve = Callable[[Proposal], Decision | Awaitable[Decision]]
 """Decides about a proposal, before anything of its plan is asked."""
 
 
-def dependents(plan: Plan, ids: Sequence[str]) -> tuple[str, ...]:
-    """The other subtasks that need these, directly or not, in the plan's order."""
-    gone = set(ids)
-    for subtask in plan.subtasks:  # needs are listed before those who need them
-        if gone.intersection(subtask.needs):
+class Over:
+    """An `approve` that has `ask` decide about plans that may cost more than an amount, and carries out all others.
+
+    What a plan may cost is `total.cost.p95` of its proposal, which 19 of 20 such runs stay below; `ask` decides, too,
+    where nobody knows the cost, and about all that comes of a plan once it was asked about. `amount`: US dollars, as a
+    number or a text ("50c"). Raises `ConfigError` for what is none.
+    """
+
+    def __init__(self, amount: Decimal | float | str, ask: Approve) -> None:
+        self.amount = dollars(amount, "Over")
+        self._ask = ask
+        self._asked = set[str]()
+
+    def asks(self, proposal: Proposal) -> bool:
+        """Whether `ask` is to decide about a proposal."""
+        cost = proposal.total.cost
+        if cost is None or cost.p95 > self.amount:
+            self._asked.add(proposal.run_id)
+        return proposal.run_id in self._asked
+
+    def __call__(self, proposal: Proposal) -> Decision | Awaitable[Decision]:
+        """Decide about a proposal."""
+        return self._ask(proposal) if self.asks(proposal) else Go()
+
+
+def dependents(subtasks: Iterable[Subtask], ids: Sequence[str]) -> tuple[str, ...]:
+    """Of the subtasks of a plan, in its order, those others that need these, directly or not."""
+    gone, found = set(ids), []
+    for subtask in subtasks:  # needs are listed before those who need them
+        if gone.intersection(subtask.needs) and subtask.id not in gone:
             gone.add(subtask.id)
-    return tuple(subtask.id for subtask in plan.subtasks if subtask.id in gone and subtask.id not in ids)
+            found.append(subtask.id)
+    return tuple(found)
 
 
 def without(plan: Plan, ids: Sequence[str]) -> Plan:
@@ -106,7 +133,7 @@ def without(plan: Plan, ids: Sequence[str]) -> Plan:
     if not ids or (strange := [id_ for id_ in ids if id_ not in known]):
         named = f"no subtask {strange[0]!r} in the plan" if ids else "no subtask is named"
         raise TaskError(f"drop: {named}; there are {', '.join(known) or 'none'}")
-    if needing := dependents(plan, ids):
+    if needing := dependents(plan.subtasks, ids):
         need = "needs" if len(needing) == 1 else "need"
         raise TaskError(
             f"drop: {', '.join(needing)} {need} {', '.join(ids)}; drop {', '.join(needing)} as well, or edit"

@@ -11,7 +11,7 @@ from stretto import prompts
 from stretto.engine.checking import checker_of
 from stretto.errors import ConfigError
 from stretto.limits import check_numbers, check_options, checked_limits
-from stretto.models.functions import Function, function_role, is_function
+from stretto.models.functions import Function, function_role, speakers
 from stretto.models.providers import Local, Provider, split_model
 from stretto.pool import AnyProvider
 from stretto.shapes import Shape, check_schema, shape_of
@@ -20,7 +20,7 @@ from stretto.types import Definition, Input, Role, RoleName
 Worker = Role | str | Function | Callable[..., Any]
 """Who does a type of subtasks: a role, its model alone, or a Python function."""
 
-Models = str | Sequence[str] | Mapping[str, str | Sequence[str]]
+AnyModel = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 """A model for all roles, with its fallbacks behind it if it is a list; or such by role, as `-m ROLE=MODEL` has them."""
 
 MOST_REPLIES = 64
@@ -43,7 +43,10 @@ def as_role(role: Role | str, place: str) -> Role:
     """A role, or the one that a model alone has; raises `ConfigError` if it is neither."""
     if not isinstance(role, Role | str):
         raise ConfigError(f"{place}: must be a Role or the name of a model (openai:gpt-4o), not {role!r}")
-    return Role(role) if isinstance(role, str) else role
+    made = Role(role) if isinstance(role, str) else role
+    if made.schema is None or isinstance(made.schema, dict):
+        return made
+    return replace(made, schema=shape_of(made.schema, f"{place}.schema").schema)
 
 
 def as_mapping(workers: Mapping[str, _W]) -> Mapping[str, _W]:
@@ -144,17 +147,16 @@ def roles(definition: Definition, path: str = "") -> Iterator[tuple[str, Kind, R
         yield f"{path}synthesizer", "synthesizer", definition.synthesizer
 
 
-def models_of(role: Role) -> tuple[str, ...]:
-    """Every model that a role may ask, as written."""
-    return tuple(dict.fromkeys((*role.candidates, *role.models)))
-
-
 def check_definition(definition: Definition, providers: Mapping[str, AnyProvider]) -> None:
     """Raise `ConfigError` naming the place, for whatever cannot work."""
     _check_team(definition)
     for place, kind, role in roles(definition):
-        _check_ensemble(kind, role, place, providers)
+        if kind != "worker" and (own := next((key for key in WORKERS_OWN if _says(role, key)), None)):
+            raise ConfigError(f"{place}.{own}: {workers_only(own)}")
+        if role.models:
+            _check_models(role.models, f"{place}.models", providers)
         _check_models(role.candidates, f"{place}.model", providers)
+        _check_ensemble(role, place)
         prompts.check(kind, role.prompt, f"{place}.prompt")
         _check_schema(kind, role, f"{place}.schema")
         _check_lengths(role, place)
@@ -188,10 +190,21 @@ def _check_team(definition: Definition, path: str = "", depth: int = 1) -> None:
         if depth >= DEEPEST:
             raise ConfigError(f"{place}.workflow: workflows do subtasks {DEEPEST} deep at the most")
         for key in Role.__struct_fields__:
-            if key not in _NO_MODEL and getattr(role, key) != getattr(_USUAL, key):
+            if key not in _NO_MODEL and _says(role, key):
                 raise ConfigError(f"{place}.{key}: a workflow does this work; say {key} of its own roles")
         prompts.check("worker", role.prompt, f"{place}.prompt")
         _check_team(role.workflow, f"{place}.workflow.", depth + 1)
+
+
+def workers_only(key: str) -> str:
+    """What is wrong about a key of workers in another role."""
+    remedy = "its fallbacks are a list in model" if key == "models" else "leave it out here"
+    return f"only a worker has {key}; {remedy}"
+
+
+def _says(role: Role, key: str) -> bool:
+    """Whether a role says anything under a key."""
+    return bool(getattr(role, key) != getattr(_USUAL, key))
 
 
 def check_images(inputs: Sequence[Input], definition: Definition, providers: Mapping[str, Mapping[str, Any]]) -> None:
@@ -208,10 +221,7 @@ def check_images(inputs: Sequence[Input], definition: Definition, providers: Map
                 )
 
 
-def _check_ensemble(kind: Kind, role: Role, place: str, providers: Mapping[str, AnyProvider]) -> None:
-    for key in WORKERS_OWN:
-        if kind != "worker" and getattr(role, key) != getattr(_USUAL, key):
-            raise ConfigError(f"{place}.{key}: only a worker has {key}; leave it out here")
+def _check_ensemble(role: Role, place: str) -> None:
     check_numbers(place, role, ("samples",), ())
     if role.merge not in _MERGES:
         raise ConfigError(f"{place}.merge: must be {', '.join(_MERGES[:-1])} or {_MERGES[-1]}, not {role.merge!r}")
@@ -221,12 +231,9 @@ def _check_ensemble(kind: Kind, role: Role, place: str, providers: Mapping[str, 
     if asked > MOST_REPLIES:
         key = "samples" if role.samples > 1 else "models"
         raise ConfigError(f"{place}.{key}: {asked} replies for each subtask; {MOST_REPLIES} at the most")
-    if asked > 1 and is_function(role):
-        raise ConfigError(f"{place}.samples: a function gives the same each time; ensembles are of models")
-    if role.models:
-        _check_models(role.models, f"{place}.models", providers)
-    if any(is_function(Role(model)) for model in role.models):
-        raise ConfigError(f"{place}.models: a function gives the same each time; ensembles are of models")
+    key = "models" if role.models else "samples"
+    if (role.models or asked > 1) and not all(speakers(Role(model)) for model in role.models or role.candidates[:1]):
+        raise ConfigError(f"{place}.{key}: a function gives the same each time; ensembles are of models")
 
 
 def _check_schema(kind: Kind, role: Role, place: str) -> None:
@@ -236,7 +243,7 @@ def _check_schema(kind: Kind, role: Role, place: str) -> None:
         raise ConfigError(f"{place}: a plan has a form of its own; a schema belongs to a worker or the synthesizer")
     if kind == "checker":
         raise ConfigError(f"{place}: a verdict has a form of its own; a schema belongs to a worker or the synthesizer")
-    if is_function(role):
+    if not speakers(role):
         raise ConfigError(f"{place}: a function gives what it gives; a schema belongs to a model")
     check_schema(role.schema, place)
 

@@ -12,6 +12,7 @@ from stretto.events import PlanWithdrawn
 from stretto.mapping import mapping_of, worker_of
 from stretto.maps import Ordered, RowReader, list_of
 from stretto.opening import New
+from stretto.rerun import fresh_of
 from stretto.run_stream import RunStream
 from stretto.runs import Run
 from stretto.shapes import Shape, fitted, shape_of
@@ -27,7 +28,7 @@ class Wanted(Struct, frozen=True):
     answer: type[Any] | dict[str, Any] | None
     worker: str | None
     as_completed: bool
-    fresh: bool
+    fresh: Sequence[str]
     inputs: tuple[Input, ...]
 
 
@@ -124,21 +125,26 @@ class RowStream:
         self._ready += [row] if self._as_completed else self._ordered.take(row)
 
 
+async def all_of(rows: RowStream) -> list[Row]:
+    """All rows, in the order of the list."""
+    return await rows
+
+
 def row_stream(
     team: Team,
     shape: Shape | None,
-    stream: Callable[[Team, New, Shape | None], RunStream],
+    stream: Callable[..., RunStream],
     wanted: Wanted,
     items: Iterable[Any],
 ) -> RowStream:
     """The map of these items; raises `TaskError` for what cannot be filled in, before anything is asked.
 
-    `shape`: that of the results, if nothing else is wanted. `stream` carries the run by a team.
+    `shape`: that of the results, if nothing else is wanted. `stream` carries what begins so, by a team.
     """
     shape = shape if wanted.answer is None else shape_of(wanted.answer, "answer")
     given, worker = list_of(items), worker_of(team.definition, wanted.worker)
     schema = None if shape is None else shape.schema
     each, plan = mapping_of(wanted.template, given, worker, wanted.then, schema)
-    begin = New(each.then or each.template, plan, wanted.fresh, wanted.inputs, each)
-    carried = stream(team.carrying(begin.basis), begin, shape) if given else None
+    begin = New(each.then or each.template, plan, fresh_of(wanted.fresh, plan), wanted.inputs, each)
+    carried = stream(begin, team=team.carrying(begin.basis), shape=shape) if given else None
     return RowStream(carried, begin, given, shape, as_completed=wanted.as_completed)

@@ -14,9 +14,10 @@ from msgspec.structs import replace
 
 from stretto.engine import Execution
 from stretto.engine.requests import answer_request
-from stretto.errors import CallError, ConfigError, DeadlineError, StrettoError, cause_of
+from stretto.engine.steering import Steering
+from stretto.errors import CallError, ConfigError, DeadlineError, StrettoError, TaskError, cause_of
 from stretto.events import AnyEvent, RunFailed, RunInterrupted
-from stretto.forecast.approval import Approval, Approved
+from stretto.forecast.approval import Approval, Approved, Outlook
 from stretto.head import head_of
 from stretto.knowing import find_out, knowledge, learn
 from stretto.logger import log
@@ -27,7 +28,7 @@ from stretto.policies.composition import Composition
 from stretto.policies.estimate import most_output
 from stretto.policies.spending import Amount
 from stretto.pool import Pool
-from stretto.proposal import Approve
+from stretto.proposal import Approve, Proposal
 from stretto.rerun import Rerun
 from stretto.runs import Parsed, Run
 from stretto.shapes import Shape, fitted
@@ -59,6 +60,8 @@ class RunStream(Generic[Parsed]):
         approve: Approve | None = None,
     ) -> None:
         self.run_id = run
+        self.streamed = False
+        """Whether workers are streamed, too, so that what they have said so far is known; set before it is entered."""
         self._team = team
         self._pool = pool
         self._store = store
@@ -68,6 +71,7 @@ class RunStream(Generic[Parsed]):
         self._plan_only = plan_only
         self._approve = approve
         self._approval: Approval | None = None
+        self._outlook: Outlook | None = None
         self._events: asyncio.Queue[AnyEvent | None] = asyncio.Queue()
         self._carrier: asyncio.Task[None] | None = None
         self._journal: Journal | None = None
@@ -101,6 +105,42 @@ class RunStream(Generic[Parsed]):
     def heard(self, call: str) -> int:
         """The characters that a call in flight has been answered with so far; 0 for any other."""
         return self._execution.heard(call) if self._execution else 0
+
+    def replying(self, call: str) -> float | None:
+        """Seconds since the reply to a call in flight began; None if it has not, and for any other."""
+        return self._execution.replying(call) if self._execution else None
+
+    def saying(self, call: str) -> str:
+        """What a call in flight has been answered so far; nothing for any other."""
+        return self._execution.saying(call) if self._execution else ""
+
+    async def forecast(self) -> Proposal | None:
+        """What is left of its plan will take, from now on; None while there is no plan, and once it is over."""
+        if self._outlook is None or not self.run.plan.subtasks or self.run.status != "running":
+            return None
+        return await asyncio.to_thread(await self._outlook.ahead(self.run.plan))
+
+    def stop_subtask(self, subtask: str) -> None:
+        """Stop one subtask: what it has said so far is its result, which is `cut`, and the run goes on with that.
+
+        Of a call that is not streamed (`streamed`, `Role.stream`) nothing is heard before its end. Resumed or replayed,
+        the run does the same. Raises `TaskError` if the subtask is not running.
+        """
+        self._under_way.stop(subtask)
+
+    def again(self, subtask: str, remark: str = "") -> None:
+        """Ask one subtask anew, with a remark in its prompt; whatever needs it, directly or not, begins anew as well.
+
+        Replies that nobody needs any more are paid all the same. Raises `TaskError` if it cannot be: it has not begun,
+        or all results are there and the answer is being written (then `Workflow.rerun` asks it anew).
+        """
+        self._under_way.again(subtask, remark)
+
+    @property
+    def _under_way(self) -> Steering:
+        if self._execution is None:
+            raise TaskError("the run is not under way, so none of its subtasks is")
+        return self._execution.steering
 
     def stop(self) -> None:
         """Stop the run, and every call in flight: its events end with `run_interrupted`, and it can be resumed."""
@@ -182,7 +222,7 @@ class RunStream(Generic[Parsed]):
         team, store, definition = self._team, self._store, self._team.definition
         began = asyncio.get_running_loop().time()
         pool = await stack.enter_async_context(self._pool())
-        models = team.models
+        models = team.all_models
         for model in models:
             pool.model(model)  # a missing key is an error before anything is asked or written
         pool.look_up_prices(models)
@@ -194,7 +234,8 @@ class RunStream(Generic[Parsed]):
             async with asyncio.timeout(
                 definition.limits.deadline
             ):  # for it waits while another program holds the store
-                opening = await open_run(team, store, self.run_id, self._begin, stack, known)
+                approve = self._approve is not None
+                opening = await open_run(team, store, self.run_id, self._begin, stack, known, approve=approve)
                 self._journal = journal = await patiently(
                     lambda: Journal(
                         self.run_id,
@@ -217,10 +258,13 @@ class RunStream(Generic[Parsed]):
         bounds = Bounds(definition.known, pool, definition.limits.max_subtasks, asking)
         composition = Composition(pool.model, definition.limits, account, pool.prices, replies, self._jitter, bounds)
         given = opening.given
+        self._outlook = Outlook(definition, journal, store, models, pool.prices, given)
         if self._approve is not None:
-            self._approval = Approval(self._approve, definition, journal, store, models, pool.prices, given)
+            self._approval = Approval(self._approve, self._outlook, journal)
         ask, shape, consider = composition.model, self._shape, self._approval
-        execution = Execution(definition, journal, ask, account, replies, given, shape, consider, began)
+        execution = Execution(
+            definition, journal, ask, account, replies, given, shape, consider, began, streamed=self.streamed
+        )
         try:
             await self._execute(execution, journal)
         finally:

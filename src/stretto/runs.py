@@ -31,6 +31,8 @@ from stretto.types import (
 _UNREAD = "there was no room for it in what the answer is written from; give the synthesizer a larger context"
 
 Status = Literal["running", "finished", "failed", "interrupted", "unreadable"]
+Approval = Literal["", "asked", "given"]
+"""Whether somebody is asked right now about the plan of a run, or has approved it; empty: neither."""
 Parsed = TypeVar("Parsed", default=Any)
 """What `run.parsed` is: the type that the workflow was given as its `answer`, else anything."""
 
@@ -78,7 +80,9 @@ class Run(Struct, Generic[Parsed], frozen=True, kw_only=True):
     `citations` are what the answer's passages rest on, `remarks` what had to be removed from it. `assumed`:
     models whose price was found by their name alone, and whose it is. `parts` are the workflows that do subtasks, by
     the subtask. `pauses`: between which moments nobody carried it, one before each further of its `executions`. `code`
-    is `stopped` if whoever was to approve the plan of an `interrupted` run has stopped it.
+    is `stopped` if whoever was to approve the plan of an `interrupted` run has stopped it. `approval`: `asked` while
+    its plan is before somebody, `given` once that one has approved it. `stopped`: by their full names, the subtasks
+    that somebody has stopped, with what there was of each.
     """
 
     id: str
@@ -102,6 +106,8 @@ class Run(Struct, Generic[Parsed], frozen=True, kw_only=True):
     error: str | None = None
     error_type: str | None = None
     code: e.StopCode = ""
+    approval: Approval = ""
+    stopped: dict[str, str] = field(default_factory=dict)
     calls: tuple[CallRecord, ...] = ()
     executions: int = 1
     pauses: tuple[tuple[str, str], ...] = ()

@@ -55,7 +55,7 @@ def on_simulator(workflow: Workflow[Parsed], *faults: str | Fault, **settings: A
         synthesizer = replace(synthesizer, schema=None)  # it is made of the type again
     memory = replace(definition.memory, reuse="run" if definition.memory.reuse == "store" else definition.memory.reuse)
     simulator = _simulator(faults, settings)
-    names = dict.fromkeys(model.partition(":")[0] for model in workflow.models)
+    names = dict.fromkeys(model.partition(":")[0] for model in workflow.all_models)
     stand_ins = {name: simulator for name in names if not isinstance(workflow.providers[name], Functions)}
     simulated = Workflow(
         definition.orchestrator,

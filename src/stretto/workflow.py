@@ -1,48 +1,35 @@
 """The public face: a `Workflow`, and the one door into it, `stream`."""
 
-import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Generic, Self, TypedDict, TypeVar, Unpack, overload
-from weakref import WeakKeyDictionary
+from typing import Any, Generic, Self, TypeVar, Unpack, overload
 
 from stretto.aside import outcome
 from stretto.errors import ConfigError, TaskError
 from stretto.forecast import Forecast
 from stretto.head import checked_inputs, checked_task
 from stretto.ids import new_ulid
-from stretto.limits import check_prices, checked_limits, checked_memory, taken
-from stretto.models.functions import PROVIDER, Functions
-from stretto.opening import New, explained
+from stretto.opening import New, Wishes, explained
 from stretto.plan.given import DIRECT, AnyPlan, given_plan
-from stretto.pool import AnyProvider, Pool, known_providers
+from stretto.pool import AnyProvider, Pools
 from stretto.proposal import Approve
 from stretto.replay import ReplayStream, recording_of
-from stretto.rerun import Rerun, rerun_of
-from stretto.roles import Models, Worker, as_mapping, as_role, as_worker, check_definition, models_of, shaped
-from stretto.row_stream import RowStream, Wanted, row_stream
+from stretto.rerun import Rerun, fresh_of, rerun_of
+from stretto.roles import Worker, check_definition, shaped
+from stretto.row_stream import RowStream, Wanted, all_of, row_stream
 from stretto.run_stream import RunStream
 from stretto.runs import Parsed, Run
 from stretto.shapes import Shape
 from stretto.store.travel import entries
-from stretto.team import Team
+from stretto.team import Settings, Team, team_of
 from stretto.tracebacks import without_frames
-from stretto.types import Definition, Input, Limits, Memory, Price, Role, Row
+from stretto.types import Input, Limits, Memory, Price, Role, Row
+from stretto.types.keywords import check_keywords, renamed
 from stretto.virtual import virtually
 
 Answer = TypeVar("Answer")
-
-
-class Settings(TypedDict, total=False):
-    """What `Workflow.from_toml` takes beside the file and the `answer`."""
-
-    models: Models | None
-    limits: Mapping[str, Any] | None
-    memory: Mapping[str, Any] | None
-    providers: Mapping[str, AnyProvider] | None
-    prices: Mapping[str, Price | None] | None
-    store: str | Path | None
 
 
 class Workflow(Generic[Parsed]):
@@ -77,32 +64,16 @@ class Workflow(Generic[Parsed]):
         store: str | Path | None = None,
         memory: Memory | Mapping[str, Any] | None = None,
     ) -> None:
-        functions: dict[str, Callable[..., Any]] = {}
-        self.definition = Definition(
-            None if orchestrator is None else as_role(orchestrator, "orchestrator"),
-            {name: as_worker(name, _unfolded(worker), functions) for name, worker in as_mapping(workers).items()},
-            None if synthesizer is None else as_role(synthesizer, "synthesizer"),
-            checked_limits(taken(Limits, limits, "limits")),
-            checked_memory(taken(Memory, memory, "memory")),
-        )
-        self.definition, self.shape = shaped(self.definition, answer)
-        within = [worker for worker in workers.values() if isinstance(worker, Workflow)]
-        known: dict[str, Price | None] = {}
-        for each in within:  # what it knows of providers and prices, this one may say otherwise
-            theirs = each.providers.get(PROVIDER)
-            functions |= theirs.known if isinstance(theirs, Functions) else {}
-            providers = {**each.providers, **(providers or {})}
-            known |= each.prices
-        self.providers = known_providers(providers or {}, functions)
-        self.prices: dict[str, Price | None] = {**known, **(prices or {})}
-        check_prices(self.prices)
+        team = team_of(orchestrator, workers, synthesizer, limits, memory, providers, prices)
+        self.definition, self.shape = shaped(team.definition, answer)
+        self.providers, self.prices = team.providers, team.prices
         self.jitter: Callable[[float, float], float] = random.uniform
         """Draws a number between two, for waits; rehearsals and tests put one here that makes runs repeatable."""
         self.store = None if store is None else Path(store)
         check_definition(self.definition, self.providers)
         if self.definition.memory.reuse == "store" and self.store is None:
             raise ConfigError('memory.reuse: "store" needs a store; give the workflow one (store=…)')
-        self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
+        self._pools = Pools(self.providers, self.definition.limits, self.prices)
 
     @overload
     @classmethod
@@ -115,35 +86,22 @@ class Workflow(Generic[Parsed]):
         cls, named: str | Path, *, answer: dict[str, Any] | None = None, **settings: Unpack[Settings]
     ) -> Self: ...
     @classmethod
-    @without_frames
+    @renamed(models="model")
     def from_toml(
-        cls,
-        named: str | Path,
-        *,
-        answer: type[Any] | dict[str, Any] | None = None,
-        models: Models | None = None,
-        limits: Mapping[str, Any] | None = None,
-        memory: Mapping[str, Any] | None = None,
-        providers: Mapping[str, AnyProvider] | None = None,
-        prices: Mapping[str, Price | None] | None = None,
-        store: str | Path | None = None,
+        cls, named: str | Path, *, answer: type[Any] | dict[str, Any] | None = None, **settings: Unpack[Settings]
     ) -> "Workflow[Any]":
         """The workflow in a TOML file (a `Path`, or a name with / or .toml), or in a preset (`"solve"`).
 
-        `answer` is as for `Workflow`. `models` goes before what the file says: one for all roles, or by role
-        (`{"workers": "groq:…", "synthesizer": ["a:b", "c:d"]}`; a list ends in fallbacks). A model that nobody names is
-        `STRETTO_MODEL`, else that of the first provider with a key, else of a local server that answers. `limits` and
-        `memory` are written as in the file (`{"budget": "50c"}`), `providers` and `prices` as for `Workflow`; each goes
-        before the file, key by key. Only this file is read. Raises `ConfigError`.
+        `answer` is as for `Workflow`. `model` goes before what the file says: one for all roles, or by role
+        (`{"workers": "groq:…", "synthesizer": ["a:b", "c:d"]}`); of a list, each is a fallback for those before it. A
+        model that nobody names is `STRETTO_MODEL`, else that of the first provider with a key, else of a local server
+        that answers. `limits` and `memory` are written as in the file (`{"budget": "50c"}`), `providers` and `prices`
+        as for `Workflow`; each goes before the file, key by key. Only this file is read. Raises `ConfigError`.
         """
         from stretto.config.loading import load  # two megabytes that nobody needs who writes Python
 
-        def make(*roles: Any, **facts: Any) -> "Workflow[Any]":
-            facts["providers"] = {**facts["providers"], **(providers or {})}
-            facts["prices"] = {**facts["prices"], **(prices or {})}
-            return cls(*roles, answer=answer, **facts)
-
-        return load(make, named, models, limits, memory, None if store is None else Path(store))
+        check_keywords("from_toml", settings, tuple(Settings.__annotations__))
+        return load(lambda *roles, **facts: cls(*roles, answer=answer, **facts), named, **settings)
 
     @without_frames
     def stream(
@@ -151,36 +109,40 @@ class Workflow(Generic[Parsed]):
         task: str,
         *,
         plan: AnyPlan | None = None,
-        fresh: bool = False,
+        fresh: Sequence[str] = (),
         inputs: Sequence[Input] = (),
         approve: Approve | None = None,
         direct: bool = False,
     ) -> RunStream[Parsed]:
         """A new run of this task: `async with workflow.stream(task) as events: async for event in events: …`.
 
-        `plan`: carry out this one (a `Plan`, or data in the form of a plan) and ask for none. `fresh`: no reply that
-        another run has recorded answers a call, whatever `memory` says. `inputs`: texts that the task comes with, at
-        the head of every prompt (`stretto.read_inputs` reads files and folders). `approve` is given the plan with its
-        forecast (a `Proposal`) before anything of it is asked, and returns `Go()`, `Edit(plan)`, `Drop(ids)`,
-        `Again(remark)` or `Stop()` (`stretto.proposal`), or an awaitable of one; after `Stop()` the run is
-        `interrupted`, and `resume` goes on with it. `direct`: nothing is planned, and one call answers the task.
+        `plan`: carry out this one (a `Plan`, or data in the form of a plan) and ask for none. `fresh`: what is asked
+        anew though another run has recorded it, whatever `memory` says: `orchestrator`, `synthesizer`, ids of subtasks
+        in a `plan`, or `everything`. `inputs`: texts that the task comes with, at the head of every prompt
+        (`stretto.read_inputs` reads files and folders). `approve` is given the plan with its forecast (a `Proposal`)
+        before anything of it is asked, and returns `Go()`, `Edit(plan)`, `Drop(ids)`, `Again(remark)` or `Stop()`
+        (`stretto.proposal`), or an awaitable of one; after `Stop()` the run is `interrupted`, and `resume` goes on with
+        it. `direct`: nothing is planned, and one call answers the task.
         """
         if direct and plan is not None:
             raise TaskError("plan: a task that is answered directly has none; leave one of the two out")
         given = DIRECT if direct else None if plan is None else given_plan(plan, self.definition)
-        begin = New(checked_task(task), given, fresh, checked_inputs(inputs))
-        return self._stream(self._team, new_ulid(), begin, self.shape, approve)
+        begin = New(checked_task(task), given, fresh_of(fresh, given), checked_inputs(inputs))
+        return self._stream(begin, approve)
 
     @without_frames
-    def plan(self, task: str, *, inputs: Sequence[Input] = ()) -> RunStream[Parsed]:
-        """A run that ends with its plan (`run.plan`), to be looked at or edited; `resume` carries it out."""
-        begin = New(checked_task(task), inputs=checked_inputs(inputs))
-        return self._stream(self._team, new_ulid(), begin, self.shape, plan_only=True)
+    def plan(self, task: str, *, fresh: Sequence[str] = (), inputs: Sequence[Input] = ()) -> RunStream[Parsed]:
+        """A run that ends with its plan (`run.plan`), to be looked at or edited; `resume` carries it out.
 
-    @without_frames
+        What it takes is told at `stream`.
+        """
+        begin = New(checked_task(task), None, fresh_of(fresh), checked_inputs(inputs))
+        return self._stream(begin, plan_only=True)
+
+    @renamed(run="run_id")
     def rerun(
         self,
-        run: str,
+        run_id: str,
         *,
         plan: AnyPlan | None = None,
         only: Sequence[str] = (),
@@ -191,26 +153,26 @@ class Workflow(Generic[Parsed]):
         """A new run of the task of an earlier one, with this definition: only what has changed is asked.
 
         `plan`: carry out this one. `only`: compute these subtasks of the earlier run's plan (or the given one), and
-        take the results of all others as they were. `fresh`: ask these anew though nothing has changed about them: ids
-        of subtasks, `orchestrator`, `synthesizer`. `inputs`: these in place of the earlier run's. `approve` is given
-        the plan first (see `stream`), as if nothing of it were recorded.
+        take the results of all others as they were. `fresh`: what is asked anew though nothing has changed about it:
+        ids of subtasks, `orchestrator`, `synthesizer`, or `everything`. `inputs`: these in place of the earlier run's.
+        `approve` is given the plan first (see `stream`), as if nothing of it were recorded.
         """
         self._kept("rerun")
-        begin = rerun_of(self.definition, run, plan, only, fresh, inputs)
-        return self._stream(self._team, new_ulid(), begin, self.shape, approve)
+        return self._stream(rerun_of(self.definition, run_id, plan, only, fresh, inputs), approve)
 
-    @without_frames
-    def resume(self, run: str, *, approve: Approve | None = None) -> RunStream[Parsed]:
+    @renamed(run="run_id")
+    def resume(self, run_id: str, *, approve: Approve | None = None) -> RunStream[Parsed]:
         """Go on with a run of this workflow's store, with this definition; what is complete is not asked again.
 
         `approve` is given what is left of its plan, before anything of that is asked (see `stream`).
         """
         self._kept("resumed")
-        return self._stream(self._team, run, None, self.shape, approve)
+        return self._stream(None, approve, run_id=run_id)
 
+    @renamed(run="run_id")
     async def explain(
         self,
-        run: str,
+        run_id: str,
         *,
         plan: AnyPlan | None = None,
         only: Sequence[str] = (),
@@ -219,51 +181,35 @@ class Workflow(Generic[Parsed]):
     ) -> list[Forecast]:
         """What `rerun` with these would reuse, what it would ask and why, and what that would cost; nothing is sent."""
         with without_frames:
-            store, wanted = self._kept("rerun"), rerun_of(self.definition, run, plan, only, fresh, inputs)
-            async with self.pool as pool:
-                pool.look_up_prices(self.models)
+            store, wanted = self._kept("rerun"), rerun_of(self.definition, run_id, plan, only, fresh, inputs)
+            async with self._pools.here() as pool:
+                pool.look_up_prices(self.all_models)
                 await pool.prices.ready()
             return virtually(explained(wanted, self.definition, store, pool.prices))
 
-    @without_frames
-    def replay(self, run: str, *, timed: bool = False) -> ReplayStream[Parsed]:
+    @renamed(run="run_id")
+    def replay(self, run_id: str, *, timed: bool = False) -> ReplayStream[Parsed]:
         """A run of this workflow's store once more, from its records: as it was defined, with no key and no network.
 
         `timed`: in the time that was recorded, not at once. Nothing is stored. Raises `RunNotFound`; a call that is not
         recorded is a `MissingRecord` in the stream.
         """
         store = self._kept("replayed")
-        return ReplayStream(recording_of(entries(store, run)), timed=timed, shape=self.shape)
+        return ReplayStream(recording_of(entries(store, run_id)), timed=timed, shape=self.shape)
 
-    async def run(
-        self,
-        task: str,
-        *,
-        plan: AnyPlan | None = None,
-        fresh: bool = False,
-        inputs: Sequence[Input] = (),
-        approve: Approve | None = None,
-    ) -> Run[Parsed]:
+    async def run(self, task: str, **wishes: Unpack[Wishes]) -> Run[Parsed]:
         """The finished run, or one that `approve` has stopped; raises what made an answer impossible.
 
-        What it takes is told at `stream`.
+        It takes what `stream` takes, which tells of it: `plan`, `fresh`, `inputs`, `approve`, `direct`.
         """
         with without_frames:
-            async with self.stream(task, plan=plan, fresh=fresh, inputs=inputs, approve=approve) as events:
+            async with self.stream(task, **wishes) as events:
                 return await events.finished()
 
     @without_frames
-    def run_sync(
-        self,
-        task: str,
-        *,
-        plan: AnyPlan | None = None,
-        fresh: bool = False,
-        inputs: Sequence[Input] = (),
-        approve: Approve | None = None,
-    ) -> Run[Parsed]:
+    def run_sync(self, task: str, **wishes: Unpack[Wishes]) -> Run[Parsed]:
         """`run` from code that is not asynchronous, in a notebook too."""
-        return outcome(self.run(task, plan=plan, fresh=fresh, inputs=inputs, approve=approve))
+        return outcome(self.run(task, **wishes))
 
     @without_frames
     def map(
@@ -275,7 +221,7 @@ class Workflow(Generic[Parsed]):
         answer: type[Any] | dict[str, Any] | None = None,
         worker: str | None = None,
         as_completed: bool = False,
-        fresh: bool = False,
+        fresh: Sequence[str] = (),
         inputs: Sequence[Input] = (),
         approve: Approve | None = None,
     ) -> RowStream:
@@ -289,56 +235,29 @@ class Workflow(Generic[Parsed]):
         order of the list. All else is told at `stream`. Raises `TaskError`, before anything is asked, for a placeholder
         that an item lacks.
         """
-
-        def stream(team: Team, begin: New, shape: Shape | None) -> RunStream:
-            return self._stream(team, new_ulid(), begin, shape, approve)
-
+        stream: Callable[..., RunStream[Any]] = partial(self._stream, approve=approve)
         wanted = Wanted(template, then, answer, worker, as_completed, fresh, checked_inputs(inputs))
         return row_stream(self._team, self.shape, stream, wanted, items)
 
     @without_frames
     def map_sync(self, template: str, items: Iterable[Any], **more: Any) -> list[Row]:
         """All rows of `map`, which says what it takes, from code that is not asynchronous, in a notebook too."""
-        rows = self.map(template, items, **more)
-
-        async def all_of_them() -> list[Row]:
-            return await rows
-
-        return outcome(all_of_them())
+        return outcome(all_of(self.map(template, items, **more)))
 
     @property
-    def models(self) -> list[str]:
+    def all_models(self) -> list[str]:
         """Every model this workflow may ask, as written, each once."""
-        return self._team.models
-
-    @property
-    def pool(self) -> Pool:
-        """The models of the running loop, shared by all runs in it."""
-        return self._pools.setdefault(
-            asyncio.get_running_loop(), Pool(self.providers, self.definition.limits, self.prices)
-        )
+        return self._team.all_models
 
     @property
     def simulated(self) -> bool:
         """Whether a part of the answer comes from the simulator."""
         return self._team.simulated
 
-    def record(self) -> dict[str, Any]:
-        """The definition as data, as it is kept with a run; without what may be secret in headers and URLs."""
-        return self._team.record()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without what belongs to an event loop, so that another process can be given one."""
-        return {**self.__dict__, "_pools": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= {**state, "_pools": WeakKeyDictionary()}
-
     def __repr__(self) -> str:
-        plans, writes = self.definition.orchestrator, self.definition.synthesizer
-        workers = {name: models_of(role) for name, role in self.definition.workers.items()}
-        told = [f"orchestrator={plans and models_of(plans)}", f"workers={workers}"]
-        return f"<Workflow {', '.join([*told, f'synthesizer={writes and models_of(writes)}'])}>"
+        from stretto.views.definition import definition_line
+
+        return f"<Workflow {definition_line(self.definition)}>"
 
     def _repr_html_(self) -> str:
         """The workflow as a notebook shows it."""
@@ -358,28 +277,23 @@ class Workflow(Generic[Parsed]):
 
     def _stream(
         self,
-        team: Team,
-        run: str,
         begin: New | Rerun | None,
-        shape: Shape | None,
         approve: Approve | None = None,
         *,
+        run_id: str = "",
+        team: Team | None = None,
+        shape: Shape | None = None,
         plan_only: bool = False,
     ) -> RunStream[Parsed]:
-        """What carries a run by this team, or goes on with it (None)."""
+        """What carries a run, or (None) goes on with the one of that id; a map has a team and shape of its own."""
         return RunStream(
-            team,
-            run,
+            team or self._team,
+            run_id or new_ulid(),
             begin,
-            pool=lambda: self.pool,
+            pool=self._pools.here,
             store=self.store,
             jitter=self.jitter,
-            shape=shape,
+            shape=shape if team else self.shape,
             plan_only=plan_only,
             approve=approve,
         )
-
-
-def _unfolded(worker: "Worker | Workflow[Any]") -> Worker:
-    """A workflow as the role that it plays in another."""
-    return Role(workflow=worker.definition) if isinstance(worker, Workflow) else worker

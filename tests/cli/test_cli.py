@@ -110,7 +110,7 @@ def test_on_a_terminal_the_answer_is_streamed_and_in_a_pipe_it_comes_once_and_wh
     assert child.stdout
     whole = os.read(child.stdout.fileno(), 1_000_000).decode()
     assert child.communicate() == (b"", b"")
-    assert b"".join(pieces).decode().replace("\r\n", "\n") == whole
+    assert b"".join(pieces).decode().split() == whole.split()  # there its lines break between words
 
 
 def on_a_terminal(terminal: Terminal, *args: str) -> tuple[list[bytes], int]:

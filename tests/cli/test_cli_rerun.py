@@ -159,7 +159,7 @@ def test_memory_is_said_by_flag_or_file(terminal: Terminal) -> None:
     again = terminal("run", "-w", "./flow.toml", TASK)
     assert "6 reused" in again.err
     assert "reused" not in terminal("run", "-w", "./flow.toml", "--reuse", "run", TASK).err
-    assert "reused" not in terminal("run", "-w", "./flow.toml", "--fresh", TASK).err
+    assert "reused" not in terminal("run", "-w", "./flow.toml", "--fresh", "everything", TASK).err
     terminal("run", "-q", "-w", "./flow.toml", "--record", "usage", TASK)
     shown = terminal("show", "--last")
     assert "were not kept" in shown.out
@@ -241,7 +241,7 @@ def test_show_prints_the_result_of_one_subtask(terminal: Terminal) -> None:
     assert shown.out == terminal("show", older, "t2").out  # the simulator says the same
     missing = terminal("show", run, "t9")
     assert missing.code == 2
-    assert f"run {run} has no result of a subtask 't9'; it has: t1, t2, t3, t4" in missing.err
+    assert f"run {run} has no subtask 't9'; it has t1, t2, t3, t4" in missing.err
 
 
 def test_an_edited_file_of_the_folder_that_is_not_read_is_told(terminal: Terminal) -> None:

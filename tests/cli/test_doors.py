@@ -234,3 +234,67 @@ def test_help_lists_six_commands_first_and_says_what_is_not_there(terminal: Term
     assert len(named["More"]) == 16
     assert {"tools", "Windows"} <= set(named["Not there"])
     assert re.search(r"^  tools +workers call none yet", terminal("doctor", "--offline").out, re.MULTILINE)
+
+
+# -- one subtask of a run
+
+
+def test_a_subtask_that_is_not_there_is_told_beside_those_that_are(terminal: Terminal) -> None:
+    assert terminal("run", "-q", "-m", "sim:instant", LONG).code == 0
+    run, others = terminal.run_id(), "it has t1, t2"
+    done = terminal("show", "t9")
+    assert (done.code, done.out) == (1, "")
+    assert f"no run 't9' in this store; `stretto runs` lists them; nor has the newest, {run}, a subtask" in done.err
+    assert done.err.endswith(f"{others}\n")
+    for words in (("--last", "t9"), (run, "t9")):
+        done = terminal("show", *words)
+        assert (done.code, done.err) == (2, f"stretto: run {run} has no subtask 't9'; {others}\n")
+    assert terminal("show", "--last", "t2").out == terminal("show", run, "t2").out == terminal("show", "t2").out
+
+
+# -- an answer as plain text
+
+
+def test_a_plain_answer_breaks_between_words_on_a_terminal_and_not_in_a_pipe(terminal: Terminal) -> None:
+    piped = terminal("run", "-q", "-m", "sim:instant", LONG).out
+    assert max(map(len, piped.splitlines())) > 60
+    shown = sat(terminal, "run", "-q", "--plain", "-m", "sim:instant", LONG, columns=60)
+    assert " ".join(shown).split() == piped.split()
+    (answer,) = terminal("show", "--json=final").out.splitlines()
+    assert terminal("show", "--plain", "--brief").out.rstrip().endswith(json.loads(answer)["answer"].rstrip())
+    told = sat(terminal, "show", "--plain", "--brief", columns=60)
+    assert " ".join(" ".join(told).split()).endswith(" ".join(piped.split()))
+
+
+# -- what is told once
+
+FAILING = """
+[providers.sim]
+ttft = 0
+tokens_per_second = 1e6
+faults = ["{fault}"]
+[orchestrator]
+model = "sim:x"
+[workers.general]
+model = "sim:x"
+[synthesizer]
+model = "sim:x"
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "said"),
+    [
+        ("400 always role=orchestrator", 4, "answer +by one call, as if nobody had planned: sim:x: 400"),
+        ("401 always", 3, "stretto: sim:x: 401"),
+    ],
+)
+def test_why_there_is_no_plan_is_told_once(terminal: Terminal, fault: str, code: int, said: str) -> None:
+    terminal.write("flow.toml", FAILING.format(fault=fault))
+    done = terminal("run", "-w", "./flow.toml", LONG)
+    assert done.code == code
+    assert done.err.count("sim:x: 4") == 1, done.err
+    assert re.search(said, done.err)
+    seen = "\n".join(screen(terminal, "run", "-w", "./flow.toml", LONG, columns=110, code=code))
+    assert seen.count("sim:x: 4") == 1, seen
+    assert re.search(r"^✗ plan +failed · no subtasks, incomplete ", seen, re.MULTILINE), seen

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from simulated import record_of
 from stretto.config import (
     Choice,
     Configuration,
@@ -339,7 +340,7 @@ def test_the_simulator_is_set_up_in_a_file_too(tmp_path: Path) -> None:
 def test_a_run_goes_on_with_what_it_was_started_with(tmp_path: Path) -> None:
     text = ROLES + "[limits]\nparallel = 2\n[providers.sim]\nseed = 4\nfaults = ['429 once']\n"
     before = build(text, folder=tmp_path)
-    record = before.record()
+    record = record_of(before)
     layers = [recorded_roles("R", record), read_preset("general")]
     after = Configuration([*layers, recorded_providers("R", record, ())]).workflow(Workflow, models={})
     assert after.definition == before.definition

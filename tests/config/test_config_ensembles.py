@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from simulated import record_of
 from stretto import Role, Workflow
 from stretto.config import Choice, Configuration, read_file, read_preset, recorded_roles
 from stretto.engine.checking import checker_of
@@ -47,7 +48,7 @@ def test_an_ensemble_is_written_in_a_file(tmp_path: Path) -> None:
 def test_a_worker_with_models_needs_no_other_and_asks_no_default(tmp_path: Path) -> None:
     text = HEAD + 'models = ["sim:a", "sim:b"]\n'
     assert not configured(tmp_path, text).models_missing({})
-    assert built(tmp_path, text).models == ["sim:o", "sim:a", "sim:b"]
+    assert built(tmp_path, text).all_models == ["sim:o", "sim:a", "sim:b"]
 
 
 def test_a_check_is_a_text_or_a_table(tmp_path: Path) -> None:
@@ -76,7 +77,7 @@ def test_a_checker_without_a_model_needs_none_and_is_asked_as_the_worker(tmp_pat
 
 def test_the_models_of_a_workflow_are_those_of_members_and_checkers_too(tmp_path: Path) -> None:
     text = 'model = "sim:m"\nmodels = ["sim:a", "sim:b"]\n[workers.a.check]\nmodel = ["sim:c", "sim:d"]\n'
-    assert built(tmp_path, HEAD + text).models == ["sim:o", "sim:m", "sim:a", "sim:b", "sim:c", "sim:d"]
+    assert built(tmp_path, HEAD + text).all_models == ["sim:o", "sim:m", "sim:a", "sim:b", "sim:c", "sim:d"]
 
 
 def test_a_chosen_model_gives_every_reply_of_an_ensemble_and_its_checks(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_a_chosen_model_gives_every_reply_of_an_ensemble_and_its_checks(tmp_path
     role = worker(tmp_path, text, {None: "sim:x"})
     assert asked_of(role) == ("sim:x", (), 4)
     assert role.check == Role("sim:x")
-    assert built(tmp_path, HEAD + text, {None: "sim:x"}).models == ["sim:x"]
+    assert built(tmp_path, HEAD + text, {None: "sim:x"}).all_models == ["sim:x"]
 
 
 def test_a_model_chosen_for_a_worker_leaves_its_checker_unless_that_is_the_workers(tmp_path: Path) -> None:
@@ -106,7 +107,9 @@ def test_a_model_chosen_for_a_worker_leaves_its_checker_unless_that_is_the_worke
 def test_a_run_goes_on_with_the_ensembles_and_checks_it_was_started_with(tmp_path: Path) -> None:
     text = 'models = ["sim:a", "sim:b"]\nmerge = "best"\n[workers.a.check]\nabout = "x"\n[workers.b]\ncheck = "y"\n'
     before = built(tmp_path, HEAD + text)
-    after = Configuration([recorded_roles("R", before.record()), read_preset("general")]).workflow(Workflow, models={})
+    after = Configuration([recorded_roles("R", record_of(before)), read_preset("general")]).workflow(
+        Workflow, models={}
+    )
     assert after.definition == before.definition
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from simulated import record_of
 from stretto import Limits, Role, Workflow
 from stretto.config import Choice, Configuration, read_file, recorded_roles
 from stretto.errors import ConfigError
@@ -77,7 +78,7 @@ def test_a_definition_comes_back_from_its_record(tmp_path: Path) -> None:
     workflow = Configuration([read_file(tmp_path / "outer.toml")]).workflow(
         Workflow, models={}, default=Choice("sim:default", "nothing else")
     )
-    again = Configuration([recorded_roles("r1", workflow.record())]).workflow(Workflow, models={})
+    again = Configuration([recorded_roles("r1", record_of(workflow))]).workflow(Workflow, models={})
     assert again.definition == workflow.definition
 
 
@@ -111,7 +112,7 @@ def test_a_workflow_is_a_worker_in_python_too() -> None:
         Role("mine:x"), {"detail": Role("mine:x", check="right?")}, Role("mine:x"), providers={"mine": mine}
     )
     outer = Workflow(Role("sim:instant"), {"deep": inner}, Role("sim:instant"))
-    assert "mine:x" in outer.models
+    assert "mine:x" in outer.all_models
     run = outer.run_sync("Describe tea in 2 subtasks.")
     assert run.answer
     assert len(run.parts) == 2

@@ -97,7 +97,7 @@ def test_every_argument_of_a_constructor_has_a_line_of_its_own(name: str) -> Non
     assert sorted(lines) == sorted(inspect.signature(made).parameters)
 
 
-INTERNAL = {"Approved", "Pool", "Refusal"}
+INTERNAL = {"Approved", "Pool", "Proposal", "Refusal"}
 """Of methods that are public by their names alone."""
 
 
@@ -145,23 +145,23 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", presets())
 def test_each_preset_is_a_workflow(name: str) -> None:
-    assert set(Workflow.from_toml(name, models="sim:instant").models) == {"sim:instant"}
+    assert set(Workflow.from_toml(name, model="sim:instant").all_models) == {"sim:instant"}
 
 
 def test_a_preset_from_python_answers() -> None:
-    run = Workflow.from_toml("general", models="sim:a", providers={"sim": INSTANT}).run_sync("Name a tea in 2 subtasks")
+    run = Workflow.from_toml("general", model="sim:a", providers={"sim": INSTANT}).run_sync("Name a tea in 2 subtasks")
     assert run.coverage.complete
 
 
 def test_models_are_named_for_all_or_by_role_with_fallbacks() -> None:
     models = {"workers": "sim:w", "synthesizer": ["sim:s", "sim:t"], "orchestrator": "sim:o"}
-    definition = Workflow.from_toml("general", models=models).definition
+    definition = Workflow.from_toml("general", model=models).definition
     assert definition.orchestrator is not None
     assert definition.synthesizer is not None
     assert definition.orchestrator.candidates == ("sim:o",)
     assert definition.synthesizer.candidates == ("sim:s", "sim:t")
     assert [role.model for role in definition.workers.values()] == ["sim:w"]
-    assert Workflow.from_toml("general", models=["sim:a", "sim:b"]).models == ["sim:a", "sim:b"]
+    assert Workflow.from_toml("general", model=["sim:a", "sim:b"]).all_models == ["sim:a", "sim:b"]
 
 
 def test_what_python_says_goes_before_the_file_key_by_key(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_what_python_says_goes_before_the_file_key_by_key(tmp_path: Path) -> Non
     )
     flow = Workflow.from_toml(
         file,
-        models="sim:a",
+        model="sim:a",
         limits={"budget": "$2", "deadline": "2m"},
         memory={"reuse": "store"},
         prices={"sim:b": None},
@@ -185,7 +185,7 @@ def test_what_python_says_goes_before_the_file_key_by_key(tmp_path: Path) -> Non
     assert flow.prices == {"sim:a": Price(Decimal(1), Decimal(2)), "sim:b": None}
     assert flow.providers["sim"] == INSTANT
     assert "box" in flow.providers
-    plain = Workflow.from_toml(str(file), models="sim:a").definition.limits
+    plain = Workflow.from_toml(str(file), model="sim:a").definition.limits
     assert plain == Limits(parallel=3, budget=Decimal("0.5"))
 
 
@@ -194,7 +194,7 @@ def test_a_subclass_and_a_shape_come_along() -> None:
         pass
 
     schema = {"type": "object", "properties": {"tea": {"type": "string"}}}
-    flow = Flow.from_toml("general", models="sim:a", answer=schema)
+    flow = Flow.from_toml("general", model="sim:a", answer=schema)
     assert isinstance(flow, Flow)
     assert flow.definition.synthesizer is not None
     assert flow.definition.synthesizer.schema is not None
@@ -204,15 +204,15 @@ def test_a_model_that_nobody_names_is_that_of_the_environment(monkeypatch: pytes
     with pytest.raises(ConfigError, match="no model"):
         Workflow.from_toml("general")
     monkeypatch.setenv("GROQ_API_KEY", "k")
-    assert Workflow.from_toml("general").models == [f"groq:{KNOWN['groq'].model}"]
+    assert Workflow.from_toml("general").all_models == [f"groq:{KNOWN['groq'].model}"]
     monkeypatch.setenv("STRETTO_MODEL", "sim:a")
-    assert Workflow.from_toml("general").models == ["sim:a"]
+    assert Workflow.from_toml("general").all_models == ["sim:a"]
 
 
 def test_only_the_file_that_is_named_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "stretto.toml").write_text("[limits]\nparallel = 3\n")
     monkeypatch.chdir(tmp_path)
-    assert Workflow.from_toml("general", models="sim:a").definition.limits == Limits()
+    assert Workflow.from_toml("general", model="sim:a").definition.limits == Limits()
 
 
 @pytest.mark.parametrize(
@@ -222,14 +222,14 @@ def test_only_the_file_that_is_named_is_read(tmp_path: Path, monkeypatch: pytest
         (Path("slove"), {}, "slove: cannot be read"),
         ("general", {"limits": {"budgt": 1}}, 'from_toml: limits.budgt: unknown key; did you mean "budget"'),
         ("general", {"limits": {"budget": "x"}}, "from_toml: limits.budget: 'x' is no amount"),
-        ("general", {"models": {**_ALL, "nobody": "sim:a"}}, "no role 'nobody'"),
-        ("general", {"models": []}, "from_toml: models: expected provider:model"),
-        ("general", {"models": "gpt"}, "from_toml: models: orchestrator.model: 'gpt' is no model"),
+        ("general", {"model": {**_ALL, "nobody": "sim:a"}}, "no role 'nobody'"),
+        ("general", {"model": []}, "from_toml: model: expected provider:model"),
+        ("general", {"model": "gpt"}, "from_toml: model: orchestrator.model: 'gpt' is no model"),
     ],
 )
 def test_what_cannot_work_says_where(named: str | Path, settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError) as error:
-        Workflow.from_toml(named, **{"models": "sim:a", **settings})
+        Workflow.from_toml(named, **{"model": "sim:a", **settings})
     assert said in str(error.value)
 
 

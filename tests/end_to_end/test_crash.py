@@ -7,6 +7,7 @@ from pathlib import Path
 
 from chaos_endpoint import Endpoint, endpoint
 from chaos_story import COMMAND, Moment, Story, Victim
+from simulated import record_of
 from stretto import Workflow
 from stretto import events as e
 from stretto.models.simulator import Simulator
@@ -79,7 +80,7 @@ def test_a_call_that_left_no_trace_before_the_kill_costs_no_other_call_its_id(tm
     async def main() -> None:
         flow = Workflow("sim:instant", {"a": "sim:instant"}, "sim:instant", store=tmp_path / "s.db")
         async with Journal("R", path=flow.store, show=lambda _: None) as journal:
-            journal.append(e.RunStarted(task="Compare teas", workflow=flow.record()))
+            journal.append(e.RunStarted(task="Compare teas", workflow=record_of(flow)))
             journal.append(e.SubtaskPlanned(subtask="t1", type="a", description="waits for its turn as c2"))
             journal.append(e.SubtaskPlanned(subtask="t2", type="a", description="was sent as c3"))
             sent = e.CallStarted(call="c3", role="worker", subtask="t2", fingerprint="f", model="sim:instant")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
+from simulated import simulator_of
 from stretto.errors import ServerError, StrettoError
 from stretto.models.simulator import Fault, SimulatedProvider, Simulator, parse_fault
 from stretto.runs import Run
@@ -115,7 +116,7 @@ def carried(*faults: Fault) -> Told:
                 await events.finished()
             except StrettoError as raised:
                 error = raised
-            return Told(events.run, error, clock(), flow.pool.simulated["sim"])
+            return Told(events.run, error, clock(), simulator_of(flow))
 
     return virtually(main())
 
@@ -199,10 +200,10 @@ def test_resume_asks_only_what_was_not_completed(fault: str, more: int, fails: b
             else:
                 coverage = (await events.finished()).coverage
                 assert coverage.direct or coverage.answer == "unmerged"
-            before = failing.pool.simulated["sim"].completed
+            before = simulator_of(failing).completed
         async with sound.resume(events.run_id) as again:
             run = await again.finished()
-            asked = sound.pool.simulated["sim"].asked
+            asked = simulator_of(sound).asked
         assert run.coverage.complete
         assert list(asked.values()) == [1] * more
         assert not before.keys() & asked.keys()

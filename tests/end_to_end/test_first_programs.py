@@ -65,7 +65,7 @@ def test_an_error_of_the_first_script_is_one_exception_without_the_engine(monkey
         lambda: Workflow("sim:o", {"part": "nobody:w"}),
         lambda: Workflow("sim:o", {"part": Role("sim:w", "{what}")}),
         lambda: Workflow.from_toml("slove"),
-        lambda: Workflow.from_toml("general", models="gpt"),
+        lambda: Workflow.from_toml("general", model="gpt"),
         lambda: Limits(budget="a lot"),
         lambda: flow().stream(""),
         lambda: read_inputs("nowhere.md"),
@@ -237,7 +237,7 @@ def test_what_is_to_be_awaited_says_how_where_it_is_shown() -> None:
 
 def test_run_takes_what_stream_takes() -> None:
     plan = {"tasks": [{"id": "green", "type": "part", "description": "Describe green tea."}]}
-    assert [*flow().run_sync(TASK, plan=plan, fresh=True).results] == ["green"]
+    assert [*flow().run_sync(TASK, plan=plan, fresh="everything").results] == ["green"]
 
 
 async def _got(app: FastAPI, path: str) -> bytes:

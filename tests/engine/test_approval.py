@@ -15,7 +15,7 @@ from stretto import events as e
 from stretto.calls import Call
 from stretto.errors import ConfigError, TaskError
 from stretto.fold import fold
-from stretto.proposal import Again, Decision, Drop, Edit, Go, Proposal, Stop
+from stretto.proposal import Again, Decision, Drop, Edit, Go, Line, Over, Proposal, Range, Stop
 from stretto.runs import Run
 from stretto.store.sqlite import Store
 from stretto.types import Plan
@@ -226,7 +226,7 @@ def test_a_proposal_says_what_is_left_and_where_it_is_known_from(tmp_path: Path)
     assert first.coverage.complete
     assert second.coverage.complete
     unknown, known = seen.proposals
-    assert (unknown.run, unknown.task) == (first.id, TASK)
+    assert (unknown.run_id, unknown.task) == (first.id, TASK)
     assert unknown.lines[0].source == "defaults"
     assert known.lines[0].source == "history"
     assert [line.name for line in known.lines] == [subtask.id for subtask in second.plan.subtasks]
@@ -322,3 +322,42 @@ def test_a_run_that_keeps_no_texts_keeps_none_of_a_withdrawn_plan(tmp_path: Path
     assert b"secret" not in kept
     assert b"plan_withdrawn" in kept
     assert fold(Store(store).events(run.id)).forgotten
+
+
+# -- only where it is dear
+
+
+def costing(most: str | None, run_id: str = "r1") -> Proposal:
+    cost = None if most is None else Range(Decimal(0), Decimal(most))
+    line = Line(name="total", cost=cost)
+    return Proposal(run_id, "x", Plan(), (), line, line)
+
+
+def test_over_an_amount_somebody_is_asked_and_below_it_nobody() -> None:
+    seen: list[str] = []
+
+    def ask(proposal: Proposal) -> Decision:
+        seen.append(proposal.run_id)
+        return Stop()
+
+    over = Over("50c", ask)
+    assert over.amount == Decimal("0.5")
+    assert over(costing("0.50")) == Go()
+    assert over(costing("0.51", "dear")) == Stop()
+    assert over(costing(None, "unknown")) == Stop()
+    assert over(costing("0.01", "dear")) == Stop()  # what came of a plan that was asked about
+    assert over(costing("0.01", "cheap")) == Go()
+    assert seen == ["dear", "unknown", "dear"]
+
+
+@pytest.mark.parametrize("amount", ["much", "", -1, float("nan"), True, None])
+def test_over_no_amount_is_refused(amount: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^Over: .* is no amount of US dollars"):
+        Over(amount, lambda _: Go())
+
+
+@pytest.mark.parametrize(("amount", "status"), [("$1", "finished"), (0.000001, "interrupted")])
+def test_a_run_is_stopped_only_above_the_amount(amount: Any, status: str) -> None:
+    prices = {"sim:x": Price(Decimal("0.1"), Decimal("0.5"))}
+    flow = Workflow("sim:x", {"part": "sim:x"}, "sim:x", providers={"sim": FAST}, prices=prices)
+    assert flow.run_sync(TASK, approve=Over(amount, lambda _: Stop())).status == status

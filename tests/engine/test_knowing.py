@@ -338,6 +338,7 @@ def test_a_store_of_format_2_gets_its_table_and_keeps_its_runs(tmp_path: Path) -
     with closing(sqlite3.connect(path, isolation_level=None)) as db:  # as it was written by the release before
         db.execute("DROP TABLE models")
         db.execute("DROP TABLE carriers")
+        db.execute("DROP TABLE idempotency")
         db.execute("PRAGMA user_version = 2")
     assert remembered(path) == {}
     assert Store(path).run("01K0001").status == "finished"

@@ -4,6 +4,7 @@ import asyncio
 import random
 from decimal import Decimal
 
+from simulated import simulator_of
 from stretto.errors import StrettoError
 from stretto.models.simulator import Simulator, parse_fault
 from stretto.run_stream import RunStream
@@ -65,7 +66,7 @@ async def stopped(seed: int) -> Run:
         if not reading.cancelled() and (error := reading.exception()):
             assert isinstance(error, StrettoError)
     assert asyncio.all_tasks() == {asyncio.current_task()}
-    assert flow.pool.simulated["sim"].in_flight == 0
+    assert simulator_of(flow).in_flight == 0
     _look(flow, stream.run)
     return stream.run
 
@@ -73,7 +74,7 @@ async def stopped(seed: int) -> Run:
 def _look(flow: Workflow, run: Run) -> None:
     assert not [call.id for call in run.calls if call.started and not call.finished]
     assert run.cost == sum(call.finished.cost or 0 for call in run.calls if call.finished)
-    charged = sum(flow.pool.simulated["sim"].billed.values(), Usage())
+    charged = sum(simulator_of(flow).billed.values(), Usage())
     limits = flow.definition.limits
     assert limits.budget is not None
     assert run.cost is not None

@@ -14,11 +14,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from simulated import pool_of, record_of, simulator_of
 from stretto.errors import ConfigError, MissingKey, PlanError, StrettoError, TaskError, WorkError
 from stretto.events import AnyEvent
 from stretto.fold import fold
 from stretto.models.providers import Provider
-from stretto.models.simulator import Fault, SimulatedProvider, Simulator
+from stretto.models.simulator import Fault, Simulator
 from stretto.run_stream import RunStream
 from stretto.runs import Run
 from stretto.server.sim import listening, simulator_app
@@ -34,10 +35,6 @@ INSTANT = Simulator(ttft=0, ttft_spread=0, tokens_per_second=1e9)
 
 def flow(simulator: Simulator = INSTANT, **options: Any) -> Workflow:
     return Workflow("sim:x", {"part": "sim:x"}, "sim:x", providers={"sim": simulator}, **options)
-
-
-def provider(workflow: Workflow) -> SimulatedProvider:
-    return workflow.pool.simulated["sim"]
 
 
 async def until(events: RunStream, kind: str) -> AnyEvent:
@@ -71,7 +68,7 @@ def test_run_sync_works_from_plain_code_again_and_again_and_keeps_no_loop_alive(
     for _ in range(3):
         assert workflow.run_sync(TEA).answer
     gc.collect()
-    assert not list(workflow._pools)
+    assert not list(workflow._pools._of_loops)
 
 
 def test_run_sync_works_inside_a_running_loop() -> None:
@@ -89,7 +86,7 @@ def test_two_runs_share_the_limits_of_their_workflow() -> None:
     async def main() -> None:
         workflow = flow(Simulator(), limits=Limits(parallel=3))
         await asyncio.gather(workflow.run(TEA), workflow.run("Describe the tides in 8 subtasks."))
-        assert provider(workflow).max_in_flight == 3
+        assert simulator_of(workflow).max_in_flight == 3
 
     virtually(main())
 
@@ -156,12 +153,12 @@ def test_leaving_a_stream_early_cancels_every_call_and_leaves_nothing_behind(
                 try:
                     await body(events)
                 finally:
-                    in_flight = provider(workflow).in_flight
+                    in_flight = simulator_of(workflow).in_flight
         except ZeroDivisionError:
             assert body is raise_in_the_body
         assert in_flight > 0
-        assert provider(workflow).in_flight == 0
-        assert provider(workflow).cancelled >= in_flight
+        assert simulator_of(workflow).in_flight == 0
+        assert simulator_of(workflow).cancelled >= in_flight
         assert alone()
         log = Store(tmp_path / "runs.db").events(stream.run_id)
         assert log[-1].kind == "run_interrupted"
@@ -174,13 +171,13 @@ def test_cancelling_the_caller_cancels_every_call_and_the_cancellation_arrives()
     async def main() -> None:
         workflow = flow(Simulator())
         running = asyncio.create_task(workflow.run(TEA))
-        while provider(workflow).in_flight < 5 if workflow.pool.simulated else True:
+        while simulator_of(workflow).in_flight < 5 if pool_of(workflow).simulated else True:
             await asyncio.sleep(0.5)
         running.cancel()
         await asyncio.wait([running])
         assert running.cancelled()
-        assert provider(workflow).in_flight == 0
-        assert provider(workflow).cancelled >= 5
+        assert simulator_of(workflow).in_flight == 0
+        assert simulator_of(workflow).cancelled >= 5
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     virtually(main())
@@ -193,7 +190,7 @@ def test_a_time_out_around_a_run_is_a_time_out() -> None:
             async with asyncio.timeout(3):
                 await workflow.run(TEA)
         assert clock() == 3
-        assert provider(workflow).in_flight == 0
+        assert simulator_of(workflow).in_flight == 0
 
     virtually(main())
 
@@ -202,7 +199,7 @@ def test_a_second_cancellation_while_leaving_leaves_nothing_behind_either(tmp_pa
     async def main() -> None:
         workflow = flow(Simulator(), store=tmp_path / "runs.db")
         running = asyncio.create_task(workflow.run(TEA))
-        while not workflow._pools or not workflow.pool._users:
+        while not pool_of(workflow)._users:
             await asyncio.sleep(0)
         await asyncio.sleep(0.1)
         running.cancel()
@@ -337,8 +334,8 @@ def test_a_missing_key_is_an_error_before_anything_is_asked_or_written(tmp_path:
 def test_the_record_of_a_workflow_holds_no_value_of_a_header_and_no_query() -> None:
     secret = Provider("http://localhost:1/v1?key=s3cret", headers={"X-Team": "s3cret"})
     workflow = Workflow("mine:x", {"a": "mine:x"}, None, providers={"mine": secret})
-    assert "s3cret" not in str(workflow.record())
-    assert "X-Team" in str(workflow.record())
+    assert "s3cret" not in str(record_of(workflow))
+    assert "X-Team" in str(record_of(workflow))
 
 
 # Stopped from outside
@@ -394,7 +391,7 @@ def test_resuming_a_run_whose_plan_could_not_be_read_asks_for_a_new_plan(tmp_pat
             run = await again.finished()
         assert len(run.results) == 3
         assert run.coverage.complete
-        assert provider(sober).asked.total() == 5  # a new plan, three workers, the answer
+        assert simulator_of(sober).asked.total() == 5  # a new plan, three workers, the answer
 
     asyncio.run(main())
 

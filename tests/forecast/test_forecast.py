@@ -270,7 +270,7 @@ def test_a_forecast_keeps_to_needs_and_is_no_shorter_than_its_work(drawn: list[s
 
 def test_who_needs_what_is_left_out_is_named() -> None:
     tree = plan("", "1", "2", "")
-    assert dependents(tree, ["t1"]) == ("t2", "t3")
+    assert dependents(tree.subtasks, ["t1"]) == ("t2", "t3")
     with pytest.raises(TaskError, match=r"drop: t2, t3 need t1; drop t2, t3 as well"):
         without(tree, ["t1"])
     assert [each.id for each in without(tree, ["t1", "t2", "t3"]).subtasks] == ["t4"]

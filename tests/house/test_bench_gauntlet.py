@@ -135,7 +135,7 @@ def test_a_piece_of_our_prompts_in_an_answer_is_found_and_one_of_the_task_is_not
 
 
 def test_the_prompts_of_every_role_of_a_preset_are_among_ours() -> None:
-    said = "\n".join(prompts_of(Workflow.from_toml("review", models="sim:instant").definition))
+    said = "\n".join(prompts_of(Workflow.from_toml("review", model="sim:instant").definition))
     assert "You review its security" in said
     assert "Reviewers looked at this code" in said
 

@@ -66,6 +66,19 @@ def test_stretto_and_the_bare_loop_are_compared_and_the_table_is_written_between
     assert "**none**: JSONDecodeError" in bare
 
 
+def test_others_go_through_the_door_and_are_killed_and_run_again(tmp_path: Path) -> None:
+    document = tmp_path / "peers.md"
+    document.write_text(MARKS.replace("peers --write", "peers --door --write"))
+    done = peers("--door", "--quick", "--workers", "6", "--only", "bare", "--write", str(document))
+    assert done.returncode == 0, done.stderr
+    lines = [line.strip("|").split(" | ") for line in document.read_text().splitlines() if line.startswith("| ")]
+    rows = {what.replace("&emsp;", "").strip(): cell.strip() for what, cell in lines}
+    assert rows["6 subtasks at 600 requests/min: answer"] == rows["through `stretto serve`"] == "6 of 6"
+    assert rows["killed (-9) with it after 3 replies, and run again"] == "6 of 6"
+    paid, recorded = map(int, rows["of the first run: replies paid, recorded"].split(", "))
+    assert int(rows["replies paid twice"]) <= paid - recorded  # what was on its way at the kill, and nothing else
+
+
 def test_a_document_without_the_marks_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
     document = tmp_path / "peers.md"
     document.write_text("# Peers\n")
@@ -123,7 +136,10 @@ def test_a_plan_has_as_many_subtasks_as_the_task_wants() -> None:
     assert [task["type"] for task in plan["tasks"]] == ["work"] * 7
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "bench" / "peers" / "pins").glob("*.txt")), ids=lambda path: path.stem)
+PINS = [*(ROOT / "bench" / "peers" / "pins").glob("*.txt"), *(ROOT / "tests_clients" / "pins").glob("*.txt")]
+
+
+@pytest.mark.parametrize("path", sorted(PINS), ids=lambda path: path.stem)
 def test_a_peers_versions_are_exact_and_name_no_index(path: Path) -> None:
     named, *pins = path.read_text().splitlines()
     assert named.startswith("# ")

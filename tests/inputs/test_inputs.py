@@ -240,11 +240,11 @@ def test_what_is_not_there_is_said_with_a_remedy(write: Write, tmp_path: Path, s
 def test_too_much_is_refused_with_the_largest_files_and_before_it_is_read(write: Write, tmp_path: Path) -> None:
     for number in range(5):
         write(f"d/{number}", "x" * (100 + number))
-    assert len(read_inputs("d", most=510)) == 5
+    assert len(read_inputs("d", max_input=510)) == 5
     with pytest.raises(TaskError, match=r"more than 509 bytes.*d/4 \(104 bytes\), d/3.*--max-input"):
-        read_inputs("d", most=509)
+        read_inputs("d", max_input=509)
     with pytest.raises(TaskError, match="more than 205 bytes"):
-        read_inputs("d/0", "d/1", "d/2", most=205)
+        read_inputs("d/0", "d/1", "d/2", max_input=205)
     write("big/a", "start" * 2000)
     os.truncate(tmp_path / "big/a", 1 << 40)  # sparse
     for source in ("big", "big/*", "big/a"):
@@ -255,7 +255,7 @@ def test_too_much_is_refused_with_the_largest_files_and_before_it_is_read(write:
 def test_a_file_that_says_no_size_is_bounded_all_the_same(write: Write) -> None:
     write("a", "a")
     with pytest.raises(TaskError, match=r"/proc/cpuinfo: .* bytes"):
-        read_inputs("/proc/cpuinfo", most=100)
+        read_inputs("/proc/cpuinfo", max_input=100)
 
 
 def test_standard_input_is_read_no_further_than_it_may_be() -> None:

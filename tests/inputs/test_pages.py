@@ -67,7 +67,7 @@ def test_a_page_is_an_input_called_by_its_address(site: str) -> None:
 )
 def test_what_cannot_be_read_is_said_with_its_address(site: str, path: str, said: str) -> None:
     with pytest.raises(TaskError) as error:
-        read_inputs(site + path, most=100_000)
+        read_inputs(site + path, max_input=100_000)
     assert str(error.value).startswith(f"{site}{path}: ")
     assert said in str(error.value)
 

@@ -297,7 +297,7 @@ def test_a_check_may_be_a_function_of_a_model_or_of_another_function() -> None:
     found = {name: checker_of(definition, role) for name, role in definition.workers.items()}
     names = {name: checker.candidates for name, checker in found.items() if checker}
     assert names == {"a": (f"python:{__name__}.counts@1",), "b": (f"python:{__name__}.counts@2",)}
-    assert {*names["a"], *names["b"]} < set(flow(workers).models)
+    assert {*names["a"], *names["b"]} < set(flow(workers).all_models)
 
 
 def test_a_function_is_checked_by_the_orchestrators_model_where_none_is_named() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import ggufs
 import stretto
 from drawn import examples
+from simulated import record_of
 from stretto.config.values import provider_of
 from stretto.errors import ConfigError
 from stretto.models.local.gguf import ModelFile, parts, read
@@ -164,6 +165,6 @@ def test_a_number_that_cannot_be_is_refused_when_the_workflow_is_made() -> None:
 
 def test_a_run_records_its_local_models_so_that_it_can_be_gone_on_with() -> None:
     flow = stretto.Workflow("local:a.gguf", {"a": "local:a.gguf"}, providers={"local": Local(context=4096)})
-    recorded = flow.record()["providers"]["local"]
+    recorded = record_of(flow)["providers"]["local"]
     assert recorded["kind"] == "local"
     assert provider_of("local", recorded, "x") == Local(context=4096)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from drawn import examples
 from models import Beat, Scripted, call, listen, outcome
 from pressure import limited
+from simulated import simulator_of
 from stretto.calls import Call, Chunk, Done, Model, Notice, Restarted, Sent
 from stretto.errors import QuotaError, RateLimited, ServerError
 from stretto.events import CallRetried, SubtaskFinished
@@ -109,7 +110,7 @@ def test_300_subtasks_at_600_a_minute_take_the_ideal_time_without_one_refusal() 
             ends = [clock() async for event in events if isinstance(event, SubtaskFinished) and event.outcome == "done"]
         assert len(ends) == 300
         assert ends[-1] < 1.05 * 30.3
-        assert flow.pool.simulated["sim"].refused == 0
+        assert simulator_of(flow).refused == 0
 
     virtually(main())
 

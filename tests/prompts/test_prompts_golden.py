@@ -19,6 +19,7 @@ from stretto.engine.requests import (
     answer_request,
     direct_request,
     plan_request,
+    remarked_request,
     repair_request,
     rest_of_plan,
     round_request,
@@ -72,6 +73,9 @@ def requests() -> dict[str, Request | None]:
         "plan-again": again_request(plan, Plan(SUBTASKS[:2], "complete", "Halls and cost."), "Leave out the cost."),
         "work": worker_request(DEFINITION, TASK, SUBTASKS[0], (), head=head),
         "work-with-needs": worker_request(DEFINITION, TASK, SUBTASKS[1], needed, head=head),
+        "work-after-a-remark": remarked_request(
+            worker_request(DEFINITION, TASK, SUBTASKS[1], needed, head=head), "Count the nights as well."
+        ),
         "repair": repair_request(worker_request(DEFINITION, TASK, SUBTASKS[0], ()), "{}", "at $: `cost` is missing"),
         "answer": answer_request(DEFINITION, TASK, SUBTASKS, RESULTS, "bounded", head=head),
         "answer-of-whole-results": answer_request(ONE, TASK, SUBTASKS[:1], {"halls": RESULTS["halls"]}, "complete"),

@@ -16,6 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from drawn import share
+from simulated import pool_of, record_of
 from stretto import Limits, Memory, Price, Provider, Role, Simulator, Subtask, Workflow
 from stretto import events as e
 from stretto.calls import lasting
@@ -82,14 +83,14 @@ class Studio:
         return await self._carry(journal, None, origin)
 
     def record(self) -> dict[str, Any]:
-        told: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self.flow.record()))
+        told: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(record_of(self.flow)))
         return told
 
     async def _carry(self, journal: Kept, kill: float | None, origin: Sequence[Entry] = ()) -> list[Entry]:
         definition = self.flow.definition
         async with AsyncExitStack() as stack:
-            pool = await stack.enter_async_context(self.flow.pool)
-            pool.look_up_prices(self.flow.models)
+            pool = await stack.enter_async_context(pool_of(self.flow))
+            pool.look_up_prices(self.flow.all_models)
             own = replies_of(journal.rows)
             replies = Replies(own, earlier(origin), shared=definition.memory.reuse != "off")
             account = await open_account(definition, journal, pool)

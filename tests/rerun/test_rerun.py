@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from simulated import pool_of, simulator_of
 from stretto import Limits, Memory, Price, Role, Simulator, Workflow
 from stretto import events as e
 from stretto.errors import ConfigError, RunNotFound, TaskError
@@ -63,7 +64,7 @@ class Kitchen:
         return run
 
     def _count(self, flow: Workflow) -> int:
-        simulated = flow.pool.simulated.get("sim")
+        simulated = pool_of(flow).simulated.get("sim")
         return simulated.asked.total() if simulated else 0
 
 
@@ -148,6 +149,26 @@ def test_fresh_asks_anew_under_a_sample_number_of_its_own(kitchen: Kitchen) -> N
     asyncio.run(main())
 
 
+def test_fresh_everything_asks_all_that_was_asked_before(kitchen: Kitchen) -> None:
+    async def main() -> None:
+        first = await kitchen.run(kitchen.flow())
+        flow = kitchen.flow()
+        told = await flow.explain(first.id, fresh="everything")
+        assert told[0].fate == "new"
+        assert told[0].why == "it is to be asked anew"
+        second = await kitchen.rerun(flow, first, fresh="everything")
+        assert kitchen.asked == len(second.calls) == 8
+        assert (second.basis.fresh, second.basis.samples) == (("everything",), {})
+        third = await kitchen.rerun(kitchen.flow(), second)
+        assert kitchen.asked == 0
+        assert third.answer == second.answer
+        last = first.plan.subtasks[-1].id
+        await kitchen.rerun(kitchen.flow(), first, only=[last], fresh=["everything"])
+        assert kitchen.asked == 2  # it, and the answer
+
+    asyncio.run(main())
+
+
 def test_only_computes_these_and_takes_the_others_as_they_were(kitchen: Kitchen) -> None:
     async def main() -> None:
         first = await kitchen.run(kitchen.flow())
@@ -184,12 +205,12 @@ def test_a_plan_alone_is_a_run_that_can_be_gone_on_with(kitchen: Kitchen) -> Non
         flow = kitchen.flow()
         async with flow.plan(TASK) as events:
             planned = await events.finished()
-        assert flow.pool.simulated["sim"].asked.total() == 1
+        assert simulator_of(flow).asked.total() == 1
         assert (planned.status, planned.error, planned.answer) == ("interrupted", "only its plan was asked for", "")
         assert len(planned.plan.subtasks) == 6
         async with flow.resume(planned.id) as events:
             run = await events.finished()
-        assert flow.pool.simulated["sim"].asked.total() == 8
+        assert simulator_of(flow).asked.total() == 8
         assert run.plan == planned.plan
         assert run.coverage.complete
 
@@ -256,10 +277,10 @@ def test_a_plan_that_was_cut_and_gone_on_with_is_not_asked_for_again(kitchen: Ki
                     break
         async with slow.resume(seen[0].run) as events:
             first = await events.finished()
-        before = slow.pool.simulated["slow"].asked.total()
+        before = simulator_of(slow, "slow").asked.total()
         async with slow.rerun(first.id) as events:
             again = await events.finished()
-        assert slow.pool.simulated["slow"].asked.total() == before
+        assert simulator_of(slow, "slow").asked.total() == before
         assert again.plan.subtasks == first.plan.subtasks
         assert again.answer == first.answer
 
@@ -278,11 +299,11 @@ def test_degraded_replies_serve_their_own_run_only(kitchen: Kitchen) -> None:
         )
         first = await flow.run("Compare teas in exactly 3 subtasks")
         assert all(call.finished and call.finished.asked == "sim:w" for call in first.calls if call.role == "worker")
-        before = flow.pool.simulated["down"].asked.total()
+        before = simulator_of(flow, "down").asked.total()
         async with flow.rerun(first.id) as events:
             again = await events.finished()
         assert {call.finished.origin for call in again.calls if call.finished and call.role == "worker"} == {None}
-        assert flow.pool.simulated["down"].asked.total() >= before
+        assert simulator_of(flow, "down").asked.total() >= before
 
     asyncio.run(main())
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
+from simulated import simulator_of
 from stretto import Memory, Role, Simulator, Workflow
 from stretto import events as e
 from stretto.errors import ConfigError, StoreError, WorkError
@@ -26,7 +27,7 @@ async def carried(workflow: Workflow, **facts: Any) -> tuple[Run, int]:
     """A run, and how many requests it made."""
     async with workflow.stream(TASK, **facts) as events:
         run = await events.finished()
-    return run, workflow.pool.simulated["sim"].asked.total()
+    return run, simulator_of(workflow).asked.total()
 
 
 def test_with_the_store_identical_calls_of_any_earlier_run_are_not_asked_again(tmp_path: Path) -> None:
@@ -61,11 +62,43 @@ def test_fresh_asks_everything_and_its_replies_are_the_newest(tmp_path: Path) ->
     async def main() -> None:
         memory = Memory(reuse="store")
         await carried(flow(tmp_path / "s.db", memory))
-        fresh, asked = await carried(flow(tmp_path / "s.db", memory), fresh=True)
+        fresh, asked = await carried(flow(tmp_path / "s.db", memory), fresh="everything")
         assert asked == 5
         last, asked = await carried(flow(tmp_path / "s.db", memory))
         assert asked == 0
         assert {call.finished.origin for call in last.calls if call.finished} == {fresh.id}
+
+    asyncio.run(main())
+
+
+def test_what_is_named_fresh_is_asked_and_the_rest_is_from_the_store(tmp_path: Path) -> None:
+    async def main() -> None:
+        plan = {"tasks": [{"type": "part", "description": f"Describe {tea}."} for tea in ("green", "black")]}
+        memory = Memory(reuse="store")
+        await carried(flow(tmp_path / "s.db", memory), plan=plan)
+        again, asked = await carried(flow(tmp_path / "s.db", memory), plan=plan, fresh=["synthesizer"])
+        assert asked == 1
+        assert (again.basis.fresh, again.basis.samples) == (("synthesizer",), {"synthesizer": 1})
+        one, asked = await carried(flow(tmp_path / "s.db", memory), plan=plan, fresh=["t2"])
+        assert asked in {1, 2}  # the answer, too, if t2 is another one now
+        assert next(call.subtask for call in one.calls if call.finished and not call.finished.reused) == "t2"
+
+    asyncio.run(main())
+
+
+def test_a_run_that_is_fresh_stays_so_when_it_goes_on(tmp_path: Path) -> None:
+    async def main() -> None:
+        memory = Memory(reuse="store")
+        await carried(flow(tmp_path / "s.db", memory))
+        workflow = flow(tmp_path / "s.db", memory)
+        async with workflow.stream(TASK, fresh="everything") as events:
+            async for event in events:
+                if isinstance(event, e.SubtaskFinished):
+                    break
+        async with workflow.resume(events.run_id) as later:
+            resumed = await later.finished()
+        assert {call.finished.origin for call in resumed.calls if call.finished} <= {None, resumed.id}
+        assert set(simulator_of(workflow).completed.values()) == {1}
 
     asyncio.run(main())
 
@@ -78,7 +111,7 @@ def test_every_way_of_reuse_resumes(tmp_path: Path, reuse: Literal["off", "run",
             async for event in events:
                 if isinstance(event, e.SubtaskFinished):
                     break
-        simulated = workflow.pool.simulated["sim"]
+        simulated = simulator_of(workflow)
         done = simulated.completed.copy()
         assert done.total() >= 2  # the plan and a result
         async with workflow.resume(Store(tmp_path / "s.db").recent(1)[0].id) as events:
@@ -104,11 +137,11 @@ def test_identical_calls_of_a_run_without_reuse_are_all_paid_and_none_is_paid_tw
                     break
         log = Store(tmp_path / "s.db").events(seen[0].run)
         paid = sum(isinstance(event, e.CallFinished) and event.finish == "stop" for event in log)
-        before = workflow.pool.simulated["sim"].completed.total()
+        before = simulator_of(workflow).completed.total()
         async with workflow.resume(seen[0].run) as events:
             await events.finished()
         assert 2 <= paid <= 4
-        assert workflow.pool.simulated["sim"].completed.total() - before == 4 - paid + 1
+        assert simulator_of(workflow).completed.total() - before == 4 - paid + 1
 
     asyncio.run(main())
 

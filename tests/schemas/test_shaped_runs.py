@@ -253,6 +253,18 @@ def test_a_shape_belongs_to_who_writes_the_answer() -> None:
         Workflow(Role("sim:o", schema=SCHEMA), {"part": "sim:w"})
     with pytest.raises(ConfigError, match=r'workers."part".schema.type: \'text\' is no type'):
         Workflow("sim:o", {"part": Role("sim:w", schema={"type": "text"})})
+    with pytest.raises(ConfigError, match=r'workers."part".schema: .* is no shape'):
+        Workflow("sim:o", {"part": Role("sim:w", schema=[1])})  # type: ignore[arg-type]
+
+
+def test_a_role_takes_a_type_in_the_place_of_its_schema() -> None:
+    within = Definition(None, {"deep": Role("sim:w", schema=Finding)})
+    roles = {"part": Role("sim:w", schema=Finding), "task": Role(workflow=within)}
+    definition = Workflow("sim:o", roles, Role("sim:s", schema=Finding)).definition
+    assert definition.synthesizer is not None
+    assert definition.workers["task"].workflow is not None
+    shaped = (*definition.workers.values(), definition.synthesizer, definition.workers["task"].workflow.workers["deep"])
+    assert [role.schema for role in shaped] == [schema_of(Finding), None, schema_of(Finding), schema_of(Finding)]
 
 
 @pytest.mark.parametrize("mode", ["strict", "schema", "json", "prompt"])

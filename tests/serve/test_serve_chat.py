@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from serving import TASK, events_in, on_loop, runs, served, told, workflow
+from simulated import simulator_of
 from stretto.server.endpoint.asked import is_chore
 from stretto.store.sqlite import Store
 
@@ -111,6 +112,11 @@ async def test_a_chore_of_a_chat_client_takes_one_call(tmp_path: Path) -> None:
     [
         "### Task:\nGenerate 1-3 broad tags categorizing the main themes of the chat history",
         "### Task:\nSuggest 3-5 relevant follow-up questions or prompts that the user might naturally ask next",
+        "### Task:\nPredict 3-5 useful messages this user might naturally send next to advance",
+        "### Task:\nAnalyze the chat history to determine the necessity of generating search queries",
+        "### Task:\nGenerate a detailed prompt for am image generation task based on the given language and context.",
+        "### Task:\nSummarize the conversation history that will be compacted out of the active chat context.",
+        "### Task:\nYou are an autocompletion system. Continue the text in `<text>`",
         "Provide a concise, 5-word-or-less title for the conversation, using its same language",
         "Given the following... please reply with a title for the chat that is 3-4 words in length",
         "Based on the chat history, give this conversation a name.\nGenerate a name for this conversation",
@@ -121,7 +127,14 @@ def test_what_chat_clients_ask_by_themselves_is_known(message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "message", [TASK, "Write a title page for my thesis", "Summarise this conversation about tea", "Tag the release"]
+    "message",
+    [
+        TASK,
+        "Write a title page for my thesis",
+        "Summarise this conversation about tea",
+        "Tag the release",
+        "### Task:\nRespond to the query using the provided context, citing only where the <source> tag has an id",
+    ],
 )
 def test_what_people_ask_is_no_chore(message: str) -> None:
     assert not is_chore(message)
@@ -150,6 +163,16 @@ async def test_a_schema_is_kept_and_the_answer_comes_whole() -> None:
     assert isinstance(json.loads(body["choices"][0]["message"]["content"])["winner"], str)
     assert isinstance(json.loads(told(events, "content"))["winner"], str)
     assert isinstance(json.loads(any_object["choices"][0]["message"]["content"]), dict)
+
+
+@on_loop
+async def test_a_request_with_a_bound_of_its_own_shares_models_and_limits_with_all_others() -> None:
+    asked = workflow()
+    async with served(asked) as client:
+        await client.json(max_tokens=20)
+        await client.json(response_format={"type": "json_object"})
+        assert simulator_of(asked).asked.total() >= 8
+        assert len(asked._pools._of_loops) == 1
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
@@ -216,11 +239,9 @@ async def test_what_cannot_be_kept_is_refused_and_named(body: dict[str, Any], pa
 
 
 @on_loop
-async def test_tools_may_be_passed_over_but_not_if_one_must_be_called() -> None:
+async def test_tools_may_be_passed_over() -> None:
     async with served(ignore_tools=True) as client:
         assert (await client.json(tools=[TOOL], tool_choice="auto"))["choices"][0]["message"]["content"]
-        status, error = await client.refused(tools=[TOOL], tool_choice="required")
-        assert (status, error["param"]) == (400, "tools")
 
 
 @on_loop

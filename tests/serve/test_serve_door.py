@@ -65,6 +65,31 @@ async def test_a_call_goes_out_as_it_came_and_is_recorded(tmp_path: Path) -> Non
 
 
 @on_loop
+async def test_tools_are_passed_over_here_too_where_that_is_wanted() -> None:
+    async with Endpoint(plain(ASSAM)) as there, served(door=door(there.url), ignore_tools=True) as client:
+        body = await ask(client, tools=[TOOL], tool_choice="auto", parallel_tool_calls=True)
+    assert body["choices"][0]["message"]["content"] == ASSAM
+    assert not {"tools", "tool_choice", "parallel_tool_calls"} & there.requests[0].body.keys()
+
+
+@on_loop
+async def test_a_model_without_a_provider_is_that_of_the_one_that_was_said() -> None:
+    async with Endpoint(plain(ASSAM), plain(ASSAM), plain(ASSAM)) as there:
+        ours = Door(Means(providers={"x": Provider(there.url), "y": Provider(there.url)}), {}, "x")
+        async with served(door=ours) as client:
+            asked = [await ask(client, model=name) for name in ("tea", "tea:0.5b, y:green", "y:green")]
+            assert (await client.refused(model=""))[0] == 400
+            assert (await client.refused(model="tea,"))[0] == 404
+    assert [each["stretto"]["model"] for each in asked] == ["x:tea", "x:tea:0.5b", "y:green"]
+    assert [request.body["model"] for request in there.requests] == ["tea", "tea:0.5b", "green"]
+
+
+def test_a_provider_that_there_is_not_is_named() -> None:
+    with pytest.raises(ConfigError, match="--provider z: there is no such provider; there are "):
+        Door(Means(providers={"x": Provider("http://127.0.0.1:9/v1")}), {}, "z")
+
+
+@on_loop
 async def test_a_call_is_streamed_with_its_thoughts() -> None:
     said = sse(
         delta(reasoning="hm"),
@@ -91,6 +116,27 @@ async def test_a_call_is_given_as_a_response_too() -> None:
     ):
         body = await response.json()
     assert (body["status"], body["output"][0]["content"][0]["text"]) == ("incomplete", "Oolong")
+
+
+VERDICT = {"type": "object", "properties": {"winner": {"type": "string"}}, "required": ["winner"]}
+TOOL = {"type": "function", "function": {"name": "verdict", "parameters": VERDICT}}
+CALLED = '{"winner": "tea"}'
+
+
+@on_loop
+async def test_a_single_call_is_asked_for_the_object_and_gives_it_as_the_call() -> None:
+    said = STREAM + chunk(sse(delta(content='{"winner": '), delta(content='"tea"}'), delta("stop"))) + END
+    asked: dict[str, Any] = {"model": "x:tea", "tools": [TOOL], "tool_choice": "required", "temperature": 0.5}
+    async with Endpoint(plain(CALLED), said) as there, served(door=door(there.url)) as client:
+        (choice,) = (await client.json(**asked))["choices"]
+        events = await client.events(**asked)
+    assert choice["message"]["tool_calls"][0]["function"] == {"name": "verdict", "arguments": CALLED}
+    pieces = [each for event in events for each in event["choices"][0]["delta"].get("tool_calls", ())]
+    assert "".join(each["function"]["arguments"] for each in pieces) == CALLED
+    for request in there.requests:
+        assert request.body["response_format"]["json_schema"]["schema"]["properties"] == VERDICT["properties"]
+        assert "tools" not in request.body
+        assert request.body["temperature"] == 0.5
 
 
 @on_loop

@@ -16,6 +16,7 @@ import pytest
 
 from places import ROOT
 from serving import Client, chat, events_in, on_loop, runs, served, told, workflow
+from simulated import pool_of, simulator_of
 from stretto import Workflow
 from terminal import Terminal
 
@@ -28,7 +29,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 def in_flight(asked: Workflow[Any]) -> int:
-    return asked.pool.simulated["sim"].in_flight if asked.pool.simulated else 0
+    return simulator_of(asked).in_flight if pool_of(asked).simulated else 0
 
 
 # -- who leaves

@@ -17,6 +17,7 @@ import pytest
 
 from stores import as_nobody, fill, fill_format_1, rows
 from stretto.errors import StoreError
+from stretto.store.idempotency import claim
 from stretto.store.rows import Row
 from stretto.store.schema import connect
 from stretto.store.sqlite import Store
@@ -71,6 +72,7 @@ def make_format_3(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         (runs,) = db.execute("SELECT sql FROM sqlite_master WHERE name = 'runs'").fetchone()
         db.execute("DROP TABLE carriers")
+        db.execute("DROP TABLE idempotency")
         db.execute("ALTER TABLE runs RENAME TO newer")
         db.execute(f"{runs} WITHOUT ROWID")
         db.execute("INSERT INTO runs SELECT * FROM newer")
@@ -88,6 +90,20 @@ def test_a_store_of_the_third_format_gets_its_runs_in_the_order_in_which_they_ca
     newest = [run[0][0] for run in reversed(runs)]
     assert [run.id for run in Store(tmp_path / "old.db").recent()] == newest
     assert [run.run for run in Store(tmp_path / "old.db").listing()] == newest
+    assert told(tmp_path / "old.db") == told(tmp_path / "new.db")
+    assert form(tmp_path / "old.db") == form(tmp_path / "new.db")
+
+
+def test_a_store_of_the_fifth_format_gets_the_table_of_keys_and_stays_as_it_is(tmp_path: Path) -> None:
+    runs = some_runs()
+    for name in ("old.db", "new.db"):
+        fill(tmp_path / name, runs)
+    with closing(sqlite3.connect(tmp_path / "old.db", isolation_level=None)) as db:
+        db.execute("DROP TABLE idempotency")
+        db.execute("PRAGMA user_version = 5")
+
+    assert claim(tmp_path / "old.db", "k", "d", "01K0001") == ("01K0001", "d")
+    assert claim(tmp_path / "old.db", "k", "other", "01K0002") == ("01K0001", "d")
     assert told(tmp_path / "old.db") == told(tmp_path / "new.db")
     assert form(tmp_path / "old.db") == form(tmp_path / "new.db")
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -130,8 +130,12 @@ def carry(
     history: Sequence[AnyEvent] = (),
     task: str = "Explain tides.",
     consider: Consider | None = None,
+    meanwhile: Callable[[Execution], Coroutine[Any, Any, None]] | None = None,
 ) -> Told:
-    """Execute a definition in virtual time with one model for all roles, under the usual policies."""
+    """Execute a definition in virtual time with one model for all roles, under the usual policies.
+
+    `meanwhile` is done beside it, and must be through when it is.
+    """
     asked: Model = Scripted(model) if callable(model) else model
 
     async def main() -> Told:
@@ -157,7 +161,11 @@ def carry(
             composition = Composition(opened, limits, account, prices, replies)
             try:
                 model = composition.model
-                await Execution(definition, journal, model, account, replies, consider=consider).execute()
+                execution = Execution(definition, journal, model, account, replies, consider=consider)
+                async with asyncio.TaskGroup() as both:
+                    both.create_task(execution.execute())
+                    if meanwhile is not None:
+                        both.create_task(meanwhile(execution))
             except Exception as group:  # noqa: BLE001 - the test looks at it
                 error = group
                 while isinstance(error, BaseExceptionGroup):

@@ -19,6 +19,15 @@ from stretto.store.sqlite import Store
 
 P = ParamSpec("P")
 TASK = "Compare tea and coffee in 3 subtasks"
+ALPHA = {
+    "tasks": [
+        {"type": "general", "description": "Alpha"},
+        {"type": "general", "description": "Beta"},
+        {"type": "general", "description": "Gamma", "needs": ["t2"]},
+    ]
+}
+SILENT = "silence role=worker match=Alpha"
+"""Whoever is asked for Alpha says half of it and then nothing for an hour: until it is steered, a run is under way."""
 
 
 def on_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
@@ -40,7 +49,14 @@ def workflow(store: Path | None = None, *faults: str, **settings: Any) -> Workfl
     """The preset `general` on a simulator with these faults and settings."""
     simulator = Simulator(**{"ttft": 0.0, "tokens_per_second": 1e6, **settings}, faults=tuple(map(parse_fault, faults)))
     limits = {"attempts": 1} if faults else None
-    return Workflow.from_toml("general", models="sim:x", providers={"sim": simulator}, store=store, limits=limits)
+    return Workflow.from_toml("general", model="sim:x", providers={"sim": simulator}, store=store, limits=limits)
+
+
+def silent(store: Path | None, **limits: Any) -> Workflow[Any]:
+    """The preset `general` on a simulator that says no more than half of Alpha."""
+    simulator = Simulator(ttft=0.0, tokens_per_second=1e6, faults=(parse_fault(SILENT),))
+    limits = {"timeout": "1h", **limits}
+    return Workflow.from_toml("general", model="sim:x", providers={"sim": simulator}, store=store, limits=limits)
 
 
 class Client:

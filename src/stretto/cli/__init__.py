@@ -36,6 +36,7 @@ _COMMANDS = {
     "import": ("travel", "import_runs", "Take runs from such files into the store."),
     "prune": ("prune", "command", "Remove old runs."),
     "backup": ("backup", "command", "Copy the store, whole, while it is written."),
+    "ui": ("ui", "ui", "Open a page on which runs are watched, started and steered."),
     "serve": ("serve", "serve", "Serve workflows as models, behind an OpenAI-compatible endpoint."),
     "sim": ("sim", "sim", "Serve the simulator as an OpenAI-compatible endpoint."),
     "completion": ("completion", "command", "Print the script that completes commands in bash, zsh or fish."),

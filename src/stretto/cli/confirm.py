@@ -2,20 +2,20 @@
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any, TypeVar
 
 import click
 
+from stretto import amounts
 from stretto.cli.console import Console
 from stretto.cli.help import option
 from stretto.cli.progress import Progress, dollars
 from stretto.cli.proposal_table import table, whole
-from stretto.config import dollars as read_dollars
 from stretto.errors import ConfigError, TaskError
 from stretto.plan.given import given_plan, read_plan, write_plan
-from stretto.proposal import Again, Approve, Decision, Drop, Edit, Go, Proposal, Stop, dependents, without
+from stretto.proposal import Again, Approve, Decision, Drop, Edit, Go, Over, Proposal, Stop, dependents, without
 from stretto.types import Definition
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -54,35 +54,37 @@ def approval(
             "--confirm: there is no terminal to ask at; `stretto plan TASK -o plan.json` and then "
             "`stretto run --plan plan.json` do it in two steps"
         )
-    return Confirmation(definition, progress, console, None if confirm else confirm_over)
+    ask = Confirmation(definition, progress, console)
+    return ask if confirm or confirm_over is None else _told(Over(confirm_over, ask), progress)
+
+
+def _told(over: Over, progress: Progress) -> Approve:
+    """The same, and of a plan that nobody is asked about it is told why."""
+
+    def decide(proposal: Proposal) -> Decision | Awaitable[Decision]:
+        cost = proposal.total.cost
+        if cost is not None and not over.asks(proposal):
+            progress.confirmed(f"{dollars(cost.p95)} at the most, not above {dollars(over.amount)}: goes on")
+        return over(proposal)
+
+    return decide
 
 
 class Confirmation:
-    """Asks the person at the terminal about each proposal; with `over` only about those that may cost more.
+    """Asks the person at the terminal about each proposal; without a `console` the answer is to stop."""
 
-    Without a `console` the answer is then to stop.
-    """
-
-    def __init__(
-        self, definition: Definition, progress: Progress, console: Console | None, over: Decimal | None
-    ) -> None:
+    def __init__(self, definition: Definition, progress: Progress, console: Console | None) -> None:
         self._definition = definition
         self._progress = progress
         self._console = console
-        self._over = over
-        self._asked = False
 
     async def __call__(self, proposal: Proposal) -> Decision:
         """What is decided about a proposal."""
-        cost = proposal.total.cost
-        if self._over is not None and not self._asked and cost is not None and cost.p95 <= self._over:
-            self._progress.confirmed(f"{dollars(cost.p95)} at the most, not above {dollars(self._over)}: goes on")
-            return Go()
         if self._console is None:
+            cost = proposal.total.cost
             why = "at an unknown cost" if cost is None else f"{dollars(cost.p95)} at the most"
             self._progress.confirmed(f"{why}, and there is no terminal to ask at: stops")
             return Stop()
-        self._asked = True  # who has changed a plan sees what came of it
         shown = f"\n{table(proposal, shutil.get_terminal_size().columns)}{self._short_of(proposal)}\n"
         with self._progress.suspended():
             self._console.show(shown)
@@ -139,7 +141,7 @@ class Confirmation:
 
     async def _drop(self, console: Console, proposal: Proposal, rest: str) -> Decision | None:
         ids = _ids(rest)
-        if ids and (others := dependents(proposal.plan, ids)):
+        if ids and (others := dependents(proposal.plan.subtasks, ids)):
             named = ", ".join(others)
             need = "needs" if len(others) == 1 else "need"
             answer = await console.line(f"{named} {need} {', '.join(ids)}; drop {named} as well? [y/n] > ")
@@ -192,6 +194,6 @@ def _money(ctx: click.Context, param: click.Parameter, written: str | None) -> D
     if written is None:
         return None
     try:
-        return read_dollars(written, "")
+        return amounts.dollars(written, "")
     except ConfigError as error:
         raise click.BadParameter(str(error).removeprefix(": "), ctx, param) from error

@@ -10,6 +10,7 @@ from textwrap import wrap
 
 import click
 
+from stretto.amounts import dollars
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import layers
 from stretto.cli.options import amount
@@ -21,7 +22,6 @@ from stretto.config import (
     Source,
     claims,
     default_model,
-    dollars,
     presets,
     read_file,
     read_preset,

@@ -61,7 +61,7 @@ def listed() -> Iterator[dict[str, Any]]:
 
 
 def _models(workflow: Workflow) -> Iterator[tuple[str, Local]]:
-    for model in workflow.models:
+    for model in workflow.all_models:
         provider = workflow.providers[model.partition(":")[0]]
         if isinstance(provider, Local):
             yield model, provider

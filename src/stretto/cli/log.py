@@ -17,14 +17,16 @@ from stretto.cli.moments import local, precisely
 from stretto.cli.options import plain_option, store_option
 from stretto.cli.progress import VERDICTS, dollars, short, sizes
 from stretto.cli.prompts import default_prompts, sent_prompts
-from stretto.cli.screen import drawing_on, say, tell
-from stretto.errors import TaskError
+from stretto.cli.screen import drawing_on, say, tell, tell_text
+from stretto.errors import RunNotFound, TaskError
 from stretto.fold import fold
 from stretto.plan.given import write_plan
 from stretto.runs import CallRecord, Run
 from stretto.store.sqlite import Record, Store
 from stretto.types import Result
 from stretto.views.twins import twins_of
+
+_NAMED = 20  # subtasks that are named where one is not there
 
 
 @click.command(
@@ -86,8 +88,8 @@ def show(
     if prompts and run is None and not last:
         click.echo("\n".join(default_prompts()), nl=False)
         return
-    kept, write = Store(store_path(store), tell=say), click.echo if plain else tell
-    run, subtask = _meant(kept, run, subtask)
+    kept, write = Store(store_path(store), tell=say), tell_text if plain else tell
+    run, subtask = _meant(kept, run, subtask, last=last)
     run_id = find_run(kept, run, last=last)
     if subtask is not None:
         write(_result(kept.run(run_id), subtask))
@@ -131,18 +133,36 @@ def _footnotes(told: Run, kept: Store, write: Callable[[str], None]) -> None:
         say(why)
 
 
-def _meant(kept: Store, run: str | None, subtask: str | None) -> tuple[str | None, str | None]:
+def _meant(kept: Store, run: str | None, subtask: str | None, *, last: bool) -> tuple[str | None, str | None]:
     """Run and subtask, where the one name that is given may be that of a subtask of the newest run."""
-    if run is None or subtask is not None or not (newest := kept.recent(1)):
+    if run is None or subtask is not None or not (recent := kept.recent(1)):
         return run, subtask
-    return (None, run) if run in kept.run(newest[0].id).results else (run, None)
+    newest = kept.run(recent[0].id)
+    ids = [each.id for each in newest.plan.subtasks]
+    if run in ids or run in newest.results:
+        return None, run
+    try:
+        return kept.find(run), None
+    except RunNotFound as error:
+        if last:
+            return None, run  # who shows it says that it is not there
+        raise RunNotFound(f"{error}; nor has the newest, {newest.id}, a subtask {run!r}: {_listed(ids)}") from error
+
+
+def _listed(ids: Sequence[str]) -> str:
+    """What subtasks there are."""
+    if not ids:
+        return "it has none"
+    return f"it has {', '.join(ids[:_NAMED])}" + (f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else "")
 
 
 def _result(run: Run, subtask: str) -> str:
     """The text that a subtask came to, as far as it came."""
     if (result := run.results.get(subtask)) is None:
-        known = ", ".join(run.results) or "none"
-        raise TaskError(f"run {run.id} has no result of a subtask {subtask!r}; it has: {known}")
+        planned = [each.id for each in run.plan.subtasks]
+        if subtask in planned:
+            raise TaskError(f"{subtask} of run {run.id} has no result yet")
+        raise TaskError(f"run {run.id} has no subtask {subtask!r}; {_listed(planned)}")
     if not result.text:
         raise TaskError(f"{subtask} of run {run.id} is {result.outcome}, without a text: {result.error}")
     if result.outcome != "done":

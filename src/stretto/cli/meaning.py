@@ -25,7 +25,7 @@ from stretto.config import (
 )
 from stretto.errors import RunNotFound, TaskError
 from stretto.mapping import mapped
-from stretto.roles import models_of, roles
+from stretto.roles import roles
 from stretto.store.sqlite import Store
 from stretto.types import Definition, Limits, Memory
 from stretto.workflow import Workflow
@@ -160,7 +160,7 @@ def tell_drift(store: Store, run: str, kept: Definition, say: Callable[[str], No
     if not HERE.is_file():
         return
     # Where the file names no model the run's own counts here: which one would be taken is no matter of the file.
-    default = Choice(next(model for _, _, role in roles(kept) for model in models_of(role)), "the run")
+    default = Choice(next(model for _, _, role in roles(kept) for model in role.all_models), "the run")
     edited = made(recorded(store, run, str(HERE)), {}, default, {}, store.path).definition
     basis = store.run(run).basis
     old, new = ({place: role for place, _, role in roles(mapped(each, basis))} for each in (kept, edited))

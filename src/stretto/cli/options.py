@@ -6,14 +6,9 @@ from typing import Any, TypeVar
 
 import click
 
+from stretto.amounts import dollars
 from stretto.cli.help import Option, option
-from stretto.config import (
-    dollars,
-    number,
-    presets,
-    seconds,
-    share,
-)
+from stretto.config import number, presets, seconds, share
 from stretto.errors import ConfigError
 from stretto.inputs import MOST
 from stretto.types import Limits
@@ -146,7 +141,8 @@ def plain_option(command: F) -> F:
         "--plain",
         is_flag=True,
         section="Output",
-        help="On a terminal, lines and the answer as it is, not the live picture.  [default: $STRETTO_PROGRESS]",
+        help="On a terminal, lines and the answer as plain text that breaks between words, not the live picture.  "
+        "[default: $STRETTO_PROGRESS]",
     )(command)
 
 

@@ -17,6 +17,7 @@ from stretto.errors import ConfigError
 from stretto.extras import installing
 from stretto.models import discovery
 from stretto.models.providers import KNOWN, Local, Provider, from_environment, key_of
+from stretto.pool import Pool
 from stretto.types import Price
 from stretto.workflow import Workflow
 
@@ -85,8 +86,8 @@ def _look(
     except ConfigError as error:
         seen.faults.append(_fault("workflow", error))
         return
-    seen.models = workflow.models
-    names = dict.fromkeys(model.partition(":")[0] for model in workflow.models)
+    seen.models = workflow.all_models
+    names = dict.fromkeys(model.partition(":")[0] for model in workflow.all_models)
     seen.needed |= set(names)
     for name in names:
         if isinstance(provider := workflow.providers[name], Provider):
@@ -112,11 +113,12 @@ def _by_key(configuration: Configuration) -> Choice:
 
 async def _prices(workflow: Workflow) -> list[Check]:
     """What the workflow's models cost; not knowing it is a fault under a budget of money that is to be kept."""
-    pool, told = workflow.pool, list[Check]()
-    pool.look_up_prices(workflow.models)
+    pool = Pool(workflow.providers, workflow.definition.limits, workflow.prices)
+    told = list[Check]()
+    pool.look_up_prices(workflow.all_models)
     limits = workflow.definition.limits
     binding = limits.budget is not None and limits.unpriced == "refuse"
-    for model in workflow.models:
+    for model in workflow.all_models:
         price = await pool.prices.of(model)
         state: State = "ok" if price else "fault" if binding else "off"
         assumed = pool.prices.assumed.get(model)

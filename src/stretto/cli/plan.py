@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from stretto.cli.carry import Output, carry
+from stretto.cli.fresh import fresh_option
 from stretto.cli.help import Command
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
@@ -27,6 +28,7 @@ from stretto.plan.given import PlanFile, read_plan
 )
 @task_options
 @input_options
+@fresh_option
 @workflow_options
 @output_options
 def plan(
@@ -34,6 +36,7 @@ def plan(
     file: Path | None,
     inputs: tuple[str, ...],
     max_input: float | None,
+    fresh: tuple[str, ...],
     named: str | None,
     models: tuple[str, ...],
     store: Path | None,
@@ -53,7 +56,7 @@ def plan(
     text = read_task(task, file)
     workflow = build(configured(named), chosen_models(models), flags, store_path(store), progress.model)
     prepare(workflow, progress.model)
-    return carry(workflow.plan(text, inputs=texts), Output(output, as_json, same_store()), progress)
+    return carry(workflow.plan(text, fresh=fresh, inputs=texts), Output(output, as_json, same_store()), progress)
 
 
 def plan_file(path: Path) -> PlanFile:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from stretto import events as e
+from stretto.cli.folding import Folding
 from stretto.cli.screen import say, size_of
 from stretto.cli.totals import cited_facts, totals
 from stretto.cli.words import dollars, hung, not_listed, short
@@ -58,6 +59,8 @@ class Progress:
         self._since = ""
         self._said_at = self._began
         self._calls: dict[str, tuple[str, float]] = {}
+        self._folding = Folding()
+        self._unplanned = ""  # why there is no plan
         self._heard: Callable[[str], int] = lambda _: 0
 
     @contextlib.contextmanager
@@ -89,7 +92,7 @@ class Progress:
 
     def rendered(self, text: str) -> str:
         """The answer goes on; what of it is to be written to a terminal now."""
-        return seemly(text)
+        return self._folding.take(seemly(text), size_of(sys.stdout)[0])
 
     def above(self, lines: str) -> str:
         """Lines of output; what of them is to be written to a terminal now."""
@@ -97,7 +100,7 @@ class Progress:
 
     def rest(self) -> str:
         """What is still to be written of an answer that goes no further."""
-        return ""
+        return self._folding.end(size_of(sys.stdout)[0])
 
     def show(self, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912 - one arm for each kind of event, by design
         """Say what an event has to tell, in lines."""
@@ -114,6 +117,9 @@ class Progress:
             case e.PlanWithdrawn():
                 self._types.clear()
                 self._say("withdrawn", f"{event.reason}{f': {short(event.remark, 300)}' if event.remark else ''}")
+            case e.SubtaskReopened():
+                self._started.pop(event.subtask, None)
+                self._say("again", f"{event.subtask}{f': {short(event.remark, 300)}' if event.remark else ''}")
             case e.CallStarted() if event.subtask:  # waiting for its turn is no effort
                 self._started.setdefault(event.subtask, time.monotonic())
             case e.SubtaskFinished():
@@ -123,12 +129,13 @@ class Progress:
             case e.CallFinished() if "check" not in event.part:  # that is about a result, and none itself
                 self._replies[event.subtask or event.role] = event
                 self._twin_of[event.subtask or event.role] = self._twins.of(event)
-            case e.RunDegraded():
+            case e.RunDegraded() if event.code != "direct":  # that is told before, and in the summary
                 self._say("degraded", f"{event.policy}: {short(event.reason, 300)}")
             case e.AnswerDelta() if event.restart:
                 self._say("answer", "begins anew")
             case e.CallStarted() if event.role == "synthesizer":
-                self._say("answer", "is being written")
+                why = f"by one call, as if nobody had planned: {short(self._unplanned, 300)}"
+                self._say("answer", why if self._unplanned else "is being written")
             case _:
                 pass
 
@@ -186,7 +193,8 @@ class Progress:
         if (more := len(run.coverage.missing) - _LISTED) > 0:
             self._say("missing", f"and {more} more; `stretto show {run.id} --brief` lists them")
         if run.coverage.direct:
-            self._say("direct", f"answered by one call, as if nobody had planned: {short(run.coverage.direct, 300)}")
+            why = "" if self._unplanned == run.coverage.direct else f": {short(run.coverage.direct, 300)}"
+            self._say("direct", f"answered by one call, as if nobody had planned{why}")
         elif run.coverage.plan != "complete":
             why = short(run.plan.remarks[-1] if run.plan.remarks else "it could not be read", 300)
             self._say("missing", f"the end of the plan ({run.coverage.plan}): {why}")
@@ -240,7 +248,7 @@ class Progress:
             self._now_and_then("remark", f"{short(event.subtask)}: {short(event.remark, 300)}")
 
     def _plan(self, event: e.PlanFinished) -> None:
-        for remark in event.remarks[:_LISTED]:
+        for remark in self._remarks_on(event)[:_LISTED]:
             self._say("plan", short(remark, 300))
         whose = f"{short(event.within)}, " if event.within else ""
         whose += f"round {event.round}, " if event.round > 1 else ""
@@ -248,8 +256,15 @@ class Progress:
             many = f"{event.subtasks}{' more' if event.round > 1 else ''} subtask{'s' if event.subtasks > 1 else ''}"
             self._say("plan", f"{whose}{event.state}: {many}")
         else:
-            why = "nothing more is needed" if event.round > 1 else "no subtasks: the task is answered directly"
-            self._say("plan", f"{whose}{why}")
+            none = "there is none" if event.state == "incomplete" else "no subtasks: the task is answered directly"
+            self._say("plan", f"{whose}{'nothing more is needed' if event.round > 1 else none}")
+
+    def _remarks_on(self, event: e.PlanFinished) -> tuple[str, ...]:
+        """What is to be said of a plan now; why there is none is told once: when one call is made in its place."""
+        if event.subtasks or event.within or event.round > 1 or event.state != "incomplete":
+            return event.remarks
+        *others, self._unplanned = event.remarks or ("",)
+        return tuple(others)
 
     def _finished(self, event: e.SubtaskFinished) -> None:
         self._outcomes[event.outcome] = self._outcomes.get(event.outcome, 0) + 1

@@ -160,10 +160,10 @@ def _recorded(store: Store, like: str, workflow: Workflow) -> Recorded:
         last = like == "last"
         runs = [store.run(find_run(store, None if last else like, last=last))]
     found = recorded(runs)
-    if not found.profiles.keys() & set(workflow.models):
+    if not found.profiles.keys() & set(workflow.all_models):
         told = ", ".join(f"{count} of {model}" for model, count in found.calls.items()) or "none at all"
         raise ConfigError(
-            f"--like {like}: too few recorded calls of {', '.join(workflow.models)}: {ENOUGH} of a model are needed, "
-            f"there are {told}; name other runs (all, or an id from `stretto runs`), or leave --like out"
+            f"--like {like}: too few recorded calls of {', '.join(workflow.all_models)}: {ENOUGH} of a model are "
+            f"needed, there are {told}; name other runs (all, or an id from `stretto runs`), or leave --like out"
         )
     return found

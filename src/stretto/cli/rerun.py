@@ -11,6 +11,7 @@ import msgspec
 
 from stretto.cli.carry import Output, carry
 from stretto.cli.confirm import approval, confirm_options
+from stretto.cli.fresh import fresh_option, names
 from stretto.cli.help import Command, option
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
@@ -24,13 +25,6 @@ from stretto.forecast import Forecast
 from stretto.store.sqlite import Store
 
 _BELOW = 40  # columns in front of what goes on in a second line, at most
-
-
-def _names(ctx: click.Context, param: click.Parameter, written: Sequence[str]) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name.strip() for each in written for name in each.split(",") if name.strip()))
-    if written and not names:  # an empty variable of a shell, say: it does not mean everything
-        raise click.BadParameter("no name at all; name some, like t3,t5", ctx, param)
-    return names
 
 
 @click.command(
@@ -50,17 +44,11 @@ def _names(ctx: click.Context, param: click.Parameter, written: Sequence[str]) -
 @option(
     "--only",
     multiple=True,
-    callback=_names,
+    callback=names,
     metavar="IDS",
     help="Compute these subtasks of the plan only (t3,t5); the results of all others stay as they were.",
 )
-@option(
-    "--fresh",
-    multiple=True,
-    callback=_names,
-    metavar="IDS",
-    help="Ask these anew though nothing about them has changed: subtasks, orchestrator, synthesizer.",
-)
+@fresh_option
 @option("--explain", is_flag=True, help="Say which calls are reused, which are asked and why, and send nothing.")
 @recorded_options
 @confirm_options

@@ -9,6 +9,7 @@ import click
 from stretto.cli.carry import Output, carry
 from stretto.cli.confirm import approval, confirm_options
 from stretto.cli.each import check, each_options, list_of_flags, read, stream_of
+from stretto.cli.fresh import fresh_option
 from stretto.cli.help import Command, option
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
@@ -41,7 +42,7 @@ _BRISK = Source("the demo", None, {"providers": {"sim": {"ttft": 0.2, "tokens_pe
 @input_options
 @plan_option
 @each_options
-@option("--fresh", is_flag=True, help="Ask everything, whatever --reuse says; the new replies are recorded.")
+@fresh_option
 @workflow_options
 @confirm_options
 @answer_options
@@ -51,7 +52,7 @@ def run(
     inputs: tuple[str, ...],
     max_input: float | None,
     plan: Path | None,
-    fresh: bool,
+    fresh: tuple[str, ...],
     named: str | None,
     models: tuple[str, ...],
     store: Path | None,

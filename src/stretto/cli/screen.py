@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
+from stretto.cli.folding import Folding
 from stretto.cli.words import folded
 from stretto.text import seemly
 
@@ -85,6 +86,12 @@ def say(line: str) -> None:
 def tell(line: str, indent: str | None = None) -> None:
     """One line to stdout; on a terminal as many as it takes (see `folded`)."""
     sys.stdout.write(f"{fitted(line, sys.stdout, indent)}\n")
+
+
+def tell_text(text: str) -> None:
+    """A text to stdout; on a terminal its lines break between words, but for those of code and tables."""
+    folding, columns = Folding(), size_of(sys.stdout)[0]
+    sys.stdout.write(f"{folding.take(text, columns) + folding.end(columns) if sys.stdout.isatty() else text}\n")
 
 
 def fitted(text: str, stream: TextIO, indent: str | None = None) -> str:

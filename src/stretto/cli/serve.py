@@ -1,22 +1,19 @@
 """`stretto serve`."""
 
 import asyncio
-import logging
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from stretto.cli.help import Command, option
-from stretto.cli.local import prepare
-from stretto.cli.meaning import HERE, build, chosen_models, configured, limit_flags, memory_flags, store_path
+from stretto.cli.listening import address_options
+from stretto.cli.meaning import store_path
 from stretto.cli.options import amount, offer_options
 from stretto.cli.screen import say
-from stretto.config import Configuration, Source, keys_of, number, presets, seconds
+from stretto.config import number, seconds
 from stretto.errors import ConfigError
-from stretto.workflow import Workflow
 
 _WHOLE = click.IntRange(min=0)
 _RUNS, _WAITING, _BODY, _GRACE = 32, 64, "16M", 30  # what `stretto.server.endpoint` has, loaded when one is wanted
@@ -28,24 +25,10 @@ _RUNS, _WAITING, _BODY, _GRACE = 32, 64, "16M", 30  # what `stretto.server.endpo
         "stretto serve",
         "stretto serve -w research -w ./review.toml --budget 0.50",
         "stretto serve --host 0.0.0.0 --api-key-env STRETTO_SERVE_KEY",
-        'OPENAI_BASE_URL=http://127.0.0.1:8000/v1 OPENAI_API_KEY=none llm -m general "Compare Postgres and SQLite"',
+        "stretto serve -m sim:default --ignore-tools",
     ),
 )
-@option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    metavar="N",
-    default=8000,
-    show_default=True,
-    help="Port; 0 takes any free one.",
-)
-@option(
-    "--host",
-    metavar="ADDRESS",
-    default="127.0.0.1",
-    show_default=True,
-    help="Address to listen on; any but this machine's own needs --api-key-env.",
-)
+@address_options(8000, "; any but this machine's own needs --api-key-env")
 @option(
     "--api-key-env",
     metavar="NAME",
@@ -59,9 +42,15 @@ _RUNS, _WAITING, _BODY, _GRACE = 32, 64, "16M", 30  # what `stretto.server.endpo
     help="A site whose pages may ask, too: https://chat.example.org. Repeatable.  [default: none]",
 )
 @option(
+    "--provider",
+    metavar="NAME",
+    help="Whose the models are that a request names without a provider, so that programs need no other change than "
+    "their base URL.  [default: none, such a request is refused]",
+)
+@option(
     "--ignore-tools",
     is_flag=True,
-    help="Take requests that offer tools, which are not called; without it they are refused.",
+    help="Take requests that offer tools, which are not called; without it they are refused unless one must be called.",
 )
 @option("--max-runs", type=click.IntRange(min=1), metavar="N", default=_RUNS, show_default=True, help="Runs at once.")
 @option(
@@ -94,6 +83,7 @@ def serve(
     host: str,
     api_key_env: str | None,
     origins: tuple[str, ...],
+    provider: str | None,
     ignore_tools: bool,
     max_runs: int,
     max_waiting: int,
@@ -112,66 +102,27 @@ def serve(
 
     Ctrl-C lets what is being answered finish; a second one stops it, and every run can be resumed.
     """
-    configuration = _all_of(named)
-    clients = configuration.clients()
-    guarded = {**_key(api_key_env), **keys_of(clients)}
-    workflows = _workflows(named, models, flags, store_path(store))
-    from stretto.server.endpoint import Door, Guard, Means, Offer  # the HTTP server is loaded when one is wanted
-    from stretto.server.endpoint import serve as until_told
+    bounds = {"most_runs": max_runs, "most_waiting": max_waiting, "largest": int(max_body)}
+    key = _key(api_key_env)
+    from stretto.cli.served import offered, page_of, until_told  # the HTTP server is loaded when one is wanted
 
-    memory = configuration.memory(memory_flags(flags))
-    if memory.record == "usage" and (named_ones := [name for name, client in clients.items() if client.budget]):
-        raise ConfigError(f'clients.{named_ones[0]}.budget: what was spent is not kept (record = "usage"); keep "all"')
-    limits = configuration.limits(limit_flags(flags))
-    means = Means(configuration.providers(), configuration.prices(), limits, memory, store_path(store))
-    guard = Guard(guarded, frozenset(origins))
-    offer = Offer(
-        workflows,
-        guard,
-        most_runs=max_runs,
-        most_waiting=max_waiting,
-        largest=int(max_body),
-        door=Door(means, clients),
-        store=store_path(store),
+    offer = offered(
+        named,
+        models,
+        flags,
+        store_path(store),
+        key,
+        origins=frozenset(origins),
+        provider=provider,
         ignore_tools=ignore_tools,
+        **bounds,
     )
-    _log_to_stderr()
 
     def ready(url: str) -> None:
-        say(f"{', '.join(workflows)} at {url}; Ctrl-C stops it")
+        say(f"{', '.join(offer.workflows)} at {url}, and a page to watch them at {page_of(url)}; Ctrl-C stops it")
         click.echo(url)
 
     asyncio.run(until_told(offer, host, port, ready, grace=grace, tell=say))
-
-
-def _workflows(
-    named: Sequence[str], models: tuple[str, ...], flags: dict[str, Any], store: Path
-) -> dict[str, Workflow[Any]]:
-    """What is served, by the names that they have as models."""
-    found = dict[str, Workflow[Any]]()
-    usual: list[str | None] = [*([None] if HERE.is_file() else []), *presets()]
-    told = set[str]()
-
-    def once(why: str) -> None:
-        if why not in told:
-            told.add(why)
-            say(why)
-
-    for each in named or usual:
-        name = HERE.stem if each is None else Path(each).stem if "/" in each or each.endswith(".toml") else each
-        if name in found:
-            raise ConfigError(f"-w {each}: {name!r} is served already; a model's name is that of its file")
-        found[name] = build(configured(each), chosen_models(models), flags, store, once)
-        prepare(found[name], once)
-    return found
-
-
-def _all_of(named: Sequence[str]) -> Configuration:
-    """What the files that are served, and the usual ones, say of providers, prices, limits and clients."""
-    found: dict[str, Source] = {}
-    for each in named or (None,):
-        found |= {layer.name: layer for layer in configured(each).layers if layer.name not in found}
-    return Configuration(list(found.values()))
 
 
 def _key(variable: str | None) -> dict[str, str]:
@@ -181,18 +132,3 @@ def _key(variable: str | None) -> dict[str, str]:
     if not (key := os.environ.get(variable, "").strip()):
         raise ConfigError(f"--api-key-env {variable}: the variable is empty; put the key into it")
     return {"": key}
-
-
-class _Said(logging.Handler):
-    """What the server has to say of requests that failed, a line each."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        say(self.format(record))
-
-
-def _log_to_stderr() -> None:
-    log = logging.getLogger("stretto.serve")
-    log.addHandler(_Said())
-    log.propagate = False
-    # What clients send that is no HTTP is answered; every other error is told above before it comes down there.
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)

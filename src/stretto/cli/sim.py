@@ -6,6 +6,7 @@ from typing import get_args
 import click
 
 from stretto.cli.help import Command, option
+from stretto.cli.listening import address_options
 from stretto.cli.screen import say
 from stretto.errors import ConfigError
 from stretto.models.simulator import PROFILES, Fault, Simulator, parse_fault
@@ -29,15 +30,7 @@ def _faults(ctx: click.Context, param: click.Parameter, written: tuple[str, ...]
         "TOGETHER_BASE_URL=http://127.0.0.1:8765/v1 TOGETHER_API_KEY=x stretto run -m together:fast TASK",
     ),
 )
-@option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    metavar="N",
-    default=8765,
-    show_default=True,
-    help="Port; 0 takes any free one.",
-)
-@option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@address_options(8765)
 @option("--seed", type=int, metavar="N", default=0, show_default=True, help="Another seed, other texts and times.")
 @option(
     "--fault",

@@ -8,7 +8,7 @@ from stretto.config.reading import Source, presets, read_file, read_preset, read
 from stretto.config.record import recorded_providers, recorded_roles
 from stretto.config.teams import Choice
 from stretto.config.trust import Claim, Words, claims, is_harmless
-from stretto.config.values import among, dollars, number, seconds, share
+from stretto.config.values import among, number, seconds, share
 
 __all__ = [
     "Choice",
@@ -20,7 +20,6 @@ __all__ = [
     "among",
     "claims",
     "default_model",
-    "dollars",
     "is_harmless",
     "keys_of",
     "load",

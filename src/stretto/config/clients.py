@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from stretto.config.values import convert, dollars, number
+from stretto.amounts import dollars
+from stretto.config.values import convert, number
 from stretto.errors import ConfigError
 
 

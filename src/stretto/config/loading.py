@@ -10,7 +10,9 @@ from stretto.config.defaults import default_model
 from stretto.config.reading import Source, checked, read_file, read_preset, read_workflow
 from stretto.config.teams import Choice
 from stretto.errors import ConfigError
-from stretto.roles import Models
+from stretto.pool import AnyProvider
+from stretto.roles import AnyModel
+from stretto.types import Price
 
 _T = TypeVar("_T")
 
@@ -18,32 +20,42 @@ _T = TypeVar("_T")
 def load(
     make: Callable[..., _T],
     named: str | Path,
-    models: Models | None = None,
+    *,
+    model: AnyModel | None = None,
     limits: Mapping[str, Any] | None = None,
     memory: Mapping[str, Any] | None = None,
-    store: Path | None = None,
+    providers: Mapping[str, AnyProvider] | None = None,
+    prices: Mapping[str, Price | None] | None = None,
+    store: str | Path | None = None,
 ) -> _T:
-    """What `make` makes of the roles, limits and providers in a file or preset; `limits` and `memory` are over it.
+    """What `make` makes of the roles, limits and providers in a file or preset; all else goes before it, key by key.
 
     A model that nobody names is `STRETTO_MODEL`, else the one that the command line would find.
     """
+
+    def made(*roles: Any, **facts: Any) -> _T:
+        facts["providers"] = {**facts["providers"], **(providers or {})}
+        facts["prices"] = {**facts["prices"], **(prices or {})}
+        return make(*roles, **facts)
+
     given = {name: dict(table) for name, table in (("limits", limits), ("memory", memory)) if table}
     file = read_file(named) if isinstance(named, Path) else read_workflow(named)
     configuration = Configuration([checked(Source("from_toml", None, given)), file, read_preset("general")])
-    chosen = _chosen(models)
+    chosen = _chosen(model)
     default = None
     if configuration.models_missing(chosen):
         usual = os.environ.get("STRETTO_MODEL")
         default = Choice(usual, "STRETTO_MODEL") if usual else default_model(configuration)
-    return configuration.workflow(make, models=chosen, default=default, store=store)
+    where = None if store is None else Path(store)
+    return configuration.workflow(made, models=chosen, default=default, store=where)
 
 
-def _chosen(models: Models | None) -> dict[str | None, Choice]:
-    if models is None:
+def _chosen(model: AnyModel | None) -> dict[str | None, Choice]:
+    if model is None:
         return {}
-    if isinstance(models, Mapping):
-        return {role: _choice(f"models[{role!r}]", named) for role, named in models.items()}
-    return {None: _choice("models", models)}
+    if isinstance(model, Mapping):
+        return {role: _choice(f"model[{role!r}]", named) for role, named in model.items()}
+    return {None: _choice("model", model)}
 
 
 def _choice(place: str, named: str | Sequence[str]) -> Choice:

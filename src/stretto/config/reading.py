@@ -24,7 +24,7 @@ from stretto.errors import ConfigError
 from stretto.files import read_text
 from stretto.limits import NO_TOOLS, TOOLS
 from stretto.models.providers import KNOWN, Provider
-from stretto.roles import WORKERS_OWN
+from stretto.roles import WORKERS_OWN, workers_only
 from stretto.types import Limits, Memory, Price, Role
 
 _SECTIONS = ("orchestrator", "workers", "synthesizer", "limits", "memory", "providers", "prices", "clients")
@@ -135,7 +135,7 @@ def _check_worker(table: Any, place: str, folder: Path | None) -> None:
 def _check_role(table: Any, place: str, folder: Path | None, known: Collection[str]) -> None:
     for key in WORKERS_OWN:
         if key not in known and key in _table(table, place):
-            raise ConfigError(f"{place}.{key}: only a worker has {key}; leave it out here")
+            raise ConfigError(f"{place}.{key}: {workers_only(key)}")
     _check_keys(_table(table, place), known, f"{place}.")
     for key, what in _FILES.items():
         if key in table:

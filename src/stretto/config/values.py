@@ -3,7 +3,6 @@
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -11,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from stretto import amounts
+from stretto.amounts import dollars
 from stretto.errors import ConfigError
 from stretto.files import read_bytes, read_text
 from stretto.models.providers import KNOWN, Local, Provider, split_model
@@ -162,16 +162,6 @@ def seconds(text: str, place: str) -> float:
     found = amounts.seconds(text)
     if found is None:
         raise ConfigError(f"{place}: {text!r} is no time; write seconds, or 250ms, 20s, 2m30s, 1h")
-    return found
-
-
-def dollars(value: Any, place: str) -> Decimal:
-    """An amount of US dollars, or an error that says how one is written."""
-    plain = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-    # A float's own digits, not those of its binary fraction; an exponent is fine in a number.
-    found = amounts.money(f"{Decimal(str(value)):f}" if plain else value) if plain or isinstance(value, str) else None
-    if found is None:
-        raise ConfigError(f"{place}: {value!r} is no {amounts.MONEY}")
     return found
 
 

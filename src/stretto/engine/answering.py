@@ -175,7 +175,7 @@ class Answering:
         """Whether a direct call would fail, too: one to the provider that failed, for a reason that stays."""
         definition = self._definition
         asked = definition.workers.values() if planned else [definition.orchestrator or Role()]
-        failed = {_provider(model) for role in asked for model in (*role.candidates, *role.models)}
+        failed = {_provider(model) for role in asked for model in role.all_models}
         same = writer is not None and _provider(writer.candidates[0]) in failed
         return self._setbacks.is_final(failure) and (same or isinstance(failure, BudgetError | DeadlineError))
 

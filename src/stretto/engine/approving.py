@@ -34,16 +34,17 @@ async def approved(
             decision = await consider(journal.run.plan)
         match decision:
             case Go():
+                journal.append(e.PlanApproved())
                 return spine
             case Stop():
                 journal.append(e.RunInterrupted(reason="stopped at its plan", code="stopped"))
                 await journal.settled()
                 return None
             case _:
-                journal.append(_withdrawal(decision, journal.run, definition))
+                journal.append(withdrawal(decision, journal.run, definition))
 
 
-def _withdrawal(decision: Edit | Drop | Again, run: Run, definition: Definition) -> e.PlanWithdrawn:
+def withdrawal(decision: Edit | Drop | Again, run: Run, definition: Definition) -> e.PlanWithdrawn:
     """What the log says of a plan that is not wanted; raises `TaskError` if there cannot be another."""
     if run.basis.only:
         raise TaskError("a rerun of some subtasks (only) takes its plan as it is; go, stop, or rerun all of it")

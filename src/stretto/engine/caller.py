@@ -19,6 +19,8 @@ from stretto.types import Request, Role, RoleName
 
 PLAN, ANSWER = "plan", "answer"
 """The parts of a subtask that a workflow does."""
+_WORK = ("", "retry", ANSWER)
+"""The parts of a subtask that say something of its result; the replies of an ensemble do, too."""
 
 
 class Errand(Struct, frozen=True):
@@ -41,9 +43,10 @@ PIECE = 8_192
 class Caller:
     """Asks the models of one run; `model` gives the model of a role, policies included.
 
-    `under_way`: what the calls in flight have said so far, by their ids.
+    `under_way`: what the calls in flight have said so far, by their ids. `said`: what was said for a subtask that is
+    not over, by its full name.
     `numbers`: those of its calls, which callers of one run share.
-    Where there is a `deadline` workers are streamed, too: what they have said when they are cut is kept.
+    Where there is a `deadline`, or if all is `streamed`, workers are: what they have said when they are cut is kept.
     """
 
     def __init__(
@@ -53,12 +56,16 @@ class Caller:
         account: Account,
         deadline: Deadline,
         numbers: Iterator[int] | None = None,
+        *,
+        streamed: bool = False,
     ) -> None:
         self._journal = journal
         self._model = model
         self._account = account
         self._deadline = deadline
         self.under_way: dict[str, Transcript] = {}
+        self.said: dict[str, list[Transcript]] = {}
+        self._streamed = streamed or deadline.limited
         self.numbers = numbers or count(1 + max((int(call.id[1:]) for call in journal.run.calls), default=0))
 
     async def collect(
@@ -90,6 +97,8 @@ class Caller:
         ledger = Ledger(call, self._journal, transcript, self._account)
         watch = self._deadline.watch()
         self.under_way[call.id] = transcript
+        if call.subtask and (call.part in _WORK or call.part.startswith("reply ")):
+            self.said.setdefault(call.subtask, []).append(transcript)
         try:
             async with aclosing(self._model(role).stream(call)) as chunks:
                 async for chunk in chunks:
@@ -128,7 +137,7 @@ class Caller:
             subtask=errand.subtask,
             request=request,
             fingerprint=fingerprint(request),
-            stream=role.stream or whole or self._deadline.limited,
+            stream=role.stream or whole or self._streamed,
             urgency=errand.urgency,
             described=plans and prompts.describes_plan(prompts.whole("orchestrator", role.prompt)),
             value=errand.value,

@@ -10,7 +10,7 @@ from stretto import prompts
 from stretto.calls import KEPT
 from stretto.engine.asking import Ask, Asking, Said
 from stretto.engine.blocks import blocks
-from stretto.engine.requests import request_for
+from stretto.engine.requests import further, request_for
 from stretto.engine.results import CUT, result_said
 from stretto.errors import BudgetError, DeadlineError, ShapeError
 from stretto.models.functions import review, speakers
@@ -81,12 +81,6 @@ def retry_request(request: Request, reply: str, remark: str) -> Request:
         return replace(request, messages=(*request.messages, Message("assistant", reply), Message("user", asked)))
     # Providers refuse an empty message.
     return further(request, asked)
-
-
-def further(request: Request, text: str) -> Request:
-    """The request with more to say at its end; in one message, as some models take no two of the same side."""
-    *first, last = request.messages
-    return replace(request, messages=(*first, replace(last, content=f"{last.content.rstrip()}\n\n{text}")))
 
 
 def checking(

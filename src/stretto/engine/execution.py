@@ -1,5 +1,6 @@
 """Executing a run: from wherever its journal stands to the answer."""
 
+import asyncio
 from collections.abc import Callable, Container, Mapping
 from contextlib import aclosing
 
@@ -15,6 +16,7 @@ from stretto.engine.planning import Planning
 from stretto.engine.setbacks import Setbacks
 from stretto.engine.shaping import Shaping
 from stretto.engine.spine import Spine
+from stretto.engine.steering import Steering
 from stretto.engine.within import Within
 from stretto.errors import DeadlineError
 from stretto.head import Heads
@@ -36,7 +38,8 @@ class Execution:
     complete replies that this run has already; `given`: results of subtasks that are not computed; `shape`: that of the
     answer, if a Python type stands behind it. Every fact goes through `journal`. A model may say by a `DeadlineError`
     that the deadline came (in a replay it does). `consider` decides about the plan before anything of it is begun.
-    `began`: when the time until the deadline did, if not now.
+    `began`: when the time until the deadline did, if not now. `streamed`: workers are, too. `steering` stops subtasks,
+    or has them asked anew.
     """
 
     def __init__(
@@ -50,6 +53,8 @@ class Execution:
         shape: Shape | None = None,
         consider: Consider | None = None,
         began: float | None = None,
+        *,
+        streamed: bool = False,
     ) -> None:
         self._definition = definition
         self._journal = journal
@@ -61,7 +66,8 @@ class Execution:
         self._heads = Heads(self._before.basis.inputs)
         self._deadline = _deadline(definition, began)
         self._setbacks = Setbacks(journal, self._deadline)
-        self._caller = Caller(journal, model, account, self._deadline)
+        self._caller = Caller(journal, model, account, self._deadline, streamed=streamed)
+        self.steering = Steering(journal, self._caller)
         self._shaping = Shaping(self._caller, journal, replies, shape)
         self._inquiry = Inquiry(self._shaping, self._setbacks, self._deadline)
         self._within = Within(self._spine, self._part, self._deadline, self._setbacks)
@@ -70,6 +76,18 @@ class Execution:
         """The characters that a call in flight has been answered with so far."""
         transcript = self._caller.under_way.get(call)
         return transcript.letters if transcript else 0
+
+    def replying(self, call: str) -> float | None:
+        """Seconds since the reply to a call in flight began; None if it has not."""
+        transcript = self._caller.under_way.get(call)
+        if transcript is None or transcript.heard_at is None:
+            return None
+        return asyncio.get_running_loop().time() - transcript.heard_at
+
+    def saying(self, call: str) -> str:
+        """What a call in flight has been answered so far."""
+        transcript = self._caller.under_way.get(call)
+        return transcript.text if transcript else ""
 
     async def execute(self) -> None:
         """From the task to the answer, unless it is stopped at its plan; raises what makes an answer impossible."""
@@ -125,12 +143,14 @@ class Execution:
 
     def _spine(self, definition: Definition, task: str, path: str) -> Spine:
         """The spine of a task: the run's or, with the `path` of a subtask, one of a workflow within it."""
-        journal, deadline, setbacks, basis = self._journal, self._deadline, self._setbacks, self._before.basis
+        journal, deadline, setbacks = self._journal, self._deadline, self._setbacks
+        before = journal.run if path else self._before  # what does a subtask may begin a second time
+        basis = before.basis
         plan = Planning(
             definition,
             task,
             path,
-            before=self._before,
+            before=before,
             head=self._heads.of(),
             replies=self._replies,
             most=self._definition.limits.max_subtasks,
@@ -143,7 +163,6 @@ class Execution:
             task,
             path,
             plan.book,
-            basis=basis,
             heads=self._heads,
             given=self._given,
             inquiry=self._inquiry,
@@ -152,7 +171,9 @@ class Execution:
             account=self._account,
             deadline=deadline,
             setbacks=setbacks,
+            said=self._caller.said,
         )
+        self.steering.enter(path, work)
         answering = Answering(
             definition,
             task,

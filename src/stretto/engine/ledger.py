@@ -22,7 +22,6 @@ class Ledger:
         self._account = account
         self._told: Sent | None = None  # what the log says of what the call may take
         self._sent_at: float | None = None
-        self._heard_at: float | None = None
         self._finished = False
         self._attempts = 1
 
@@ -30,8 +29,8 @@ class Ledger:
         """Log what a chunk says about its call; whether that must be on the disk before its request leaves."""
         self._transcript.take(chunk)
         if isinstance(chunk, SPOKEN):  # nearly always
-            if self._heard_at is None:
-                self._heard_at = asyncio.get_running_loop().time()
+            if self._transcript.heard_at is None:
+                self._transcript.heard_at = asyncio.get_running_loop().time()
             return False
         match chunk:
             case Sent():
@@ -46,7 +45,7 @@ class Ledger:
             case Notice(event):
                 self._journal.append(event)
             case Restarted():
-                self._heard_at = None
+                self._transcript.heard_at = None
             case Done():
                 self.finish(
                     self._record(chunk),
@@ -98,9 +97,10 @@ class Ledger:
 
     def _first_token(self) -> float | None:
         """Seconds from its first request to the reply's beginning."""
-        if self._sent_at is None or self._heard_at is None:
+        heard_at = self._transcript.heard_at
+        if self._sent_at is None or heard_at is None:
             return None
-        return round(self._heard_at - self._sent_at, 3)
+        return round(heard_at - self._sent_at, 3)
 
     def stop(self) -> None:
         """Log that the call was given up, if it was ever sent."""

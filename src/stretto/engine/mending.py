@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from stretto import prompts
 from stretto.calls import KEPT
 from stretto.engine.asking import Ask, Asking
-from stretto.engine.checking import further
+from stretto.engine.requests import further
 from stretto.engine.results import CUT, result_said
 from stretto.models.functions import speakers
 from stretto.types import Message, Request, Result, Role

@@ -10,7 +10,7 @@ from stretto import prompts
 from stretto.calls import KEPT
 from stretto.engine.asking import Ask, Asking, Said
 from stretto.engine.blocks import blocks
-from stretto.engine.checking import further
+from stretto.engine.requests import further
 from stretto.engine.results import CUT, result_said
 from stretto.engine.votes import as_json, folded, tally
 from stretto.errors import BudgetError, DeadlineError

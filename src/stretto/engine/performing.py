@@ -1,23 +1,26 @@
 """Doing one subtask: whatever happens is its result."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 
 from stretto import events as e
 from stretto import prompts
+from stretto.calls import Transcript
 from stretto.engine.caller import Errand
 from stretto.engine.deadline import Deadline
 from stretto.engine.inquiry import Inquiry
 from stretto.engine.requests import part_task, repetition_of, role_of, sample_of
-from stretto.engine.results import lacking, unasked, unpaid
+from stretto.engine.results import lacking, stopped, unasked, unpaid
 from stretto.engine.setbacks import Setbacks
 from stretto.engine.urgencies import Urgencies
 from stretto.engine.work import verified, work
 from stretto.head import Heads
 from stretto.plan.book import PlanBook
 from stretto.policies.account import Account
+from stretto.proposal import dependents
 from stretto.store.journal import Journal
-from stretto.types import Basis, Definition, Result, Role, Subtask
+from stretto.types import Definition, Result, Role, Subtask
 
 
 class Performing:
@@ -25,6 +28,7 @@ class Performing:
 
     `path`: the subtask that has this plan, with a slash behind it; empty for the run's own. `within` has a subtask of
     this name done by a workflow, for which it is this task. `given`: results of subtasks that are not computed.
+    `said`: what callers keep of a subtask until it is over.
     """
 
     def __init__(
@@ -34,7 +38,6 @@ class Performing:
         path: str,
         book: PlanBook,
         *,
-        basis: Basis,
         heads: Heads,
         given: Mapping[str, Result],
         inquiry: Inquiry,
@@ -43,12 +46,12 @@ class Performing:
         account: Account,
         deadline: Deadline,
         setbacks: Setbacks,
+        said: MutableMapping[str, list[Transcript]],
     ) -> None:
         self._definition = definition
         self._task = task
         self._path = path
         self._book = book
-        self._basis = basis
         self._heads = heads
         self._given = given
         self._inquiry = inquiry
@@ -57,8 +60,16 @@ class Performing:
         self._account = account
         self._deadline = deadline
         self._setbacks = setbacks
+        self._said = said
         self._urgencies = Urgencies()
         self._performing: dict[str, asyncio.Task[Result]] = {}
+        self._ending: dict[str, list[asyncio.Task[Result]]] = {}  # whose place another one has taken
+        self._workers: asyncio.TaskGroup | None = None
+        self._round: dict[str, Subtask] = {}  # those of the round that is carried out
+        self._planning = False
+        self._asking: dict[str, asyncio.Timeout] = {}
+        self._kept: dict[str, Result] = {}  # what the account has set aside for
+        self._over: set[str] = set()
 
     @property
     def results(self) -> Mapping[str, Result]:
@@ -67,14 +78,63 @@ class Performing:
 
     def start(self, subtask: Subtask, workers: asyncio.TaskGroup) -> None:
         """Begin with a subtask that was planned."""
+        if workers is not self._workers:  # a further round
+            self._workers, self._round = workers, {}
+        self._round[subtask.id] = subtask
         self._urgencies.plan(subtask)
         self._keep(unpaid(subtask.id), subtask)  # what is told of it, if nothing else can be
         self._performing[subtask.id] = workers.create_task(self._perform(subtask))
 
+    @contextmanager
+    def planning(self) -> Iterator[None]:
+        """For as long as further subtasks may be started in this round."""
+        self._planning = True
+        try:
+            yield
+        finally:
+            self._planning = False
+
+    def running(self, subtask: str) -> bool:
+        """Whether somebody is asked for a subtask right now."""
+        return subtask in self._asking
+
+    def stop(self, subtask: str) -> None:
+        """Give up what is asked for a subtask, as the log says."""
+        self._asking.pop(subtask).reschedule(asyncio.get_running_loop().time())
+
+    def fixed(self, subtask: str) -> str:
+        """Why a subtask cannot be asked anew; empty if it can."""
+        if self._path + subtask in self._given:
+            return "its result was taken over from another run"
+        if subtask not in self._round:
+            return "the orchestrator has read its result" if subtask in self._performing else "it has not begun"
+        if self._round[subtask].alone and subtask in self._over:
+            return "it is a row of a list, which was given out"
+        if not self._planning and all(self._performing[id_].done() for id_ in self._round):
+            return "all results are there, and the answer is being written; a rerun asks it anew (fresh)"
+        return ""
+
+    def again(self, subtask: str) -> None:
+        """Begin anew with a subtask, and with all that need it."""
+        assert self._workers is not None  # noqa: S101 - it was started
+        for id_ in (subtask, *dependents(self._round.values(), [subtask])):
+            again, before = self._round[id_], self._performing[id_]
+            before.cancel()
+            self._ending[id_] = [task for task in (*self._ending.get(id_, ()), before) if not task.done()]
+            if id_ in self._over:
+                self._over.discard(id_)
+                self._urgencies.reopen(again)
+            self._keep(unpaid(id_), again)
+            self._performing[id_] = self._workers.create_task(self._perform(again))
+
     async def _perform(self, subtask: Subtask) -> Result:
+        """Do a subtask, once whoever has done it before is through."""
+        if ending := self._ending.get(subtask.id):
+            await asyncio.wait(ending)
         result, seconds = await self._result(subtask)
         self._urgencies.finish(subtask, seconds)
-        self._keep(result, subtask, instead_of=unpaid(subtask.id))
+        self._over.add(subtask.id)
+        self._keep(result, subtask)
         self._journal.append(
             e.SubtaskFinished(
                 subtask=self._path + subtask.id,
@@ -92,8 +152,11 @@ class Performing:
 
     async def _result(self, subtask: Subtask) -> tuple[Result, float]:
         """The result of a subtask, and how many seconds its calls took."""
-        if (given := self._given.get(self._path + subtask.id)) is not None:
+        full = self._path + subtask.id
+        if (given := self._given.get(full)) is not None:
             return given, 0.0
+        if (text := self._journal.fold.stopped.get(full)) is not None:  # in an earlier execution
+            return stopped(subtask.id, text), 0.0
         if refusal := self._book.refusal(subtask):
             return Result(subtask.id, "failed", error=refusal), 0.0
         try:
@@ -106,20 +169,41 @@ class Performing:
         role = role_of(self._definition, subtask)
         if (lacks := lacking(role, subtask, needed)) is not None:
             return lacks, 0.0
-        self._journal.append(e.SubtaskStarted(subtask=self._path + subtask.id))
-        return await self._asked(subtask, role, needed)
+        self._journal.append(e.SubtaskStarted(subtask=full))
+        return await self._asked_unless_stopped(subtask, role, needed)
+
+    async def _asked_unless_stopped(
+        self, subtask: Subtask, role: Role, needed: Sequence[tuple[Subtask, Result]]
+    ) -> tuple[Result, float]:
+        """What whoever does a subtask makes of it; if somebody stops it, what there was then."""
+        full, ended = self._path + subtask.id, (unpaid(subtask.id), 0.0)
+        try:
+            async with asyncio.timeout(None) as scope:
+                self._asking[subtask.id] = scope
+                ended = await self._asked(subtask, role, needed)
+        except TimeoutError:
+            if full not in self._journal.fold.stopped:
+                raise
+        finally:
+            self._asking.pop(subtask.id, None)
+            self._said.pop(full, None)
+        text = self._journal.fold.stopped.get(full)
+        return ended if text is None else (stopped(subtask.id, text), 0.0)
 
     async def _asked(
         self, subtask: Subtask, role: Role, needed: Sequence[tuple[Subtask, Result]]
     ) -> tuple[Result, float]:
         """What whoever does a subtask makes of it."""
         full, head = self._path + subtask.id, self._heads.of(subtask.reads)
-        sample = sample_of(self._basis, full) + repetition_of(subtask, self._book.subtasks)
+        basis = self._journal.fold.basis
+        sample, remark = sample_of(basis, full), basis.remarks.get(full, "")
+        sample += repetition_of(subtask, self._book.subtasks)
         errand = Errand("worker", self._urgencies.of(subtask.id), full, subtask.value)
         if role.workflow is None:
-            return await self._inquiry.answer(work(self._definition, self._task, subtask, needed, sample, head), errand)
+            asking = work(self._definition, self._task, subtask, needed, sample, head, remark)
+            return await self._inquiry.answer(asking, errand)
         began = asyncio.get_running_loop().time()
-        result = await self._within(role.workflow, part_task(role, self._task, subtask, needed), full)
+        result = await self._within(role.workflow, part_task(role, self._task, subtask, needed, remark), full)
         seconds = asyncio.get_running_loop().time() - began
         if result.verdict is not None:  # what is known to lack something is doubtful anyway
             return result, seconds
@@ -127,11 +211,12 @@ class Performing:
         checked, more = await self._inquiry.answer(asking, errand)
         return checked, seconds + more
 
-    def _keep(self, result: Result, subtask: Subtask, instead_of: Result | None = None) -> None:
+    def _keep(self, result: Result, subtask: Subtask) -> None:
         """The run's synthesizer will read this, which must be paid for, too; others are paid like workers."""
         if self._account.limited and not self._path:
-            before = _told(subtask, instead_of) if instead_of else ""
-            self._account.keep(_told(subtask, result), instead_of=before)
+            before = self._kept.get(subtask.id)
+            self._kept[subtask.id] = result
+            self._account.keep(_told(subtask, result), instead_of=_told(subtask, before) if before else "")
 
 
 def _told(subtask: Subtask, result: Result) -> str:

@@ -66,11 +66,14 @@ def planner_of(definition: Definition) -> Role:
     return definition.orchestrator
 
 
-def part_task(role: Role, task: str, subtask: Subtask, needed: Sequence[tuple[Subtask, Result]]) -> str:
-    """The subtask as a task of its own, for the workflow that does it."""
-    if subtask.alone and role.prompt is None:
-        return subtask.description
-    return prompts.worker_prompt(role, task_of(subtask, task), subtask, needed)
+def part_task(
+    role: Role, task: str, subtask: Subtask, needed: Sequence[tuple[Subtask, Result]], remark: str = ""
+) -> str:
+    """The subtask as a task of its own, for the workflow that does it, with what somebody says of an earlier reply."""
+    told = [subtask.description]
+    if not subtask.alone or role.prompt is not None:
+        told = [prompts.worker_prompt(role, task_of(subtask, task), subtask, needed)]
+    return "\n\n".join([*told, *([prompts.filled("remark", remark=remark)] if remark else [])])
 
 
 def rest_of_plan(request: Request, planned: Sequence[Subtask]) -> Request:
@@ -130,6 +133,17 @@ def worker_request(
         return request_for(role, task, sample, head)
     rules = prompts.fill(prompts.rules("worker", role.prompt), {"task_type": subtask.type})
     return request_for(role, prompts.worker_prompt(role, task, subtask, needed), sample, head, rules)
+
+
+def remarked_request(request: Request, remark: str) -> Request:
+    """What a worker is asked anew, with what somebody says of an earlier reply; as it was, if nothing is said."""
+    return further(request, prompts.filled("remark", remark=remark)) if remark else request
+
+
+def further(request: Request, text: str) -> Request:
+    """The request with more to say at its end; in one message, as some models take no two of the same side."""
+    *first, last = request.messages
+    return replace(request, messages=(*first, replace(last, content=f"{last.content.rstrip()}\n\n{text}")))
 
 
 def task_of(subtask: Subtask, task: str) -> str:

@@ -27,6 +27,12 @@ def unasked(subtask: str) -> Result:
     return Result(subtask, "skipped", error="the deadline came before it was asked", code="unasked")
 
 
+def stopped(subtask: str, text: str) -> Result:
+    """The result of a subtask that somebody has stopped, in the same words each time."""
+    when = "after it had said this much" if text else "before it had said anything"
+    return Result(subtask, "cut", text, f"it was stopped {when}", code="stopped")
+
+
 def result_of(subtask: str, finish: str, text: str, tokens: int | None = None) -> Result:
     """The result of a subtask whose worker replied."""
     if finish in CUT:

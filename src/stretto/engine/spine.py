@@ -57,7 +57,8 @@ class Spine:
         for subtask in ready:
             self._work.start(subtask, workers)
         if not ready:
-            await self._read(lambda subtask: self._work.start(subtask, workers))
+            with self._work.planning():
+                await self._read(lambda subtask: self._work.start(subtask, workers))
 
     async def _read(self, take: Callable[[Subtask], None]) -> None:
         """Take each subtask of a round at the moment it is planned."""

@@ -88,6 +88,10 @@ class Urgencies:
             if other.type in changed:
                 self._move(other)
 
+    def reopen(self, subtask: Subtask) -> None:
+        """One that was over is to be done anew."""
+        self._unfinished[self._depths[subtask.id]] += 1
+
     def _key(self, subtask: Subtask) -> tuple[float, ...]:
         return _FIRST["worker"], -self._depths[subtask.id], self._held.get(subtask.type, 0)
 

@@ -76,7 +76,7 @@ def narrowed(definition: Definition, role: Role, request: Request, error: object
 
 def _model(role: Role) -> str:
     """The model that a role asks first."""
-    return next((model for model in (*role.candidates, *role.models) if model), "")
+    return next((model for model in role.all_models if model), "")
 
 
 def context_of(reader: Reader, request: Request) -> int:

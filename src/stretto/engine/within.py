@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from stretto import prompts
 from stretto.engine.asking import Said
 from stretto.engine.deadline import Deadline
 from stretto.engine.results import result_said
 from stretto.engine.setbacks import Setbacks
 from stretto.engine.spine import Spine
+from stretto.engine.steering import done_within
 from stretto.errors import StoreError, StrettoError, cause_of
 from stretto.runs import Part
 from stretto.types import Coverage, Definition, Result, Verdict
@@ -36,7 +36,8 @@ class Within:
                 carried = await self._spine(workflow, task, f"{name}/").carry()
         except TimeoutError:
             self._setbacks.cut()
-            return Result(subtask, "cut", self._done(name), "the deadline came before its workflow had an answer")
+            done = done_within(self._part(name))
+            return Result(subtask, "cut", done, "the deadline came before its workflow had an answer")
         except Exception as failure:  # noqa: BLE001 - what is no fault of the workflow's is raised again
             cause = cause_of(failure)
             if isinstance(cause, StoreError) or not isinstance(cause, StrettoError):
@@ -44,13 +45,6 @@ class Within:
             return result_said(subtask, Said(error=cause))
         verdict: Verdict | None = None if carried.coverage.complete else "unchecked"
         return Result(subtask, "done", carried.answer.text, verdict=verdict, remark=_gaps(carried.coverage))
-
-    def _done(self, name: str) -> str:
-        """What its workflow has of a subtask that is cut: the results that are whole, which are paid for."""
-        part = self._part(name)
-        done = [each for each in part.plan.subtasks if each.id in part.results and part.results[each.id].text.strip()]
-        done = [each for each in done if part.results[each.id].outcome == "done"]
-        return prompts.joined_text(done, part.results, "complete").strip() if done else ""
 
 
 def _gaps(coverage: Coverage) -> str:

@@ -9,9 +9,10 @@ from stretto.engine.checking import checked, checker_of, checking
 from stretto.engine.condensing import condensed_needs
 from stretto.engine.mending import mended, told_of
 from stretto.engine.merging import members, merger_of, replied
-from stretto.engine.requests import role_of, task_of, worker_request
+from stretto.engine.requests import remarked_request, role_of, task_of, worker_request
 from stretto.engine.results import result_said
 from stretto.engine.windows import narrowed
+from stretto.models.functions import speakers
 from stretto.types import Definition, Head, Result, Subtask
 
 
@@ -22,22 +23,25 @@ def work(
     needed: Sequence[tuple[Subtask, Result]],
     sample: int = 0,
     head: Head | None = None,
+    remark: str = "",
     *,
     again: bool = True,
 ) -> Asking[Result]:
     """The result of a subtask that models or a function do, with the verdict of its check if it has one.
 
-    `needed` are the results that it builds on, `head` the inputs of the run. If they are too long for its model, they
+    `needed` are the results that it builds on, `head` the inputs of the run, `remark` what somebody says of an earlier
+    reply. If they are too long for its model, they
     are made shorter and it is asked `again`.
     """
     role, whole, task = role_of(definition, subtask), needed, task_of(subtask, task)
     needed = yield from condensed_needs(definition, task, subtask, needed, head)
     request = worker_request(definition, task, subtask, needed, sample, head)
+    request = remarked_request(request, remark) if speakers(role) else request
     asked = members(role, request)
     if len(asked) == 1:
         (said,) = yield asked
         if again and whole and (narrower := narrowed(definition, role, request, said.error)):
-            return (yield from work(narrower, task, subtask, whole, sample, head, again=False))
+            return (yield from work(narrower, task, subtask, whole, sample, head, remark, again=False))
         told = told_of(role, request, task, subtask.description, [subtask.brief, *(each.text for _, each in needed)])
         told = replace(told, alone=subtask.alone)
         result = yield from mended(result_said(subtask.id, said), asked[0], told)

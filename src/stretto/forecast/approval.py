@@ -2,8 +2,9 @@
 
 import asyncio
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from msgspec import Struct
 from stretto.calls import fingerprint
 from stretto.engine.requests import plan_request
 from stretto.errors import ConfigError
+from stretto.events import PlanProposed
 from stretto.forecast.drawn import SCALE, Grounds
 from stretto.forecast.gate import Work, forecast
 from stretto.forecast.history import History, history_of
@@ -36,8 +38,8 @@ class Approved(Struct, frozen=True):
     at: float
 
 
-class Approval:
-    """Has plans of one run approved; `approved` is the proposal that was, if one was.
+class Outlook:
+    """What plans of one run will take.
 
     `store` tells what calls like its took, and `models` are all that it may ask. `given`: results of subtasks that are
     not computed.
@@ -45,7 +47,6 @@ class Approval:
 
     def __init__(
         self,
-        approve: Approve,
         definition: Definition,
         journal: Journal,
         store: Path | None,
@@ -53,7 +54,6 @@ class Approval:
         prices: Prices,
         given: Mapping[str, Result],
     ) -> None:
-        self._approve = approve
         self._definition = definition
         self._journal = journal
         self._store = store
@@ -61,11 +61,32 @@ class Approval:
         self._prices = prices
         self._given = given
         self._history: History | None = None
+
+    async def ahead(self, plan: Plan) -> Callable[[], Proposal]:
+        """What makes the forecast of what is left to do of a plan: for that, others would have to wait."""
+        run, definition, store = self._journal.run, self._definition, self._store
+        if self._history is None:
+            self._history = await patiently(lambda: history_of(store, _simulated(run), GLANCE))
+        prices: dict[str, Price | None] = {model: await self._prices.of(model) for model in self._models}
+        work = Work(run.task, run.basis.inputs, run.results, self._given)
+        assumed = self._prices.assumptions(self._models)
+        grounds = Grounds(self._history, prices, _scale(definition, run), assumed)
+        return partial(forecast, definition, plan, work, grounds, run.id)
+
+
+class Approval:
+    """Has plans of one run approved; `approved` is the proposal that was, if one was."""
+
+    def __init__(self, approve: Approve, outlook: Outlook, journal: Journal) -> None:
+        self._approve = approve
+        self._outlook = outlook
+        self._journal = journal
         self.approved: Approved | None = None
 
     async def __call__(self, plan: Plan) -> Decision:
         """What is decided about a plan."""
-        proposal = await self._proposal(plan)
+        proposal = (await self._outlook.ahead(plan))()
+        self._journal.append(PlanProposed(subtasks=len(plan.subtasks)))
         decision = self._approve(proposal)
         if inspect.isawaitable(decision):
             decision = await decision
@@ -75,16 +96,6 @@ class Approval:
             fold = self._journal.fold
             self.approved = Approved(proposal, fold.usage, fold.paid, asyncio.get_running_loop().time())
         return decision
-
-    async def _proposal(self, plan: Plan) -> Proposal:
-        run, definition, store = self._journal.run, self._definition, self._store
-        if self._history is None:
-            self._history = await patiently(lambda: history_of(store, _simulated(run), GLANCE))
-        prices: dict[str, Price | None] = {model: await self._prices.of(model) for model in self._models}
-        work = Work(run.task, run.basis.inputs, run.results, self._given)
-        assumed = self._prices.assumptions(self._models)
-        grounds = Grounds(self._history, prices, _scale(definition, run), assumed)
-        return forecast(definition, plan, work, grounds, run.id)
 
 
 def _simulated(run: Run) -> set[str]:

@@ -12,6 +12,7 @@ from stretto.engine.caller import ANSWER, PLAN
 from stretto.forecast.differences import difference
 from stretto.head import head_of
 from stretto.policies.prices import Prices
+from stretto.rerun import EVERYTHING
 from stretto.runs import CallRecord, Run
 from stretto.store.sqlite import Record
 from stretto.types import Basis, Definition, Input, Usage
@@ -118,6 +119,8 @@ class Earlier:
 
     def _is_fresh(self, call: Call) -> bool:
         """Whether a call, or what it is a part of, is to be asked anew."""
+        if EVERYTHING in self._fresh:
+            return True
         parts = (call.subtask or call.role).split("/")
         names = {"/".join(parts[:end]) for end in range(1, len(parts) + 1)}
         return any(name in names or name == f"{call.subtask}/{_OWN.get(call.part)}" for name in self._fresh)

@@ -13,8 +13,8 @@ from stretto.images import image_input
 from stretto.inputs.folders import files_in, kept
 from stretto.inputs.globs import files_matching
 from stretto.inputs.texts import NoTextError, decoded, read_image, read_text, too_large
-from stretto.tracebacks import without_frames
 from stretto.types import Input
+from stretto.types.keywords import renamed
 
 MOST = 1_000_000
 """Bytes of all inputs together: about 330,000 tokens, in every call."""
@@ -37,15 +37,16 @@ class Gathered(Struct, frozen=True):
         return sum(len(each.text.encode()) for each in self.inputs)
 
 
-@without_frames
-def read_inputs(*sources: str | Path, most: int = MOST) -> list[Input]:
+@renamed(most="max_input")
+def read_inputs(*sources: str | Path, max_input: int = MOST) -> list[Input]:
     """The inputs in files, folders (without what .gitignore names), globs and at addresses, each file once.
 
-    Raises `TaskError` for whatever is missing, empty, no UTF-8 text, or with all others together above `most` bytes.
+    Raises `TaskError` for whatever is missing, empty, no UTF-8 text, or with all others together above `max_input`
+    bytes. That bounds what is read; how much of it a model takes in one request is the `context` of a `Role`.
     """
     if wrong := next((source for source in sources if not isinstance(source, str | Path)), None):
         raise TaskError(f"read_inputs: {wrong!r} is no name of a file; of a list name each: read_inputs(*names)")
-    return [each for one in gather([str(source) for source in sources], most) for each in one.inputs]
+    return [each for one in gather([str(source) for source in sources], max_input) for each in one.inputs]
 
 
 def gather(sources: Sequence[str], most: int = MOST, stdin: Callable[[int], bytes] | None = None) -> list[Gathered]:

@@ -14,13 +14,14 @@ from stretto.calls import Call, Chunk, Done, Sent, Text
 from stretto.errors import CallError, ConfigError
 from stretto.text import clean
 from stretto.types import Result, Role, Subtask, Usage
+from stretto.types.keywords import Keyworded
 
 PROVIDER = "python"
 THREADS = min(32, (os.cpu_count() or 1) + 4)
 """Calls of one function that is not `async`, at a time: as many as threads of asyncio's own."""
 
 
-class Function(Struct, frozen=True):
+class Function(Struct, frozen=True, metaclass=Keyworded):
     """A Python function that does subtasks: `call(subtask)`, or `call(subtask, results)` with the texts it needs by id.
 
     - `call`: what gives the result as a text; if it is `async` it is awaited, else it runs in a thread.
@@ -68,11 +69,6 @@ def function_role(worker: Function, place: str) -> tuple[str, Role]:
     full = f"{module}.{name}@{worker.version}"
     about = worker.about or (inspect.getdoc(call) or "").partition("\n")[0]
     return full, Role(f"{PROVIDER}:{full}", about=about)
-
-
-def is_function(role: Role) -> bool:
-    """Whether a function does this role's work."""
-    return any(name.startswith(f"{PROVIDER}:") for name in role.candidates[:1])
 
 
 def speakers(role: Role) -> tuple[str, ...]:

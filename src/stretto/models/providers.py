@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto.errors import ConfigError, MissingKey
+from stretto.types.keywords import Keyworded
 
 PATH = "/chat/completions"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~\w-]+", re.ASCII)  # a header's name: RFC 9110, 5.6.2
@@ -20,7 +21,7 @@ strict form; the same without `strict`, which other providers take, and with the
 for; JSON mode with the schema in the prompt; the prompt alone."""
 
 
-class Provider(Struct, frozen=True):
+class Provider(Struct, frozen=True, metaclass=Keyworded):
     """An endpoint for chat completions.
 
     - `base_url`: what comes before `/chat/completions`.
@@ -73,7 +74,7 @@ def safe(url: str) -> str:
     return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}" + (UNTOLD if query else "")
 
 
-class Local(Struct, frozen=True):
+class Local(Struct, frozen=True, metaclass=Keyworded):
     """Models of this machine, each a GGUF file that llama.cpp loads in a child process: `local:PATH.gguf`.
 
     - `parallel`: slots, that is calls that are answered at the same time; by itself as many as the run's limit, if that

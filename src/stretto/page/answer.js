@@ -1,6 +1,6 @@
 /** The answer, built of elements that are known to do nothing, and what its passages rest on. */
 import { passage } from "./calls.js";
-import { h, inner } from "./dom.js";
+import { h, inner, say } from "./dom.js";
 
 /** @typedef {import("./model.js").Model} Model */
 /** @typedef {import("./model.js").Tree} Tree */
@@ -14,14 +14,15 @@ const SIDES = new Set(["left", "right", "center"]);
 /** @param {Model} model */
 export function answer(model) {
   const text = h("div.text");
+  const writing = h("div.text.writing", { "aria-busy": "true" });
   const notes = h("div.notes");
-  const section = h("section.answer", { "aria-labelledby": "answer-title" }, h("h2", { id: "answer-title" }, "Answer"), text, notes);
+  const section = h("section.answer", { "aria-labelledby": "answer-title" }, h("h2", { id: "answer-title" }, "Answer"), text, writing, notes);
   /** @type {Element[]} */
   let lit = [];
   /** @type {unknown} */
   let told = null;
   model.listen((change) => {
-    if (change === "filter") return;
+    if (change === "filter" || change === "frame") return;
     const facts = model.facts;
     if (facts && facts.answer !== told) {
       told = facts.answer;
@@ -29,7 +30,11 @@ export function answer(model) {
       text.replaceChildren(...(facts.answer ?? []).map((tree) => built(tree, meant)));
       notes.replaceChildren(...noted(model));
     }
-    section.hidden = !facts?.answer?.length;
+    const whole = Boolean(facts?.answer?.length);
+    text.hidden = !whole;
+    writing.hidden = whole;
+    say(writing, whole ? "" : model.writing);
+    section.hidden = !whole && !model.writing;
     for (const cite of lit) cite.classList.remove("lit");
     lit = model.selected ? [...section.querySelectorAll(`[data-key="${CSS.escape(model.selected)}"]`)] : [];
     for (const cite of lit) cite.classList.add("lit");
@@ -90,6 +95,20 @@ function noted(model) {
       return h("li", { class: note.verified === false ? "doubt" : "" }, `[${note.number}] `, leads, row ? `: ${[row.type, row.about].filter(Boolean).join(", ")}` : "");
     })));
   }
-  for (const input of inputs) if (input.text !== null) parts.push(passage(`${input.id}: ${input.name}`, model.text(input.text), false));
+  for (const input of inputs) parts.push(attached(model, input));
   return parts;
+}
+
+/**
+ * An input, whose text is there once it is opened.
+ *
+ * @param {Model} model
+ * @param {{id: string, name: string, text: number | null}} input
+ */
+function attached(model, input) {
+  const element = /** @type {HTMLDetailsElement} */ (h("details.passage", {}, h("summary", {}, `${input.id}: ${input.name}`)));
+  element.addEventListener("toggle", async () => {
+    if (element.open) element.replaceWith(passage(`${input.id}: ${input.name}`, await model.input(input), true));
+  }, { once: true });
+  return element;
 }

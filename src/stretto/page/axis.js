@@ -32,14 +32,15 @@ export const share = (moment, end) => `${Math.min(100, Math.max(0, (moment / Mat
  *
  * @param {Iterable<import("./model.js").Row>} rows
  * @param {number} end
+ * @param {number} now
  * @returns {{most: number, drawing: SVGElement}}
  */
-export function load(rows, end) {
+export function load(rows, end, now) {
   /** @type {[number, number][]} */
   const steps = [];
   for (const row of rows)
     for (const call of row.calls ?? [])
-      if (call.start !== null && call.state !== "reused") steps.push([call.start, 1], [call.end ?? end, -1]);
+      if (call.start !== null && call.state !== "reused") steps.push([call.start, 1], [call.end ?? now, -1]);
   steps.sort((one, other) => one[0] - other[0] || one[1] - other[1]);
   let most = 1;
   let height = 0;

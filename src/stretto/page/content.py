@@ -1,5 +1,6 @@
 """What a page draws, as data of JSON's types; `model.js` says the same to the browser's side."""
 
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -23,7 +24,7 @@ Asked = tuple[Request | None, Reply | None]
 
 
 class PageCall(Struct, omit_defaults=True):
-    """A call: its `spans` on the axis, and what was said, as places in `texts`."""
+    """A call: its `spans` on the axis, and what was said, as places in `texts`. A span that has no end goes on."""
 
     id: str
     state: str
@@ -31,7 +32,7 @@ class PageCall(Struct, omit_defaults=True):
     start: float | None
     end: float | None
     part: str = ""
-    spans: list[tuple[str, float, float, str]] = []
+    spans: list[tuple[str, float, float | None, str]] = []
     input: int = 0
     output: int = 0
     cost: str | None = "0"
@@ -90,7 +91,10 @@ class Source(Struct):
 
 
 class Content(Struct, omit_defaults=True):
-    """A run as a page draws it; moments are seconds since it began, and it reaches to `now`. Money is text, or null."""
+    """A run as a page draws it; moments are seconds since it began, and it reaches to `now`. Money is text, or null.
+
+    `end`: how far the axis of time goes, if not to `now`.
+    """
 
     id: str
     task: str
@@ -105,6 +109,9 @@ class Content(Struct, omit_defaults=True):
     cost: str | None
     rows: list[PageRow]
     texts: list[str]
+    end: float | None = None
+    origin: str = ""
+    approval: str = ""
     analysis: str = ""
     error: str = ""
     missing: list[str] = []
@@ -115,7 +122,7 @@ class Content(Struct, omit_defaults=True):
     inputs: list[Source] = []
 
 
-class _Texts:
+class Texts:
     """Long texts, each once."""
 
     def __init__(self) -> None:
@@ -130,17 +137,32 @@ class _Texts:
         return list(self._places)
 
 
+class Elsewhere(Texts):
+    """None of them is told with the rest: whoever looks at one asks for it."""
+
+    def place(self, _: str) -> int | None:
+        """Nowhere."""
+        return None
+
+
 def content_of(run: Run, timeline: Timeline, now: float, records: Mapping[str, Asked], *, status: str = "") -> Content:
     """A run with its timeline until a second of it; `records`: what its calls were asked and answered, by fingerprint.
 
     `status`: how it stands, if that is not what its log says: one that nobody carries was killed.
     Whatever somebody else wrote is in it without controls and turns of direction, which no reader sees.
     """
-    texts = _Texts()
+    texts = Texts()
     results = {id_: result.text for id_, _, result in planned(run) if result}
-    rows = [_row(row, results.get(row.id, ""), now, records, texts) for row in timeline.rows()]
+    rows = [row_of(row, now, results.get(row.id, ""), records, texts) for row in timeline.rows()]
+    content = facts_of(run, timeline, now, texts, status=status)
+    content.rows, content.texts = rows, texts.all()
+    return content
+
+
+def facts_of(run: Run, timeline: Timeline, now: float, texts: Texts, *, status: str = "") -> Content:
+    """The same but for its rows and texts."""
     text, meant = numbered(run.answer, run.citations) if run.citations else (run.answer, {})
-    content = Content(
+    return Content(
         id=run.id,
         task=run.task,
         status=status or run.status,
@@ -151,9 +173,11 @@ def content_of(run: Run, timeline: Timeline, now: float, records: Mapping[str, A
         executions=run.executions,
         input=run.usage.input_tokens,
         output=run.usage.output_tokens,
-        cost=_money(run.cost),
-        rows=rows,
+        cost=money(run.cost),
+        rows=[],
         texts=[],
+        origin=run.basis.origin or "",
+        approval=run.approval,
         analysis=run.plan.analysis,
         error=run.error or "",
         missing=list(missing(run)),
@@ -165,18 +189,20 @@ def content_of(run: Run, timeline: Timeline, now: float, records: Mapping[str, A
             Source(f"i{number}", one.name, texts.place(one.text)) for number, one in enumerate(run.basis.inputs, 1)
         ],
     )
-    content.texts = texts.all()
-    return content
 
 
 def encoded(content: Content) -> str:
     """The content as JSON that may stand within a `script` of a page, whatever is in it."""
-    data = _seemly(msgspec.to_builtins(content))
-    text = msgspec.json.encode(data).decode()
+    text = msgspec.json.encode(plain(content)).decode()
     return text.translate(_ESCAPED)
 
 
 _ESCAPED = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
+
+
+def plain(content: object) -> Any:
+    """The content, or a part of it, as data of JSON's types that does nothing to who reads it."""
+    return _seemly(msgspec.to_builtins(content))
 
 
 def _seemly(value: Any) -> Any:
@@ -188,10 +214,11 @@ def _seemly(value: Any) -> Any:
     return [_seemly(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def _row(row: Row, result: str, now: float, records: Mapping[str, Asked], texts: _Texts) -> PageRow:
+def row_of(row: Row, now: float, result: str, records: Mapping[str, Asked], texts: Texts) -> PageRow:
+    """A row; where `now` is infinite, what goes on has no end."""
     paid, path = bill(row.calls), f"{row.parent}/" if row.parent else ""
     return PageRow(
-        key=f"/{row.role}" if row.is_role else row.id,
+        key=row.key,
         id=row.id,
         state=row.state,
         type=row.type,
@@ -204,7 +231,7 @@ def _row(row: Row, result: str, now: float, records: Mapping[str, Asked], texts:
         elapsed=_moment(row.elapsed(now)),
         input=paid.input_tokens,
         output=paid.output_tokens,
-        cost=_money(paid.cost),
+        cost=money(paid.cost),
         verdict=row.verdict or "",
         remark=row.remark,
         error=row.error,
@@ -214,7 +241,7 @@ def _row(row: Row, result: str, now: float, records: Mapping[str, Asked], texts:
     )
 
 
-def _call(call: Call, now: float, request: Request | None, reply: Reply | None, texts: _Texts) -> PageCall:
+def _call(call: Call, now: float, request: Request | None, reply: Reply | None, texts: Texts) -> PageCall:
     paid, end = bill([call]), call.finished
     said = ((message.role, texts.place(message.content)) for message in (request.messages if request else ()))
     return PageCall(
@@ -227,7 +254,7 @@ def _call(call: Call, now: float, request: Request | None, reply: Reply | None, 
         spans=[_span(each) for each in call.spans(now)],
         input=paid.input_tokens,
         output=paid.output_tokens,
-        cost=_money(paid.cost),
+        cost=money(paid.cost),
         finish=(end and end.finish) or "",
         attempts=end.attempts if end else 1,
         error=(end and end.error) or "",
@@ -238,8 +265,8 @@ def _call(call: Call, now: float, request: Request | None, reply: Reply | None, 
     )
 
 
-def _span(span: Span) -> tuple[str, float, float, str]:
-    return span.kind, round(span.start, 3), round(span.end, 3), span.reason
+def _span(span: Span) -> tuple[str, float, float | None, str]:
+    return span.kind, round(span.start, 3), _moment(span.end), span.reason
 
 
 def _note(number: int, one: Citation, timeline: Timeline) -> Note:
@@ -255,9 +282,9 @@ def _note(number: int, one: Citation, timeline: Timeline) -> Note:
 
 
 def _moment(second: float | None) -> Any:
-    return None if second is None else round(second, 3)
+    return None if second is None or math.isinf(second) else round(second, 3)
 
 
-def _money(cost: Decimal | None) -> str | None:
-    """As text, exactly; nothing is `0`, and what nobody knows None."""
+def money(cost: Decimal | None) -> str | None:
+    """An amount as text, exactly; nothing is `0`, and what nobody knows None."""
     return None if cost is None else format(cost, "f")

@@ -16,6 +16,7 @@ MODULES = (
     "source",
     "axis",
     "bars",
+    "forecast",
     "timeline",
     "graph",
     "calls",
@@ -23,6 +24,7 @@ MODULES = (
     "answer",
     "summary",
     "main",
+    "file",
 )
 """The page's own modules, each after those that it imports."""
 

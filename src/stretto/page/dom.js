@@ -76,3 +76,26 @@ export function inner(name, key, label, attributes = {}) {
   element.href = `#${encodeURIComponent(key)}`;
   return element;
 }
+
+/**
+ * A place on this server.
+ *
+ * @param {string} name
+ * @param {string} path
+ * @param {...Child} children
+ */
+export function leads(name, path, ...children) {
+  const element = /** @type {HTMLAnchorElement} */ (h(name, {}, ...children));
+  element.href = path;
+  return element;
+}
+
+/**
+ * Another text in an element, if it is another.
+ *
+ * @param {Element} element
+ * @param {string} text
+ */
+export function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}

@@ -9,6 +9,9 @@ export function seconds(value) {
   return minutes < 60 ? `${minutes} min ${whole % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+/** The same of what goes on: no more than can be read. @param {number} value */
+export const tenths = (value) => (value < 10 ? `${value.toFixed(1)} s` : seconds(value));
+
 /** @param {number} number */
 export function count(number) {
   if (number < 1000) return String(number);

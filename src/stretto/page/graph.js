@@ -1,5 +1,5 @@
 /** The plan as a graph: what needs what, from left to right. */
-import { button, h, s } from "./dom.js";
+import { button, h, s, say } from "./dom.js";
 import { classOf, MARKS } from "./timeline.js";
 
 /** @typedef {import("./model.js").Model} Model */
@@ -9,6 +9,7 @@ import { classOf, MARKS } from "./timeline.js";
 const MANY = 120; // subtasks, beyond which they are drawn small
 const TALL = 12; // in one column
 const TALL_SMALL = 20;
+const PATIENCE = 600; // ms between two drawings of a large plan that is still being written
 
 /**
  * Where each subtask stands: behind all that it needs, and a workflow's own behind the subtask it does.
@@ -65,17 +66,31 @@ export function graph(model) {
   /** @type {Picture | null} */
   let picture = null;
   let chosen = "";
+  let timer = 0;
 
   function renew() {
+    timer = 0;
     const rows = [...model.rows.values()].filter((row) => !row.key.startsWith("/"));
     section.hidden = rows.length < 2;
-    analysis.textContent = model.facts?.analysis ?? "";
     const edges = rows.reduce((sum, row) => sum + sourcesOf(row).length, 0);
     box.setAttribute("aria-label", `${rows.length} subtasks, ${edges} needs between them; the timeline above has each with what it needs`);
     const scrolled = [box.scrollLeft, box.scrollTop];
     picture = drawing(model, rows);
     box.replaceChildren(picture.element);
     [box.scrollLeft = 0, box.scrollTop = 0] = scrolled;
+    choose();
+  }
+
+  /** Another plan is drawn anew; else what changed lights up where it stands. */
+  function learn() {
+    say(analysis, model.facts?.analysis ?? "");
+    if (!picture || (model.reshaped && !(model.live && model.rows.size > MANY))) return renew();
+    if (model.reshaped && !timer) timer = setTimeout(renew, PATIENCE);
+    for (const key of model.changed) {
+      const row = model.rows.get(key);
+      const element = picture.subtasks.get(key);
+      if (row && element) state(element, row, key === chosen);
+    }
   }
 
   /** The chosen subtask, and the edges to and from it, stand out. */
@@ -87,8 +102,8 @@ export function graph(model) {
   }
 
   model.listen((change) => {
-    if (change === "content") renew();
-    if (change !== "filter") choose();
+    if (change === "content") learn();
+    if (change === "choice") choose();
   });
   return section;
 }
@@ -151,15 +166,26 @@ function edge(from, to, size) {
  */
 function subtaskOf(model, place, size, small) {
   const { row, x, y } = place;
-  const element = s(`g.subtask.${classOf(row)}`, { transform: `translate(${x} ${y})` },
-    s("title", {}, [row.id, row.type, row.state, row.about].filter(Boolean).join(", ").slice(0, 300)),
-    s("rect", { width: size.width, height: size.height, rx: 4 }));
-  if (!small) {
-    const label = `${MARKS[row.state] ?? "○"} ${row.id}`;
-    element.append(s("text", { x: 7, y: 18 }, label.length > 15 ? `${label.slice(0, 14)}…` : label));
-  }
+  const element = s("g", { transform: `translate(${x} ${y})` }, s("title"), s("rect", { width: size.width, height: size.height, rx: 4 }));
+  if (!small) element.append(s("text", { x: 7, y: 18 }));
+  state(element, row, false);
   element.addEventListener("click", () => model.select(row.key));
   return element;
+}
+
+/**
+ * How a subtask stands, in its colour, its mark and its title.
+ *
+ * @param {SVGElement} element
+ * @param {Row} row
+ * @param {boolean} chosen
+ */
+function state(element, row, chosen) {
+  element.setAttribute("class", `subtask ${classOf(row)}${chosen ? " chosen" : ""}`);
+  const [title, , text] = element.children;
+  if (title) say(title, [row.id, row.type, row.state, row.about].filter(Boolean).join(", ").slice(0, 300));
+  const label = `${MARKS[row.state] ?? "○"} ${row.id}`;
+  if (text) say(text, label.length > 15 ? `${label.slice(0, 14)}…` : label);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** What a page knows of a run, and what somebody has chosen to look at. */
 
-/** @typedef {[kind: string, start: number, end: number, reason: string]} Span */
+/** @typedef {[kind: string, start: number, end: number | null, reason: string]} Span with no end where it goes on */
 /**
  * @typedef {object} Call
  * @property {string} id
@@ -63,11 +63,15 @@
  * @property {boolean} simulated
  * @property {string} started
  * @property {number} now
+ * @property {number | null} [end] how far the axis goes, if not to now
  * @property {number} alone
  * @property {number} executions
  * @property {number} input
  * @property {number} output
  * @property {string | null} cost
+ * @property {string} [origin] the run that it was begun from
+ * @property {string} [approval] `asked` while its plan waits to be approved
+ * @property {{at: number, soon: number, late: number, known: number}} [foretold] when it will be done
  * @property {string} [analysis]
  * @property {string} [error]
  * @property {string[]} [missing]
@@ -78,9 +82,15 @@
  * @property {{id: string, name: string, text: number | null}[]} [inputs]
  */
 /** @typedef {Facts & {rows: Row[], texts: string[]}} Content */
-/** @typedef {Partial<Content>} Piece what has changed; rows by their keys, texts that follow on those there are */
+/**
+ * @typedef {Partial<Content> & {whole?: boolean, heard?: Record<string, number>, writing?: [anew: boolean, text: string]}} Piece
+ * what has changed: all facts (with the `id`) or some, rows by their keys (`whole`: all there are), texts that follow on
+ * those there are, tokens so far by row, and how the answer goes on
+ */
+/** @typedef {{messages?: [role: string, text: string][], reasoning?: string, reply?: string}} SaidCall */
+/** @typedef {{result?: string, calls?: Record<string, SaidCall>}} Said what was said in a row */
 
-/** @typedef {"content" | "choice" | "filter"} Change what is another than before */
+/** @typedef {"content" | "choice" | "filter" | "frame"} Change what is another than before; `frame`: the time, while a run goes on */
 
 const WAITS = new Set(["waiting", "queued"]);
 export const GROUPS = ["all", "not done", "running", "waiting", "done"];
@@ -108,6 +118,16 @@ export class Model {
     this.call = "";
     this.group = "all";
     this.wanted = "";
+    /** Rows that the last piece has changed, and whether there are others than before. @type {Set<string>} */
+    this.changed = new Set();
+    this.reshaped = false;
+    /** Tokens so far of what is under way, about. @type {Map<string, number>} */
+    this.heard = new Map();
+    this.writing = "";
+    this.live = false;
+    this.told = 0; // when, by the browser's clock, `facts.now` was
+    /** What can be done with a row, as elements. @type {(row: Row) => Node[]} */
+    this.acts = () => [];
     /** @type {Set<(change: Change) => void>} */
     this.listeners = new Set();
   }
@@ -118,11 +138,63 @@ export class Model {
    * @param {Piece} piece
    */
   take(piece) {
-    const { rows = [], texts = [], ...facts } = piece;
-    this.facts = /** @type {Facts} */ ({ ...this.facts, ...facts });
-    this.texts.push(...texts);
+    const { rows = [], texts = [], heard, writing, whole = false, ...facts } = piece;
+    this.facts = /** @type {Facts} */ ("id" in facts ? facts : { ...this.facts, ...facts });
+    if ("now" in facts) this.told = performance.now();
+    if (whole) this.rows.clear();
+    this.texts = this.texts.concat(texts);
+    this.reshaped = whole || rows.some((row) => !this.rows.has(row.key));
+    this.changed = new Set(rows.map((row) => row.key));
     for (const row of rows) this.rows.set(row.key, row);
+    if (heard) this.heard = new Map(Object.entries(heard));
+    if (writing) this.writing = (writing[0] ? "" : this.writing) + writing[1];
     this.tell("content");
+  }
+
+  /** The second that it is: it passes while the run goes on. */
+  now() {
+    const now = this.facts?.now ?? 0;
+    return this.live ? now + (performance.now() - this.told) / 1000 : now;
+  }
+
+  /** How far the axis of time goes. */
+  end() {
+    return Math.max(this.facts?.end ?? 0, this.facts?.now ?? 0);
+  }
+
+  /**
+   * Seconds that a row took, or takes so far.
+   *
+   * @param {Row} row
+   * @returns {number | null}
+   */
+  elapsed(row) {
+    if (row.elapsed !== null && row.elapsed !== undefined) return row.elapsed;
+    return row.state === "running" && row.since !== null && row.since !== undefined ? Math.max(0, this.now() - row.since) : null;
+  }
+
+  /**
+   * What was said in a row.
+   *
+   * @param {Row} row
+   * @returns {Promise<Said>}
+   */
+  said(row) {
+    const calls = (row.calls ?? []).map((call) => /** @type {const} */ ([call.id, {
+      messages: /** @type {[string, string][]} */ ((call.messages ?? []).map(([role, text]) => [role, this.text(text)])),
+      reasoning: this.text(call.reasoning),
+      reply: this.text(call.reply),
+    }]));
+    return Promise.resolve({ result: this.text(row.result), calls: Object.fromEntries(calls) });
+  }
+
+  /**
+   * What an input says.
+   *
+   * @param {{id: string, text: number | null}} input
+   */
+  input(input) {
+    return Promise.resolve(this.text(input.text));
   }
 
   /**

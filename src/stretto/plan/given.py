@@ -19,7 +19,9 @@ from stretto.text import clean, other_encoding
 from stretto.types import Definition, Input, Plan, Role, Subtask
 
 
-class _Line(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+class PlanLine(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """A subtask as a plan in a file has it."""
+
     id: str | None = None
     type: str
     description: str
@@ -35,7 +37,7 @@ class PlanFile(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=T
     brief: str = ""
     analysis: str = ""
     size: str | None = None
-    tasks: list[_Line]
+    tasks: list[PlanLine]
 
 
 DIRECT = Plan((), "complete")
@@ -76,7 +78,7 @@ def plan_text(plan: Plan) -> str:
 
 def _file(plan: Plan, task: str | None = None) -> PlanFile:
     """A plan as a file; what it says to every worker is its brief, and no analysis beside that."""
-    lines = [msgspec.convert(subtask, _Line, from_attributes=True) for subtask in plan.subtasks]
+    lines = [msgspec.convert(subtask, PlanLine, from_attributes=True) for subtask in plan.subtasks]
     brief = next((subtask.brief for subtask in plan.subtasks if subtask.brief), "")
     return PlanFile(task=task, brief=brief, analysis="" if brief else plan.analysis, tasks=lines)
 

@@ -11,7 +11,7 @@ from stretto.errors import ConfigError
 from stretto.models.providers import SLOTS, Local, Provider
 from stretto.models.simulator import Fault, Profile, Simulator, StandIn
 from stretto.models.simulator.settings import Tells
-from stretto.pool import AnyProvider
+from stretto.pool import AnyProvider, Pool
 from stretto.types import Definition, Input, Limits, Price
 from stretto.workflow import Workflow
 
@@ -66,7 +66,7 @@ def prepare(workflow: Workflow, task: str, conditions: Conditions, inputs: tuple
 
     `max_subtasks` is raised to the number of subtasks that is assumed.
     """
-    names = dict.fromkeys(model.partition(":")[0] for model in workflow.models)
+    names = dict.fromkeys(model.partition(":")[0] for model in workflow.all_models)
     for at, fault in conditions.faults:
         if at is not None and at not in names:
             raise ConfigError(
@@ -115,7 +115,7 @@ def _stand_in(name: str, provider: AnyProvider, conditions: Conditions) -> Stand
 
 async def _prices(workflow: Workflow) -> tuple[dict[str, Price | None], tuple[str, ...]]:
     """What the models cost, and whose price is assumed; looked up now: in virtual time nobody can wait for it."""
-    pool = workflow.pool
-    pool.look_up_prices(workflow.models)
-    prices = {model: await pool.prices.of(model) for model in workflow.models}
+    pool = Pool(workflow.providers, workflow.definition.limits, workflow.prices)
+    pool.look_up_prices(workflow.all_models)
+    prices = {model: await pool.prices.of(model) for model in workflow.all_models}
     return prices, pool.prices.assumptions(prices)

@@ -13,6 +13,7 @@ from stretto.engine.caller import PLAN
 from stretto.engine.condensing import CONDENSE
 from stretto.errors import CallError, DeadlineError
 from stretto.models.replay import ANY, RecordedCall
+from stretto.proposal import dependents
 from stretto.runs import Run
 from stretto.types import Reply, RoleName
 
@@ -33,13 +34,14 @@ class Endings:
         self._sent = {event.call: event for event in reversed(log) if isinstance(event, e.CallStarted)}
         self._over = {event.subtask: event for event in log if isinstance(event, e.SubtaskFinished)}
         self._fatal = {event.call for event in log if isinstance(event, e.RunFailed) and event.call}
+        self._gone = set(_gone(run, log))
         self._planned = [event for event in log if isinstance(event, e.PlanFinished)]
 
     def calls(self) -> Iterator[RecordedCall]:
         """Every call of the execution whose end is known."""
         spoke = False
         for event in self._log:
-            if isinstance(event, e.CallFinished) and (call := self._ending(event)):
+            if isinstance(event, e.CallFinished) and event.call not in self._gone and (call := self._ending(event)):
                 spoke = spoke or event.role == "synthesizer"
                 yield call
         for finished in self._over.values():
@@ -139,6 +141,20 @@ class Endings:
     @property
     def _lateness(self) -> str:
         return self._run.error or _LATE if self._run.error_type == "DeadlineError" else _LATE
+
+
+def _gone(run: Run, log: Sequence[e.AnyEvent]) -> Iterator[str]:
+    """The calls for subtasks that were begun anew afterwards: a replay makes only those that came then."""
+    asked: dict[str, list[str]] = {}
+    for event in log:
+        if isinstance(event, e.CallStarted | e.CallFinished) and event.subtask:
+            asked.setdefault(event.subtask, []).append(event.call)
+        elif isinstance(event, e.SubtaskReopened):
+            within, slash, own = event.subtask.rpartition("/")
+            for id_ in (own, *dependents(run.part(within).plan.subtasks, [own])):
+                anew = f"{within}{slash}{id_}/"
+                for subtask in [each for each in asked if f"{each}/".startswith(anew)]:
+                    yield from asked.pop(subtask)
 
 
 def _class(name: str | None) -> type[CallError] | None:

@@ -92,7 +92,14 @@ class Recording(Struct, frozen=True):
             if (run.basis.only and id_ not in run.basis.only)
             or (id_ in waited and result.code == "unasked")
             or id_ in partly
-        }
+        } | self._stopped
+
+    @property
+    def _stopped(self) -> dict[str, Result]:
+        """What there was of subtasks that somebody has stopped, by their full names."""
+        found = {name: (name.rpartition("/")[0], name.rpartition("/")[2]) for name in self.run.stopped}
+        results = {name: self.run.part(within).results.get(own) for name, (within, own) in found.items()}
+        return {name: result for name, result in results.items() if result is not None}
 
     @property
     def _partly(self) -> set[str]:

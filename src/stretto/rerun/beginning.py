@@ -14,6 +14,8 @@ from stretto.plan.given import AnyPlan, given_plan
 from stretto.runs import Run
 from stretto.types import Basis, Definition, Input, Plan, Request, Result, Subtask
 
+EVERYTHING = "everything"
+"""Among what is `fresh`: no reply that another run has recorded answers any call."""
 _ROLES = ("orchestrator", "synthesizer")
 _NOT_AMONG = "it is not among those that are computed in this rerun (only)"
 
@@ -22,7 +24,8 @@ class Rerun(Struct, frozen=True):
     """What is wanted of a rerun of the run `origin`.
 
     `plan`: carry out this one. `only`: of all subtasks, compute these, and take the others' results as they were.
-    `fresh`: ask these anew (ids of subtasks, `orchestrator`, `synthesizer`), though nothing about them has changed.
+    `fresh`: ask these anew (ids of subtasks, `orchestrator`, `synthesizer`, `everything`), though nothing about them
+    has changed.
     `inputs`: those of the rerun; None are the origin's.
     """
 
@@ -43,12 +46,26 @@ def rerun_of(
 ) -> Rerun:
     """What is wanted, as users say it; raises `TaskError` for a plan or an input that is none."""
     given = None if plan is None else given_plan(plan, definition)
-    return Rerun(run, given, _names(only), _names(fresh), None if inputs is None else checked_inputs(inputs))
+    texts = None if inputs is None else checked_inputs(inputs)
+    return Rerun(run, given, _names("only", only), _names("fresh", fresh), texts)
 
 
-def _names(names: Sequence[str]) -> tuple[str, ...]:
-    """A text alone is one name, not its letters."""
-    return (names,) if isinstance(names, str) else tuple(names)
+def fresh_of(fresh: Sequence[str], plan: Plan | None = None) -> tuple[str, ...]:
+    """What is asked anew in a new run with this plan, if one is given; raises `TaskError` for what is not in it."""
+    names = _names("fresh", fresh)
+    known = _ROLES if plan is None else (*(subtask.id for subtask in plan.subtasks), "synthesizer")
+    _check("--fresh", names, (*known, EVERYTHING))
+    return names
+
+
+def _names(of: str, names: Sequence[str]) -> tuple[str, ...]:
+    """A text alone is one name, not its letters; raises `TaskError` for what is neither."""
+    if isinstance(names, str):
+        return (names,)
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        others = f", orchestrator, synthesizer or {EVERYTHING!r}" if of == "fresh" else ""
+        raise TaskError(f"{of}: must be names (ids of subtasks{others}), not {names!r}")
+    return tuple(names)
 
 
 def basis_of(rerun: Rerun, origin: Run, replies: Container[str], definition: Definition) -> Basis:
@@ -57,7 +74,7 @@ def basis_of(rerun: Rerun, origin: Run, replies: Container[str], definition: Def
     `replies`: the fingerprints of the complete replies of `origin`.
     """
     samples = dict(origin.basis.samples)
-    for name in rerun.fresh:
+    for name in rerun.fresh if EVERYTHING not in rerun.fresh else ():
         samples[name] = samples.get(name, 0) + 1
     each, inputs = origin.basis.each, origin.basis.inputs if rerun.inputs is None else rerun.inputs
     if each is not None and rerun.plan is not None:
@@ -76,12 +93,15 @@ def basis_of(rerun: Rerun, origin: Run, replies: Container[str], definition: Def
     ids = [subtask.id for subtask in (plan or origin.plan).subtasks]
     _check("--only", rerun.only, ids)
     parts = [f"{part}/{name}" for part in origin.parts for name in (*origin.parts[part].results, *_ROLES)]
-    _check("--fresh", rerun.fresh, (*ids, *_ROLES, *parts))
-    if rerun.only and (left := [id_ for id_ in rerun.fresh if id_.partition("/")[0] not in {*rerun.only, *_ROLES}]):
+    _check("--fresh", rerun.fresh, (*ids, *_ROLES, EVERYTHING, *parts))
+    computed = {*rerun.only, *_ROLES, EVERYTHING}
+    if rerun.only and (left := [id_ for id_ in rerun.fresh if id_.partition("/")[0] not in computed]):
         raise TaskError(f"--fresh {left[0]}: it is not among those that are computed (--only); add it there")
     if plan is not None and "orchestrator" in rerun.fresh:
         raise TaskError("--fresh orchestrator asks for a new plan, but the plan is given; leave one of them out")
-    return Basis(rerun.origin, plan, samples, rerun.only, rerun.fresh, inputs, plans_within(origin, replies), each)
+    within = {} if EVERYTHING in rerun.fresh else plans_within(origin, replies)
+    remarks = origin.basis.remarks
+    return Basis(rerun.origin, plan, samples, rerun.only, rerun.fresh, inputs, within, each, remarks=remarks)
 
 
 def plans_within(origin: Run, replies: Container[str]) -> dict[str, Plan]:
@@ -129,7 +149,7 @@ def _kept(rerun: Rerun, origin: Run, replies: Container[str], request: Request) 
 
     That is one that was given, or cut and gone on with, or came when another one was not approved.
     """
-    if "orchestrator" in rerun.fresh or origin.plan.state is None:
+    if {"orchestrator", EVERYTHING} & {*rerun.fresh} or origin.plan.state is None:
         return False
     if origin.plan.state == "incomplete" and not origin.plan.subtasks:  # there was none, and there may be one now
         return False

@@ -10,19 +10,23 @@ from stretto.head import taken_apart
 from stretto.server.refused import BadBodyError
 from stretto.types import Message, Request
 
-_ROLES: dict[str, Literal["system", "user", "assistant"]] = {
+ROLES: dict[str, Literal["system", "user", "assistant"]] = {
     "system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "user",
     "function": "user",
 }  # fmt: skip
 
 
 class ChatBody(Struct, frozen=True):
-    """A chat-completions request, and how its sender wants the reply; `images`: their addresses, in its messages."""
+    """A chat-completions request, and how its sender wants the reply.
+
+    `images`: their addresses, in its messages. `function`: the name of one that the reply is to call.
+    """
 
     request: Request
     stream: bool
     usage_wanted: bool
     images: tuple[str, ...] = ()
+    function: str | None = None
 
 
 def read_body(data: bytes) -> ChatBody:
@@ -38,16 +42,17 @@ def chat_of(body: dict[str, Any]) -> ChatBody:
     messages = body.pop("messages", None)
     read, images = _messages(messages), _images(messages)
     head, rest = taken_apart(read, images)
-    stream = body.pop("stream", None) or False
-    if not isinstance(stream, bool):
+    stream = body.pop("stream", None)
+    if stream is not None and not isinstance(stream, bool):
         raise BadBodyError("'stream' must be true or false", "stream")
-    if body.pop("n", None) not in {None, 1}:
+    count = body.pop("n", None)
+    if count is not None and (isinstance(count, bool) or count != 1):
         raise BadBodyError("'n' must be 1: ask again for another reply", "n")
     _check_token_limits(body)
     schema = _take_schema(body)
     stream_options = body.pop("stream_options", None)
     usage_wanted = isinstance(stream_options, dict) and stream_options.get("include_usage") is True
-    return ChatBody(Request(model, rest, body, schema, head=head), stream, usage_wanted, tuple(images))
+    return ChatBody(Request(model, rest, body, schema, head=head), bool(stream), usage_wanted, tuple(images))
 
 
 def json_object(data: bytes) -> dict[str, Any]:
@@ -71,9 +76,16 @@ def _message(given: Any, place: str) -> Message:
     if not isinstance(given, dict):
         raise BadBodyError(f"'{place}' must be an object", place)
     role = given.get("role")
-    if not isinstance(role, str) or role not in _ROLES:
-        raise BadBodyError(f"'{place}.role' must be one of {', '.join(_ROLES)}, not {role!r}", f"{place}.role")
-    return Message(_ROLES[role], _content(given.get("content"), role, f"{place}.content"))
+    if not isinstance(role, str) or role not in ROLES:
+        raise BadBodyError(f"'{place}.role' must be one of {', '.join(ROLES)}, not {role!r}", f"{place}.role")
+    said = _content(given.get("content"), role, f"{place}.content")
+    return Message(ROLES[role], "\n".join(filter(None, (said, *_called(given.get("tool_calls"))))))
+
+
+def _called(given: Any) -> list[str]:
+    """The functions that were called, in words; what came of it stands in the messages behind."""
+    calls = [call.get("function") for call in given if isinstance(call, dict)] if isinstance(given, list) else []
+    return [f"{call.get('name')}({call.get('arguments', '')})" for call in calls if isinstance(call, dict)]
 
 
 def _content(given: Any, role: str, place: str) -> str:
@@ -90,7 +102,7 @@ def _content(given: Any, role: str, place: str) -> str:
 def _part(part: Mapping[str, Any], place: str) -> str:
     """The text of a part; an image has none. What is neither would be lost without a word."""
     kind = part.get("type", "text")
-    if kind not in {"text", "refusal", "image_url"}:
+    if kind not in ("text", "refusal", "image_url"):
         raise BadBodyError(f"'{place}' has a part of type {str(kind)[:80]!r}; texts and images are taken", place)
     return str(part.get("text") or part.get("refusal") or "")
 

@@ -33,6 +33,11 @@ class BadBodyError(RefusedError):
         super().__init__(bad_request(message, param))
 
 
+def conflict(code: str, message: str) -> RefusedError:
+    """What is said where a run is not in the state that a request is for."""
+    return RefusedError(Refusal(409, "conflict", code, message))
+
+
 def error_facts(refusal: Refusal) -> dict[str, Any]:
     """What an error says of itself."""
     return {"message": refusal.message, "type": refusal.kind, "code": refusal.code, "param": refusal.param}

@@ -16,6 +16,8 @@ from stretto.events import (
     RunStarted,
     SubtaskFinished,
     SubtaskPlanned,
+    SubtaskReopened,
+    SubtaskStopped,
     decode,
     encode,
 )
@@ -41,11 +43,12 @@ def forget(db: sqlite3.Connection, run: str) -> None:
         db.execute(_UPDATE, (written, event_sum(run, seq, event.kind, written), run, seq))
 
 
-def _emptied(event: AnyEvent) -> AnyEvent:
+def _emptied(event: AnyEvent) -> AnyEvent:  # noqa: C901 - one arm for each kind of event, by design
     """The event without what was said in it, errors too: they may quote it. The definition of the workflow stays."""
     match event:
         case RunStarted():
-            return replace(event, task="", basis=replace(event.basis, plan=None, inputs=(), plans={}, each=None))
+            basis = replace(event.basis, plan=None, inputs=(), plans={}, each=None, remarks={})
+            return replace(event, task="", basis=basis)
         case SubtaskPlanned():
             return replace(event, description="", remark=None, brief="")
         case PlanFinished():
@@ -54,6 +57,10 @@ def _emptied(event: AnyEvent) -> AnyEvent:
             return replace(event, remark="", plan=None)
         case SubtaskFinished():
             return replace(event, text="", error=event.error and _GONE, remark="")
+        case SubtaskStopped():
+            return replace(event, text="")
+        case SubtaskReopened():
+            return replace(event, remark="")
         case CallFinished():
             return replace(event, error=event.error and _GONE)
         case CallRetried() | RunDegraded():

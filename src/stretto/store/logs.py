@@ -1,7 +1,7 @@
 """Reading what is stored of one run, checked against its checksums: never a wrong event, never a wrong record."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -76,9 +76,11 @@ def least_of(db: sqlite3.Connection, run: str) -> int:
     return told.events if told else 0
 
 
-def records_of(db: sqlite3.Connection, run: str) -> Iterator[Recorded]:
-    """What the calls of a run asked and were answered, row by row, oldest first."""
+def records_of(db: sqlite3.Connection, run: str, only: Collection[str] | None = None) -> Iterator[Recorded]:
+    """What the calls of a run asked and were answered, or `only` those of these fingerprints; oldest row first."""
     for seq, key, said, asked, answered in db.execute(_RECORDS, (run,)):
+        if only is not None and key not in only:
+            continue
         recorded = Recorded(seq, str(key))
         if record_is_whole(run, seq, key, asked, answered, said):
             # One that was damaged before it got its checksum is no error either: the others are still good.

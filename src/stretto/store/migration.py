@@ -1,7 +1,8 @@
 """Bringing an older store up to date.
 
 Format 1 gets checksums for its rows, and the list of runs; format 2, the table of what is known of models; format 3, an
-order of its runs and the table of who carries one; format 4, codes where its events told something in words alone.
+order of its runs and the table of who carries one; format 4, codes where its events told something in words alone;
+format 5, the table of keys that clients have given their requests.
 """
 
 import sqlite3
@@ -20,7 +21,7 @@ from stretto.store.coding import Coding
 from stretto.store.logs import events_of
 from stretto.store.summary import Summary, summary_of, write
 from stretto.store.sums import event_is_whole, event_sum, record_sum
-from stretto.store.tables import CARRIERS, MODELS, RUNS, TABLES
+from stretto.store.tables import CARRIERS, IDEMPOTENCY, MODELS, RUNS, TABLES
 
 # In the order of their first events.
 _IN_ORDER = """
@@ -46,7 +47,10 @@ def migrate(db: sqlite3.Connection, path: Path, form: int) -> None:
         db.execute(_IN_ORDER)
         db.execute("DROP TABLE runs_3")
         db.execute(CARRIERS)
-    _code(db)
+    if form > 1:
+        db.execute(IDEMPOTENCY)
+    if form < 5:
+        _code(db)
 
 
 def _code(db: sqlite3.Connection) -> None:

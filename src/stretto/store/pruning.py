@@ -88,6 +88,7 @@ def _remove(db: sqlite3.Connection, path: Path, runs: Sequence[str], before: str
                 db.execute("DELETE FROM events WHERE run = ?", (run,))
                 db.execute("DELETE FROM imports WHERE run = ?", (run,))
                 db.execute("DELETE FROM carriers WHERE run = ?", (run,))
+                db.execute("DELETE FROM idempotency WHERE run = ?", (run,))
                 gone += 1
         db.execute("COMMIT")
     except BaseException:

@@ -1,7 +1,7 @@
 """Reading a store, and the right to carry a run."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -113,11 +113,11 @@ class Store:
                 length *= 2
         return found
 
-    def records(self, run: str) -> dict[str, Record]:
-        """Requests and replies of a run by fingerprint; one that is damaged is told, and not there."""
+    def records(self, run: str, only: Collection[str] | None = None) -> dict[str, Record]:
+        """Requests and replies of a run by fingerprint, or `only` these; one that is damaged is told, and not there."""
         found: dict[str, Record] = {}
         with self._reading(run) as db:
-            for row in self._whole_records(db, run):
+            for row in self._whole_records(db, run, only):
                 before = found.get(row.fingerprint, Record(None, None))
                 found[row.fingerprint] = Record(row.request or before.request, row.reply or before.reply)
         return found
@@ -152,8 +152,10 @@ class Store:
             except sqlite3.Error as error:
                 raise explain(self.path, error) from error
 
-    def _whole_records(self, db: sqlite3.Connection, run: str) -> Iterator[Recorded]:
-        for row in records_of(db, run):
+    def _whole_records(
+        self, db: sqlite3.Connection, run: str, only: Collection[str] | None = None
+    ) -> Iterator[Recorded]:
+        for row in records_of(db, run, only):
             if row.whole:
                 yield row
             elif self._tell is not None:

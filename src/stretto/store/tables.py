@@ -1,6 +1,6 @@
 """The form of a store file: its tables, and what marks a file as ours."""
 
-VERSION = 5
+VERSION = 6
 APPLICATION_ID = 0x53545254  # "STRT", so that `file` and we know our own
 
 EVENTS = """
@@ -70,4 +70,13 @@ CREATE TABLE models (
 CARRIERS = "CREATE TABLE carriers (run TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID"
 # The process that carries a run, see `stretto.store.carriers`.
 
-TABLES = (EVENTS, REPLIES, RUNS, IMPORTS, MODELS, CARRIERS)
+IDEMPOTENCY = """
+CREATE TABLE idempotency (
+    key    TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    run    TEXT NOT NULL
+) WITHOUT ROWID
+"""
+# By the key that a client has given a request, the run that was begun for it: asked again, it is that run once more.
+
+TABLES = (EVENTS, REPLIES, RUNS, IMPORTS, MODELS, CARRIERS, IDEMPOTENCY)

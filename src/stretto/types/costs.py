@@ -4,6 +4,8 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from stretto.types.keywords import Keyworded
+
 _MILLION = Decimal(1_000_000)
 
 
@@ -45,7 +47,7 @@ class Allowance(Struct, frozen=True):
     tokens: Quota | None = None
 
 
-class Price(Struct, frozen=True):
+class Price(Struct, frozen=True, metaclass=Keyworded):
     """What a model costs, in US dollars for a million tokens.
 
     - `input`: those of the request.

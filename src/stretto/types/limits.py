@@ -8,9 +8,10 @@ from msgspec.structs import force_setattr
 
 from stretto.amounts import WRITTEN, limit
 from stretto.tracebacks import without_frames
+from stretto.types.keywords import Keyworded
 
 
-class Limits(Struct, frozen=True):
+class Limits(Struct, frozen=True, metaclass=Keyworded):
     """What one workflow may use.
 
     - `parallel`: calls in flight at the same time; 64.

@@ -10,8 +10,9 @@ Outcome = Literal["done", "truncated", "cut", "failed", "skipped"]
 AnswerState = Literal["complete", "truncated", "cut", "unmerged"]
 PlanState = Literal["complete", "incomplete", "bounded"]
 Verdict = Literal["holds", "fails", "unchecked"]
-SkipCode = Literal["", "unasked", "unpaid"]
-"""Why a subtask was skipped: the deadline came before it was asked, or the budget does not allow for it."""
+SkipCode = Literal["", "unasked", "unpaid", "stopped"]
+"""Why a subtask was skipped: the deadline came before it was asked, the budget does not allow for it; or cut: somebody
+has stopped it."""
 
 OUTCOMES: tuple[Outcome, ...] = ("done", "truncated", "cut", "failed", "skipped")
 
@@ -43,7 +44,7 @@ class Result(Struct, frozen=True):
     `text` is complete only if the outcome is `done`; a `truncated` result keeps what arrived. `error` says why for
     every other outcome. `verdict` is what its check came to, if it has one: it holds, it fails, or nobody could say;
     `remark` is what the check, or the merging of several replies, says of it. `tokens`: those of the text, as its model
-    counted them; None where nobody did. `code`: why it was skipped, for programs.
+    counted them; None where nobody did. `code`: why it was skipped or cut, for programs.
     """
 
     subtask: str
@@ -154,7 +155,8 @@ class Basis(Struct, frozen=True):
     `inputs`: the texts that its task comes with. `plans`: those of workflows within, by the fingerprint of the request
     for each, whose replies are not recorded whole; they are given to whoever asks just that. `each`: the list, if the
     run does the same for each of its items. `client`: whose single calls these are, if the run is no task but
-    what came through an endpoint.
+    what came through an endpoint. `approve`: its plan is put before somebody before it is carried out. `remarks`: by
+    subtask, what somebody says of an earlier reply, with which it is asked.
     """
 
     origin: str | None = None
@@ -166,3 +168,5 @@ class Basis(Struct, frozen=True):
     plans: dict[str, Plan] = {}
     each: Each | None = None
     client: str = ""
+    approve: bool = False
+    remarks: dict[str, str] = {}

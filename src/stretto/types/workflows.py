@@ -9,13 +9,14 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from stretto.types.keywords import Keyworded
 from stretto.types.limits import Limits
 
 RoleName = Literal["orchestrator", "worker", "synthesizer"]
 Merge = Literal["synthesize", "vote", "best"]
 
 
-class Role(Struct, frozen=True):
+class Role(Struct, frozen=True, metaclass=Keyworded):
     """Which model does a part of the work, and how it is asked.
 
     Of any role:
@@ -26,8 +27,8 @@ class Role(Struct, frozen=True):
     - `system`: the system message of its requests; none.
     - `options`: what goes into the request as it is (`temperature`, `max_tokens`, …); nothing.
     - `stream`: whether a worker's call is streamed too, for gateways that cut silent connections; it is not.
-    - `schema`: the JSON schema (of an object) that a worker's result, or the answer, must fit; `schema_of` makes one of
-      a Python type. None: any text.
+    - `schema`: what a worker's result, or the answer, must fit: a JSON schema of an object, or a Python type of which
+      one is made (see `schema_of`). None: any text.
     - `context`: tokens that its model takes, request and reply together; what is longer is made shorter before it is
       asked. None: what is known of the model.
 
@@ -69,8 +70,13 @@ class Role(Struct, frozen=True):
         """The model and its fallbacks."""
         return (self.model,) if isinstance(self.model, str) else tuple(self.model)
 
+    @property
+    def all_models(self) -> tuple[str, ...]:
+        """Every model that it may ask, as written: the model, its fallbacks, and those that are asked side by side."""
+        return tuple(dict.fromkeys((*self.candidates, *self.models)))
 
-class Memory(Struct, frozen=True):
+
+class Memory(Struct, frozen=True, metaclass=Keyworded):
     """What is recorded of a run, and which recorded replies answer its calls.
 
     - `reuse`: which replies answer a call that asks the same. `"run"`, the default: those of the run itself; `"store"`:

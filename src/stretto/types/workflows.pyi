@@ -39,7 +39,7 @@ class Role(Struct, frozen=True):
         options: dict[str, Any] = {},
         about: str = "",
         stream: bool = False,
-        schema: dict[str, Any] | None = None,
+        schema: dict[str, Any] | type[Any] | None = None,
         models: Sequence[str] = (),
         samples: int = 1,
         merge: Merge = "synthesize",
@@ -51,6 +51,8 @@ class Role(Struct, frozen=True):
     ) -> None: ...
     @property
     def candidates(self) -> tuple[str, ...]: ...
+    @property
+    def all_models(self) -> tuple[str, ...]: ...
 
 class Memory(Struct, frozen=True):
     reuse: Literal["run", "store", "off"] = "run"

@@ -11,6 +11,13 @@ from stretto.views.page import sheet
 _HEADS = ("role", "model", "for", "prompt", "options")
 
 
+def definition_line(definition: Definition) -> str:
+    """Who is asked, on one line."""
+    plans, writes = definition.orchestrator, definition.synthesizer
+    workers = {name: role.all_models for name, role in definition.workers.items()}
+    return f"orchestrator={plans and plans.all_models}, workers={workers}, synthesizer={writes and writes.all_models}"
+
+
 def definition_page(definition: Definition) -> Html:
     """The roles as a table, and the limits that are not as they are anyway."""
     rows = [tag("tr", *(tag("td", each) for each in _cells(name, role))) for name, role in _roles(definition)]

@@ -50,15 +50,17 @@ class Live(Progress):
         now = self._now()
         self._timeline.take(event, now)
         match event:
-            case e.RunStarted() | e.PlanWithdrawn() | e.RunDegraded():
+            case e.RunStarted() | e.PlanWithdrawn() | e.RunDegraded() | e.SubtaskReopened():
                 super().show(event)
             case e.RunResumed():
                 self._since = event.at
             case e.SubtaskPlanned():
                 self._remark(event)
             case e.PlanFinished():
-                for remark in event.remarks:
+                for remark in self._remarks_on(event):
                     self._now_and_then("plan", short(remark, 300), freely=10)
+            case e.CallStarted() if self._unplanned and event.role == "synthesizer" and not event.subtask:
+                super().show(event)
             case e.AnswerDelta() if event.restart and self._page is not None:
                 self._page.restart()
                 self._letters = 0

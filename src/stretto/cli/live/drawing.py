@@ -132,7 +132,8 @@ def _verdict(row: Row) -> list[Span]:
     """Why it did not end well, and what its check found."""
     spans = []
     if row.over and row.state not in {"done", "stopped"}:
-        spans.append((f"{row.state}{f': {harmless(row.error)}' if row.error else ''}", _STYLES[row.state]))
+        why = "" if row.is_role else harmless(row.error)  # of plan and answer a line of its own tells it
+        spans.append((f"{row.state}{why and f': {why}'}", _STYLES[row.state]))
     if row.verdict in {"fails", "unchecked"}:
         what = "its check fails" if row.verdict == "fails" else "unchecked"
         spans.append((f"{what}{f': {harmless(row.remark)}' if row.remark else ''}", "warn"))

@@ -13,6 +13,7 @@ from stretto.errors import ConfigError
 from stretto.models.simulator.dice import dice
 from stretto.models.simulator.refusals import Refusal, out_of_quota, refusal
 from stretto.types import RoleName
+from stretto.types.keywords import Keyworded
 
 SPOILED_PLANS = ("malformed", "fenced", "prose")
 """Faults that only a plan can have."""
@@ -34,7 +35,7 @@ _BYTES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)(B|KB|MB|)", re.IGNORECASE)
 
 
-class Fault(Struct, frozen=True):
+class Fault(Struct, frozen=True, metaclass=Keyworded):
     """One thing that goes wrong.
 
     - `kind`: what goes wrong: an HTTP status, or a word (`docs/design.md`, The simulator).

@@ -9,12 +9,13 @@ from msgspec.structs import replace
 from stretto.errors import ConfigError
 from stretto.models.providers import Provider
 from stretto.models.simulator.faults import Fault
+from stretto.types.keywords import Keyworded
 
 Grain = Literal["token", "line"]
 """What is streamed at once; lines spare events, and each comes when its last token is due."""
 
 
-class Profile(Struct, frozen=True):
+class Profile(Struct, frozen=True, metaclass=Keyworded):
     """How fast a model answers: median seconds to the first token, then tokens per second.
 
     `ttft_spread`, `length`, `length_spread` are those of a `Simulator`, where they differ for this model.
@@ -42,7 +43,7 @@ PROFILES = {
 }
 
 
-class Simulator(Struct, frozen=True):
+class Simulator(Struct, frozen=True, metaclass=Keyworded):
     """The settings of a simulated provider.
 
     - `seed`: of everything that is drawn; 0.

@@ -12,12 +12,15 @@ from stretto.errors import StrettoError
 from stretto.ids import new_ulid
 from stretto.models.simulator.refusals import Refusal
 from stretto.server.body import ChatBody, json_object, read_body
-from stretto.server.endpoint import runs
+from stretto.server.endpoint import openapi, page, runs, starting, steering
 from stretto.server.endpoint.asked import answering, asked_of, check_options
 from stretto.server.endpoint.calling import Calling, request_of
 from stretto.server.endpoint.carrying import Carrying
 from stretto.server.endpoint.completions import Completion
+from stretto.server.endpoint.functions import with_function
 from stretto.server.endpoint.guard import CLIENT, guarding
+from stretto.server.endpoint.hosting import HOSTING, Hosting
+from stretto.server.endpoint.received import body_of
 from stretto.server.endpoint.responses import Response
 from stretto.server.endpoint.responses_body import chat_asked
 from stretto.server.endpoint.service import SERVICE, Offer, Service
@@ -33,14 +36,15 @@ _log = logging.getLogger("stretto.serve")
 
 def endpoint_app(offer: Offer) -> web.Application:
     """An application that serves workflows as models."""
-    app = web.Application(client_max_size=offer.largest, middlewares=[_telling, guarding(offer.guard)])
+    app = web.Application(client_max_size=offer.largest, middlewares=[_telling, guarding(offer.guard, page.is_file)])
     app[SERVICE] = Service(offer)
-    app.cleanup_ctx.append(_door_closed)
+    app[HOSTING] = Hosting(app[SERVICE])
+    app.cleanup_ctx.append(_closed)
     app.router.add_get("/v1/models", _models)
     app.router.add_get("/v1/models/{name:.+}", _model)
     app.router.add_post("/v1/chat/completions", _chat_completions)
     app.router.add_post("/v1/responses", _responses)
-    app.router.add_routes(runs.routes())
+    app.router.add_routes([*runs.routes(), *starting.routes(), *steering.routes(), *openapi.routes(), *page.routes()])
     app.on_response_prepare.append(_sign)
     return app
 
@@ -84,19 +88,6 @@ async def _sign(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(request.app[SERVICE].offer.guard.shared(request))
 
 
-async def body_of(request: web.Request) -> bytes:
-    """The body of a request; raises `RefusedError` if it takes too long to arrive, or cannot be unpacked."""
-    slowest = request.app[SERVICE].offer.slowest
-    try:
-        async with asyncio.timeout(slowest):
-            return await request.read()
-    except TimeoutError:
-        message = f"the body did not arrive within {slowest:g} s"
-        raise RefusedError(Refusal(408, "timeout", "request_timeout", message), {"connection": "close"}) from None
-    except web.RequestPayloadError as error:
-        raise BadBodyError("the body does not arrive whole, or is not packed as its headers say") from error
-
-
 async def _models(request: web.Request) -> web.Response:
     listed = [_facts(name) for name in _listed(request.app[SERVICE].offer)]
     return _json({"object": "list", "data": listed})
@@ -104,7 +95,7 @@ async def _models(request: web.Request) -> web.Response:
 
 def _listed(offer: Offer) -> list[str]:
     """The workflows, and the models that they ask, which can be asked alone if there is a door for that."""
-    theirs = [model for workflow in offer.workflows.values() for model in workflow.models] if offer.door else []
+    theirs = [model for workflow in offer.workflows.values() for model in workflow.all_models] if offer.door else []
     return list(
         dict.fromkeys([*offer.workflows, *(model for model in theirs if offer.door and offer.door.models(model))])
     )
@@ -134,15 +125,21 @@ def _unknown(service: Service, name: str) -> RefusedError:
 
 
 async def _chat_completions(request: web.Request) -> web.StreamResponse:
-    chat = read_body(await body_of(request))
-    voice = Completion(request[REQUEST_ID], chat.request.model, usage_wanted=chat.usage_wanted)
+    chat = _read(request, read_body(await body_of(request)))
+    id_, name = request[REQUEST_ID], chat.request.model
+    voice = Completion(id_, name, usage_wanted=chat.usage_wanted, function=chat.function)
     return await _answer(request, chat, voice)
 
 
 async def _responses(request: web.Request) -> web.StreamResponse:
     body = json_object(await body_of(request))
-    chat = chat_asked(body)
-    return await _answer(request, chat, Response(request[REQUEST_ID], chat.request.model, body))
+    chat = _read(request, chat_asked(body))
+    voice = Response(request[REQUEST_ID], chat.request.model, body, function=chat.function)
+    return await _answer(request, chat, voice)
+
+
+def _read(request: web.Request, chat: ChatBody) -> ChatBody:
+    return with_function(chat, ignore=request.app[SERVICE].offer.ignore_tools)
 
 
 async def _answer(request: web.Request, chat: ChatBody, voice: Voice) -> web.StreamResponse:
@@ -150,7 +147,7 @@ async def _answer(request: web.Request, chat: ChatBody, voice: Voice) -> web.Str
     service, name = request.app[SERVICE], chat.request.model
     if name not in service.offer.workflows:
         return await _call(request, chat, voice)
-    check_options(chat.request.options, ignore_tools=service.offer.ignore_tools)
+    check_options(chat.request.options)
     workflow = answering(service.offer.workflows[name], chat)
     asked = asked_of(chat)
     stream = workflow.stream(asked.task, inputs=asked.inputs, direct=asked.direct)
@@ -180,8 +177,9 @@ def _reuses(request: web.Request) -> bool:
     return wanted == "store"
 
 
-async def _door_closed(app: web.Application) -> AsyncIterator[None]:
-    """What came through the door is closed with the application."""
+async def _closed(app: web.Application) -> AsyncIterator[None]:
+    """What the server carries, and what came through the door, is closed with the application."""
     yield
+    await app[HOSTING].close()
     if door := app[SERVICE].offer.door:
         await door.close()

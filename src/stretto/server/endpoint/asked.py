@@ -22,12 +22,17 @@ _SPEAKERS = {"user": "User", "assistant": "Assistant"}
 _BEFORE = "the conversation so far"
 _INSTRUCTIONS = "Instructions that go with it:"
 _LIMITS = ("max_tokens", "max_completion_tokens")
-_NO_TOOLS = "tools are not called here; ask without them (or have them passed over: stretto serve --ignore-tools)"
+NO_TOOLS = (
+    "no tools are called here, unless tool_choice says that one must be; ask without them (or have them passed over: "
+    "stretto serve --ignore-tools)"
+)
 _NO_STOP = "no text ends the answer of a workflow; leave it out, or ask a model by itself (provider:model)"
 
-_HEADING = re.compile(r"\s*#{1,4} *Task:", re.IGNORECASE)
+_HEADING = re.compile(r"\s*#{1,4} *Task:(?!\s*respond\b)", re.IGNORECASE)  # what answers from documents has it, too
 _ABOUT = re.compile(
-    r"\b(titles?|tags?|follow[- ]?ups?|emojis?|name|summary|search quer(?:y|ies)|autocomplet\w*)\b", re.IGNORECASE
+    r"\b(titles?|tags?|follow[- ]?ups?|user might \w+ (?:send|ask) next|emojis?|name|summary|search quer(?:y|ies)"
+    r"|autocomplet\w*|compacted|prompt for a[nm]? image generation)\b",
+    re.IGNORECASE,
 )
 _CHORE = re.compile(
     r"\b(generate|suggest|give|provide|create|write|reply|respond|come up|summari[sz]e)\b[^.!?\n]{0,100}"
@@ -70,12 +75,10 @@ def is_chore(task: str) -> bool:
     return bool(_CHORE.search(head) or (_HEADING.match(head) and _ABOUT.search(head)))
 
 
-def check_options(options: Mapping[str, Any], *, ignore_tools: bool) -> None:
+def check_options(options: Mapping[str, Any]) -> None:
     """Raise `BadBodyError` for what is asked of an answer that a workflow cannot keep."""
-    choice = options.get("tool_choice")
-    offered = (options.get("tools") or options.get("functions")) and choice != "none"
-    if offered and not (ignore_tools and choice in (None, "auto")):
-        raise BadBodyError(_NO_TOOLS, "tools")
+    if options.get("tools") or options.get("functions"):
+        raise BadBodyError(NO_TOOLS, "tools")
     if options.get("stop"):
         raise BadBodyError(_NO_STOP, "stop")
 
@@ -90,7 +93,7 @@ def answering(workflow: Workflow[Any], chat: ChatBody) -> Workflow[Any]:
         return workflow
     definition = workflow.definition
     if definition.synthesizer is None:
-        wanted = "max_tokens" if schema is None else "response_format"
+        wanted = "max_tokens" if schema is None else "tools" if chat.function else "response_format"
         raise BadBodyError(f"the results of this workflow are its answer as they are; leave {wanted} out", wanted)
     writer = definition.synthesizer
     if most is not None:
@@ -101,7 +104,8 @@ def answering(workflow: Workflow[Any], chat: ChatBody) -> Workflow[Any]:
     try:
         varied.definition, varied.shape = shaped(replace(definition, synthesizer=writer), schema)
     except ConfigError as error:
-        raise BadBodyError(f"response_format: {error}", "response_format") from error
+        where = "tools" if chat.function else "response_format"
+        raise BadBodyError(f"{where}: {error}", where) from error
     return varied
 
 

@@ -12,6 +12,7 @@ from stretto.calls import Chunk, Done, Reasoning, Restarted, Text, Transcript
 from stretto.head import messages_of
 from stretto.models.simulator.refusals import bad_request
 from stretto.server.body import ChatBody
+from stretto.server.endpoint.asked import NO_TOOLS
 from stretto.server.endpoint.carrying import RUN
 from stretto.server.endpoint.desk import Desk
 from stretto.server.endpoint.said import Said
@@ -23,7 +24,6 @@ from stretto.server.refused import BadBodyError, RefusedError, refusal_of
 from stretto.types import Request, Usage
 
 _JSON = "application/json"
-_TOOLS = ("tools", "functions", "function_call", "tool_choice", "parallel_tool_calls")
 _UNREAD = ("logprobs", "top_logprobs", "audio", "prediction", "web_search_options")
 """Options whose outcome would be lost, because only texts and thoughts are read of a reply."""
 _FINISHES = frozenset({"stop", "length", "content_filter"})
@@ -33,9 +33,9 @@ _log = logging.getLogger("stretto.serve")
 def request_of(chat: ChatBody, models: Sequence[str]) -> Request:
     """The request that a model is asked with, as its client wrote it; raises `BadBodyError` for what would be lost."""
     options = {name: value for name, value in chat.request.options.items() if value not in (None, [], {})}
-    if options.get("tool_choice") == "none" or not (options.get("tools") or options.get("functions")):
-        options = {name: value for name, value in options.items() if name not in _TOOLS}
-    for name in (*_TOOLS, *_UNREAD):
+    if options.get("tools") or options.get("functions"):
+        raise BadBodyError(NO_TOOLS, "tools")
+    for name in _UNREAD:
         if options.get(name):
             raise BadBodyError(f"{name}: texts are all that is read of a reply here; ask without it", name)
     if chat.images:

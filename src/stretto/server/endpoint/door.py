@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from stretto.config.clients import Client
+from stretto.errors import ConfigError
 from stretto.models.providers import Provider
 from stretto.models.simulator import Simulator
 from stretto.pool import known_providers
@@ -15,12 +16,19 @@ _MOST_CALLS = 10_000
 
 
 class Door:
-    """A desk for each client; a new one each day, and after many calls."""
+    """A desk for each client; a new one each day, and after many calls.
 
-    def __init__(self, means: Means, clients: Mapping[str, Client]) -> None:
+    `provider`: whose a model is that is written without one. Raises `ConfigError` if there is no such provider.
+    """
+
+    def __init__(self, means: Means, clients: Mapping[str, Client], provider: str | None = None) -> None:
         self._means = means
         self._clients = clients
         self._providers = known_providers(means.providers, {})
+        self._provider = provider
+        if provider is not None and not self._is_asked(provider):
+            known = ", ".join(name for name in self._providers if self._is_asked(name))
+            raise ConfigError(f"--provider {provider}: there is no such provider; there are {known}")
         self._desks: dict[str, tuple[Desk, AsyncExitStack]] = {}
         self._old: list[tuple[Desk, AsyncExitStack]] = []
         self._opening = asyncio.Lock()
@@ -37,9 +45,17 @@ class Door:
 
         A file is none: what is loaded here is said by whoever serves.
         """
-        names = tuple(name.strip() for name in written.split(","))
-        known = (isinstance(self._providers.get(name.partition(":")[0]), Provider | Simulator) for name in names)
-        return names if all(known) and all(name.partition(":")[2] for name in names) else None
+        names = tuple(self._whole(name.strip()) for name in written.split(","))
+        parts = [name.partition(":") for name in names]
+        return names if all(self._is_asked(provider) and model for provider, _, model in parts) else None
+
+    def _whole(self, name: str) -> str:
+        """A model's name with its provider."""
+        bare = self._provider is not None and name.partition(":")[0] not in self._providers
+        return f"{self._provider}:{name}" if bare else name
+
+    def _is_asked(self, provider: str) -> bool:
+        return isinstance(self._providers.get(provider), Provider | Simulator)
 
     async def desk(self, client: str) -> Desk:
         """The desk of a client, as long as there is one at a time."""

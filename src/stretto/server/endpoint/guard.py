@@ -19,8 +19,8 @@ CLIENT = web.RequestKey("client", str)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _ALLOWED = {
     "access-control-allow-methods": "GET, POST, OPTIONS",
-    "access-control-allow-headers": "authorization, content-type, last-event-id, x-stretto-reuse",
-    "access-control-expose-headers": "x-request-id, x-stretto-run, retry-after",
+    "access-control-allow-headers": "authorization, content-type, idempotency-key, last-event-id, x-stretto-reuse",
+    "access-control-expose-headers": "location, x-request-id, x-stretto-run, retry-after",
     "access-control-max-age": "600",
 }
 
@@ -36,9 +36,8 @@ class Guard(Struct, frozen=True):
 
     def client(self, request: web.Request) -> str:
         """Whose request this is; raises `RefusedError` if it is nobody's who may ask."""
-        self._check_origin(request)
+        self.check_place(request)
         if not self.keys:
-            _check_host(request)
             return ""
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         given = hashlib.sha256((key.strip() if scheme.lower() == "bearer" else "").encode("utf-8", "replace")).digest()
@@ -52,6 +51,12 @@ class Guard(Struct, frozen=True):
                 Refusal(401, "invalid_request_error", "invalid_api_key", message), {"www-authenticate": "Bearer"}
             )
         return found
+
+    def check_place(self, request: web.Request) -> None:
+        """Raise `RefusedError` for what comes from another site's page, or asks for a name that is none of ours."""
+        self._check_origin(request)
+        if not self.keys:
+            _check_host(request)
 
     def _check_origin(self, request: web.Request) -> None:
         """A page of another site can send requests that it cannot read the answers of, and they would be paid."""
@@ -91,15 +96,18 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def guarding(guard: Guard) -> Middleware:
-    """The middleware that lets in who may ask."""
+def guarding(guard: Guard, is_open: Callable[[web.Request], bool]) -> Middleware:
+    """The middleware that lets in who may ask; what `is_open` is for whoever reaches this server."""
 
     @web.middleware
     async def guarded(request: web.Request, handler: _Handler) -> web.StreamResponse:
         try:
             if request.method == "OPTIONS" and guard.shared(request):
                 return web.Response(status=204, headers=_ALLOWED)
-            request[CLIENT] = guard.client(request)
+            if is_open(request):
+                guard.check_place(request)
+            else:
+                request[CLIENT] = guard.client(request)
         except RefusedError as error:
             return refused(error.refusal, error.headers)
         return await handler(request)

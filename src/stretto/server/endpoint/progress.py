@@ -28,6 +28,8 @@ class Progress:
                 return f"planned: {event.subtasks} subtask{'' if event.subtasks == 1 else 's'}"
             case e.SubtaskFinished():
                 return f"- {event.subtask} {event.outcome}{f': {short(event.error)}' if event.error else ''}"
+            case e.SubtaskReopened():
+                return f"- {event.subtask} is asked anew{f': {short(event.remark)}' if event.remark else ''}"
             case e.CallRetried() if event.wait >= _LONG or not event.rate_limited:
                 whose = event.subtask or event.role
                 return f"{whose}: asked again in {event.wait:.0f} s: {short(event.reason)}"

@@ -1,32 +1,36 @@
 """Answers as responses (https://platform.openai.com/docs/api-reference/responses): some clients speak only these."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from stretto.models.simulator.refusals import Refusal
+from stretto.server.endpoint.responses_items import CallItem, Item, MessageItem, Told
 from stretto.server.endpoint.voice import Ending
 from stretto.types import Usage
 
 _ECHOED = ("instructions", "max_output_tokens", "metadata", "temperature", "text", "top_p", "user")
 """What a request says of itself that its response says again."""
+_NO_TOOLS: dict[str, Any] = {"tool_choice": "none", "tools": []}
 
 
 class Response:
-    """One answer as a response: thoughts are the summary of a reasoning item, the answer is a message behind it.
+    """One answer as a response: thoughts are the summary of a reasoning item, the answer is the item behind it.
 
-    `asked`: the request as it came.
+    `asked`: the request as it came. `function`: the answer is a call of it, else a message.
     """
 
-    def __init__(self, id_: str, model: str, asked: Mapping[str, Any]) -> None:
+    def __init__(self, id_: str, model: str, asked: Mapping[str, Any], *, function: str | None = None) -> None:
         told = {key: asked[key] for key in _ECHOED if asked.get(key) is not None}
+        tools = {"tool_choice": asked["tool_choice"], "tools": asked["tools"]} if function else _NO_TOOLS
         self._facts = {
             "id": f"resp_{id_}", "object": "response", "created_at": int(time.time()), "model": model, **told,
-            "parallel_tool_calls": False, "tool_choice": "none", "tools": [], "store": False,
+            "parallel_tool_calls": False, **tools, "store": False,
         }  # fmt: skip
         self._id = id_
+        self._item: Item = CallItem(id_, function) if function else MessageItem(id_)
         self._sequence = 0
         self._thoughts: list[str] = []
         self._texts: list[str] = []
@@ -53,23 +57,20 @@ class Response:
 
     def text(self, text: str) -> bytes:
         """Events with a piece of the answer."""
-        begun = b"" if self._texts else self._thought_ends() + self._message_begins()
+        begun = self._answer_begins()
         self._texts.append(text)
-        return begun + self._event("response.output_text.delta", **self._place, delta=text, logprobs=[])
+        return begun + self._events([self._item.piece(len(self._output), text)])
 
     def closing(self, ending: Ending) -> bytes:
         """The answer once more as it is whole, and the response."""
-        begun = b"" if self._texts else self._thought_ends() + self._message_begins()
-        text, whole = "".join(self._texts), ending.finish != "length"
-        item = _message(self._id, text, "completed" if whole else "incomplete")
-        events = [
-            self._event("response.output_text.done", **self._place, text=text, logprobs=[]),
-            self._event("response.content_part.done", **self._place, part=_output(text)),
-            self._event("response.output_item.done", output_index=len(self._output), item=item),
-        ]
+        begun, at = self._answer_begins(), len(self._output)
+        text, status = "".join(self._texts), _status(ending)
+        item = self._item.whole(text, status)
+        ended = self._events(
+            [*self._item.ends(at, text), ("response.output_item.done", {"output_index": at, "item": item})]
+        )
         self._output.append(item)
-        status = "completed" if whole else "incomplete"
-        return begun + b"".join(events) + self._event(f"response.{status}", response=self._ended(ending))
+        return begun + ended + self._event(f"response.{status}", response=self._ended(ending))
 
     def failed(self, refusal: Refusal) -> bytes:
         """The error, as clients look for it, and the response that failed."""
@@ -82,12 +83,15 @@ class Response:
         """The response as one JSON object."""
         if thoughts:
             self._output.append(_reasoning(self._id, thoughts))
-        self._output.append(_message(self._id, text, "completed" if ending.finish != "length" else "incomplete"))
+        self._output.append(self._item.whole(text, _status(ending)))
         return msgspec.json.encode(self._ended(ending))
 
-    @property
-    def _place(self) -> dict[str, Any]:
-        return {"item_id": f"msg_{self._id}", "output_index": len(self._output), "content_index": 0}
+    def _answer_begins(self) -> bytes:
+        """Events before the first piece of the answer, if there was none yet."""
+        if self._texts:
+            return b""
+        thoughts = self._thought_ends()
+        return thoughts + self._events(self._item.begins(len(self._output)))
 
     def _thought_ends(self) -> bytes:
         if not self._thoughts:
@@ -101,21 +105,18 @@ class Response:
             + self._event("response.output_item.done", output_index=0, item=item)
         )
 
-    def _message_begins(self) -> bytes:
-        item = {**_message(self._id, "", "in_progress"), "content": []}
-        return self._event("response.output_item.added", output_index=len(self._output), item=item) + self._event(
-            "response.content_part.added", **self._place, part=_output("")
-        )
-
     def _ended(self, ending: Ending) -> dict[str, Any]:
         usage = {"usage": _usage(ending.usage), "stretto": ending.told}
-        if ending.finish != "length":
+        if _status(ending) == "completed":
             return self._response("completed", **usage)
         return self._response("incomplete", incomplete_details={"reason": "max_output_tokens"}, **usage)
 
     def _response(self, status: str, **more: Any) -> dict[str, Any]:
         nothing = {"error": None, "incomplete_details": None, "usage": None}
         return {**self._facts, "status": status, "output": list(self._output), **nothing, **more}
+
+    def _events(self, told: Sequence[Told]) -> bytes:
+        return b"".join(self._event(kind, **facts) for kind, facts in told)
 
     def _event(self, kind: str, **facts: Any) -> bytes:
         data = msgspec.json.encode({"type": kind, "sequence_number": self._sequence, **facts})
@@ -131,14 +132,8 @@ def _reasoning(id_: str, text: str) -> dict[str, Any]:
     return {"id": f"rs_{id_}", "type": "reasoning", "summary": [_summary(text)], "status": "completed"}
 
 
-def _output(text: str) -> dict[str, Any]:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-
-
-def _message(id_: str, text: str, status: str) -> dict[str, Any]:
-    return {
-        "id": f"msg_{id_}", "type": "message", "status": status, "role": "assistant", "content": [_output(text)]
-    }  # fmt: skip
+def _status(ending: Ending) -> str:
+    return "incomplete" if ending.finish == "length" else "completed"
 
 
 def _usage(usage: Usage) -> dict[str, Any]:

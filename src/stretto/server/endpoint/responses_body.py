@@ -6,8 +6,8 @@ from typing import Any
 from stretto.server.body import ChatBody, chat_of
 from stretto.server.refused import BadBodyError
 
-_TEXTS = frozenset({"input_text", "output_text", "text", "summary_text"})
-_PASSED_OVER = frozenset({"reasoning", "item_reference"})
+_TEXTS = ("input_text", "output_text", "text", "summary_text")
+_PASSED_OVER = ("reasoning", "item_reference")
 """Items of an earlier answer that say nothing to anybody: thoughts, and what a provider keeps of its own."""
 _KEPT = ("previous_response_id", "conversation", "prompt")
 
@@ -54,9 +54,9 @@ def _item(item: Any, place: str) -> dict[str, Any] | None:
     kind = item.get("type", "message")
     if kind in _PASSED_OVER:
         return None
-    if kind in {"function_call_output", "custom_tool_call_output"}:
+    if kind in ("function_call_output", "custom_tool_call_output"):
         return {"role": "tool", "content": _content(item.get("output"), f"{place}.output")}
-    if kind in {"function_call", "custom_tool_call"}:
+    if kind in ("function_call", "custom_tool_call"):
         called = item.get("arguments", item.get("input", ""))
         return {"role": "assistant", "content": f"{item.get('name')}({called})"}
     if kind != "message":

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 from msgspec import Struct
 
+from stretto.page.pieces import Foretold
 from stretto.run_stream import RunStream
 from stretto.server.endpoint.door import Door
 from stretto.server.endpoint.guard import Guard
@@ -53,11 +54,14 @@ class Service:
         self.calls = Turnstile(MOST_CALLS, MOST_CALLS)
         self.carried: dict[str, Carried] = {}
         """The runs that are being carried, by their ids."""
+        self.foretold: dict[str, Foretold | None] = {}
+        """When runs that somebody watched were to be done, the newest of them; None while that is reckoned."""
 
     @contextmanager
     def carrying(self, stream: RunStream[Any]) -> Iterator[Carried]:
         """As long as this is open the run can be watched, and stopped."""
         carried = self.carried[stream.run_id] = Carried(stream)
+        self.foretold.pop(stream.run_id, None)  # of what is left now it is reckoned anew
         try:
             yield carried
         finally:

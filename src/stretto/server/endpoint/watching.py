@@ -1,32 +1,47 @@
 """Watching runs: those that are carried here as they happen, all others as the store tells of them."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from stretto.events import AnyEvent, RunFailed, RunFinished, RunInterrupted, RunStarted
+from stretto.events import AnswerDelta, AnyEvent, RunFailed, RunFinished, RunInterrupted, RunStarted
 from stretto.run_stream import RunStream
 from stretto.store.sqlite import Store
 
 _ENDS = (RunFinished, RunFailed, RunInterrupted)
+AFTER = re.compile(r"[0-9]{1,9}")
+"""The number of an event, behind which somebody watches on."""
 _GLANCE = 1.0
 """Seconds between two looks at a run that another process carries."""
 
 
 class Carried:
-    """A run that is being carried here, with its events so far, for whoever watches."""
+    """A run that is being carried here, with its events and its `answer` so far, for whoever watches."""
 
     def __init__(self, stream: RunStream[Any]) -> None:
         self.stream = stream
         self.events: list[AnyEvent] = []
+        self.answer = ""
         self.over = False
         self._changed = asyncio.Event()
 
     def take(self, event: AnyEvent) -> None:
         """One event further; what is never stored cannot be resumed from either."""
-        if event.stored:
+        if isinstance(event, AnswerDelta):
+            self.answer = ("" if event.restart else self.answer) + event.text
+        elif event.stored:
             self.events.append(event)
             self._tell()
+
+    @property
+    def ended(self) -> bool:
+        """Whether its last event is there."""
+        return self.over or (bool(self.events) and isinstance(self.events[-1], _ENDS))
+
+    def go_on(self, history: Sequence[AnyEvent]) -> None:
+        """What the log of a run held before it was gone on with."""
+        self.events = [*history, *self.events]
 
     def end(self) -> None:
         """Nothing more happens here."""

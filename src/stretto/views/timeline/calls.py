@@ -58,13 +58,15 @@ class Call(Struct):
 
     def again(self, event: CallRetried, now: float) -> None:
         """A request for it failed, was refused, or is asked in duplicate."""
+        if not event.duplicate:
+            self.first = None
         kind: Kind = "hedge" if event.duplicate else "held" if event.rate_limited else "retry"
         self.retries.append(event)
         self.setbacks.append(Span(kind, now, now + event.wait, event.reason))
 
     def finish(self, event: CallFinished, now: float) -> None:
         """It ended."""
-        self.end, self.finished, self.fingerprint = now, event, event.fingerprint
+        self.end, self.first, self.finished, self.fingerprint = now, None, event, event.fingerprint
         if event.first_token is not None and self.start is not None and now - self.start - event.first_token > _AT_ONCE:
             self.first = self.start + event.first_token
 

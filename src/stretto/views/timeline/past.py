@@ -31,19 +31,37 @@ class Clock:
         return max(0.0, passed.total_seconds())
 
 
+class Following:
+    """A timeline that takes events by the moments they tell of themselves; `now` is the second they reach to."""
+
+    def __init__(self) -> None:
+        self.timeline = Timeline()
+        self.now = 0.0
+        self._last: datetime | None = None
+
+    def take(self, event: e.AnyEvent) -> None:
+        """One event further; the time between two executions is left out."""
+        at = moment(event.at)
+        if self._last and at and not isinstance(event, e.RunResumed):
+            self.now += max(0.0, (at - self._last).total_seconds())
+        self._last = at or self._last
+        if isinstance(event, e.RunResumed):
+            self.timeline.end(self.now)
+        self.timeline.take(event, self.now)
+
+    def second(self, at: datetime) -> float:
+        """The second of a moment after the last event; of a run that is over, its last."""
+        if self._last is None or self.timeline.over:
+            return self.now
+        return self.now + max(0.0, (at - self._last).total_seconds())
+
+
 def timeline_of(events: Iterable[e.AnyEvent]) -> tuple[Timeline, float]:
     """The timeline, and the seconds it reaches to."""
-    timeline, now = Timeline(), 0.0
-    last: datetime | None = None
+    following = Following()
     for event in events:
-        at = moment(event.at)
-        if last and at and not isinstance(event, e.RunResumed):
-            now += max(0.0, (at - last).total_seconds())
-        last = at or last
-        if isinstance(event, e.RunResumed):
-            timeline.end(now)
-        timeline.take(event, now)
-    return timeline, now
+        following.take(event)
+    return following.timeline, following.now
 
 
 def timeline_of_run(run: ToldRun, now: str = "") -> tuple[Timeline, float]:

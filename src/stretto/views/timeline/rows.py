@@ -53,6 +53,11 @@ class Row(Struct):
     _counted: set[str] = set()
 
     @property
+    def key(self) -> str:
+        """What no other row is called: its id, or its role's with a slash in front, which no id has."""
+        return f"/{self.role}" if self.is_role else self.id
+
+    @property
     def parent(self) -> str:
         """The subtask whose workflow planned it; empty for those of the run itself."""
         return self.id.rpartition("/")[0]
@@ -122,6 +127,10 @@ class Row(Struct):
         self.state, self.error, self.verdict, self.remark = outcome, error, verdict, remark
         self.until = now
         self._retry = None
+
+    def reopen(self) -> None:
+        """It is to be done anew."""
+        self.state, self.until, self.error, self.verdict, self.remark = "waiting", None, "", None, ""
 
     def stop(self, now: float) -> None:
         """End what is still under way: the run is over."""

@@ -18,9 +18,17 @@ Heard = Callable[[str], int]
 """The characters that a call in flight has been answered with so far."""
 
 
+Replying = Callable[[str], float | None]
+"""Seconds since the reply to a call in flight began; None if it has not."""
+
+
 def unheard(_: str) -> int:
     """Those of a call of which nothing is known while it is under way."""
     return 0
+
+
+def silent(_: str) -> None:
+    """Of a call of which nothing is known while it is under way."""
 
 
 class Timeline:
@@ -56,10 +64,12 @@ class Timeline:
                 row.begin(now)
             case e.SubtaskFinished() if row := self.subtasks.get(event.subtask):
                 row.end(now, event.outcome, event.error or "", event.verdict, event.remark)
+            case e.SubtaskReopened():
+                self._reopen(event.subtask)
             case e.CallStarted():
-                self._row(event.role, event.subtask).called(event, now)
+                self.row(event.role, event.subtask).called(event, now)
             case e.CallRetried():
-                self._row(event.role, event.subtask).again(event, now)
+                self.row(event.role, event.subtask).again(event, now)
             case e.CallFinished():
                 self._finished(event, now)
             case e.RunFinished() | e.RunFailed() | e.RunInterrupted():
@@ -69,6 +79,8 @@ class Timeline:
                 for row in self.rows():
                     row.go_on()
             case e.RunStarted() | e.RunDegraded() | e.AnswerDelta() | e.SubtaskStarted() | e.SubtaskFinished():
+                pass
+            case e.PlanProposed() | e.PlanApproved() | e.SubtaskStopped():
                 pass
             case _:
                 assert_never(event)
@@ -112,6 +124,16 @@ class Timeline:
         """About how many tokens the calls of a row that are under way have been answered with."""
         return sum(self.heard(call) for call in row.open) // CHARACTERS
 
+    def listen(self, now: float, replying: Replying) -> list[Row]:
+        """Take note of the calls under way whose replies have begun by this second; the rows of these."""
+        begun = []
+        for row in self.rows():
+            for call in row.open.values():
+                if call.first is None and call.start is not None and (since := replying(call.id)) is not None:
+                    call.first = max(call.start, now - since)
+                    begun.append(row)
+        return begun
+
     def within(self, subtask: str) -> Sequence[Row]:
         """The subtasks of the workflow that does a subtask; of "", those of the run itself."""
         return self._children.get(subtask, ())
@@ -129,13 +151,26 @@ class Timeline:
             self._children.setdefault(row.parent, []).append(row)
         return row
 
+    def _reopen(self, subtask: str) -> None:
+        """A subtask begins anew, and all that need it; what workflows had planned for them does not count."""
+        reopened = {subtask}
+        for id_, row in list(self.subtasks.items()):
+            path = f"{row.parent}/" if row.parent else ""
+            if id_ == subtask or reopened.intersection(path + need for need in row.needs):
+                reopened.add(id_)
+                row.reopen()
+            elif any(id_.startswith(f"{each}/") for each in reopened):
+                del self.subtasks[id_]
+        for within in [each for each in self._children if any(f"{each}/".startswith(f"{r}/") for r in reopened)]:
+            del self._children[within]
+
     def _plan_finished(self, event: e.PlanFinished) -> None:
         if not event.within and self.plan:
             rounds = f", round {event.round}" if event.round > 1 else ""
             what = f"{event.subtasks} subtask{'' if event.subtasks == 1 else 's'}" if event.subtasks else "no subtasks"
             self.plan.description = f"{what}{'' if event.state == 'complete' else f', {event.state}'}{rounds}"
 
-    def _row(self, role: RoleName, subtask: str | None) -> Row:
+    def row(self, role: RoleName, subtask: str | None) -> Row:
         """The row that a call belongs to: its subtask, the plan, or the answer; made if it is not there yet."""
         if subtask and subtask in self.subtasks:
             return self.subtasks[subtask]
@@ -146,7 +181,7 @@ class Timeline:
         return self.answer
 
     def _finished(self, event: e.CallFinished, now: float) -> None:
-        row = self._row(event.role, event.subtask)
+        row = self.row(event.role, event.subtask)
         row.answered(event, now)
         row.twin = self._twins.of(event)
         if not event.reused:

@@ -1,0 +1,104 @@
+"""What `stretto serve` and `stretto ui` serve, as their flags and files say."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stretto.cli.local import prepare
+from stretto.cli.meaning import HERE, build, chosen_models, configured, limit_flags, memory_flags
+from stretto.cli.screen import say
+from stretto.config import Configuration, Source, keys_of, presets
+from stretto.errors import ConfigError
+from stretto.server.endpoint import Door, Guard, Means, Offer
+from stretto.server.endpoint import serve as until_told
+from stretto.workflow import Workflow
+
+__all__ = ["offered", "page_of", "until_told"]
+
+
+def offered(
+    named: Sequence[str],
+    models: tuple[str, ...],
+    flags: dict[str, Any],
+    store: Path,
+    key: Mapping[str, str],
+    *,
+    origins: frozenset[str],
+    provider: str | None,
+    **bounds: Any,
+) -> Offer:
+    """What these flags have served, to whoever bears a `key` or that of a client; `bounds` are an `Offer`'s own."""
+    configuration = _all_of(named)
+    clients = configuration.clients()
+    guarded = {**key, **keys_of(clients)}
+    workflows = _workflows(named, models, flags, store)
+    memory = configuration.memory(memory_flags(flags))
+    if memory.record == "usage" and (named_ones := [name for name, client in clients.items() if client.budget]):
+        raise ConfigError(f'clients.{named_ones[0]}.budget: what was spent is not kept (record = "usage"); keep "all"')
+    limits = configuration.limits(limit_flags(flags))
+    means = Means(configuration.providers(), configuration.prices(), limits, memory, store)
+    _log_to_stderr()
+    return Offer(workflows, Guard(guarded, origins), door=Door(means, clients, provider), store=store, **bounds)
+
+
+def looked_at(named: Sequence[str], models: tuple[str, ...], flags: dict[str, Any], store: Path) -> Offer:
+    """The same for whoever sits at this machine, to start and to look; where no model is to be had, to look."""
+    _log_to_stderr()
+    try:
+        return Offer(_workflows(named, models, flags, store), store=store)
+    except ConfigError as error:
+        if named or models:
+            raise
+        say(f"no run can be started: {error}")
+        return Offer({}, store=store)
+
+
+def page_of(url: str, run: str = "") -> str:
+    """Where the page is of a server with this base URL, or one run on it."""
+    return url.removesuffix("v1") + (f"runs/{run}" if run else "")
+
+
+def _workflows(
+    named: Sequence[str], models: tuple[str, ...], flags: dict[str, Any], store: Path
+) -> dict[str, Workflow[Any]]:
+    """What is served, by the names that they have as models."""
+    found = dict[str, Workflow[Any]]()
+    usual: list[str | None] = [*([None] if HERE.is_file() else []), *presets()]
+    told = set[str]()
+
+    def once(why: str) -> None:
+        if why not in told:
+            told.add(why)
+            say(why)
+
+    for each in named or usual:
+        name = HERE.stem if each is None else Path(each).stem if "/" in each or each.endswith(".toml") else each
+        if name in found:
+            raise ConfigError(f"-w {each}: {name!r} is served already; a model's name is that of its file")
+        found[name] = build(configured(each), chosen_models(models), flags, store, once)
+        prepare(found[name], once)
+    return found
+
+
+def _all_of(named: Sequence[str]) -> Configuration:
+    """What the files that are served, and the usual ones, say of providers, prices, limits and clients."""
+    found: dict[str, Source] = {}
+    for each in named or (None,):
+        found |= {layer.name: layer for layer in configured(each).layers if layer.name not in found}
+    return Configuration(list(found.values()))
+
+
+class _Said(logging.Handler):
+    """What the server has to say of requests that failed, a line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(self.format(record))
+
+
+def _log_to_stderr() -> None:
+    log = logging.getLogger("stretto.serve")
+    log.addHandler(_Said())
+    log.propagate = False
+    # What clients send that is no HTTP is answered; every other error is told above before it comes down there.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)

@@ -1,0 +1,121 @@
+"""Runs that the server carries by itself: whoever has asked for one may leave, and it goes on."""
+
+import asyncio
+import logging
+from contextlib import ExitStack
+from typing import Any
+
+from aiohttp import web
+from msgspec import Struct
+
+from stretto.errors import StrettoError
+from stretto.events import AnyEvent
+from stretto.run_stream import RunStream
+from stretto.server.endpoint.approver import Approver
+from stretto.server.endpoint.service import Service
+from stretto.server.endpoint.turnstile import STOPPING, Place
+from stretto.server.refused import OURS, RefusedError, conflict
+from stretto.store.patience import patiently
+from stretto.store.schema import GLANCE
+from stretto.store.sqlite import Store
+
+_log = logging.getLogger("stretto.serve")
+_Begun = asyncio.Future[StrettoError | RefusedError | None]
+"""Whether a run has begun, or what has kept it from that."""
+
+
+class Hosted(Struct, frozen=True):
+    """A run that is carried here: who does it, whether it has begun, and who approves its plan."""
+
+    task: asyncio.Task[None]
+    begun: _Begun
+    approver: Approver | None
+
+
+class Hosting:
+    """Carries runs, each in a task of its own, within the places that there are for all runs of a service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._hosted: dict[str, Hosted] = {}
+
+    async def begin(self, stream: RunStream[Any], approver: Approver | None = None) -> None:
+        """Carry a run, whose plan this one approves; when this returns its first event is on the disk.
+
+        Raises what keeps it from that: `RefusedError` where there is no place for it, or a `StrettoError`. Whoever is
+        cancelled here leaves the run to go on.
+        """
+        run = stream.run_id
+        await self._left(run)
+        if self.carries(run):
+            raise conflict("run_busy", f"run {run} is being carried already")
+        stream.streamed = True  # so that there is something to be kept of a subtask that is stopped
+        place, begun = self._service.runs.place(), _Begun(loop=asyncio.get_running_loop())
+        task = asyncio.create_task(self._carry(stream, approver, place, begun), name=f"stretto-hosted-{run}")
+        self._hosted[run] = Hosted(task, begun, approver)
+        task.add_done_callback(lambda _: self._hosted.pop(run))
+        await self.begun(run)
+
+    async def _left(self, run: str) -> None:
+        """Wait until a run that is over but for its last steps, which nobody sees, is left."""
+        carried, hosted = self._service.carried.get(run), self._hosted.get(run)
+        if hosted and hosted.begun.done() and (carried is None or carried.ended):
+            await asyncio.wait([hosted.task])
+
+    def carries(self, run: str) -> bool:
+        """Whether this run is carried here, or waits for its place."""
+        return run in self._hosted or run in self._service.carried
+
+    async def begun(self, run: str) -> None:
+        """Wait until a run has begun, if it has not; raises what keeps it from that."""
+        if run in self._hosted and (refused := await asyncio.shield(self._hosted[run].begun)) is not None:
+            raise refused
+
+    async def close(self) -> None:
+        """Stop what is still carried; each run can be resumed."""
+        tasks = [hosted.task for hosted in self._hosted.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def approver(self, run: str) -> Approver | None:
+        """Who approves the plan of a run that is carried here, if anybody does."""
+        return self._hosted[run].approver if run in self._hosted else None
+
+    async def _carry(self, stream: RunStream[Any], approver: Approver | None, place: Place, begun: _Begun) -> None:
+        try:
+            with approver.places if approver else ExitStack() as places:
+                places.enter_context(place)
+                await place.turn()
+                await self._watched(stream, begun)
+        except (StrettoError, RefusedError) as error:
+            if begun.done():  # else whoever has asked for it is told
+                _log.warning("run %s: %s: %s", stream.run_id, type(error).__name__, error)
+            else:
+                begun.set_result(error)
+        except Exception:  # noqa: BLE001 - whatever it is, the log tells it, and whoever asked that there is one
+            _log.exception("run %s", stream.run_id)
+            if not begun.done():
+                begun.set_result(RefusedError(OURS))
+        finally:
+            if not begun.done():
+                begun.set_result(RefusedError(STOPPING))
+
+    async def _watched(self, stream: RunStream[Any], begun: _Begun) -> None:
+        async with stream:
+            with self._service.carrying(stream) as carried:
+                async for event in stream:
+                    if event.seq and event.seq > 1 and not carried.events:
+                        carried.go_on((await self._log(stream.run_id))[: event.seq - 1])
+                    carried.take(event)
+                    if not begun.done():
+                        begun.set_result(None)
+
+    async def _log(self, run: str) -> list[AnyEvent]:
+        """The log of a run that goes on."""
+        path = self._service.offer.store
+        return [] if path is None else await patiently(lambda: Store(path, GLANCE).events(run))
+
+
+HOSTING = web.AppKey("hosting", Hosting)
+"""Where an application keeps who carries its runs."""

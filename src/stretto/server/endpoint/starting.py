@@ -1,0 +1,183 @@
+"""`POST /api/runs`, and going on with a run or running it again: the server carries what comes of it by itself."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from stretto.errors import RunBusy, RunNotFound, TaskError
+from stretto.opening import NothingKept
+from stretto.plan.given import PlanFile
+from stretto.run_stream import RunStream
+from stretto.runs import Run
+from stretto.server.endpoint.api import answer, known, no_run, run_of, store_of
+from stretto.server.endpoint.approver import Approver
+from stretto.server.endpoint.hosting import HOSTING, Hosting
+from stretto.server.endpoint.received import body_of, read_as
+from stretto.server.endpoint.service import SERVICE, Offer
+from stretto.server.endpoint.whose import carrier_of, named
+from stretto.server.refused import BadBodyError, conflict
+from stretto.store import idempotency
+from stretto.store.sqlite import Store
+from stretto.types import Input
+from stretto.workflow import Workflow
+
+KEY = "Idempotency-Key"
+KEY_FORM = re.compile(r"[ -~]{0,255}")
+
+
+class Text(Struct, forbid_unknown_fields=True):
+    """A text that a task comes with, and what it is called."""
+
+    name: str
+    text: str
+
+
+class Start(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A task for a workflow.
+
+    `inputs`: texts that it comes with. `plan`: carry out this one, and ask for none. `direct`: one call answers it.
+    `approve`: the plan waits for an answer. `fresh`: what is asked anew though recorded, by
+    name, as `Workflow.stream` takes it.
+    """
+
+    workflow: str
+    task: str
+    inputs: tuple[Text, ...] = ()
+    plan: PlanFile | None = None
+    direct: bool = False
+    approve: bool = False
+    fresh: tuple[str, ...] = ()
+
+
+class Resume(Struct, forbid_unknown_fields=True, kw_only=True):
+    """`workflow`: the one that goes on with the run; None: as the run records itself."""
+
+    workflow: str | None = None
+
+
+class Rerun(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is to be another way in a rerun, as `Workflow.rerun` takes it; `workflow`: as for `Resume`."""
+
+    workflow: str | None = None
+    plan: PlanFile | None = None
+    only: tuple[str, ...] = ()
+    fresh: tuple[str, ...] = ()
+    approve: bool = False
+
+
+def routes() -> list[web.RouteDef]:
+    """The routes of this module."""
+    return [
+        web.post("/api/runs", _start),
+        web.post("/api/runs/{run}/resume", _resume),
+        web.post("/api/runs/{run}/rerun", _rerun),
+    ]
+
+
+async def _start(request: web.Request) -> web.Response:
+    store, asked = store_of(request), read_as(Start, await body_of(request))
+    workflow = named(request.app[SERVICE].offer, asked.workflow)
+    inputs = [Input(each.name, each.text) for each in asked.inputs]
+
+    def stream(approve: Approver | None) -> RunStream[Any]:
+        return workflow.stream(
+            asked.task, plan=asked.plan, fresh=asked.fresh, inputs=inputs, approve=approve, direct=asked.direct
+        )
+
+    return await _begun(request, store, asked, stream)
+
+
+async def _resume(request: web.Request) -> web.Response:
+    run, store, asked = run_of(request), store_of(request), read_as(Resume, await body_of(request))
+    kept = await asyncio.to_thread(known, store, run)
+    workflow = await _workflow(request.app[SERVICE].offer, store, kept, asked.workflow)
+    approver = Approver() if kept.basis.approve and kept.approval != "given" else None
+    with _told(run):
+        await request.app[HOSTING].begin(workflow.resume(run, approve=approver), approver)
+    return answer({"run": run, "status": "running"}, 202)
+
+
+async def _rerun(request: web.Request) -> web.Response:
+    run, store, asked = run_of(request), store_of(request), read_as(Rerun, await body_of(request))
+    kept = await asyncio.to_thread(known, store, run)
+    workflow = await _workflow(request.app[SERVICE].offer, store, kept, asked.workflow)
+
+    def stream(approve: Approver | None) -> RunStream[Any]:
+        return workflow.rerun(run, plan=asked.plan, only=asked.only, fresh=asked.fresh, approve=approve)
+
+    return await _begun(request, store, asked, stream, run)
+
+
+async def _workflow(offer: Offer, store: Store, run: Run[Any], name: str | None) -> Workflow[Any]:
+    """Who goes on with a run of the store."""
+    return await asyncio.to_thread(carrier_of, offer, store, run) if name is None else named(offer, name)
+
+
+async def _begun(
+    request: web.Request,
+    store: Store,
+    asked: Start | Rerun,
+    make: Callable[[Approver | None], RunStream[Any]],
+    origin: str = "",
+) -> web.Response:
+    """A new run, once it has begun; or that which was begun when this was sent before, under the same key."""
+    hosting, key = request.app[HOSTING], request.headers.get(KEY, "")
+    if not KEY_FORM.fullmatch(key):
+        raise BadBodyError(f"{KEY}: 255 characters of ASCII at the most", KEY)
+    with _told(origin):
+        approver = Approver() if asked.approve else None
+        stream = make(approver)
+        run = await _claimed(hosting, store, key, _digest(asked, origin), stream.run_id) if key else stream.run_id
+        is_new = run == stream.run_id
+        await (hosting.begin(stream, approver) if is_new else hosting.begun(run))
+    carried = request.app[SERVICE].carried.get(run)
+    status = "running" if carried and not carried.ended else (await asyncio.to_thread(known, store, run)).status
+    return answer({"run": run, "status": status}, 201 if is_new else 200, {"Location": f"/api/runs/{run}"})
+
+
+async def _claimed(hosting: Hosting, store: Store, key: str, digest: str, run: str) -> str:
+    """The run that a key stands for; this one, if it stands for none yet, or for one that was never begun."""
+    while True:
+        stands, what = await asyncio.to_thread(idempotency.claim, store.path, key, digest, run)
+        if stands != run and not hosting.carries(stands) and not await asyncio.to_thread(_is_kept, store, stands):
+            await asyncio.to_thread(idempotency.release, store.path, key, stands)
+        elif what != digest:
+            raise conflict("idempotency_key_reused", f"{KEY}: another request was sent with this key; take a new one")
+        else:
+            return stands
+
+
+def _is_kept(store: Store, run: str) -> bool:
+    try:
+        store.check(run)
+    except RunNotFound:
+        return False
+    return True
+
+
+def _digest(asked: Struct, origin: str) -> str:
+    """What is asked, in short."""
+    form = msgspec.json.encode((type(asked).__name__, origin, asked), order="deterministic")
+    return hashlib.sha256(form).hexdigest()
+
+
+@contextmanager
+def _told(run: str) -> Iterator[None]:
+    """What keeps a run from beginning as what a client is told of it; `run`: the one that it goes on with, if any."""
+    try:
+        yield
+    except TaskError as error:
+        raise BadBodyError(str(error)) from error
+    except RunNotFound as error:
+        raise no_run(run) from error
+    except RunBusy as error:
+        raise conflict("run_busy", f"run {run} is being carried by another process") from error
+    except NothingKept as error:
+        raise conflict("nothing_kept", str(error)) from error

@@ -1,0 +1,51 @@
+"""Keywords as Python users write them: one that nobody knows is an error that names what was meant."""
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec, TypeVar
+
+from msgspec import StructMeta
+
+from stretto.errors import ConfigError
+from stretto.tracebacks import without_frames
+
+_T = TypeVar("_T")
+_Given = ParamSpec("_Given")
+
+
+def check_keywords(place: str, names: Iterable[Any], known: tuple[str, ...]) -> None:
+    """Raise `ConfigError` for a name that is not known."""
+    for name in names:
+        if name not in known:
+            from difflib import get_close_matches  # a mistake can wait for it, and `import stretto` need not
+
+            near = get_close_matches(str(name), known, n=1, cutoff=0.5)
+            meant = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+            raise ConfigError(f"{place}: there is no {name!r}{meant}")
+
+
+class Keyworded(StructMeta):
+    """Of a struct that users make; data that is read is checked by who reads it."""
+
+    @without_frames
+    def __call__(cls: type[_T], *values: Any, **named: Any) -> _T:  # noqa: N805 - of a metaclass
+        """Make one; raises `ConfigError` for a keyword that is no field."""
+        check_keywords(cls.__name__, named, cls.__struct_fields__)  # type: ignore[attr-defined]
+        made: _T = super().__call__(*values, **named)  # type: ignore[misc]
+        return made
+
+
+def renamed(**to: str) -> Callable[[Callable[_Given, _T]], Callable[_Given, _T]]:
+    """Keywords that a public door had once: who still says one is told what it is called now."""
+
+    def told(function: Callable[_Given, _T]) -> Callable[_Given, _T]:
+        @functools.wraps(function)
+        @without_frames
+        def checked(*values: _Given.args, **named: _Given.kwargs) -> _T:
+            for old in to.keys() & named.keys():
+                raise ConfigError(f"{function.__name__}: {old}: it is called {to[old]} now")
+            return function(*values, **named)
+
+        return checked
+
+    return told
