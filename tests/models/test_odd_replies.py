@@ -87,11 +87,6 @@ async def test_a_reply_that_its_server_broke_off_is_none(reason: str) -> None:
     assert isinstance(await fails(plain("Ass", reason)), CutError)
 
 
-@on_loop
-async def test_a_turn_that_its_server_paused_is_cut_short() -> None:
-    assert (await hear(plain("Ass", "pause_turn"))).done.finish == "length"
-
-
 # Where a reply ends
 
 

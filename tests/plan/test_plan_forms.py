@@ -184,6 +184,17 @@ LABELLED = {
     "numbers in keys": "1\ufe0f\u20e3 plan: Say what comes first.\n2\ufe0f\u20e3 code/solve: Write the code.",
     "the worker as the only key": json.dumps({"tasks": [{t["type"]: t["description"]} for t in TASKS]}),
     "tools and inputs": json.dumps([{"tool": t["type"], "input": t["description"]} for t in TASKS]),
+    "calls as they are sent": json.dumps(
+        {
+            "tool_calls": [
+                {
+                    "type": "function",
+                    "function": {"name": t["type"], "arguments": json.dumps({"task": t["description"]})},
+                }
+                for t in TASKS
+            ]
+        }
+    ),
     "a call for each": json.dumps([{"name": t["type"], "arguments": {"task": t["description"]}} for t in TASKS]),
     "boxes": "- [ ] **plan**: Say what comes first.\n- [x] code/solve: Write the code.",
     "plan -> …": "1. plan -> Say what comes first.\n2. code/solve → Write the code.",

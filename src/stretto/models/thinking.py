@@ -35,7 +35,7 @@ _PAIRS = (
 )
 _OPENING = re.compile("|".join(f"({opening})" for opening, _ in _PAIRS), re.IGNORECASE)
 _CLOSINGS = [re.compile(closing + r"\s*", re.IGNORECASE) for _, closing in _PAIRS]
-_END_AGAIN = re.compile(f"(?:{'|'.join(closing for _, closing in _PAIRS)})\\s*", re.IGNORECASE)
+_END_AGAIN = re.compile(f"(?:(?:{'|'.join(closing for _, closing in _PAIRS)})\\s*)++", re.IGNORECASE)
 _ENDS = [re.compile(closing, re.IGNORECASE) for _, closing in _PAIRS]
 # In the midst of a text the other names are those of sections that somebody asked for.
 _WITHIN = frozenset({0, 1, *range(len(_NAMES), len(_PAIRS))})
@@ -73,7 +73,7 @@ _LEAD = re.compile(
     r"(?:<\|(?:im_start|start_header_id|begin_of_text|startoftext|assistant|bot|begin_of_box|START_RESPONSE)\|>"
     r"|<start_of_turn>|<bos>|</?s>(?=\s*[<\[\u25c1])|<\uff5c(?:begin▁of▁sentence|Assistant)\uff5c>|\[/INST\]|assistant(?=<\|channel\|>))\s*"
 )
-_LED = re.compile(rf"{_LEAD.pattern}|(?:assistant\b|model\b|<\|(?:end_header_id|im_sep)\|>)\s*")
+_LED = re.compile(rf"(?:{_LEAD.pattern}|(?:assistant\b|model\b|<\|(?:end_header_id|im_sep)\|>)\s*)++")
 _UNSEEN = " \t\r\n\v\f\xa0\ufeff\u200b\u200e\u2060"
 _ROLES = ("assistant", "model", "<|end_header_id|>", "<|im_sep|>")
 _LAST = (
@@ -165,7 +165,7 @@ class ThinkFilter:
         text = held.lstrip(_UNSEEN)
         while lead := (_LED if self._led else _LEAD).match(text):
             text, self._led, self._struck = text[lead.end() :], True, False
-        while self._thought and (again := _END_AGAIN.match(text)):
+        if self._thought and (again := _END_AGAIN.match(text)):
             text = held = self._held = text[again.end() :]
         if self._led:
             held = self._held = text

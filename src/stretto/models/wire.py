@@ -141,7 +141,7 @@ _MEANINGS = (
         BROKEN,
     ),
     (re.compile(r"repeti|loop"), LOOPED),
-    (re.compile(r"length|max|limit|context|incomplete|partial|trunc|not_?finished|budget|pause"), "length"),
+    (re.compile(r"length|max|limit|context|incomplete|partial|trunc|not_?finished|budget"), "length"),
 )
 
 
