@@ -202,6 +202,7 @@ WRONG = [
     ("[providers.sim]\ntpm = 0", "providers.sim: simulator: tpm must be more than 0"),
     ("x = [", "not TOML"),
     ("x = " + "[" * 5000, "not TOML"),
+    ("x = " + "9" * 5000, "not TOML"),
 ]
 
 

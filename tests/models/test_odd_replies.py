@@ -62,6 +62,31 @@ def whole(body: Any) -> bytes:
     return http(json.dumps(body).encode())
 
 
+# What stands around a reply
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [("", "0"), ("", "\n\nnull"), ("<br />\n<b>Notice</b>: no tea\n", ""), (")]}',\n", ""), ("", "\\n\\ndata: [DONE]")],
+)
+@on_loop
+async def test_what_a_server_writes_around_a_body_is_no_part_of_it(before: str, behind: str) -> None:
+    heard = await hear(http(f"{before}{json.dumps(reply('Assam'))}{behind}".encode()))
+    assert (heard.text, heard.done.finish) == ("Assam", "stop")
+
+
+@on_loop
+async def test_a_body_that_was_cut_is_no_reply_whatever_stands_before_it() -> None:
+    assert isinstance(await fails(http(f"null {json.dumps(reply('Assam'))[:-9]}".encode())), CutError)
+    assert isinstance(await fails(http(b'{"tea": 1} null')), CutError)
+
+
+@pytest.mark.parametrize("reason", ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "server_shutdown"])
+@on_loop
+async def test_a_reply_that_its_server_broke_off_is_none(reason: str) -> None:
+    assert isinstance(await fails(plain("Ass", reason)), CutError)
+
+
 # Where a reply ends
 
 

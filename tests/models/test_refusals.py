@@ -150,11 +150,55 @@ def test_a_gateway_may_say_in_words_what_its_status_does_not(
         ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1s",
           "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}, 360.0),
         ({"x-ratelimit-reset": "4"}, 4.0),
+        ({"retry-after": '"7"'}, 7.0),
+        ({"retry-after": "7; comment=soon"}, 7.0),
+        ({"retry-after": "00:01:07"}, 67.0),
+        ({"retry-after": "a minute"}, 60.0),
+        ({"x-retry-after": "7"}, 7.0),
+        ({"x-ratelimit-retry-after": "7"}, 7.0),
+        ({"x-ms-retry-after-ms": "700"}, 0.7),
+        *[({"retry-after": f"{1794155240 * scale}", "date": "Sun, 08 Nov 2026 16:00:00 GMT"}, 1794155240 - 1794153600)
+          for scale in (1, 10**3, 10**6, 10**9)],
         ({}, None),
     ],
 )  # fmt: skip
 def test_the_headers_say_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        ({"error": {"message": "slow", "retry_after": "12"}}, 12.0),
+        ({"error": {"message": "slow", "resets_in_seconds": 7200}}, 7200.0),
+        ({"error": {"message": "slow", "reset_at": "2026-11-08T16:00:42Z"}}, 42.0),
+        ({"error": {"message": "slow", "resetsAt": 1794153642}}, 42.0),
+        (said("The limit resets at 2026-11-08T16:00:42+00:00."), 42.0),
+        (said("Rate limit is exceeded. Try again in 00:00:12."), 12.0),
+        (said("Please try again in one minute."), 60.0),
+        (said("请求过于频繁\uff0c请60秒后重试"), 60.0),
+        (said("slow", reset=3), None),
+    ],
+)
+def test_the_body_says_how_long_to_wait(body: Any, seconds: float | None) -> None:
+    error = refused(429, body, date="Sun, 08 Nov 2026 16:00:00 GMT")
+    assert type(error) is errors.RateLimited
+    assert error.retry_after == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind"),
+    [
+        (403, "Out of call volume quota. Quota will be replenished in 00:12:34.", errors.QuotaError),
+        (403, "用户额度不足, 剩余额度: $0.0", errors.QuotaError),
+        (401, "该令牌额度已用尽 TokenStatusExhausted", errors.QuotaError),
+        (400, "CUDA error: device-side assert triggered", errors.ServerError),
+        (400, "Prompt 超长", errors.ContextError),
+        (400, "the max input characters is 20000", errors.ContextError),
+    ],
+)
+def test_the_words_of_gateways_say_what_the_status_does_not(status: int, message: str, kind: type[Exception]) -> None:
+    assert type(refused(status, said(message))) is kind
 
 
 def test_dates_and_epochs_count_from_now() -> None:

@@ -69,6 +69,7 @@ def told(asked: Any, said: Any, **more: Any) -> dict[str, Any]:
             Usage(20, 4, 5),
         ),
         (told(9, 4, cache_read_input_tokens=5, cache_creation_input_tokens=2), Usage(9, 4, 5)),
+        ({"promptTokens": 9, "completionTokens": 4, "totalTokens": 13}, Usage(9, 4)),
         ({"promptTokenCount": 9, "candidatesTokenCount": 4, "totalTokenCount": 20}, Usage(9, 11)),
         (told(9, 4, prompt_tokens_details={"cached_tokens": 10**9}), Usage(9, 4)),
         (told(9, 4, prompt_tokens_details={"cached_tokens": -3}), Usage(9, 4)),

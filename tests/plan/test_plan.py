@@ -136,6 +136,15 @@ def test_a_need_is_matched_loosely(need: str) -> None:
     assert found["b"][0] == ["Task_1__Introduction"]
 
 
+def test_a_need_may_be_the_title_of_a_subtask_or_the_one_before() -> None:
+    plan = book()
+    plan.take(Draft("draw", "a", title="Draw the tea"))
+    plan.take(Draft("draw", "b"))
+    (titled,) = plan.take(Draft("text/long", "c", None, ("Draw the tea",)))
+    (before,) = plan.take(Draft("text/long", "d", None, ("the previous step",)))
+    assert (titled.needs, before.needs) == (("t1",), ("t3",))
+
+
 def test_a_type_that_exactly_one_other_subtask_has_names_that_subtask() -> None:
     plan = book()
     plan.take(Draft("draw", "a"))

@@ -35,6 +35,7 @@ def type_of(written: str, description: str = "Do it well.", workers: dict[str, R
         ("the coder", "code/solve"),
         ("plan_worker", "plan"),
         ("cases", "test"),
+        ("tester", "test"),
         ("correctness", "code/solve"),
     ],
 )
@@ -45,6 +46,11 @@ def test_a_type_in_other_words_is_the_worker_that_is_meant(written: str, name: s
 @pytest.mark.parametrize("written", ["plan", "Plans", "code_solve"])
 def test_another_spelling_needs_no_remark(written: str) -> None:
     assert fitted(Draft(written, "Do it."), SOLVE).remark == ""
+
+
+def test_what_does_it_and_what_is_done_are_one_word() -> None:
+    workers = {"code": Role("sim:a", about="x"), "writer": Role("sim:b", about="y"), "general": Role("sim:c")}
+    assert [type_of(each, workers=workers) for each in ("coding", "coder", "writing")] == ["code", "code", "writer"]
 
 
 def test_what_was_guessed_is_said() -> None:

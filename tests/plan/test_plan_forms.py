@@ -51,6 +51,7 @@ STREAMED = {
     "a type as an object": J.replace('"plan"', '{"name": "plan"}'),
     "remarks in other languages": J.replace("}, {", "}, # next\n{").replace('"tasks": [', '"tasks": [/* all */, '),
     "phases": json.dumps({"phases": [{"name": "One", "tasks": TASKS[:1]}, {"name": "Two", "tasks": TASKS[1:]}]}),
+    "lists in a list": json.dumps({"stages": [[TASKS[0]], [TASKS[1]]]}),
     "a list in a list": J.replace('"tasks": [', '"tasks": [['),
     "a description in pieces": J.replace('"Write the code."', '["Write the code."]'),
     "a value that is no number": J.replace('"needs": []', '"needs": [], "value": NaN'),
@@ -70,9 +71,16 @@ AT_THE_END = {
     "JSON with every quote escaped": J.replace('"', '\\"'),
     "entries that are JSON in a text": json.dumps({"tasks": [json.dumps(t) for t in TASKS]}),
     "by worker, below a name": json.dumps({"tasks": {t["type"]: {**t, "type": ""} for t in TASKS}}),
+    "a call in a list": "[TOOL_CALLS] " + json.dumps([{"name": "plan_it", "arguments": WHOLE}]),
+    "a call whose arguments are a text": json.dumps([{"type": "function", "function": {"name": "x", "arguments": J}}]),
+    "with HTML's quotes": J.replace('"', "&quot;"),
     "a table": "| ID | Type | Description | Needs |\n|---|:--|---|---|\n" + "".join(
         f"| {t['id']} | `{t['type']}` | {t['description']} | {', '.join(t['needs'])} |\n" for t in TASKS
     ),
+    "XML, verbatim": "<tasks>" + "".join(
+        f"<task><id>{t['id']}</id><type>{t['type']}</type><description><![CDATA[{t['description']}]]></description>"
+        f"<needs>{','.join(t['needs'])}</needs></task>\n" for t in TASKS
+    ) + "</tasks>",
     "XML with other names": "<plan>" + "".join(
         f"<item><id>{t['id']}</id><worker>{t['type']}</worker><instruction>{t['description']}</instruction>"
         f"<needs>{','.join(t['needs'])}</needs></item>" for t in TASKS
@@ -171,6 +179,23 @@ LABELLED = {
     "[worker: plan] …": "1. [worker: plan] Say what comes first.\n2. [worker=`code/solve`] Write the code.",
     "… (plan)": "1. Say what comes first. (plan)\n2. **Write the code.** [type: code/solve]",
     "Step 1: …": "**Step 1: [plan]** Say what comes first.\n\n**Step 2: [code/solve]** Write the code.",
+    "letters": "a) plan: Say what comes first.\nb) code/solve: Write the code.",
+    "Roman numbers": "I. plan: Say what comes first.\nII. code/solve: Write the code.",
+    "numbers in keys": "1\ufe0f\u20e3 plan: Say what comes first.\n2\ufe0f\u20e3 code/solve: Write the code.",
+    "the worker as the only key": json.dumps({"tasks": [{t["type"]: t["description"]} for t in TASKS]}),
+    "tools and inputs": json.dumps([{"tool": t["type"], "input": t["description"]} for t in TASKS]),
+    "calls as they are sent": json.dumps(
+        {
+            "tool_calls": [
+                {
+                    "type": "function",
+                    "function": {"name": t["type"], "arguments": json.dumps({"task": t["description"]})},
+                }
+                for t in TASKS
+            ]
+        }
+    ),
+    "a call for each": json.dumps([{"name": t["type"], "arguments": {"task": t["description"]}} for t in TASKS]),
     "boxes": "- [ ] **plan**: Say what comes first.\n- [x] code/solve: Write the code.",
     "plan -> …": "1. plan -> Say what comes first.\n2. code/solve → Write the code.",
     "t1: …": "t1: plan: Say what comes first.\nt2 (code/solve): Write the code.",
@@ -296,6 +321,19 @@ def test_a_list_below_a_heading_that_says_so_is_a_plan() -> None:
         ("general", "Find the terms that matter."),
         ("general", "Compare both of them.\nMind the costs."),
     ]
+
+
+def test_the_parts_of_a_subtask_come_before_it_and_it_needs_them() -> None:
+    parts = [{**TASKS[1], "id": "", "needs": []}, {"type": "plan", "description": "Plan the rest.", "id": "rest"}]
+    items, _ = read(json.dumps({"tasks": [TASKS[0], {**TASKS[0], "id": "t2", "needs": ["t1"], "subtasks": parts}]}))
+    assert [(item.id, item.needs) for item in items if isinstance(item, Draft)] == [
+        ("t1", ()),
+        ("t2.1", ("t1",)),
+        ("rest", ("t1",)),
+        ("t2", ("t1", "t2.1", "rest")),
+    ]
+    steps = [{"step": 1, "action": "Open the page."}]  # for whoever does it
+    assert len(drafts(json.dumps({"tasks": [{**TASKS[0], "subtasks": steps}]}))) == 1
 
 
 def test_a_list_called_tasks_counts_before_one_that_only_looks_like_it() -> None:

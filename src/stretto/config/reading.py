@@ -54,7 +54,7 @@ def read_file(path: Path) -> Source:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}{remedy}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); a workflow is a TOML file") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
         raise ConfigError(f"{path}: not TOML: {error}") from error
     return checked(Source(str(path), path.parent, table))
 

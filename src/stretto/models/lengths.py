@@ -10,7 +10,8 @@ _TOO_LONG = re.compile(
     r"exceed_context_size|context_(?:length|window)_exceeded|maximum context|context.?(?:length|size|window|limit)"
     r"|too many (?:input )?tokens|too (?:long|large) for (?:the |requested )?model|reduce the length"
     r"|(?:prompt|input|request|messages?) (?:is|are) too (?:long|large)|token count .{0,40}exceeds"
-    r"|max_new_tokens.{0,3} must be <=|range of input length",
+    r"|max_new_tokens.{0,3} must be <=|range of input length"
+    r"|max(?:imum)? input (?:characters|tokens|length)|超长",
     re.IGNORECASE | re.DOTALL,
 )
 _SIZE = re.compile(

@@ -107,25 +107,19 @@ def several(data: bytes) -> list[bytes]:
 
 
 def _in_a_row(data: bytes) -> list[bytes]:
-    """Objects that somebody wrote into one event; none if anything else stands between or behind them."""
-    text, at, found = data.decode("utf-8", "replace"), 0, list[bytes]()
-    while at < len(text):
-        begin = text.find("{", at)
-        if text[at : max(begin, at) if begin >= 0 else len(text)].strip(" \t\r\n,") not in {
-            "",
-            "data:",
-            "[DONE]",
-            "data: [DONE]",
-        }:
-            return []
-        if begin < 0:
-            break
+    """Objects that somebody wrote into one event, or with other things around them: a warning of PHP's, a stray null.
+
+    None unless one of them is a reply or an error, and each that begins is whole.
+    """
+    text, at, found, says = data.decode("utf-8", "replace"), 0, list[bytes](), False
+    while (begin := text.find("{", at)) >= 0:
         try:
-            _, at = _objects.raw_decode(text, begin)
+            form, at = _objects.raw_decode(text, begin)
         except (ValueError, RecursionError):
             return []
+        says = says or not {"choices", "error"}.isdisjoint(form)
         found.append(text[begin:at].encode())
-    return found
+    return found if says else []
 
 
 _objects = json.JSONDecoder(strict=False)

@@ -16,7 +16,8 @@ _QUOTA = re.compile(
     r"|(spend|usage|budget).?limit.?(exceeded|reached)|blocked_api_access|specified (\w+ )?API usage limits"
     r"|requires more credits|billing_(error|hard)|available credits|balance is (insufficient|too low)|spending.?limit"
     r"|account\W(\S{1,60}\s)?is suspended|budget has been exceeded|budget_exceeded|free.?tier\b.{0,40}exhausted"
-    r"|FreeTierOnly|arrear|SetLimitExceeded|余额不足|欠费",
+    r"|FreeTierOnly|arrear|SetLimitExceeded|out of call volume quota|insufficient_user_quota|TokenStatusExhausted"
+    r"|余额不足|额度(?:不足|已用尽)|欠费",
     re.IGNORECASE,
 )
 # Said of both; a rate limit also says how long to wait.
@@ -31,15 +32,23 @@ _LOADING = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _HINT = re.compile(
-    r"(?:\b(?:re-?try|try|wait|resets?|available|ready|back|again|after)\s{1,3}(?:again\s{1,3})?"
+    r"(?:\b(?:re-?try|try|wait|resets?|replenished|available|ready|back|again|after)\s{1,3}(?:again\s{1,3})?"
     r"(?:(?:in|after|for|at least|about|another)\s{1,3}){0,2}|(?:retry_?(?:delay|in|after)|reset_?(?:in|after))\W{1,4})"
     rf"({SPOKEN})"
-    r"|(?:(?:retry|try again) (?:in|after)\s{1,3}|(?:retry_?after(?:_seconds)?|estimated_time)\W{1,4})"
-    r"(\d{1,12}(?:\.\d{1,9})?)(?=\s{0,3}(?:s\b|sec|[,}\n.]|$))"
+    r"|(?:(?:retry|try again) (?:in|after)\s{1,3}"
+    r"|(?:(?:retry_?after|resets?_?(?:in|after))(?:_?seconds)?|estimated_time)\W{1,4})"
+    r"(\d{1,12}(?:\.\d{1,9})?)(?=[\s\"]{0,3}(?:s\b|sec|[,}\n.]|$))"
     r"|retry_?after_?ms\W{1,4}(\d{1,12})"
     rf"|(?<!\w)(?<!\w\s)in\s{{1,3}}({SPOKEN})",
     re.IGNORECASE,
 )
+# A point in time: `"resetsAt": 1794155229`, `resets at 2026-11-29T11:20:13Z`.
+_MOMENT = re.compile(
+    r"\bresets?[_ ]?(?:at|time|on)?\W{1,4}"
+    r"(\d{10}(?:\d{3})?(?![\d.])|\d{4}-\d\d-\d\d[T ][\d:.]{5,15}(?:Z|[+-]\d\d:?\d\d))",
+    re.IGNORECASE,
+)
+_SECONDS = re.compile(r"(\d{1,6})\s{0,3}秒")  # Chinese, as are its providers
 # What the model wrote is refused, not what was asked: Groq's words, and those of who passes them on.
 _UNFIT = re.compile(
     r"failed_generation|tool_use_failed|json_validate_failed|output_parse_failed|model called a tool"
@@ -48,7 +57,9 @@ _UNFIT = re.compile(
 )
 # The request was all right, whatever the status says: LM Studio's words, NVIDIA's, Bedrock's.
 _PASSING = re.compile(
-    r"model (?:has crashed|unloaded|is unloaded|not ready)|DEGRADED function|no healthy upstream", re.IGNORECASE
+    r"model (?:has crashed|unloaded|is unloaded|not ready)|DEGRADED function|no healthy upstream"
+    r"|CUDA (?:error|out of memory)",
+    re.IGNORECASE,
 )
 # What a gateway says with the status of another mistake.
 _TOO_MANY = re.compile(
@@ -79,7 +90,8 @@ def refusal(
     headers = {**_headers_inside(body), **{_name(name): value for name, value in headers.items()}}
     asked = _retry_after(headers)
     if asked is None:
-        asked = _hinted(body[:_HINTED])
+        date = headers.get("date", "")
+        asked = _hinted(body[:_HINTED], date) or _hinted(message, date)  # in the body letters may be escaped
     wait = retry_after(headers) if asked is None else asked
     kind = _kind(status, f"{code} {message}", body, asked, wait)
     if kind is errors.ContextError:
@@ -105,7 +117,7 @@ def _of_access(message: str) -> str:
 
 def _kind(status: int, text: str, body: str, asked: float | None, wait: float | None) -> type[errors.CallError]:
     """The error's class; `asked`: seconds to wait, if the provider said so in as many words; `wait`: if in any way."""
-    if status in {400, 403, 429} and _QUOTA.search(text):
+    if status in {400, 401, 403, 429} and _QUOTA.search(text):
         return errors.QuotaError
     if status in {402, 412}:
         return errors.QuotaError if asked is None else errors.RateLimited
@@ -155,10 +167,11 @@ def _never_fits(text: str) -> bool:
     return requested > limit
 
 
-def _hinted(body: str) -> float | None:
-    """Seconds to wait, as an error's message or a field beside it says it."""
+def _hinted(body: str, date: str) -> float | None:
+    """Seconds to wait, as an error's message or a field beside it says it; `date`: the provider's clock."""
     if (found := _HINT.search(body)) is None:
-        return None
+        moment = _MOMENT.search(body) or _SECONDS.search(body)
+        return duration(moment[1], date) if moment else None
     spoken, plain, milliseconds, within = found.groups()
     return float(milliseconds) / 1000 if milliseconds else duration(spoken or plain or within)
 
@@ -223,8 +236,10 @@ _USED_UP = re.compile(r"\b(?:remaining|r)=0\b[^\n]{0,40}?\b(?:reset|t)=(\d{1,9})
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    if (milliseconds := number(headers.get("retry-after-ms", ""))) is not None:
-        return max(0.0, milliseconds / 1000)
-    told, date = headers.get("retry-after", "").strip(), headers.get("date", "")
+    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
+        if (milliseconds := number(headers.get(name, ""))) is not None:
+            return max(0.0, milliseconds / 1000)
+    names = ("retry-after", "x-retry-after", "x-ratelimit-retry-after")
+    told, date = next((headers[name] for name in names if headers.get(name)), "").strip(), headers.get("date", "")
     wait = duration(told, date)
     return duration(told.partition(",")[0], date) if wait is None else wait  # of two that were joined, the first

@@ -12,19 +12,22 @@ from stretto.models.midway import Midway, Passed
 
 _WORD = r"(?:\w{1,12}:)?"  # ByteDance's name stands before theirs
 _NAMES = (
-    "(?:longcat_)?think(?:ing)?",
+    "(?:longcat_|ant)?think(?:ing)?",
     "thoughts?",
-    "reasoning",
+    "reasoning(?:_content)?",
     "reflection",
     "scratchpad",
-    "inner_(?:monologue|thoughts)",
-    "thought_process",
+    "(?:inner|internal)_(?:monologue|thoughts?)",
+    "(?:thought|think(?:ing)?)_process",
     "chain_of_thought",
     "cot",
 )
 _PAIRS = (
     *((rf"<{_WORD}{name}>", rf"</{_WORD}{name}>") for name in _NAMES),
-    *((rf"<\|(?:begin_of_|start_)?{name}\|>", rf"<\|(?:end_of_|end_|/){name}\|>") for name in _NAMES[:3]),
+    *(
+        (rf"<\|(?:begin_of_|start_)?{name}(?:_start)?\|>", rf"<\|(?:(?:end_of_|end_|/){name}|{name}_end)\|>")
+        for name in _NAMES[:3]
+    ),
     ("◁think▷", "◁/think▷"),
     (r"(?-i:\[THINK\])", r"(?-i:\[/THINK\])"),
     (r"<\|channel>", r"<channel\|>"),
@@ -32,6 +35,7 @@ _PAIRS = (
 )
 _OPENING = re.compile("|".join(f"({opening})" for opening, _ in _PAIRS), re.IGNORECASE)
 _CLOSINGS = [re.compile(closing + r"\s*", re.IGNORECASE) for _, closing in _PAIRS]
+_END_AGAIN = re.compile(f"(?:(?:{'|'.join(closing for _, closing in _PAIRS)})\\s*)++", re.IGNORECASE)
 _ENDS = [re.compile(closing, re.IGNORECASE) for _, closing in _PAIRS]
 # In the midst of a text the other names are those of sections that somebody asked for.
 _WITHIN = frozenset({0, 1, *range(len(_NAMES), len(_PAIRS))})
@@ -40,13 +44,13 @@ _ANY = "|".join(_NAMES)
 # In the midst of a text: the end of a block, of which a chat template has put the beginning into the prompt. Any tag at
 # once, for a text may be full of what is none.
 _UNOPENED = re.compile(
-    rf"<(?:/{_WORD}(?:{_ANY})>|\|(?:end_of_|end_|/)(?:{_ANY})\|>|channel\|>|unused95>"
+    rf"<(?:/{_WORD}(?:{_ANY})>|\|(?:(?:end_of_|end_|/)(?:{_ANY})|(?:{_ANY})_end)\|>|channel\|>|unused95>"
     r"|(?:\|(?:end|return)\|>\s{0,4}<)?\|start\|>assistant<\|channel\|>final<\|message\|>)"
     r"|◁/think▷|(?-i:\[/THINK\])",
     re.IGNORECASE,
 )
 _OPENED = re.compile(
-    rf"<(?:{_WORD}(?:{_ANY})>|\|(?:begin_of_|start_)?(?:{_ANY})\|>|\|channel>|unused94>|\|channel\|>(?:analysis|commentary))"
+    rf"<(?:{_WORD}(?:{_ANY})>|\|(?:begin_of_|start_)?(?:{_ANY})(?:_start)?\|>|\|channel>|unused94>|\|channel\|>(?:analysis|commentary))"
     r"|◁think▷|(?-i:\[THINK\])",
     re.IGNORECASE,
 )
@@ -55,28 +59,39 @@ _LINE_END = re.compile(r"[ \t]{0,4}\r?\n")
 _MAY_GO_ON = re.compile(r"(?:<(?:/?[\w:]{0,32}>?|\|[\w|<>\s]{0,70})|\[(?:/?T?H?I?N?K?\]?)|◁/?\w{0,5}▷?)[ \t]{0,4}\r?$")
 _MAYBE = re.compile(r"[<\[◁][|\uff5c]?/?[\w:▁]{0,32}[|\uff5c]?>?")
 """What may become the beginning of a block or a channel, or the mark of a template before one."""
-_BEGINNINGS = ("analysis<|message|>", "commentary<|message|>", "final<|message|>", "assistant<|channel|>")
+_BEGINNINGS = (
+    "analysis<|message|>",
+    "commentary<|message|>",
+    "final<|message|>",
+    "assistant<|channel|>",
+    "Here is my thought process:",
+    "Here's my thought process:",
+    "Here are my reasoning steps:",
+)
 # What templates put before a reply, and servers leave there that do not know them; and what they put behind one.
 _LEAD = re.compile(
     r"(?:<\|(?:im_start|start_header_id|begin_of_text|startoftext|assistant|bot|begin_of_box|START_RESPONSE)\|>"
-    r"|<start_of_turn>|<\uff5c(?:begin▁of▁sentence|Assistant)\uff5c>|\[/INST\]|assistant(?=<\|channel\|>))\s*"
+    r"|<start_of_turn>|<bos>|</?s>(?=\s*[<\[\u25c1])|<\uff5c(?:begin▁of▁sentence|Assistant)\uff5c>|\[/INST\]|assistant(?=<\|channel\|>))\s*"
 )
-_LED = re.compile(rf"{_LEAD.pattern}|(?:assistant\b|model\b|<\|(?:end_header_id|im_sep)\|>)\s*")
+_LED = re.compile(rf"(?:{_LEAD.pattern}|(?:assistant\b|model\b|<\|(?:end_header_id|im_sep)\|>)\s*)++")
 _UNSEEN = " \t\r\n\v\f\xa0\ufeff\u200b\u200e\u2060"
 _ROLES = ("assistant", "model", "<|end_header_id|>", "<|im_sep|>")
 _LAST = (
     r"(?:<\|(?:im_end|eot_id|eom_id|end|return|endoftext|end_of_text|end_of_box|END_RESPONSE|END_OF_TURN_TOKEN)\|>"
-    r"|<end_of_turn>|<\uff5cend▁of▁sentence\uff5c>)"
+    r"|<end_of_turn>|</s>|<eos>|<\uff5cend▁of▁sentence\uff5c>)"
 )
 # A mark that is spoken of has a blank or a quote before it.
 _TRAIL = re.compile(rf"(?<![ \t`\"'(]){_LAST}(?:\s*{_LAST})*\s*\Z")
-_MARK = r"<[|\uff5c]?[\w▁]{0,24}[|\uff5c]?"
+_MARK = r"<[|\uff5c/]?[\w▁]{0,24}[|\uff5c]?"
 _MAY_TRAIL = re.compile(rf"{_MARK}(?:>\s{{0,8}}(?:{_MARK}>?\s{{0,8}}){{0,3}})?\Z")
 _TAIL = 40  # longer than any tag with the end of its line
 _LONG_TAIL = 80  # longer than the tags of channels that follow each other
 _BLANK = 256  # characters that are held back while a tag may follow them: some models write blanks without end
-# What is left of channels where a server leaves out all tags: analysisThe user wants…assistantfinalThe answer.
-_UNTAGGED, _UNTAGGED_END = re.compile(r"analysis(?=\S|[ \t]*\r?\n)"), "assistantfinal"
+# What is left of channels where a server leaves out all tags: analysisThe user wants…assistantfinalThe answer. And the
+# words of models that have no tags (Granite, Apriel); they are text until those follow that end a thought.
+_UNTAGGED = re.compile(r"analysis(?=[\s\S])|Here(?:'s| is| are) my (?:thought process|reasoning steps):")
+_UNTAGGED_END = re.compile(r"assistantfinal|\[BEGIN FINAL RESPONSE\]|Here(?:'s| is) my response:")
+_LONGEST_END = 24
 
 
 class ThinkFilter:
@@ -95,7 +110,7 @@ class ThinkFilter:
         self._channels: Channels | None = None
         self._midway: Midway | None = None
         self._passed = Passed()
-        self._led = False
+        self._led = self._struck = False
         self._last = self._trail = ""
 
     def feed(self, piece: str) -> list[Chunk]:
@@ -104,6 +119,7 @@ class ThinkFilter:
             self._last = piece
             return self._watch(piece) if self._state == "open" else self._sort(piece)
         seen = self._trail + piece
+        self._struck = self._struck or "<s>" in seen
         found = _MAY_TRAIL.search(seen, max(0, len(seen) - _LONG_TAIL))
         at = found.start() if found else len(seen)
         self._trail, self._last = seen[at:], seen[:at] or self._last
@@ -127,7 +143,9 @@ class ThinkFilter:
     def end(self) -> list[Chunk]:
         """What was held back to the last; marks that end a reply are no part of it."""
         last = self._last[-1:]
-        rest, self._trail = _TRAIL.sub("", last + self._trail).removeprefix(last), ""
+        ended = not self._struck or not self._trail.rstrip().endswith("</s>")  # of a text that is struck out
+        rest = _TRAIL.sub("", last + self._trail).removeprefix(last) if ended else self._trail
+        self._trail = ""
         chunks = self._sort(rest) if rest else []
         if self._channels:
             return chunks + self._channels.end()
@@ -146,7 +164,9 @@ class ThinkFilter:
         held = self._held
         text = held.lstrip(_UNSEEN)
         while lead := (_LED if self._led else _LEAD).match(text):
-            text, self._led = text[lead.end() :], True
+            text, self._led, self._struck = text[lead.end() :], True, False
+        if self._thought and (again := _END_AGAIN.match(text)):
+            text = held = self._held = text[again.end() :]
         if self._led:
             held = self._held = text
         if tag := _OPENING.match(text):
@@ -242,10 +262,11 @@ class ThinkFilter:
 
     def _untagged(self, piece: str) -> list[Chunk]:
         seen = self._held + piece
-        _, end, rest = seen.partition(_UNTAGGED_END)
-        if not end:
-            self._held = seen[-len(_UNTAGGED_END) :]
+        end = _UNTAGGED_END.search(seen)
+        if end is None:
+            self._held = seen[-_LONGEST_END:]
             return [Text(piece)] if piece else []
+        rest = seen[end.end() :]
         self._held, self._state, self._thought = "", "start", True
         return [Restarted(), *(self._begin(rest) if rest else [])]
 

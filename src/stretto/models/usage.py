@@ -12,9 +12,9 @@ from stretto.types import Usage
 _MOST = 2**24  # tokens of one call: nobody reads or writes more
 _LONGEST = 8  # characters of a token, in a text as a whole; so it has at least this many
 _NAMES = (
-    ("prompt_tokens", "input_tokens", "promptTokenCount"),
-    ("completion_tokens", "output_tokens", "candidatesTokenCount"),
-    ("total_tokens", "totalTokenCount"),
+    ("prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "promptTokenCount"),
+    ("completion_tokens", "output_tokens", "completionTokens", "outputTokens", "candidatesTokenCount"),
+    ("total_tokens", "totalTokens", "totalTokenCount"),
 )
 _BESIDE = ("cache_read_input_tokens", "cache_creation_input_tokens")
 """What Anthropic counts beside its `input_tokens`, not among them."""

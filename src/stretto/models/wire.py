@@ -136,7 +136,7 @@ _MEANINGS = (
     (
         re.compile(
             r"error|abort|network|insufficient|resource|load|unavailable|busy|time_?(?:d_?)?(?:out|limit)|rate_?limit"
-            r"|cancel|interrupt|disconnect|fail|crash|evict|preempt"
+            r"|cancel|interrupt|disconnect|fail|crash|evict|preempt|malformed|unexpected|shut_?down|exception|killed"
         ),
         BROKEN,
     ),

@@ -95,8 +95,7 @@ class PlanBook:
             return False
         self._repeats += known in self._own
         self._own.add(known)
-        if draft.id:
-            self._needs.know(self._subtasks.get(known) or self._needs.held[known], draft.id)
+        self._needs.know(self._subtasks.get(known) or self._needs.held[known], draft.id, draft.title)
         return True
 
     def take(self, draft: Draft, round_: int = 1, brief: str = "") -> list[Subtask]:
@@ -113,7 +112,7 @@ class PlanBook:
         self._known[same_work(subtask)] = id_
         self._repeats = 0
         self._own.add(id_)
-        self._needs.know(subtask, draft.id)
+        self._needs.know(subtask, draft.id, draft.title)
         return [self._plan(each) for each in self._needs.take(subtask)]
 
     def settle(self) -> list[Subtask]:

@@ -13,15 +13,17 @@ QUOTES = "\"'“”„"
 
 # What models call the fields of a subtask, without case and punctuation; of several the first that says something.
 TYPE = ("type", "tasktype", "subtasktype", "worker", "workertype", "agent", "role", "kind", "category", "assignee",
-        "assignedto")  # fmt: skip
+        "assignedto", "tool")  # fmt: skip
 DESCRIPTION = ("description", "taskdescription", "details", "detail", "instructions", "instruction", "prompt", "task",
-               "subtask", "content", "objective", "goal", "question", "action", "step", "desc", "text", "title",
-               "name", "summary")  # fmt: skip
+               "subtask", "content", "objective", "goal", "question", "query", "input", "actioninput", "action",
+               "step", "desc", "text", "title", "name", "summary")  # fmt: skip
 ID = ("id", "taskid", "subtaskid", "number", "step", "index", "key")
 NEEDS = ("needs", "need", "dependson", "dependencies", "dependency", "depends", "requires", "prerequisites", "after")
 TITLE = ("title", "name")
 VALUE = ("value",)
 NAMES = frozenset({*TYPE, *DESCRIPTION, *ID, *NEEDS, *VALUE})
+_GIVEN = ("arguments", "parameters", "args")
+"""What a call gives to the tool it names."""
 FIELD = r"[A-Za-z]\w{0,15}"
 """A pattern of what may be the name of a field; `is_field` says whether it is one."""
 
@@ -68,7 +70,12 @@ def fields_in(text: str) -> dict[str, Any]:
 
 
 def unwrapped(found: Mapping[str, Any]) -> dict[str, Any]:
-    """An object with its keys as plain names; one that holds nothing but an object is that, with its name as id."""
+    """An object with its keys as plain names; one that holds nothing but an object is that, with its name as id.
+
+    A call of a tool is what it gives to the tool, with the tool's name as type.
+    """
+    if given := _given(found):
+        return given
     if len(found) == 1:
         ((name, only),) = found.items()
         if isinstance(only, dict) and only:
@@ -77,6 +84,16 @@ def unwrapped(found: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in found.items():
         fields.setdefault(plain(key), value)
     return fields
+
+
+def _given(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What a call of a tool gives to it, as models that are trained to call tools write it; empty if it is none."""
+    call = found["function"] if isinstance(found.get("function"), dict) else found
+    given = next((call[name] for name in _GIVEN if name in call), None)
+    if isinstance(given, str):
+        given = _object_in(given)
+    tool = call.get("name")
+    return {"type": tool, **unwrapped(given)} if isinstance(given, dict) and given and isinstance(tool, str) else {}
 
 
 def _object_in(text: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec.structs import replace
 
 from stretto.plan.fields import plain
-from stretto.plan.item import Draft
+from stretto.plan.item import Draft, Read, reads_as_work
 from stretto.types import Role
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -22,6 +22,7 @@ _BEHIND = re.compile(
 )
 _ALIKE = 4  # letters that two words which begin alike have in common
 _FEWEST = 3
+_ENDING = re.compile("(?:ing|ers?|ors?|es?|s)$")
 _EVERYTHING = re.compile(r"\b(?:any|anything|everything|whatever|general|all)\b", re.IGNORECASE)
 _COMMON = frozenset(
     [
@@ -64,7 +65,7 @@ def fitted(draft: Draft, workers: Mapping[str, Role]) -> Draft:
             return replace(draft, type=name, description=description)
     if len(workers) == 1:
         return draft if draft.type.strip() else replace(draft, type=next(iter(workers)))
-    if name := called(draft.type, workers):
+    if name := called(draft.type or draft.id or "", workers):
         return replace(draft, type=name)
     if name := _meant(draft.type, workers) if draft.type else _meant(draft.description, workers, abouts=False):
         said = f"type {_short(draft.type)} is taken to mean" if draft.type else "it names no type, and is given to"
@@ -72,6 +73,14 @@ def fitted(draft: Draft, workers: Mapping[str, Role]) -> Draft:
     name = general(workers)
     said = f"no worker is of type {_short(draft.type)}" if draft.type else "it names no type"
     return replace(draft, type=name, remark=f"{said}, and {name!r} does it")
+
+
+def keyed(read: Read, workers: Mapping[str, Role]) -> Read:
+    """An entry that has its worker's name as its only key (`{"plan": "Say what comes first."}`), as what it is."""
+    name, said = next(iter(read.fields.items()), ("", None)) if len(read.fields) == 1 else ("", None)
+    if isinstance(said, str) and reads_as_work(said) and (type_ := called(name, workers)):
+        return replace(read, item=Draft(type_, said), weight=2)
+    return read
 
 
 def labelled(text: str, workers: Mapping[str, Role]) -> tuple[str, str]:
@@ -103,6 +112,7 @@ def _meant(type_: str, workers: Mapping[str, Role], *, abouts: bool = True) -> s
     asked, words = plain(type_), _words(type_)
     tries: list[Callable[[str, Role], bool]] = [
         lambda name, _: _begins(plain(name), asked, _FEWEST),
+        lambda name, _: _stem(name) == _stem(type_),
         lambda name, _: _share(_words(name), words),
         *([lambda _, role: _share(_words(role.about or ""), words)] if abouts else []),
     ]
@@ -126,6 +136,12 @@ def _begins(one: str, other: str, fewest: int) -> bool:
     """Whether one of two words begins with the other."""
     shorter, longer = sorted((one, other), key=len)
     return len(shorter) >= fewest and longer.startswith(shorter)
+
+
+def _stem(word: str) -> str:
+    """What `coding` and `coder` have in common with `code`; a blank if nothing is left that says anything."""
+    stem = _ENDING.sub("", plain(word))
+    return stem if len(stem) >= _FEWEST else word + " "
 
 
 def _short(type_: str) -> str:

@@ -1,13 +1,14 @@
 """A whole reply that holds no list of subtasks in JSON, in the other forms in which models write one."""
 
 import html
+import json
 import re
 from collections.abc import Iterator, Mapping
 
 from stretto.plan.calls import calls
-from stretto.plan.fields import DESCRIPTION, FIELD, decode_text, is_field, plain
+from stretto.plan.fields import DESCRIPTION, FIELD, decode_text, is_field, plain, unwrapped
 from stretto.plan.fitting import called
-from stretto.plan.grids import by_worker, separated, table
+from stretto.plan.grids import by_worker, object_in, separated, table
 from stretto.plan.item import Draft, Read, draft_of, weight_of
 from stretto.plan.lines import read_lines
 from stretto.plan.sections import sections
@@ -20,7 +21,8 @@ _OBJECT = re.compile(rf"""(\[\s*)?\{{\s*{_QUOTE}?({FIELD}){_QUOTE}?\s*:""")
 _TEXTS = re.compile(r"""\s*(?:```\w*\s*)?\[\s*(["'])""")
 # What has no entries as its values, though these have the keys of one: a list's own name, and a schema.
 _CONTAINERS = frozenset(
-    {"tasks", "subtasks", "plan", "steps", "tasklist", "todo", "properties", "items", "definitions"}
+    {"tasks", "subtasks", "plan", "steps", "tasklist", "todo", "properties", "items", "definitions", "function"}
+    | {"arguments", "parameters", "args"}
 )
 # YAML's other form, in which texts have no quotes.
 _FLOW = re.compile(r"^[ \t]*-[ \t]*\{[ \t]*\w{1,16}:[ \t]+[^\s\"'\[{]", re.MULTILINE)
@@ -37,6 +39,7 @@ def forms(text: str, workers: Mapping[str, Role]) -> Iterator[str | list[Read]]:
     Lists by worker, JSON as a text in JSON, a list of texts without a name, objects keyed by id or one after the other,
     XML, a table, TOML, CSV, calls as code has them, and at last YAML and lists in Markdown.
     """
+    yield from _wrapped(text)
     if found := by_worker(text, workers):
         yield found
     yield from _decoded(text)
@@ -59,6 +62,14 @@ def forms(text: str, workers: Mapping[str, Role]) -> Iterator[str | list[Read]]:
 def _name_a_worker(reads: list[Read], workers: Mapping[str, Role]) -> bool:
     types = [read.item.type for read in reads if isinstance(read.item, Draft)]
     return bool(types) and (not workers or any(called(type_, workers) for type_ in types))
+
+
+def _wrapped(text: str) -> Iterator[str]:
+    """What stands in the signs of HTML, or in the calls of tools as an endpoint would send them."""
+    if "&quot;" in text and '"' not in text:
+        yield html.unescape(text)
+    if isinstance(tools := object_in(text).get("tool_calls"), list):
+        yield json.dumps([unwrapped(each) for each in tools if isinstance(each, dict)])
 
 
 def _decoded(text: str) -> Iterator[str]:
@@ -97,6 +108,7 @@ def _tagged(text: str) -> list[Read]:
         inside = re.split(
             r"</(?:(?:sub_?)?(?:task|step)|item)s?>", text[match.end() : end], maxsplit=1, flags=re.IGNORECASE
         )[0]
+        inside = inside.replace("<![CDATA[", "").replace("]]>", "")
         fields |= _elements(inside)
         rest = " ".join(_ANY_TAG.sub(" ", inside).split())
         if rest and not any(fields.get(name) for name in DESCRIPTION):

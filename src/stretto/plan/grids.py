@@ -64,7 +64,7 @@ def _rows(names: list[str], lines: list[str], mark: str) -> list[Read]:
 def by_worker(text: str, workers: Mapping[str, Role]) -> list[Read]:
     """What an object in JSON lists for each of its keys that is a worker."""
     found = list[Read]()
-    for name, value in _object(text).items():
+    for name, value in object_in(text).items():
         if type_ := called(name, workers):
             for each in value if isinstance(value, list) else [value]:
                 said = draft_of({**unwrapped(each), "type": type_}) if isinstance(each, dict) else each
@@ -74,7 +74,8 @@ def by_worker(text: str, workers: Mapping[str, Role]) -> list[Read]:
     return found
 
 
-def _object(text: str) -> dict[str, Any]:
+def object_in(text: str) -> dict[str, Any]:
+    """The object in JSON that a text begins with, or the one in it that is a plan's; empty if there is none."""
     try:
         form, _ = json.JSONDecoder(strict=False).raw_decode(text, max(0, text.find("{")))
     except (ValueError, RecursionError):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stretto.plan.fields import (
     DESCRIPTION,
@@ -26,6 +27,7 @@ from stretto.text import clean
 _LETTER = re.compile(r"[^\W\d_]")
 _NOTHING = re.compile(r"(?:none|null|nil|no|nothing|n/?a|not applicable|empty|-+|\[\s*\])\.?", re.IGNORECASE)
 _LISTS = frozenset({"tasks", "subtasks", "steps", "items", "actions", "jobs", "assignments"})
+_PARTS = ("subtasks", "tasks", "children")
 _OF_NEED = frozenset({*ID, "task", "subtask", "name", "ref"})
 _APART = re.compile(r"\s*[,;\n]\s*")
 # A model that is told its schema may write it down once more, and that has types and descriptions too.
@@ -38,7 +40,7 @@ _WORK = ("task", "subtask", "instruction", "instructions", "objective", "action"
 class Draft(Struct, frozen=True):
     """A subtask as the orchestrator wrote it, unchecked.
 
-    `type` is empty if it names none; `remark`: what had to be guessed about it.
+    `type` is empty if it names none; `remark`: what had to be guessed about it; `title`: what else it is called.
     """
 
     type: str
@@ -47,6 +49,7 @@ class Draft(Struct, frozen=True):
     needs: tuple[str, ...] = ()
     value: float | None = None
     remark: str = ""
+    title: str = ""
 
 
 class Broken(Struct, frozen=True):
@@ -107,7 +110,25 @@ def draft_of(fields: Mapping[str, Any]) -> Draft | str:
         type_ = title  # who puts the worker's name there has no other place for it
     own = _id(fields) or (title if type_ not in {"", title} and len(title.split()) == 1 else None)
     needs = next((fields[name] for name in NEEDS if fields.get(name) is not None), None)
-    return Draft(type_, description, own, _needs(needs), _number(fields.get("value")))
+    return Draft(type_, description, own, _needs(needs), _number(fields.get("value")), title=_called(title, type_))
+
+
+def _called(title: str, type_: str) -> str:
+    """A title by which others may need a subtask, if it has several words: one is its id, or its worker's."""
+    return title if len(title.split()) > 1 and title != type_ else ""
+
+
+def parts_in(fields: Mapping[str, Any], whole: Draft) -> list[Draft]:
+    """The subtasks that a subtask lists as its own parts; they need what it needs, and it needs them."""
+    lists = [fields[name] for name in _PARTS if isinstance(fields.get(name), list)]
+    inner = [unwrapped(each) for value in lists for each in value if isinstance(each, dict)]
+    parts = [each for entry in inner if isinstance(each := draft_of(entry), Draft) and weight_of(entry) == 2]
+    if len(parts) < len(inner):
+        return []  # steps for whoever does it
+    return [
+        replace(part, id=part.id or f"{whole.id or 'part'}.{at}", needs=part.needs or whole.needs)
+        for at, part in enumerate(parts, 1)
+    ]
 
 
 def entries_in(fields: Mapping[str, Any]) -> list[dict[str, Any]]:

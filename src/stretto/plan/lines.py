@@ -15,7 +15,11 @@ from stretto.plan.fitting import called, labelled
 from stretto.plan.item import Draft, Read, draft_of, reads_as_work, weight_of
 from stretto.types import Role
 
-_LINE = re.compile(r"([ \t]*)(?:([-*+•\u2013]|\(?\d{1,3}[.):]|#{1,6})(?=[ \t]))?[ \t]*(.*)")
+_LINE = re.compile(
+    r"([ \t]*)"
+    r"(?:([-*+•\u2013]|\(?(?:\d{1,3}[.):]|[A-Za-z][.)]|[ivxIVX]{1,5}[.)])|\d{1,2}\ufe0f?\u20e3|#{1,6})(?=[ \t]))?"
+    r"[ \t]*(.*)"
+)
 _FIELD = re.compile(
     rf"""[*_`"']{{0,3}}({FIELD}(?:[ _-][A-Za-z]{{1,12}})?)[*_`"']{{0,3}}[ \t]*:[*_`]{{0,3}}(?:[ \t]+(.*))?$"""
 )

@@ -26,6 +26,9 @@ _ALL = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[\w-]+")
+_BEFORE = re.compile(
+    r"(?:the )?(?:previous|prior|preceding|last|above)(?: (?:sub-?)?(?:task|step|result|one)| output)?", re.IGNORECASE
+)
 _SHORTEST = 3  # letters of a name that a longer one may begin with
 
 
@@ -56,16 +59,16 @@ class Needs:
         """Those that are held back, by id."""
         return self._held
 
-    def know(self, subtask: Subtask, written: str | None = None) -> None:
-        """A subtask is there; `written`: how the plan calls it, if not by its id."""
+    def know(self, subtask: Subtask, *written: str | None) -> None:
+        """A subtask is there; `written`: how else the plan calls it than by its id."""
         if subtask.id not in self._types:
             self._order.append(subtask.id)
             self._places[subtask.id] = len(self._order)
         self._types[subtask.id] = _plain(subtask.type)
         self._described.setdefault(_plain(subtask.description), subtask.id)
-        if written:
-            self._written.setdefault(written.strip(), subtask.id)
-        for name in map(_plain, (written or "", subtask.id)):
+        for name in filter(None, written):
+            self._written.setdefault(name.strip(), subtask.id)
+        for name in map(_plain, (*filter(None, written), subtask.id)):
             self._plain.setdefault(name, subtask.id)
             self._called.setdefault(subtask.id, set()).add(name)
 
@@ -127,6 +130,8 @@ class Needs:
         """A need, or those that it speaks of: all before it, some at once, one within other words."""
         if self._exactly(need) is not None:
             return [need]
+        if _BEFORE.fullmatch(need):
+            return [id_ for id_ in self._order if id_ != whose][-1:] or [need]
         if _ALL.fullmatch(need):
             return [id_ for id_ in self._order if id_ != whose]
         if (found := _RANGE.fullmatch(need)) and int(found[2]) < int(found[3]) <= int(found[2]) + len(self._order):

@@ -8,8 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from stretto.plan.beginning import opening_in, size_in
-from stretto.plan.fitting import fitted
+from stretto.plan.fitting import fitted, keyed
 from stretto.plan.item import (
     Broken,
     Draft,
@@ -17,6 +19,7 @@ from stretto.plan.item import (
     draft_of,
     entries_in,
     names_itself,
+    parts_in,
     read_item,
     says_something,
     weight_of,
@@ -144,7 +147,7 @@ class PlanReader:
         if is_object and self._broken > _HOPELESS and not self._scanner.counts:
             return
         half, self._half = self._half, None
-        read = read_item(entry.text, self._place + 1, half)
+        read = keyed(read_item(entry.text, self._place + 1, half), self._workers)
         if isinstance(read.item, Broken):
             self._broken += is_object
             if not is_object and (half is not None or not _SAYS.search(entry.text)):
@@ -156,6 +159,11 @@ class PlanReader:
                 self._take_all(inner, entry.text)
                 return
             self._half = read.fields if is_object else None
+        elif parts := parts_in(read.fields, read.item):
+            self._held += [Read(part, 2) for part in parts]
+            self._place += len(parts)
+            needs = dict.fromkeys([*read.item.needs, *(part.id for part in parts if part.id)])
+            read = replace(read, item=replace(read.item, needs=tuple(needs)))
         if read.joined:
             self._held.pop()  # the half of it
         else:

@@ -116,11 +116,12 @@ class Scanner:
         """Look for the next element, or the end of the list."""
         at = _skip(_BETWEEN, self._window, at)
         mark, before = self._window[at : at + 1], self._window[max(0, at - REACH) : at].rstrip()
-        # A brace behind the list's bracket, or behind a comma, proves that it was astray, and that the list goes on.
+        # A brace behind the list's bracket, or behind a comma, proves that it was astray, and that the list goes on; so
+        # does a bracket behind a comma: lists of lists.
         if mark == "]":
             self._take(at + 1)
             self.state, self._scan = "closed", self._between if self.counts else self._beside
-        elif self.state == "closed" and mark and not (mark == "{" and before.endswith((",", "]"))):
+        elif self.state == "closed" and mark and not before.endswith({"{": (",", "]"), "[": (",",)}.get(mark, ())):
             self._scan = self._beside
         elif mark:
             self._begin(at)
