@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import subprocess
 from pathlib import Path
 
@@ -67,6 +68,7 @@ def test_a_run_that_is_being_carried_is_refused_at_once_and_goes_on_after_its_ca
         with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as carrier:
             assert carrier.stdout is not None
             story.run = json.loads(carrier.stdout.readline())["run"]
+            carrier.send_signal(signal.SIGSTOP)  # or it may be over before the other one has begun
             other = Victim(tmp_path, "resume", story.run)
             carrier.kill()
         assert (other.code, other.shown) == (1, [])
