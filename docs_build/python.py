@@ -22,7 +22,8 @@ _SECTIONS: dict[str, tuple[Any, ...]] = {
         stretto.Definition,
     ),
     "Inputs and shapes": (
-        stretto.read_inputs, stretto.Input, stretto.read_list, stretto.Listing, stretto.schema_of,
+        stretto.read_inputs, stretto.Input,
+        stretto.Message, stretto.read_list, stretto.Listing, stretto.schema_of,
     ),
     "What a run is": (stretto.Run, stretto.Plan, stretto.Subtask, stretto.Result, stretto.Row),
     "In a notebook": (notebook.show,),

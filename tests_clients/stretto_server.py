@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from stretto.events import CallStarted
 from stretto.runs import Run
+from stretto.store.schema import connect
 from stretto.store.sqlite import Store
 
 STRETTO = str(Path(sys.executable).with_name("stretto"))
@@ -25,6 +26,7 @@ class Server:
 
     def __init__(self, folder: Path, *args: str) -> None:
         self.store = folder / "runs.db"
+        connect(self.store).close()  # so that it can be read while the first run is being opened
         known = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG", "LC_ALL"}}
         environ = {**known, "HOME": str(folder), "STRETTO_STORE": str(self.store), "SERVE_KEY": KEY}
         command = [STRETTO, "serve", "-w", "general", "--port", "0", "--api-key-env", "SERVE_KEY", *args]
@@ -41,7 +43,7 @@ class Server:
 
     def runs(self) -> list[Run[Any]]:
         """Its runs, newest first."""
-        return Store(self.store).recent(1000) if self.store.exists() else []
+        return Store(self.store).recent(1000)
 
     def left(self, earlier: int, leave: Callable[[], object]) -> Run[Any]:
         """The run behind so many earlier ones, once it has ended: its client is told to `leave` when it has called."""

@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _ERRORS = (
     "AuthError",
+    "BatchError",
     "BudgetError",
     "CallError",
     "CallTimeout",
@@ -73,7 +74,7 @@ _HOMES = {
     "notebook": "notebook",
     "proposal": "proposal",
     # What stands in the signatures of these:
-    **dict.fromkeys(("Definition", "Merge", "RoleName"), "types"),
+    **dict.fromkeys(("Definition", "Merge", "Message", "RoleName"), "types"),
     **dict.fromkeys(("AnyModel", "Worker"), "roles"),
     **dict.fromkeys(("Grain", "Profile", "Tells"), "models.simulator.settings"),
     "AnyPlan": "plan.given",

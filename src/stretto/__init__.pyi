@@ -3,6 +3,7 @@ from stretto import events as events
 from stretto import notebook as notebook
 from stretto import proposal as proposal
 from stretto.errors import AuthError as AuthError
+from stretto.errors import BatchError as BatchError
 from stretto.errors import BudgetError as BudgetError
 from stretto.errors import CallError as CallError
 from stretto.errors import CallTimeout as CallTimeout
@@ -63,6 +64,7 @@ from stretto.types import Input as Input
 from stretto.types import Limits as Limits
 from stretto.types import Memory as Memory
 from stretto.types import Merge as Merge
+from stretto.types import Message as Message
 from stretto.types import Plan as Plan
 from stretto.types import Price as Price
 from stretto.types import Result as Result

@@ -96,7 +96,8 @@ class Call(Struct, frozen=True):
     `shorten`: rather a shorter reply than none, if the budget does not allow for the whole. `duplicate`: the same call
     is under way already, and this one races it. `part`: what of its subtask it is, if not the work itself. `plans`: it
     asks for a plan, of which subtasks may be under way before it is whole. `most`: the limit of its reply, if it
-    is not the user's: then it can be left out where the provider refuses it.
+    is not the user's: then it can be left out where the provider refuses it. `batch`: with which batch of its provider
+    an earlier execution of its run has sent it.
     """
 
     id: str
@@ -114,13 +115,18 @@ class Call(Struct, frozen=True):
     part: str = ""
     plans: bool = False
     most: int | None = None
+    batch: str = ""
 
 
 class Sent(Struct, frozen=True):
-    """The request left. `reserved`, `reserved_cost`: what its call may come to with it, if anything was set aside."""
+    """The request left. `reserved`, `reserved_cost`: what its call may come to with it, if anything was set aside.
+
+    `batch`: with which batch of its provider, if it did not leave by itself.
+    """
 
     reserved: Usage | None = None
     reserved_cost: Decimal | None = None
+    batch: str = ""
 
 
 class Text(Struct, frozen=True):
@@ -150,6 +156,7 @@ class Done(Struct, frozen=True):
 
     `asked`: the model that was asked, as written, if it was not the first choice. `reused`: nothing was asked, for the
     reply was recorded already, in the run `origin` if not in this one. `doubtful`: it tells a usage that cannot be.
+    `price`: which part of its model's price it costs.
     """
 
     finish: str
@@ -161,6 +168,7 @@ class Done(Struct, frozen=True):
     asked: str | None = None
     origin: str | None = None
     doubtful: bool = False
+    price: float = 1.0
 
 
 SHORTENED = "shortened"

@@ -15,6 +15,7 @@
     │   └── MissingRecord      a replay needs a call that is not recorded
     └── CallError              a request to a model failed
         ├── AuthError          401, 403: the key is refused
+        ├── BatchError         the provider's batch has ended, or was refused, without an answer to the call
         ├── BudgetError        the run's budget does not allow the call
         ├── CircuitOpen        the model failed too often and is left alone for a while
         ├── QuotaError         out of credit or quota; waiting does not help
@@ -124,6 +125,10 @@ class CallError(StrettoError):
 
 class AuthError(CallError):
     """The key is refused (401, 403)."""
+
+
+class BatchError(CallError):
+    """The provider's batch, with which the call went out, has ended without an answer to it."""
 
 
 class BudgetError(CallError):

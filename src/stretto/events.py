@@ -194,7 +194,8 @@ class CallStarted(Event, frozen=True, kw_only=True):
     """A request left for the model; `reserved`, `reserved_cost` is what the call may take, if the run has a budget.
 
     Told again of the same call if a further request for it (asked again, in duplicate, at a fallback) makes that more.
-    `part`: what of its subtask it is, if not the work itself (`check`, `merge`, …).
+    `part`: what of its subtask it is, if not the work itself (`check`, `merge`, …). `batch`: the batch of its provider
+    that it left with, in which an execution that goes on looks for its answer.
     """
 
     call: str
@@ -205,6 +206,7 @@ class CallStarted(Event, frozen=True, kw_only=True):
     part: str = ""
     reserved: Usage | None = None
     reserved_cost: Decimal | None = None
+    batch: str = ""
 
 
 class CallFinished(Event, frozen=True, kw_only=True):

@@ -172,7 +172,8 @@ class Fold:
             event.call, event.role, event.subtask, event.fingerprint, event.model, part=event.part
         )
         at = record.started_at or event.at
-        self._calls[event.call] = replace(record, fingerprint=event.fingerprint, started_at=at, started=event)
+        facts: dict[str, Any] = {"fingerprint": event.fingerprint, "started_at": at, "started": event}
+        self._calls[event.call] = replace(record, **facts, batch=event.batch or record.batch)
 
     def _retried(self, event: e.CallRetried) -> None:
         record = self._calls.get(event.call)

@@ -29,7 +29,7 @@ from stretto.store.recall import Recall
 from stretto.store.schema import GLANCE
 from stretto.store.sqlite import Store
 from stretto.team import Team
-from stretto.types import Basis, Definition, Each, Input, Known, Memory, Plan, Reply, Request, Result
+from stretto.types import Basis, Definition, Each, Input, Known, Memory, Message, Plan, Reply, Request, Result
 
 
 class NothingKept(StoreError):
@@ -52,7 +52,8 @@ class Wishes(TypedDict, total=False):
 class New(Struct, frozen=True):
     """A new run of a task and its inputs; `plan`: one that is given. `fresh`: what is asked anew though recorded.
 
-    `each`: the list of whose items that is the plan.
+    `each`: the list of whose items that is the plan. `messages`: what is asked in the task's place. `again`: if the
+    store has the run already, it is gone on with.
     """
 
     task: str
@@ -60,12 +61,15 @@ class New(Struct, frozen=True):
     fresh: tuple[str, ...] = ()
     inputs: tuple[Input, ...] = ()
     each: Each | None = None
+    messages: tuple[Message, ...] = ()
+    again: bool = False
 
     @property
     def basis(self) -> Basis:
         """What the run begins with beside its task."""
         samples = {} if EVERYTHING in self.fresh else dict.fromkeys(self.fresh, 1)
-        return Basis(plan=self.plan, samples=samples, fresh=self.fresh, inputs=self.inputs, each=self.each)
+        begun = Basis(plan=self.plan, samples=samples, fresh=self.fresh, inputs=self.inputs, each=self.each)
+        return replace(begun, messages=self.messages)
 
 
 class Opening(Struct, frozen=True):
@@ -106,6 +110,8 @@ async def open_run(
     if begin is None:
         await patiently(lambda: store.check(run))
     await patiently(lambda: stack.enter_context(store.carrying(run)))
+    if isinstance(begin, New) and begin.again and await patiently(lambda: store.has(run)):
+        begin = None
     history: list[AnyEvent] = []
     own: dict[str, list[Reply]] = {}
     before: Run | None = None

@@ -36,8 +36,8 @@ class Endpoints(Protocol):
 
     telling: set[str]
 
-    def model(self, label: str, name: str, provider: Provider, key: str | None) -> Model:
-        """The model `name` at `provider`."""
+    def model(self, label: str, name: str, provider: Provider, key: str | None, kind: Any = None) -> Model:
+        """The model `name` at `provider`; `kind`: how it is asked, if not live."""
         ...
 
     async def close(self) -> None:
@@ -64,6 +64,7 @@ class Pool:
         self._endpoints: Endpoints | None = None
         self.simulated: dict[str, SimulatedProvider] = {}
         self._models: dict[str, Opened] = {}
+        self._batched: dict[str, Model] = {}
         self._as_told: dict[str, Provider] = {}  # by name, as the environment has them
         self._users = 0
 
@@ -86,7 +87,15 @@ class Pool:
             polite = Limit(
                 asked if plain else Loops(asked, streams=self.is_here(written)), queue, self._limits.max_wait
             )
-            self._models[written] = Opened(written, polite, lambda: queue.spare, Circuit(written), Latencies(), plain)
+            self._models[written] = Opened(
+                written,
+                polite,
+                lambda: queue.spare,
+                Circuit(written),
+                Latencies(),
+                plain,
+                self._batch(name, model),
+            )
         return self._models[written]
 
     def endpoint(self, written: str) -> Provider | None:
@@ -137,6 +146,24 @@ class Pool:
             else:
                 self.prices.known[written] = None
         self.prices.look_up(wanted, elsewhere)
+
+    def _batch(self, name: str, model: str) -> Callable[[], Model] | None:
+        """How a model is asked by its provider's Batch API, if that has one; opened once, when it is asked first."""
+        given = self._providers[name]
+        if not isinstance(given, Provider) or given.batches == "none":
+            return None
+
+        def opened() -> Model:
+            label = f"{name}:{model}"
+            if label not in self._batched:
+                from stretto.models.batches.model import BatchModel  # and with it aiohttp
+
+                provider = self._found(name, given)
+                key = key_of(name, provider, os.environ)
+                self._batched[label] = self._connected.model(label, model, provider, key, BatchModel)
+            return self._batched[label]
+
+        return opened
 
     def _open(self, name: str, model: str) -> tuple[Model, Lane]:
         """A model as it is asked, and the lane of those who ask it."""

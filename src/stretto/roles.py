@@ -12,7 +12,7 @@ from stretto.engine.checking import checker_of
 from stretto.errors import ConfigError
 from stretto.limits import check_numbers, check_options, checked_limits
 from stretto.models.functions import Function, function_role, speakers
-from stretto.models.providers import Local, Provider, split_model
+from stretto.models.providers import FORMS, Local, Provider, split_model
 from stretto.pool import AnyProvider
 from stretto.shapes import Shape, check_schema, shape_of
 from stretto.types import Definition, Input, Role, RoleName
@@ -26,8 +26,9 @@ AnyModel = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 MOST_REPLIES = 64
 """Of an ensemble: what is more than that is a mistake, or a bill nobody wants."""
 _NEEDS = ("any", "all")
+_EXPIRED = ("live", "fail")
 _MERGES = ("synthesize", "vote", "best")
-WORKERS_OWN = ("models", "samples", "merge", "check", "workflow", "share", "needs")
+WORKERS_OWN = ("models", "samples", "merge", "check", "workflow", "share", "needs", "batch", "expired")
 """What only a worker has."""
 _USUAL = Role()
 _NO_MODEL = ("workflow", "prompt", "about", "check", "needs")
@@ -160,6 +161,7 @@ def check_definition(definition: Definition, providers: Mapping[str, AnyProvider
         prompts.check(kind, role.prompt, f"{place}.prompt")
         _check_schema(kind, role, f"{place}.schema")
         _check_lengths(role, place)
+        _check_batch(role, place, providers)
         check_options(f"{place}.options", role.options)
         for key in Role.__struct_fields__:
             try:
@@ -172,6 +174,7 @@ def check_definition(definition: Definition, providers: Mapping[str, AnyProvider
         if isinstance(known, Provider):
             waits = ("connect", "first_byte", "silence")
             check_numbers(f"providers.{name}", known, ("parallel",), ("rpm", "tpm"), waits)
+            _check_batches(name, known)
 
 
 def _check_team(definition: Definition, path: str = "", depth: int = 1) -> None:
@@ -246,6 +249,26 @@ def _check_schema(kind: Kind, role: Role, place: str) -> None:
     if not speakers(role):
         raise ConfigError(f"{place}: a function gives what it gives; a schema belongs to a model")
     check_schema(role.schema, place)
+
+
+def _check_batch(role: Role, place: str, providers: Mapping[str, AnyProvider]) -> None:
+    if role.expired not in _EXPIRED:
+        raise ConfigError(f"{place}.expired: must be {' or '.join(_EXPIRED)}, not {role.expired!r}")
+    for model in role.all_models if role.batch else ():
+        name = model.partition(":")[0]
+        provider = providers[name]
+        if isinstance(provider, Provider) and provider.batches == "none":
+            raise ConfigError(
+                f"{place}.batch: no Batch API is known of provider {name!r}; if it has OpenAI's, say so "
+                f'([providers.{name}] batches = "openai"), else leave batch out'
+            )
+
+
+def _check_batches(name: str, provider: Provider) -> None:
+    if provider.batches not in FORMS:
+        raise ConfigError(f"providers.{name}.batches: must be {' or '.join(FORMS)}, not {provider.batches!r}")
+    if not isinstance(provider.batch_price, int | float) or not 0 < provider.batch_price <= 1:
+        raise ConfigError(f"providers.{name}.batch_price: must be above 0, and 1 at the most")
 
 
 def _check_lengths(role: Role, place: str) -> None:

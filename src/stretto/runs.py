@@ -38,7 +38,10 @@ Parsed = TypeVar("Parsed", default=Any)
 
 
 class CallRecord(Struct, frozen=True):
-    """One call as the log tells it; `finished_at` is None while it is under way."""
+    """One call as the log tells it; `finished_at` is None while it is under way.
+
+    `batch`: the batch of its provider that it was sent with.
+    """
 
     id: str
     role: RoleName
@@ -51,6 +54,7 @@ class CallRecord(Struct, frozen=True):
     finished: e.CallFinished | None = None
     retries: tuple[e.CallRetried, ...] = ()
     part: str = ""
+    batch: str = ""
 
 
 class Part(Struct, frozen=True):

@@ -1,7 +1,8 @@
 """The public face: a `Workflow`, and the one door into it, `stream`."""
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar, Unpack, overload
@@ -10,7 +11,7 @@ from stretto.aside import outcome
 from stretto.errors import ConfigError, TaskError
 from stretto.forecast import Forecast
 from stretto.head import checked_inputs, checked_task
-from stretto.ids import new_ulid
+from stretto.ids import is_ulid, new_ulid
 from stretto.opening import New, Wishes, explained
 from stretto.plan.given import DIRECT, AnyPlan, given_plan
 from stretto.pool import AnyProvider, Pools
@@ -25,7 +26,7 @@ from stretto.shapes import Shape
 from stretto.store.travel import entries
 from stretto.team import Settings, Team, team_of
 from stretto.tracebacks import without_frames
-from stretto.types import Input, Limits, Memory, Price, Role, Row
+from stretto.types import Input, Limits, Memory, Message, Price, Role, Row
 from stretto.types.keywords import check_keywords, renamed
 from stretto.virtual import virtually
 
@@ -113,6 +114,8 @@ class Workflow(Generic[Parsed]):
         inputs: Sequence[Input] = (),
         approve: Approve | None = None,
         direct: bool = False,
+        messages: Sequence[Message] = (),
+        run_id: str | None = None,
     ) -> RunStream[Parsed]:
         """A new run of this task: `async with workflow.stream(task) as events: async for event in events: …`.
 
@@ -122,13 +125,19 @@ class Workflow(Generic[Parsed]):
         (`stretto.read_inputs` reads files and folders). `approve` is given the plan with its forecast (a `Proposal`)
         before anything of it is asked, and returns `Go()`, `Edit(plan)`, `Drop(ids)`, `Again(remark)` or `Stop()`
         (`stretto.proposal`), or an awaitable of one; after `Stop()` the run is `interrupted`, and `resume` goes on with
-        it. `direct`: nothing is planned, and one call answers the task.
+        it. `direct`: nothing is planned, and one call answers the task. `messages`: that call is asked these, word for
+        word, and `task` only names it in lists. `run_id`: the id that the run is to have (a ULID); one that the store
+        has already is gone on with, so that who says the same twice pays once.
         """
+        direct = direct or bool(messages)
         if direct and plan is not None:
             raise TaskError("plan: a task that is answered directly has none; leave one of the two out")
+        if run_id is not None and not is_ulid(run_id):
+            raise TaskError(f"run_id: {run_id[:80]!r} is no id of a run; it is a ULID (26 capital letters and digits)")
         given = DIRECT if direct else None if plan is None else given_plan(plan, self.definition)
-        begin = New(checked_task(task), given, fresh_of(fresh, given), checked_inputs(inputs))
-        return self._stream(begin, approve)
+        texts, again = checked_inputs(inputs), run_id is not None
+        begin = New(checked_task(task), given, fresh_of(fresh, given), texts, messages=tuple(messages), again=again)
+        return self._stream(begin, approve, run_id=run_id or "")
 
     @without_frames
     def plan(self, task: str, *, fresh: Sequence[str] = (), inputs: Sequence[Input] = ()) -> RunStream[Parsed]:
@@ -186,6 +195,17 @@ class Workflow(Generic[Parsed]):
                 pool.look_up_prices(self.all_models)
                 await pool.prices.ready()
             return virtually(explained(wanted, self.definition, store, pool.prices))
+
+    @asynccontextmanager
+    async def connected(self, models: Iterable[str] = ()) -> AsyncIterator[None]:
+        """Keep connections open between runs for as long as this is, in this event loop.
+
+        Raises `MissingKey` and `ConfigError` for those of these `models` that could not be asked.
+        """
+        async with self._pools.here() as pool:
+            for model in models:
+                pool.model(model)
+            yield
 
     @renamed(run="run_id")
     def replay(self, run_id: str, *, timed: bool = False) -> ReplayStream[Parsed]:

@@ -20,7 +20,7 @@ MARKS = "<!-- begin: `python -m bench.peers --write` writes what follows -->\n\n
 
 def peers(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bench.peers", "--here", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
 
 
 @contextmanager

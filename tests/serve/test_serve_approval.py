@@ -90,7 +90,7 @@ async def test_a_plan_waits_with_its_forecast_and_nothing_of_it_is_begun(tmp_pat
         assert kinds(store, run.run)[-1] == "plan_proposed"
         assert await run.answer("go") == (202, {"run": run.run, "decision": "go"})
         shown = await run.ended()
-    assert proposal["run"] == run.run
+    assert proposal["run_id"] == run.run
     assert [line["name"] for line in proposal["lines"]] == [each["id"] for each in proposal["plan"]["subtasks"]]
     assert proposal["total"]["tokens"]["p95"] > 0
     assert (shown["status"], shown["approval"]) == ("finished", "given")

@@ -25,6 +25,7 @@ _COMMANDS = {
     "doctor": ("doctor", "command", "See what is installed, configured and reachable, and whether the store is whole."),
     "demo": ("run", "demo", "The main job on the built-in simulator; no key needed."),
     "runs": ("runs", "runs", "List recorded runs."),
+    "batch": ("batch", "batch", "Do many tasks out of a file, each as a run; a second start goes on."),
     "plan": ("plan", "plan", "Write the plan for a task, to look at or to edit, and stop."),
     "rehearse": ("rehearse", "rehearse", "See what a workflow would take, on the simulator, before it is paid."),
     "models": ("models", "command", "List the models that providers have, and what they cost."),

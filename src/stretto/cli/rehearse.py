@@ -110,10 +110,14 @@ def rehearse(
     tried = variations_of(rehearsal, varied) if varied else usual(limits, free=free)
     variations = [Variation(AS_IT_IS, limits), *tried]
     with Tally(quiet=quiet) as progress:
+
+        def tell(done: int, of: int) -> None:
+            progress.show(f"rehearsed {done:,} of {of:,} runs")
+
         if runs is None:
-            trials = carry_enough(rehearsal, variations, seed, progress.show)
+            trials = carry_enough(rehearsal, variations, seed, tell)
         else:
-            trials = carry(rehearsal, variations, range(seed, seed + runs), progress.show)
+            trials = carry(rehearsal, variations, range(seed, seed + runs), tell)
     report = Report(
         rehearsal=rehearsal,
         seed=seed,

@@ -68,6 +68,14 @@ def _faults(ctx: click.Context, param: click.Parameter, written: tuple[str, ...]
     metavar="N",
     help=f"Speed of one reply.  [default: {PROFILES['default'].tokens_per_second:g}]",
 )
+@option(
+    "--batch",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    default=1.0,
+    show_default=True,
+    help="Time that a batch takes.",
+)
 def sim(
     port: int,
     host: str,
@@ -79,16 +87,19 @@ def sim(
     tells: Tells,
     ttft: float | None,
     tokens_per_second: float | None,
+    batch: float,
 ) -> None:
     """Serve the simulator as an OpenAI-compatible endpoint, until Ctrl-C.
 
     Its base URL goes to stdout once it listens. The models default, fast and instant differ in speed; every other name
     works as default does. It takes any key.
 
+    Files and batches (/v1/files, /v1/batches) are OpenAI's.
+
     A fault is a kind and when it comes: once, twice or times=N to each request that is asked again, always (the
     default), for=20s from the first request, rate=0.1, role=worker, match="a text of the request". Kinds: any status
     from 400 to 599, quota; reset, disconnect, silence (seconds=N), trickle (every=1s); html, empty, truncated, schema
-    (JSON of another form), huge (size=10MB), loops; of a plan: malformed, fenced, prose.
+    (JSON of another form), huge (size=10MB), loops; of a plan: malformed, fenced, prose; of a line of a batch: expired.
     """
     from stretto.server.sim import serve  # the HTTP server is loaded when one is wanted
 
@@ -101,6 +112,7 @@ def sim(
         tells=tells,
         ttft=ttft,
         tokens_per_second=tokens_per_second,
+        batch=batch,
     )
 
     def ready(url: str) -> None:

@@ -37,6 +37,8 @@ _ROLE = frozenset(
         "merge",
         "context",
         "share",
+        "batch",
+        "expired",
     }
 )
 _LIMITS = frozenset(
@@ -46,6 +48,7 @@ _CEILINGS = frozenset({"budget", "tokens"})
 _MEMORY = frozenset({"reuse", "reuse_sampled", "record"})
 _PROVIDER = frozenset(
     {"schema", "stream_usage", "images", "parallel", "rpm", "tpm", "model", "connect", "first_byte", "silence"}
+    | {"batches"}
 )
 _IN_FILES = "local"  # the provider of models in files
 _SIMULATOR = "sim"

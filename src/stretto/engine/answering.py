@@ -67,6 +67,7 @@ class Answering:
         self._task = task
         self._path = path
         self._inputs = basis.inputs
+        self._messages = () if path else basis.messages
         self._head = heads.of()
         self._inquiry = inquiry
         self._shaping = shaping
@@ -159,7 +160,7 @@ class Answering:
             raise failure
         if writer is None:
             raise PlanError("there are no subtasks, and no model of this workflow answers the task itself")
-        request = direct_request(self._definition, writer, self._task, self._sample, self._head)
+        request = direct_request(self._definition, writer, self._task, self._sample, self._head, self._messages)
         try:
             answer = await self._speak(writer, request, self._references((), {}) if request.head else None)
         except (CallError, ShapeError, DeadlineError):

@@ -8,12 +8,13 @@ from itertools import count
 from msgspec import Struct
 
 from stretto import prompts
-from stretto.calls import Call, Chunk, Done, Model, Restarted, Text, Transcript, Urgency, fingerprint
+from stretto.calls import Call, Chunk, Done, Model, Restarted, Sent, Text, Transcript, Urgency, fingerprint
 from stretto.engine.deadline import Deadline
 from stretto.engine.ledger import Ledger
 from stretto.engine.telling import Telling
-from stretto.errors import CallError, DeadlineError, StrettoError
+from stretto.errors import BatchError, CallError, DeadlineError, StrettoError
 from stretto.policies.account import Account
+from stretto.runs import CallRecord
 from stretto.store.journal import Journal
 from stretto.types import Request, Role, RoleName
 
@@ -66,6 +67,7 @@ class Caller:
         self.under_way: dict[str, Transcript] = {}
         self.said: dict[str, list[Transcript]] = {}
         self._streamed = streamed or deadline.limited
+        self._batches = {call.fingerprint: call.batch for call in journal.run.calls if _is_out(call)}
         self.numbers = numbers or count(1 + max((int(call.id[1:]) for call in journal.run.calls), default=0))
 
     async def collect(
@@ -103,7 +105,8 @@ class Caller:
             async with aclosing(self._model(role).stream(call)) as chunks:
                 async for chunk in chunks:
                     if ledger.note(chunk):  # its request leaves when its next chunk is asked for
-                        await self._journal.departing(paid=self._account.limited)
+                        batched = isinstance(chunk, Sent) and bool(chunk.batch)
+                        await self._journal.departing(paid=self._account.limited or batched)
                     if watch:
                         watch.take(chunk)
                     yield chunk
@@ -130,17 +133,27 @@ class Caller:
     def _call(self, errand: Errand, role: Role, request: Request) -> Call:
         plans = errand.role == "orchestrator" or errand.part == PLAN
         whole = errand.role != "worker" or errand.part in {PLAN, ANSWER}
+        known = fingerprint(request)
         return Call(
             id=f"c{next(self.numbers)}",
             run=self._journal.run_id,
             role=errand.role,
             subtask=errand.subtask,
             request=request,
-            fingerprint=fingerprint(request),
+            fingerprint=known,
             stream=role.stream or whole or self._streamed,
             urgency=errand.urgency,
             described=plans and prompts.describes_plan(prompts.whole("orchestrator", role.prompt)),
             value=errand.value,
             part=errand.part,
             plans=plans,
+            batch=self._batches.get(known, ""),
         )
+
+
+def _is_out(call: CallRecord) -> bool:
+    """Whether a call left with a batch, and its answer there may still be had."""
+    ended = call.finished
+    return bool(call.batch) and (
+        ended is None or ended.finish == "stopped" or ended.error_type not in {None, BatchError.__name__}
+    )

@@ -36,7 +36,7 @@ class Ledger:
             case Sent():
                 self._transcript.sent_at = asyncio.get_running_loop().time()
                 self._sent_at = self._transcript.sent_at if self._sent_at is None else self._sent_at
-                if self._told is None or _is_more(chunk, self._told):
+                if self._told is None or chunk.batch or _is_more(chunk, self._told):
                     self._start(chunk)
                     return True
             case Notice(e.CallRetried() as event):
@@ -69,6 +69,7 @@ class Ledger:
             fingerprint=self._call.fingerprint,
             reserved=sent.reserved,
             reserved_cost=sent.reserved_cost,
+            batch=sent.batch,
         )
         self._journal.append(event, request=self._call.request)
 

@@ -234,7 +234,17 @@ def writer_of(definition: Definition) -> Role | None:
 
 
 def direct_request(
-    definition: Definition, writer: Role, task: str, sample: int = 0, head: Head | None = None
+    definition: Definition,
+    writer: Role,
+    task: str,
+    sample: int = 0,
+    head: Head | None = None,
+    messages: tuple[Message, ...] = (),
 ) -> Request:
-    """What is asked where there are no subtasks: the task itself, and to quote the inputs if the answer is to cite."""
+    """What is asked where there are no subtasks: the task itself, and to quote the inputs if the answer is to cite.
+
+    If there are `messages`, it is these as they are.
+    """
+    if messages:
+        return Request(writer.candidates[0], messages, writer.options, writer.schema, sample, head)
     return request_for(writer, task, sample, head, prompts.filled("quotes") if head and cites(definition) else "")

@@ -4,10 +4,10 @@ Source of the format: https://platform.openai.com/docs/api-reference/chat.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, Protocol
 from urllib.parse import urljoin
 
-import aiohttp
 import msgspec
 
 from stretto import errors
@@ -64,6 +64,35 @@ class Source:
         return f"not finished within {self._timeout:g} s" if whole else otherwise
 
 
+class Response(Protocol):
+    """What answers a request, as far as it is read here: aiohttp's, or what is told of one."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers."""
+        ...
+
+    @property
+    def charset(self) -> str | None:
+        """What its body is said to be encoded in."""
+        ...
+
+    @property
+    def content_type(self) -> str:
+        """What its body is said to be."""
+        ...
+
+    @property
+    def content(self) -> Any:
+        """Its body, as it comes."""
+        ...
+
+
 class Answered:
     """One response, read as a reply; its first byte is waited for until `first`, its end until `until`."""
 
@@ -71,7 +100,7 @@ class Answered:
         self,
         source: Source,
         provider: Provider,
-        response: aiohttp.ClientResponse,
+        response: Response,
         call: Call,
         first: float,
         until: float,
@@ -94,6 +123,13 @@ class Answered:
     def chunks(self) -> AsyncGenerator[Chunk, None]:
         """What it says, as it comes; raises the error that it ends with."""
         return self._streamed() if self._response.content_type == "text/event-stream" else self._whole()
+
+    def read(self, data: bytes) -> list[Chunk]:
+        """What it says whose body is here already; raises the error that it is."""
+        if not 200 <= self._response.status < 300:
+            text = self._source.told(decoded(data, self._response.charset or ""), _ERROR_BODY)
+            raise refusal(self._response.status, self._response.headers, text, self._source.where, self._id())
+        return [*self._heard(unpacked(data, LARGEST), whole=True), *self._reply.end(whole=True)]
 
     async def _refused(self) -> errors.CallError:
         if 300 <= self._response.status < 400:

@@ -39,9 +39,11 @@ class Endpoints:
         self.http = Http()
         self.telling: set[str] = set()  # base URLs whose replies have shown that they say how much their models take
 
-    def model(self, label: str, name: str, provider: Provider, key: str | None) -> "ChatModel":
-        """The model `name` at `provider`; messages call it by its label."""
-        return ChatModel(self, label, name, provider, key)
+    def model(
+        self, label: str, name: str, provider: Provider, key: str | None, kind: "type[ChatModel] | None" = None
+    ) -> "ChatModel":
+        """The model `name` at `provider`; messages call it by its label. `kind`: how it is asked, if not live."""
+        return (kind or ChatModel)(self, label, name, provider, key)
 
     async def close(self) -> None:
         """Close every connection; the next call opens what it needs."""

@@ -21,6 +21,10 @@ strict form; the same without `strict`, which other providers take, and with the
 for; JSON mode with the schema in the prompt; the prompt alone."""
 
 
+FORMS = ("none", "openai", "together")
+"""The forms of a Batch API that a provider may have."""
+
+
 class Provider(Struct, frozen=True, metaclass=Keyworded):
     """An endpoint for chat completions.
 
@@ -40,6 +44,8 @@ class Provider(Struct, frozen=True, metaclass=Keyworded):
     - `connect`: seconds to wait for the connection; 10.
     - `first_byte`: seconds to wait for the first byte of a streamed reply; 300.
     - `silence`: seconds to wait between two bytes of one; 120.
+    - `batches`: in which form it has a Batch API; `"none"`, the default: in none that is known here.
+    - `batch_price`: which part of a model's price a call costs that a batch has answered; 1: all of it.
     """
 
     base_url: str
@@ -56,6 +62,8 @@ class Provider(Struct, frozen=True, metaclass=Keyworded):
     connect: float = 10.0
     first_byte: float = 300.0
     silence: float = 120.0
+    batches: Literal["none", "openai", "together"] = "none"
+    batch_price: float = 1.0
 
     def __repr__(self) -> str:
         """Without what headers carry, and what may stand in a URL beside its host and path."""
@@ -96,15 +104,30 @@ SLOTS = 4
 
 # Order matters where no model is named: the first whose key is set is taken.
 KNOWN: dict[str, Provider] = {
-    "together": Provider("https://api.together.ai/v1", "TOGETHER_API_KEY", model="openai/gpt-oss-120b"),
-    "openai": Provider("https://api.openai.com/v1", "OPENAI_API_KEY", schema="strict", model="gpt-6-luna"),
+    "together": Provider(  # "up to 50 %" off, for some models: until that is said of one, it is all of the price
+        "https://api.together.ai/v1", "TOGETHER_API_KEY", model="openai/gpt-oss-120b", batches="together"
+    ),
+    "openai": Provider(
+        "https://api.openai.com/v1",
+        "OPENAI_API_KEY",
+        schema="strict",
+        model="gpt-6-luna",
+        batches="openai",
+        batch_price=0.5,
+    ),
     "anthropic": Provider(
         "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", schema="prompt", model="claude-haiku-5-5"
     ),
     "gemini": Provider(
         "https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY", model="gemini-3.8-flash"
     ),
-    "groq": Provider("https://api.groq.com/openai/v1", "GROQ_API_KEY", model="openai/gpt-oss-120b"),
+    "groq": Provider(
+        "https://api.groq.com/openai/v1",
+        "GROQ_API_KEY",
+        model="openai/gpt-oss-120b",
+        batches="openai",
+        batch_price=0.5,
+    ),
     "mistral": Provider(
         "https://api.mistral.ai/v1", "MISTRAL_API_KEY", stream_usage=False, model="mistral-small-latest"
     ),

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from stretto.calls import SHORTENED, SPOKEN, Call, Chunk, Done, Model, Notice, Restarted, Sent
 from stretto.errors import (
     AuthError,
+    BatchError,
     BudgetError,
     CallError,
     CallTimeout,
@@ -26,8 +27,8 @@ from stretto.policies.prices import Prices
 from stretto.policies.spending import NOTHING, Amount, Wish, amount
 from stretto.types import Price, Usage
 
-_UNBILLED = (RequestError, AuthError, QuotaError, RateLimited, ServerError, Unreachable)
-"""A request that was answered with an error status, or never left, cost nothing."""
+_UNBILLED = (RequestError, AuthError, QuotaError, RateLimited, ServerError, Unreachable, BatchError)
+"""A request that was answered with an error status or not at all by its batch, or never left, cost nothing."""
 _STEPS = 4  # in which more is set aside for a reply that may have passed its limit
 _UNHEARD = 96  # thirds of tokens that were written behind the last piece, at most, when a reply broke off
 _LONGEST = 5  # characters of a token, over a whole reply
@@ -100,7 +101,8 @@ class Budget:
 
     async def _settled(self, attempt: "_Attempt", done: Done) -> Done:
         """Settle a reply; its end."""
-        attempt.settle(await self._prices.of(self._name), done)
+        price = await self._prices.of(self._name)
+        attempt.settle(price.times(done.price) if price and done.price != 1 else price, done)
         return attempt.finished(done)
 
     async def _again(self, attempt: "_Attempt") -> None:
@@ -184,7 +186,7 @@ class _Attempt:
             if self._call.duplicate:
                 self._race()
             if self._wish and self.reserved:
-                return Sent(*self._account.send(self._call.id, self, self.reserved, self._wish.cost))
+                return Sent(*self._account.send(self._call.id, self, self.reserved, self._wish.cost), chunk.batch)
         elif isinstance(chunk, Notice) and isinstance(chunk.event, CallRetried) and chunk.event.rate_limited:
             self.sent = False  # it was refused and waits to be sent again
         return chunk

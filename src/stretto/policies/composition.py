@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from stretto.calls import Model
 from stretto.policies.account import Account
+from stretto.policies.batched import Batched
 from stretto.policies.bounds import Bound, Bounds
 from stretto.policies.breaker import Breaker, Circuit
 from stretto.policies.budget import Budget
@@ -23,7 +24,8 @@ class Opened(Struct, frozen=True):
     """A model that is ready to be asked, with what all who ask it share.
 
     `model` waits for admission by itself; `spare` says whether one more request could leave now and nobody waits.
-    `plain`: it is asked once and costs nothing, as a function is.
+    `plain`: it is asked once and costs nothing, as a function is. `batch`: the same model by its provider's Batch API,
+    if that has one.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Opened(Struct, frozen=True):
     circuit: Circuit
     latencies: Latencies
     plain: bool = False
+    batch: Callable[[], Model] | None = None
 
 
 class Composition:
@@ -59,25 +62,28 @@ class Composition:
         self._replies = replies
         self._jitter = jitter
         self._bounds = bounds
-        self._composed: dict[tuple[str, ...], Model] = {}
+        self._composed: dict[tuple[object, ...], Model] = {}
 
     def model(self, role: Role) -> Model:
         """The model of a role, with its fallbacks."""
         names = role.candidates
-        if names not in self._composed:
+        asked = (*names, role.batch, role.expired)
+        if asked not in self._composed:
             first, last = self._opened(names[0]), names[-1]
             if first.plain:
-                return self._composed.setdefault(names, Memo(first.model, self._replies))
-            choices = [(name, self._choice(self._opened(name), guards=name != last)) for name in names]
+                return self._composed.setdefault(asked, Memo(first.model, self._replies))
+            choices = [(name, self._choice(self._opened(name), role, guards=name != last)) for name in names]
             model: Model = Fallback(choices, self._cheaper)
-            if self._limits.hedge:
+            if self._limits.hedge and not role.batch:  # whose calls may all take hours
                 model = Hedge(model, first.latencies, first.spare, self._account)
-            self._composed[names] = Memo(model, self._replies)
-        return self._composed[names]
+            self._composed[asked] = Memo(model, self._replies)
+        return self._composed[asked]
 
-    def _choice(self, opened: Opened, *, guards: bool) -> Model:
-        limits = self._limits
-        paid: Model = Budget(opened.model, opened.name, self._account, self._prices, limits.max_subtasks)
+    def _choice(self, opened: Opened, role: Role, *, guards: bool) -> Model:
+        limits, model = self._limits, opened.model
+        if role.batch and opened.batch is not None:
+            model = Batched(opened.batch(), model if role.expired == "live" else None)
+        paid: Model = Budget(model, opened.name, self._account, self._prices, limits.max_subtasks)
         bounded = Bound(paid, opened.name, self._bounds) if self._bounds else paid
         guarded = Breaker(bounded, opened.circuit, guards=guards)
         return Retry(guarded, limits.attempts, limits.max_wait, self._jitter)

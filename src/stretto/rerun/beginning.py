@@ -4,6 +4,7 @@ from collections.abc import Collection, Container, Sequence
 from difflib import get_close_matches
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stretto.calls import fingerprint
 from stretto.engine.caller import PLAN
@@ -100,8 +101,8 @@ def basis_of(rerun: Rerun, origin: Run, replies: Container[str], definition: Def
     if plan is not None and "orchestrator" in rerun.fresh:
         raise TaskError("--fresh orchestrator asks for a new plan, but the plan is given; leave one of them out")
     within = {} if EVERYTHING in rerun.fresh else plans_within(origin, replies)
-    remarks = origin.basis.remarks
-    return Basis(rerun.origin, plan, samples, rerun.only, rerun.fresh, inputs, within, each, remarks=remarks)
+    begun = Basis(rerun.origin, plan, samples, rerun.only, rerun.fresh, inputs, within, each)
+    return replace(begun, remarks=origin.basis.remarks, messages=origin.basis.messages)
 
 
 def plans_within(origin: Run, replies: Container[str]) -> dict[str, Plan]:

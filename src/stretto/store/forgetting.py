@@ -47,7 +47,7 @@ def _emptied(event: AnyEvent) -> AnyEvent:  # noqa: C901 - one arm for each kind
     """The event without what was said in it, errors too: they may quote it. The definition of the workflow stays."""
     match event:
         case RunStarted():
-            basis = replace(event.basis, plan=None, inputs=(), plans={}, each=None, remarks={})
+            basis = replace(event.basis, plan=None, inputs=(), plans={}, each=None, remarks={}, messages=())
             return replace(event, task="", basis=basis)
         case SubtaskPlanned():
             return replace(event, description="", remark=None, brief="")

@@ -16,6 +16,7 @@ from stretto.store.summary import Standing, Summary, read, summary_of
 
 LOOKED_INTO = 100
 """Runs in a list up to which each one's log is read and checked; a longer list relies on the summaries."""
+LAST_LETTER = "\U0010ffff"  # sorts behind every id
 _LAST = 2**63 - 1
 _AT_ONCE = 500  # rows read in one go, so that no list holds a snapshot of the store open
 
@@ -23,8 +24,8 @@ _AT_ONCE = 500  # rows read in one go, so that no list holds a snapshot of the s
 class Wanted(Struct, frozen=True, kw_only=True):
     """Which runs to list: those whose task has this text, in any case, in this status, begun since then.
 
-    `before`: those that came before this run. `since`: RFC 3339 in UTC, as events write it. Asking for `unreadable`
-    ones reads every log.
+    `before`: those that came before this run. `since`: RFC 3339 in UTC, as events write it. `group`: those whose ids
+    begin so. Asking for `unreadable` ones reads every log.
     """
 
     task: str = ""
@@ -32,6 +33,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     since: str = ""
     limit: int = 20
     before: str = ""
+    group: str = ""
 
 
 def listed(db: sqlite3.Connection, path: Path, wanted: Wanted) -> list[Summary]:
@@ -48,6 +50,9 @@ def _rows(db: sqlite3.Connection, wanted: Wanted) -> Iterator[tuple[Any, ...]]:
     clauses, values = ["rowid < ?"], list[Any]()
     if part:
         clauses.append("has_part(task)")
+    if wanted.group:
+        clauses.append("run BETWEEN ? AND ?")
+        values += [wanted.group, wanted.group + LAST_LETTER]
     if wanted.since:
         clauses.append("started_at >= ?")
         values.append(wanted.since)

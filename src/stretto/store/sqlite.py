@@ -12,14 +12,13 @@ from stretto.events import AnyEvent
 from stretto.fold import fold
 from stretto.runs import Run
 from stretto.store import carriers, late
-from stretto.store.listing import Wanted, listed
+from stretto.store.listing import LAST_LETTER, Wanted, listed
 from stretto.store.logs import Recorded, events_of, not_found, records_of
 from stretto.store.schema import PATIENCE, connect, explain
 from stretto.store.summary import Summary
 from stretto.text import clean
 from stretto.types import Reply, Request
 
-_LAST = "\U0010ffff"  # sorts behind every id
 _SHORT = 8  # letters of an id that are told where there is little room
 
 
@@ -47,6 +46,11 @@ class Store:
         with self._reading(clean(run)) as db:
             if not db.execute("SELECT 1 FROM events WHERE run = ? LIMIT 1", (clean(run),)).fetchone():
                 raise not_found(self.path, run)
+
+    def has(self, run: str) -> bool:
+        """Whether the store holds this run."""
+        with self._reading(run) as db:
+            return db.execute("SELECT 1 FROM events WHERE run = ? LIMIT 1", (run,)).fetchone() is not None
 
     def events(self, run: str) -> list[AnyEvent]:
         """The log of a run, oldest first; raises `RunNotFound`, or `StoreError` if a part of the log is damaged."""
@@ -86,7 +90,7 @@ class Store:
         letters = clean(prefix).upper()
         waiting = (run for run in late.those_with(self.path) if run.startswith(letters) or run.endswith(letters))
         with self._reading(next(waiting, "")) as db:
-            count, some = _ids(db, "run BETWEEN ? AND ?", letters, letters + _LAST)
+            count, some = _ids(db, "run BETWEEN ? AND ?", letters, letters + LAST_LETTER)
             if not count:
                 count, some = _ids(db, "substr(run, -length(?)) = ?", letters, letters)
             if not count and db.execute("SELECT 1 FROM events WHERE run = ?", (letters,)).fetchone():
@@ -107,7 +111,9 @@ class Store:
                 shared = {end for (end,) in db.execute(ends, (length,))}
                 for run in left:
                     end = run[-length:]
-                    others = db.execute("SELECT 1 FROM runs WHERE run BETWEEN ? AND ? LIMIT 1", (end, end + _LAST))
+                    others = db.execute(
+                        "SELECT 1 FROM runs WHERE run BETWEEN ? AND ? LIMIT 1", (end, end + LAST_LETTER)
+                    )
                     if length >= len(run) or (end not in shared and not others.fetchone()):
                         found[run] = end
                 length *= 2

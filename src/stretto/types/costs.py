@@ -61,6 +61,13 @@ class Price(Struct, frozen=True, metaclass=Keyworded):
     cached: Decimal | None = None
     above: tuple[tuple[int, "Price"], ...] = ()
 
+    def times(self, part: float) -> "Price":
+        """A part of it: half of it if that is 0.5."""
+        by = Decimal(str(part))
+        cached = None if self.cached is None else self.cached * by
+        above = tuple((least, dearer.times(part)) for least, dearer in self.above)
+        return Price(self.input * by, self.output * by, cached, above)
+
     def of(self, usage: Usage) -> Decimal:
         """What a call with this usage costs."""
         price = self

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from stretto.types.requests import Input
+from stretto.types.requests import Input, Message
 
 Outcome = Literal["done", "truncated", "cut", "failed", "skipped"]
 AnswerState = Literal["complete", "truncated", "cut", "unmerged"]
@@ -156,7 +156,8 @@ class Basis(Struct, frozen=True):
     for each, whose replies are not recorded whole; they are given to whoever asks just that. `each`: the list, if the
     run does the same for each of its items. `client`: whose single calls these are, if the run is no task but
     what came through an endpoint. `approve`: its plan is put before somebody before it is carried out. `remarks`: by
-    subtask, what somebody says of an earlier reply, with which it is asked.
+    subtask, what somebody says of an earlier reply, with which it is asked. `messages`: what is asked word for word, in
+    the task's place, by the one call that the run is.
     """
 
     origin: str | None = None
@@ -170,3 +171,4 @@ class Basis(Struct, frozen=True):
     client: str = ""
     approve: bool = False
     remarks: dict[str, str] = {}
+    messages: tuple[Message, ...] = ()

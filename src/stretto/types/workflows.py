@@ -47,6 +47,10 @@ class Role(Struct, frozen=True, metaclass=Keyworded):
     - `share`: tokens of the inputs that it reads at once, where each is to read a part of them; None: all of them.
     - `needs`: what becomes of a subtask if none of what it needs is there. `"any"`, the default: it is done all the
       same, and told what is missing; `"all"`: it is skipped.
+    - `batch`: whether its calls can wait, and go out with the provider's Batch API, which answers within a day at a
+      lower price; they do not.
+    - `expired`: what becomes of a call that its batch did not answer. `"live"`, the default: it is asked like any
+      other; `"fail"`: so does its subtask.
     """
 
     model: str | Sequence[str] = ""
@@ -64,6 +68,8 @@ class Role(Struct, frozen=True, metaclass=Keyworded):
     context: int | None = None
     share: int | None = None
     needs: Literal["any", "all"] = "any"
+    batch: bool = False
+    expired: Literal["live", "fail"] = "live"
 
     @property
     def candidates(self) -> tuple[str, ...]:

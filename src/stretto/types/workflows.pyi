@@ -30,6 +30,8 @@ class Role(Struct, frozen=True):
     context: int | None
     share: int | None
     needs: Literal["any", "all"]
+    batch: bool
+    expired: Literal["live", "fail"]
 
     def __init__(
         self,
@@ -48,6 +50,8 @@ class Role(Struct, frozen=True):
         context: int | None = None,
         share: int | None = None,
         needs: Literal["any", "all"] = "any",
+        batch: bool = False,
+        expired: Literal["live", "fail"] = "live",
     ) -> None: ...
     @property
     def candidates(self) -> tuple[str, ...]: ...

@@ -21,6 +21,7 @@ SPOILED_PLANS = ("malformed", "fenced", "prose")
 KINDS = (
     "429", "quota", "401", "400", "500", "503",
     "reset", "disconnect", "silence", "trickle", "empty", "html", "truncated", "schema", "huge", "loops",
+    "expired",
     *SPOILED_PLANS,
 )  # fmt: skip
 """What a fault can be; every other HTTP status from 400 to 599 is one too."""

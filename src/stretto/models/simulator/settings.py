@@ -63,6 +63,7 @@ class Simulator(Struct, frozen=True, metaclass=Keyworded):
     - `subtasks`: how many a plan has; None: as the task says, or as comes of it.
     - `doubts`: the share of checks that fail, from 0 to 1; 0.
     - `grain`: what is streamed at once, a `"token"`, the default, or a `"line"`.
+    - `batch`: seconds that a batch takes, over HTTP; 1.
     - `profiles`: of single models, by name; they go before all this.
     """
 
@@ -81,6 +82,7 @@ class Simulator(Struct, frozen=True, metaclass=Keyworded):
     subtasks: int | None = None
     doubts: float = 0.0
     grain: Grain = "token"
+    batch: float = 1.0
     profiles: dict[str, Profile] = {}
 
     def __post_init__(self) -> None:
@@ -90,7 +92,7 @@ class Simulator(Struct, frozen=True, metaclass=Keyworded):
             value = getattr(self, name)
             if value is not None and not (value > 0 and (name == "tokens_per_second" or value < math.inf)):
                 raise ConfigError(f"simulator: {name} must be more than 0 and finite, not {value}")
-        for name in ("burst", "ttft", "ttft_spread", "length_spread"):
+        for name in ("burst", "ttft", "ttft_spread", "length_spread", "batch"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise ConfigError(f"simulator: {name} must be 0 or more, not {value}")

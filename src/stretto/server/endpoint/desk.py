@@ -18,7 +18,6 @@ from stretto.config.clients import Client
 from stretto.engine.caller import Caller, Errand
 from stretto.engine.deadline import Deadline
 from stretto.errors import ConfigError
-from stretto.fold import Fold
 from stretto.ids import new_ulid
 from stretto.knowing import find_out
 from stretto.opening import is_sampled
@@ -31,6 +30,7 @@ from stretto.pool import AnyProvider, Pool, known_providers, recorded
 from stretto.store.journal import Journal
 from stretto.store.listing import Wanted
 from stretto.store.recall import Recall
+from stretto.store.spent import spent
 from stretto.store.sqlite import Store
 from stretto.types import Basis, Coverage, Definition, Limits, Memory, Price, Reply, Request, Role
 
@@ -170,21 +170,12 @@ def limits_of(limits: Limits, client: Client | None) -> Limits:
 
 def spent_today(store: Path | None, task: str) -> Decimal:
     """What calls of this name have cost today, US dollars; what a kill has cut off, the most that it may have."""
-    spent = Decimal(0)
     if store is None or not store.exists():
-        return spent
+        return Decimal(0)
     kept = Store(store)
-    for each in kept.listing(Wanted(task=task, since=today(), limit=_ALL)):
-        if each.task != task:
-            continue
-        if each.status == "finished" and each.cost is not None:
-            spent += each.cost
-        else:
-            fold = Fold()
-            for event in (*kept.events(each.run), e.RunResumed(workflow={})):
-                fold.take(event)
-            spent += fold.paid
-    return spent
+    return spent(
+        kept, (each for each in kept.listing(Wanted(task=task, since=today(), limit=_ALL)) if each.task == task)
+    )
 
 
 def _nobody(_: e.AnyEvent) -> None:

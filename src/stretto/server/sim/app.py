@@ -15,6 +15,7 @@ from stretto.models.simulator.settings import PROFILES, Simulator
 from stretto.server.body import ChatBody, read_body
 from stretto.server.listening import listening
 from stretto.server.refused import BadBodyError, refused
+from stretto.server.sim.batches import Batches
 from stretto.server.sim.completion import CompletionStream, models_body, whole
 from stretto.server.sim.ticker import Ticker
 
@@ -28,12 +29,16 @@ _PAGE = b"<!doctype html><html><head><title>Welcome</title></head><body><h1>It w
 
 
 def simulator_app(simulator: Simulator) -> web.Application:
-    """An application that answers `/v1/chat/completions` and `/v1/models`; its counts are in `app[PROVIDER]`."""
+    """An application that answers `/v1/chat/completions`, `/v1/models`, `/v1/files` and `/v1/batches`.
+
+    Its counts are in `app[PROVIDER]`.
+    """
     app = web.Application(client_max_size=_LARGEST_BODY)
     app[PROVIDER] = SimulatedProvider(simulator)
     app[_TICKER] = Ticker()
     app.router.add_post("/v1/chat/completions", _listened_to)
     app.router.add_get("/v1/models", _models)
+    app.router.add_routes(Batches(app[PROVIDER]).routes())
     return app
 
 

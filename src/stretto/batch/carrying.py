@@ -1,0 +1,155 @@
+"""Carrying a batch: so many runs at the same time, each line written as its run ends."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from stretto.batch.counts import Counts
+from stretto.batch.jobs import Job, Jobs
+from stretto.batch.outfile import OutFile
+from stretto.batch.purse import Purse
+from stretto.batch.results import answered, failed, state_of
+from stretto.batch.source import Source
+from stretto.errors import AuthError, ConfigError, RunBusy, StoreError, StrettoError, cause_of
+from stretto.ids import group_of, named_ulid
+from stretto.opening import NothingKept
+from stretto.store.listing import Wanted
+from stretto.store.patience import patiently
+from stretto.store.schema import GLANCE
+from stretto.store.spent import spent
+from stretto.store.sqlite import Store
+from stretto.store.summary import Summary
+from stretto.workflow import Workflow
+
+_EVERY_LINE = (AuthError, ConfigError, StoreError)
+"""What is no matter of a line: the next one would end with the same."""
+_PAGE = 500  # runs that are listed at once
+
+
+class Batch:
+    """Carries the lines of a `source` that its `output` does not have, `runs` at the same time.
+
+    `store`: where their runs are kept. `budget`: of all of them together, US dollars, in which each may cost what its
+    workflow's limits say. `told` is called whenever the `counts` have changed, with a line that failed, if one did.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        output: OutFile,
+        workflow: Workflow[Any],
+        jobs: Jobs,
+        store: Path,
+        *,
+        runs: int,
+        budget: Decimal | None = None,
+        told: Callable[[Counts, str], None] = lambda *_: None,
+    ) -> None:
+        self._source = source
+        self._output = output
+        self._workflow = workflow
+        self._jobs = jobs
+        self._store = Store(store, GLANCE)
+        self._runs = runs
+        self._budget = budget
+        self._told = told
+        self.counts = Counts()
+        self._purse: Purse | None = None
+
+    async def carry(self) -> Counts:
+        """Carry what is left; raises `TaskError` for lines that cannot be used, before anything is asked.
+
+        Cancelled, every run stops, and the same batch goes on with it when it is carried the next time. So it does
+        after an error that concerns every line, which is raised.
+        """
+        with ExitStack() as stack:
+            try:
+                whole = named_ulid(self._jobs.batch, "")
+                await patiently(lambda: stack.enter_context(self._store.carrying(whole)))
+            except RunBusy as error:
+                writing = f"{self._output.path}: another `stretto batch` is writing it; wait until it ends"
+                raise StoreError(writing) from error
+            self._output.read()
+            self.counts, models = self._source.check(self._jobs, self._output)
+            stack.enter_context(self._output)
+            await self._carry(models)
+        return self.counts
+
+    async def _carry(self, models: set[str]) -> None:
+        async with self._workflow.connected(models):  # a missing key is an error before anything is paid
+            if self._budget is not None:
+                before = await self._spent(group_of(named_ulid(self._jobs.batch, "")))
+                self._purse = Purse(self._budget, self._workflow.definition.limits.budget or self._budget, before)
+            jobs = self._source.jobs(self._jobs, self._output)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(self._runs):
+                        group.create_task(self._one_by_one(jobs))
+            except BaseExceptionGroup as error:
+                cause = cause_of(error)
+                raise cause from cause.__cause__
+
+    async def _one_by_one(self, jobs: Iterator[Job]) -> None:
+        """Carry jobs as long as there are any, and they can be paid."""
+        for job in jobs:
+            if self.counts.unpaid:
+                return
+            self.counts.under_way += 1
+            try:
+                await self._paid(job)
+            finally:
+                self.counts.under_way -= 1
+
+    async def _paid(self, job: Job) -> None:
+        """Carry a job, if the total budget allows for it."""
+        run = self._jobs.run_id(job.line)
+        if self._purse is None:
+            await self._line(job, run)
+        elif await self._purse.take(await self._spent(run)):
+            try:
+                await self._line(job, run)
+            finally:
+                await self._purse.settle(await self._spent(run))
+        else:
+            self.counts.unpaid = True
+
+    async def _line(self, job: Job, run: str) -> None:
+        """Carry a job and write its line."""
+        stream = None
+        try:
+            named = any(isinstance(each, str) for each in job.inputs)  # which may take a while to read
+            inputs = await asyncio.to_thread(self._jobs.inputs, job) if named else self._jobs.inputs(job)
+            stream = self._jobs.stream(job, inputs)
+            async with stream as events:
+                done = await events.finished()
+        except StrettoError as error:
+            if isinstance(error, _EVERY_LINE) and not isinstance(error, NothingKept):
+                raise
+            told = stream.run if stream and stream.begun else None
+            self._output.write(failed(job, error, told, run))
+            self.counts.count("failed")
+            self.counts.cost += (told and told.cost) or Decimal(0)
+            self._told(self.counts, f"line {job.line.number} ({job.line.key}): {error}")
+            return
+        self._output.write(answered(job, done))
+        self.counts.count(state_of(done))
+        self.counts.cost += done.cost or Decimal(0)
+        self._told(self.counts, "")
+
+    async def _spent(self, group: str) -> Decimal:
+        """What the runs in the store whose ids begin so have cost."""
+        return await patiently(lambda: spent(self._store, self._earlier(group)))
+
+    def _earlier(self, group: str) -> Iterator[Summary]:
+        """The runs in the store whose ids begin so, newest first."""
+        if not self._store.path.exists():
+            return
+        before = ""
+        while page := self._store.listing(Wanted(group=group, limit=_PAGE, before=before)):
+            yield from page
+            if len(page) < _PAGE:
+                return
+            before = page[-1].run

@@ -1,0 +1,202 @@
+"""`stretto batch`."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stretto.amounts import dollars as money
+from stretto.batch.counts import Counts
+from stretto.cli import ANSWERED, FAILED, INTERRUPTED, PARTIAL, SHORT
+from stretto.cli.help import Command, option
+from stretto.cli.live import progress as progress_for
+from stretto.cli.local import prepare
+from stretto.cli.meaning import HERE, build, chosen_models, configured, store_path
+from stretto.cli.options import amount, input_options, workflow_options
+from stretto.cli.screen import say
+from stretto.cli.tally import Tally
+from stretto.cli.task import read_named
+from stretto.cli.words import dollars, short
+from stretto.errors import ConfigError, TaskError
+from stretto.inputs import MOST
+
+_TOLD = 10  # lines that failed and are told of one by one
+_LOOK = 1.0  # seconds
+_BATCH = "The batch"
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        "stretto batch tasks.jsonl -o answers.jsonl",
+        "stretto batch tasks.jsonl -o answers.jsonl --runs 32 --budget 2c --total-budget 5",
+        "stretto batch tasks.jsonl -o answers.jsonl --retry-failed",
+        """jq -c '{id: .nr, task: .question}' faq.jsonl | stretto batch -w solve -o answers.jsonl -""",
+    ),
+)
+@click.argument("source", metavar="LINES", type=click.Path(dir_okay=False, allow_dash=True))
+@option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    required=True,
+    section=_BATCH,
+    help="Where a line for each is written as it is done. What it has is not done again.",
+)
+@option(
+    "--runs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=16,
+    show_default=True,
+    section=_BATCH,
+    help="Runs at the same time; --parallel and the limits of a key hold for all of them together.",
+)
+@option("--retry-failed", is_flag=True, section=_BATCH, help="Do lines again that failed in an earlier start.")
+@option(
+    "--total-budget",
+    callback=amount(money),
+    metavar="MONEY",
+    section=_BATCH,
+    help="What all lines together may cost at most, in US dollars, over all starts; --budget is then that of each.  "
+    "[default: no limit]",
+)
+@option("-q", "--quiet", is_flag=True, section="Output", help="No progress on stderr, only errors.")
+@input_options
+@workflow_options
+def batch(
+    source: str,
+    output: Path,
+    runs: int,
+    retry_failed: bool,
+    total_budget: Decimal | None,
+    quiet: bool,
+    inputs: tuple[str, ...],
+    max_input: float | None,
+    named: str | None,
+    models: tuple[str, ...],
+    store: Path | None,
+    **flags: Any,
+) -> int:
+    """Do the task of each of LINES, many at the same time, and write a line for each as it is done.
+
+    A line is {"id": …, "task": …}, with "inputs" if it has any; or a request as OpenAI's Batch API takes it, whose
+    model is PROVIDER:MODEL, asked once, or the name of the workflow. LINES is a file of such lines, or - for standard
+    input. All are checked before anything is paid.
+
+    The same command goes on after Ctrl-C or a crash: what is written is not done again, what was under way is resumed,
+    and no completed call is paid twice.
+    """
+    if source != "-" and output.exists() and Path(source).exists() and output.samefile(source):
+        raise TaskError(f"-o {output}: those are the lines themselves, which would be lost; name another file")
+    progress = progress_for(quiet=quiet, as_json=False, plain=True)
+    texts = read_named(inputs, max_input, progress.input, stdin=source != "-")
+    workflow = build(configured(named), chosen_models(models), flags, store_path(store), progress.model)
+    if total_budget is not None and workflow.definition.limits.budget is None:
+        raise ConfigError(
+            "--total-budget: a run begins if its own budget is left of it; say that, too (--budget MONEY)"
+        )
+    prepare(workflow, progress.model)
+    from stretto.batch.carrying import Batch  # and with it the forms of requests, which not every command needs
+    from stretto.batch.jobs import Jobs, batch_name
+    from stretto.batch.outfile import OutFile
+    from stretto.batch.source import Source
+
+    jobs = Jobs(workflow, _name(named), batch_name(output), texts, int(max_input or MOST))
+    written = OutFile(output, retry_failed=retry_failed)
+    with Source(source, sys.stdin.buffer) as lines, Tally(quiet=quiet) as tally:
+        told = _Told(tally)
+        carried = Batch(
+            lines, written, workflow, jobs, store_path(store), runs=runs, budget=total_budget, told=told.changed
+        )
+        stopped = asyncio.run(_until_stopped(carried.carry(), lambda: told.changed(carried.counts)))
+    return _ended(carried.counts, output, stopped=stopped, quiet=quiet)
+
+
+class _Told:
+    """What is said while a batch is carried."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._failures = 0
+
+    def changed(self, counts: Counts, failure: str = "") -> None:
+        """It is so far; `failure`: the line that failed just now, and why."""
+        self._failures += bool(failure)
+        if failure and self._failures <= _TOLD:
+            self._tally.say(
+                f"failed: {short(failure, 300)}" + (" (more are counted)" if self._failures == _TOLD else "")
+            )
+        self._tally.show(f"{counts.over:,} of {counts.lines:,} lines{_others(counts)}")
+
+
+async def _until_stopped(carrying: Coroutine[Any, Any, object], look: Callable[[], None]) -> bool:
+    """Carry it, with a look at it now and then; whether a signal has stopped it. A second one ends all at once."""
+    loop, task, stopped = asyncio.get_running_loop(), asyncio.ensure_future(carrying), False
+
+    def stop() -> None:
+        nonlocal stopped
+        if stopped:
+            say("stopped at once; the same command goes on")
+            os._exit(INTERRUPTED)  # twice means now; what is written is whole
+        stopped = True
+        say("stopping: calls in flight are cancelled (Ctrl-C again stops at once)")
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Where the loop takes no signal handlers (Windows), Ctrl-C raises KeyboardInterrupt as everywhere.
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop)
+    try:
+        while not task.done():  # what is to be seen of it changes on a terminal
+            await asyncio.wait([task], timeout=_LOOK)
+            look()
+        await task
+    except asyncio.CancelledError:
+        if not stopped:
+            raise
+    return stopped
+
+
+def _name(named: str | None) -> str:
+    """The workflow's name as a model: that of its file, or preset."""
+    if named is None:
+        return HERE.stem if HERE.is_file() else "general"
+    return Path(named).stem if "/" in named or named.endswith(".toml") else named
+
+
+def _others(counts: Counts) -> str:
+    """What is to be said beside how many are done."""
+    facts = [f"{counts.partial:,} partial"] if counts.partial else []
+    facts += [f"{counts.failed:,} failed"] if counts.failed else []
+    facts += [f"{counts.under_way:,} under way"] if counts.under_way else []
+    facts += [dollars(counts.cost)] if counts.cost else []
+    return "".join(f", {fact}" for fact in facts)
+
+
+def _ended(counts: Counts, output: Path, *, stopped: bool, quiet: bool) -> int:
+    """Say what came of it, and how to go on; the exit code."""
+    before = f" ({counts.before:,} of them before)" if counts.before else ""
+    told = f"{counts.done:,} of {counts.lines:,} lines answered{before}{_others(counts)}: {output}"
+    if stopped:
+        say(f"stopped; the same command goes on. {told}")
+        return INTERRUPTED
+    if counts.unpaid:
+        say(f"the total budget leaves {counts.left:,} lines undone; the same command with more goes on")
+    elif counts.failed and not quiet:
+        say("--retry-failed does the lines again that failed")
+    if not quiet:
+        say(told)
+    if counts.done == counts.lines:
+        return ANSWERED
+    if counts.done or counts.partial:
+        return PARTIAL
+    return SHORT if counts.unpaid else FAILED
