@@ -182,6 +182,7 @@ def test_one_subtask_is_stopped_and_one_is_asked_again_with_a_remark(browser: Br
     with serving(workflow(tmp_path / "runs.db", **NEVER)) as server:
         run = server.start(TASK, plan={"tasks": tasks})
         browser.go(f"{server.url}runs/{run}#t2")
+        browser.until("document.querySelectorAll('.row.running').length === 2")
         browser.until("document.querySelector('.inspector .again button') !== null")
         browser.write(".inspector .again input", "Shorter, please")
         browser.click(".inspector .again button")
@@ -215,6 +216,25 @@ def test_a_subtask_of_a_run_that_is_over_is_asked_anew_in_another(browser: Brows
         assert told.basis.origin == run
         assert {call.subtask for call in told.calls if call.finished and not call.finished.reused} >= {"t2"}
         assert only_here(browser, server)
+
+
+def test_each_wish_for_a_new_run_is_granted(browser: Browser, tmp_path: Path) -> None:
+    with serving(workflow(tmp_path / "runs.db")) as server:
+        before = finished(server, "Name a tea", direct=True)
+        browser.go(server.url)
+        browser.until("document.querySelectorAll('.start option').length === 1")
+        browser.write(".start textarea", "Name a tea")
+        browser.click(".start label:nth-of-type(2)")
+        browser.click(".start label:nth-of-type(3)")
+        browser.click(".start .main")
+        browser.until("document.querySelector('.head .state')?.textContent === 'finished'")
+        run = browser.js("location.pathname.split('/')[2]")
+        server.over(run)
+        told = Store(tmp_path / "runs.db").run(run)
+        assert run != before
+        assert told.plan.subtasks == ()
+        assert [call.finished.reused for call in told.calls if call.finished] == [False]
+        assert told.basis.fresh == ("everything",)
 
 
 def test_what_cannot_be_done_is_said_in_the_servers_words(browser: Browser, tmp_path: Path) -> None:

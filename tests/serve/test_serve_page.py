@@ -157,7 +157,7 @@ async def test_a_reply_can_be_read_while_it_is_written(tmp_path: Path) -> None:
 
 @on_loop
 async def test_when_a_run_will_be_done_is_foretold_to_who_watches_it(tmp_path: Path) -> None:
-    flow = workflow(tmp_path / "runs.db", ttft=0.0, tokens_per_second=1)
+    flow = workflow(tmp_path / "runs.db", ttft=0.0, tokens_per_second=0.001)
     plan = {"tasks": [{"type": "general", "description": "Boil it"}]}
     found: list[dict[str, Any]] = []
     async with served(flow) as client:
@@ -167,9 +167,9 @@ async def test_when_a_run_will_be_done_is_foretold_to_who_watches_it(tmp_path: P
             run = (await response.json())["run"]
         async with client.session.get(f"{api}page/runs/{run}") as stream:
             while not found:
-                found = [
-                    piece for piece in pieces_in((await stream.content.readline()).decode()) if "foretold" in piece
-                ]
+                line = await stream.content.readline()
+                assert line, "the stream has ended"
+                found = [piece for piece in pieces_in(line.decode()) if "foretold" in piece]
         client.service.carried[run].stream.stop()
         while client.service.carried:
             await asyncio.sleep(0.005)

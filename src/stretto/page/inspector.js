@@ -38,7 +38,8 @@ export function inspector(model) {
     const now = stand(row);
     if (now === told) return;
     told = now;
-    const can = JSON.stringify([key, row?.state, model.live, model.rows.has("/synthesizer")]);
+    const at = row?.state === "queued" ? "running" : row?.state; // the same can be done
+    const can = JSON.stringify([key, at, model.live, model.rows.has("/synthesizer")]);
     if (can !== acting) acts = row ? model.acts(row) : []; // the same ones else: somebody may be writing there
     acting = can;
     const focused = document.activeElement;
