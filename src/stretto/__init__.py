@@ -24,6 +24,7 @@ _ERRORS = (
     "Loading",
     "MissingKey",
     "MissingRecord",
+    "NoStore",
     "PlanError",
     "QuotaError",
     "RateLimited",

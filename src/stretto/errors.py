@@ -92,6 +92,10 @@ class RunNotFound(StoreError):
     """No run with this id is in the store."""
 
 
+class NoStore(RunNotFound):
+    """There is no store yet, and so no run."""
+
+
 class RunBusy(StoreError):
     """Another process is carrying this run."""
 

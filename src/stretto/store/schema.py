@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from stretto.errors import StoreError, StoreLocked
+from stretto.errors import NoStore, StoreError, StoreLocked
 from stretto.files import resolved
 from stretto.store.migration import migrate
 from stretto.store.tables import APPLICATION_ID, TABLES, VERSION
@@ -167,8 +167,8 @@ def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
     db.execute("COMMIT")
 
 
-def _not_there(path: Path) -> StoreError:
-    return StoreError(f"{path}: there is no run store here yet; run a task first, or name another with --store")
+def _not_there(path: Path) -> NoStore:
+    return NoStore(f"{path}: there is no run store here yet; run a task first, or name another with --store")
 
 
 def _not_intact(path: Path, how: str) -> StoreError:

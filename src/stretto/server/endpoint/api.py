@@ -38,8 +38,6 @@ def run_of(request: web.Request) -> str:
 
 def known(store: Store, run: str) -> Run[Any]:
     """A run of the store; raises `RefusedError` if it is not there."""
-    if not store.path.exists():  # nothing was kept yet
-        raise no_run(run)
     try:
         return store.run(run)
     except RunNotFound as error:

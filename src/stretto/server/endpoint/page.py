@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from stretto.errors import RunNotFound
+from stretto.errors import NoStore, RunNotFound
 from stretto.events import AnyEvent
 from stretto.page.content import plain
 from stretto.page.pieces import Foretold, Pieces
@@ -148,7 +148,10 @@ async def _said(request: web.Request) -> web.Response:
 
 def _row(store: Store, run: Run[Any], key: str, saying: Callable[[str], str]) -> Said:
     wanted = {call.fingerprint for call in calls_of(run, key)}
-    found = store.records(run.id, wanted) if store.path.exists() else {}
+    try:
+        found = store.records(run.id, wanted)
+    except NoStore:
+        found = {}
     return said_of(run, key, {name: (one.request, one.reply) for name, one in found.items()}, saying)
 
 

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from aiohttp import web
 
-from stretto.errors import RunNotFound
+from stretto.errors import NoStore, RunNotFound
 from stretto.events import AnyEvent, encode
 from stretto.server.endpoint.api import ULID, answer, known, run_of, store_of
 from stretto.server.endpoint.sending import Sending
@@ -39,7 +39,9 @@ def routes() -> list[web.RouteDef]:
 async def _list(request: web.Request) -> web.Response:
     store, wanted = store_of(request), _wanted(request)
     try:
-        found = await asyncio.to_thread(store.listing, wanted) if store.path.exists() else []
+        found = await asyncio.to_thread(store.listing, wanted)
+    except NoStore:  # nothing was kept yet, or it is being made
+        found = []
     except RunNotFound as error:
         raise BadBodyError("before: there is no such run", "before") from error
     last = found[-1].run if len(found) == wanted.limit else None
