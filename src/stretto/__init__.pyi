@@ -17,6 +17,7 @@ from stretto.errors import EmptyReply as EmptyReply
 from stretto.errors import Loading as Loading
 from stretto.errors import MissingKey as MissingKey
 from stretto.errors import MissingRecord as MissingRecord
+from stretto.errors import NoStore as NoStore
 from stretto.errors import PlanError as PlanError
 from stretto.errors import QuotaError as QuotaError
 from stretto.errors import RateLimited as RateLimited

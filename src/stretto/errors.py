@@ -11,6 +11,7 @@
     ├── StoreError             the run store cannot be read or written
     │   ├── StoreLocked        another program holds it
     │   ├── RunNotFound
+    │   │   └── NoStore        there is no store yet
     │   ├── RunBusy            another process is carrying this run
     │   └── MissingRecord      a replay needs a call that is not recorded
     └── CallError              a request to a model failed
