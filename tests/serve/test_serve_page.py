@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from serving import TASK, Client, on_loop, runs, served, workflow
+from stretto import Simulator, Workflow
 from stretto.page.site import HEADERS, SERVED, assets, shell
 from stretto.server.endpoint import Guard
 
@@ -176,3 +177,25 @@ async def test_when_a_run_will_be_done_is_foretold_to_who_watches_it(tmp_path: P
     told = found[0]["foretold"]
     assert 0 <= told["at"] <= told["soon"] <= told["late"]
     assert (told["known"], told["subtasks"]) == (0, 1)
+
+
+@on_loop
+async def test_a_large_run_is_told_to_who_comes_while_replies_are_written(tmp_path: Path) -> None:
+    plan = {"tasks": [{"type": "general", "description": f"Name tea number {number}"} for number in range(300)]}
+    slow, store, limits = Simulator(ttft=0.0, tokens_per_second=0.001), tmp_path / "runs.db", {"max_subtasks": 300}
+    flow = Workflow.from_toml("general", model="sim:x", providers={"sim": slow}, store=store, limits=limits)
+    async with served(flow) as client:
+        api, body = client.url.removesuffix("v1"), {"workflow": "general", "task": TASK, "plan": plan}
+        async with client.session.post(f"{api}api/runs", json=body) as response:
+            run = (await response.json())["run"]
+        carried = client.service.carried[run]
+        calls = [f"c{number}" for number in range(1, 20)]
+        while len(carried.events) < 300 or not any(map(carried.stream.replying, calls)):
+            await asyncio.sleep(0.005)
+        async with client.session.get(f"{api}page/runs/{run}") as stream:
+            [piece] = pieces_in((await stream.content.readline()).decode())
+        carried.stream.stop()
+        while client.service.carried:
+            await asyncio.sleep(0.005)
+    assert piece["whole"]
+    assert len(piece["rows"]) >= 300

@@ -56,6 +56,7 @@ class Execution:
         *,
         streamed: bool = False,
     ) -> None:
+        self._clock = asyncio.get_running_loop().time  # for those, too, who ask from another thread
         self._definition = definition
         self._journal = journal
         self._account = account
@@ -82,7 +83,7 @@ class Execution:
         transcript = self._caller.under_way.get(call)
         if transcript is None or transcript.heard_at is None:
             return None
-        return asyncio.get_running_loop().time() - transcript.heard_at
+        return self._clock() - transcript.heard_at
 
     def saying(self, call: str) -> str:
         """What a call in flight has been answered so far."""
