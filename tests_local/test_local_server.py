@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from endpoint import on_loop
+from loops import on_loop
 from stretto.errors import ConfigError, RequestError
 from stretto.models.local import LocalServer
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,28 @@ def test_wherever_the_file_was_cut_its_whole_lines_stay_and_the_next_goes_behind
         out.write(b'{"id":"z"}\n')
     assert out.path.read_bytes() == b"".join(whole) + b'{"id":"z"}\n'
     assert len(out.states) == len(whole)
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/null", "pipe", "."])
+def test_what_is_no_file_cannot_be_gone_on_with(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(TaskError, match=r"name one"):
+        OutFile(tmp_path / name if name == "pipe" else Path(name)).read()
+
+
+def test_a_file_of_which_lines_are_taken_out_stays_where_it_is_and_as_open_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "real.jsonl").write_bytes(OUT)
+    (tmp_path / "own" / "real.jsonl").chmod(0o640)
+    link = tmp_path / "out.jsonl"
+    link.symlink_to(tmp_path / "own" / "real.jsonl")
+    out = OutFile(link, retry_failed=True)
+    out.read()
+    with out:
+        pass
+    assert link.is_symlink()
+    assert link.stat().st_mode & 0o777 == 0o640
+    assert b'"failed"' not in link.read_bytes()
 
 
 def test_lines_that_failed_are_taken_out_to_be_done_again(tmp_path: Path) -> None:

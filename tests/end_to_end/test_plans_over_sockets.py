@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from endpoint import END, STREAM, Endpoint, Exchange, chunk, delta, error, on_loop, sse
+from endpoint import END, STREAM, Endpoint, Exchange, chunk, delta, error, sse
+from loops import on_loop
 from stretto.models.providers import Provider
 from stretto.models.schema_forms import keywords
 from stretto.runs import Run

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from endpoint import END, STREAM, Endpoint, Exchange, chunk, delta, http, on_loop, plain, sse
+from endpoint import END, STREAM, Endpoint, Exchange, chunk, delta, http, plain, sse
+from loops import on_loop
 from models import plan_of
 from stores import fill, rows
 from stretto import Limits, Provider, Role, Run, Workflow

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from endpoint import Endpoint, asking, call, on_loop
+from endpoint import Endpoint, asking, call
 from endpoint import error as refusal
+from loops import on_loop
 from stretto import Input, Role, Run, Simulator, Workflow
 from stretto.calls import Call, Model, fingerprint
 from stretto.errors import ConfigError, RequestError, TaskError

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endpoint import Endpoint, Heard, asking, call, delta, error, http, on_loop, plain, reply, sse
+from endpoint import Endpoint, Heard, asking, call, delta, error, http, plain, reply, sse
+from loops import on_loop
 from stretto.calls import Sent
 from stretto.errors import CallError, RateLimited
 from stretto.models.allowance import allowance

@@ -4,19 +4,23 @@ import asyncio
 import json
 import signal
 import time
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
 from endpoint import call
+from loops import on_loop
 from simulated import pool_of
 from stretto import Price, Provider, Role, Simulator, Workflow
 from stretto.calls import Chunk, Done
-from stretto.errors import ConfigError
+from stretto.errors import ConfigError, ReplyError
 from stretto.events import CallStarted
 from stretto.ids import new_ulid
 from stretto.models.batches.remote import Remote
@@ -216,3 +220,51 @@ def test_a_provider_without_batches_says_so() -> None:
         workflow("http://127.0.0.1:9/v1", form="none")
     with pytest.raises(ConfigError, match=r"orchestrator.batch: only a worker has batch"):
         Workflow(Role("sim:x", batch=True), {"part": "sim:x"}, "sim:x")
+
+
+async def fetched(
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]], **headers: str
+) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """What comes of a file of results that lies at another server, and the headers with which that was asked."""
+    asked: list[dict[str, str]] = []
+
+    async def elsewhere(request: web.Request) -> web.StreamResponse:
+        asked.append({name.lower(): value for name, value in request.headers.items()})
+        return await handler(request)
+
+    async def here(_: web.Request) -> web.Response:
+        raise web.HTTPFound(f"http://127.0.0.1:{there.port}/file")
+
+    application, other = web.Application(), web.Application()
+    application.router.add_get("/v1/files/f/content", here)
+    other.router.add_get("/file", elsewhere)
+    async with TestServer(other) as there, TestServer(application) as server:
+        http = Http()
+        try:
+            provider = Provider(f"http://127.0.0.1:{server.port}/v1", local=True, batches="openai", headers=headers)
+            remote = Remote(http, provider, {"Authorization": "Bearer secret", **headers}, "mine:x", str)
+            return await remote.answers("f"), asked
+        finally:
+            await http.close()
+
+
+@on_loop
+async def test_a_file_that_lies_elsewhere_is_fetched_without_any_key() -> None:
+    line = json.dumps({"custom_id": "a", "response": {"status_code": 200, "body": {"choices": []}}})
+
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(text=f"{'[' * 100_000}\n{line}\nno JSON\n")
+
+    answers, asked = await fetched(handler, **{"api-key": "another secret"})
+    assert list(answers) == ["a"]
+    assert "secret" not in str(asked)
+    assert len(asked) == 1
+
+
+@on_loop
+async def test_addresses_that_lead_in_a_circle_come_to_an_end() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        raise web.HTTPFound(str(request.url))
+
+    with pytest.raises(ReplyError, match="again and again"):
+        await fetched(handler)

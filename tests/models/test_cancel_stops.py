@@ -11,7 +11,8 @@ from contextlib import aclosing, asynccontextmanager
 import pytest
 from aiohttp import web
 
-from endpoint import call, delta, on_loop, reply
+from endpoint import call, delta, reply
+from loops import on_loop
 from stretto.models.chat import Endpoints
 from stretto.models.providers import Provider
 

@@ -31,12 +31,12 @@ from endpoint import (
     error,
     hear,
     http,
-    on_loop,
     plain,
     reply,
     sse,
     streamed,
 )
+from loops import on_loop
 from stretto import events
 from stretto.calls import Done, Notice, Reasoning, Sent, Text
 from stretto.errors import (

@@ -5,7 +5,8 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endpoint import delta, hear, on_loop, sse, streamed
+from endpoint import delta, hear, sse, streamed
+from loops import on_loop
 from stretto.models.growing import Growing
 
 TEXT = "The tea that is meant is Assam, of course."

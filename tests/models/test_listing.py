@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from endpoint import END, KEY, STREAM, Endpoint, Exchange, Script, chunk, error, http, on_loop
+from endpoint import END, KEY, STREAM, Endpoint, Exchange, Script, chunk, error, http
+from loops import on_loop
 from stretto.errors import AuthError, CallError, CallTimeout, ConnectError, MissingKey, ReplyError, RequestError
 from stretto.models.http import Http
 from stretto.models.listing import Listed, listing

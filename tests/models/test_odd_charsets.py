@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endpoint import call, delta, hear, http, on_loop, reply, sse, streamed
+from endpoint import call, delta, hear, http, reply, sse, streamed
+from loops import on_loop
 from stretto.models.halves import Halves
 from stretto.models.loosely import decoded
 

@@ -18,12 +18,12 @@ from endpoint import (
     error,
     hear,
     http,
-    on_loop,
     plain,
     reply,
     sse,
     streamed,
 )
+from loops import on_loop
 from stretto.calls import Notice, Reasoning, Text
 from stretto.errors import (
     AuthError,

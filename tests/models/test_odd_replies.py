@@ -25,12 +25,12 @@ from endpoint import (
     error,
     hear,
     http,
-    on_loop,
     plain,
     reply,
     sse,
     streamed,
 )
+from loops import on_loop
 from models import listen
 from places import SUPPORT
 from stretto.calls import Done, Notice, Text

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from endpoint import END, STREAM, Endpoint, Exchange, Script, chunk, http, on_loop
+from endpoint import END, STREAM, Endpoint, Exchange, Script, chunk, http
+from loops import on_loop
 from stretto.errors import ConfigError, MissingKey
 from stretto.models import discovery
 from stretto.models.providers import KNOWN, Provider, address, from_environment, key_of, split_model, variable

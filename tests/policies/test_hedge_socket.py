@@ -5,7 +5,8 @@ from contextlib import aclosing
 
 import pytest
 
-from endpoint import STREAM, Endpoint, Exchange, Script, asking, call, chunk, delta, on_loop, plain, sse, streamed
+from endpoint import STREAM, Endpoint, Exchange, Script, asking, call, chunk, delta, plain, sse, streamed
+from loops import on_loop
 from stretto.calls import Call, Done, Text
 from stretto.policies.hedge import Hedge
 from stretto.policies.latency import Latencies

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from drawn import examples
-from endpoint import STREAM, Endpoint, Exchange, Heard, asking, call, chunk, delta, on_loop, plain, sse
+from endpoint import STREAM, Endpoint, Exchange, Heard, asking, call, chunk, delta, plain, sse
+from loops import on_loop
 from models import Scripted, by_role, carry, plan_of
 from models import call as called
 from places import ROOT

@@ -11,8 +11,9 @@ import pydantic
 import pytest
 
 import stretto
-from endpoint import Endpoint, Exchange, error, on_loop, reply
+from endpoint import Endpoint, Exchange, error, reply
 from endpoint import http as http_reply
+from loops import on_loop
 from models import Beat, Scripted, carry, plan_of
 from stretto import Limits, Memory, Role, Simulator, Workflow, schema_of
 from stretto.calls import Call

@@ -11,7 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from serving import TASK, Client, on_loop, served, workflow
+from loops import on_loop
+from serving import TASK, Client, served, workflow
 from stretto.server.endpoint.turnstile import STOPPING
 from stretto.store.sqlite import Store
 from terminal import Terminal

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from serving import TASK, events_in, on_loop, runs, served, told, workflow
+from loops import on_loop
+from serving import TASK, events_in, runs, served, told, workflow
 from simulated import simulator_of
 from stretto.server.endpoint.asked import is_chore
 from stretto.store.sqlite import Store

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from endpoint import END, STREAM, Endpoint, chunk, delta, error, plain, sse
-from serving import Client, events_in, on_loop, runs, served, told
+from loops import on_loop
+from serving import Client, events_in, runs, served, told
 from stretto.cli.meaning import configured
 from stretto.config import Client as Account
 from stretto.errors import ConfigError

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from serving import TASK, events_in, on_loop, runs, served, workflow
+from loops import on_loop
+from serving import TASK, events_in, runs, served, workflow
 
 SHAPE = {"type": "object", "properties": {"winner": {"type": "string"}}, "required": ["winner"]}
 TOOL = {"type": "function", "function": {"name": "verdict", "description": "The verdict.", "parameters": SHAPE}}

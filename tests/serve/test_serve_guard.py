@@ -2,7 +2,8 @@
 
 import pytest
 
-from serving import on_loop, served
+from loops import on_loop
+from serving import served
 from stretto.server.endpoint import Guard
 from stretto.server.endpoint.guard import is_loopback
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from serving import on_loop, served, workflow
+from loops import on_loop
+from serving import served, workflow
 from stretto.server.endpoint import Guard, Offer, endpoint_app, page
 from stretto.server.endpoint.openapi import document
 

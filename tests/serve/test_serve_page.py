@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from serving import TASK, Client, on_loop, runs, served, workflow
+from loops import on_loop
+from serving import TASK, Client, runs, served, workflow
 from stretto import Simulator, Workflow
 from stretto.page.site import HEADERS, SERVED, assets, shell
 from stretto.server.endpoint import Guard

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from serving import TASK, Client, events_in, on_loop, runs, served, workflow
+from loops import on_loop
+from serving import TASK, Client, events_in, runs, served, workflow
 
 SHAPE = {"type": "object", "properties": {"winner": {"type": "string"}}, "required": ["winner"]}
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from serving import TASK, Client, on_loop, runs, served, workflow
+from loops import on_loop
+from serving import TASK, Client, runs, served, workflow
 from stretto.server.endpoint import Guard
 from stretto.store.sqlite import Store
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from serving import ALPHA, TASK, Client, on_loop, runs, served, silent, workflow
+from loops import on_loop
+from serving import ALPHA, TASK, Client, runs, served, silent, workflow
 from stretto import Workflow
 from stretto.server.endpoint import Guard
 from stretto.store.sqlite import Store

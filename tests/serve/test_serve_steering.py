@@ -11,7 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from serving import ALPHA, SILENT, TASK, Client, on_loop, served, silent
+from loops import on_loop
+from serving import ALPHA, SILENT, TASK, Client, served, silent
 from stretto import Role, Simulator, Workflow
 from stretto.models.simulator import parse_fault
 from stretto.store.sqlite import Store

@@ -14,8 +14,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from loops import on_loop
 from places import ROOT
-from serving import Client, chat, events_in, on_loop, runs, served, told, workflow
+from serving import Client, chat, events_in, runs, served, told, workflow
 from simulated import pool_of, simulator_of
 from stretto import Workflow
 from terminal import Terminal

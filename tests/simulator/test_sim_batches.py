@@ -5,7 +5,7 @@ from typing import Any
 
 import aiohttp
 
-from serving import on_loop
+from loops import on_loop
 from stretto.models.simulator import Simulator, parse_fault
 from stretto.server.sim import listening, simulator_app
 

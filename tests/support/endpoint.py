@@ -2,11 +2,10 @@
 
 import asyncio
 import contextlib
-import functools
 import json
 import socket
 import struct
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from typing import Any, ParamSpec, Self
 
 from stretto.calls import Call, Chunk, Done, Reasoning, Text, Transcript, Urgency, fingerprint
@@ -18,21 +17,6 @@ P = ParamSpec("P")
 KEY = 'sk-"se/cret\\key+&1234567890'
 PROMPT = (Message("user", "Name a tea."),)
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": []}
-
-
-def on_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """A test that is a coroutine; no task may be left when it ends."""
-
-    @functools.wraps(test)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        async def main() -> None:
-            async with asyncio.timeout(20):
-                await test(*args, **kwargs)
-            assert asyncio.all_tasks() == {asyncio.current_task()}
-
-        asyncio.run(main())
-
-    return run
 
 
 class Exchange:

@@ -1,9 +1,7 @@
 """An endpoint with workflows behind it for tests: in this process, over a real socket."""
 
-import asyncio
-import functools
 import json
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -28,21 +26,6 @@ ALPHA = {
 }
 SILENT = "silence role=worker match=Alpha"
 """Whoever is asked for Alpha says half of it and then nothing for an hour: until it is steered, a run is under way."""
-
-
-def on_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """A test that is a coroutine; no task may be left when it ends. It may start children on a busy machine."""
-
-    @functools.wraps(test)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        async def main() -> None:
-            async with asyncio.timeout(120):
-                await test(*args, **kwargs)
-            assert asyncio.all_tasks() == {asyncio.current_task()}
-
-        asyncio.run(main())
-
-    return run
 
 
 def workflow(store: Path | None = None, *faults: str, **settings: Any) -> Workflow[Any]:

@@ -1,6 +1,7 @@
 """The file that a batch writes: a line is there whole or not at all, and what is there is not done again."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import blake2b
@@ -35,8 +36,12 @@ class OutFile:
 
     def read(self) -> None:
         """Find out what is there already; raises `TaskError` for a file that no batch has written."""
+        if str(self.path) == "-":
+            raise TaskError("-o -: what a second start goes on from is the file; name one")
         if not self.path.exists():
             return
+        if not self.path.is_file():  # what is read of a terminal or a pipe never ends
+            raise TaskError(f"{self.path}: no regular file, and a second start reads what is there; name one with -o")
         try:
             with self.path.open("rb") as file:
                 for number, data in self._lines(file):
@@ -98,14 +103,16 @@ class OutFile:
 
     def _drop_failed(self) -> None:
         """Put a file without the lines that failed in the place of this one."""
-        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        path = self.path.resolve()  # a link stays one
+        beside = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             with self.path.open("rb") as file, beside.open("wb") as kept:
                 for _, data in self._lines(file):
                     if (found := read_result(data)) and found[1] != "failed":
                         kept.write(data.rstrip(b"\n") + b"\n")
                 self._whole, self._open_end = kept.tell(), False
-            beside.replace(self.path)
+            shutil.copymode(path, beside)
+            beside.replace(path)
         finally:
             with suppress(OSError):
                 beside.unlink()

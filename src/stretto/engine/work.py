@@ -30,8 +30,7 @@ def work(
     """The result of a subtask that models or a function do, with the verdict of its check if it has one.
 
     `needed` are the results that it builds on, `head` the inputs of the run, `remark` what somebody says of an earlier
-    reply. If they are too long for its model, they
-    are made shorter and it is asked `again`.
+    reply. If the results are too long for its model, they are made shorter and it is asked `again`.
     """
     role, whole, task = role_of(definition, subtask), needed, task_of(subtask, task)
     needed = yield from condensed_needs(definition, task, subtask, needed, head)

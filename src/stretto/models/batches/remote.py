@@ -7,10 +7,12 @@ https://docs.together.ai/docs/inference/batch/tutorial, which has other names fo
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urljoin
 
 import aiohttp
 import msgspec
 from msgspec import Struct
+from yarl import URL
 
 from stretto import errors
 from stretto.models.answered import SIMULATED
@@ -26,6 +28,9 @@ _UPLOADS = {"openai": ("/files", "batch"), "together": ("/files/upload", "batch-
 """Where a file goes, and what it is said to be for."""
 _ONE_REQUEST = 300.0  # seconds
 _PAGES = 100  # of a list, with a hundred in each
+_HOPS = 5  # from an address to where a file lies
+_LARGEST = 512 * 2**20  # bytes of a file of results: several times what providers take as one batch
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Standing(Struct, frozen=True):
@@ -94,13 +99,13 @@ class Remote:
     async def answers(self, file: str) -> dict[str, Answer]:
         """What is in a file of results, by the ids of lines; those that were not answered are not among them."""
         data, simulated = await self._fetched("GET", f"/files/{file}/content")
-        return dict(_answers(data, simulated=simulated))
+        return await asyncio.to_thread(lambda: dict(_answers(data, simulated=simulated)))  # it may be large
 
     async def _asked(self, method: str, path: str, **content: Any) -> dict[str, Any]:
         data, _ = await self._fetched(method, path, **content)
         try:
             facts = msgspec.json.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except _UNREADABLE as error:
             raise errors.ReplyError(f"{self._where}: {path}: no JSON; does this provider take batches?") from error
         return facts if isinstance(facts, dict) else {"data": facts}
 
@@ -108,33 +113,51 @@ class Remote:
         """What an address gives, and whether that is the simulator's."""
         url = address(self._base, path)
         try:
-            async with (
-                asyncio.timeout(_ONE_REQUEST),
-                self._http.session.request(
-                    method,
-                    url,
-                    headers=self._headers,
-                    proxy=proxy_for(url),
-                    allow_redirects=method == "GET",  # a file may lie elsewhere; what is sent goes nowhere else
-                    ssl=self._http.tls if url.startswith("https:") else True,
-                    **content,
-                ) as response,
-            ):
-                data = await response.read()
-                if not 200 <= response.status < 300:
-                    text = self._told(data.decode("utf-8", "replace"))
-                    raise refusal(response.status, response.headers, text, f"{self._where}: {path}")
-                return data, response.headers.get(SIMULATED) == "true"
-        except FAILURES as error:
+            async with asyncio.timeout(_ONE_REQUEST):
+                for _ in range(_HOPS):
+                    async with await self._sent(method, url, **content) as response:
+                        location = response.headers.get("location")
+                        if method == "GET" and 300 <= response.status < 400 and location:
+                            url, content = urljoin(url, location), {}  # a file may lie elsewhere
+                            continue
+                        data = await self._read(response, path)
+                    if not 200 <= response.status < 300:
+                        text = self._told(data.decode("utf-8", "replace"))
+                        raise refusal(response.status, response.headers, text, f"{self._where}: {path}")
+                    return data, response.headers.get(SIMULATED) == "true"
+        except (*FAILURES, ValueError) as error:  # a location that is no address is a ValueError
             why = self._told(str(error) or type(error).__name__)
             raise errors.ConnectError(f"{self._where}: {path}: the connection broke: {why}") from None
+        raise errors.ReplyError(f"{self._where}: {path}: redirects again and again; check the base URL")
+
+    async def _sent(self, method: str, url: str, **content: Any) -> aiohttp.ClientResponse:
+        """A request; only at the provider's own address it bears what it knows us by."""
+        ours = URL(url).origin() == URL(self._base).origin()
+        return await self._http.session.request(
+            method,
+            url,
+            headers=self._headers if ours else None,
+            proxy=proxy_for(url),
+            allow_redirects=False,
+            ssl=self._http.tls if url.startswith("https:") else True,
+            **content,
+        )
+
+    async def _read(self, response: aiohttp.ClientResponse, path: str) -> bytes:
+        """A body, unless it is larger than any can be."""
+        data = bytearray()
+        async for piece in response.content.iter_any():
+            data += piece
+            if len(data) > _LARGEST:
+                raise errors.ReplyError(f"{self._where}: {path}: more than {_LARGEST >> 20} MB; no batch is that large")
+        return bytes(data)
 
 
 def _answers(data: bytes, *, simulated: bool) -> Iterator[tuple[str, Answer]]:
     for line in data.splitlines():
         try:
             facts = msgspec.json.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             continue  # whose answer that was, nobody can say: it counts as not there
         if isinstance(facts, dict) and isinstance(response := facts.get("response"), dict):
             body = msgspec.json.encode(response.get("body"))

@@ -56,7 +56,7 @@ class Foretelling:
         except StrettoError as error:  # the run goes on without
             _log.warning("run %s: it cannot be foretold: %s", self._run, error)
         finally:
-            if self._known[self._run] is None:
+            if self._run in self._known and self._known[self._run] is None:  # else it was gone on with meanwhile
                 del self._known[self._run]
             while len(self._known) > _KEPT:
                 del self._known[next(iter(self._known))]

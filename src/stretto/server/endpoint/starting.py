@@ -43,8 +43,7 @@ class Start(Struct, forbid_unknown_fields=True, kw_only=True):
     """A task for a workflow.
 
     `inputs`: texts that it comes with. `plan`: carry out this one, and ask for none. `direct`: one call answers it.
-    `approve`: the plan waits for an answer. `fresh`: what is asked anew though recorded, by
-    name, as `Workflow.stream` takes it.
+    `approve`: the plan waits for an answer. `fresh`: what is asked anew though recorded, as `Workflow.stream` takes it.
     """
 
     workflow: str
