@@ -2,17 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 import aiohttp
 import pytest
 
 from loops import on_loop
-from serving import TASK, Client, served, workflow
+from serving import TASK, Client, served, server, workflow
 from stretto.server.endpoint.turnstile import STOPPING
 from stretto.store.sqlite import Store
 from terminal import Terminal
@@ -224,18 +221,6 @@ async def test_a_server_that_ends_leaves_what_waits_to_be_asked_about_again(tmp_
             status, error = await later.post("rerun")
             assert (status, error["code"]) == (503, STOPPING.code)
         assert (await later.ended())["code"] == "stopped"
-
-
-@contextmanager
-def server(terminal: Terminal) -> Iterator[tuple["Popen[bytes]", str]]:
-    """A server as a child, and its address; it is killed where this ends."""
-    child = terminal.start("serve", "--port", "0", "-w", "general", "-m", "sim:fast")
-    with child:
-        try:
-            assert child.stdout is not None
-            yield child, child.stdout.readline().decode().strip().removesuffix("/v1")
-        finally:
-            child.kill()
 
 
 @pytest.mark.parametrize("killed", ["before the answer", "after it"])

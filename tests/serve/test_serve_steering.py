@@ -2,17 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 import aiohttp
 import pytest
 
 from loops import on_loop
-from serving import ALPHA, SILENT, TASK, Client, served, silent
+from serving import ALPHA, SILENT, TASK, Client, served, server, silent
 from stretto import Role, Simulator, Workflow
 from stretto.models.simulator import parse_fault
 from stretto.store.sqlite import Store
@@ -148,18 +145,6 @@ async def test_a_run_that_a_chat_waits_for_is_steered_too(tmp_path: Path) -> Non
         told = await answer
     assert told["choices"][0]["message"]["content"]
     assert [each["subtask"] for each in told["stretto"]["missing"]] == ["t1"]
-
-
-@contextmanager
-def server(terminal: Terminal) -> Iterator[tuple["Popen[bytes]", str]]:
-    """A server as a child, and its address; it is killed where this ends."""
-    child = terminal.start("serve", "--port", "0", "-w", "general", "-m", "sim:fast")
-    with child:
-        try:
-            assert child.stdout is not None
-            yield child, child.stdout.readline().decode().strip().removesuffix("/v1")
-        finally:
-            child.kill()
 
 
 @pytest.mark.parametrize("way", ["stop", "again"])

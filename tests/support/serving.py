@@ -1,9 +1,10 @@
 """An endpoint with workflows behind it for tests: in this process, over a real socket."""
 
 import json
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from subprocess import Popen
 from typing import Any, ParamSpec
 
 import aiohttp
@@ -14,6 +15,7 @@ from stretto.runs import Run
 from stretto.server.endpoint import SERVICE, Offer, endpoint_app, listening
 from stretto.server.endpoint.service import Service
 from stretto.store.sqlite import Store
+from terminal import Terminal
 
 P = ParamSpec("P")
 TASK = "Compare tea and coffee in 3 subtasks"
@@ -40,6 +42,18 @@ def silent(store: Path | None, **limits: Any) -> Workflow[Any]:
     simulator = Simulator(ttft=0.0, tokens_per_second=1e6, faults=(parse_fault(SILENT),))
     limits = {"timeout": "1h", **limits}
     return Workflow.from_toml("general", model="sim:x", providers={"sim": simulator}, store=store, limits=limits)
+
+
+@contextmanager
+def server(terminal: Terminal) -> Iterator[tuple[Popen[bytes], str]]:
+    """A server as a child, and its address; it is killed where this ends."""
+    child = terminal.start("serve", "--port", "0", "-w", "general", "-m", "sim:fast")
+    with child:
+        try:
+            assert child.stdout is not None
+            yield child, child.stdout.readline().decode().strip().removesuffix("/v1")
+        finally:
+            child.kill()
 
 
 class Client:
