@@ -1,9 +1,10 @@
 """For all tests: which are slow (each that starts a process, found by what it uses), and how much hypothesis draws."""
 
+import gc
 import multiprocessing
 import pty
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from inspect import isclass, unwrap
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -19,6 +20,17 @@ _TESTS = str(Path(__file__).parent)
 _STARTERS: tuple[ModuleType, ...] = (subprocess, multiprocessing, pty)
 _STARTING = {"create_subprocess_exec", "create_subprocess_shell"}
 _FIXTURES = {"pytester"}  # pytest's own
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported and collected stays: nothing of it is worth looking for garbage in, neither now nor later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -17,8 +17,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
-from fastapi.encoders import jsonable_encoder
 from msgspec import Struct
 from pydantic import BaseModel
 
@@ -194,6 +192,9 @@ def test_a_run_without_an_answer_says_so_as_data() -> None:
 
 
 def test_a_web_route_may_return_a_run() -> None:
+    from fastapi import FastAPI  # so long to import that only whoever runs this does
+    from fastapi.encoders import jsonable_encoder
+
     app = FastAPI()
 
     @app.get("/typed")
@@ -240,7 +241,7 @@ def test_run_takes_what_stream_takes() -> None:
     assert [*flow().run_sync(TASK, plan=plan, fresh="everything").results] == ["green"]
 
 
-async def _got(app: FastAPI, path: str) -> bytes:
+async def _got(app: Any, path: str) -> bytes:
     """What the app says to a GET, by the protocol that every server speaks to it."""
     said: list[bytes] = []
 
