@@ -6,11 +6,9 @@ import pty
 import select
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Sequence
 from decimal import Decimal
-from fcntl import ioctl
 from pathlib import Path
 
 import pytest
@@ -23,7 +21,7 @@ from stretto.proposal import Line, Proposal, Range
 from stretto.runs import Run
 from stretto.store.sqlite import Store
 from stretto.types import Plan, Subtask, Usage
-from terminal import STRETTO, Terminal, served
+from terminal import Terminal, served
 
 TASK = "Compare teas in exactly 3 subtasks with needs"
 ASK = "[s]top > "
@@ -61,23 +59,10 @@ def sit(
     With `stdin` that and stdout are pipes, and only stderr is the terminal.
     """
     ours, theirs = pty.openpty()
-
-    def take() -> None:
-        os.setsid()
-        ioctl(theirs, termios.TIOCSCTTY, 0)
-
     pipe = subprocess.PIPE
     streams = (theirs, theirs) if stdin is None else (pipe, pipe)
     environ = terminal.environ | {"COLUMNS": "80"} | environ
-    child = subprocess.Popen(
-        [STRETTO, *args],
-        cwd=terminal.folder,
-        env=environ,
-        stdin=streams[0],
-        stdout=streams[1],
-        stderr=theirs,
-        preexec_fn=take,  # noqa: PLW1509 - there are no threads here
-    )
+    child = terminal.child(*args, environ=environ, session=True, stdin=streams[0], stdout=streams[1], stderr=theirs)
     os.close(theirs)
     if child.stdin:
         child.stdin.write(stdin or b"")
@@ -87,7 +72,7 @@ def sit(
     if child.stdout:
         child.stdout.close()
     os.close(ours)
-    return Sat(seen, child.wait(10), out)
+    return Sat(seen, child.wait(), out)
 
 
 def _talk(ours: int, answers: list[tuple[str, str]]) -> str:

@@ -10,7 +10,7 @@ from screens import Seat
 from stretto.cli.words import columns_of, fitting, folded, hung
 from stretto.models.lengths import told_of_length
 from stretto.store.sqlite import Store
-from terminal import STRETTO, Terminal, served
+from terminal import Terminal, served
 
 LONG = "Compare Postgres and SQLite for a background-job queue, with examples, in 2 subtasks"
 
@@ -27,8 +27,7 @@ def sat(terminal: Terminal, *args: str, columns: int = 80, **environ: str) -> li
 
 def screen(terminal: Terminal, *args: str, columns: int, code: int | None = None, **environ: str) -> list[str]:
     """As `sat`; a `code` of None is any."""
-    told = {name: value for name, value in terminal.environ.items() if name != "COLUMNS"}
-    with Seat([STRETTO, *args], {**told, **environ}, folder=terminal.folder, columns=columns, lines=60) as seat:
+    with Seat(terminal, *args, columns=columns, lines=60, environ=environ) as seat:
         assert seat.end() == code or code is None
         return [line.rstrip() for line in seat.everything.splitlines()]
 
@@ -91,8 +90,7 @@ def test_a_line_is_cut_between_two_words_if_that_leaves_enough_of_it() -> None:
 
 
 def test_init_asks_and_writes_in_lines_that_fit_the_terminal(terminal: Terminal) -> None:
-    told = {name: value for name, value in terminal.environ.items() if name != "COLUMNS"}
-    with Seat([STRETTO, "init"], told, folder=terminal.folder, columns=80) as seat:
+    with Seat(terminal, "init") as seat:
         for question in ("Preset", "Model", "Budget"):
             seat.until(question)
             seat.write("\n")
@@ -137,9 +135,7 @@ def test_no_word_is_broken_on_a_terminal_and_nothing_is_left_of_a_picture(
 
 def test_a_run_that_is_stopped_before_its_plan_is_there_begins_anew(terminal: Terminal) -> None:
     terminal.write("slow.toml", "[providers.sim]\nttft = 60\n")
-    told = {name: value for name, value in terminal.environ.items() if name != "COLUMNS"}
-    command = [STRETTO, "run", "-w", "./slow.toml", "-m", "sim:default", LONG]
-    with Seat(command, told, folder=terminal.folder, columns=80, lines=24) as seat:
+    with Seat(terminal, "run", "-w", "./slow.toml", "-m", "sim:default", LONG) as seat:
         seat.until("plan is being written")
         assert "go on with" not in terminal("show", "--last", "--brief").out  # it is being carried
         seat.write("\x03")

@@ -4,7 +4,6 @@ import os
 import pty
 import re
 import select
-import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 from stretto.config import presets
 from stretto.config.preset import ones_own, preset
 from stretto.store.sqlite import Store
-from terminal import STRETTO, Terminal
+from terminal import Terminal
 
 NAMES = presets()
 DIFF = b"--- a/x.py\n+++ b/x.py\n@@ -1 +1 @@\n-a = 1\n+a = 2\n"
@@ -28,9 +27,7 @@ def terminal(tmp_path: Path) -> Terminal:
 def typed(terminal: Terminal, keys: str, *args: str) -> tuple[str, int]:
     """What a person reads on the terminal who types `keys` into it, and the exit code."""
     ours, theirs = pty.openpty()
-    child = subprocess.Popen(
-        [STRETTO, *args], cwd=terminal.folder, env=terminal.environ, stdin=theirs, stdout=theirs, stderr=theirs
-    )
+    child = terminal.child(*args, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     os.write(ours, keys.encode())
     read = bytearray()
@@ -43,7 +40,7 @@ def typed(terminal: Terminal, keys: str, *args: str) -> tuple[str, int]:
             break
         read += piece
     os.close(ours)  # which also ends a child that waits for more
-    return read.decode().replace("\r\n", "\n"), child.wait(timeout=10)
+    return read.decode().replace("\r\n", "\n"), child.wait()
 
 
 def written(terminal: Terminal, name: str = "stretto.toml") -> dict[str, Any]:

@@ -6,15 +6,13 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from screens import Seat
 from stretto.store.sqlite import Store
-from terminal import STRETTO, Terminal
+from terminal import Terminal
 
 TASK = "Compare teas in exactly 3 subtasks with needs"
 SLOW = """
@@ -37,22 +35,6 @@ def terminal(tmp_path: Path) -> Terminal:
     return Terminal(tmp_path)
 
 
-@contextmanager
-def sat(
-    terminal: Terminal,
-    *args: str,
-    columns: int = 80,
-    lines: int = 24,
-    out: bool = False,
-    environ: Mapping[str, str] | None = None,
-) -> Iterator[Seat]:
-    names = {name: value for name, value in terminal.environ.items() if name != "COLUMNS"}
-    with Seat(
-        [STRETTO, *args], names | dict(environ or {}), folder=terminal.folder, columns=columns, lines=lines, out=out
-    ) as seat:
-        yield seat
-
-
 def flow(terminal: Terminal, *, ttft: float = 0.2, speed: float = 300, faults: str = "") -> tuple[str, ...]:
     """A run that takes its time: its arguments."""
     terminal.write("flow.toml", SLOW.format(ttft=ttft, speed=speed, faults=faults))
@@ -67,7 +49,7 @@ def widths(seat: Seat) -> int:
 
 
 def test_the_plan_appears_the_subtasks_run_side_by_side_and_the_answer_is_rendered(terminal: Terminal) -> None:
-    with sat(terminal, "demo", columns=100, lines=40) as seat:
+    with Seat(terminal, "demo", columns=100, lines=40) as seat:
         seat.until("plan is being written")
         assert seat.cursor_hidden
         screen = seat.until(lambda text: "3 running" in text)
@@ -86,7 +68,7 @@ def test_the_plan_appears_the_subtasks_run_side_by_side_and_the_answer_is_render
 
 
 def test_what_scrolled_away_is_not_painted_again(terminal: Terminal) -> None:
-    with sat(terminal, "demo", columns=80, lines=12) as seat:
+    with Seat(terminal, "demo", columns=80, lines=12) as seat:
         assert seat.end() == 0
         everything = seat.everything
     answer = Store(terminal.store).run(terminal.run_id()).answer
@@ -98,7 +80,7 @@ def test_what_scrolled_away_is_not_painted_again(terminal: Terminal) -> None:
 
 @pytest.mark.parametrize(("columns", "lines"), [(20, 24), (30, 6), (20, 3)])
 def test_a_small_terminal_gets_what_fits(terminal: Terminal, columns: int, lines: int) -> None:
-    with sat(terminal, *flow(terminal), columns=columns, lines=lines) as seat:
+    with Seat(terminal, *flow(terminal), columns=columns, lines=lines) as seat:
         seat.until(lambda text: "s" in text)
         assert seat.end() == 0
         assert widths(seat) <= columns
@@ -106,7 +88,7 @@ def test_a_small_terminal_gets_what_fits(terminal: Terminal, columns: int, lines
 
 
 def test_a_terminal_that_changes_its_size_shows_one_picture_of_the_new_size(terminal: Terminal) -> None:
-    with sat(terminal, *flow(terminal, speed=60), columns=100, lines=30) as seat:
+    with Seat(terminal, *flow(terminal, speed=60), columns=100, lines=30) as seat:
         seat.until(lambda text: "running" in text and "t1" in text)
         seat.resize(50, 20)
         seat.until(lambda text: len(re.findall("plan ", text)) == 1 and "of 3 done" in text)
@@ -118,7 +100,7 @@ def test_a_terminal_that_changes_its_size_shows_one_picture_of_the_new_size(term
 
 
 def test_where_stdout_is_a_pipe_the_answer_goes_there_as_it_is(terminal: Terminal) -> None:
-    with sat(terminal, "demo", out=True) as seat:
+    with Seat(terminal, "demo", out=True) as seat:
         seat.until("answer")
         assert seat.end() == 0
         everything, out = seat.everything, seat.out
@@ -133,7 +115,7 @@ def test_what_is_missing_stands_between_the_answer_and_the_summary(terminal: Ter
     tasks = [{"type": "general", "description": text} for text in ("Say what tea is", "Say what xyzzy is")]
     terminal.write("plan.json", json.dumps({"task": "Compare teas", "tasks": tasks}))
     *run, _ = flow(terminal, faults="'400 always role=worker match=xyzzy'")
-    with sat(terminal, *run, "--plan", "plan.json", lines=40) as seat:
+    with Seat(terminal, *run, "--plan", "plan.json", lines=40) as seat:
         assert seat.end() == 4
         everything = seat.everything
     assert "✗ t2" in everything
@@ -141,7 +123,7 @@ def test_what_is_missing_stands_between_the_answer_and_the_summary(terminal: Ter
 
 
 def test_an_answer_that_begins_anew_says_so_and_is_there_once(terminal: Terminal) -> None:
-    with sat(terminal, *flow(terminal, faults='"disconnect once role=synthesizer"'), lines=40) as seat:
+    with Seat(terminal, *flow(terminal, faults='"disconnect once role=synthesizer"'), lines=40) as seat:
         assert seat.end() == 0
         everything = seat.everything
     answer = Store(terminal.store).run(terminal.run_id()).answer
@@ -152,7 +134,7 @@ def test_an_answer_that_begins_anew_says_so_and_is_there_once(terminal: Terminal
 
 @pytest.mark.parametrize("columns", [20, 40])
 def test_on_a_narrow_terminal_words_stay_whole(terminal: Terminal, columns: int) -> None:
-    with sat(terminal, "run", "-m", "sim:instant", TASK, columns=columns, lines=60) as seat:
+    with Seat(terminal, "run", "-m", "sim:instant", TASK, columns=columns, lines=60) as seat:
         assert seat.end() == 0
         words = seat.everything.split()
     assert {"language", "simulator", "asked,"} <= set(words)
@@ -162,7 +144,7 @@ def test_on_a_narrow_terminal_words_stay_whole(terminal: Terminal, columns: int)
 
 
 def test_ctrl_c_leaves_the_picture_the_cursor_and_the_way_to_go_on(terminal: Terminal) -> None:
-    with sat(terminal, *flow(terminal, speed=80)) as seat:
+    with Seat(terminal, *flow(terminal, speed=80)) as seat:
         seat.until("running")
         seat.write("\x03")
         assert seat.end() == 130
@@ -172,7 +154,7 @@ def test_ctrl_c_leaves_the_picture_the_cursor_and_the_way_to_go_on(terminal: Ter
     assert len(re.findall(r"^. plan ", screen, re.MULTILINE)) == 1, screen  # what the terminal echoes moves nothing
     last = screen.splitlines()[-1]
     assert "stopped; go on with: `stretto resume" in " ".join(screen.splitlines()[-2:]), last
-    with sat(terminal, "resume", "--last", lines=50) as seat:
+    with Seat(terminal, "resume", "--last", lines=50) as seat:
         seat.until("resume     ")
         seat.until("running")
         seat.write("\x03")
@@ -180,7 +162,7 @@ def test_ctrl_c_leaves_the_picture_the_cursor_and_the_way_to_go_on(terminal: Ter
 
 
 def test_ctrl_c_twice_gives_the_cursor_back_too(terminal: Terminal) -> None:
-    with sat(terminal, *flow(terminal, speed=80)) as seat:
+    with Seat(terminal, *flow(terminal, speed=80)) as seat:
         seat.until("running")
         seat.write("\x03\x03")
         assert seat.end() == 130
@@ -189,7 +171,7 @@ def test_ctrl_c_twice_gives_the_cursor_back_too(terminal: Terminal) -> None:
 
 
 def test_ctrl_z_gives_the_terminal_back_and_the_picture_goes_on_afterwards(terminal: Terminal) -> None:
-    with sat(terminal, *flow(terminal, speed=60)) as seat:
+    with Seat(terminal, *flow(terminal, speed=60), installed=True) as seat:
         seat.until("running")
         os.kill(seat.child.pid, signal.SIGTSTP)
         os.waitid(os.P_PID, seat.child.pid, os.WSTOPPED)
@@ -201,7 +183,7 @@ def test_ctrl_z_gives_the_terminal_back_and_the_picture_goes_on_afterwards(termi
 
 
 def test_whoever_is_asked_about_a_plan_has_the_terminal_alone(terminal: Terminal) -> None:
-    with sat(terminal, *flow(terminal), "--confirm", lines=40) as seat:
+    with Seat(terminal, *flow(terminal), "--confirm", lines=40) as seat:
         screen = seat.until("[s]top >")
         assert "total of 4 calls" in screen
         assert "○ t1" not in screen
@@ -213,7 +195,7 @@ def test_whoever_is_asked_about_a_plan_has_the_terminal_alone(terminal: Terminal
 
 
 def test_an_error_stands_below_the_picture(terminal: Terminal) -> None:
-    with sat(terminal, *flow(terminal, faults='"401 always role=worker"')) as seat:
+    with Seat(terminal, *flow(terminal, faults='"401 always role=worker"')) as seat:
         assert seat.end() != 0
         screen = seat.text
         assert not seat.cursor_hidden
@@ -237,7 +219,7 @@ def test_an_error_stands_below_the_picture(terminal: Terminal) -> None:
 def test_lines_and_the_answer_as_it_is_where_nothing_can_or_may_be_drawn(
     terminal: Terminal, args: tuple[str, ...], environ: dict[str, str]
 ) -> None:
-    with sat(terminal, "run", "-m", "sim:instant", TASK, *args, columns=100, lines=60, environ=environ) as seat:
+    with Seat(terminal, "run", "-m", "sim:instant", TASK, *args, columns=100, lines=60, environ=environ) as seat:
         assert seat.end() == 0
         assert b"\x1b" not in seat.raw
         assert "\n## general: " in seat.everything
@@ -245,10 +227,10 @@ def test_lines_and_the_answer_as_it_is_where_nothing_can_or_may_be_drawn(
 
 
 def test_quiet_is_quiet_and_json_is_json(terminal: Terminal) -> None:
-    with sat(terminal, "run", "-m", "sim:instant", TASK, "-q", lines=60) as seat:
+    with Seat(terminal, "run", "-m", "sim:instant", TASK, "-q", lines=60) as seat:
         assert seat.end() == 0
         assert seat.text.startswith("# ")
-    with sat(terminal, "run", "-m", "sim:instant", TASK, "--json") as seat:
+    with Seat(terminal, "run", "-m", "sim:instant", TASK, "--json") as seat:
         assert seat.end() == 0
         assert b"\x1b" not in seat.raw
 
@@ -257,10 +239,10 @@ def test_what_a_plan_or_a_model_says_commands_no_terminal(terminal: Terminal) ->
     text = "Say\x1b[2J\x1b[1;1Hred\x1b]0;title\x07\r\nand\u202e more"
     plan = {"task": f"Draw {text}", "tasks": [{"type": "general", "description": text}]}
     terminal.write("plan.json", json.dumps(plan))
-    with sat(terminal, "run", "-m", "sim:instant", "--plan", "plan.json") as seat:
+    with Seat(terminal, "run", "-m", "sim:instant", "--plan", "plan.json") as seat:
         assert seat.end() == 0
         assert not re.search(rb"\x1b\]|\x07|\x1b\[2J|\x1b\[1;1H", seat.raw)
-    with sat(terminal, "show", "--last") as seat:
+    with Seat(terminal, "show", "--last") as seat:
         assert seat.end() == 0
         assert not re.search(rb"\x1b\]|\x07|\x1b\[2J|\x1b\[1;1H", seat.raw)
 
@@ -270,7 +252,7 @@ def test_what_a_plan_or_a_model_says_commands_no_terminal(terminal: Terminal) ->
 
 def test_show_draws_the_same_picture_above_the_answer(terminal: Terminal) -> None:
     assert terminal("run", "-m", "sim:instant", TASK, "-q").code == 0
-    with sat(terminal, "show", "--last", "--brief", lines=100) as seat:
+    with Seat(terminal, "show", "--last", "--brief", lines=100) as seat:
         assert seat.end() == 0
         screen = seat.text
     assert re.search(r"^✓ t1 .*━", screen, re.MULTILINE)
@@ -279,7 +261,7 @@ def test_show_draws_the_same_picture_above_the_answer(terminal: Terminal) -> Non
     piped = terminal("show", "--last", "--brief")
     assert "## Answer" in piped.out
     assert "━" not in piped.out
-    with sat(terminal, "show", "--last", "--brief", "--plain", lines=100) as seat:
+    with Seat(terminal, "show", "--last", "--brief", "--plain", lines=100) as seat:
         assert seat.end() == 0
         assert b"\x1b" not in seat.raw
 

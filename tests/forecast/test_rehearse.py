@@ -33,7 +33,7 @@ from stretto.rehearsal import (
 )
 from stretto.runs import CallRecord, Run
 from stretto.types import Price, Usage
-from terminal import STRETTO, Terminal
+from terminal import Terminal
 from virtual import clock, virtually
 
 SMALL = ("--runs", "5", "--subtasks", "5")
@@ -129,12 +129,8 @@ def test_without_a_number_of_runs_those_are_carried_that_fit_into_some_seconds()
 
 
 def test_the_table_fits_a_terminal(terminal: Terminal) -> None:
-    with Seat(
-        [STRETTO, "rehearse", "-q", "-m", "sim:default", "--provider-rpm", "60", *SMALL, "-w", "./mine.toml", TASK],
-        {name: value for name, value in terminal.environ.items() if name != "COLUMNS"},
-        folder=terminal.folder,
-        lines=50,
-    ) as seat:
+    asked = ("rehearse", "-q", "-m", "sim:default", "--provider-rpm", "60", *SMALL, "-w", "./mine.toml", TASK)
+    with Seat(terminal, *asked, lines=50) as seat:
         assert seat.end() == 0
         lines = seat.everything.splitlines()
     assert max(map(len, lines)) <= 80

@@ -7,20 +7,26 @@ process, a folder, an environment and pipes of its own.
 import multiprocessing
 import os
 import pkgutil
+import signal
+import subprocess
 import sys
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from fcntl import ioctl
 from io import BufferedReader, BufferedWriter, FileIO, TextIOWrapper
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any, Self, TextIO
 
 import stretto
 from stretto.__main__ import main
 
 _PATIENCE = 120.0  # seconds that a command may take
+Stream = int | IO[Any]
+"""A descriptor or an open file; `subprocess.PIPE`, or `subprocess.DEVNULL`."""
 _LEFT_OUT = ("stretto.__main__", "stretto.models.local", "stretto.testing")  # no command of a test's needs them
 _NAMES = [found.name for found in pkgutil.walk_packages(stretto.__path__, "stretto.")]
 IMPORTED = ["aiohttp.web", "rich.console", "rich.markdown", *(n for n in _NAMES if not n.startswith(_LEFT_OUT))]
@@ -30,42 +36,117 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["pytest", "stretto.__main__", *IMPORTED])
 
 
+class Child:
+    """A command under way, with what `subprocess.Popen` has: its streams, its end and its exit code.
+
+    `session`: it leads a session of its own, and the terminal that is its standard error is the one it is steered from.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        environ: Mapping[str, str],
+        *,
+        stdin: Stream = subprocess.DEVNULL,
+        stdout: Stream = subprocess.PIPE,
+        stderr: Stream = subprocess.PIPE,
+        session: bool = False,
+    ) -> None:
+        self.args = list(arguments)
+        self.returncode: int | None = None
+        feed, self.stdin = _ends(stdin, "wb")
+        out, self.stdout = _ends(stdout, "rb")
+        err, self.stderr = _ends(stderr, "rb")
+        told = (self.args, str(folder), dict(environ), session, feed, out, err)
+        self._process = _FORKS.Process(target=_command, args=told)
+        self._process.start()
+        for end in (feed, out, err):
+            end.close()
+        assert self._process.pid is not None
+        self.pid: int = self._process.pid
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stream in (self.stdin, self.stdout, self.stderr):
+            if stream:
+                stream.close()
+        self.wait()
+
+    def poll(self) -> int | None:
+        """The exit code, if it has ended."""
+        self.returncode = self._process.exitcode
+        return self.returncode
+
+    def wait(self, timeout: float = _PATIENCE) -> int:
+        """The exit code, once it has ended."""
+        self._process.join(timeout)
+        code = self.poll()
+        assert code is not None, f"{self.args}: not over after {timeout:g} s"
+        return code
+
+    def communicate(self, fed: bytes = b"", timeout: float = _PATIENCE) -> tuple[bytes, bytes]:
+        """What it writes until its end; it is killed if that does not come."""
+        with ThreadPoolExecutor(3) as threads:
+            feeding = threads.submit(_feed, self.stdin, fed)
+            out, err = (threads.submit(_read, stream) for stream in (self.stdout, self.stderr))
+            self._process.join(timeout)
+            if late := self.poll() is None:
+                self.kill()
+        assert not late, f"{self.args}: not over after {timeout:g} s: {err.result().decode()}"
+        feeding.result()
+        return out.result(), err.result()
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
 def forked(
     arguments: Sequence[str], folder: Path, environ: Mapping[str, str], stdin: bytes = b""
 ) -> tuple[int, bytes, bytes]:
     """The exit code, standard output and standard error of `stretto` with these arguments."""
-    (theirs, feed), (out, said), (err, told) = (_FORKS.Pipe(duplex=False) for _ in range(3))
-    child = _FORKS.Process(target=_command, args=(list(arguments), str(folder), dict(environ), theirs, said, told))
-    child.start()
-    for end in (theirs, said, told):
-        end.close()
-    with ThreadPoolExecutor(3) as threads:
-        fed = threads.submit(_write, feed, stdin)
-        heard = [threads.submit(_read, end) for end in (out, err)]
-        child.join(_PATIENCE)
-        late = child.is_alive()
-        if late:
-            child.kill()
-    assert not late, f"{arguments}: not over after {_PATIENCE:g} s: {heard[1].result().decode()}"
-    fed.result()
-    assert child.exitcode is not None
-    return child.exitcode, heard[0].result(), heard[1].result()
+    child = Child(arguments, folder, environ, stdin=subprocess.PIPE)
+    out, err = child.communicate(stdin)
+    return child.wait(), out, err
 
 
-def _write(end: Connection, data: bytes) -> None:
-    with end, suppress(BrokenPipeError), open(end.fileno(), "wb", closefd=False) as pipe:
-        pipe.write(data)  # not every command reads it
+def _ends(stream: Stream, mode: str) -> tuple[Connection, IO[bytes] | None]:
+    """A child's end of a stream, and ours if it is a pipe; `mode` is what we do there."""
+    if stream == subprocess.PIPE:
+        reads, writes = os.pipe()
+        ours, theirs = (reads, writes) if mode == "rb" else (writes, reads)
+        return Connection(theirs), os.fdopen(ours, mode)
+    if stream == subprocess.DEVNULL:
+        return Connection(os.open(os.devnull, os.O_RDWR)), None
+    return Connection(os.dup(stream if isinstance(stream, int) else stream.fileno())), None
 
 
-def _read(end: Connection) -> bytes:
-    with end, open(end.fileno(), "rb", closefd=False) as pipe:
-        return pipe.read()
+def _feed(end: IO[bytes] | None, data: bytes) -> None:
+    if end:
+        with suppress(BrokenPipeError), end:
+            end.write(data)  # not every command reads it
 
 
-def _command(arguments: list[str], folder: str, environ: dict[str, str], *streams: Connection) -> None:
+def _read(end: IO[bytes] | None) -> bytes:
+    if not end:
+        return b""
+    with end:
+        return end.read()
+
+
+def _command(arguments: list[str], folder: str, environ: dict[str, str], session: bool, *streams: Connection) -> None:
     for number, stream in enumerate(streams):
         os.dup2(stream.fileno(), number)
         stream.close()
+    if session:
+        os.setsid()
+        ioctl(2, termios.TIOCSCTTY, 0)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environ)

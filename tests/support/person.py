@@ -3,10 +3,9 @@
 import os
 import pty
 import select
-import subprocess
 import time
 
-from terminal import STRETTO, Terminal
+from terminal import Terminal
 
 
 class Person:
@@ -15,15 +14,7 @@ class Person:
     def __init__(self, terminal: Terminal, *args: str) -> None:
         self._fd, side = pty.openpty()
         environ = {**terminal.environ, "TERM": "dumb"}
-        self._child = subprocess.Popen(
-            [STRETTO, *args],
-            cwd=terminal.folder,
-            env=environ,
-            stdin=side,
-            stdout=side,
-            stderr=side,
-            start_new_session=True,
-        )
+        self._child = terminal.child(*args, environ=environ, session=True, stdin=side, stdout=side, stderr=side)
         os.close(side)
         self.seen = ""
 

@@ -8,29 +8,33 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from fcntl import ioctl
-from pathlib import Path
 from typing import Self
 
 import pyte
+
+from terminal import Begun, Terminal
 
 _PATIENCE = 60.0  # seconds that anything may take
 
 
 class Seat:
-    """Runs a command at a terminal of so many columns and lines; with `out` its stdout is a pipe instead."""
+    """Runs `stretto` at a screen of so many columns and lines; with `out` its stdout is a pipe instead.
+
+    `installed`: it is the program from its first line on, a child of this process, whatever is in `environ`.
+    """
 
     def __init__(
         self,
-        command: Sequence[str],
-        environ: Mapping[str, str],
-        *,
-        folder: Path | None = None,
+        terminal: Terminal,
+        *args: str,
         columns: int = 80,
         lines: int = 24,
         out: bool = False,
+        environ: Mapping[str, str] | None = None,
+        installed: bool = False,
     ) -> None:
         self._ours, theirs = pty.openpty()
         self.screen = pyte.HistoryScreen(columns, lines, history=10_000, ratio=0.5)
@@ -38,19 +42,10 @@ class Seat:
         self.raw = b""
         self._set_size(columns, lines)
 
-        def take() -> None:
-            os.setsid()
-            ioctl(theirs, termios.TIOCSCTTY, 0)
-
-        self.child = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={"TERM": "xterm-256color", "PYTHONUTF8": "1", **environ},
-            stdin=theirs,
-            stdout=subprocess.PIPE if out else theirs,
-            stderr=theirs,
-            preexec_fn=take,  # noqa: PLW1509 - there are no threads here
-        )
+        names = {name: value for name, value in terminal.environ.items() if name != "COLUMNS"}
+        names |= {"TERM": "xterm-256color", **(environ or {})}
+        streams = {"stdin": theirs, "stdout": subprocess.PIPE if out else theirs, "stderr": theirs}
+        self.child: Begun = terminal.child(*args, environ=names, installed=installed, session=True, **streams)
         os.close(theirs)
 
     def __enter__(self) -> Self:
@@ -82,7 +77,7 @@ class Seat:
             assert time.monotonic() < end, self.everything
             self._read(0.05)
         self._drain()
-        return self.child.returncode
+        return self.child.wait()
 
     def write(self, text: str) -> None:
         """Type something."""

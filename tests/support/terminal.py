@@ -4,13 +4,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import termios
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fcntl import ioctl
 from pathlib import Path
 from typing import Any
 
-from forked import forked
+from forked import Child, forked
 from stretto.models.simulator import SimulatedProvider, Simulator
 from stretto.server.sim import served as simulator_served
 from stretto.store.sqlite import Store
@@ -50,7 +52,7 @@ class Terminal:
     def fed(self, stdin: bytes, /, *args: str | bytes | Path, **environ: str) -> Done:
         """With something on standard input."""
         words, world = [os.fsdecode(arg) for arg in args], self.environ | environ
-        run = started if any(name.startswith(_FOR_PYTHON) for name in environ) else forked
+        run = started if _for_python(environ) else forked
         code, out, err = run(words, self.folder, world, stdin)
         done = Done(code, out.decode(), err.decode())
         assert "Traceback" not in done.err, done.err
@@ -59,6 +61,24 @@ class Terminal:
     def start(self, *args: str | Path, **streams: Any) -> subprocess.Popen[bytes]:
         settings: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen([STRETTO, *args], cwd=self.folder, **{"env": self.environ, **settings, **streams})
+
+    def child(
+        self,
+        *args: str,
+        environ: Mapping[str, str] | None = None,
+        installed: bool = False,
+        session: bool = False,
+        **streams: Any,
+    ) -> "Begun":
+        """A command under way, with `environ` in place of this terminal's.
+
+        It is forked; `installed`, or where a variable concerns Python itself, it is the installed program.
+        """
+        world = self.environ if environ is None else dict(environ)
+        if installed or _for_python(name for name, value in world.items() if self.environ.get(name) != value):
+            leading = {"preexec_fn": lambda: lead(2)} if session else {}
+            return self.start(*args, env=world, **streams, **leading)
+        return Child(args, self.folder, world, session=session, **streams)
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -69,6 +89,20 @@ class Terminal:
     def run_id(self) -> str:
         """The newest run."""
         return Store(self.store).recent(1)[0].id
+
+
+Begun = Child | subprocess.Popen[bytes]
+"""A command under way."""
+
+
+def lead(terminal: int) -> None:
+    """Lead a session that is steered from this terminal; for a child, before it is another program."""
+    os.setsid()
+    ioctl(terminal, termios.TIOCSCTTY, 0)
+
+
+def _for_python(environ: Iterable[str]) -> bool:
+    return any(name.startswith(_FOR_PYTHON) for name in environ)
 
 
 def started(words: list[str], folder: Path, environ: dict[str, str], stdin: bytes) -> tuple[int, bytes, bytes]:
