@@ -9,20 +9,15 @@ import os
 import pkgutil
 import signal
 import subprocess
-import sys
-import termios
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from fcntl import ioctl
-from io import BufferedReader, BufferedWriter, FileIO, TextIOWrapper
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO, Any, Self, TextIO
+from typing import IO, Any, Self
 
 import stretto
-from stretto.__main__ import main
+from command import carry_out
 
 _PATIENCE = 120.0  # seconds that a command may take
 Stream = int | IO[Any]
@@ -33,7 +28,7 @@ IMPORTED = ["aiohttp.web", "rich.console", "rich.markdown", *(n for n in _NAMES 
 """What there is to import before a command begins."""
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["pytest", "stretto.__main__", *IMPORTED])
+_FORKS.set_forkserver_preload(["pytest", "genai_prices", "stretto.__main__", *IMPORTED])  # prices take longest of all
 
 
 class Child:
@@ -59,7 +54,7 @@ class Child:
         out, self.stdout = _ends(stdout, "rb")
         err, self.stderr = _ends(stderr, "rb")
         told = (self.args, str(folder), dict(environ), session, feed, out, err)
-        self._process = _FORKS.Process(target=_command, args=told)
+        self._process = _FORKS.Process(target=carry_out, args=told)
         self._process.start()
         for end in (feed, out, err):
             end.close()
@@ -138,29 +133,3 @@ def _read(end: IO[bytes] | None) -> bytes:
         return b""
     with end:
         return end.read()
-
-
-def _command(arguments: list[str], folder: str, environ: dict[str, str], session: bool, *streams: Connection) -> None:
-    for number, stream in enumerate(streams):
-        os.dup2(stream.fileno(), number)
-        stream.close()
-    if session:
-        os.setsid()
-        ioctl(2, termios.TIOCSCTTY, 0)
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environ)
-    time.tzset()
-    sys.stdin = _as(sys.__stdin__, 0, "r")
-    sys.stdout = _as(sys.__stdout__, 1, "w")
-    sys.stderr = _as(sys.__stderr__, 2, "w")
-    sys.argv = ["stretto", *arguments]
-    main()
-
-
-def _as(old: TextIO | None, number: int, mode: str) -> TextIOWrapper:
-    """A standard stream, read or written as Python does by itself."""
-    assert old is not None
-    raw = FileIO(number, mode, closefd=False)
-    buffered = BufferedReader(raw) if mode == "r" else BufferedWriter(raw)
-    return TextIOWrapper(buffered, old.encoding, old.errors, newline="\n", line_buffering=bool(old.line_buffering))
