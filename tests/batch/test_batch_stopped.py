@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from stretto.events import CallFinished, RunInterrupted
 from stretto.models.simulator import SimulatedProvider, Simulator, parse_fault
 from stretto.store.sqlite import Store
-from terminal import Terminal, served
+from terminal import Begun, Terminal, served
 
 ENDLESS = Simulator(
     ttft=0.0, tokens_per_second=1e6, faults=(parse_fault("trickle always every=1s role=worker match=house"),)
@@ -32,7 +31,7 @@ def terminal(tmp_path: Path) -> Terminal:
     return made
 
 
-def until(there: Callable[[], bool], child: subprocess.Popen[bytes]) -> None:
+def until(there: Callable[[], bool], child: Begun) -> None:
     """Wait for it, as long as the child lives."""
     end = time.monotonic() + 120
     while not there():
@@ -53,9 +52,9 @@ def planned(terminal: Terminal) -> bool:
     return len(calls) == 3  # that of the line which is written, and two plans
 
 
-def start(terminal: Terminal, url: str) -> subprocess.Popen[bytes]:
+def start(terminal: Terminal, url: str) -> Begun:
     terminal.environ |= {"TOGETHER_BASE_URL": url, "TOGETHER_API_KEY": "x"}
-    return terminal.start(*COMMAND)
+    return terminal.child(*COMMAND)
 
 
 def goes_on(terminal: Terminal, stopped: SimulatedProvider) -> None:

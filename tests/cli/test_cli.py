@@ -106,7 +106,7 @@ def test_on_a_terminal_the_answer_is_streamed_and_in_a_pipe_it_comes_once_and_wh
     pieces, code = on_a_terminal(terminal, "run", "-q", "-m", "sim:x", "Say hello in 1 subtask")
     assert code == 0
     assert len(pieces) > 5
-    child = terminal.start("run", "-q", "-m", "sim:x", "Say hello in 1 subtask")
+    child = terminal.child("run", "-q", "-m", "sim:x", "Say hello in 1 subtask")
     assert child.stdout
     whole = os.read(child.stdout.fileno(), 1_000_000).decode()
     assert child.communicate() == (b"", b"")
@@ -116,7 +116,7 @@ def test_on_a_terminal_the_answer_is_streamed_and_in_a_pipe_it_comes_once_and_wh
 def on_a_terminal(terminal: Terminal, *args: str) -> tuple[list[bytes], int]:
     """What came out, piece by piece, when stdout is a terminal."""
     ours, theirs = pty.openpty()
-    child = terminal.start(*args, stdout=theirs)
+    child = terminal.child(*args, stdout=theirs)
     os.close(theirs)
     pieces = []
     while True:
@@ -128,8 +128,8 @@ def on_a_terminal(terminal: Terminal, *args: str) -> tuple[list[bytes], int]:
             break
         pieces.append(piece)
     os.close(ours)
-    child.communicate(timeout=10)
-    return pieces, child.returncode
+    child.communicate()
+    return pieces, child.wait()
 
 
 # -- where the task comes from
@@ -410,7 +410,7 @@ def test_what_to_type_next_names_the_store_that_was_named(terminal: Terminal) ->
 def test_the_demo_is_labelled_as_simulated_everywhere_and_needs_no_configuration(terminal: Terminal) -> None:
     terminal.write("stretto.toml", "this is not TOML")
     terminal.environ["STRETTO_MODEL"] = "nonsense"
-    child = terminal.start("demo", "--json", "Say hello in 2 subtasks")
+    child = terminal.child("demo", "--json", "Say hello in 2 subtasks")
     assert child.stdout
     events: list[dict[str, Any]] = []
     while not events or events[-1]["kind"] != "call_finished":

@@ -149,7 +149,7 @@ def test_a_store_where_nothing_can_be_made(terminal: Terminal) -> None:
 
 def test_a_run_that_another_process_carries_is_not_taken_away_from_it(terminal: Terminal) -> None:
     terminal.write("stretto.toml", "[providers.sim]\nttft = 30\n")
-    carrier = terminal.start("run", "-m", "sim:slow", TASK)
+    carrier = terminal.child("run", "-m", "sim:slow", TASK)
     wait_for_run(terminal)
     shown = terminal("show", "--last")
     assert "running" in shown.out
@@ -165,7 +165,7 @@ def test_a_run_that_another_process_carries_is_not_taken_away_from_it(terminal: 
 
 def test_a_run_that_was_killed_is_listed_as_such_until_it_is_resumed(terminal: Terminal) -> None:
     terminal.write("stretto.toml", "[providers.sim]\nttft = 30\n")
-    carrier = terminal.start("run", "-m", "sim:slow", TASK)
+    carrier = terminal.child("run", "-m", "sim:slow", TASK)
     wait_for_run(terminal)
     assert "running" in terminal("runs").out
     carrier.kill()

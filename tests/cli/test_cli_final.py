@@ -62,7 +62,7 @@ def test_a_run_that_cannot_begin_says_what_kept_it_from_that(terminal: Terminal)
 
 
 def test_a_run_that_is_stopped_says_so(terminal: Terminal) -> None:
-    with terminal.start("run", "--json=final", "-m", "sim:slow", TASK) as child:
+    with terminal.child("run", "--json=final", "-m", "sim:slow", TASK) as child:
         assert child.stderr is not None
         child.stderr.readline()  # it has begun
         child.send_signal(signal.SIGINT)

@@ -5,7 +5,6 @@ import json
 import os
 import pty
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 from stretto import Simulator
 from stretto.cli.each import check, list_of_flags
 from stretto.errors import TaskError
-from terminal import STRETTO, Terminal, served
+from terminal import Terminal, served
 
 CITIES = 'city,Land\nOslo,Norway\n"Lima, old",Peru\nN\'Djamena,Chad\n'
 TEMPLATE = "Name the river of {city} in {Land}."
@@ -155,7 +154,7 @@ def test_a_list_that_was_killed_is_resumed_into_the_same_file(terminal: Terminal
         with (terminal.folder / "flow.toml").open("a") as file:
             file.write(f'[providers.x]\nbase_url = "{url}"\nlocal = true\n')
         flags = ("-w", "./flow.toml", "--parallel", "4", "-o", "out.csv")
-        with terminal.start("run", "--each", "numbers.txt", *flags, "Do {item}") as carrier:
+        with terminal.child("run", "--each", "numbers.txt", *flags, "Do {item}") as carrier:
             until = time.monotonic() + 20
             while simulated.asked.total() < 20 and time.monotonic() < until:
                 time.sleep(0.01)
@@ -173,7 +172,7 @@ def test_a_list_that_was_killed_is_resumed_into_the_same_file(terminal: Terminal
 def test_ctrl_c_says_how_to_go_on_with_the_file(terminal: Terminal) -> None:
     terminal.write("slow.toml", WORKFLOW.format(ttft=5, faults=[]))
     flags = ("--each", "cities.csv", "-o", "out.jsonl", "--parallel", "1")
-    carrier = terminal.start("run", "-w", "./slow.toml", *flags, TEMPLATE)
+    carrier = terminal.child("run", "-w", "./slow.toml", *flags, TEMPLATE)
     with carrier:
         assert carrier.stderr is not None
         while b"done " not in (line := carrier.stderr.readline()):
@@ -185,11 +184,9 @@ def test_ctrl_c_says_how_to_go_on_with_the_file(terminal: Terminal) -> None:
 
 def test_on_a_terminal_rows_stand_above_the_picture(terminal: Terminal) -> None:
     leader, follower = pty.openpty()
-    environ = {**terminal.environ, "TERM": "xterm", "LANG": "C.UTF-8"}
-    command = [STRETTO, "run", "-w", "./flow.toml", "--each", "cities.csv", TEMPLATE]
-    child = subprocess.Popen(
-        command, cwd=terminal.folder, env=environ, stdin=follower, stdout=follower, stderr=follower
-    )
+    streams: dict[str, Any] = {"stdin": follower, "stdout": follower, "stderr": follower}
+    arguments = ("run", "-w", "./flow.toml", "--each", "cities.csv", TEMPLATE)
+    child = terminal.child(*arguments, environ=terminal.environ | {"TERM": "xterm"}, **streams)
     os.close(follower)
     told = b""
     while True:

@@ -30,7 +30,7 @@ def test_it_says_where_the_page_is_and_opens_the_browser_on_a_run(terminal: Term
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.part && mv {opened}.part {opened}\n')
     browser.chmod(0o755)
-    child = terminal.start("ui", run[-8:], "-m", "sim:instant", env={**terminal.environ, "BROWSER": f"{browser} %s"})
+    child = terminal.child("ui", run[-8:], "-m", "sim:instant", environ=terminal.environ | {"BROWSER": f"{browser} %s"})
     assert child.stdout is not None
     url = child.stdout.readline().decode().strip()
     assert url.startswith("http://127.0.0.1:")
@@ -46,7 +46,7 @@ def test_it_says_where_the_page_is_and_opens_the_browser_on_a_run(terminal: Term
 
 
 def test_without_a_model_runs_can_be_looked_at_and_without_a_display_nothing_is_opened(terminal: Terminal) -> None:
-    child = terminal.start("ui", env={name: value for name, value in terminal.environ.items() if name != "DISPLAY"})
+    child = terminal.child("ui", environ={name: value for name, value in terminal.environ.items() if name != "DISPLAY"})
     assert child.stdout is not None
     url = child.stdout.readline().decode().strip()
     assert got(f"{url}v1/models").read() == b'{"object":"list","data":[]}'

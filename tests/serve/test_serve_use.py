@@ -8,7 +8,6 @@ import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 import aiohttp
@@ -19,7 +18,7 @@ from places import ROOT
 from serving import Client, chat, events_in, runs, served, told, workflow
 from simulated import pool_of, simulator_of
 from stretto import Workflow
-from terminal import Terminal
+from terminal import Begun, Terminal
 
 SLOW: dict[str, Any] = {"ttft": 0.2, "tokens_per_second": 400}
 
@@ -263,9 +262,9 @@ async def test_a_client_that_hardly_reads_holds_up_nobody_else() -> None:
 # -- how it ends
 
 
-def started(terminal: Terminal, *args: str, **environ: str) -> tuple["Popen[bytes]", str]:
+def started(terminal: Terminal, *args: str, **environ: str) -> tuple[Begun, str]:
     """A server as a child, and its base URL."""
-    child = terminal.start("serve", "--port", "0", "-w", "general", *args, env={**terminal.environ, **environ})
+    child = terminal.child("serve", "--port", "0", "-w", "general", *args, environ=terminal.environ | environ)
     assert child.stdout is not None
     return child, child.stdout.readline().decode().strip()
 

@@ -12,13 +12,15 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from threading import Lock
 from typing import IO, Any, Self
 
 import stretto
 from command import carry_out
 
+_ONE = Lock()  # an exit code can be read once: two threads that asked for it at once would have one between them
 _PATIENCE = 120.0  # seconds that a command may take
 Stream = int | IO[Any]
 """A descriptor or an open file; `subprocess.PIPE`, or `subprocess.DEVNULL`."""
@@ -55,7 +57,8 @@ class Child:
         err, self.stderr = _ends(stderr, "rb")
         told = (self.args, str(folder), dict(environ), session, feed, out, err)
         self._process = _FORKS.Process(target=carry_out, args=told)
-        self._process.start()
+        with _ONE:  # whoever starts a process asks after all others, too
+            self._process.start()
         for end in (feed, out, err):
             end.close()
         assert self._process.pid is not None
@@ -72,12 +75,13 @@ class Child:
 
     def poll(self) -> int | None:
         """The exit code, if it has ended."""
-        self.returncode = self._process.exitcode
+        with _ONE:
+            self.returncode = self._process.exitcode
         return self.returncode
 
     def wait(self, timeout: float = _PATIENCE) -> int:
         """The exit code, once it has ended."""
-        self._process.join(timeout)
+        wait([self._process.sentinel], timeout)
         code = self.poll()
         assert code is not None, f"{self.args}: not over after {timeout:g} s"
         return code
@@ -87,7 +91,7 @@ class Child:
         with ThreadPoolExecutor(3) as threads:
             feeding = threads.submit(_feed, self.stdin, fed)
             out, err = (threads.submit(_read, stream) for stream in (self.stdout, self.stderr))
-            self._process.join(timeout)
+            wait([self._process.sentinel], timeout)
             if late := self.poll() is None:
                 self.kill()
         assert not late, f"{self.args}: not over after {timeout:g} s: {err.result().decode()}"

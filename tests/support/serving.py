@@ -4,7 +4,6 @@ import json
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from subprocess import Popen
 from typing import Any, ParamSpec
 
 import aiohttp
@@ -15,7 +14,7 @@ from stretto.runs import Run
 from stretto.server.endpoint import SERVICE, Offer, endpoint_app, listening
 from stretto.server.endpoint.service import Service
 from stretto.store.sqlite import Store
-from terminal import Terminal
+from terminal import Begun, Terminal
 
 P = ParamSpec("P")
 TASK = "Compare tea and coffee in 3 subtasks"
@@ -45,9 +44,9 @@ def silent(store: Path | None, **limits: Any) -> Workflow[Any]:
 
 
 @contextmanager
-def server(terminal: Terminal) -> Iterator[tuple[Popen[bytes], str]]:
+def server(terminal: Terminal) -> Iterator[tuple[Begun, str]]:
     """A server as a child, and its address; it is killed where this ends."""
-    child = terminal.start("serve", "--port", "0", "-w", "general", "-m", "sim:fast")
+    child = terminal.child("serve", "--port", "0", "-w", "general", "-m", "sim:fast")
     with child:
         try:
             assert child.stdout is not None
