@@ -8,7 +8,7 @@ import pytest
 from ggufs import FACTS, header
 from hubs import Hub, hub
 from screens import Seat
-from terminal import STRETTO, Terminal
+from terminal import Terminal
 
 NAME = "tea/Assam-GGUF/sub/assam-q4.gguf"
 DATA = header(FACTS, offset=25_000_000) + bytes(25_000_100)
@@ -84,8 +84,8 @@ def test_without_a_terminal_nothing_is_downloaded_and_the_command_is_told(termin
 
 
 def seat(terminal: Terminal) -> Seat:
-    command = [STRETTO, "plan", "--plain", "-m", f"local:{NAME}", "Say hello"]
-    return Seat(command, terminal.environ, folder=terminal.folder, columns=160)
+    asked = ("plan", "--plain", "-m", f"local:{NAME}", "Say hello")
+    return Seat(terminal, *asked, columns=160, installed=True)
 
 
 def test_at_a_terminal_a_download_is_asked_for_and_no_means_no(terminal: Terminal, at: Hub) -> None:

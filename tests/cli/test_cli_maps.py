@@ -14,7 +14,8 @@ import pytest
 from stretto import Simulator
 from stretto.cli.each import check, list_of_flags
 from stretto.errors import TaskError
-from terminal import Terminal, served
+from stretto.store.sqlite import Store
+from terminal import Terminal, paid_once, served
 
 CITIES = 'city,Land\nOslo,Norway\n"Lima, old",Peru\nN\'Djamena,Chad\n'
 TEMPLATE = "Name the river of {city} in {Land}."
@@ -161,12 +162,14 @@ def test_a_list_that_was_killed_is_resumed_into_the_same_file(terminal: Terminal
             carrier.kill()
         before = (terminal.folder / "out.csv").read_text()
         assert 0 < before.count(",done,") < 40
+        recorded = Store(terminal.store).replies(terminal.run_id())
         done = terminal("resume", "--last", "-o", "out.csv")
         assert done.code == 0
         after = (terminal.folder / "out.csv").read_text()
         assert after.startswith(before)
         assert after.count(",done,") == 40
-        assert 40 <= simulated.asked.total() <= 44
+        assert len(simulated.asked) == 40
+        paid_once(terminal, recorded, simulated.asked)
 
 
 def test_ctrl_c_says_how_to_go_on_with_the_file(terminal: Terminal) -> None:

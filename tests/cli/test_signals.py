@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from stretto.models.simulator import SimulatedProvider, Simulator
-from terminal import STRETTO, Terminal, kinds, served
+from stretto.store.sqlite import Store
+from terminal import STRETTO, Terminal, kinds, paid_once, served
 
 TASK = "Describe a house in 8 subtasks"
 SLOW = Simulator(ttft=0.0, ttft_spread=0.0, tokens_per_second=1500.0, length=20000.0, length_spread=0.0)
@@ -88,10 +89,11 @@ def test_after_kill_9_a_run_goes_on_and_asks_no_completed_call_again(terminal: T
                 break
         child.kill()
         child.communicate()
+        recorded = Store(terminal.store).replies(terminal.run_id())
         done = terminal("resume", "--last")
-        again = [count for count in provider.asked.values() if count > 1]
     assert done.code == 0, done.err
-    assert len(again) <= 4  # at parallel 2: what was in flight, and replies on their way to the disk
+    assert len(recorded) >= 4  # what was shown is on the disk
+    paid_once(terminal, recorded, provider.asked)
     assert "reused" in done.err
 
 

@@ -195,6 +195,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_others(terminal: Ter
     assert one.out != terminal(*args, "--seed", "7").out
 
 
+@pytest.mark.slow  # it is the package that starts them
 def test_many_processes_find_what_one_does() -> None:
     rehearsal, seen = prepared(faults=((None, parse_fault("500 rate=0.2")),), subtasks=4), list[tuple[int, int]]()
     variations = usual(rehearsal.definition.limits)

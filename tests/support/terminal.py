@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 import termios
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fcntl import ioctl
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from forked import Child, forked
+from stretto.events import CallFinished
 from stretto.models.simulator import SimulatedProvider, Simulator
 from stretto.server.sim import served as simulator_served
 from stretto.store.sqlite import Store
@@ -122,3 +124,16 @@ def served(simulator: Simulator | None = None) -> Iterator[tuple[str, SimulatedP
 
 def kinds(events: Sequence[dict[str, Any]]) -> list[str]:
     return [str(event["kind"]) for event in events]
+
+
+def paid_once(terminal: Terminal, recorded: Collection[str], asked: Counter[str]) -> None:
+    """Nothing of the newest run that was `recorded` when it was killed was paid twice; `asked`: what its provider saw.
+
+    What was in flight is asked again, and so are replies that were on their way to the disk: how many, nobody knows.
+    """
+    events = Store(terminal.store).events(terminal.run_id())
+    paid = Counter(e.fingerprint for e in events if isinstance(e, CallFinished) and e.finish and not e.reused)
+    assert recorded
+    assert set(paid.values()) == {1}
+    assert paid.keys() >= set(recorded)
+    assert sum(count > 1 for count in asked.values()) <= len(asked) - len(recorded)
