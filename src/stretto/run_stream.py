@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from decimal import Decimal
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Generic, Self
 
 from msgspec.structs import replace
@@ -33,6 +32,7 @@ from stretto.rerun import Rerun
 from stretto.runs import Parsed, Run
 from stretto.shapes import Shape, fitted
 from stretto.store.journal import Journal
+from stretto.store.locations import Location
 from stretto.store.patience import patiently
 from stretto.team import Team
 from stretto.tracebacks import without_frames
@@ -53,7 +53,7 @@ class RunStream(Generic[Parsed]):
         begin: New | Rerun | None,
         *,
         pool: Callable[[], Pool],
-        store: Path | None = None,
+        store: Location | None = None,
         jitter: Callable[[float, float], float] = random.uniform,
         shape: Shape | None = None,
         plan_only: bool = False,
@@ -239,7 +239,7 @@ class RunStream(Generic[Parsed]):
                 self._journal = journal = await patiently(
                     lambda: Journal(
                         self.run_id,
-                        path=store,
+                        store=store,
                         show=self._show,
                         history=opening.history,
                         keeps_texts=keeps,

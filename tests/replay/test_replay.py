@@ -47,7 +47,7 @@ class Kept(Journal):
     def __init__(self, run: str, rows: list[Entry]) -> None:
         self.rows = rows
         history = [row.event for row in rows]
-        super().__init__(run, path=None, show=lambda _: None, history=history)
+        super().__init__(run, store=None, show=lambda _: None, history=history)
 
     def append(self, event: e.AnyEvent, *, request: Request | None = None, reply: Reply | None = None) -> None:
         if event.stored:

@@ -77,9 +77,9 @@ def test_a_run_that_is_carried_is_running_and_a_dead_one_was_killed(store: Store
     assert ids(store, status="killed") == [11, 7, 3]
 
 
-def test_a_damaged_log_is_unreadable_in_a_list_and_hides_no_other(store: Store) -> None:
-    change(store.path, "UPDATE events SET body = replace(body, 'tea', 'pea') WHERE run = '01K0004' AND seq = 3")
-    change(store.path, "DELETE FROM events WHERE run = '01K0011' AND seq = 3")
+def test_a_damaged_log_is_unreadable_in_a_list_and_hides_no_other(store: Store, tmp_path: Path) -> None:
+    change(tmp_path / "s.db", "UPDATE events SET body = replace(body, 'tea', 'pea') WHERE run = '01K0004' AND seq = 3")
+    change(tmp_path / "s.db", "DELETE FROM events WHERE run = '01K0011' AND seq = 3")
 
     assert ids(store) == list(range(11, -1, -1))
     assert ids(store, status="unreadable") == [11, 4]
@@ -90,10 +90,10 @@ def test_a_damaged_log_is_unreadable_in_a_list_and_hides_no_other(store: Store) 
     assert "damaged (event 3 is not what was written)" in (spoilt.error or "")
 
 
-def test_a_damaged_line_of_the_list_is_told_from_the_log(store: Store) -> None:
+def test_a_damaged_line_of_the_list_is_told_from_the_log(store: Store, tmp_path: Path) -> None:
     before = store.listing()
-    change(store.path, "UPDATE runs SET task = 'something else' WHERE run = '01K0004'")
-    change(store.path, "UPDATE runs SET done = 99 WHERE run = '01K0005'")
+    change(tmp_path / "s.db", "UPDATE runs SET task = 'something else' WHERE run = '01K0004'")
+    change(tmp_path / "s.db", "UPDATE runs SET done = 99 WHERE run = '01K0005'")
     assert store.listing() == before
 
 
@@ -116,7 +116,7 @@ def test_the_list_follows_a_run_through_its_life(tmp_path: Path) -> None:
             (run,) = Store(path).listing()
             said.append((run.status, run.subtasks, run.error_type))
 
-        async with Journal("R", path=path, show=lambda _: None) as journal:
+        async with Journal("R", store=path, show=lambda _: None) as journal:
             for event in (
                 e.RunStarted(task="tea", workflow={}),
                 e.SubtaskPlanned(subtask="t1", type="a", description="x"),

@@ -26,6 +26,7 @@ from stretto.cli.task import read_named
 from stretto.cli.words import dollars, short
 from stretto.errors import ConfigError, TaskError
 from stretto.inputs import MOST
+from stretto.store.locations import Location
 
 _TOLD = 10  # lines that failed and are told of one by one
 _LOOK = 1.0  # seconds
@@ -83,7 +84,7 @@ def batch(
     max_input: float | None,
     named: str | None,
     models: tuple[str, ...],
-    store: Path | None,
+    store: Location | None,
     **flags: Any,
 ) -> int:
     """Do the task of each of LINES, many at the same time, and write a line for each as it is done.

@@ -22,6 +22,7 @@ from stretto.errors import RunNotFound, TaskError
 from stretto.fold import fold
 from stretto.plan.given import write_plan
 from stretto.runs import CallRecord, Run
+from stretto.store.locations import Location
 from stretto.store.sqlite import Record, Store
 from stretto.types import Result
 from stretto.views.twins import twins_of
@@ -75,7 +76,7 @@ def show(
     html: Path | None,
     as_json: str | None,
     plain: bool,
-    store: Path | None,
+    store: Location | None,
 ) -> None:
     """Show RUN: its plan, every call with what was asked and answered, and the answer.
 

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from stretto.cli.help import Option, option
 from stretto.config import number, presets, seconds, share
 from stretto.errors import ConfigError
 from stretto.inputs import MOST
+from stretto.store.locations import location_of
 from stretto.types import Limits
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -57,14 +59,26 @@ def offer_options(command: F) -> F:
     return _with(command, (several, _model(_itself), store_option, *_limits(_itself), *_memory(_itself)))
 
 
+class _Location(click.Path):
+    """A file, or the address of a database."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The location that was written."""
+        found = location_of(os.fspath(value)) if isinstance(value, str | os.PathLike) else value
+        return super().convert(found, param, ctx) if isinstance(found, Path) else found
+
+
 def store_option(command: F) -> F:
     """--store."""
     return option(
         "--store",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=_Location(),
         envvar="STRETTO_STORE",
         metavar="FILE",
-        help="Where runs are kept.  [default: $STRETTO_STORE, else the user's state folder]",
+        help="Where runs are kept: a file, or postgresql://….  [default: $STRETTO_STORE, else the user's state folder]",
     )(command)
 
 

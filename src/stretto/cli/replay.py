@@ -12,6 +12,7 @@ from stretto.cli.meaning import find_run, store_path
 from stretto.cli.options import answer_options, store_option
 from stretto.cli.screen import say
 from stretto.replay import ReplayStream, recording_of
+from stretto.store.locations import Location
 from stretto.store.sqlite import Store
 from stretto.store.travel import entries
 
@@ -33,7 +34,7 @@ def replay(
     run: str | None,
     last: bool,
     timed: bool,
-    store: Path | None,
+    store: Location | None,
     output: Path | None,
     quiet: bool,
     plain: bool,

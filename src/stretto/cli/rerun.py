@@ -22,6 +22,7 @@ from stretto.cli.progress import dollars, short
 from stretto.cli.screen import tell
 from stretto.cli.task import read_named
 from stretto.forecast import Forecast
+from stretto.store.locations import Location
 from stretto.store.sqlite import Store
 
 _BELOW = 40  # columns in front of what goes on in a second line, at most
@@ -64,7 +65,7 @@ def rerun(
     explain: bool,
     named: str | None,
     models: tuple[str, ...],
-    store: Path | None,
+    store: Location | None,
     output: Path | None,
     quiet: bool,
     plain: bool,

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +13,7 @@ from stretto.cli.options import amount, offer_options
 from stretto.cli.screen import say
 from stretto.config import number, seconds
 from stretto.errors import ConfigError
+from stretto.store.locations import Location
 
 _WHOLE = click.IntRange(min=0)
 _RUNS, _WAITING, _BODY, _GRACE = 32, 64, "16M", 30  # what `stretto.server.endpoint` has, loaded when one is wanted
@@ -91,7 +91,7 @@ def serve(
     grace: float,
     named: tuple[str, ...],
     models: tuple[str, ...],
-    store: Path | None,
+    store: Location | None,
     **flags: Any,
 ) -> None:
     """Serve workflows as models, behind an OpenAI-compatible endpoint, until Ctrl-C.

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -15,6 +14,7 @@ from stretto.server.endpoint.guard import Guard
 from stretto.server.endpoint.sending import SILENCE
 from stretto.server.endpoint.turnstile import Turnstile
 from stretto.server.endpoint.watching import Carried
+from stretto.store.locations import Location
 from stretto.workflow import Workflow
 
 MOST_RUNS, MOST_WAITING = 32, 64
@@ -39,7 +39,7 @@ class Offer(Struct, frozen=True):
     most_waiting: int = MOST_WAITING
     largest: int = LARGEST_BODY
     door: Door | None = None
-    store: Path | None = None
+    store: Location | None = None
     slowest: float = SLOWEST
     silence: float = SILENCE
     ignore_tools: bool = False
