@@ -57,75 +57,6 @@ def subtask_finished(n: int) -> e.SubtaskFinished:
     return e.SubtaskFinished(subtask=f"t{n}", outcome="done", text="tea")
 
 
-def test_an_event_is_on_disk_when_it_is_shown(tmp_path: Path) -> None:
-    async def main() -> None:
-        path = tmp_path / "s.db"
-        seen: list[bool] = []
-
-        def show(event: e.AnyEvent) -> None:
-            seen.append(event.seq in stored(path))
-
-        async with Journal("R", store=path, show=show) as journal:
-            begin(journal)
-            for n in range(30):
-                journal.append(e.SubtaskStarted(subtask=f"t{n}"))
-                if n % 7 == 0:
-                    await asyncio.sleep(0.001)
-            await journal.settled()
-            assert len(seen) == 31
-        assert all(seen)
-
-    asyncio.run(main())
-
-
-def test_settled_means_stored_and_shown(tmp_path: Path) -> None:
-    async def main() -> None:
-        shown: list[e.AnyEvent] = []
-        async with Journal("R", store=tmp_path / "s.db", show=shown.append) as journal:
-            begin(journal)
-            await journal.settled()
-            assert stored(tmp_path / "s.db") == [1]
-            assert [event.seq for event in shown] == [1]
-
-    asyncio.run(main())
-
-
-def test_pieces_of_the_answer_are_shown_in_their_place_and_never_stored(tmp_path: Path) -> None:
-    async def main() -> None:
-        shown: list[e.AnyEvent] = []
-        async with Journal("R", store=tmp_path / "s.db", show=shown.append) as journal:
-            begin(journal)
-            journal.append(e.AnswerDelta(text="a"))
-            journal.append(e.AnswerDelta(text="b"))
-            journal.append(e.SubtaskStarted(subtask="t1"))
-            journal.append(e.AnswerDelta(text="c"))
-            await journal.settled()
-            journal.append(e.AnswerDelta(text="d"))
-            assert isinstance(shown[-1], e.AnswerDelta)
-
-        told = [event.text if isinstance(event, e.AnswerDelta) else event.seq for event in shown]
-        assert told == [1, "a", "b", 2, "c", "d"]
-        assert all(event.run == "R" and event.at for event in shown)
-        assert [event.kind for event in Store(tmp_path / "s.db").events("R")] == ["run_started", "subtask_started"]
-
-    asyncio.run(main())
-
-
-def test_leaving_the_journal_stores_and_shows_the_rest_and_ends_its_thread(tmp_path: Path) -> None:
-    async def main() -> None:
-        shown: list[e.AnyEvent] = []
-        async with Journal("R", store=tmp_path / "s.db", show=shown.append) as journal:
-            begin(journal)
-            for n in range(99):
-                journal.append(e.SubtaskStarted(subtask=f"t{n}"))
-
-        assert len(shown) == 100
-        assert stored(tmp_path / "s.db") == list(range(1, 101))
-        assert "stretto-store" not in [thread.name for thread in threading.enumerate()]
-
-    asyncio.run(main())
-
-
 def test_without_a_store_everything_is_shown_at_once_and_no_thread_is_there() -> None:
     async def main() -> None:
         shown: list[e.AnyEvent] = []
@@ -135,20 +66,6 @@ def test_without_a_store_everything_is_shown_at_once_and_no_thread_is_there() ->
             assert [event.seq for event in shown] == [1]
             await journal.settled()
             assert threading.active_count() == threads
-
-    asyncio.run(main())
-
-
-def test_a_log_goes_on_where_its_history_ends(tmp_path: Path) -> None:
-    async def main() -> None:
-        path = tmp_path / "s.db"
-        async with Journal("R", store=path, show=lambda _: None) as journal:
-            begin(journal)
-        history = Store(path).events("R")
-        async with Journal("R", store=path, show=lambda _: None, history=history) as journal:
-            journal.append(e.RunResumed(workflow={}))
-            assert journal.run.executions == 2
-        assert stored(path) == [1, 2]
 
     asyncio.run(main())
 
@@ -173,22 +90,6 @@ def test_three_hundred_workers_that_finish_at_once_share_a_few_transactions(tmp_
 
         assert len(stored(path)) == 1201
         assert 1 <= commits <= 30
-
-    asyncio.run(main())
-
-
-def test_what_was_asked_and_answered_is_recorded_with_its_event(tmp_path: Path) -> None:
-    async def main() -> None:
-        path = tmp_path / "s.db"
-        async with Journal("R", store=path, show=lambda _: None) as journal:
-            begin(journal)
-            journal.append(call_started(1), request=REQUEST)
-            await journal.settled()
-            assert Store(path).records("R")["f1"].request == REQUEST
-            assert Store(path).replies("R") == {}
-            journal.append(call_finished(1), reply=REPLY)
-        assert Store(path).replies("R") == {"f1": [REPLY]}
-        assert Store(path).records("R")["f1"].request == REQUEST
 
     asyncio.run(main())
 

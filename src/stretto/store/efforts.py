@@ -20,7 +20,7 @@ _ROWS = 12_000  # that are looked at, the newest: some 2,500 calls
 # Only what stands before the requests and replies is read, so their pages are not touched.
 _NEWEST = """
 SELECT run, seq, kind, body, event_sum FROM
-(SELECT rowid, run, seq, kind, body, event_sum FROM events ORDER BY rowid DESC LIMIT ?)
+(SELECT rowid, run, seq, kind, body, event_sum FROM events ORDER BY rowid DESC LIMIT ?) AS newest
 WHERE kind IN ('subtask_planned', 'call_started', 'call_retried', 'call_finished') ORDER BY rowid
 """
 

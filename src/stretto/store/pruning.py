@@ -33,7 +33,7 @@ def condemned(location: Location, *, before: str | None = None, keep: int | None
     condemned by number.
     """
     query = """
-        SELECT run FROM (SELECT run, last_at FROM runs ORDER BY rowid DESC LIMIT 9223372036854775807 OFFSET ?)
+        SELECT run FROM (SELECT run, last_at FROM runs ORDER BY rowid DESC LIMIT 9223372036854775807 OFFSET ?) AS older
         WHERE last_at < ? AND (last_at <> '' OR ?)
     """
     with _asking(location) as db:

@@ -4,7 +4,6 @@ import os
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from functools import cache, lru_cache
 from math import ceil
 from select import select
@@ -13,7 +12,7 @@ from typing import Any
 
 from stretto.errors import ConfigError, NoStore, StoreError, StoreLocked
 from stretto.extras import installing
-from stretto.store.database import READING, WRITING, Rows
+from stretto.store.database import READING, WRITING, Rows, transaction
 from stretto.store.locations import Server
 from stretto.store.postgres.tables import SCHEMA, TABLES
 from stretto.store.tables import VERSION
@@ -74,7 +73,7 @@ class Session:
         query = _BEGIN.get(query) or _with_percents(query)
         try:
             try:
-                found = self.raw.execute(query, values or None)
+                found: Rows = self.raw.execute(query, values or None)
             except driver().OperationalError:
                 if self._fresh or not self.raw.closed:
                     raise
@@ -201,29 +200,23 @@ def _form(db: Session) -> int:
 
 def _make(db: Session) -> None:
     """Make the tables, in one transaction; only one at a time is at it."""
-    db.execute("BEGIN")
-    try:
+    with transaction(db):
         db.execute("SELECT pg_advisory_xact_lock(hashtext(?))", (SCHEMA,))
         if not _form(db):
             db.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
             for table in TABLES:
                 db.execute(table)
-        db.execute("COMMIT")
-    except BaseException:
-        with suppress(StoreError):
-            db.execute("ROLLBACK")
-        raise
 
 
 _ROOM = {"53100": "the disk of the server is full", "53200": "the server is out of memory"}
-_SOON = frozenset({"53300", "55P03", "57P01", "57P02", "57P03", "40001", "40P01", "25006"})
-"""Too many connections; a lock; stopping, crashed, starting; a conflict of transactions; a standby."""
+_SOON = frozenset({"53300", "55P03", "57P01", "57P02", "57P03", "40001", "40P01"})
+"""Too many connections; a lock; stopping, crashed, starting; a conflict of transactions."""
 
 
 def explain(server: Server, error: Exception) -> StoreError:
     """What went wrong, with the server's name and a remedy."""
     code = getattr(error, "sqlstate", None) or ""
-    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    text = " ".join(str(error).split()).partition(" Is the server running")[0].rstrip(".") or type(error).__name__
     if password := driver().conninfo.conninfo_to_dict(server.url).get("password"):
         text = text.replace(str(password), "…")
     if code in _ROOM:
@@ -233,10 +226,12 @@ def explain(server: Server, error: Exception) -> StoreError:
     if code in _SOON or (not code and isinstance(error, driver().OperationalError) and server in _met):
         return StoreLocked(f"{server}: the database cannot be reached just now ({text}); try again when it is there")
     remedy = "name another with --store"
-    if "password" in text or code.startswith("28"):
+    if "password" in text or "role" in text or code.startswith("28"):
         remedy = "check the user and password in the address, and pg_hba.conf of the server"
     elif code == "3D000" or "does not exist" in text:
         remedy = "make the database first (createdb), or name another with --store"
+    elif code == "25006":
+        remedy = "it can only be read (a standby); name the server that is written to"
     elif code == "42501":
         remedy = f"its user needs CREATE on the database once, and the tables of schema {SCHEMA}"
     elif not code and isinstance(error, driver().OperationalError):
