@@ -147,6 +147,21 @@ class RunStream(Generic[Parsed]):
         if self._carrier is not None:
             self._carrier.cancel()
 
+    async def begin(self) -> None:
+        """Keep the beginning of the run in its store and no more: `Workflow.resume` carries it, in any process.
+
+        A run that was begun stays as it is. Raises `ConfigError` without a store, and what a run cannot begin with.
+        """
+        if self._store is None:
+            raise ConfigError("a run can only be begun in a store; give the workflow one (store=…)")
+        keeps = self._team.definition.memory.record == "all"
+        async with AsyncExitStack() as stack:
+            opening = await open_run(self._team, self._store, self.run_id, self._begin, stack, {})
+            if not opening.history:
+                journal = Journal(self.run_id, store=self._store, show=log, keeps_texts=keeps)
+                await stack.enter_async_context(journal)
+                journal.append(opening.event)
+
     def __repr__(self) -> str:
         return f"<events of run {self.run_id}: enter with `async with`, or take run or run_sync>"
 

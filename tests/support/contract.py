@@ -266,11 +266,24 @@ async def test_leaving_the_journal_stores_and_shows_the_rest_and_ends_its_thread
 async def test_a_log_goes_on_where_its_history_ends(where: Location) -> None:
     async with Journal("R", store=where, show=lambda _: None) as journal:
         begin(journal)
+        journal.append(e.SubtaskStarted(subtask="t1"))
     history = Store(where).events("R")
     async with Journal("R", store=where, show=lambda _: None, history=history) as journal:
         journal.append(e.RunResumed(workflow={}))
         assert journal.run.executions == 2
-    assert stored(where) == [1, 2]
+    assert stored(where) == [1, 2, 3]
+
+
+@on_loop
+async def test_a_run_that_is_only_begun_is_carried_by_whoever_resumes_it(where: Location) -> None:
+    stream = workflow(where).stream(TASK, inputs=[Input("notes.txt", "tea is warm")])
+    await stream.begin()
+    await stream.begin()
+    begun = Store(where).run(stream.run_id)
+    assert (begun.status, begun.task, begun.calls) == ("running", TASK, ())
+    async with workflow(where).resume(stream.run_id) as events:
+        run = await events.finished()
+    assert (run.status, run.executions, run.basis.inputs) == ("finished", 1, begun.basis.inputs)
 
 
 @on_loop

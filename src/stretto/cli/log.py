@@ -101,7 +101,7 @@ def show(
             sys.stdout.write(e.encode(event).decode() + "\n")
         return
     told = fold(events)
-    status = _status(told, kept)
+    status = kept.standing(told)
     if html is not None:
         from stretto.cli.page import write_page  # with what reads Markdown, which nothing else here needs
 
@@ -128,7 +128,7 @@ def _say(lines: Iterable[str], write: Callable[[str], None]) -> None:
 def _footnotes(told: Run, kept: Store, write: Callable[[str], None]) -> None:
     """The answer with its footnotes."""
     if told.status != "finished":
-        raise TaskError(f"{told.id} has no answer; it is {_status(told, kept)}")
+        raise TaskError(f"{told.id} has no answer; it is {kept.standing(told)}")
     write(cited(told))
     if why := uncited(told):
         say(why)
@@ -183,7 +183,7 @@ def _draw(run: Run, events: Sequence[e.AnyEvent], *, carried: bool) -> None:
 
 
 def _everything(told: Run, kept: Store, brief: bool, drawing: bool) -> Iterator[str]:
-    status = _status(told, kept)
+    status = kept.standing(told)
     yield from [*_head(told, status), *_plan(told)]
     records = {} if brief else kept.records(told.id)
     twins = twins_of(told.calls)
@@ -271,11 +271,6 @@ def _call(call: CallRecord, record: Record | None, status: str, twin: str) -> li
         lines += ["", "### reasoning", "", record.reply.reasoning.strip()] if record.reply.reasoning else []
         lines += ["", "### reply", "", record.reply.text.strip()]
     return [*lines, ""]
-
-
-def _status(run: Run, kept: Store) -> str:
-    """The run's status; one that began, did not end and is carried by nobody was killed."""
-    return "killed" if run.status == "running" and not kept.is_carried(run.id) else run.status
 
 
 def _mark(simulated: bool) -> str:

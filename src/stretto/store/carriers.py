@@ -87,6 +87,12 @@ def is_carried(db: Database, location: Location, run: str) -> bool:
     return presence.lives(location, str(row[0]))
 
 
+def is_queued(db: Database, location: Location, run: str) -> bool:
+    """Whether this run waits for a worker to carry it."""
+    found = isinstance(location, Server) and db.execute("SELECT 1 FROM queued WHERE run = ?", (run,)).fetchone()
+    return bool(found)
+
+
 def any_carried(location: Location) -> bool:
     """Whether somebody carries any run of this store right now."""
     if not isinstance(location, Server):

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto.errors import RunNotFound, StoreError
-from stretto.store.carriers import is_carried
+from stretto.store.carriers import is_carried, is_queued
 from stretto.store.database import Database
 from stretto.store.locations import Location
 from stretto.store.logs import events_of, whole_bodies
@@ -56,7 +56,7 @@ def _rows(db: Database, wanted: Wanted) -> Iterator[tuple[Any, ...]]:
         values.append(wanted.since)
     if wanted.status not in {None, "unreadable"}:
         clauses.append("status = ?")
-        values.append("running" if wanted.status == "killed" else wanted.status)
+        values.append("running" if wanted.status in {"killed", "queued"} else wanted.status)
     which = " AND ".join(clauses)
     query = f"SELECT rowid, {ROW} FROM runs WHERE {which} ORDER BY rowid DESC LIMIT ?"  # noqa: S608 - our own words
     last = _place(db, wanted.before) if wanted.before else _LAST
@@ -84,7 +84,9 @@ def _standing(db: Database, location: Location, row: tuple[Any, ...], *, thoroug
             carried = is_carried(db, location, run)
             events = events_of(db, location, run)
             told = summary_of(events)
-            return told if carried or told.status != "running" else replace(told, status="killed")
+            if carried or told.status != "running":
+                return told
+            return replace(told, status="queued" if is_queued(db, location, run) else "killed")
         if thorough:
             whole_bodies(db, location, run)
     except StoreError as error:

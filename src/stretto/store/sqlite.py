@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
+from typing import Any
 
 import msgspec
 
@@ -17,7 +18,7 @@ from stretto.store.listing import LAST_LETTER, Wanted, listed
 from stretto.store.locations import Location
 from stretto.store.logs import Recorded, events_of, not_found, records_of
 from stretto.store.schema import PATIENCE, explain
-from stretto.store.summary import Summary
+from stretto.store.summary import Standing, Summary
 from stretto.text import clean
 from stretto.types import Reply, Request
 
@@ -151,6 +152,15 @@ class Store:
         """Whether somebody is carrying this run right now; what a dead carrier left is cleared away."""
         with self._reading() as db:
             return carriers.is_carried(db, self.location, run)
+
+    def standing(self, run: Run[Any]) -> Standing:
+        """The status of one of its runs, as lists tell it: one that is carried by nobody was killed, or is queued."""
+        if run.status != "running":
+            return run.status
+        with self._reading() as db:
+            if carriers.is_carried(db, self.location, run.id):
+                return "running"
+            return "queued" if carriers.is_queued(db, self.location, run.id) else "killed"
 
     @contextmanager
     def _reading(self, run: str = "") -> Iterator[Database]:

@@ -15,8 +15,8 @@ from stretto.store.sums import values_sum
 from stretto.text import clean
 from stretto.types import Usage
 
-Standing = Literal[Status, "killed"]
-"""A run's status in a list; one that began, did not end and is carried by nobody was killed."""
+Standing = Literal[Status, "killed", "queued"]
+"""A run's status in a list; one that began, did not end and is carried by nobody was killed, or waits for a worker."""
 
 
 class Summary(Struct, frozen=True, kw_only=True):

@@ -73,6 +73,7 @@ class Presence:
                     raise busy(run)
                 db.execute("UPDATE carriers SET owner = ? WHERE run = ?", (owner, run))
                 break
+            db.execute("DELETE FROM queued WHERE run = ?", (run,))
         owners[self._server, run] = owner
         return owner
 

@@ -19,13 +19,14 @@ from stretto.store.tables import VERSION
 
 _KEPT = 4  # connections that nobody needs just now
 _WAIT = 5_000  # milliseconds for a lock that another holds
-# A machine that is gone is noticed on both sides within some ten seconds.
-_WATCHFUL: dict[str, Any] = {
+WATCHFUL: dict[str, Any] = {
+    "application_name": "stretto",
     "keepalives_idle": 4,
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+"""How every connection of ours is made: a machine that is gone is noticed within some ten seconds."""
 _SETTINGS = {
     "search_path": SCHEMA,
     "lock_timeout": str(_WAIT),
@@ -155,8 +156,7 @@ def _connected(server: Server, patience: float) -> Connection:
             autocommit=True,
             connect_timeout=max(2, ceil(patience)),  # less than two seconds are two for libpq
             client_encoding="utf8",
-            application_name="stretto",
-            **_WATCHFUL,
+            **WATCHFUL,
         )
         names, wanted = ", ".join(["set_config(%s, %s, false)"] * len(_SETTINGS)), sum(_SETTINGS.items(), ())
         raw.execute(f"SELECT {names}", wanted)

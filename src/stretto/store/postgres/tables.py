@@ -73,6 +73,9 @@ CREATE TABLE presences (
 """
 # Who carries runs, and when they last said that they are at work; see `stretto.store.postgres.presence`.
 
+QUEUED = 'CREATE TABLE queued (run TEXT COLLATE "C" PRIMARY KEY)'
+# Runs that wait for a worker.
+
 IDEMPOTENCY = "CREATE TABLE idempotency (key TEXT PRIMARY KEY, digest TEXT NOT NULL, run TEXT NOT NULL)"
 
 FORM = "CREATE TABLE form (version BIGINT NOT NULL)"
@@ -85,6 +88,7 @@ TABLES = (
     MODELS,
     CARRIERS,
     PRESENCES,
+    QUEUED,
     IDEMPOTENCY,
     FORM,
     f"INSERT INTO form VALUES ({VERSION})",  # noqa: S608 - our own number
