@@ -11,12 +11,10 @@ pytest.register_assert_rewrite("contract")
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres() -> Iterator[Postgres]:
     """A server of this test process."""
-    server = Postgres(tmp_path_factory.mktemp("postgres") / "server")
-    server.start()
-    yield server
-    server.stop("immediate")
+    with Postgres() as server:
+        yield server
 
 
 @pytest.fixture

@@ -6,27 +6,35 @@ import socket
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+from tempfile import mkdtemp
+from typing import Self
 
 _FOUND = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
 
 
 class Postgres:
-    """A server at a free port of this machine; `url` names a fresh database with each call."""
+    """A server at a free port of this machine, in a folder of its own; used as `with`.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Not in one of pytest's: each pytest that begins makes those its user's only, and the server has another user.
+    """
+
+    def __init__(self) -> None:
+        self.folder = Path(mkdtemp(prefix="stretto-postgres-"))
         self._binaries = _FOUND[-1] if _FOUND else Path(shutil.which("initdb") or "/").parent
         self._count = 0
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        folder.mkdir(mode=0o755, parents=True)
         if os.getuid() == 0:
-            for each in (folder, *folder.parents):  # the server's user comes this far
-                if each == Path("/tmp") or each.stat().st_uid != 0:  # noqa: S108 - pytest's own folders lie in it
-                    break
-                each.chmod(each.stat().st_mode | 0o055)
-            shutil.chown(folder, "postgres")
-        self._do("initdb", "-D", str(folder / "data"), "--no-sync", "-A", "trust", "-U", "stretto", "-E", "UTF8")
+            shutil.chown(self.folder, "postgres")
+        self._do("initdb", "-D", str(self.folder / "data"), "--no-sync", "-A", "trust", "-U", "stretto", "-E", "UTF8")
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop("immediate")
+        shutil.rmtree(self.folder)
 
     def start(self) -> None:
         """Start it, and wait until it answers."""

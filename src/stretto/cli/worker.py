@@ -1,6 +1,7 @@
 """`stretto worker`."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 
 import click
@@ -34,9 +35,16 @@ from stretto.workflow import Workflow
     show_default=True,
     help="What runs have to finish after Ctrl-C or SIGTERM; what is left then goes to another worker.",
 )
+@option(
+    "--health",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Answer GET /healthz and /metrics (Prometheus) at this port; 0 is any that is free.  [default: do not]",
+)
+@option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="The address for --health.")
 @option("-q", "--quiet", is_flag=True, help="Only say what is wrong.")
 @store_option
-def worker(runs: int, grace: float, quiet: bool, store: Location | None) -> None:
+def worker(runs: int, grace: float, health: int | None, host: str, quiet: bool, store: Location | None) -> None:
     """Carry runs that were handed over (`stretto submit`), until Ctrl-C; as many workers as you like share a store.
 
     Keys are this machine's (OPENAI_API_KEY and so on), everything else is the run's own. A worker that dies is noticed
@@ -45,12 +53,16 @@ def worker(runs: int, grace: float, quiet: bool, store: Location | None) -> None
     """
     from stretto.cluster.queue import server_of
 
-    asyncio.run(_work(server_of(store_path(store)), runs, grace, quiet=quiet))
+    asyncio.run(_work(server_of(store_path(store)), runs, grace, health, host, quiet=quiet))
 
 
-async def _work(server: Server, runs: int, grace: float, *, quiet: bool) -> None:
+async def _work(server: Server, runs: int, grace: float, health: int | None, host: str, *, quiet: bool) -> None:
+    from aiohttp import web
+
     from stretto.cluster.worker import Worker
     from stretto.server.ending import Ending, obeying
+    from stretto.server.health import health_routes
+    from stretto.server.listening import listening
 
     def workflow_of(run: str) -> Workflow[Any]:
         return build(recorded(Store(server), run, None), {}, {}, server, lambda _: None)
@@ -58,6 +70,11 @@ async def _work(server: Server, runs: int, grace: float, *, quiet: bool) -> None
     ending = Ending()
     told = (lambda _: None) if quiet else say
     working = Worker(server, workflow_of, most=runs, grace=grace, told=told, now=ending.now)
-    async with obeying(ending), working:
+    async with obeying(ending), working, AsyncExitStack() as stack:
+        if health is not None:
+            app = web.Application()
+            app.router.add_routes(health_routes(working.gauges))
+            url = await stack.enter_async_context(listening(app, host, health))
+            told(f"health at {url.removesuffix('v1')}healthz, figures at {url.removesuffix('v1')}metrics")
         told(f"worker {working.name}: up to {runs} runs at a time out of {server}; Ctrl-C stops it")
         await ending.soon.wait()

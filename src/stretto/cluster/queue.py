@@ -102,11 +102,6 @@ class Queue:
             db.execute("DELETE FROM queued WHERE run = ?", (run,))
             db.execute("SELECT pg_notify(?, ?)", (CANCEL, run))
 
-    def waiting(self) -> int:
-        """How many runs wait for a worker."""
-        with closing(connect(self._server, create=False)) as db:
-            return int(db.execute("SELECT count(*) FROM queued").fetchone()[0])
-
     def _status(self, run: str) -> str:
         """What DBOS says of a run; nothing if it does not know it."""
         found = self._client.list_workflows(workflow_ids=[run], load_input=False, load_output=False)

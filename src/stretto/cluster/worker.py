@@ -91,6 +91,16 @@ class Worker:
         await asyncio.to_thread(self._close, list(left))
         self._stack.close()
 
+    def gauges(self) -> dict[str, tuple[str, float]]:
+        """What there is to watch; asks the store, so not for an event loop."""
+        return {
+            "stretto_runs_carried": ("Runs that this worker carries", len(self._tasks)),
+            "stretto_runs_most": ("Runs that it carries at most at the same time", self._most),
+            "stretto_runs_finished_total": ("Runs that it has carried to their end", self.done),
+            "stretto_runs_failed_total": ("Runs that have failed here", self.failed),
+            "stretto_runs_queued": ("Runs of the store that wait for a worker", self._store.queued()),
+        }
+
     def stop(self, run: str) -> None:
         """Stop a run that is carried here; nobody goes on with it by itself."""
         if run in self._tasks:
@@ -125,6 +135,7 @@ class Worker:
                 del self._tasks[run]
 
     async def _carried(self, run: str) -> str:
+        busy = ""
         while True:
             try:
                 before = await patiently(lambda: self._store.run(run))
@@ -135,7 +146,10 @@ class Worker:
                     self.carried[run] = stream
                     self._told(f"{run}: begun")
                     await stream.finished()
-            except RunBusy:  # somebody who could not be seen for a moment is at it, and may die yet
+            except RunBusy as error:  # somebody who could not be seen for a moment is at it, and may die yet
+                if str(error) != busy:
+                    busy = str(error)
+                    self._told(f"{run}: {busy}")
                 await asyncio.sleep(_BUSY)
                 continue
             except StoreError as error:

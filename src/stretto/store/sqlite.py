@@ -15,7 +15,7 @@ from stretto.store import carriers, late
 from stretto.store.connecting import connect
 from stretto.store.database import Database
 from stretto.store.listing import LAST_LETTER, Wanted, listed
-from stretto.store.locations import Location
+from stretto.store.locations import Location, Server
 from stretto.store.logs import Recorded, events_of, not_found, records_of
 from stretto.store.schema import PATIENCE, explain
 from stretto.store.summary import Standing, Summary
@@ -152,6 +152,18 @@ class Store:
         """Whether somebody is carrying this run right now; what a dead carrier left is cleared away."""
         with self._reading() as db:
             return carriers.is_carried(db, self.location, run)
+
+    def queued(self) -> int:
+        """How many runs wait for a worker; raises `StoreError` if nobody can know."""
+        with self._reading() as db:
+            if not isinstance(self.location, Server):
+                return 0
+            return int(db.execute("SELECT count(*) FROM queued").fetchone()[0])
+
+    def is_awaited(self, run: str) -> bool:
+        """Whether a run goes on by itself: somebody carries it, or is to."""
+        with self._reading() as db:
+            return carriers.is_carried(db, self.location, run) or carriers.is_queued(db, self.location, run)
 
     def standing(self, run: Run[Any]) -> Standing:
         """The status of one of its runs, as lists tell it: one that is carried by nobody was killed, or is queued."""

@@ -98,8 +98,9 @@ async def _resume(request: web.Request) -> web.Response:
     kept = await asyncio.to_thread(known, store, run)
     workflow = await _workflow(request.app[SERVICE].offer, store, kept, asked.workflow)
     approver = Approver() if kept.basis.approve and kept.approval != "given" else None
+    stream = workflow.resume(run, approve=approver)
     with _told(run):
-        await request.app[HOSTING].begin(workflow.resume(run, approve=approver), approver)
+        await request.app[HOSTING].begin(stream, approver, here=asked.workflow is not None)
     return answer({"run": run, "status": "running"}, 202)
 
 
