@@ -113,7 +113,7 @@ def queue(server: Server) -> Iterator[Queue]:
     """The queue of a store; whatever is wrong with its database is a `StoreError`."""
     library = dbos()
     with closing(connect(server)) as db:  # what is wrong with the database is told in our words
-        new = not db.execute("SELECT to_regclass(?)", (f"{SCHEMA}.workflow_status",)).fetchone()[0]
+        new = not db.execute("SELECT 1 FROM pg_tables WHERE schemaname = ?", (SCHEMA,)).fetchone()
     with _explained(server):
         if new:
             library.DBOS.migrate(server.url, schema=SCHEMA)

@@ -193,7 +193,8 @@ def _prepare(db: Session, *, create: bool) -> None:
 
 def _form(db: Session) -> int:
     """The version of the tables' form, 0 if there are none."""
-    if not db.execute("SELECT to_regclass(?)", (f"{SCHEMA}.form",)).fetchone()[0]:
+    # Not `to_regclass`: what it remembers may be of before another process has made them.
+    if not db.execute("SELECT 1 FROM pg_tables WHERE schemaname = ? AND tablename = 'form'", (SCHEMA,)).fetchone():
         return 0
     return int(db.execute("SELECT max(version) FROM form").fetchone()[0])
 
