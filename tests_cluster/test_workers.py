@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from chaos_endpoint import Endpoint, endpoint
-from loops import on_loop
+from loops import at_leisure
 from postgres import Postgres
 from stretto import Provider, Simulator, Workflow
 from stretto.cluster import handing
@@ -56,7 +56,7 @@ class Worker:
         return self.child.wait(120)
 
 
-def wait(ready: Callable[[], bool], said: Callable[[], str] = str, seconds: float = 120) -> None:
+def wait(ready: Callable[[], bool], said: Callable[[], str] = str, seconds: float = 300) -> None:
     until = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < until, said()
@@ -107,7 +107,7 @@ def paid_twice(server: Server, runs: list[str]) -> list[str]:
     return found
 
 
-@on_loop
+@at_leisure
 async def test_a_run_that_is_handed_over_waits_and_is_carried_as_any_other(server: Server, tmp_path: Path) -> None:
     with endpoint(Simulator()) as provider:
         workflow = asking(server, provider)
@@ -123,7 +123,7 @@ async def test_a_run_that_is_handed_over_waits_and_is_carried_as_any_other(serve
         assert Store(server).queued() == 0
 
 
-@on_loop
+@at_leisure
 async def test_who_has_priority_goes_first(server: Server, tmp_path: Path) -> None:
     with endpoint(Simulator(ttft=0.05)) as provider:
         workflow = asking(server, provider)
@@ -137,7 +137,7 @@ async def test_who_has_priority_goes_first(server: Server, tmp_path: Path) -> No
         assert sorted(began, key=began.__getitem__) == first + later
 
 
-@on_loop
+@at_leisure
 async def test_a_killed_workers_runs_go_on_elsewhere_and_nothing_is_paid_twice(server: Server, tmp_path: Path) -> None:
     with endpoint(Simulator(ttft=0.3)) as provider, workers(server, tmp_path, 1) as (first,):
         runs = await submitted(server, asking(server, provider), 4)
@@ -150,7 +150,7 @@ async def test_a_killed_workers_runs_go_on_elsewhere_and_nothing_is_paid_twice(s
         assert {Store(server).run(run).coverage.missing for run in runs} == {()}
 
 
-@on_loop
+@at_leisure
 async def test_a_worker_that_stands_still_loses_its_runs_and_writes_nothing_afterwards(
     server: Server, tmp_path: Path
 ) -> None:
@@ -170,7 +170,7 @@ async def test_a_worker_that_stands_still_loses_its_runs_and_writes_nothing_afte
         assert paid_twice(server, [run, more]) == []
 
 
-@on_loop
+@at_leisure
 async def test_workers_live_through_a_restart_of_the_database(postgres: Postgres, tmp_path: Path) -> None:
     server = Server(postgres.database())
     with endpoint(Simulator(ttft=0.3)) as provider, workers(server, tmp_path, 2) as both:
@@ -187,7 +187,7 @@ async def test_workers_live_through_a_restart_of_the_database(postgres: Postgres
         assert max(provider.arrived.values()) == 1
 
 
-@on_loop
+@at_leisure
 async def test_a_run_is_stopped_while_it_waits_and_while_it_is_carried(server: Server, tmp_path: Path) -> None:
     with endpoint(Simulator(ttft=30)) as provider, queue(server) as waiting:
         workflow = asking(server, provider)
@@ -202,24 +202,28 @@ async def test_a_run_is_stopped_while_it_waits_and_while_it_is_carried(server: S
         assert len(provider.arrived) == 1  # the first never began
 
 
-@on_loop
-async def test_a_worker_that_is_told_to_end_lets_runs_finish_or_leaves_them_to_another(
-    server: Server, tmp_path: Path
-) -> None:
+@at_leisure
+async def test_a_worker_that_is_told_to_end_lets_its_runs_finish(server: Server, tmp_path: Path) -> None:
     with endpoint(Simulator(ttft=0.2)) as provider, workers(server, tmp_path, 1, "--grace", "60") as (first,):
         runs = await submitted(server, asking(server, provider), 2)
         await asyncio.to_thread(wait, lambda: len(provider.arrived) > 2, first.said)
         first.signal(signal.SIGTERM)
         assert await asyncio.to_thread(first.ended) == 0
         assert statuses(server) == {"finished": 2}
-        with workers(server, tmp_path, 1, "--grace", "0") as (second,):
-            runs += await submitted(server, asking(server, provider), 2)
-            known = len(provider.arrived)
-            await asyncio.to_thread(wait, lambda: len(provider.arrived) > known + 2, second.said)
-            second.signal(signal.SIGTERM)
-            assert await asyncio.to_thread(second.ended) == 0
-        with workers(server, tmp_path) as (third,):
-            await asyncio.to_thread(wait, lambda: statuses(server) == {"finished": 4}, third.said)
+        assert paid_twice(server, runs) == []
+
+
+@at_leisure
+async def test_a_worker_without_grace_leaves_its_runs_to_another(server: Server, tmp_path: Path) -> None:
+    with endpoint(Simulator(ttft=0.5)) as provider:
+        with workers(server, tmp_path, 1, "--grace", "0") as (first,):
+            runs = await submitted(server, asking(server, provider), 2)
+            await asyncio.to_thread(wait, lambda: len(provider.arrived) > 4, first.said)
+            first.signal(signal.SIGTERM)
+            assert await asyncio.to_thread(first.ended) == 0
+        assert statuses(server) == {"queued": 2}, first.said()
+        with workers(server, tmp_path) as (second,):
+            await asyncio.to_thread(wait, lambda: statuses(server) == {"finished": 2}, second.said)
         assert paid_twice(server, runs) == []
 
 
@@ -231,7 +235,7 @@ def test_what_no_other_process_can_carry_is_not_handed_over(server: Server) -> N
         handing.check_portable(Workflow("sim:x", {"part": tea}, "sim:x", store=server.url))
 
 
-@on_loop
+@at_leisure
 async def test_of_sixty_runs_none_is_lost_though_workers_and_database_die(postgres: Postgres, tmp_path: Path) -> None:
     server, chance = Server(postgres.database()), random.Random(7)
     with endpoint(Simulator(ttft=0.4)) as provider, ExitStack() as stack:

@@ -81,7 +81,7 @@ class Queue:
             "app_version": PROTOCOL,
             "priority": priority,
         }
-        with _explained(self._server), closing(connect(self._server)) as db:
+        with explained(self._server), closing(connect(self._server)) as db:
             status = self._status(run)
             if status in _OVER:
                 self._client.delete_workflows([run])
@@ -96,7 +96,7 @@ class Queue:
 
     def take_back(self, run: str) -> None:
         """Have nobody begin to carry a run, and the worker that carries it stop."""
-        with _explained(self._server), closing(connect(self._server)) as db:
+        with explained(self._server), closing(connect(self._server)) as db:
             if self._status(run):
                 self._client.cancel_workflow(run)
             db.execute("DELETE FROM queued WHERE run = ?", (run,))
@@ -114,7 +114,7 @@ def queue(server: Server) -> Iterator[Queue]:
     library = dbos()
     with closing(connect(server)) as db:  # what is wrong with the database is told in our words
         new = not db.execute("SELECT 1 FROM pg_tables WHERE schemaname = ?", (SCHEMA,)).fetchone()
-    with _explained(server):
+    with explained(server):
         if new:
             library.DBOS.migrate(server.url, schema=SCHEMA)
         client = library.DBOSClient(
@@ -132,7 +132,7 @@ def queue(server: Server) -> Iterator[Queue]:
 
 
 @contextmanager
-def _explained(server: Server) -> Iterator[None]:
+def explained(server: Server) -> Iterator[None]:
     """What goes wrong in DBOS as an error of ours."""
     try:
         yield

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from stretto.cluster import engine
 from stretto.cluster.notices import notices
-from stretto.cluster.queue import CANCEL
+from stretto.cluster.queue import CANCEL, explained
 from stretto.errors import RunBusy, StoreError, StrettoError
 from stretto.run_stream import RunStream
 from stretto.store import carriers
@@ -27,7 +27,7 @@ from stretto.store.sqlite import Store
 from stretto.workflow import Workflow
 
 _LOOK = 0.5  # seconds between two looks for the dead; whoever is so in two of them is
-_LOST = 2.0  # seconds after which a run that is ours, and that nobody here knows of, waits again
+_LOST = 10.0  # seconds after which a run that is ours, and that nobody here knows of, waits again
 _SWEEP, _KEPT = 60.0, 3600.0  # how often what DBOS keeps is swept, and for how long runs that are over stay there
 _BUSY = 0.5  # seconds until a run that somebody else still carries is tried again
 _log = logging.getLogger("stretto.worker")
@@ -69,7 +69,8 @@ class Worker:
 
     async def __aenter__(self) -> Self:
         await patiently(lambda: self._stack.enter_context(self._store.carrying(_presence(self.name))))
-        engine.launch(self._server, self.name, self._most, self._carry)
+        with explained(self._server):
+            engine.launch(self._server, self.name, self._most, self._carry)
         self._watch = asyncio.create_task(self._look_around(), name="stretto-watch")
         self._ears = asyncio.create_task(self._listen(), name="stretto-ears")
         return self
@@ -176,7 +177,7 @@ class Worker:
         suspects, lost, swept = set[str](), dict[str, float](), 0.0
         while True:
             await asyncio.sleep(_LOOK)
-            now = asyncio.get_running_loop().time()
+            now, had = asyncio.get_running_loop().time(), set(self._tasks)
             try:
                 dead, ours = await asyncio.to_thread(self._holders)
                 for worker in dead & suspects:
@@ -184,6 +185,8 @@ class Worker:
                         f"worker {worker} is gone; {counted(await asyncio.to_thread(self._recover, worker))} wait"
                     )
                 suspects = dead - suspects
+                for run in had - set(ours):  # it was taken back, or over, and nobody could tell us
+                    self.stop(run)
                 lost = {run: lost.get(run, now) for run in ours if run not in self._tasks}
                 if forgotten := [run for run, since in lost.items() if now - since > _LOST]:
                     await asyncio.to_thread(self._requeue, forgotten)

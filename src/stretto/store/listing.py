@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -40,12 +41,12 @@ class Wanted(Struct, frozen=True, kw_only=True):
 def listed(db: Database, location: Location, wanted: Wanted) -> list[Summary]:
     """The wanted runs of a store, newest first."""
     thorough = wanted.limit <= LOOKED_INTO or wanted.status == "unreadable"
-    found = (_standing(db, location, row, thorough=thorough) for row in _rows(db, wanted))
+    found = (_standing(db, location, row, thorough=thorough) for row in _rows(db, location, wanted))
     fitting = (told for told in found if wanted.status in {None, told.status})
     return list(islice(fitting, wanted.limit))
 
 
-def _rows(db: Database, wanted: Wanted) -> Iterator[tuple[Any, ...]]:
+def _rows(db: Database, location: Location, wanted: Wanted) -> Iterator[tuple[Any, ...]]:
     part = wanted.task.casefold()
     clauses, values = ["rowid < ?"], list[Any]()
     if wanted.group:
@@ -54,9 +55,13 @@ def _rows(db: Database, wanted: Wanted) -> Iterator[tuple[Any, ...]]:
     if wanted.since:
         clauses.append("started_at >= ?")
         values.append(wanted.since)
-    if wanted.status not in {None, "unreadable"}:
+    if wanted.status == "queued":
+        if isinstance(location, Path):
+            return
+        clauses.append("run IN (SELECT run FROM queued)")
+    elif wanted.status not in {None, "unreadable"}:
         clauses.append("status = ?")
-        values.append("running" if wanted.status in {"killed", "queued"} else wanted.status)
+        values.append("running" if wanted.status == "killed" else wanted.status)
     which = " AND ".join(clauses)
     query = f"SELECT rowid, {ROW} FROM runs WHERE {which} ORDER BY rowid DESC LIMIT ?"  # noqa: S608 - our own words
     last = _place(db, wanted.before) if wanted.before else _LAST
@@ -79,14 +84,14 @@ def _standing(db: Database, location: Location, row: tuple[Any, ...], *, thoroug
     told = read(row)
     run = str(row[0])
     try:
+        if (told is None or told.status != "finished") and is_queued(db, location, run):
+            return replace(told or summary_of(events_of(db, location, run)), status="queued")
         if told is None or told.status == "running":
             # First whether it is carried: one that ends in between was not killed.
             carried = is_carried(db, location, run)
             events = events_of(db, location, run)
             told = summary_of(events)
-            if carried or told.status != "running":
-                return told
-            return replace(told, status="queued" if is_queued(db, location, run) else "killed")
+            return told if carried or told.status != "running" else replace(told, status="killed")
         if thorough:
             whole_bodies(db, location, run)
     except StoreError as error:

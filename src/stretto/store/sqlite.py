@@ -167,12 +167,13 @@ class Store:
 
     def standing(self, run: Run[Any]) -> Standing:
         """The status of one of its runs, as lists tell it: one that is carried by nobody was killed, or is queued."""
-        if run.status != "running":
+        if run.status == "finished":
             return run.status
         with self._reading() as db:
-            if carriers.is_carried(db, self.location, run.id):
-                return "running"
-            return "queued" if carriers.is_queued(db, self.location, run.id) else "killed"
+            if carriers.is_queued(db, self.location, run.id):
+                return "queued"
+            killed = run.status == "running" and not carriers.is_carried(db, self.location, run.id)
+        return "killed" if killed else run.status
 
     @contextmanager
     def _reading(self, run: str = "") -> Iterator[Database]:
