@@ -156,7 +156,8 @@ class RunStream(Generic[Parsed]):
             raise ConfigError("a run can only be begun in a store; give the workflow one (store=…)")
         keeps = self._team.definition.memory.record == "all"
         async with AsyncExitStack() as stack:
-            opening = await open_run(self._team, self._store, self.run_id, self._begin, stack, {})
+            begin = replace(self._begin, again=True) if isinstance(self._begin, New) else self._begin
+            opening = await open_run(self._team, self._store, self.run_id, begin, stack, {})
             if not opening.history:
                 journal = Journal(self.run_id, store=self._store, show=log, keeps_texts=keeps)
                 await stack.enter_async_context(journal)
