@@ -11,8 +11,9 @@ import click
 from stretto import amounts
 from stretto.cli.console import Console
 from stretto.cli.help import option
-from stretto.cli.progress import Progress, dollars
+from stretto.cli.progress import Progress
 from stretto.cli.proposal_table import table, whole
+from stretto.cli.words import dollars
 from stretto.errors import ConfigError, TaskError
 from stretto.plan.given import given_plan, read_plan, write_plan
 from stretto.proposal import Again, Approve, Decision, Drop, Edit, Go, Over, Proposal, Stop, dependents, without

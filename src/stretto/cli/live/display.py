@@ -13,9 +13,9 @@ from stretto.cli.live.lines import painted
 from stretto.cli.live.page import Page
 from stretto.cli.live.region import Region
 from stretto.cli.live.summary import status_line, summary_lines
-from stretto.cli.progress import Progress, short
+from stretto.cli.progress import Progress
 from stretto.cli.totals import totals
-from stretto.cli.words import hung
+from stretto.cli.words import hung, short
 from stretto.runs import Run
 from stretto.text import seemly
 from stretto.views.timeline.timeline import Timeline
