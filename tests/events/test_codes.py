@@ -13,10 +13,9 @@ import msgspec
 from msgspec.structs import replace
 
 import stretto
-from stretto import Limits, Role, Workflow
+from stretto import Limits, Role, Simulator, Workflow
 from stretto.errors import StrettoError
 from stretto.events import AnyEvent, CallFinished, RunDegraded, RunFailed, RunInterrupted, SubtaskFinished, decode
-from stretto.models.simulator import Simulator
 from stretto.models.simulator.faults import parse_fault
 from stretto.proposal import Proposal, Stop
 from stretto.store.parcel import read_parcel

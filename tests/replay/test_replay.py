@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from drawn import share
 from recorded import Kept, replayed
 from simulated import pool_of, record_of
-from stretto import Limits, Memory, Price, Provider, Role, Simulator, Subtask, Workflow
+from stretto import Limits, Memory, Price, Provider, ReplayStream, Result, Role, Run, Simulator, Subtask, Workflow
 from stretto import events as e
 from stretto.calls import lasting
 from stretto.engine import Execution
@@ -27,14 +27,13 @@ from stretto.ids import new_ulid
 from stretto.models.simulator import parse_fault
 from stretto.policies.composition import Composition
 from stretto.policies.memo import Replies
-from stretto.replay import ReplayStream, recording_of
+from stretto.replay import recording_of
 from stretto.rerun import Rerun, basis_of, given_results
 from stretto.run_stream import open_account
-from stretto.runs import Run
 from stretto.store.parcel import Entry, read_parcel
 from stretto.store.sqlite import Store
 from stretto.store.travel import exported, imported
-from stretto.types import Basis, Reply, Request, Result
+from stretto.types import Basis, Reply, Request
 from terminal import Terminal, served
 from virtual import clock, virtually
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from models import TRIO, carry, plan_of
 from recorded import Kept, replayed
-from stretto import Limits, Role, Simulator, Workflow
+from stretto import Definition, Limits, Role, Run, RunStream, Simulator, Usage, Workflow
 from stretto import events as e
 from stretto.calls import Call, Chunk, Done, Model, Sent, Text
 from stretto.engine import Execution
@@ -20,11 +20,8 @@ from stretto.errors import CallError, StrettoError
 from stretto.ids import new_ulid
 from stretto.policies.account import Account
 from stretto.replay import recording_of
-from stretto.run_stream import RunStream
-from stretto.runs import Run
 from stretto.store.parcel import Entry
 from stretto.team import Team
-from stretto.types import Definition, Usage
 from virtual import virtually
 
 INNER = Workflow("sim:a", {"detail": Role("sim:a", samples=2, merge="best")}, "sim:a", limits=Limits(rounds=2))

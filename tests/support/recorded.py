@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from msgspec.structs import replace
 
+from stretto import ReplayStream, Run
 from stretto import events as e
 from stretto.errors import StrettoError
-from stretto.replay import Recording, ReplayStream
-from stretto.runs import Run
+from stretto.replay import Recording
 from stretto.store.journal import Journal
 from stretto.store.parcel import Entry
 from stretto.types import Reply, Request
