@@ -40,9 +40,18 @@ async def until(events: RunStream, kind: str) -> AnyEvent:
     raise AssertionError(f"the run ended without {kind}")
 
 
+THREADS = set[threading.Thread]()
+
+
+@pytest.fixture(autouse=True)
+def threads_before() -> None:
+    THREADS.clear()
+    THREADS.update(threading.enumerate())
+
+
 def alone() -> bool:
-    """No task but this one and no thread but the main one."""
-    return asyncio.all_tasks() == {asyncio.current_task()} and threading.enumerate() == [threading.main_thread()]
+    """No task but this one, and no thread but those there were before the test: one may be pytest's."""
+    return asyncio.all_tasks() == {asyncio.current_task()} and set(threading.enumerate()) <= THREADS
 
 
 # Running

@@ -65,7 +65,7 @@ def _told(over: Over, progress: Progress) -> Approve:
     def decide(proposal: Proposal) -> Decision | Awaitable[Decision]:
         cost = proposal.total.cost
         if cost is not None and not over.asks(proposal):
-            progress.confirmed(f"{dollars(cost.p95)} at the most, not above {dollars(over.amount)}: goes on")
+            progress.tell("confirm", f"{dollars(cost.p95)} at the most, not above {dollars(over.amount)}: goes on")
         return over(proposal)
 
     return decide
@@ -84,7 +84,7 @@ class Confirmation:
         if self._console is None:
             cost = proposal.total.cost
             why = "at an unknown cost" if cost is None else f"{dollars(cost.p95)} at the most"
-            self._progress.confirmed(f"{why}, and there is no terminal to ask at: stops")
+            self._progress.tell("confirm", f"{why}, and there is no terminal to ask at: stops")
             return Stop()
         shown = f"\n{table(proposal, shutil.get_terminal_size().columns)}{self._short_of(proposal)}\n"
         with self._progress.suspended():

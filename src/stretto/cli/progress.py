@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from stretto import events as e
 from stretto.cli.folding import Folding
@@ -51,7 +50,7 @@ class Progress:
 
     def shown(self) -> AbstractContextManager[None]:
         """As long as this is open a run is carried; where nothing happens for a while, what is waited for is said."""
-        return self._waiting.told(lambda text: self._say("waiting", text))
+        return self._waiting.told(lambda text: self.tell("waiting", text))
 
     def suspended(self) -> AbstractContextManager[None]:
         """As long as this is open, somebody is asked at the terminal."""
@@ -90,10 +89,10 @@ class Progress:
                 self._plan(event)
             case e.PlanWithdrawn():
                 self._types.clear()
-                self._say("withdrawn", f"{event.reason}{f': {short(event.remark, 300)}' if event.remark else ''}")
+                self.tell("withdrawn", f"{event.reason}{f': {short(event.remark, 300)}' if event.remark else ''}")
             case e.SubtaskReopened():
                 self._started.pop(event.subtask, None)
-                self._say("again", f"{event.subtask}{f': {short(event.remark, 300)}' if event.remark else ''}")
+                self.tell("again", f"{event.subtask}{f': {short(event.remark, 300)}' if event.remark else ''}")
             case e.CallStarted() if event.subtask:  # waiting for its turn is no effort
                 self._started.setdefault(event.subtask, time.monotonic())
             case e.SubtaskFinished():
@@ -104,89 +103,65 @@ class Progress:
                 self._replies[event.subtask or event.role] = event
                 self._twin_of[event.subtask or event.role] = self._twins.of(event)
             case e.RunDegraded() if event.code != "direct":  # that is told before, and in the summary
-                self._say("degraded", f"{event.policy}: {short(event.reason, 300)}")
+                self.tell("degraded", f"{event.policy}: {short(event.reason, 300)}")
             case e.AnswerDelta() if event.restart:
-                self._say("answer", "begins anew")
+                self.tell("answer", "begins anew")
             case e.CallStarted() if event.role == "synthesizer":
                 why = f"by one call, as if nobody had planned: {short(self._unplanned, 300)}"
-                self._say("answer", why if self._unplanned else "is being written")
+                self.tell("answer", why if self._unplanned else "is being written")
             case _:
                 pass
 
     def model(self, why: str) -> None:
         """The model that is taken because none is named, and why."""
-        self._say("model", why)
+        self.tell("model", why)
 
     def input(self, found: Gathered) -> None:
         """What was read of one source that the task comes with, and what of it was left out."""
         for remark in found.remarks[:LISTED]:
-            self._say("input", short(remark, 300))
+            self.tell("input", short(remark, 300))
         if (more := len(found.remarks) - LISTED) > 0:
-            self._say("input", f"and {more} more of {short(found.source)} left out")
+            self.tell("input", f"and {more} more of {short(found.source)} left out")
         if found.inputs:
-            self._say("input", f"{short(found.source)}  {sizes(found.inputs)}")
+            self.tell("input", f"{short(found.source)}  {sizes(found.inputs)}")
 
     def resumed(self, run: Run) -> None:
         """A run goes on: what it has already."""
         self._types = {subtask.id: subtask.type for subtask in run.plan.subtasks}
         done = sum(result.outcome == "done" for result in run.results.values())
-        self._say("resume", f"{run.id}, with {done} of {len(self._types)} planned subtasks done before")
+        self.tell("resume", f"{run.id}, with {done} of {len(self._types)} planned subtasks done before")
         if run.simulated:
             self._simulated()
-
-    def replayed(self, run: Run) -> None:
-        """What comes is a replay."""
-        self._say("replay", f"{run.id}, from its records: nothing is asked, nothing is stored")
-
-    def written(self, file: Path, what: str) -> None:
-        """The answer, or the plan, is in a file."""
-        self._say(what, f"written to {file}")
-
-    def planned(self, how_to_go_on: str) -> None:
-        """Only a plan was asked for, and is there."""
-        self._say("planned", how_to_go_on)
-
-    def confirmed(self, why: str) -> None:
-        """What a plan may cost was enough to decide about it."""
-        self._say("confirm", why)
-
-    def foreseen(self, told: str) -> None:
-        """How good the forecast of a plan was."""
-        self._say("forecast", told)
-
-    def stopping(self) -> None:
-        """Ctrl-C was heard."""
-        self._say("stopping", "calls in flight are cancelled (Ctrl-C again stops at once)")
 
     def summary(self, run: Run) -> None:
         """The last lines: what is missing, and what it took; if `quiet`, only that something is missing."""
         if self._quiet and not run.coverage.complete:
             say(f"answered, but something is missing: {gaps(run)}")
         for word, text in shortcomings(run, self._unplanned):
-            self._say(word, text)
+            self.tell(word, text)
         self._total(run)
 
     def _total(self, run: Run) -> None:
         """The last line: how long it took, subtasks, calls, tokens, money."""
-        self._say("finished", ", ".join(totals(run, self._since)) + (" (simulated)" if run.simulated else ""))
+        self.tell("finished", ", ".join(totals(run, self._since)) + (" (simulated)" if run.simulated else ""))
 
     def _began_with(self, event: e.RunStarted) -> None:
         self._since = event.at
-        self._say("run", event.run)
+        self.tell("run", event.run)
         if event.basis.origin:
-            self._say("rerun", f"of {event.basis.origin}: what it recorded for the same request is reused")
+            self.tell("rerun", f"of {event.basis.origin}: what it recorded for the same request is reused")
         if event.basis.inputs:
-            self._say("inputs", f"in all {sizes(event.basis.inputs)}")
+            self.tell("inputs", f"in all {sizes(event.basis.inputs)}")
         if event.basis.each is not None and event.basis.plan is not None:
-            self._say("list", _list_facts(event.basis.each, event.basis.plan))
+            self.tell("list", _list_facts(event.basis.each, event.basis.plan))
         for model, known in event.workflow.get("definition", {}).get("known", {}).items():
             if others := known.get("others"):
-                self._say("warning", not_listed(model, others))
+                self.tell("warning", not_listed(model, others))
         if event.simulated:
             self._simulated()
 
     def _simulated(self) -> None:
-        self._say("simulated", "no language model is asked, every text is made up by the simulator")
+        self.tell("simulated", "no language model is asked, every text is made up by the simulator")
 
     def _planned(self, event: e.SubtaskPlanned) -> None:
         self._types[event.subtask] = event.type
@@ -194,7 +169,7 @@ class Progress:
             return
         if len(self._types) <= _EACH:
             needs = f", needs {', '.join(event.needs)}" if event.needs else ""
-            self._say("planned", f"{self._name(event.subtask)}{needs}: {short(event.description)}")
+            self.tell("planned", f"{self._name(event.subtask)}{needs}: {short(event.description)}")
         else:
             self._count()
         self._remark(event)
@@ -205,15 +180,15 @@ class Progress:
 
     def _plan(self, event: e.PlanFinished) -> None:
         for remark in self._remarks_on(event)[:LISTED]:
-            self._say("plan", short(remark, 300))
+            self.tell("plan", short(remark, 300))
         whose = f"{short(event.within)}, " if event.within else ""
         whose += f"round {event.round}, " if event.round > 1 else ""
         if event.subtasks:
             many = f"{event.subtasks}{' more' if event.round > 1 else ''} subtask{'s' if event.subtasks > 1 else ''}"
-            self._say("plan", f"{whose}{event.state}: {many}")
+            self.tell("plan", f"{whose}{event.state}: {many}")
         else:
             none = "there is none" if event.state == "incomplete" else "no subtasks: the task is answered directly"
-            self._say("plan", f"{whose}{'nothing more is needed' if event.round > 1 else none}")
+            self.tell("plan", f"{whose}{'nothing more is needed' if event.round > 1 else none}")
 
     def _remarks_on(self, event: e.PlanFinished) -> tuple[str, ...]:
         """What is to be said of a plan now; why there is none is told once: when one call is made in its place."""
@@ -228,7 +203,7 @@ class Progress:
         if event.outcome != "done":
             self._now_and_then(event.outcome, f"{name}: {short(event.error, 300)}", freely=LISTED)
         elif len(self._types) <= _EACH:
-            self._say("done", f"{name}{self._effort(event.subtask)}")
+            self.tell("done", f"{name}{self._effort(event.subtask)}")
         else:
             self._count()
 
@@ -268,10 +243,10 @@ class Progress:
             return
         spoken.append(now)
         unspoken = self._unspoken.pop(word, 0)
-        self._say(word, text + (f" (and {unspoken} more like it)" if unspoken else ""))
+        self.tell(word, text + (f" (and {unspoken} more like it)" if unspoken else ""))
 
-    def _say(self, word: str, text: str) -> None:
-        """One line, if anyone listens."""
+    def tell(self, word: str, text: str) -> None:
+        """One line, if anyone listens: what it is about, and what is to be said."""
         self._waiting.restart()
         if not self._quiet:
             with contextlib.suppress(OSError):

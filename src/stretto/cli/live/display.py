@@ -220,7 +220,8 @@ class Live(Progress):
         """Seconds since the display began."""
         return self._loop.time() - self._start if self._loop else 0.0
 
-    def _say(self, word: str, text: str) -> None:
+    def tell(self, word: str, text: str) -> None:
+        """One line, above what is drawn."""
         self._make_room()
         said = hung(text, self._region.size()[0] - 1)
         self._region.write(f"\x1b[2m{self._age():6.1f}s\x1b[0m  \x1b[1m{word:<9}\x1b[0m{said}\n")
