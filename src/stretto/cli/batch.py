@@ -16,10 +16,11 @@ from stretto.amounts import dollars as money
 from stretto.batch.counts import Counts
 from stretto.cli import ANSWERED, FAILED, INTERRUPTED, PARTIAL, SHORT
 from stretto.cli.help import Command, option
+from stretto.cli.limit_options import amount
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
 from stretto.cli.meaning import HERE, build, chosen_models, configured, store_path
-from stretto.cli.options import amount, input_options, workflow_options
+from stretto.cli.options import input_options, workflow_options
 from stretto.cli.screen import say
 from stretto.cli.tally import Tally
 from stretto.cli.task import read_named

@@ -10,8 +10,8 @@ import click
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import find_run, store_path
 from stretto.cli.options import store_option
-from stretto.cli.progress import dollars, short
 from stretto.cli.screen import tell
+from stretto.cli.words import dollars, short
 from stretto.errors import TaskError
 from stretto.runs import Run
 from stretto.store.locations import Location

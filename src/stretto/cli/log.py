@@ -11,13 +11,15 @@ import click
 from stretto import events as e
 from stretto.cli.cited import cited, uncited
 from stretto.cli.help import Command, option
+from stretto.cli.input_sizes import sizes
 from stretto.cli.live import drawable
 from stretto.cli.meaning import find_run, store_path
 from stretto.cli.moments import local, precisely
 from stretto.cli.options import plain_option, store_option
-from stretto.cli.progress import VERDICTS, dollars, short, sizes
 from stretto.cli.prompts import default_prompts, sent_prompts
 from stretto.cli.screen import drawing_on, say, tell, tell_text
+from stretto.cli.shortcomings import VERDICTS
+from stretto.cli.words import dollars, short
 from stretto.errors import RunNotFound, TaskError
 from stretto.fold import fold
 from stretto.plan.given import write_plan

@@ -50,7 +50,7 @@ def replay(
     path = store_path(store)
     recording = recording_of(entries(path, find_run(Store(path), run, last=last)))
     progress = progress_for(quiet=quiet, as_json=bool(as_json), plain=plain)
-    progress.replayed(recording.run)
+    progress.tell("replay", f"{recording.run.id}, from its records: nothing is asked, nothing is stored")
     stream = ReplayStream(recording, timed=timed)
     code = carry(stream, Output(output, as_json, cite=cite), progress)
     for difference in stream.differences:

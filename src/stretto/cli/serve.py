@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from stretto.cli.help import Command, option
+from stretto.cli.limit_options import amount
 from stretto.cli.listening import address_options
 from stretto.cli.meaning import store_path
-from stretto.cli.options import amount, offer_options
+from stretto.cli.options import offer_options
 from stretto.cli.screen import say
 from stretto.config import number, seconds
 from stretto.errors import ConfigError

@@ -10,8 +10,8 @@ from stretto import events as e
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import find_run, store_path
 from stretto.cli.options import store_option
-from stretto.cli.progress import short
 from stretto.cli.screen import say
+from stretto.cli.words import short
 from stretto.cli.writing import write_whole
 from stretto.errors import TaskError
 from stretto.models.providers import KNOWN
