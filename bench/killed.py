@@ -57,7 +57,7 @@ async def _carry(flow: Workflow, pool: Pool, task: str, records: _Records) -> No
     """One execution, as a stream of the workflow carries it, on from what is written."""
     definition, history = flow.definition, list(records.log)
     record = Team(definition, flow.providers, flow.prices).record()
-    async with pool, Journal(_RUN, path=None, show=records.log.append, history=history) as journal:
+    async with pool, Journal(_RUN, store=None, show=records.log.append, history=history) as journal:
         pool.look_up_prices(flow.all_models)
         journal.append(RunResumed(workflow=record) if history else RunStarted(task=task, workflow=record))
         account = await open_account(definition, journal, pool)

@@ -15,6 +15,7 @@ from hypothesis import settings
 
 from drawn import FEW
 
+pytest.register_assert_rewrite("contract")
 settings.load_profile(FEW)
 _TESTS = str(Path(__file__).parent)
 _STARTERS: tuple[ModuleType, ...] = (subprocess, multiprocessing, pty)

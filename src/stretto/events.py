@@ -38,9 +38,12 @@ DegradedCode = Literal[
     "no_round",  # no further round is planned
     "shorter",  # a shorter reply was asked for
     "skipped",  # subtasks, for want of money
+    "unmended",  # an answer that cannot stand is not asked for once more
     "unmerged",  # the results themselves are the answer
 ]
 """What a run gives up."""
+CallCode = Literal["", "deadline"]
+"""Why a call was stopped, if that is known: `deadline`, because that came."""
 StopCode = Literal["", "stopped"]
 """Who has stopped a run: `stopped`, whoever was to approve its plan."""
 
@@ -216,7 +219,7 @@ class CallFinished(Event, frozen=True, kw_only=True):
     brought none or did not say, estimated. `cost` is that of both in US dollars, None where a price is unknown.
     `asked`: the fallback that was asked, if it was one. `first_token`: seconds from when its request left first to the
     beginning of the reply, thoughts included; None where nothing came. `reused`: the reply was recorded already and
-    cost nothing; `origin`: in which other run, if it was not this one.
+    cost nothing; `origin`: in which other run, if it was not this one. `code`: why it was `stopped`, for programs.
     """
 
     call: str
@@ -227,6 +230,7 @@ class CallFinished(Event, frozen=True, kw_only=True):
     part: str = ""
     answered_by: str | None = None
     finish: str | None = None
+    code: CallCode = ""
     usage: Usage | None = None
     lost: Usage = Usage()
     cost: Decimal | None = None

@@ -70,7 +70,7 @@ class Fold:
                 self._run |= {"id": event.run, "task": event.task, "started_at": event.at, "simulated": event.simulated}
                 self._set(workflow=event.workflow, basis=event.basis)
             case e.RunResumed():
-                self._executions += 1
+                self._executions += event.seq != 2
                 self._set(pauses=(*self._run.get("pauses", ()), (self._run.get("last_at", ""), event.at)))
                 self._run.pop("coverage", None)  # of an earlier answer
                 self._before |= self._degraded

@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -18,6 +17,7 @@ from stretto.models.providers import KNOWN, Provider, is_here, split_model
 from stretto.pool import Pool, is_the_known_one
 from stretto.runs import Run
 from stretto.store.known import Place, Remembered, remember, remembered
+from stretto.store.locations import Location
 from stretto.store.schema import GLANCE
 from stretto.types import Known
 
@@ -31,7 +31,7 @@ _NEWS = 0.03  # by which part fewer bytes must make a token before that is writt
 _log = logging.getLogger("stretto")
 
 
-async def knowledge(pool: Pool, models: Sequence[str], store: Path | None) -> dict[str, Known]:
+async def knowledge(pool: Pool, models: Sequence[str], store: Location | None) -> dict[str, Known]:
     """What is known of these models, as written: remembered in the store, or asked of those who tell.
 
     A server on this machine is asked each time, for it may have been started anew with another size, if it has told
@@ -59,7 +59,7 @@ async def knowledge(pool: Pool, models: Sequence[str], store: Path | None) -> di
     return {**{written: each for written, each in known.items() if each != Known()}, **ours}
 
 
-async def find_out(pool: Pool, store: Path | None, written: str) -> Known:
+async def find_out(pool: Pool, store: Location | None, written: str) -> Known:
     """What a server says of a model that has shown by a reply that it does, while a run is under way; it is kept."""
     places, kept = _places(pool, [written]), _remembered(store)
     told = await _told(pool, {split_model(written, "model")[0]: [written]})
@@ -70,7 +70,9 @@ async def find_out(pool: Pool, store: Path | None, written: str) -> Known:
     return found
 
 
-def learn(pool: Pool, store: Path | None, run: Run, known: Mapping[str, Known], learned: Mapping[str, float]) -> None:
+def learn(
+    pool: Pool, store: Location | None, run: Run, known: Mapping[str, Known], learned: Mapping[str, float]
+) -> None:
     """Keep for later runs what this one has found out: bytes of a token, and windows that refusals told."""
     if store is None:
         return
@@ -157,7 +159,7 @@ async def _told(pool: Pool, asked: Mapping[str, Sequence[str]]) -> dict[str, Kno
     return {written: said for each in found for written, said in each.items()}
 
 
-def _remembered(store: Path | None) -> dict[Place, Remembered]:
+def _remembered(store: Location | None) -> dict[Place, Remembered]:
     try:
         return remembered(store, GLANCE) if store else {}
     except StoreError as error:  # whoever opens the run says it better
@@ -165,7 +167,7 @@ def _remembered(store: Path | None) -> dict[Place, Remembered]:
         return {}
 
 
-def _remember(store: Path | None, news: Mapping[Place, Known]) -> None:
+def _remember(store: Location | None, news: Mapping[Place, Known]) -> None:
     """Write it down; a store that cannot be written just now is no reason for a run to fail."""
     if store is None or not news:
         return

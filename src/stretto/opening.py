@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import TypedDict
 
 from msgspec import Struct, ValidationError
@@ -24,6 +23,7 @@ from stretto.proposal import Approve
 from stretto.rerun import EVERYTHING, Rerun, basis_of, given_before, given_results
 from stretto.roles import check_images
 from stretto.runs import Run
+from stretto.store.locations import Location
 from stretto.store.patience import patiently
 from stretto.store.recall import Recall
 from stretto.store.schema import GLANCE
@@ -87,7 +87,7 @@ class Opening(Struct, frozen=True):
 
 async def open_run(
     team: Team,
-    path: Path | None,
+    path: Location | None,
     run: str,
     begin: New | Rerun | None,
     stack: AsyncExitStack,
@@ -131,7 +131,7 @@ async def open_run(
         basis = basis_of(begin, origin, recorded, team.definition)
     recall = None
     if memory.reuse == "store" and EVERYTHING not in basis.fresh:
-        recall = await patiently(lambda: stack.enter_context(Recall(store.path, GLANCE)))
+        recall = await patiently(lambda: stack.enter_context(Recall(store.location, GLANCE)))
     basis = basis if before else replace(basis, approve=approve)
     given = given_results(basis, origin) if origin else given_before(basis, before) if before else {}
     replies = Replies(own, _earlier(memory, basis, recorded, recall), shared=memory.reuse != "off")
@@ -139,7 +139,7 @@ async def open_run(
     return Opening(history, _event(team, begin, basis, origin), replies, given, team.definition)
 
 
-async def explained(rerun: Rerun, definition: Definition, path: Path, prices: Prices) -> list[Forecast]:
+async def explained(rerun: Rerun, definition: Definition, path: Location, prices: Prices) -> list[Forecast]:
     """What a rerun would do about each call, in virtual time; nothing is asked and nothing is written."""
     store = Store(path)
     origin, recorded = _kept(store.run(rerun.origin)), store.replies(rerun.origin)

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from decimal import Decimal
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Generic, Self
 
 from msgspec.structs import replace
@@ -33,6 +32,7 @@ from stretto.rerun import Rerun
 from stretto.runs import Parsed, Run
 from stretto.shapes import Shape, fitted
 from stretto.store.journal import Journal
+from stretto.store.locations import Location
 from stretto.store.patience import patiently
 from stretto.team import Team
 from stretto.tracebacks import without_frames
@@ -53,7 +53,7 @@ class RunStream(Generic[Parsed]):
         begin: New | Rerun | None,
         *,
         pool: Callable[[], Pool],
-        store: Path | None = None,
+        store: Location | None = None,
         jitter: Callable[[float, float], float] = random.uniform,
         shape: Shape | None = None,
         plan_only: bool = False,
@@ -147,6 +147,22 @@ class RunStream(Generic[Parsed]):
         if self._carrier is not None:
             self._carrier.cancel()
 
+    async def begin(self) -> None:
+        """Keep the beginning of the run in its store and no more: `Workflow.resume` carries it, in any process.
+
+        A run that was begun stays as it is. Raises `ConfigError` without a store, and what a run cannot begin with.
+        """
+        if self._store is None:
+            raise ConfigError("a run can only be begun in a store; give the workflow one (store=…)")
+        keeps = self._team.definition.memory.record == "all"
+        async with AsyncExitStack() as stack:
+            begin = replace(self._begin, again=True) if isinstance(self._begin, New) else self._begin
+            opening = await open_run(self._team, self._store, self.run_id, begin, stack, {})
+            if not opening.history:
+                journal = Journal(self.run_id, store=self._store, show=log, keeps_texts=keeps)
+                await stack.enter_async_context(journal)
+                journal.append(opening.event)
+
     def __repr__(self) -> str:
         return f"<events of run {self.run_id}: enter with `async with`, or take run or run_sync>"
 
@@ -239,7 +255,7 @@ class RunStream(Generic[Parsed]):
                 self._journal = journal = await patiently(
                     lambda: Journal(
                         self.run_id,
-                        path=store,
+                        store=store,
                         show=self._show,
                         history=opening.history,
                         keeps_texts=keeps,

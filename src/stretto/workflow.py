@@ -23,6 +23,7 @@ from stretto.row_stream import RowStream, Wanted, all_of, row_stream
 from stretto.run_stream import RunStream
 from stretto.runs import Parsed, Run
 from stretto.shapes import Shape
+from stretto.store.locations import Location, location_of
 from stretto.store.travel import entries
 from stretto.team import Settings, Team, team_of
 from stretto.tracebacks import without_frames
@@ -45,7 +46,7 @@ class Workflow(Generic[Parsed]):
     - `limits`: what a run may use, as `Limits` or by its names (`{"budget": "50c"}`); the defaults of `Limits`.
     - `providers`: by name, more of them or others in place of known ones; none.
     - `prices`: by model, what it costs, None for unknown; known ones are looked up with the extra `prices`.
-    - `store`: the file in which runs are kept, so that they can be resumed; None: nothing is written.
+    - `store`: where runs are kept, so that they can be resumed: a file, or `postgresql://…`; None: nothing is written.
     - `memory`: what is kept there, and which recorded replies are reused, as `Memory` or by its names; its defaults.
 
     Raises `ConfigError` for whatever cannot work, before anything is asked.
@@ -62,7 +63,7 @@ class Workflow(Generic[Parsed]):
         limits: Limits | Mapping[str, Any] | None = None,
         providers: Mapping[str, AnyProvider] | None = None,
         prices: Mapping[str, Price | None] | None = None,
-        store: str | Path | None = None,
+        store: str | Location | None = None,
         memory: Memory | Mapping[str, Any] | None = None,
     ) -> None:
         team = team_of(orchestrator, workers, synthesizer, limits, memory, providers, prices)
@@ -70,7 +71,7 @@ class Workflow(Generic[Parsed]):
         self.providers, self.prices = team.providers, team.prices
         self.jitter: Callable[[float, float], float] = random.uniform
         """Draws a number between two, for waits; rehearsals and tests put one here that makes runs repeatable."""
-        self.store = None if store is None else Path(store)
+        self.store = None if store is None else location_of(store)
         check_definition(self.definition, self.providers)
         if self.definition.memory.reuse == "store" and self.store is None:
             raise ConfigError('memory.reuse: "store" needs a store; give the workflow one (store=…)')
@@ -289,7 +290,7 @@ class Workflow(Generic[Parsed]):
     def _team(self) -> Team:
         return Team(self.definition, self.providers, self.prices)
 
-    def _kept(self, what: str) -> Path:
+    def _kept(self, what: str) -> Location:
         """Where runs are kept; raises `ConfigError` if none can be `what` it is asked for."""
         if self.store is None:
             raise ConfigError(f"a run can only be {what} from a store; give the workflow one (store=…)")

@@ -6,13 +6,11 @@ from pathlib import Path
 import pytest
 
 from simulated import simulator_of
-from stretto import Workflow
+from stretto import Message, Run, Workflow
 from stretto.errors import RunBusy, TaskError
 from stretto.ids import group_of, is_ulid, made_at, named_ulid, new_ulid
 from stretto.models.simulator import SimulatedProvider
-from stretto.runs import Run
 from stretto.store.sqlite import Store
-from stretto.types import Message
 
 TASK = "Compare tea and coffee in 3 subtasks"
 MESSAGES = (

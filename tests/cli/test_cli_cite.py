@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from stores import fill, rows
+from stretto import Coverage, Input, Usage
 from stretto import events as e
-from stretto.types import Basis, Citation, Coverage, Input, Usage
+from stretto.types import Basis, Citation
 from terminal import Terminal
 
 RUN = "01K9ZQ4TCITED"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stretto.types import Limits, Memory
+from stretto import Limits, Memory
 from terminal import Done, Terminal, served
 
 KEY = "sk-very-secret-1234567890"

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from drawn import examples
 from places import GOLDEN
 from stories import Story
+from stretto import Usage
 from stretto import events as e
 from stretto.cli.live.lines import cells, clipped, cut, painted, text_of
 from stretto.fold import fold
-from stretto.types import Usage
 from stretto.views.timeline.axis import reach
 from stretto.views.timeline.past import timeline_of
 from stretto.views.timeline.timeline import Timeline

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stretto.models.simulator import SimulatedProvider, Simulator
+from stretto import Simulator
+from stretto.models.simulator import SimulatedProvider
 from stretto.store.sqlite import Store
 from terminal import STRETTO, Terminal, kinds, paid_once, served
 

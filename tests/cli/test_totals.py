@@ -2,14 +2,14 @@
 
 import pytest
 
+from stretto import Coverage, Run, Usage
 from stretto import events as e
 from stretto.cli.live.lines import cells, text_of
 from stretto.cli.live.summary import summary_lines
 from stretto.cli.progress import Progress
 from stretto.cli.totals import totals
 from stretto.fold import fold
-from stretto.runs import Run
-from stretto.types import Coverage, Doubtful, Usage
+from stretto.types import Doubtful
 
 
 def at(second: float) -> str:

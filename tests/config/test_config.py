@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from simulated import record_of
+from stretto import Fault, Limits, Provider, Simulator, Workflow
 from stretto.config import (
     Choice,
     Configuration,
@@ -20,10 +21,7 @@ from stretto.config import (
     seconds,
 )
 from stretto.errors import ConfigError
-from stretto.models.providers import KNOWN, Provider
-from stretto.models.simulator import Fault, Simulator
-from stretto.types import Limits
-from stretto.workflow import Workflow
+from stretto.models.providers import KNOWN
 from terminal import Terminal, served
 
 ROLES = '[orchestrator]\nmodel = "sim:a"\n[workers.general]\nmodel = "sim:b"\n[synthesizer]\nmodel = "sim:c"\n'

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from simulated import record_of
-from stretto import Role, Workflow
+from stretto import Definition, Role, Workflow
 from stretto.config import Choice, Configuration, read_file, read_preset, recorded_roles
 from stretto.engine.checking import checker_of
 from stretto.errors import ConfigError
-from stretto.types import Definition
 
 INNER = Definition(Role("sim:o"), {"a": Role("sim:a")})
 HEAD = '[orchestrator]\nmodel = "sim:o"\n[workers.a]\n'

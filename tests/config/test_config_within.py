@@ -5,11 +5,9 @@ from pathlib import Path
 import pytest
 
 from simulated import record_of
-from stretto import Limits, Role, Workflow
+from stretto import Definition, Limits, Role, Simulator, Workflow
 from stretto.config import Choice, Configuration, read_file, recorded_roles
 from stretto.errors import ConfigError
-from stretto.models.simulator import Simulator
-from stretto.types import Definition
 
 DEEP = """
 [orchestrator]

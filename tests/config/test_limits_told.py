@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from stretto import Workflow
+from stretto import Limits, Price, Workflow
 from stretto.errors import ConfigError
-from stretto.types import Limits, Price
 
 NAN, INF, ONE = float("nan"), float("inf"), Decimal(1)
 

@@ -8,17 +8,15 @@ from typing import Any
 
 import pytest
 
+from stretto import Input, Result, Run, Simulator, Subtask, Workflow
 from stretto.config import Choice, Configuration, Source, presets, read_preset
 from stretto.config.preset import preset
 from stretto.engine.requests import answer_request, plan_request, worker_request
 from stretto.errors import WorkError
 from stretto.head import head_of
-from stretto.models.simulator import Simulator
 from stretto.prompts import uses
-from stretto.runs import Run
 from stretto.server.sim import listening, simulator_app
-from stretto.types import Input, Request, Result, Subtask
-from stretto.workflow import Workflow
+from stretto.types import Request
 from virtual import virtually
 
 NAMES = presets()

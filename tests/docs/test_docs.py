@@ -13,10 +13,9 @@ import pytest
 
 import stretto
 from places import ROOT
-from stretto import cli, events, types
+from stretto import Provider, Simulator, cli, events, types
 from stretto.config import presets, read_file
-from stretto.models.providers import KNOWN, Provider
-from stretto.models.simulator import Simulator
+from stretto.models.providers import KNOWN
 from stretto.prompts import PLACEHOLDERS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

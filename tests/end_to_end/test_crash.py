@@ -81,7 +81,7 @@ def test_a_run_that_is_being_carried_is_refused_at_once_and_goes_on_after_its_ca
 def test_a_call_that_left_no_trace_before_the_kill_costs_no_other_call_its_id(tmp_path: Path) -> None:
     async def main() -> None:
         flow = Workflow("sim:instant", {"a": "sim:instant"}, "sim:instant", store=tmp_path / "s.db")
-        async with Journal("R", path=flow.store, show=lambda _: None) as journal:
+        async with Journal("R", store=flow.store, show=lambda _: None) as journal:
             journal.append(e.RunStarted(task="Compare teas", workflow=record_of(flow)))
             journal.append(e.SubtaskPlanned(subtask="t1", type="a", description="waits for its turn as c2"))
             journal.append(e.SubtaskPlanned(subtask="t2", type="a", description="was sent as c3"))

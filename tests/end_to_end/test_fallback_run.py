@@ -6,13 +6,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from stretto import Limits, Provider, Role, Run, Simulator, Workflow
 from stretto.errors import MissingKey
-from stretto.models.providers import Provider
-from stretto.models.simulator import SimulatedProvider, Simulator, parse_fault
-from stretto.runs import Run
+from stretto.models.simulator import SimulatedProvider, parse_fault
 from stretto.server.sim import PROVIDER, listening, simulator_app
-from stretto.types import Limits, Role
-from stretto.workflow import Workflow
 
 
 @asynccontextmanager

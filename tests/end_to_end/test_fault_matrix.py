@@ -9,11 +9,9 @@ import pytest
 from msgspec import Struct
 
 from simulated import simulator_of
+from stretto import Fault, Limits, Run, Simulator, Workflow
 from stretto.errors import ServerError, StrettoError
-from stretto.models.simulator import Fault, SimulatedProvider, Simulator, parse_fault
-from stretto.runs import Run
-from stretto.types import Limits
-from stretto.workflow import Workflow
+from stretto.models.simulator import SimulatedProvider, parse_fault
 from virtual import clock, virtually
 
 TASK = "Describe tea in 6 subtasks."

@@ -6,13 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from stretto import Limits, Provider, Role, Run, Simulator, Workflow
 from stretto.errors import StrettoError
-from stretto.models.providers import Provider
-from stretto.models.simulator import Simulator, parse_fault
-from stretto.runs import Run
+from stretto.models.simulator import parse_fault
 from stretto.server.sim import PROVIDER, listening, simulator_app
-from stretto.types import Limits, Role
-from stretto.workflow import Workflow
 
 TASK = "Describe tea in 6 subtasks."
 ROLES = {

@@ -8,11 +8,8 @@ import pytest
 
 from endpoint import END, STREAM, Endpoint, Exchange, chunk, delta, error, sse
 from loops import on_loop
-from stretto.models.providers import Provider
+from stretto import Provider, Role, Run, Workflow
 from stretto.models.schema_forms import keywords
-from stretto.runs import Run
-from stretto.types import Role
-from stretto.workflow import Workflow
 
 WORKERS = {"look": Role("box:w", about="finds things out"), "write": Role("box:w", about="puts things into words")}
 PLAN = json.dumps(

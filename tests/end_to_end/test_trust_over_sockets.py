@@ -5,12 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from stretto.models.providers import Provider
-from stretto.models.simulator import Simulator, parse_fault
-from stretto.runs import Run
+from stretto import Input, Limits, Provider, Role, Run, Simulator, Workflow
+from stretto.models.simulator import parse_fault
 from stretto.server.sim import listening, simulator_app
-from stretto.types import Input, Limits, Role
-from stretto.workflow import Workflow
 
 TASK = "Describe tea in 3 subtasks."
 GUIDE = Input("guide.md", "Tea is brewed hot.\nIt keeps for a year.\n")

@@ -10,15 +10,13 @@ import pytest
 from msgspec.structs import replace
 
 from models import TRIO, Script, Told, carry, plan_of
-from stretto import Limits, Memory, Price, Simulator, Workflow
+from stretto import Limits, Memory, Plan, Price, Run, Simulator, Workflow
 from stretto import events as e
 from stretto.calls import Call
 from stretto.errors import ConfigError, TaskError
 from stretto.fold import fold
 from stretto.proposal import Again, Decision, Drop, Edit, Go, Line, Over, Proposal, Range, Stop
-from stretto.runs import Run
 from stretto.store.sqlite import Store
-from stretto.types import Plan
 from virtual import clock, virtually
 
 TASK = "Compare teas in exactly 6 subtasks with needs"

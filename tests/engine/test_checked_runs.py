@@ -7,11 +7,9 @@ from typing import Any
 
 from asked import verdict
 from models import Beat, Script, Scripted, carry, plan_of
-from stretto import Function, Limits, Role, Simulator, Workflow
+from stretto import Definition, Function, Limits, Role, Run, Simulator, Subtask, Workflow
 from stretto.calls import Call
 from stretto.errors import CallError
-from stretto.runs import Run
-from stretto.types import Definition, Subtask
 
 FAST = Simulator(ttft=0.01, ttft_spread=0, tokens_per_second=20_000)
 PLAN = {"tasks": [{"type": "part", "description": "one"}, {"type": "part", "description": "two"}]}

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asked import SUBTASK, by_part, defined, done, driven, identities, parts, prompt, verdict
+from stretto import Definition, Input, Message, Result, Role, Subtask
 from stretto.calls import fingerprint
 from stretto.engine.asking import Said
 from stretto.engine.blocks import blocks, tag_for
@@ -16,7 +17,6 @@ from stretto.engine.results import unpaid
 from stretto.engine.work import verified, work
 from stretto.errors import BudgetError, CallError, DeadlineError, ShapeError, StrettoError
 from stretto.head import head_of
-from stretto.types import Definition, Input, Message, Result, Role, Subtask
 
 CHECKED = Role("sim:w", check="Are they counted right?")
 NEED = Subtask("t0", "part", "Name a port.")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drawn import examples
-from stretto import Run, Simulator, Workflow
+from stretto import Definition, Input, Message, Result, Role, Run, Simulator, Subtask, Workflow
 from stretto.config.values import role_of
 from stretto.engine.asking import Ask, Asking, Said
 from stretto.engine.condensing import Condensed, condensed, condensed_for
@@ -20,7 +20,7 @@ from stretto.errors import CallError, ConfigError
 from stretto.head import head_of
 from stretto.policies.estimate import most_output, tokens_asked, tokens_in
 from stretto.store.sqlite import Store
-from stretto.types import Definition, Head, Input, Message, Request, Result, Role, Subtask
+from stretto.types import Head, Request
 
 TASK = "Which teas are there?"
 Answer = Callable[[Ask], Said]

@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from models import TRIO, Beat, Told, by_role, carry, plan_of
+from stretto import Definition, Limits, Role
 from stretto.calls import Call
 from stretto.errors import DeadlineError
-from stretto.types import Definition, Limits, Role
 
 PLAN = plan_of("quick", "slow")
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from drawn import examples
 from models import TRIO, Beat, Script, Scripted, Told, by_role, carry, plan_of
+from stretto import Definition, Limits, Role, Usage
 from stretto.calls import Call, Done, Reasoning, Restarted, Sent
 from stretto.errors import (
     AuthError,
@@ -26,7 +27,6 @@ from stretto.errors import (
 )
 from stretto.events import AnyEvent, CallStarted
 from stretto.fold import fold
-from stretto.types import Definition, Limits, Role, Usage
 
 DONE_OF_TEN = {"done": 9, "truncated": 0, "cut": 0, "failed": 1, "skipped": 0}
 TEN = [f"Piece {n}." for n in range(1, 11)]

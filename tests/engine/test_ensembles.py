@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asked import SUBTASK, by_part, defined, done, identities, parts, prompt, verdict
+from stretto import Result, Role
 from stretto.engine.asking import Said
 from stretto.engine.merging import members
 from stretto.engine.requests import worker_request
 from stretto.engine.results import unpaid
 from stretto.engine.votes import as_json, folded
 from stretto.errors import BudgetError, CallError, DeadlineError, StrettoError
-from stretto.types import Result, Role
 
 NUMBER = {"type": "object", "properties": {"n": {"type": "number"}}, "required": ["n"]}
 

@@ -6,9 +6,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from models import TRIO, Script, Told, carry, plan_of
+from stretto import Limits
 from stretto.calls import Call
 from stretto.events import SubtaskPlanned
-from stretto.types import Limits
 
 THREE = replace(TRIO, limits=Limits(rounds=3))
 

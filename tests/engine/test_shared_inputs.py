@@ -7,12 +7,12 @@ import pytest
 from msgspec.structs import replace
 
 from models import TRIO, carry
+from stretto import Input, Limits, Role, Workflow
 from stretto.calls import Call
 from stretto.errors import TaskError
 from stretto.events import RunStarted
 from stretto.head import messages_of
-from stretto.types import Basis, Input, Limits, Role
-from stretto.workflow import Workflow
+from stretto.types import Basis
 
 READERS = replace(TRIO, orchestrator=None, workers={"reader": Role("sim:r", share=100)})
 INPUTS = (Input("a.md", "alpha\n" * 40), Input("b.md", "beta\n" * 60), Input("c.md", "gamma\n"))

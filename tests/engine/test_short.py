@@ -6,11 +6,8 @@ from typing import Any
 
 import pytest
 
+from stretto import Limits, Price, Role, Run, Simulator, Workflow
 from stretto.errors import BudgetError
-from stretto.models.simulator import Simulator
-from stretto.runs import Run
-from stretto.types import Limits, Price, Role
-from stretto.workflow import Workflow
 from virtual import virtually
 
 DEAR, CHEAP = Price(Decimal(10), Decimal(40)), Price(Decimal(1), Decimal(4))

@@ -9,15 +9,13 @@ import pytest
 from msgspec.structs import replace
 
 from models import TRIO, Script, Told, carry, plan_of
-from stretto import Limits, Simulator, Workflow
+from stretto import Definition, Limits, Role, RunStream, Simulator, Workflow
 from stretto.calls import Call
 from stretto.engine import Execution
 from stretto.errors import TaskError
 from stretto.events import AnyEvent
 from stretto.models.simulator import parse_fault
-from stretto.run_stream import RunStream
 from stretto.store.sqlite import Store
-from stretto.types import Definition, Role
 
 TASK = "Compare teas in exactly 3 subtasks"
 CHAIN = plan_of("first", "second", {"type": "part", "description": "third", "needs": ["t1"]})

@@ -5,12 +5,9 @@ import random
 from decimal import Decimal
 
 from simulated import simulator_of
+from stretto import Limits, Price, Role, Run, RunStream, Simulator, Usage, Workflow
 from stretto.errors import StrettoError
-from stretto.models.simulator import Simulator, parse_fault
-from stretto.run_stream import RunStream
-from stretto.runs import Run
-from stretto.types import Limits, Price, Role, Usage
-from stretto.workflow import Workflow
+from stretto.models.simulator import parse_fault
 from virtual import virtually
 
 FAULTS = (

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import pytest
 
 from models import Beat, carry, plan_of
+from stretto import Definition, Limits, Role, Subtask
 from stretto.calls import Call
 from stretto.engine.urgencies import Urgencies
-from stretto.types import Definition, Limits, Role, Subtask
 
 PARALLEL, WORKERS = 6, 30
 

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from asked import SUBTASK, by_part, defined, driven
 from models import TRIO, Beat, Scripted, by_role, carry, plan_of
-from stretto import Limits, Role, Run, Simulator, Workflow
+from stretto import Definition, Limits, Message, Result, Role, Run, Simulator, Subtask, Usage, Workflow
 from stretto.calls import Call, Done
 from stretto.engine.asking import Said
 from stretto.engine.windows import narrowed, reader_of
 from stretto.engine.work import work
 from stretto.errors import ContextError
 from stretto.policies.estimate import tokens_asked, tokens_in
-from stretto.types import Definition, Known, Message, Request, Result, Subtask, Usage
+from stretto.types import Known, Request
 from virtual import virtually
 
 REFUSED = "its context is {:,} tokens; shorten the task"

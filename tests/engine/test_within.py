@@ -7,9 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from models import TRIO, carry, plan_of
+from stretto import Definition, Limits, Role
 from stretto.calls import Call
 from stretto.errors import BudgetError, RequestError
-from stretto.types import Definition, Limits, Role
 
 INNER = Definition(Role("sim:inner-o"), {"detail": Role("sim:detail")}, Role("sim:inner-s"))
 OUTER = replace(TRIO, workers={"part": Role("sim:w"), "deep": Role(workflow=INNER)})

@@ -15,17 +15,12 @@ import msgspec
 import pytest
 
 from simulated import pool_of, record_of, simulator_of
+from stretto import Fault, Limits, Provider, Role, Run, RunStream, Simulator, Workflow
 from stretto.errors import ConfigError, MissingKey, PlanError, StrettoError, TaskError, WorkError
 from stretto.events import AnyEvent
 from stretto.fold import fold
-from stretto.models.providers import Provider
-from stretto.models.simulator import Fault, Simulator
-from stretto.run_stream import RunStream
-from stretto.runs import Run
 from stretto.server.sim import listening, simulator_app
 from stretto.store.sqlite import Store
-from stretto.types import Limits, Role
-from stretto.workflow import Workflow
 from virtual import clock, virtually
 
 TEA = "Write an overview of how tea came to Europe, in 8 subtasks."
@@ -45,9 +40,18 @@ async def until(events: RunStream, kind: str) -> AnyEvent:
     raise AssertionError(f"the run ended without {kind}")
 
 
+THREADS = set[threading.Thread]()
+
+
+@pytest.fixture(autouse=True)
+def threads_before() -> None:
+    THREADS.clear()
+    THREADS.update(threading.enumerate())
+
+
 def alone() -> bool:
-    """No task but this one and no thread but the main one."""
-    return asyncio.all_tasks() == {asyncio.current_task()} and threading.enumerate() == [threading.main_thread()]
+    """No task but this one, and no thread but those there were before the test: one may be pytest's."""
+    return asyncio.all_tasks() == {asyncio.current_task()} and set(threading.enumerate()) <= THREADS
 
 
 # Running

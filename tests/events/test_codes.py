@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 import stretto
-from stretto import Limits, Role, Workflow
+from stretto import Limits, Role, Simulator, Workflow
 from stretto.errors import StrettoError
-from stretto.events import AnyEvent, RunDegraded, RunFailed, RunInterrupted, SubtaskFinished, decode
-from stretto.models.simulator import Simulator
+from stretto.events import AnyEvent, CallFinished, RunDegraded, RunFailed, RunInterrupted, SubtaskFinished, decode
 from stretto.models.simulator.faults import parse_fault
 from stretto.proposal import Proposal, Stop
 from stretto.store.parcel import read_parcel
@@ -107,11 +107,18 @@ def uncoded(body: bytes) -> bytes:
     return msgspec.json.encode(said)
 
 
+def uncaused(event: AnyEvent) -> AnyEvent:
+    return replace(event, code="") if isinstance(event, CallFinished) else event
+
+
 def rows(store: Path) -> list[tuple[Any, ...]]:
-    """Every row with its event; then that as it is written, and whether its checksum fits."""
+    """Every row with its event; then that as it is written, and whether its checksum fits.
+
+    Why a call was stopped no older format knew: that is left out.
+    """
     with closing(connect(store, create=False)) as db:
         return [
-            (*row[:3], decode(row[3]), *row[5:], row[3], row[4] == event_sum(*row[:4]))
+            (*row[:3], uncaused(decode(row[3])), *row[5:], row[3], row[4] == event_sum(*row[:4]))
             for row in db.execute("SELECT * FROM events ORDER BY run, seq")
         ]
 

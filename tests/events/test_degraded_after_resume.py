@@ -4,9 +4,9 @@ import asyncio
 from pathlib import Path
 
 from logs import cut_after
-from stretto import Role, Workflow
+from stretto import Role, Simulator, Workflow
 from stretto import events as e
-from stretto.models.simulator import Simulator, parse_fault
+from stretto.models.simulator import parse_fault
 from stretto.store.sqlite import Store
 
 

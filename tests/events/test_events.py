@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logs import KINDS, TEXT, an_event
+from stretto import Coverage, Usage
 from stretto import events as e
-from stretto.types import Coverage, Missing, Usage
+from stretto.types import Missing
 
 LONE = st.text(st.characters(categories=["Cs"]), min_size=1)
 

@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 
 from drawn import examples
 from logs import KINDS, TEXT, an_event, cut_after, logs
-from stretto import Workflow
+from stretto import Message, Run, Usage, Workflow
 from stretto import events as e
 from stretto.calls import KEPT
 from stretto.fold import Fold, fold
-from stretto.runs import Run
 from stretto.store.sqlite import Store
-from stretto.types import Message, Reply, Request, Usage
+from stretto.types import Reply, Request
 
 SOME = examples(60)
 LATER = st.dictionaries(

@@ -7,11 +7,11 @@ from hypothesis import given
 
 from drawn import examples
 from logs import STARTED, answered, done, finished, logs, planned, started
+from stretto import Coverage, Result, Subtask, Usage
 from stretto import events as e
 from stretto.fold import Fold, fold
 from stretto.ids import new_ulid
 from stretto.runs import coverage_of
-from stretto.types import Coverage, Result, Subtask, Usage
 
 
 @examples(50)

@@ -14,14 +14,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from drawn import examples
+from stretto import Definition, Input, Limits, Plan, Price, Result, Role, Subtask, Workflow
 from stretto.errors import TaskError
 from stretto.forecast.drawn import Grounds
 from stretto.forecast.gate import Work, forecast
 from stretto.forecast.history import History, Kind
 from stretto.proposal import Proposal, Range, dependents, without
 from stretto.store.efforts import Effort, newest_efforts
-from stretto.types import Definition, Input, Limits, Plan, Price, Result, Role, Subtask
-from stretto.workflow import Workflow
 
 DEFINITION = Definition(Role("x:o"), {"part": Role("x:w")}, Role("x:s"))
 PRICES = dict.fromkeys(("x:o", "x:w", "x:s", "x:c", "x:d"), Price(Decimal(1), Decimal(1)))

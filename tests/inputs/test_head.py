@@ -12,19 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from stretto import Input, Limits, Memory, Role, Run, Simulator, Workflow
+from stretto import Definition, Function, Input, Limits, Memory, Message, Role, Run, Simulator, Subtask, Workflow
 from stretto import events as e
 from stretto.calls import fingerprint
 from stretto.engine.requests import plan_request, worker_request
 from stretto.errors import TaskError
 from stretto.forecast.differences import difference
 from stretto.head import checked_inputs, head_of, messages_of, recorded, taken_apart
-from stretto.models.functions import Function
 from stretto.models.simulator.reading import role_of
 from stretto.policies.estimate import tokens_asked, tokens_in
 from stretto.server.body import read_body
 from stretto.store.sqlite import Store
-from stretto.types import Definition, Head, Message, Request, Subtask
+from stretto.types import Head, Request
 
 TASK = "Compare teas in exactly 3 subtasks"
 TEAS = (Input("teas/green.md", "Green tea is steamed.\n"), Input("teas/black.md", "Black tea is oxidised."))

@@ -12,18 +12,17 @@ from msgspec.structs import replace
 from endpoint import Endpoint, asking, call
 from endpoint import error as refusal
 from loops import on_loop
-from stretto import Input, Role, Run, Simulator, Workflow
+from stretto import Input, Message, Provider, Role, Run, Simulator, Workflow, read_inputs
 from stretto.calls import Call, Model, fingerprint
 from stretto.errors import ConfigError, RequestError, TaskError
 from stretto.head import checked_inputs, head_of, recorded, taken_apart
 from stretto.images import SIZE, image_input
-from stretto.inputs import gather, read_inputs
+from stretto.inputs import gather
 from stretto.models.dialect import Dialect
-from stretto.models.providers import Provider
 from stretto.plan.shares import shares
 from stretto.policies.estimate import tokens_asked
 from stretto.server.body import read_body
-from stretto.types import Message, Request
+from stretto.types import Request
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 KINDS = {

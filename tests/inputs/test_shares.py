@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from stretto import Definition, Input, Message, Role
 from stretto.errors import TaskError
 from stretto.head import Heads, head_of, messages_of, taken_apart
 from stretto.plan.given import given_plan
 from stretto.plan.shares import BYTES, Piece, Pieces, called, lines_of, shares
 from stretto.policies.estimate import BYTES as ESTIMATED
-from stretto.types import Definition, Input, Message, Request, Role
+from stretto.types import Request
 
 LINES = st.lists(
     st.sampled_from(["", "a", "short line", "中文" * 9, "x" * 200, "\r", "a\u2028b", "</input>"]), max_size=40

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from stretto import ListForm, Row, read_list
 from stretto.errors import TaskError
-from stretto.inputs.lists import ListForm, read_list
 from stretto.maps import Ordered, Table, filled_in, ids_of, json_line, listed
-from stretto.types import Row
 
 COWS = [{"name": "Ann", "size": {"cm": 140}, "tags": ["red", "old"], "First name": "A"}, {"name": "Bo", "size": None}]
 

@@ -13,8 +13,8 @@ from aiohttp import web
 
 from endpoint import call, delta, reply
 from loops import on_loop
+from stretto import Provider
 from stretto.models.chat import Endpoints
-from stretto.models.providers import Provider
 
 TOKEN = 0.02  # seconds
 SOON = 0.2  # seconds in which a slot is to be idle

@@ -37,7 +37,7 @@ from endpoint import (
     streamed,
 )
 from loops import on_loop
-from stretto import events
+from stretto import Usage, events
 from stretto.calls import Done, Notice, Reasoning, Sent, Text
 from stretto.errors import (
     AuthError,
@@ -54,7 +54,6 @@ from stretto.errors import (
     Unreachable,
 )
 from stretto.events import CallFinished, RunDegraded
-from stretto.types import Usage
 
 TOKENS = {"prompt_tokens": 9, "completion_tokens": 4}
 USAGE = {**TOKENS, "prompt_tokens_details": {"cached_tokens": 3}}

@@ -7,11 +7,11 @@ import pytest
 from msgspec.structs import replace
 
 from endpoint import SCHEMA, call
+from stretto import Message, Role, SchemaMode
 from stretto.models.dialect import Dialect
-from stretto.models.providers import SchemaMode
 from stretto.models.schema_forms import keywords, strict
 from stretto.plan.form import Form, plan_schema
-from stretto.types import Head, Message, Role
+from stretto.types import Head
 
 # Refusals as providers word them, with the form that was asked for.
 SCHEMA_REFUSALS: list[tuple[SchemaMode, str]] = [

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from drawn import examples
+from stretto import Message
 from stretto.calls import FINGERPRINT_VERSION, fingerprint
-from stretto.types import Message, Request
+from stretto.types import Request
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([-0.0, 1.0, 1e22, 2.0**64])

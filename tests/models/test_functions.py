@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from models import outcome
-from stretto import Function, Limits, Memory, Role, Simulator, Workflow
+from stretto import Function, Limits, Memory, Message, Role, Run, Simulator, Subtask, Workflow
 from stretto.calls import Call, Text, Urgency, fingerprint
 from stretto.engine.checking import VERDICT, checker_of
 from stretto.errors import CallError, ConfigError
 from stretto.models.functions import FunctionModel, review, work
-from stretto.runs import Run
 from stretto.shapes import Shape, fitted
-from stretto.types import Message, Request, Subtask
+from stretto.types import Request
 
 FAST = Simulator(ttft=0.01, ttft_spread=0, tokens_per_second=20_000)
 PLAN = {

@@ -7,10 +7,10 @@ import pytest
 
 from endpoint import END, KEY, STREAM, Endpoint, Exchange, Script, chunk, error, http
 from loops import on_loop
+from stretto import Provider
 from stretto.errors import AuthError, CallError, CallTimeout, ConnectError, MissingKey, ReplyError, RequestError
 from stretto.models.http import Http
 from stretto.models.listing import Listed, listing
-from stretto.models.providers import Provider
 
 
 async def listed(server: Endpoint, patience: float = 5.0) -> list[Listed]:

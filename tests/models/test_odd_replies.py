@@ -33,6 +33,7 @@ from endpoint import (
 from loops import on_loop
 from models import listen
 from places import SUPPORT
+from stretto import Usage
 from stretto.calls import Done, Notice, Text
 from stretto.engine.results import result_of
 from stretto.errors import (
@@ -47,7 +48,6 @@ from stretto.errors import (
 from stretto.models.reply import LARGEST, Reply
 from stretto.models.wire import read
 from stretto.policies.retry import Retry
-from stretto.types import Usage
 
 TOKENS = {"prompt_tokens": 9, "completion_tokens": 4}
 

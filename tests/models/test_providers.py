@@ -7,9 +7,10 @@ import pytest
 
 from endpoint import END, STREAM, Endpoint, Exchange, Script, chunk, http
 from loops import on_loop
+from stretto import Provider
 from stretto.errors import ConfigError, MissingKey
 from stretto.models import discovery
-from stretto.models.providers import KNOWN, Provider, address, from_environment, key_of, split_model, variable
+from stretto.models.providers import KNOWN, address, from_environment, key_of, split_model, variable
 
 
 def test_a_model_is_written_provider_colon_model() -> None:

@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 import pytest
 
 from endpoint import Endpoint, ask, plain
+from stretto import Provider
 from stretto.aside import in_thread
 from stretto.inputs.pages import Doorkeeper
 from stretto.models.chat import Endpoints
-from stretto.models.providers import Provider
 
 
 class Forbidden(ThreadPoolExecutor):

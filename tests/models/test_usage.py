@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from drawn import examples
 from endpoint import reply
 from models import Scripted, call, listen, outcome
-from stretto import Provider, Workflow
+from stretto import Input, Limits, Price, Provider, Role, Usage, Workflow
 from stretto.calls import SHORTENED, Call, Chunk, Done, Sent, Text
 from stretto.errors import (
     AuthError,
@@ -40,7 +40,6 @@ from stretto.policies.governor.queue import Governor, Queue
 from stretto.policies.limit import Limit
 from stretto.policies.prices import Prices
 from stretto.policies.spending import Wish
-from stretto.types import Input, Limits, Price, Role, Usage
 from virtual import virtually
 
 PRICE = Price(Decimal(1), Decimal(10))

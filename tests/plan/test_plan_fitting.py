@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stretto import Role
 from stretto.plan.fitting import fitted
 from stretto.plan.item import Draft
-from stretto.types import Role
 
 SOLVE = {
     "plan": Role("sim:a", about="a plan of how to carry the task out"),

@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from models import TRIO, carry, plan_of
+from stretto import Role, Usage
 from stretto.calls import Call, Chunk, Done, Sent, Text
-from stretto.types import Role, Usage
 
 FLOODS = {
     "unclosed": '{"tasks": [' + '{"description": "a' * 30_000,

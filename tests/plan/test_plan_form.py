@@ -10,13 +10,13 @@ import pytest
 from msgspec.structs import replace
 
 from endpoint import call
-from stretto import prompts
+from stretto import Message, Role, prompts
 from stretto.calls import Text
 from stretto.config.reading import preset_text
 from stretto.models.simulator import SimulatedProvider
 from stretto.plan.form import Form, form_of, plan_schema
 from stretto.shapes.fit import misfit
-from stretto.types import Message, Request, Role
+from stretto.types import Request
 
 WORKERS = {"draw": Role("sim:a", about="pictures"), "Text/Long": Role("sim:b")}
 EVERYTHING = Form(sized=True, needs=True, brief=True)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stretto import Role
 from stretto.plan.form import Form, plan_schema
 from stretto.plan.item import Broken, Draft
 from stretto.plan.reader import PlanReader
-from stretto.types import Role
 
 WORKERS = {"plan": Role("sim:a", about="a plan, no work"), "code/solve": Role("sim:b", about="the solution itself")}
 FIRST, SECOND = Draft("plan", "Say what comes first."), Draft("code/solve", "Write the code.", needs=("t1",))

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import Scripted, by_role, carry, plan_of
+from stretto import Definition, Limits, Role
 from stretto.errors import TaskError
 from stretto.plan.book import PlanBook
 from stretto.plan.given import given_plan, read_plan, write_plan
 from stretto.plan.item import Draft
-from stretto.types import Definition, Limits, Role
 
 WORKERS = {"part": Role("sim:w")}
 DEFINITION = Definition(Role("sim:o"), WORKERS, Role("sim:s"), Limits(max_subtasks=500))

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import Scripted, by_role, carry
+from stretto import Definition, Limits, Role
 from stretto.engine.requests import plan_request
 from stretto.plan.reader import PlanReader
 from stretto.plan.sizes import size_lines, sizes
-from stretto.types import Definition, Limits, Role
 
 WORKERS = {"part": Role("sim:w")}
 

@@ -8,13 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 from models import Beat, Scripted, call, listen, outcome
+from stretto import Limits, Price, Usage
 from stretto.calls import Done, Sent
 from stretto.errors import BudgetError, CallTimeout, ConnectError, CutError, RequestError, ServerError, Unreachable
 from stretto.policies.account import Account
 from stretto.policies.budget import Budget
 from stretto.policies.prices import Prices
 from stretto.policies.spending import Amount, Wish
-from stretto.types import Limits, Price, Usage
 from virtual import virtually
 
 PRICE = Price(Decimal(1), Decimal(10))

@@ -13,19 +13,16 @@ from msgspec.structs import replace
 
 from drawn import share
 from models import Scripted, call, carry, listen, outcome, plan_of
+from stretto import Definition, Limits, Price, Role, Run, Simulator, Usage, Workflow
 from stretto import events as e
 from stretto.calls import Call, Chunk, Done, Notice, Sent, Text
 from stretto.errors import BudgetError, CutError, RateLimited
 from stretto.fold import fold
-from stretto.models.simulator import Simulator
 from stretto.policies.account import Account, rank_of
 from stretto.policies.budget import Budget
 from stretto.policies.prices import Prices
 from stretto.policies.retry import Retry
 from stretto.policies.spending import Amount, Wish
-from stretto.runs import Run
-from stretto.types import Definition, Limits, Price, Role, Usage
-from stretto.workflow import Workflow
 from virtual import virtually
 
 PRICE = Price(Decimal(1), Decimal(10))

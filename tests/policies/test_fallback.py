@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from models import Scripted, call, listen, outcome
+from stretto import Usage
 from stretto.calls import Call, Chunk, Done, Notice, Reasoning, Restarted, Sent, Text
 from stretto.errors import (
     AuthError,
@@ -22,7 +23,6 @@ from stretto.errors import (
 )
 from stretto.events import RunDegraded
 from stretto.policies.fallback import Fallback
-from stretto.types import Usage
 from virtual import virtually
 
 FIRST, SECOND, THIRD = "sim:x", "groq:B", "openai:C"

@@ -13,16 +13,15 @@ import pytest
 
 from models import Scripted, call, listen
 from pressure import Crowded, limited, pressed, together
+from stretto import Limits, Provider, Simulator, Usage
 from stretto.calls import Call, Chunk, Done, Sent, Text, Urgency
 from stretto.errors import RateLimited, ServerError
-from stretto.models.providers import Provider
-from stretto.models.simulator import Simulator
 from stretto.policies.governor.gate import Configured, Gate
 from stretto.policies.governor.lane import Lane
 from stretto.policies.governor.queue import Governor, Queue, governor
 from stretto.policies.limit import Limit
 from stretto.pool import Pool
-from stretto.types import Allowance, Limits, Quota, Usage
+from stretto.types import Allowance, Quota
 from virtual import clock, virtually
 
 BUCKET = 20

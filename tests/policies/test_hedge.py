@@ -9,6 +9,7 @@ import pytest
 
 from drawn import share
 from models import Beat, Scripted, call, listen, outcome
+from stretto import Usage
 from stretto.calls import Call, Chunk, Done, Model, Notice, Reasoning, Restarted, Sent, Text
 from stretto.errors import BudgetError, CallError, CutError, ServerError, StoreError
 from stretto.events import CallRetried
@@ -21,7 +22,6 @@ from stretto.policies.hedge import Hedge
 from stretto.policies.latency import Latencies
 from stretto.policies.limit import Limit
 from stretto.policies.retry import Retry
-from stretto.types import Usage
 from virtual import clock, virtually
 
 BOTH = pytest.mark.parametrize("stream", [True, False])

@@ -12,16 +12,14 @@ from drawn import examples
 from models import Beat, Scripted, call, listen, outcome
 from pressure import limited
 from simulated import simulator_of
+from stretto import Limits, Role, Simulator, Usage, Workflow
 from stretto.calls import Call, Chunk, Done, Model, Notice, Restarted, Sent
 from stretto.errors import QuotaError, RateLimited, ServerError
 from stretto.events import CallRetried, SubtaskFinished
-from stretto.models.simulator import Simulator
 from stretto.policies.governor.gate import Gate
 from stretto.policies.governor.lane import Lane, Passage
 from stretto.policies.governor.queue import Governor, Queue
 from stretto.policies.limit import Limit
-from stretto.types import Limits, Role, Usage
-from stretto.workflow import Workflow
 from virtual import clock, virtually
 
 

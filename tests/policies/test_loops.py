@@ -15,10 +15,9 @@ from loops import on_loop
 from models import Scripted, by_role, carry, plan_of
 from models import call as called
 from places import ROOT
-from stretto import Role, Workflow
+from stretto import Definition, Role, Subtask, Workflow
 from stretto.calls import Chunk, Done, Model, Reasoning, Text
 from stretto.policies.loops import Loops, Watch
-from stretto.types import Definition, Subtask
 
 WORDS = "The moon draws the water, and where it is near the sea stands higher than where it is far. "
 

@@ -7,12 +7,13 @@ from contextlib import aclosing
 import pytest
 from msgspec.structs import replace
 
+from stretto import Message, Simulator, Usage
 from stretto.calls import Call, Chunk, Done, Reasoning, Restarted, Sent, Text, Urgency, fingerprint
 from stretto.errors import ServerError
-from stretto.models.simulator import Simulator, parse_fault
+from stretto.models.simulator import parse_fault
 from stretto.models.simulator.provider import SimulatedProvider
 from stretto.policies.memo import Memo, Replies
-from stretto.types import Message, Reply, Request, Usage
+from stretto.types import Reply, Request
 
 REQUEST = Request("sim:default", (Message("user", "Describe tea."),))
 

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import Beat, Scripted, by_role, carry, plan_of
-from stretto import prompts
+from stretto import Definition, Limits, Role, prompts
 from stretto.calls import Call
-from stretto.types import Definition, Limits, Role
 
 RULE = "Say what is missing where it matters. Do not make anything up."
 HEADING = "### Result of t1 (part): Say one."

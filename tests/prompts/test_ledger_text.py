@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stretto import prompts
+from stretto import Definition, Input, Message, Result, Role, Subtask, prompts
 from stretto.engine.requests import answer_request, cites
 from stretto.head import head_of
 from stretto.models.simulator.reading import ledger_of, sections_of
-from stretto.types import Definition, Head, Input, Message, PlanState, Request, Result, Role, Subtask
+from stretto.types import Head, PlanState, Request
 
 WORKERS = {"part": Role("sim:w")}
 ONE = Subtask("t1", "part", "Say one.")

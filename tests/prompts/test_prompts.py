@@ -8,11 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import Scripted, by_role, carry, plan_of
-from stretto import prompts
+from stretto import Definition, Result, Role, RoleName, Simulator, Subtask, Workflow, prompts
 from stretto.errors import ConfigError
-from stretto.models.simulator import Simulator
-from stretto.types import Definition, Result, Role, RoleName, Subtask
-from stretto.workflow import Workflow
 from virtual import virtually
 
 # Of the shape that the cookbook's have: its placeholders, the plan's form nowhere described.

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from asked import sent
 from places import GOLDEN
+from stretto import Definition, Input, Limits, Plan, Result, Role, Subtask
 from stretto.engine import mending
 from stretto.engine.condensing import condensed
 from stretto.engine.mending import Fault, told_of
@@ -28,7 +29,7 @@ from stretto.engine.requests import (
 from stretto.head import head_of
 from stretto.plan.sizes import size_lines
 from stretto.prompts import names, text
-from stretto.types import Definition, Input, Limits, Plan, Request, Result, Role, Subtask
+from stretto.types import Request
 
 SENT = GOLDEN / "prompts"
 

@@ -6,7 +6,8 @@ import pytest
 
 from asked import by_part, done, sent, verdict
 from places import GOLDEN
-from stretto.types import Request, Role, Subtask
+from stretto import Role, Subtask
+from stretto.types import Request
 
 SENT = GOLDEN / "checks"
 HALLS = Subtask("halls", "research", "Compare the halls for 800 guests. Return a table. Leave out prices.")

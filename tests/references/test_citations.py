@@ -6,10 +6,11 @@ import pytest
 from msgspec.structs import replace
 
 from models import TRIO, Scripted, Told, by_role, carry, plan_of
+from stretto import Definition, Input, Role, Usage
 from stretto.calls import Call, Done
 from stretto.errors import CutError
 from stretto.events import RunStarted
-from stretto.types import Basis, Definition, Input, Role, Usage
+from stretto.types import Basis
 
 PLAN = plan_of("One.", "Two.")
 BOOK = Input("book.md", "The sea is deep.\nThe tide is pulled by the moon.\n")

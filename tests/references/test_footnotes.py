@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drawn import examples
+from stretto import Input
 from stretto.references import References, footnotes
-from stretto.types import Citation, Input
+from stretto.types import Citation
 
 INPUT = Input("docs/a.md", "One line.\nThe quick brown fox.\n")
 

@@ -9,8 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from drawn import examples
+from stretto import Input
 from stretto.references import References, Unwrapped
-from stretto.types import Citation, Input
+from stretto.types import Citation
 
 KNOWN = ("t1", "t3", "db-2", "code.solve")
 INPUTS = (

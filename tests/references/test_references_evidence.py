@@ -2,9 +2,10 @@
 
 import pytest
 
+from stretto import Input
 from stretto.references import References
 from stretto.references.evidence import Evidence, is_evidence
-from stretto.types import Citation, Input
+from stretto.types import Citation
 
 TEXT = """# Notes
 

@@ -5,7 +5,7 @@ import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
@@ -16,8 +16,9 @@ import pytest
 from msgspec.structs import replace
 
 from drawn import share
+from recorded import Kept, replayed
 from simulated import pool_of, record_of
-from stretto import Limits, Memory, Price, Provider, Role, Simulator, Subtask, Workflow
+from stretto import Limits, Memory, Price, Provider, ReplayStream, Result, Role, Run, Simulator, Subtask, Workflow
 from stretto import events as e
 from stretto.calls import lasting
 from stretto.engine import Execution
@@ -26,36 +27,15 @@ from stretto.ids import new_ulid
 from stretto.models.simulator import parse_fault
 from stretto.policies.composition import Composition
 from stretto.policies.memo import Replies
-from stretto.replay import Recording, ReplayStream, recording_of
+from stretto.replay import recording_of
 from stretto.rerun import Rerun, basis_of, given_results
 from stretto.run_stream import open_account
-from stretto.runs import Run
-from stretto.store.journal import Journal
 from stretto.store.parcel import Entry, read_parcel
 from stretto.store.sqlite import Store
 from stretto.store.travel import exported, imported
-from stretto.types import Basis, Reply, Request, Result
+from stretto.types import Basis, Reply, Request
 from terminal import Terminal, served
 from virtual import clock, virtually
-
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class Kept(Journal):
-    """A journal that keeps its rows in memory, with the time of the loop, so that runs can be recorded virtually."""
-
-    def __init__(self, run: str, rows: list[Entry]) -> None:
-        self.rows = rows
-        history = [row.event for row in rows]
-        super().__init__(run, path=None, show=lambda _: None, history=history)
-
-    def append(self, event: e.AnyEvent, *, request: Request | None = None, reply: Reply | None = None) -> None:
-        if event.stored:
-            at = (EPOCH + timedelta(seconds=clock())).isoformat(timespec="milliseconds")
-            told = replace(event, run=self.run_id, at=at, seq=len(self.rows) + 1)
-            asked, answered = (msgspec.json.encode(each) if each else None for each in (request, reply))
-            self.rows.append(Entry(told, e.encode(told), asked, answered))
-        super().append(event, request=request, reply=reply)
 
 
 class Studio:
@@ -136,18 +116,6 @@ def earlier(origin: Sequence[Entry]) -> Callable[[str, Request], tuple[str, Repl
         return (origin[0].event.run, found[-1]) if found else None
 
     return find
-
-
-async def replayed(recording: Recording, *, timed: bool = False) -> tuple[Run, BaseException | None, list[str]]:
-    """The run that a replay gives, the error that ended it, and what is different."""
-    stream = ReplayStream(recording, timed=timed)
-    error = None
-    async with stream as events:
-        try:
-            await events.finished()
-        except StrettoError as raised:
-            error = raised
-    return stream.run, error, stream.differences
 
 
 FAULTS = (

@@ -5,8 +5,7 @@ import sys
 
 import pytest
 
-from stretto import Role, Simulator, Workflow
-from stretto.runs import Run
+from stretto import Role, Run, Simulator, Workflow
 from stretto.store.travel import exported
 
 pytest_plugins = ["pytester"]

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from stretto import Limits, Role, Simulator, Workflow
+from stretto import Limits, Role, Run, Simulator, Workflow
 from stretto.errors import StrettoError
 from stretto.models.simulator import parse_fault
-from stretto.runs import Run
 from stretto.store.sqlite import Store
 
 TASK = "Compare teas in exactly 6 subtasks with needs"

@@ -10,11 +10,10 @@ import pytest
 from msgspec.structs import replace
 
 from simulated import pool_of, simulator_of
-from stretto import Limits, Memory, Price, Role, Simulator, Workflow
+from stretto import Limits, Memory, Price, Role, Run, Simulator, Workflow
 from stretto import events as e
 from stretto.errors import ConfigError, RunNotFound, TaskError
 from stretto.models.simulator import parse_fault
-from stretto.runs import Run
 from stretto.store.pruning import prune
 from stretto.store.sqlite import Store
 

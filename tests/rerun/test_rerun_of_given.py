@@ -3,9 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from stretto import Input, Role, Simulator, Workflow
+from stretto import Input, Plan, Role, Simulator, Subtask, Workflow
 from stretto.proposal import Drop, Go, Proposal
-from stretto.types import Plan, Subtask
 
 NOTES = [Input("a.md", "a line about tea\n" * 200)]
 

@@ -7,11 +7,10 @@ from typing import Any, Literal
 import pytest
 
 from simulated import simulator_of
-from stretto import Memory, Role, Simulator, Workflow
+from stretto import Memory, Role, Run, Simulator, Workflow
 from stretto import events as e
 from stretto.errors import ConfigError, StoreError, WorkError
 from stretto.models.simulator import parse_fault
-from stretto.runs import Run
 from stretto.store.sqlite import Store
 
 TASK = "Compare teas in exactly 3 subtasks"

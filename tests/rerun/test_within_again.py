@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from stores import keep_until
-from stretto import Limits, Role, Simulator, Workflow
+from stretto import Limits, Role, Run, Simulator, Workflow
 from stretto.errors import TaskError
 from stretto.events import SubtaskPlanned
-from stretto.runs import Run
 from stretto.store.sqlite import Store
 
 FAST = "sim:instant"

@@ -15,15 +15,12 @@ from endpoint import Endpoint, Exchange, error, reply
 from endpoint import http as http_reply
 from loops import on_loop
 from models import Beat, Scripted, carry, plan_of
-from stretto import Limits, Memory, Role, Simulator, Workflow, schema_of
+from stretto import Definition, Limits, Memory, Provider, Role, Run, Simulator, Workflow, schema_of
 from stretto.calls import Call
 from stretto.config import Configuration, read_file
 from stretto.errors import ConfigError, DeadlineError, ShapeError, WorkError
-from stretto.models.providers import Provider
 from stretto.models.simulator import parse_fault
-from stretto.runs import Run
 from stretto.server.sim import PROVIDER, listening, simulator_app
-from stretto.types import Definition
 from terminal import Terminal
 from virtual import virtually
 

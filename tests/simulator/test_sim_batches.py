@@ -6,7 +6,8 @@ from typing import Any
 import aiohttp
 
 from loops import on_loop
-from stretto.models.simulator import Simulator, parse_fault
+from stretto import Simulator
+from stretto.models.simulator import parse_fault
 from stretto.server.sim import listening, simulator_app
 
 LINES: list[dict[str, Any]] = [

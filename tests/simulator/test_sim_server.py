@@ -9,9 +9,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from stretto import Simulator
 from stretto.cli.sim import sim
 from stretto.errors import ConfigError
-from stretto.models.simulator import KINDS, Simulator, parse_fault
+from stretto.models.simulator import KINDS, parse_fault
 from stretto.models.simulator.provider import SimulatedProvider
 from stretto.server.sim import PROVIDER, listening, serve, simulator_app
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stretto import prompts
+from stretto import Fault, Limits, Message, Result, Role, RoleName, Simulator, Subtask, Workflow, prompts
 from stretto.calls import Call, Done, Sent, Text, Urgency, fingerprint
 from stretto.errors import (
     AuthError,
@@ -33,7 +33,7 @@ from stretto.errors import (
     ServerError,
     WorkError,
 )
-from stretto.models.simulator import KINDS, Fault, SimulatedModel, SimulatedProvider, Simulator, parse_fault
+from stretto.models.simulator import KINDS, SimulatedModel, SimulatedProvider, parse_fault
 from stretto.models.simulator.rates import duration
 from stretto.models.simulator.reading import role_of
 from stretto.models.simulator.tokens import pieces
@@ -41,8 +41,7 @@ from stretto.plan.book import rest_request
 from stretto.plan.form import Form, plan_schema
 from stretto.plan.reader import PlanReader
 from stretto.plan.sizes import size_lines
-from stretto.types import Limits, Message, Request, Result, Role, RoleName, Subtask
-from stretto.workflow import Workflow
+from stretto.types import Request
 
 LEAP = "Write a program that prints the next 20 leap years."
 TEA = "Write an overview of how tea came to Europe."

@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from stretto import prompts
+from stretto import Definition, Input, Limits, Message, Plan, Result, Role, Simulator, Subtask, prompts
 from stretto.calls import Call, Text, Urgency, fingerprint
 from stretto.engine.requests import again_request, answer_request, plan_request, rest_of_plan, round_request
 from stretto.errors import ConfigError
 from stretto.head import head_of, messages_of, taken_apart
-from stretto.models.simulator import SimulatedProvider, Simulator, reading
+from stretto.models.simulator import SimulatedProvider, reading
 from stretto.models.simulator.reading import role_of
-from stretto.types import Definition, Input, Limits, Message, Plan, Request, Result, Role, Subtask
+from stretto.types import Request
 
 DEFINITION = Definition(Role("sim:o"), {"general": Role("sim:w")}, Role("sim:s"))
 TASK = "Explain how tea is grown"

@@ -57,98 +57,15 @@ def subtask_finished(n: int) -> e.SubtaskFinished:
     return e.SubtaskFinished(subtask=f"t{n}", outcome="done", text="tea")
 
 
-def test_an_event_is_on_disk_when_it_is_shown(tmp_path: Path) -> None:
-    async def main() -> None:
-        path = tmp_path / "s.db"
-        seen: list[bool] = []
-
-        def show(event: e.AnyEvent) -> None:
-            seen.append(event.seq in stored(path))
-
-        async with Journal("R", path=path, show=show) as journal:
-            begin(journal)
-            for n in range(30):
-                journal.append(e.SubtaskStarted(subtask=f"t{n}"))
-                if n % 7 == 0:
-                    await asyncio.sleep(0.001)
-            await journal.settled()
-            assert len(seen) == 31
-        assert all(seen)
-
-    asyncio.run(main())
-
-
-def test_settled_means_stored_and_shown(tmp_path: Path) -> None:
-    async def main() -> None:
-        shown: list[e.AnyEvent] = []
-        async with Journal("R", path=tmp_path / "s.db", show=shown.append) as journal:
-            begin(journal)
-            await journal.settled()
-            assert stored(tmp_path / "s.db") == [1]
-            assert [event.seq for event in shown] == [1]
-
-    asyncio.run(main())
-
-
-def test_pieces_of_the_answer_are_shown_in_their_place_and_never_stored(tmp_path: Path) -> None:
-    async def main() -> None:
-        shown: list[e.AnyEvent] = []
-        async with Journal("R", path=tmp_path / "s.db", show=shown.append) as journal:
-            begin(journal)
-            journal.append(e.AnswerDelta(text="a"))
-            journal.append(e.AnswerDelta(text="b"))
-            journal.append(e.SubtaskStarted(subtask="t1"))
-            journal.append(e.AnswerDelta(text="c"))
-            await journal.settled()
-            journal.append(e.AnswerDelta(text="d"))
-            assert isinstance(shown[-1], e.AnswerDelta)
-
-        told = [event.text if isinstance(event, e.AnswerDelta) else event.seq for event in shown]
-        assert told == [1, "a", "b", 2, "c", "d"]
-        assert all(event.run == "R" and event.at for event in shown)
-        assert [event.kind for event in Store(tmp_path / "s.db").events("R")] == ["run_started", "subtask_started"]
-
-    asyncio.run(main())
-
-
-def test_leaving_the_journal_stores_and_shows_the_rest_and_ends_its_thread(tmp_path: Path) -> None:
-    async def main() -> None:
-        shown: list[e.AnyEvent] = []
-        async with Journal("R", path=tmp_path / "s.db", show=shown.append) as journal:
-            begin(journal)
-            for n in range(99):
-                journal.append(e.SubtaskStarted(subtask=f"t{n}"))
-
-        assert len(shown) == 100
-        assert stored(tmp_path / "s.db") == list(range(1, 101))
-        assert "stretto-store" not in [thread.name for thread in threading.enumerate()]
-
-    asyncio.run(main())
-
-
 def test_without_a_store_everything_is_shown_at_once_and_no_thread_is_there() -> None:
     async def main() -> None:
         shown: list[e.AnyEvent] = []
         threads = threading.active_count()
-        async with Journal("R", path=None, show=shown.append) as journal:
+        async with Journal("R", store=None, show=shown.append) as journal:
             begin(journal)
             assert [event.seq for event in shown] == [1]
             await journal.settled()
             assert threading.active_count() == threads
-
-    asyncio.run(main())
-
-
-def test_a_log_goes_on_where_its_history_ends(tmp_path: Path) -> None:
-    async def main() -> None:
-        path = tmp_path / "s.db"
-        async with Journal("R", path=path, show=lambda _: None) as journal:
-            begin(journal)
-        history = Store(path).events("R")
-        async with Journal("R", path=path, show=lambda _: None, history=history) as journal:
-            journal.append(e.RunResumed(workflow={}))
-            assert journal.run.executions == 2
-        assert stored(path) == [1, 2]
 
     asyncio.run(main())
 
@@ -164,7 +81,7 @@ def test_three_hundred_workers_that_finish_at_once_share_a_few_transactions(tmp_
             journal.append(subtask_finished(n))
             await journal.settled()
 
-        async with Journal("R", path=path, show=lambda _: None) as journal:
+        async with Journal("R", store=path, show=lambda _: None) as journal:
             begin(journal)
             await journal.settled()
             before = transactions(path)
@@ -177,26 +94,10 @@ def test_three_hundred_workers_that_finish_at_once_share_a_few_transactions(tmp_
     asyncio.run(main())
 
 
-def test_what_was_asked_and_answered_is_recorded_with_its_event(tmp_path: Path) -> None:
-    async def main() -> None:
-        path = tmp_path / "s.db"
-        async with Journal("R", path=path, show=lambda _: None) as journal:
-            begin(journal)
-            journal.append(call_started(1), request=REQUEST)
-            await journal.settled()
-            assert Store(path).records("R")["f1"].request == REQUEST
-            assert Store(path).replies("R") == {}
-            journal.append(call_finished(1), reply=REPLY)
-        assert Store(path).replies("R") == {"f1": [REPLY]}
-        assert Store(path).records("R")["f1"].request == REQUEST
-
-    asyncio.run(main())
-
-
 def test_an_event_that_cannot_be_written_is_an_error_and_stops_no_other(tmp_path: Path) -> None:
     async def main() -> None:
         shown: list[e.AnyEvent] = []
-        async with Journal("R", path=tmp_path / "s.db", show=shown.append) as journal:
+        async with Journal("R", store=tmp_path / "s.db", show=shown.append) as journal:
             begin(journal)
             with pytest.raises(TypeError):
                 journal.append(e.RunResumed(workflow={"a set of objects": object()}))
@@ -228,7 +129,7 @@ async def worker(journal, w):
         journal.append(e.AnswerDelta(text="z"))
 
 async def main():
-    async with Journal("R", path=Path(sys.argv[1]), show=show) as journal:
+    async with Journal("R", store=Path(sys.argv[1]), show=show) as journal:
         journal.append(e.RunStarted(task="tea", workflow={}))
         await asyncio.gather(*(worker(journal, w) for w in range(8)))
 
@@ -263,7 +164,7 @@ def _broken_while_running(path: Path, spoil: Callable[[], Any], patience: float 
     """What a journal says when its store is spoilt under it; it says the same to everyone, at once, and ends."""
 
     async def main() -> StoreError:
-        journal = Journal("R", path=path, show=lambda _: None, patience=patience)
+        journal = Journal("R", store=path, show=lambda _: None, patience=patience)
         async with asyncio.timeout(10):
             async with journal:
                 begin(journal)
@@ -294,7 +195,7 @@ def test_what_is_said_while_another_program_holds_the_store_is_kept_beside_it_an
     shown: list[e.AnyEvent] = []
 
     async def held() -> float:
-        async with Journal("R", path=path, show=shown.append) as journal:
+        async with Journal("R", store=path, show=shown.append) as journal:
             begin(journal)
             await journal.settled()
             other = sqlite3.connect(path, isolation_level=None)
@@ -325,7 +226,7 @@ def test_what_is_said_while_another_program_holds_the_store_is_kept_beside_it_an
 def test_a_store_that_is_let_go_while_a_run_goes_on_has_everything_soon(tmp_path: Path) -> None:
     async def main() -> None:
         path = tmp_path / "s.db"
-        async with Journal("R", path=path, show=lambda _: None, patience=0.05) as journal:
+        async with Journal("R", store=path, show=lambda _: None, patience=0.05) as journal:
             begin(journal)
             await journal.settled()
             with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -346,7 +247,7 @@ def test_a_store_that_is_let_go_while_a_run_goes_on_has_everything_soon(tmp_path
 def test_of_requests_that_nobody_pays_for_a_few_may_leave_before_the_log_says_so(tmp_path: Path) -> None:
     async def main() -> None:
         path = tmp_path / "s.db"
-        async with Journal("R", path=path, show=lambda _: None) as journal:
+        async with Journal("R", store=path, show=lambda _: None) as journal:
             begin(journal)
             await journal.settled()
             for n in range(8):
@@ -371,7 +272,7 @@ def test_an_event_that_cannot_be_shown_is_the_error_of_all_who_wait(tmp_path: Pa
 
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # it is told, too
         with pytest.raises(StoreError, match="ZeroDivisionError"):
-            async with asyncio.timeout(5), Journal("R", path=tmp_path / "s.db", show=show) as journal:
+            async with asyncio.timeout(5), Journal("R", store=tmp_path / "s.db", show=show) as journal:
                 begin(journal)
                 await journal.settled()
                 journal.append(e.SubtaskStarted(subtask="t1"))
@@ -394,7 +295,7 @@ def test_numbers_that_sqlite_cannot_hold_are_kept_as_the_largest_that_it_can(tmp
     async def main() -> None:
         path = tmp_path / "s.db"
         huge = Usage(2**64 - 1, 2**63)
-        async with Journal("R", path=path, show=lambda _: None) as journal:
+        async with Journal("R", store=path, show=lambda _: None) as journal:
             begin(journal)
             journal.append(call_started(1), request=REQUEST)
             journal.append(msgspec.structs.replace(call_finished(1), usage=huge), reply=REPLY)
@@ -410,7 +311,7 @@ def test_numbers_that_sqlite_cannot_hold_are_kept_as_the_largest_that_it_can(tmp
 def test_a_store_that_another_program_locks_for_a_moment_is_waited_for(tmp_path: Path) -> None:
     async def main() -> None:
         path = tmp_path / "s.db"
-        async with Journal("R", path=path, show=lambda _: None) as journal:
+        async with Journal("R", store=path, show=lambda _: None) as journal:
             begin(journal)
             await journal.settled()
             with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -436,10 +337,10 @@ def test_a_second_run_in_the_process_does_not_drop_the_locks_of_the_first(tmp_pa
     other = "import sqlite3,sys; db = sqlite3.connect(sys.argv[1]); db.execute('SELECT * FROM events').fetchall()"
 
     async def main() -> None:
-        async with Journal("A", path=path, show=lambda _: None) as first:
+        async with Journal("A", store=path, show=lambda _: None) as first:
             begin(first)
             await first.settled()
-            async with Journal("B", path=path, show=lambda _: None) as second:
+            async with Journal("B", store=path, show=lambda _: None) as second:
                 begin(second)
             await asyncio.to_thread(subprocess.run, [sys.executable, "-c", other, str(path)], check=True)
             first.append(e.SubtaskStarted(subtask="t1"))
@@ -453,7 +354,7 @@ def test_a_log_that_was_damaged_before_it_is_forgotten_is_an_error_and_not_a_wai
     path = tmp_path / "s.db"
 
     async def main() -> None:
-        journal = Journal("R", path=path, show=lambda _: None, keeps_texts=False)
+        journal = Journal("R", store=path, show=lambda _: None, keeps_texts=False)
         async with asyncio.timeout(10), journal:
             begin(journal)
             await journal.settled()

@@ -43,8 +43,8 @@ def test_what_cannot_be_written_of_one_run_fails_that_one_alone(tmp_path: Path) 
     before = threading.active_count()
 
     async def main() -> None:
-        async with Journal("A", path=path, show=lambda _: None) as good:
-            bad = Journal("B", path=path, show=lambda _: None)
+        async with Journal("A", store=path, show=lambda _: None) as good:
+            bad = Journal("B", store=path, show=lambda _: None)
             for journal in (bad, good):
                 journal.append(e.RunStarted(task="tea", workflow={}))
             told = await asyncio.gather(bad.settled(), good.settled(), return_exceptions=True)

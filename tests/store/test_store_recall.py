@@ -1,64 +1,25 @@
 """A reply is found again by its request, whichever run it was recorded in; never a degraded or damaged one."""
 
-import random
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from stores import fill, rows
+from stores import KEY, answered, fill
 from stretto.errors import StoreError
 from stretto.store.recall import Recall
-from stretto.store.rows import Row
 from stretto.store.schema import connect
 from stretto.store.sqlite import Store
 from stretto.store.sums import record_sum
 from stretto.types import Reply
 
-KEY = "f" * 32
-
-
-def answered(run: str, text: str, *, finish: str = "stop", **more: str) -> list[Row]:
-    """A run with one reply to the request `KEY`; `more`: what a later version says of a reply."""
-    first, *_ = rows(run, random.Random(run), calls=0)
-    reply = msgspec.json.decode(msgspec.json.encode(Reply(text, finish))) | more
-    return [first, *_with_reply(rows(run, random.Random(run), calls=1), msgspec.json.encode(reply))]
-
-
-def _with_reply(run: list[Row], reply: bytes) -> list[Row]:
-    return [
-        (name, seq, kind, body, KEY if answer else key, asked, reply if answer else None)
-        for name, seq, kind, body, key, asked, answer in run[1:]
-    ]
-
 
 def change(path: Path, sql: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         assert db.execute(sql).rowcount == 1
-
-
-def test_the_newest_reply_of_any_run_is_found_with_its_run(tmp_path: Path) -> None:
-    path = tmp_path / "s.db"
-    # Newest is what was recorded last: a run that was begun earlier may have gone on later.
-    fill(path, [answered("01KB", "first"), answered("01KC", "second"), answered("01KA", "third")])
-    with Recall(path) as recall:
-        assert recall.reply(KEY) == ("01KA", Reply("third", "stop"))
-        assert recall.reply("0" * 32) is None
-        assert recall.reply("") is None
-        fill(path, [answered("01KD", "fourth")])
-        assert recall.reply(KEY) == ("01KD", Reply("fourth", "stop"))
-
-
-def test_a_degraded_reply_is_left_out_and_the_one_before_it_found(tmp_path: Path) -> None:
-    path = tmp_path / "s.db"
-    degraded = [answered(f"01KB{n:03d}", "short", finish="shortened") for n in range(40)]
-    fill(path, [answered("01KA", "whole", finish="length"), *degraded, answered("01KC", "other", asked="sim:y")])
-    with Recall(path) as recall:
-        assert recall.reply(KEY) == ("01KA", Reply("whole", "length"))
 
 
 @pytest.mark.parametrize(

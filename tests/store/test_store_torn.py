@@ -163,7 +163,7 @@ def told(path: Path, truth: Truth) -> Iterator[str]:
         yield from ask("list", lambda: all(in_list(one, truth) for one in store.listing(Wanted(limit=limit))))  # noqa: B023
     yield from ask("recent", lambda: all(run.id in truth.logs for run in store.recent() if run.status != "unreadable"))
     yield from ask("recall", lambda: recalled(path, truth))
-    yield from ask("facts", lambda: facts(path).path == path)
+    yield from ask("facts", lambda: facts(path).location == path)
     yield from ask("findings", lambda: isinstance(list(findings(path)), list))
     assert wrong == []
 

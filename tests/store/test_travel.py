@@ -1,6 +1,7 @@
 """A run travels as one file: out of a store and into another, to the byte, and nothing in such a file is trusted."""
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -180,7 +181,7 @@ RUN = '"run":"'
         (edited('Z","seq":1', '","seq":1'), "with its time zone"),
         (edited('"at":"2', '"at":"9'), "when no run can have been carried"),
         (edited('"at":"20', '"at":"00'), "when no run can have been carried"),
-        (edited("T", "W"), "line 2: "),
+        (lambda file: re.sub(rb'("at":"[^"]+)T', rb"\1W", file), "line 2: "),
         (edited('"subtask":"t1"', '"subtask":""'), "no id of a subtask"),
         (edited('"subtask":"t1"', '"subtask":"t1\\u001b]0;x"'), "no id of a subtask"),
         (edited('"subtask":"t1"', '"subtask":"../../x y"'), "no id of a subtask"),

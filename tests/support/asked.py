@@ -6,12 +6,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from stretto import Definition, Result, Role, Subtask
 from stretto.calls import fingerprint
 from stretto.engine.asking import Ask, Asking, Said
 from stretto.engine.work import work
 from stretto.errors import StrettoError
 from stretto.head import messages_of
-from stretto.types import Definition, Request, Result, Role, Subtask
+from stretto.types import Request
 
 T = TypeVar("T")
 

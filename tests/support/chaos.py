@@ -18,10 +18,9 @@ from msgspec import Struct
 
 from chaos_endpoint import Endpoint, Endpoints, endpoints
 from chaos_story import Line, Moment, Story
+from stretto import Run, Simulator, Workflow
 from stretto.config import Configuration, read_file
-from stretto.models.simulator import Simulator, parse_fault
-from stretto.runs import Run
-from stretto.workflow import Workflow
+from stretto.models.simulator import parse_fault
 
 _TYPES = ("draft", "proof", "code/solve", "facts")
 _FAULTS = (

@@ -8,10 +8,9 @@ from contextlib import AsyncExitStack, contextmanager
 
 from aiohttp import web
 
-from stretto.models.simulator import Simulator
+from stretto import Message, Simulator
 from stretto.server.body import read_body
 from stretto.server.sim import listening, simulator_app
-from stretto.types import Message
 
 Asked = tuple[tuple[str, str], ...]
 """What identifies a request on both sides of the wire: its messages, without what a schema adds to them there."""

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from chaos_endpoint import Asked, Endpoint, asked
+from stretto import Run
 from stretto import events as e
 from stretto.errors import StoreError
 from stretto.fold import fold
-from stretto.runs import Run
 from stretto.store.sqlite import Store
 
 COMMAND = (sys.executable, "-m", "stretto")

@@ -8,10 +8,10 @@ import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from typing import Any, ParamSpec, Self
 
+from stretto import Message, Provider
 from stretto.calls import Call, Chunk, Done, Reasoning, Text, Transcript, Urgency, fingerprint
 from stretto.models.chat import ChatModel, Endpoints
-from stretto.models.providers import Provider
-from stretto.types import Message, Request
+from stretto.types import Request
 
 P = ParamSpec("P")
 KEY = 'sk-"se/cret\\key+&1234567890'

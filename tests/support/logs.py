@@ -9,8 +9,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from stretto import Coverage, Usage
 from stretto import events as e
-from stretto.types import OUTCOMES, Coverage, Missing, Usage
+from stretto.types import OUTCOMES, Missing
 
 KINDS = get_args(e.AnyEvent)
 TEXT = st.text(

@@ -145,7 +145,7 @@ def carry(
         def show(event: AnyEvent) -> None:
             events.append((clock(), event))
 
-        async with Journal("r1", path=None, show=show, history=history) as journal:
+        async with Journal("r1", store=None, show=show, history=history) as journal:
             if not history:
                 journal.append(RunStarted(task=task, workflow={}))
             limits, replies = definition.limits, Replies()

@@ -8,15 +8,16 @@ from typing import Any
 from msgspec import Struct
 
 from models import call, listen
+from stretto import Simulator, Usage
 from stretto.calls import Call, Chunk, Done, Model, Sent, Text
 from stretto.errors import CallError, RateLimited, ServerError
-from stretto.models.simulator import SimulatedProvider, Simulator
+from stretto.models.simulator import SimulatedProvider
 from stretto.policies.governor.gate import Gate
 from stretto.policies.governor.lane import Lane
 from stretto.policies.governor.queue import Governor, Queue
 from stretto.policies.limit import Limit
 from stretto.policies.retry import Retry
-from stretto.types import Allowance, Usage
+from stretto.types import Allowance
 from virtual import clock, virtually
 
 

@@ -12,13 +12,15 @@ import msgspec
 from forked import IMPORTED
 from stretto import events as e
 from stretto.calls import fingerprint
-from stretto.store.rows import Row
-from stretto.store.schema import connect
+from stretto.store.connecting import connect
+from stretto.store.database import transaction
+from stretto.store.locations import Location
+from stretto.store.rows import Row, insert
 from stretto.store.summary import summary_of, write
-from stretto.store.sums import event_sum, record_sum
 from stretto.store.tables import APPLICATION_ID
 from stretto.types import Coverage, Message, Reply, Request, Usage
 
+KEY = "f" * 32
 FORMAT_1 = (
     """
 CREATE TABLE events (
@@ -69,18 +71,26 @@ def _row(run: str, seq: int, at: str, event: e.AnyEvent, asked: Request | None, 
     return run, seq, event.kind, body, key, coded[0], coded[1]
 
 
-def fill(path: Path, runs: list[list[Row]]) -> None:
+def answered(run: str, text: str, *, finish: str = "stop", **more: str) -> list[Row]:
+    """A run with one reply to the request `KEY`; `more`: what a later version says of a reply."""
+    first, *_ = rows(run, random.Random(run), calls=0)
+    reply = msgspec.json.encode(msgspec.json.decode(msgspec.json.encode(Reply(text, finish))) | more)
+    return [
+        first,
+        *(
+            (name, seq, kind, body, KEY if answer else key, asked, reply if answer else None)
+            for name, seq, kind, body, key, asked, answer in rows(run, random.Random(run), calls=1)[1:]
+        ),
+    ]
+
+
+def fill(where: Location, runs: list[list[Row]]) -> None:
     """A store of today's format."""
-    with closing(connect(path)) as db:
-        db.execute("BEGIN")
+    with closing(connect(where)) as db, transaction(db):
         for run in runs:
-            for name, seq, kind, body, key, asked, reply in run:
-                sums = event_sum(name, seq, kind, body), record_sum(name, seq, key, asked, reply)
-                values = (name, seq, kind, body, sums[0], key, sums[1], asked, reply)
-                db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+            insert(db, run)
             events = [e.decode(body) for _, _, _, body, *_ in run]
             write(db, summary_of(events))
-        db.execute("COMMIT")
 
 
 def fill_format_1(path: Path, runs: list[list[Row]]) -> None:
@@ -108,21 +118,19 @@ def twelve(folder: Path) -> Path:
     return made
 
 
-def change(path: Path, sql: str, *values: object) -> None:
+def change(where: Location, sql: str, *values: object) -> None:
     """Change one row, past everything that watches over it."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+    with closing(connect(where)) as db:
         assert db.execute(sql, values).rowcount == 1
 
 
-def keep_until(path: Path, run: str, seq: int) -> None:
+def keep_until(where: Location, run: str, seq: int) -> None:
     """Leave of a run what a process had written of it that was killed after this event."""
-    with closing(connect(path)) as db:
-        db.execute("BEGIN")
+    with closing(connect(where)) as db, transaction(db):
         db.execute("DELETE FROM events WHERE run = ? AND seq > ?", (run, seq))
         db.execute("DELETE FROM runs WHERE run = ?", (run,))
         left = db.execute("SELECT body FROM events WHERE run = ? ORDER BY seq", (run,)).fetchall()
         write(db, summary_of([e.decode(body) for (body,) in left]))
-        db.execute("COMMIT")
 
 
 def as_nobody(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:

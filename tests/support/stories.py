@@ -3,10 +3,10 @@
 from decimal import Decimal
 from typing import Any
 
+from stretto import RoleName, Usage
 from stretto import events as e
 from stretto.cli.live.drawing import drawn
 from stretto.cli.live.lines import cells, text_of
-from stretto.types import RoleName, Usage
 from stretto.views.timeline.timeline import Timeline
 
 

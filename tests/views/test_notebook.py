@@ -12,9 +12,9 @@ import pytest
 import stretto
 from places import ROOT
 from safety import Reading
+from stretto import Run
 from stretto.errors import AuthError, ConfigError
 from stretto.notebook import Draw, show, watched
-from stretto.runs import Run
 from virtual import clock, virtually
 
 EXAMPLES = ROOT / "examples"

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from safety import HOSTILE
+from stretto import Coverage, Message, Usage
 from stretto import events as e
 from stretto.fold import fold
 from stretto.page.content import content_of
 from stretto.page.document import document
 from stretto.page.tree import tree_of
-from stretto.types import Citation, Coverage, Message, Reply, Request, Usage
+from stretto.types import Citation, Reply, Request
 from stretto.views.timeline.past import timeline_of
 from terminal import Terminal
 

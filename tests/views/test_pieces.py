@@ -7,11 +7,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stretto import Coverage, Plan, Usage
 from stretto import events as e
 from stretto.fold import fold
 from stretto.page.content import content_of, plain
 from stretto.page.pieces import Pieces
-from stretto.types import Coverage, Plan, Usage
 from stretto.views.timeline.past import timeline_of
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -4,11 +4,10 @@ import asyncio
 
 import pytest
 
-from stretto import Simulator, Workflow
+from stretto import Simulator, Usage, Workflow
 from stretto import events as e
 from stretto.fold import fold
 from stretto.models.simulator.faults import parse_fault
-from stretto.types import Usage
 from stretto.views.timeline.calls import Call, Span
 from stretto.views.timeline.past import timeline_of, timeline_of_run
 from stretto.views.timeline.rows import Row

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 import stretto
 from safety import HOSTILE, Reading
+from stretto import Coverage, Run, Usage
 from stretto import events as e
 from stretto.fold import fold
-from stretto.runs import Run
-from stretto.types import Citation, Coverage, Missing, Usage
+from stretto.types import Citation, Missing
 from stretto.views.formats import dollars, seconds
 from stretto.views.lines import MOST, WIDTH
 from stretto.views.page import run_page

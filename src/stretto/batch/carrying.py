@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from stretto.batch.counts import Counts
@@ -13,10 +12,11 @@ from stretto.batch.outfile import OutFile
 from stretto.batch.purse import Purse
 from stretto.batch.results import answered, failed, state_of
 from stretto.batch.source import Source
-from stretto.errors import AuthError, ConfigError, RunBusy, StoreError, StrettoError, cause_of
+from stretto.errors import AuthError, ConfigError, NoStore, RunBusy, StoreError, StrettoError, cause_of
 from stretto.ids import group_of, named_ulid
 from stretto.opening import NothingKept
 from stretto.store.listing import Wanted
+from stretto.store.locations import Location
 from stretto.store.patience import patiently
 from stretto.store.schema import GLANCE
 from stretto.store.spent import spent
@@ -42,7 +42,7 @@ class Batch:
         output: OutFile,
         workflow: Workflow[Any],
         jobs: Jobs,
-        store: Path,
+        store: Location,
         *,
         runs: int,
         budget: Decimal | None = None,
@@ -141,12 +141,13 @@ class Batch:
 
     async def _spent(self, group: str) -> Decimal:
         """What the runs in the store whose ids begin so have cost."""
-        return await patiently(lambda: spent(self._store, self._earlier(group)))
+        try:
+            return await patiently(lambda: spent(self._store, self._earlier(group)))
+        except NoStore:
+            return Decimal(0)
 
     def _earlier(self, group: str) -> Iterator[Summary]:
         """The runs in the store whose ids begin so, newest first."""
-        if not self._store.path.exists():
-            return
         before = ""
         while page := self._store.listing(Wanted(group=group, limit=_PAGE, before=before)):
             yield from page

@@ -39,6 +39,9 @@ _COMMANDS = {
     "backup": ("backup", "command", "Copy the store, whole, while it is written."),
     "ui": ("ui", "ui", "Open a page on which runs are watched, started and steered."),
     "serve": ("serve", "serve", "Serve workflows as models, behind an OpenAI-compatible endpoint."),
+    "submit": ("submit", "submit", "Hand tasks to workers on other machines."),
+    "worker": ("worker", "worker", "Carry runs that were handed over, next to other workers."),
+    "cancel": ("submit", "cancel", "Stop a run on whichever machine it is."),
     "sim": ("sim", "sim", "Serve the simulator as an OpenAI-compatible endpoint."),
     "completion": ("completion", "command", "Print the script that completes commands in bash, zsh or fish."),
 }

@@ -8,7 +8,9 @@ from stretto.cli.help import Command, option
 from stretto.cli.meaning import store_path
 from stretto.cli.options import store_option
 from stretto.cli.prune import megabytes
+from stretto.errors import TaskError
 from stretto.store.copying import copy
+from stretto.store.locations import Location
 
 
 @click.command(
@@ -19,10 +21,13 @@ from stretto.store.copying import copy
 @click.argument("file", type=click.Path(path_type=Path))
 @option("--force", is_flag=True, help="Replace FILE if it exists.")
 @store_option
-def command(file: Path, force: bool, store: Path | None) -> None:
+def command(file: Path, force: bool, store: Location | None) -> None:
     """Copy the store to FILE, as it is at one moment, while other processes write to it.
 
     The copy is checked, and only you can read it: it holds prompts and replies. It is a store: --store FILE reads it.
     """
-    size = copy(store_path(store), file, replace=force)
+    kept = store_path(store)
+    if not isinstance(kept, Path):
+        raise TaskError(f"{kept}: a database is copied by its own means (pg_dump); `stretto export` copies single runs")
+    size = copy(kept, file, replace=force)
     click.echo(f"{file}: {megabytes(size)}, whole", err=True)

@@ -16,16 +16,18 @@ from stretto.amounts import dollars as money
 from stretto.batch.counts import Counts
 from stretto.cli import ANSWERED, FAILED, INTERRUPTED, PARTIAL, SHORT
 from stretto.cli.help import Command, option
+from stretto.cli.limit_options import amount
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
 from stretto.cli.meaning import HERE, build, chosen_models, configured, store_path
-from stretto.cli.options import amount, input_options, workflow_options
+from stretto.cli.options import input_options, workflow_options
 from stretto.cli.screen import say
 from stretto.cli.tally import Tally
 from stretto.cli.task import read_named
 from stretto.cli.words import dollars, short
 from stretto.errors import ConfigError, TaskError
 from stretto.inputs import MOST
+from stretto.store.locations import Location
 
 _TOLD = 10  # lines that failed and are told of one by one
 _LOOK = 1.0  # seconds
@@ -83,7 +85,7 @@ def batch(
     max_input: float | None,
     named: str | None,
     models: tuple[str, ...],
-    store: Path | None,
+    store: Location | None,
     **flags: Any,
 ) -> int:
     """Do the task of each of LINES, many at the same time, and write a line for each as it is done.

@@ -116,7 +116,7 @@ class _Carrier:
         if self._output.cite and (why := uncited(run)):
             say(why)
         if approved := self._stream.approved:
-            self._progress.foreseen(how_good(approved, run, asyncio.get_running_loop().time() - approved.at))
+            self._progress.tell("forecast", how_good(approved, run, asyncio.get_running_loop().time() - approved.at))
         return ANSWERED if run.coverage.complete else PARTIAL
 
     def _take(self, event: e.AnyEvent) -> None:
@@ -176,12 +176,12 @@ class _Carrier:
         self._deliver(write_plan(run.task, run.plan).decode(), "plan")
         file = self._output.file
         edit = f"; or edit it, then: `stretto run --plan {shlex.quote(str(file))}`" if file else ""
-        self._progress.planned(f"carry it out with: `stretto resume {self._run}`{edit}")
+        self._progress.tell("planned", f"carry it out with: `stretto resume {self._run}`{edit}")
 
     def _answer(self, answer: str) -> None:
         each = self._stream.run.basis.each
         if each is not None and self._output.file is not None:
-            self._progress.written(self._output.file, "rows")
+            self._progress.tell("rows", f"written to {self._output.file}")
         if each is not None and not each.then:
             self._end_line()
             return
@@ -196,7 +196,7 @@ class _Carrier:
                 file.write_text(text, encoding="utf-8")
             except OSError as error:
                 raise self._lost(f"{file}: cannot be written: {error.strerror}") from error
-            self._progress.written(file, what)
+            self._progress.tell(what, f"written to {file}")
         elif not self._output.as_json:
             self._put(text)
 
@@ -242,7 +242,7 @@ class _Carrier:
             os._exit(INTERRUPTED)  # twice means now; what was shown is on the disk
         self._stopped = True
         task.cancel()
-        self._progress.stopping()
+        self._progress.tell("stopping", "calls in flight are cancelled (Ctrl-C again stops at once)")
 
     def _say_how_to_go_on(self, why: str, with_flags: str = "") -> None:
         if not self._began or not self._stream.recorded or self._stream.run.status == "finished":

@@ -11,8 +11,9 @@ import click
 from stretto import amounts
 from stretto.cli.console import Console
 from stretto.cli.help import option
-from stretto.cli.progress import Progress, dollars
+from stretto.cli.progress import Progress
 from stretto.cli.proposal_table import table, whole
+from stretto.cli.words import dollars
 from stretto.errors import ConfigError, TaskError
 from stretto.plan.given import given_plan, read_plan, write_plan
 from stretto.proposal import Again, Approve, Decision, Drop, Edit, Go, Over, Proposal, Stop, dependents, without
@@ -64,7 +65,7 @@ def _told(over: Over, progress: Progress) -> Approve:
     def decide(proposal: Proposal) -> Decision | Awaitable[Decision]:
         cost = proposal.total.cost
         if cost is not None and not over.asks(proposal):
-            progress.confirmed(f"{dollars(cost.p95)} at the most, not above {dollars(over.amount)}: goes on")
+            progress.tell("confirm", f"{dollars(cost.p95)} at the most, not above {dollars(over.amount)}: goes on")
         return over(proposal)
 
     return decide
@@ -83,7 +84,7 @@ class Confirmation:
         if self._console is None:
             cost = proposal.total.cost
             why = "at an unknown cost" if cost is None else f"{dollars(cost.p95)} at the most"
-            self._progress.confirmed(f"{why}, and there is no terminal to ask at: stops")
+            self._progress.tell("confirm", f"{why}, and there is no terminal to ask at: stops")
             return Stop()
         shown = f"\n{table(proposal, shutil.get_terminal_size().columns)}{self._short_of(proposal)}\n"
         with self._progress.suspended():

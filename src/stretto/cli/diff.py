@@ -3,7 +3,6 @@
 import difflib
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import click
@@ -11,10 +10,11 @@ import click
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import find_run, store_path
 from stretto.cli.options import store_option
-from stretto.cli.progress import dollars, short
 from stretto.cli.screen import tell
+from stretto.cli.words import dollars, short
 from stretto.errors import TaskError
 from stretto.runs import Run
+from stretto.store.locations import Location
 from stretto.store.sqlite import Store
 from stretto.types import Result, Subtask
 
@@ -25,7 +25,7 @@ from stretto.types import Result, Subtask
 @option("--last", is_flag=True, help="The newest run, with the one it is a rerun of; so it is if none is named.")
 @option("--brief", is_flag=True, help="Which parts differ, without their texts.")
 @store_option
-def diff(run1: str | None, run2: str | None, last: bool, brief: bool, store: Path | None) -> None:
+def diff(run1: str | None, run2: str | None, last: bool, brief: bool, store: Location | None) -> None:
     """Compare RUN1 with RUN2: plan, results, answer, cost.
 
     Each is a run's id, or the beginning or end of it. Without RUN2, the run that RUN1 is a rerun of is compared with

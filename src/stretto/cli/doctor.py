@@ -21,10 +21,11 @@ from stretto.cli.prune import counted, megabytes
 from stretto.cli.screen import say, tell
 from stretto.cli.words import not_listed
 from stretto.config.origins import Value
-from stretto.errors import AuthError, StoreError
+from stretto.errors import AuthError, NoStore, StoreError
 from stretto.models.contexts import others_than
 from stretto.models.providers import Provider, from_environment, is_here
 from stretto.store.checkup import Finding, facts, findings, glance
+from stretto.store.locations import Location
 
 _PATIENCE = 5.0  # seconds
 _SHOWN = 20  # findings of a damaged store
@@ -50,7 +51,7 @@ def command(
     as_json: bool,
     named: str | None,
     models: tuple[str, ...],
-    store: Path | None,
+    store: Location | None,
     **flags: Any,
 ) -> int:
     """See what is installed, what is in force and where each setting comes from, which endpoints answer, and the store.
@@ -100,10 +101,10 @@ def _files(named: str | None) -> list[Check]:
     return [*([Check(named, "ok", "named by -w")] if named else []), *usual]
 
 
-def _store_setting(path: Path) -> Value:
+def _store_setting(store: Location) -> Value:
     source = click.get_current_context().get_parameter_source("store")
     origins = {ParameterSource.COMMANDLINE: "--store", ParameterSource.ENVIRONMENT: "STRETTO_STORE"}
-    return Value("store", str(path), origins.get(source, "default") if source else "default")
+    return Value("store", str(store), origins.get(source, "default") if source else "default")
 
 
 async def _endpoints(asked: Mapping[str, Provider], seen: Outlook) -> list[Check]:
@@ -137,21 +138,27 @@ def _not_listed(seen: Outlook, answer: Answer, provider: Provider) -> Iterator[C
             yield Check(model, "warning", not_listed(model, others))
 
 
-def _store(path: Path, *, whole: bool) -> list[Check]:
-    if not path.exists():
-        folder = next(each for each in path.absolute().parents if each.exists())
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
-            return [Check(str(path), "fault", f"not there, and {folder} cannot be written; name another with --store")]
-        return [Check(str(path), "off", "not there yet; the first run makes it")]
+def _store(store: Location, *, whole: bool) -> list[Check]:
     try:
-        told = facts(path)
-        found = list(findings(path) if whole else glance(path))
+        told = facts(store)
+        found = list(findings(store) if whole else glance(store))
+    except NoStore:
+        return [_no_store(store)]
     except StoreError as error:
-        return [Check(str(path), "fault", str(error).removeprefix(f"{path}: "))]
+        return [Check(str(store), "fault", str(error).removeprefix(f"{store}: "))]
     size = f"format {told.form}, {megabytes(told.size)}, {megabytes(told.free)} of it free, {counted(told.runs)}"
     look = "nothing amiss" if whole else "nothing amiss at a glance (--store-check looks at everything)"
-    head = Check(str(path), "fault" if found else "ok", f"{size}; {f'{len(found):,} findings' if found else look}")
+    head = Check(str(store), "fault" if found else "ok", f"{size}; {f'{len(found):,} findings' if found else look}")
     return [head, *_damage(found)]
+
+
+def _no_store(store: Location) -> Check:
+    """What is to be said of a store that is not there yet."""
+    if isinstance(store, Path) and not store.exists():
+        folder = next(each for each in store.absolute().parents if each.exists())
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            return Check(str(store), "fault", f"not there, and {folder} cannot be written; name another with --store")
+    return Check(str(store), "off", "not there yet; the first run makes it")
 
 
 def _damage(found: Sequence[Finding]) -> list[Check]:

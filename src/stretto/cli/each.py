@@ -8,6 +8,7 @@ import click
 from msgspec import Struct
 
 from stretto.cli.help import option
+from stretto.cli.options import with_options
 from stretto.config.values import schema_at
 from stretto.errors import TaskError
 from stretto.inputs.lists import FORMS, ListForm, read_list
@@ -61,9 +62,7 @@ def each_options(command: F) -> F:
         section=_SECTION,
         help="Rows as they are done, not in the order of LIST.",
     )
-    for decorate in (done, then, worker, form, source):
-        command = decorate(command)
-    return command
+    return with_options(command, (source, form, worker, then, done))
 
 
 def list_of_flags(flags: dict[str, Any]) -> List | None:

@@ -12,8 +12,8 @@ import click
 
 from stretto.amounts import dollars
 from stretto.cli.help import Command, option
+from stretto.cli.limit_options import amount
 from stretto.cli.meaning import layers
-from stretto.cli.options import amount
 from stretto.cli.screen import say
 from stretto.cli.trusting import words
 from stretto.config import (

@@ -11,17 +11,20 @@ import click
 from stretto import events as e
 from stretto.cli.cited import cited, uncited
 from stretto.cli.help import Command, option
+from stretto.cli.input_sizes import sizes
 from stretto.cli.live import drawable
 from stretto.cli.meaning import find_run, store_path
 from stretto.cli.moments import local, precisely
 from stretto.cli.options import plain_option, store_option
-from stretto.cli.progress import VERDICTS, dollars, short, sizes
 from stretto.cli.prompts import default_prompts, sent_prompts
 from stretto.cli.screen import drawing_on, say, tell, tell_text
+from stretto.cli.shortcomings import VERDICTS
+from stretto.cli.words import dollars, short
 from stretto.errors import RunNotFound, TaskError
 from stretto.fold import fold
 from stretto.plan.given import write_plan
 from stretto.runs import CallRecord, Run
+from stretto.store.locations import Location
 from stretto.store.sqlite import Record, Store
 from stretto.types import Result
 from stretto.views.twins import twins_of
@@ -75,7 +78,7 @@ def show(
     html: Path | None,
     as_json: str | None,
     plain: bool,
-    store: Path | None,
+    store: Location | None,
 ) -> None:
     """Show RUN: its plan, every call with what was asked and answered, and the answer.
 
@@ -100,7 +103,7 @@ def show(
             sys.stdout.write(e.encode(event).decode() + "\n")
         return
     told = fold(events)
-    status = _status(told, kept)
+    status = kept.standing(told)
     if html is not None:
         from stretto.cli.page import write_page  # with what reads Markdown, which nothing else here needs
 
@@ -127,7 +130,7 @@ def _say(lines: Iterable[str], write: Callable[[str], None]) -> None:
 def _footnotes(told: Run, kept: Store, write: Callable[[str], None]) -> None:
     """The answer with its footnotes."""
     if told.status != "finished":
-        raise TaskError(f"{told.id} has no answer; it is {_status(told, kept)}")
+        raise TaskError(f"{told.id} has no answer; it is {kept.standing(told)}")
     write(cited(told))
     if why := uncited(told):
         say(why)
@@ -182,7 +185,7 @@ def _draw(run: Run, events: Sequence[e.AnyEvent], *, carried: bool) -> None:
 
 
 def _everything(told: Run, kept: Store, brief: bool, drawing: bool) -> Iterator[str]:
-    status = _status(told, kept)
+    status = kept.standing(told)
     yield from [*_head(told, status), *_plan(told)]
     records = {} if brief else kept.records(told.id)
     twins = twins_of(told.calls)
@@ -270,11 +273,6 @@ def _call(call: CallRecord, record: Record | None, status: str, twin: str) -> li
         lines += ["", "### reasoning", "", record.reply.reasoning.strip()] if record.reply.reasoning else []
         lines += ["", "### reply", "", record.reply.text.strip()]
     return [*lines, ""]
-
-
-def _status(run: Run, kept: Store) -> str:
-    """The run's status; one that began, did not end and is carried by nobody was killed."""
-    return "killed" if run.status == "running" and not kept.is_carried(run.id) else run.status
 
 
 def _mark(simulated: bool) -> str:

@@ -26,6 +26,7 @@ from stretto.config import (
 from stretto.errors import RunNotFound, TaskError
 from stretto.mapping import mapped
 from stretto.roles import roles
+from stretto.store.locations import Location
 from stretto.store.sqlite import Store
 from stretto.types import Definition, Limits, Memory
 from stretto.workflow import Workflow
@@ -34,7 +35,7 @@ HERE = Path("stretto.toml")
 """The file that is read wherever one happens to be."""
 
 
-def store_path(store: Path | None) -> Path:
+def store_path(store: Location | None) -> Location:
     """The store that was named, or the user's."""
     return store or user_state_path("stretto") / "runs.db"
 
@@ -107,7 +108,7 @@ def build(
     configuration: Configuration,
     models: dict[str | None, Choice],
     flags: dict[str, Any],
-    store: Path,
+    store: Location,
     say: Callable[[str], None],
 ) -> Workflow:
     """The workflow that files, environment and flags describe; `say` is told which model if nobody named it."""
@@ -123,7 +124,7 @@ def made(
     models: Mapping[str | None, Choice],
     default: Choice | None,
     flags: Mapping[str, Any],
-    store: Path,
+    store: Location,
 ) -> Workflow:
     """The workflow that files and flags describe, with this model where nobody names one."""
     return configuration.workflow(
@@ -161,7 +162,7 @@ def tell_drift(store: Store, run: str, kept: Definition, say: Callable[[str], No
         return
     # Where the file names no model the run's own counts here: which one would be taken is no matter of the file.
     default = Choice(next(model for _, _, role in roles(kept) for model in role.all_models), "the run")
-    edited = made(recorded(store, run, str(HERE)), {}, default, {}, store.path).definition
+    edited = made(recorded(store, run, str(HERE)), {}, default, {}, store.location).definition
     basis = store.run(run).basis
     old, new = ({place: role for place, _, role in roles(mapped(each, basis))} for each in (kept, edited))
     if differ := [place for place in dict.fromkeys([*old, *new]) if old.get(place) != new.get(place)]:
@@ -179,5 +180,5 @@ def find_run(store: Store, run: str | None, *, last: bool) -> str:
         return store.find(run)
     newest = store.recent(1)
     if not newest:
-        raise RunNotFound(f"{store.path}: no runs in this store yet")
+        raise RunNotFound(f"{store.location}: no runs in this store yet")
     return newest[0].id

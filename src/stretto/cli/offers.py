@@ -72,11 +72,12 @@ def _seemly(item: CompletionItem) -> CompletionItem:
 def _runs(ctx: click.Context, incomplete: str) -> Iterable[CompletionItem]:
     from stretto.cli.meaning import store_path
     from stretto.store.listing import LOOKED_INTO, Wanted
+    from stretto.store.locations import location_of
     from stretto.store.sqlite import Store
 
     store = ctx.params.get("store") or os.environ.get("STRETTO_STORE") or None
     wanted = Wanted(limit=max(_RUNS, LOOKED_INTO + 1))  # in a list of so many no log is read
-    for run in Store(store_path(store and Path(store)), patience=0.2).listing(wanted):
+    for run in Store(store_path(store and location_of(store)), patience=0.2).listing(wanted):
         if run.run.startswith(incomplete.upper()):
             yield CompletionItem(run.run, help=" ".join(run.task.split())[:60] or run.status)
 

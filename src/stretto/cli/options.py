@@ -1,45 +1,34 @@
 """Options that several commands share."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from stretto.amounts import dollars
 from stretto.cli.help import Option, option
-from stretto.config import number, presets, seconds, share
-from stretto.errors import ConfigError
+from stretto.cli.limit_options import Default, amount, given_runs, limit_options, new_runs
+from stretto.config import number, presets
 from stretto.inputs import MOST
-from stretto.types import Limits
+from stretto.store.locations import location_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 _Chosen = TypeVar("_Chosen", bool, str | None)
-_DEFAULT = Limits()
 
 
 def workflow_options(command: F) -> F:
     """-w, -m, --schema, --store and a flag for every limit and for what is remembered."""
-    return _with(
-        command, (_workflow(_itself), _model(_itself), _schema, store_option, *_limits(_itself), *_memory(_itself))
-    )
+    return _runs_options(command, new_runs)
 
 
 def recorded_options(command: F) -> F:
     """The same for a command that goes on with RUN: what no flag says is as that was started."""
-    return _with(command, (_workflow(_runs), _model(_runs), _schema, store_option, *_limits(_runs), *_memory(_runs)))
+    return _runs_options(command, given_runs)
 
 
-Default = Callable[[str], str]
-"""What is in force where a flag says nothing, made of what it is in a new run."""
-
-
-def _itself(new: str) -> str:
-    return f"  [default: {new}]"
-
-
-def _runs(_: str) -> str:
-    return "  [default: RUN's]"
+def _runs_options(command: F, default: Default) -> F:
+    return with_options(command, (_workflow(default), _model(default), _schema, store_option, *limit_options(default)))
 
 
 def offer_options(command: F) -> F:
@@ -54,17 +43,29 @@ def offer_options(command: F) -> F:
         help="What is served: a TOML file (a name with / or .toml), or a preset: {presets}. Repeatable.  "
         "[default: ./stretto.toml if it is there, and every preset]",
     )
-    return _with(command, (several, _model(_itself), store_option, *_limits(_itself), *_memory(_itself)))
+    return with_options(command, (several, _model(new_runs), store_option, *limit_options(new_runs)))
+
+
+class _Location(click.Path):
+    """A file, or the address of a database."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The location that was written."""
+        found = location_of(os.fspath(value)) if isinstance(value, str | os.PathLike) else value
+        return super().convert(found, param, ctx) if isinstance(found, Path) else found
 
 
 def store_option(command: F) -> F:
     """--store."""
     return option(
         "--store",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=_Location(),
         envvar="STRETTO_STORE",
         metavar="FILE",
-        help="Where runs are kept.  [default: $STRETTO_STORE, else the user's state folder]",
+        help="Where runs are kept: a file, or postgresql://….  [default: $STRETTO_STORE, else the user's state folder]",
     )(command)
 
 
@@ -77,7 +78,7 @@ def task_options(command: F) -> F:
         metavar="FILE",
         help="Read the task from a file.",
     )
-    return _with(command, (click.argument("task", required=False), file))
+    return with_options(command, (click.argument("task", required=False), file))
 
 
 def input_options(command: F) -> F:
@@ -97,7 +98,7 @@ def input_options(command: F) -> F:
         metavar="N",
         help=f"Bytes of all inputs at most: 2M.  [default: {MOST // 1_000_000}M]",
     )
-    return _with(command, (given, most))
+    return with_options(command, (given, most))
 
 
 def plan_option(command: F) -> F:
@@ -132,7 +133,7 @@ def output_options(command: F) -> F:
         help="Events as JSON lines on stdout, not the answer; --json=final: the run as one object, once it is over, "
         "failed or not.",
     )
-    return _with(command, (output, quiet, plain_option, as_json))
+    return with_options(command, (output, quiet, plain_option, as_json))
 
 
 def plain_option(command: F) -> F:
@@ -163,7 +164,7 @@ def answer_options(command: F) -> F:
         callback=_either,
         help="The answer, once it is whole, with footnotes: which results and inputs its passages rest on.",
     )
-    return _with(output_options(command), (cite,))
+    return with_options(output_options(command), (cite,))
 
 
 def _workflow(default: Default) -> Callable[[F], F]:
@@ -200,123 +201,8 @@ def _schema(command: F) -> F:
     )(command)
 
 
-def _limits(default: Default) -> list[Callable[[F], F]]:
-    """A flag for every limit."""
-    whole = click.IntRange(min=1)
-
-    def limit(name: str, text: str, new: object, **kind: Any) -> Callable[[F], F]:
-        return option(f"--{name}", section="Limits", help=text + default(str(new)), **kind)
-
-    count, rate, length = (
-        {"type": whole, "metavar": "N"},
-        {"callback": amount(number), "metavar": "N"},
-        {"callback": amount(seconds), "metavar": "TIME"},
-    )
-    return [
-        limit("parallel", "Calls in flight at most.", _DEFAULT.parallel, **count),
-        limit("max-subtasks", "Subtasks at most.", _DEFAULT.max_subtasks, **count),
-        limit(
-            "rounds",
-            "Times that subtasks are planned, with all results so far in view.",
-            _DEFAULT.rounds,
-            **count,
-        ),
-        limit("rpm", "Requests a minute at most.", "no limit", **rate),
-        limit("tpm", "Tokens a minute at most: 200k.", "no limit", **rate),
-        limit(
-            "budget",
-            "What a run may cost at most, in US dollars: 0.50, 50c.",
-            "no limit",
-            callback=amount(dollars),
-            metavar="MONEY",
-        ),
-        limit("tokens", "Tokens a run may use at most: 250k.", "no limit", **rate),
-        limit(
-            "max-tokens",
-            "Tokens of each reply of a worker and of the synthesizer at most, in place of what their options say: 2k. "
-            "What is longer is cut short, and told; plans and checks are not bound.",
-            "what the workflow says",
-            callback=amount(_tokens),
-            metavar="N",
-        ),
-        limit("deadline", "When the answer must be there, from now: 20s, 2m30s.", "none", **length),
-        limit(
-            "hedge",
-            "Share of a run's cost that may go into asking stragglers a second time: 5%.",
-            "none",
-            callback=amount(share),
-            metavar="SHARE",
-        ),
-        limit(
-            "unpriced",
-            "Under a budget, models whose price is unknown.",
-            "refuse",
-            type=click.Choice(["refuse", "allow"]),
-        ),
-        limit("attempts", "Times a failing call is asked.", _DEFAULT.attempts, **count),
-        limit("timeout", "Longest time of one call: 90s, 10m.", f"{_DEFAULT.timeout / 60:g}m", **length),
-        limit(
-            "max-wait",
-            "Longest a call waits when a provider refuses it (429).",
-            f"{_DEFAULT.max_wait / 60:g}m",
-            **length,
-        ),
-    ]
-
-
-def _memory(default: Default) -> list[Callable[[F], F]]:
-    """A flag for everything that `[memory]` says."""
-    heading = "Memory"
-    return [
-        option(
-            "--reuse",
-            type=click.Choice(["run", "store", "off"]),
-            section=heading,
-            help="Recorded replies that answer a call: the run's own, any of the store, or none." + default("run"),
-        ),
-        option(
-            "--reuse-sampled",
-            is_flag=True,
-            default=None,
-            section=heading,
-            help="With --reuse store, calls with a temperature above 0, too.",
-        ),
-        option(
-            "--record",
-            type=click.Choice(["all", "usage"]),
-            section=heading,
-            help="usage: no prompts, and replies and results only until the run is finished." + default("all"),
-        ),
-    ]
-
-
-def amount(read: Callable[[str, str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
-    """Reads a flag's value; nothing of something is an error."""
-
-    def callback(ctx: click.Context, param: click.Parameter, written: str | None) -> Any:
-        if written is None:
-            return None
-        try:
-            amount = read(written, "")
-        except ConfigError as error:
-            raise click.BadParameter(str(error).removeprefix(": "), ctx, param) from error
-        if read is share and amount > 1:
-            raise click.BadParameter("must be a share, from 0 to 1 or to 100%", ctx, param)
-        if amount == 0 and read is not share:
-            raise click.BadParameter("must be more than 0", ctx, param)
-        return amount
-
-    return callback
-
-
-def _tokens(written: str, place: str) -> float:
-    found = number(written, place)
-    if not isinstance(found, int):
-        raise ConfigError(f"{place}: must be a whole number, not {written}")
-    return found
-
-
-def _with(command: F, options: Sequence[Callable[[F], F]]) -> F:
+def with_options(command: F, options: Sequence[Callable[[F], F]]) -> F:
+    """A command with these options, which its help lists in this order."""
     for decorate in reversed(options):
         command = decorate(command)
     return command

@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -18,6 +17,7 @@ from stretto.extras import installing
 from stretto.models import discovery
 from stretto.models.providers import KNOWN, Local, Provider, from_environment, key_of
 from stretto.pool import Pool
+from stretto.store.locations import Location
 from stretto.types import Price
 from stretto.workflow import Workflow
 
@@ -43,7 +43,7 @@ class Outlook(Struct):
 
 
 def outlook(
-    named: str | None, models: Mapping[str | None, Choice], flags: Mapping[str, Any], store: Path, *, offline: bool
+    named: str | None, models: Mapping[str | None, Choice], flags: Mapping[str, Any], store: Location, *, offline: bool
 ) -> Outlook:
     """The outlook for `stretto run` with these; whatever is wrong is a fault in it, not an error."""
     general = read_preset("general")
@@ -67,7 +67,7 @@ def _mistrust(named: str | None) -> list[Check]:
 
 
 def _look(
-    seen: Outlook, models: Mapping[str | None, Choice], flags: Mapping[str, Any], store: Path, *, offline: bool
+    seen: Outlook, models: Mapping[str | None, Choice], flags: Mapping[str, Any], store: Location, *, offline: bool
 ) -> None:
     configuration = seen.configuration
     seen.needed |= set(configuration.providers())

@@ -16,6 +16,7 @@ from stretto.cli.task import not_a_file, read_named, read_task, reads_stdin
 from stretto.errors import TaskError
 from stretto.files import read_bytes
 from stretto.plan.given import PlanFile, read_plan
+from stretto.store.locations import Location
 
 
 @click.command(
@@ -39,7 +40,7 @@ def plan(
     fresh: tuple[str, ...],
     named: str | None,
     models: tuple[str, ...],
-    store: Path | None,
+    store: Location | None,
     output: Path | None,
     quiet: bool,
     plain: bool,

@@ -3,39 +3,27 @@
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from stretto import events as e
 from stretto.cli.folding import Folding
+from stretto.cli.input_sizes import sizes
 from stretto.cli.screen import say, size_of
-from stretto.cli.totals import cited_facts, totals
-from stretto.cli.words import dollars, hung, not_listed, short
-from stretto.images import SIZE
+from stretto.cli.shortcomings import LISTED, gaps, shortcomings
+from stretto.cli.totals import totals
+from stretto.cli.waiting import Waiting
+from stretto.cli.words import hung, not_listed, short
 from stretto.inputs import Gathered
-from stretto.policies.estimate import BYTES, tokens_in
 from stretto.runs import Run
 from stretto.text import seemly
-from stretto.types import AnswerState, Each, Input, Missing, Outcome, Plan, Verdict
-from stretto.views.timeline.timeline import CHARACTERS
+from stretto.types import Each, Outcome, Plan
 from stretto.views.twins import Twins
-
-__all__ = ["Progress", "dollars", "short", "sizes"]
 
 _EACH = 20
 """Subtasks that have lines of their own; of more there is only a count, every few seconds."""
 
 _GAP = 2.0  # seconds between two counts, or two remarks of one kind
-_ROLES = {"orchestrator": "the plan", "synthesizer": "the answer", "worker": "a worker"}
-_UNFINISHED: dict[AnswerState, str] = {
-    "truncated": "the end of the answer: it met its token limit; raise max_tokens of the synthesizer",
-    "cut": "the end of the answer: the deadline came while it was written",
-    "unmerged": "one answer: the results stand as they are, because they could not be merged into one",
-}
-
-VERDICTS: dict[Verdict, str] = {"fails": "its check fails", "unchecked": "unchecked", "holds": "checked"}
-_LISTED = 10  # missing parts that are listed one by one
 
 
 class Progress:
@@ -46,7 +34,7 @@ class Progress:
 
     def __init__(self, *, quiet: bool, silence: float = 5.0) -> None:
         self._quiet = quiet
-        self._silence = silence
+        self._waiting = Waiting(silence)
         self._began = time.monotonic()
         self._types: dict[str, str] = {}
         self._started: dict[str, float] = {}
@@ -57,27 +45,12 @@ class Progress:
         self._spoken: dict[str, list[float]] = {}
         self._unspoken: dict[str, int] = {}
         self._since = ""
-        self._said_at = self._began
-        self._calls: dict[str, tuple[str, float]] = {}
         self._folding = Folding()
         self._unplanned = ""  # why there is no plan
-        self._heard: Callable[[str], int] = lambda _: 0
 
-    @contextlib.contextmanager
-    def shown(self) -> Iterator[None]:
+    def shown(self) -> AbstractContextManager[None]:
         """As long as this is open a run is carried; where nothing happens for a while, what is waited for is said."""
-        import asyncio  # which whoever only asks for help does without
-
-        async def ticking() -> None:
-            while True:
-                await asyncio.sleep(self._silence / 5)
-                self._still()
-
-        ticks = asyncio.create_task(ticking())
-        try:
-            yield
-        finally:
-            ticks.cancel()
+        return self._waiting.told(lambda text: self.tell("waiting", text))
 
     def suspended(self) -> AbstractContextManager[None]:
         """As long as this is open, somebody is asked at the terminal."""
@@ -85,7 +58,7 @@ class Progress:
 
     def listen(self, heard: Callable[[str], int]) -> None:
         """`heard` tells how many characters a call in flight has been answered with so far."""
-        self._heard = heard
+        self._waiting.heard = heard
 
     def close(self) -> None:
         """Nothing more will be shown, and the terminal is as it was."""
@@ -104,7 +77,7 @@ class Progress:
 
     def show(self, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912 - one arm for each kind of event, by design
         """Say what an event has to tell, in lines."""
-        self._note(event)
+        self._waiting.take(event, self._name)
         match event:
             case e.RunStarted():
                 self._began_with(event)
@@ -116,10 +89,10 @@ class Progress:
                 self._plan(event)
             case e.PlanWithdrawn():
                 self._types.clear()
-                self._say("withdrawn", f"{event.reason}{f': {short(event.remark, 300)}' if event.remark else ''}")
+                self.tell("withdrawn", f"{event.reason}{f': {short(event.remark, 300)}' if event.remark else ''}")
             case e.SubtaskReopened():
                 self._started.pop(event.subtask, None)
-                self._say("again", f"{event.subtask}{f': {short(event.remark, 300)}' if event.remark else ''}")
+                self.tell("again", f"{event.subtask}{f': {short(event.remark, 300)}' if event.remark else ''}")
             case e.CallStarted() if event.subtask:  # waiting for its turn is no effort
                 self._started.setdefault(event.subtask, time.monotonic())
             case e.SubtaskFinished():
@@ -130,107 +103,65 @@ class Progress:
                 self._replies[event.subtask or event.role] = event
                 self._twin_of[event.subtask or event.role] = self._twins.of(event)
             case e.RunDegraded() if event.code != "direct":  # that is told before, and in the summary
-                self._say("degraded", f"{event.policy}: {short(event.reason, 300)}")
+                self.tell("degraded", f"{event.policy}: {short(event.reason, 300)}")
             case e.AnswerDelta() if event.restart:
-                self._say("answer", "begins anew")
+                self.tell("answer", "begins anew")
             case e.CallStarted() if event.role == "synthesizer":
                 why = f"by one call, as if nobody had planned: {short(self._unplanned, 300)}"
-                self._say("answer", why if self._unplanned else "is being written")
+                self.tell("answer", why if self._unplanned else "is being written")
             case _:
                 pass
 
     def model(self, why: str) -> None:
         """The model that is taken because none is named, and why."""
-        self._say("model", why)
+        self.tell("model", why)
 
     def input(self, found: Gathered) -> None:
         """What was read of one source that the task comes with, and what of it was left out."""
-        for remark in found.remarks[:_LISTED]:
-            self._say("input", short(remark, 300))
-        if (more := len(found.remarks) - _LISTED) > 0:
-            self._say("input", f"and {more} more of {short(found.source)} left out")
+        for remark in found.remarks[:LISTED]:
+            self.tell("input", short(remark, 300))
+        if (more := len(found.remarks) - LISTED) > 0:
+            self.tell("input", f"and {more} more of {short(found.source)} left out")
         if found.inputs:
-            self._say("input", f"{short(found.source)}  {sizes(found.inputs)}")
+            self.tell("input", f"{short(found.source)}  {sizes(found.inputs)}")
 
     def resumed(self, run: Run) -> None:
         """A run goes on: what it has already."""
         self._types = {subtask.id: subtask.type for subtask in run.plan.subtasks}
         done = sum(result.outcome == "done" for result in run.results.values())
-        self._say("resume", f"{run.id}, with {done} of {len(self._types)} planned subtasks done before")
+        self.tell("resume", f"{run.id}, with {done} of {len(self._types)} planned subtasks done before")
         if run.simulated:
             self._simulated()
-
-    def replayed(self, run: Run) -> None:
-        """What comes is a replay."""
-        self._say("replay", f"{run.id}, from its records: nothing is asked, nothing is stored")
-
-    def written(self, file: Path, what: str) -> None:
-        """The answer, or the plan, is in a file."""
-        self._say(what, f"written to {file}")
-
-    def planned(self, how_to_go_on: str) -> None:
-        """Only a plan was asked for, and is there."""
-        self._say("planned", how_to_go_on)
-
-    def confirmed(self, why: str) -> None:
-        """What a plan may cost was enough to decide about it."""
-        self._say("confirm", why)
-
-    def foreseen(self, told: str) -> None:
-        """How good the forecast of a plan was."""
-        self._say("forecast", told)
-
-    def stopping(self) -> None:
-        """Ctrl-C was heard."""
-        self._say("stopping", "calls in flight are cancelled (Ctrl-C again stops at once)")
 
     def summary(self, run: Run) -> None:
         """The last lines: what is missing, and what it took; if `quiet`, only that something is missing."""
         if self._quiet and not run.coverage.complete:
-            say(f"answered, but something is missing: {_gaps(run)}")
-        for missing in run.coverage.missing[:_LISTED]:
-            self._missing(missing)
-        if (more := len(run.coverage.missing) - _LISTED) > 0:
-            self._say("missing", f"and {more} more; `stretto show {run.id} --brief` lists them")
-        if run.coverage.direct:
-            why = "" if self._unplanned == run.coverage.direct else f": {short(run.coverage.direct, 300)}"
-            self._say("direct", f"answered by one call, as if nobody had planned{why}")
-        elif run.coverage.plan != "complete":
-            why = short(run.plan.remarks[-1] if run.plan.remarks else "it could not be read", 300)
-            self._say("missing", f"the end of the plan ({run.coverage.plan}): {why}")
-        if run.coverage.answer != "complete":
-            self._say("missing", _UNFINISHED[run.coverage.answer])
-        for remark in run.remarks[:_LISTED]:
-            self._say("citations", short(remark, 300))
-        if run.citations:
-            self._say("citations", cited_facts(run.citations))
-        for doubtful in run.coverage.doubtful[:_LISTED]:
-            name = short(f"{doubtful.subtask} ({doubtful.type})")
-            remark = f": {short(doubtful.remark, 300)}" if doubtful.remark else ""
-            self._say("doubtful", f"{name}, {VERDICTS[doubtful.verdict]}{remark}")
+            say(f"answered, but something is missing: {gaps(run)}")
+        for word, text in shortcomings(run, self._unplanned):
+            self.tell(word, text)
         self._total(run)
 
     def _total(self, run: Run) -> None:
         """The last line: how long it took, subtasks, calls, tokens, money."""
-        self._say("finished", ", ".join(totals(run, self._since)) + (" (simulated)" if run.simulated else ""))
+        self.tell("finished", ", ".join(totals(run, self._since)) + (" (simulated)" if run.simulated else ""))
 
     def _began_with(self, event: e.RunStarted) -> None:
         self._since = event.at
-        self._say("run", event.run)
+        self.tell("run", event.run)
         if event.basis.origin:
-            self._say("rerun", f"of {event.basis.origin}: what it recorded for the same request is reused")
+            self.tell("rerun", f"of {event.basis.origin}: what it recorded for the same request is reused")
         if event.basis.inputs:
-            self._say("inputs", f"in all {sizes(event.basis.inputs)}")
+            self.tell("inputs", f"in all {sizes(event.basis.inputs)}")
         if event.basis.each is not None and event.basis.plan is not None:
-            self._say("list", _list_facts(event.basis.each, event.basis.plan))
+            self.tell("list", _list_facts(event.basis.each, event.basis.plan))
         for model, known in event.workflow.get("definition", {}).get("known", {}).items():
             if others := known.get("others"):
-                self._say("warning", not_listed(model, others))
+                self.tell("warning", not_listed(model, others))
         if event.simulated:
             self._simulated()
 
     def _simulated(self) -> None:
-        self._say("simulated", "no language model is asked, every text is made up by the simulator")
+        self.tell("simulated", "no language model is asked, every text is made up by the simulator")
 
     def _planned(self, event: e.SubtaskPlanned) -> None:
         self._types[event.subtask] = event.type
@@ -238,7 +169,7 @@ class Progress:
             return
         if len(self._types) <= _EACH:
             needs = f", needs {', '.join(event.needs)}" if event.needs else ""
-            self._say("planned", f"{self._name(event.subtask)}{needs}: {short(event.description)}")
+            self.tell("planned", f"{self._name(event.subtask)}{needs}: {short(event.description)}")
         else:
             self._count()
         self._remark(event)
@@ -248,16 +179,16 @@ class Progress:
             self._now_and_then("remark", f"{short(event.subtask)}: {short(event.remark, 300)}")
 
     def _plan(self, event: e.PlanFinished) -> None:
-        for remark in self._remarks_on(event)[:_LISTED]:
-            self._say("plan", short(remark, 300))
+        for remark in self._remarks_on(event)[:LISTED]:
+            self.tell("plan", short(remark, 300))
         whose = f"{short(event.within)}, " if event.within else ""
         whose += f"round {event.round}, " if event.round > 1 else ""
         if event.subtasks:
             many = f"{event.subtasks}{' more' if event.round > 1 else ''} subtask{'s' if event.subtasks > 1 else ''}"
-            self._say("plan", f"{whose}{event.state}: {many}")
+            self.tell("plan", f"{whose}{event.state}: {many}")
         else:
             none = "there is none" if event.state == "incomplete" else "no subtasks: the task is answered directly"
-            self._say("plan", f"{whose}{'nothing more is needed' if event.round > 1 else none}")
+            self.tell("plan", f"{whose}{'nothing more is needed' if event.round > 1 else none}")
 
     def _remarks_on(self, event: e.PlanFinished) -> tuple[str, ...]:
         """What is to be said of a plan now; why there is none is told once: when one call is made in its place."""
@@ -270,36 +201,11 @@ class Progress:
         self._outcomes[event.outcome] = self._outcomes.get(event.outcome, 0) + 1
         name = self._name(event.subtask)
         if event.outcome != "done":
-            self._now_and_then(event.outcome, f"{name}: {short(event.error, 300)}", freely=_LISTED)
+            self._now_and_then(event.outcome, f"{name}: {short(event.error, 300)}", freely=LISTED)
         elif len(self._types) <= _EACH:
-            self._say("done", f"{name}{self._effort(event.subtask)}")
+            self.tell("done", f"{name}{self._effort(event.subtask)}")
         else:
             self._count()
-
-    def _note(self, event: e.AnyEvent) -> None:
-        """Which calls are in flight."""
-        match event:
-            case e.CallStarted():
-                whose = self._name(event.subtask) if event.subtask else _ROLES[event.role]
-                self._calls.setdefault(event.call, (whose, time.monotonic()))
-            case e.CallFinished():
-                self._calls.pop(event.call, None)
-            case _:
-                pass
-
-    def _still(self) -> None:
-        """Nothing may have been said for a while: what is waited for, and how far that is."""
-        now = time.monotonic()
-        if now - self._said_at < self._silence:
-            return
-        if not self._calls:
-            self._say("waiting", "no call is in flight")
-            return
-        whose, began = min(self._calls.values(), key=lambda call: call[1])
-        tokens = sum(map(self._heard, self._calls)) // CHARACTERS
-        more = f" and {len(self._calls) - 1} more" if len(self._calls) > 1 else ""
-        far = f", about {tokens:,} tokens so far" if tokens else ""
-        self._say("waiting", f"for {whose}{more}, {now - began:.0f} s{far}")
 
     def _effort(self, subtask: str) -> str:
         reply, started = self._replies.get(subtask), self._started.get(subtask)
@@ -326,10 +232,6 @@ class Progress:
         self._now_and_then("working", f"{self._outcomes.get('done', 0)} done{others} of {len(self._types)} planned")
         self._unspoken["working"] = 0
 
-    def _missing(self, missing: Missing) -> None:
-        name = short(f"{missing.subtask} ({missing.type})")
-        self._say("missing", f"{name}, {missing.outcome}: {short(missing.reason, 300)}")
-
     def _name(self, subtask: str) -> str:
         return short(f"{subtask} ({self._types.get(subtask, '?')})")  # a model wrote it
 
@@ -341,11 +243,11 @@ class Progress:
             return
         spoken.append(now)
         unspoken = self._unspoken.pop(word, 0)
-        self._say(word, text + (f" (and {unspoken} more like it)" if unspoken else ""))
+        self.tell(word, text + (f" (and {unspoken} more like it)" if unspoken else ""))
 
-    def _say(self, word: str, text: str) -> None:
-        """One line, if anyone listens."""
-        self._said_at = time.monotonic()
+    def tell(self, word: str, text: str) -> None:
+        """One line, if anyone listens: what it is about, and what is to be said."""
+        self._waiting.restart()
         if not self._quiet:
             with contextlib.suppress(OSError):
                 said = hung(text, size_of(sys.stderr)[0]) if sys.stderr.isatty() else f"  {text}"
@@ -354,16 +256,6 @@ class Progress:
 
     def _age(self) -> float:
         return time.monotonic() - self._began
-
-
-def _gaps(run: Run) -> str:
-    """What is missing, in few words."""
-    coverage = run.coverage
-    gaps = [f"{len(coverage.missing)} of {len(run.plan.subtasks)} subtasks"] if coverage.missing else []
-    gaps += ["the end of the plan"] if coverage.plan != "complete" and not coverage.direct else []
-    gaps = ["the plan: it was answered by one call"] if coverage.direct else gaps
-    gaps += [_UNFINISHED[coverage.answer].partition(":")[0]] if coverage.answer != "complete" else []
-    return f"{', '.join(gaps)} (stretto show {run.id} --brief)"
 
 
 def _list_facts(each: Each, plan: Plan) -> str:
@@ -375,16 +267,3 @@ def _list_facts(each: Each, plan: Plan) -> str:
     if has_ids and str(each.items[0]["id"]) != plan.subtasks[0].id:
         facts.append("their ids stand twice or can be none, so they are called t1, t2, …")
     return ", ".join(facts)
-
-
-def sizes(inputs: Sequence[Input]) -> str:
-    """How many inputs, and how large they are; tokens as the budget counts them, rather more than fewer."""
-    texts, images = [each.text for each in inputs if not each.data], sum(bool(each.data) for each in inputs)
-    told = [f"{len(texts):,} files"] if len(texts) > 1 else []
-    told += [_bytes(sum(len(text.encode()) for text in texts))] if texts else []
-    told += ["an image" if images == 1 else f"{images} images"] if images else []
-    return ", ".join([*told, f"about {sum(map(tokens_in, texts)) + images * SIZE // BYTES:,} tokens"])
-
-
-def _bytes(size: int) -> str:
-    return f"{size:,} bytes" if size < 1000 else f"{size / 1000:,.0f} kB" if size < 1e6 else f"{size / 1e6:,.1f} MB"

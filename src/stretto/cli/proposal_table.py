@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from textwrap import wrap
 
-from stretto.cli.progress import dollars, short
+from stretto.cli.words import dollars, short
 from stretto.forecast.approval import Approved
 from stretto.proposal import Line, Proposal, Range
 from stretto.runs import Run

@@ -1,7 +1,5 @@
 """`stretto prune`."""
 
-from pathlib import Path
-
 import click
 
 from stretto.cli.help import Command, option
@@ -9,7 +7,8 @@ from stretto.cli.meaning import store_path
 from stretto.cli.moments import moment
 from stretto.cli.options import store_option
 from stretto.errors import TaskError
-from stretto.store.lock import any_held
+from stretto.store.carriers import any_carried
+from stretto.store.locations import Location
 from stretto.store.pruning import Pruned, compact, condemned, prune, size_of, weigh
 
 
@@ -29,7 +28,7 @@ from stretto.store.pruning import Pruned, compact, condemned, prune, size_of, we
 @option("--json", "as_json", is_flag=True, help="What was done as one JSON object.")
 @store_option
 def command(
-    older: str | None, keep: int | None, dry_run: bool, vacuum: bool | None, as_json: bool, store: Path | None
+    older: str | None, keep: int | None, dry_run: bool, vacuum: bool | None, as_json: bool, store: Location | None
 ) -> None:
     """Remove recorded runs that are older than --older and not among the newest --keep; one of the two is enough.
 
@@ -45,7 +44,7 @@ def command(
         return
     before = size_of(path)
     done = prune(path, old, before=older)
-    in_use = any_held(path)
+    in_use = any_carried(path)
     vacuumed = not in_use if vacuum is None else vacuum
     if vacuumed:
         try:

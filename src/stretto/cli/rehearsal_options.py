@@ -7,6 +7,8 @@ from typing import Any, TypeVar, get_args
 import click
 
 from stretto.cli.help import option
+from stretto.cli.limit_options import amount
+from stretto.cli.options import with_options
 from stretto.config import number
 from stretto.config.values import among, limits_of
 from stretto.errors import ConfigError
@@ -29,16 +31,6 @@ def _faults(ctx: click.Context, param: click.Parameter, written: tuple[str, ...]
         except ConfigError as error:
             raise click.BadParameter(str(error), ctx, param) from error
     return found
-
-
-def _rate(ctx: click.Context, param: click.Parameter, written: str | None) -> float | None:
-    try:
-        rate = None if written is None else number(written, "")
-    except ConfigError as error:
-        raise click.BadParameter(str(error).removeprefix(": "), ctx, param) from error
-    if rate == 0:
-        raise click.BadParameter("must be more than 0", ctx, param)
-    return rate
 
 
 def rehearsal_options(command: F) -> F:
@@ -87,14 +79,14 @@ def rehearsal_options(command: F) -> F:
         ),
         rehearsal(
             "--provider-rpm",
-            callback=_rate,
+            callback=amount(number),
             metavar="N",
             text="Requests a minute that every provider permits; --rpm is what the workflow keeps to.  "
             "[default: rpm of [providers.NAME], else no limit]",
         ),
         rehearsal(
             "--provider-tpm",
-            callback=_rate,
+            callback=amount(number),
             metavar="N",
             text="Tokens a minute that every provider permits.  [default: tpm of [providers.NAME], else no limit]",
         ),
@@ -114,9 +106,7 @@ def rehearsal_options(command: F) -> F:
             text="Another seed, other chances; the same seed, the same figures.",
         ),
     )
-    for decorate in reversed(options):
-        command = decorate(command)
-    return command
+    return with_options(command, options)
 
 
 def variations_of(rehearsal: Rehearsal, varied: tuple[str, ...]) -> list[Variation]:

@@ -6,8 +6,8 @@ from textwrap import wrap
 import msgspec
 from msgspec import Struct
 
-from stretto.cli.progress import short
 from stretto.cli.rehearsal_table import Row, advice, advised, share, table
+from stretto.cli.words import short
 from stretto.policies.prices import FREE
 from stretto.rehearsal import Recorded, Rehearsal
 from stretto.types import Limits, Price

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from stretto.cli.progress import dollars
+from stretto.cli.words import dollars
 from stretto.rehearsal import Change, Comparison, Figures, Variation
 
 _TAIL = 20  # runs from which 19 of 20 can be told

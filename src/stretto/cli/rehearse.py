@@ -3,7 +3,6 @@
 import os
 import shutil
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -39,6 +38,7 @@ from stretto.rehearsal import (
     recorded,
     usual,
 )
+from stretto.store.locations import Location
 from stretto.store.sqlite import Store
 from stretto.workflow import Workflow
 
@@ -67,7 +67,7 @@ def rehearse(
     max_input: float | None,
     named: str | None,
     models: tuple[str, ...],
-    store: Path | None,
+    store: Location | None,
     runs: int | None,
     subtasks: int | None,
     varied: tuple[str, ...],

@@ -12,6 +12,7 @@ from stretto.cli.meaning import find_run, store_path
 from stretto.cli.options import answer_options, store_option
 from stretto.cli.screen import say
 from stretto.replay import ReplayStream, recording_of
+from stretto.store.locations import Location
 from stretto.store.sqlite import Store
 from stretto.store.travel import entries
 
@@ -33,7 +34,7 @@ def replay(
     run: str | None,
     last: bool,
     timed: bool,
-    store: Path | None,
+    store: Location | None,
     output: Path | None,
     quiet: bool,
     plain: bool,
@@ -49,7 +50,7 @@ def replay(
     path = store_path(store)
     recording = recording_of(entries(path, find_run(Store(path), run, last=last)))
     progress = progress_for(quiet=quiet, as_json=bool(as_json), plain=plain)
-    progress.replayed(recording.run)
+    progress.tell("replay", f"{recording.run.id}, from its records: nothing is asked, nothing is stored")
     stream = ReplayStream(recording, timed=timed)
     code = carry(stream, Output(output, as_json, cite=cite), progress)
     for difference in stream.differences:

@@ -18,10 +18,11 @@ from stretto.cli.local import prepare
 from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path, tell_drift
 from stretto.cli.options import answer_options, input_options, plan_option, recorded_options
 from stretto.cli.plan import plan_file
-from stretto.cli.progress import dollars, short
 from stretto.cli.screen import tell
 from stretto.cli.task import read_named
+from stretto.cli.words import dollars, short
 from stretto.forecast import Forecast
+from stretto.store.locations import Location
 from stretto.store.sqlite import Store
 
 _BELOW = 40  # columns in front of what goes on in a second line, at most
@@ -64,7 +65,7 @@ def rerun(
     explain: bool,
     named: str | None,
     models: tuple[str, ...],
-    store: Path | None,
+    store: Location | None,
     output: Path | None,
     quiet: bool,
     plain: bool,

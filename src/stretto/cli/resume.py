@@ -13,6 +13,7 @@ from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
 from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path, tell_drift
 from stretto.cli.options import answer_options, recorded_options
+from stretto.store.locations import Location
 from stretto.store.sqlite import Store
 
 
@@ -34,7 +35,7 @@ def resume(
     last: bool,
     named: str | None,
     models: tuple[str, ...],
-    store: Path | None,
+    store: Location | None,
     output: Path | None,
     quiet: bool,
     plain: bool,

@@ -19,6 +19,7 @@ from stretto.cli.plan import plan_file
 from stretto.cli.task import checked, not_a_file, read_named, read_task, reads_stdin
 from stretto.config import Configuration, Source, presets, read_preset
 from stretto.config.preset import preset
+from stretto.store.locations import Location
 
 LEAP_YEARS = "Write a program that prints the next 20 leap years."
 _BRISK = Source("the demo", None, {"providers": {"sim": {"ttft": 0.2, "tokens_per_second": 300}}})
@@ -55,7 +56,7 @@ def run(
     fresh: tuple[str, ...],
     named: str | None,
     models: tuple[str, ...],
-    store: Path | None,
+    store: Location | None,
     output: Path | None,
     quiet: bool,
     plain: bool,
@@ -103,7 +104,7 @@ def run(
 def demo(
     task: str,
     model: str,
-    store: Path | None,
+    store: Location | None,
     output: Path | None,
     quiet: bool,
     plain: bool,

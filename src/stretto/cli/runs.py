@@ -3,7 +3,6 @@
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import get_args
 
 import click
@@ -14,6 +13,7 @@ from stretto.cli.moments import local, minutes, moment, zones
 from stretto.cli.options import store_option
 from stretto.cli.words import columns_of, fitting, short
 from stretto.store.listing import Wanted
+from stretto.store.locations import Location
 from stretto.store.sqlite import Store
 from stretto.store.summary import Standing, Summary
 
@@ -42,7 +42,9 @@ _DONE = 3  # the column of numbers
 @option("-n", "--limit", type=click.IntRange(min=1), metavar="N", default=20, show_default=True, help="How many.")
 @option("--json", "as_json", is_flag=True, help="One JSON object a line; times are in UTC.")
 @store_option
-def runs(task: str, status: Standing | None, since: str | None, limit: int, as_json: bool, store: Path | None) -> None:
+def runs(
+    task: str, status: Standing | None, since: str | None, limit: int, as_json: bool, store: Location | None
+) -> None:
     """List recorded runs, the newest first: id, start in local time, status, subtasks done, task.
 
     On a terminal an id is as much of its end as tells it from all others; every command takes that for the run, or the

@@ -2,18 +2,19 @@
 
 import asyncio
 import os
-from pathlib import Path
 from typing import Any
 
 import click
 
 from stretto.cli.help import Command, option
+from stretto.cli.limit_options import amount
 from stretto.cli.listening import address_options
 from stretto.cli.meaning import store_path
-from stretto.cli.options import amount, offer_options
+from stretto.cli.options import offer_options
 from stretto.cli.screen import say
 from stretto.config import number, seconds
 from stretto.errors import ConfigError
+from stretto.store.locations import Location
 
 _WHOLE = click.IntRange(min=0)
 _RUNS, _WAITING, _BODY, _GRACE = 32, 64, "16M", 30  # what `stretto.server.endpoint` has, loaded when one is wanted
@@ -91,7 +92,7 @@ def serve(
     grace: float,
     named: tuple[str, ...],
     models: tuple[str, ...],
-    store: Path | None,
+    store: Location | None,
     **flags: Any,
 ) -> None:
     """Serve workflows as models, behind an OpenAI-compatible endpoint, until Ctrl-C.

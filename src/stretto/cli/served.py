@@ -12,6 +12,7 @@ from stretto.config import Configuration, Source, keys_of, presets
 from stretto.errors import ConfigError
 from stretto.server.endpoint import Door, Guard, Means, Offer
 from stretto.server.endpoint import serve as until_told
+from stretto.store.locations import Location
 from stretto.workflow import Workflow
 
 __all__ = ["offered", "page_of", "until_told"]
@@ -21,7 +22,7 @@ def offered(
     named: Sequence[str],
     models: tuple[str, ...],
     flags: dict[str, Any],
-    store: Path,
+    store: Location,
     key: Mapping[str, str],
     *,
     origins: frozenset[str],
@@ -42,7 +43,7 @@ def offered(
     return Offer(workflows, Guard(guarded, origins), door=Door(means, clients, provider), store=store, **bounds)
 
 
-def looked_at(named: Sequence[str], models: tuple[str, ...], flags: dict[str, Any], store: Path) -> Offer:
+def looked_at(named: Sequence[str], models: tuple[str, ...], flags: dict[str, Any], store: Location) -> Offer:
     """The same for whoever sits at this machine, to start and to look; where no model is to be had, to look."""
     _log_to_stderr()
     try:
@@ -60,7 +61,7 @@ def page_of(url: str, run: str = "") -> str:
 
 
 def _workflows(
-    named: Sequence[str], models: tuple[str, ...], flags: dict[str, Any], store: Path
+    named: Sequence[str], models: tuple[str, ...], flags: dict[str, Any], store: Location
 ) -> dict[str, Workflow[Any]]:
     """What is served, by the names that they have as models."""
     found = dict[str, Workflow[Any]]()

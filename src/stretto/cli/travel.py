@@ -10,11 +10,12 @@ from stretto import events as e
 from stretto.cli.help import Command, option
 from stretto.cli.meaning import find_run, store_path
 from stretto.cli.options import store_option
-from stretto.cli.progress import short
 from stretto.cli.screen import say
+from stretto.cli.words import short
 from stretto.cli.writing import write_whole
 from stretto.errors import TaskError
 from stretto.models.providers import KNOWN
+from stretto.store.locations import Location
 from stretto.store.parcel import Parcel, read_parcel
 from stretto.store.sqlite import Store
 from stretto.store.travel import exported, imported
@@ -40,7 +41,7 @@ _STANDARD = "-"
     help="Write to a file, not to stdout.",
 )
 @store_option
-def export_run(run: str | None, last: bool, output: Path | None, store: Path | None) -> None:
+def export_run(run: str | None, last: bool, output: Path | None, store: Location | None) -> None:
     """Write RUN into one file: its events, and what every call asked and was answered.
 
     RUN is a run's id, or the beginning or end of it; without one it is the newest. The file holds all prompts and
@@ -73,7 +74,7 @@ def export_run(run: str | None, last: bool, output: Path | None, store: Path | N
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
 )
 @store_option
-def import_runs(files: tuple[Path, ...], store: Path | None) -> None:
+def import_runs(files: tuple[Path, ...], store: Location | None) -> None:
     """Take the run in each FILE into the store, whole or not at all; - is standard input.
 
     A run that is there already stays as it is. stdout gets the run's id.

@@ -4,7 +4,6 @@ import asyncio
 import os
 import sys
 import webbrowser
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -14,6 +13,7 @@ from stretto.cli.help import Command, option
 from stretto.cli.meaning import find_run, store_path
 from stretto.cli.options import offer_options
 from stretto.cli.screen import say
+from stretto.store.locations import Location
 from stretto.store.sqlite import Store
 
 
@@ -30,7 +30,7 @@ def ui(
     no_open: bool,
     named: tuple[str, ...],
     models: tuple[str, ...],
-    store: Path | None,
+    store: Location | None,
     **flags: Any,
 ) -> None:
     """Open a page in the browser on which runs are watched, started and steered, or on RUN, until Ctrl-C.

@@ -12,6 +12,7 @@ from stretto.config.teams import Choice, Part, Team
 from stretto.config.values import among, convert, limits_of, price_of, provider_of, schema_at
 from stretto.errors import ConfigError
 from stretto.pool import AnyProvider
+from stretto.store.locations import Location
 from stretto.types import Limits, Memory, Price, Role
 
 _T = TypeVar("_T")
@@ -82,7 +83,7 @@ class Configuration:
         default: Choice | None = None,
         limits: Mapping[str, Any] | None = None,
         memory: Mapping[str, Any] | None = None,
-        store: Path | None = None,
+        store: Location | None = None,
         schema: Path | None = None,
         max_tokens: int | None = None,
     ) -> _T:

@@ -12,6 +12,7 @@ from stretto.config.teams import Choice
 from stretto.errors import ConfigError
 from stretto.pool import AnyProvider
 from stretto.roles import AnyModel
+from stretto.store.locations import Location, location_of
 from stretto.types import Price
 
 _T = TypeVar("_T")
@@ -26,7 +27,7 @@ def load(
     memory: Mapping[str, Any] | None = None,
     providers: Mapping[str, AnyProvider] | None = None,
     prices: Mapping[str, Price | None] | None = None,
-    store: str | Path | None = None,
+    store: str | Location | None = None,
 ) -> _T:
     """What `make` makes of the roles, limits and providers in a file or preset; all else goes before it, key by key.
 
@@ -46,7 +47,7 @@ def load(
     if configuration.models_missing(chosen):
         usual = os.environ.get("STRETTO_MODEL")
         default = Choice(usual, "STRETTO_MODEL") if usual else default_model(configuration)
-    where = None if store is None else Path(store)
+    where = None if store is None else location_of(store)
     return configuration.workflow(made, models=chosen, default=default, store=where)
 
 

@@ -205,6 +205,7 @@ class Answering:
                     finish = await self._once_more(role, again_request(request, why, told), transcript, telling)
         except (TimeoutError, DeadlineError) as error:
             if first and told:
+                setbacks.degrade("deadline", "unmended", "the answer is not asked for once more")
                 return _mended(telling, first, "complete", references, told)
             if not transcript.text.strip() or request.schema is not None:
                 late = error if isinstance(error, DeadlineError) else None

@@ -115,7 +115,7 @@ class Caller:
             error.call = call.id
             raise
         except DeadlineError:  # a replayed one
-            ledger.stop()
+            ledger.stop(late=True)
             raise
         except StrettoError:  # the store's, not the call's
             raise
@@ -125,7 +125,7 @@ class Caller:
             failure.call = call.id
             raise failure from error
         except (GeneratorExit, asyncio.CancelledError):
-            ledger.stop()
+            ledger.stop(late=self._deadline.cuts(call.role))
             raise
         finally:
             del self.under_way[call.id]

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 
 from stretto.calls import Chunk, Done, Reasoning, Restarted, Sent, Text
+from stretto.types import RoleName
 
 _ANSWER = 2000  # characters of an answer, if nothing limits it
 _UNSEEN = 0.25  # share of the time that the answer is given before any model was seen at work
@@ -35,6 +36,7 @@ class Deadline:
         self._merges = merges
         self._answer = min(_ANSWER, _PER_TOKEN * answer_tokens) if answer_tokens else _ANSWER
         self._scopes: set[asyncio.Timeout] = set()
+        self._answering: asyncio.Timeout | None = None
         self._waits: list[float] = []
         self._characters = 0
         self._speaking = 0.0
@@ -69,7 +71,14 @@ class Deadline:
 
     def answer(self) -> asyncio.Timeout:
         """For as long as the answer may be written: raises `TimeoutError` at the end."""
-        return asyncio.timeout_at(self.ends_at if self.limited else None)
+        self._answering = asyncio.timeout_at(self.ends_at if self.limited else None)
+        return self._answering
+
+    def cuts(self, role: RoleName) -> bool:
+        """Whether a call of this role that is stopped right now is stopped because the deadline came."""
+        if role == "synthesizer":
+            return self._answering is not None and self._answering.expired()
+        return self.passed
 
     @asynccontextmanager
     async def _scope(self) -> AsyncIterator[None]:

@@ -103,10 +103,10 @@ class Ledger:
             return None
         return round(heard_at - self._sent_at, 3)
 
-    def stop(self) -> None:
-        """Log that the call was given up, if it was ever sent."""
+    def stop(self, *, late: bool) -> None:
+        """Log that the call was given up, because of the deadline if it is `late`, if it was ever sent."""
         if self._told is not None:
-            self.finish(finish="stopped")
+            self.finish(finish="stopped", code="deadline" if late else "")
 
     def _whose(self) -> dict[str, Any]:
         call = self._call

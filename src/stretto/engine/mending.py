@@ -91,7 +91,7 @@ def mended(result: Result, ask: Ask, told: Told) -> Asking[Result]:
     (said,) = yield [Ask(ask.role, again_request(ask.request, why, told), AGAIN)]
     second = result_said(result.subtask, said)
     if second.outcome != "done":
-        return replace(second, text="") if why == "empty" else _kept(result, told)
+        return second if why == "empty" else _kept(result, told)
     left = fault(second.text, told)
     if left == "recited":  # a prompt may well say what is to be said, unless it is another that says so
         return replace(second, remark="; ".join(filter(None, (second.remark, _SAYS[left])))) if why == left else result

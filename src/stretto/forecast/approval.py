@@ -5,7 +5,6 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -22,6 +21,7 @@ from stretto.policies.prices import Prices
 from stretto.proposal import Again, Approve, Decision, Drop, Edit, Go, Proposal, Stop
 from stretto.runs import Run
 from stretto.store.journal import Journal
+from stretto.store.locations import Location
 from stretto.store.patience import patiently
 from stretto.store.schema import GLANCE
 from stretto.types import Definition, Plan, Price, Result, Usage
@@ -49,7 +49,7 @@ class Outlook:
         self,
         definition: Definition,
         journal: Journal,
-        store: Path | None,
+        store: Location | None,
         models: Sequence[str],
         prices: Prices,
         given: Mapping[str, Result],

@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from pathlib import Path
 
 from msgspec import Struct
 
+from stretto.errors import NoStore
 from stretto.store.efforts import Effort, newest_efforts
+from stretto.store.locations import Location
 from stretto.types import RoleName
 
 ENOUGH = 5
@@ -47,9 +48,12 @@ class History:
         return (own or workers or (every if len(every) >= ENOUGH else []))[-_NEWEST:]
 
 
-def history_of(path: Path | None, simulated: Collection[str], patience: float) -> History:
-    """What the store at `path` knows; nothing without one. Raises `StoreError`."""
-    return History(newest_efforts(path, patience) if path and path.exists() else (), simulated)
+def history_of(store: Location | None, simulated: Collection[str], patience: float) -> History:
+    """What this store knows; nothing without one. Raises `StoreError`."""
+    try:
+        return History(newest_efforts(store, patience) if store else (), simulated)
+    except NoStore:
+        return History((), simulated)
 
 
 def _alike(part: str) -> str:

@@ -34,7 +34,7 @@ class Walk:
         given: Mapping[str, Result] | None = None,
         show: Callable[[AnyEvent], None] = lambda _: None,
     ) -> None:
-        self._journal = Journal(log[0].run, path=None, show=show, history=log)
+        self._journal = Journal(log[0].run, store=None, show=show, history=log)
         account = Account(Limits())
         self._execution = Execution(unlimited(definition), self._journal, lambda _: model, account, replies, given)
         self.error: StrettoError | None = None

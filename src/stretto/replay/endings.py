@@ -1,6 +1,7 @@
 """How the calls of a run ended, as its log tells it: with a reply, with an error, or because there was no time left."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -18,41 +19,55 @@ from stretto.runs import Run
 from stretto.types import Reply, RoleName
 
 _LATE = "the deadline came"
+_ANSWERS: frozenset[e.DegradedCode] = frozenset({"unmerged", "unmended"})
+"""What is given up if there is no time for who writes the answer; one that it cuts has said something."""
 
 
 class Endings:
     """The endings of the calls of the last execution of a run, whose events are `log`.
 
-    `replies` are those of the whole run, by fingerprint.
+    `replies` are those of the whole run, by fingerprint, in the order of its log; `own`: by the call that got them.
     """
 
-    def __init__(self, run: Run, log: Sequence[e.AnyEvent], replies: Mapping[str, Sequence[Reply]]) -> None:
+    def __init__(
+        self, run: Run, log: Sequence[e.AnyEvent], replies: Mapping[str, Sequence[Reply]], own: Mapping[str, Reply]
+    ) -> None:
         self._run = run
         self._log = log
         self._replies = replies
+        self._own = own
+        definition = run.workflow.get("definition", {})
+        self._each = definition.get("memory", {}).get("reuse") == "off"  # then each of them answers one call
+        self._taken = Counter[str]()
         self._began = _seconds(log[0].at)
         self._sent = {event.call: event for event in reversed(log) if isinstance(event, e.CallStarted)}
         self._over = {event.subtask: event for event in log if isinstance(event, e.SubtaskFinished)}
         self._fatal = {event.call for event in log if isinstance(event, e.RunFailed) and event.call}
         self._gone = set(_gone(run, log))
         self._planned = [event for event in log if isinstance(event, e.PlanFinished)]
+        gave_up = (event for event in log if isinstance(event, e.RunDegraded) and event.policy == "deadline")
+        self._short = {event.code for event in gave_up}  # what there was no time for
+        self._ended_late = run.error_type == DeadlineError.__name__
+        # Only at a deadline a call leaves nothing in the log: if the task was to be answered directly, there it was.
+        silent = run.status == "failed" and not any(_writes(event) for event in log)
+        self._unwritten = silent and definition.get("limits", {}).get("deadline") is not None
 
     def calls(self) -> Iterator[RecordedCall]:
         """Every call of the execution whose end is known."""
-        spoke = False
+        late = set[str | None]()  # whose call was stopped at the deadline: subtasks, and (None) who writes the answer
         for event in self._log:
             if isinstance(event, e.CallFinished) and event.call not in self._gone and (call := self._ending(event)):
-                spoke = spoke or event.role == "synthesizer"
+                if call.error is DeadlineError and call.role != "orchestrator":
+                    late.add(call.subtask)
                 yield call
-        for finished in self._over.values():
-            if finished.code == "unasked":
-                yield self._unasked("worker", finished.subtask, finished.seq)
-        if any(isinstance(event, e.RunDegraded) and event.policy == "deadline" for event in self._log):
+        for over in self._over.values():
+            if over.code == "unasked" or (over.outcome == "cut" and not over.code and over.subtask not in late):
+                yield replace(self._unasked("worker", over.subtask, over.seq), text=over.text)
+        if self._short:
             yield replace(self._unasked("worker", None, None), part=CONDENSE)
-        state = self._run.coverage.answer
-        if not spoke and (state == "unmerged" or self._run.error_type == "DeadlineError"):
+        if None not in late and (self._ended_late or self._unwritten or self._short & _ANSWERS):
             yield self._unasked("synthesizer", None, self._log[-1].seq)
-        if self._run.error_type == "DeadlineError" and not self._run.plan.subtasks:
+        if self._ended_late and not self._run.plan.subtasks:
             yield self._unasked("orchestrator", None, None)
 
     def kept(self, event: e.CallFinished) -> RecordedCall | None:
@@ -60,8 +75,8 @@ class Endings:
         known = self._replies.get(event.fingerprint)
         if not known:
             return None
-        said = self._over.get(event.subtask or "")
-        reply = next((each for each in known if said and each.text == said.text), known[0])
+        reply = self._own.get(event.call) or known[min(self._taken[event.fingerprint], len(known) - 1)]
+        self._taken[event.fingerprint] += self._each and event.call not in self._own
         return self._told(event, text=reply.text, reasoning=reply.reasoning, done=_done(reply, event))
 
     def reply(self, key: str, reply: Reply) -> RecordedCall:
@@ -90,16 +105,18 @@ class Endings:
         return self._failed(event)
 
     def _stopped(self, event: e.CallFinished) -> RecordedCall | None:
-        """A call that was given up: known if the deadline did that."""
-        over, coverage = self._over.get(event.subtask or ""), self._run.coverage
+        """A call that was given up, with what it had said if that is known; None if the deadline did not do that."""
+        over, answer = self._over.get(event.subtask or ""), self._run.coverage.answer
+        text, writes = None, event.role == "synthesizer"
         if over is not None and over.outcome == "cut":
-            return self._late(event, over.text)
-        if event.role == "synthesizer" and coverage.answer in {"cut", "unmerged"}:
-            return self._late(event, self._run.answer if coverage.answer == "cut" else "")
-        return self._late(event) if self._run.error_type == "DeadlineError" and event.role != "worker" else None
-
-    def _late(self, event: e.CallFinished, text: str = "") -> RecordedCall:
-        return self._told(event, text=text, error=DeadlineError, why=self._lateness)
+            text = over.text
+        elif writes and answer == "cut":
+            text = self._run.answer
+        # Logs of before calls had codes show it by what came of it.
+        shown = text is not None or (writes and answer == "unmerged") or (self._ended_late and event.role != "worker")
+        if event.code != "deadline" and not shown:
+            return None
+        return self._told(event, text=text or "", error=DeadlineError, why=self._lateness)
 
     def _failed(self, event: e.CallFinished) -> RecordedCall:
         return self._told(event, error=_class(event.error_type) or CallError, why=event.error or "")
@@ -140,7 +157,7 @@ class Endings:
 
     @property
     def _lateness(self) -> str:
-        return self._run.error or _LATE if self._run.error_type == "DeadlineError" else _LATE
+        return self._run.error or _LATE if self._ended_late else _LATE
 
 
 def _gone(run: Run, log: Sequence[e.AnyEvent]) -> Iterator[str]:
@@ -155,6 +172,10 @@ def _gone(run: Run, log: Sequence[e.AnyEvent]) -> Iterator[str]:
                 anew = f"{within}{slash}{id_}/"
                 for subtask in [each for each in asked if f"{each}/".startswith(anew)]:
                     yield from asked.pop(subtask)
+
+
+def _writes(event: e.AnyEvent) -> bool:
+    return isinstance(event, e.CallFinished) and event.role == "synthesizer"
 
 
 def _class(name: str | None) -> type[CallError] | None:

@@ -23,7 +23,7 @@ from stretto.replay.endings import Endings, unplanned
 from stretto.rerun import plans_within
 from stretto.runs import Run
 from stretto.store.parcel import Entry
-from stretto.types import Basis, Definition, Reply, Request, Result, Role
+from stretto.types import OUTCOMES, Basis, Definition, Reply, Request, Result, Role
 
 
 class Recording(Struct, frozen=True):
@@ -113,9 +113,13 @@ class Recording(Struct, frozen=True):
         roles = {s.id: workers.get(worker_for(s.type, workers) or "") for s in self.run.plan.subtasks}
         several = {id_ for id_, role in roles.items() if role and _takes_several(role)}
         # Whether a reply was to be asked for once more, when there was no time for that any more, is not recorded.
-        done = {id_ for id_, result in self.run.results.items() if result.outcome == "done"}
         ended = {id_ for id_, place in self.finished.items() if late is not None and place > late}
-        return {id_ for id_ in several if late is not None or id_ in lost} | (done & ended)
+        by = {
+            outcome: {id_ for id_, each in self.run.results.items() if each.outcome == outcome} for outcome in OUTCOMES
+        }
+        return {id_ for id_ in several if late is not None or id_ in lost} | (
+            (by["done"] | by["failed"] - lost) & ended
+        )
 
     @property
     def told_by(self) -> dict[str, int]:
@@ -163,7 +167,8 @@ def recording_of(entries: Iterable[Entry]) -> Recording:
     replies, requests = _replies(told), _requests(told)
     start = max((n for n, entry in enumerate(told) if isinstance(entry.event, e.RunResumed)), default=0)
     before, last = ([entry.event for entry in part] for part in (told[:start], told[start:]))
-    endings = Endings(run, last, replies)
+    ended_with = ((entry.event, entry.reply) for entry in told if isinstance(entry.event, e.CallFinished))
+    endings = Endings(run, last, replies, {event.call: reply for event, reply in ended_with if reply})
     calls = list(endings.calls())
     ended = {call.fingerprint for call in calls}
     # A plan that was whole before is not asked for once more: how it was made then is all there is.

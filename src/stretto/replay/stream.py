@@ -83,7 +83,7 @@ class ReplayStream(RunStream[Parsed]):
 
     async def _open(self, stack: AsyncExitStack) -> None:
         recording, run = self._recording, self._recording.run
-        self._journal = journal = Journal(self.run_id, path=None, show=self._take)
+        self._journal = journal = Journal(self.run_id, store=None, show=self._take)
         await stack.enter_async_context(journal)
         journal.append(RunStarted(task=run.task, workflow=run.workflow, simulated=run.simulated, basis=recording.basis))
         began = asyncio.get_running_loop().time() if self._timed else None

@@ -4,14 +4,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from stretto import events as e
 from stretto.calls import KEPT
-from stretto.store.schema import PATIENCE, connect, explain
+from stretto.store.connecting import connect
+from stretto.store.locations import Location
+from stretto.store.schema import PATIENCE, explain
 from stretto.store.sums import event_is_whole
 from stretto.types import RoleName, Usage
 
@@ -19,7 +20,7 @@ _ROWS = 12_000  # that are looked at, the newest: some 2,500 calls
 # Only what stands before the requests and replies is read, so their pages are not touched.
 _NEWEST = """
 SELECT run, seq, kind, body, event_sum FROM
-(SELECT rowid, run, seq, kind, body, event_sum FROM events ORDER BY rowid DESC LIMIT ?)
+(SELECT rowid, run, seq, kind, body, event_sum FROM events ORDER BY rowid DESC LIMIT ?) AS newest
 WHERE kind IN ('subtask_planned', 'call_started', 'call_retried', 'call_finished') ORDER BY rowid
 """
 
@@ -40,17 +41,17 @@ class Effort(Struct, frozen=True):
     simulated: bool
 
 
-def newest_efforts(path: Path, patience: float = PATIENCE) -> list[Effort]:
+def newest_efforts(location: Location, patience: float = PATIENCE) -> list[Effort]:
     """The efforts of the newest calls of a store that brought a reply, oldest first; raises `StoreError`.
 
     Left out are replies that were reused and calls that a rate limit held back or that were asked in duplicate: what
     these took is no matter of the call. A damaged event counts as not there.
     """
-    with closing(connect(path, create=False, patience=patience)) as db:
+    with closing(connect(location, create=False, patience=patience)) as db:
         try:
             rows = db.execute(_NEWEST, (_ROWS,)).fetchall()
         except sqlite3.Error as error:
-            raise explain(path, error) from error
+            raise explain(location, error) from error
     return list(_efforts(rows))
 
 

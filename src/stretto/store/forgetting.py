@@ -1,7 +1,5 @@
 """Forgetting what a run said, once it is finished: its events stay, with their times, usage and cost."""
 
-import sqlite3
-
 from msgspec.structs import replace
 
 from stretto.events import (
@@ -21,6 +19,8 @@ from stretto.events import (
     decode,
     encode,
 )
+from stretto.store.database import Database
+from stretto.store.schema import File
 from stretto.store.sums import event_sum
 from stretto.types import Coverage
 
@@ -31,12 +31,13 @@ UPDATE events SET body = ?, event_sum = ?, request = NULL, reply = NULL, record_
 """
 
 
-def forget(db: sqlite3.Connection, run: str) -> None:
+def forget(db: Database, run: str) -> None:
     """Take every text of a run out of its log: task, inputs, descriptions, results, answer, prompts and replies.
 
     Within the transaction that is under way.
     """
-    db.execute("PRAGMA secure_delete = ON")  # what stood there is overwritten, too
+    if isinstance(db, File):
+        db.execute("PRAGMA secure_delete = ON")  # what stood there is overwritten, too
     for seq, body in db.execute("SELECT seq, body FROM events WHERE run = ? ORDER BY seq", (run,)).fetchall():
         event = _emptied(decode(body))
         written = encode(event)

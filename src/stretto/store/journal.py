@@ -4,7 +4,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Self
 
 import msgspec
@@ -26,6 +25,7 @@ from stretto.events import (
 from stretto.fold import Fold
 from stretto.head import recorded
 from stretto.runs import Run
+from stretto.store.locations import Location
 from stretto.store.rows import Entry, Row, Turn
 from stretto.store.summary import summary
 from stretto.store.writer import HELD, Writing
@@ -45,7 +45,7 @@ _FEW = 8
 class Journal:
     """Takes the events of one run in, gives each its place and time, and shows it when it is stored.
 
-    `path` None: nothing is stored and everything is shown at once. `show` is called in the event loop, in order.
+    `store` None: nothing is stored and everything is shown at once. `show` is called in the event loop, in order.
     `history` is what the log holds already. Unless it `keeps_texts`, prompts are not stored, and everything else that
     was said only until the run is finished. `patience`: seconds to wait while another process writes; then
     events are stored beside the file until it is free. Used as `async with`: leaving it ends the writer's thread,
@@ -56,7 +56,7 @@ class Journal:
         self,
         run: str,
         *,
-        path: Path | None,
+        store: Location | None,
         show: Callable[[AnyEvent], None],
         history: Sequence[AnyEvent] = (),
         keeps_texts: bool = True,
@@ -78,7 +78,7 @@ class Journal:
         self._ended = self._loop.create_future()
         self._unrecorded = 0  # requests that may leave, or have left, and are not on the disk
         self._error: StoreError | None = None
-        self._writer = Writing(path, run, self._from_writer, self._writer_ended, patience) if path else None
+        self._writer = Writing(store, run, self._from_writer, self._writer_ended, patience) if store else None
 
     async def __aenter__(self) -> Self:
         return self
@@ -126,9 +126,9 @@ class Journal:
         """A request, of which the log was told last, may leave when this returns.
 
         What is set aside for it (`paid`) must be on the disk then, or whoever goes on after a kill spends it again. Of
-        others, a few may be on their way there.
+        others, a few may be on their way there, unless another machine may take the run over meanwhile.
         """
-        if self._writer is not None and (paid or self._unrecorded > _FEW):
+        if self._writer is not None and (paid or self._writer.strict or self._unrecorded > _FEW):
             await self.settled()
 
     async def settled(self) -> None:

@@ -3,17 +3,25 @@
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
-from pathlib import Path
 
 from msgspec import Struct
 
+from stretto.errors import NoStore
 from stretto.events import now
-from stretto.store.schema import PATIENCE, connect, explain
+from stretto.store.connecting import connect
+from stretto.store.locations import Location
+from stretto.store.schema import PATIENCE, explain
 from stretto.store.sums import values_sum
 from stretto.types import Known
 
 Place = tuple[str, str]
 """A model: the base URL of its endpoint, and its name there."""
+
+
+_KEEP = """
+INSERT INTO models VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (endpoint, model) DO UPDATE
+SET context = excluded.context, bytes = excluded.bytes, at = excluded.at, model_sum = excluded.model_sum
+"""
 
 
 class Remembered(Struct, frozen=True):
@@ -23,15 +31,17 @@ class Remembered(Struct, frozen=True):
     at: str
 
 
-def remembered(path: Path, patience: float = PATIENCE) -> dict[Place, Remembered]:
+def remembered(location: Location, patience: float = PATIENCE) -> dict[Place, Remembered]:
     """All that is remembered; nothing if there is no store yet. A damaged row counts as not there."""
-    if not path.exists() or not path.stat().st_size:
+    try:
+        db = connect(location, create=False, patience=patience)
+    except NoStore:
         return {}
-    with closing(connect(path, create=False, patience=patience)) as db:
+    with closing(db):
         try:
             rows = db.execute("SELECT endpoint, model, context, bytes, at, model_sum FROM models").fetchall()
         except sqlite3.Error as error:
-            raise explain(path, error) from error
+            raise explain(location, error) from error
     return {
         (endpoint, model): Remembered(Known(context, each), at)
         for endpoint, model, context, each, at, said in rows
@@ -44,15 +54,13 @@ def _is_held(context: int | None) -> bool:
     return context is None or abs(context) < 2**63
 
 
-def remember(path: Path, found: Mapping[Place, Known], patience: float = PATIENCE) -> None:
+def remember(location: Location, found: Mapping[Place, Known], patience: float = PATIENCE) -> None:
     """Keep what was found out, as of now; raises `StoreError`."""
     if not found:
         return
     rows = [(*place, known.context, known.bytes, now()) for place, known in found.items() if _is_held(known.context)]
-    with closing(connect(path, patience=patience)) as db:
+    with closing(connect(location, patience=patience)) as db:
         try:
-            db.executemany(
-                "INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?, ?, ?)", [(*row, values_sum(row)) for row in rows]
-            )
+            db.executemany(_KEEP, [(*row, values_sum(row)) for row in rows])
         except sqlite3.Error as error:
-            raise explain(path, error) from error
+            raise explain(location, error) from error

@@ -6,7 +6,6 @@ with a checksum each; the end of one that was cut by a crash is not there, and n
 
 import errno
 import os
-import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from zlib import crc32
@@ -14,6 +13,8 @@ from zlib import crc32
 import msgspec
 from msgspec import Struct
 
+from stretto.store.database import Database, transaction
+from stretto.store.locations import Location, Server
 from stretto.store.rows import Entry, keep
 from stretto.store.schema import beside, explain
 
@@ -37,14 +38,16 @@ def put_by(path: Path, run: str, entries: Sequence[Entry]) -> None:
     _append(path, run, _Frame(list(entries)))
 
 
-def those_with(path: Path) -> list[str]:
-    """The runs of a store of which something was put by."""
+def those_with(location: Location) -> list[str]:
+    """The runs of a store of which something was put by; none of a server's ever is."""
+    if isinstance(location, Server):
+        return []
     try:
-        return [entry.name for entry in beside(path, ".late").iterdir()]
+        return [entry.name for entry in beside(location, ".late").iterdir()]
     except OSError as error:
         if error.errno in _NONE:
             return []
-        raise explain(path, error) from error
+        raise explain(location, error) from error
 
 
 def left(path: Path, run: str, owner: str) -> None:
@@ -52,22 +55,16 @@ def left(path: Path, run: str, owner: str) -> None:
     _append(path, run, _Frame(left=owner))
 
 
-def take_in(db: sqlite3.Connection, path: Path, run: str) -> None:
+def take_in(db: Database, path: Path, run: str) -> None:
     """Write what was put by of a run into its store, in one transaction; only for whoever carries the run."""
     if not _file(path, run).exists():
         return
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(db):
         write(db, path, run)
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
     clear(path, run)
 
 
-def write(db: sqlite3.Connection, path: Path, run: str) -> None:
+def write(db: Database, path: Path, run: str) -> None:
     """The same within the caller's transaction, who is to `clear` it away when that is on the disk."""
     if not (file := _file(path, run)).exists():
         return

@@ -3,14 +3,15 @@
 import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from stretto.errors import RunNotFound, StoreError
 from stretto.events import AnyEvent, RunStarted, decode
-from stretto.store.summary import read
+from stretto.store.database import Database
+from stretto.store.locations import Location
+from stretto.store.summary import ONE, read
 from stretto.store.sums import event_is_whole, record_is_whole
 from stretto.text import clean
 from stretto.types import Reply, Request
@@ -36,38 +37,38 @@ class Recorded(NamedTuple):
     whole: bool = False
 
 
-def events_of(db: sqlite3.Connection, path: Path, run: str) -> list[AnyEvent]:
+def events_of(db: Database, location: Location, run: str) -> list[AnyEvent]:
     """The log of a run, oldest first; raises `RunNotFound`, or `StoreError` if a part of it is damaged."""
-    bodies = whole_bodies(db, path, run)
+    bodies = whole_bodies(db, location, run)
     try:
         events = [decode(body) for body in bodies]
     except msgspec.MsgspecError as error:
-        raise damaged(path, run, f"an event cannot be read: {error}") from error
+        raise damaged(location, run, f"an event cannot be read: {error}") from error
     if not isinstance(events[0], RunStarted):
-        raise damaged(path, run, f"it begins with {events[0].kind}")
+        raise damaged(location, run, f"it begins with {events[0].kind}")
     return events
 
 
-def whole_bodies(db: sqlite3.Connection, path: Path, run: str) -> list[bytes]:
+def whole_bodies(db: Database, location: Location, run: str) -> list[bytes]:
     """The events of a run as they are stored, not yet decoded; none is missing and none has changed."""
     least = least_of(db, run)  # first: meanwhile there can only be more
     rows = db.execute(_EVENTS, (run,)).fetchall()
     if not rows and not least_of(db, run):
-        raise not_found(path, run)
+        raise not_found(location, run)
     if len(rows) < least:
-        raise damaged(path, run, f"{len(rows)} events where {least} were written")
+        raise damaged(location, run, f"{len(rows)} events where {least} were written")
     for place, (seq, kind, body, said) in enumerate(rows, 1):
         if seq != place:
-            raise damaged(path, run, f"{len(rows)} events where {rows[-1][0]} were written")
+            raise damaged(location, run, f"{len(rows)} events where {rows[-1][0]} were written")
         if not event_is_whole(run, seq, kind, body, said):
-            raise damaged(path, run, f"event {seq} is not what was written")
+            raise damaged(location, run, f"event {seq} is not what was written")
     return [body for _, _, body, _ in rows]
 
 
-def least_of(db: sqlite3.Connection, run: str) -> int:
+def least_of(db: Database, run: str) -> int:
     """How many events there must be, as the list of runs tells; 0 if it does not."""
     try:
-        row = db.execute("SELECT * FROM runs WHERE run = ?", (run,)).fetchone()
+        row = db.execute(ONE, (run,)).fetchone()
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
             raise
@@ -76,9 +77,9 @@ def least_of(db: sqlite3.Connection, run: str) -> int:
     return told.events if told else 0
 
 
-def records_of(db: sqlite3.Connection, run: str, only: Collection[str] | None = None) -> Iterator[Recorded]:
+def records_of(db: Database, run: str, only: Collection[str] | None = None) -> Iterator[Recorded]:
     """What the calls of a run asked and were answered, or `only` those of these fingerprints; oldest row first."""
-    for seq, key, said, asked, answered in db.execute(_RECORDS, (run,)):
+    for seq, key, said, asked, answered in db.each(_RECORDS, (run,)):
         if only is not None and key not in only:
             continue
         recorded = Recorded(seq, str(key))
@@ -90,13 +91,13 @@ def records_of(db: sqlite3.Connection, run: str, only: Collection[str] | None = 
         yield recorded
 
 
-def damaged(path: Path, run: str, how: str) -> StoreError:
+def damaged(location: Location, run: str, how: str) -> StoreError:
     """The log of a run cannot be relied on."""
     return StoreError(
-        f"{path}: the log of run {run} is damaged ({how}); other runs are not concerned, run its task again"
+        f"{location}: the log of run {run} is damaged ({how}); other runs are not concerned, run its task again"
     )
 
 
-def not_found(path: Path, run: str) -> RunNotFound:
+def not_found(location: Location, run: str) -> RunNotFound:
     """There is no such run."""
-    return RunNotFound(f"{path}: no run {clean(run)!r} in this store; `stretto runs` lists them")
+    return RunNotFound(f"{location}: no run {clean(run)!r} in this store; `stretto runs` lists them")

@@ -5,7 +5,6 @@ order of its runs and the table of who carries one; format 4, codes where its ev
 format 5, the table of keys that clients have given their requests.
 """
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,6 +17,7 @@ from msgspec.structs import replace
 from stretto.errors import StoreError
 from stretto.events import RunStarted, decode, encode
 from stretto.store.coding import Coding
+from stretto.store.database import Database
 from stretto.store.logs import events_of
 from stretto.store.summary import Summary, summary_of, write
 from stretto.store.sums import event_is_whole, event_sum, record_sum
@@ -35,7 +35,7 @@ WHERE kind IN ('call_finished', 'run_degraded', 'run_failed', 'run_interrupted',
 _INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-def migrate(db: sqlite3.Connection, path: Path, form: int) -> None:
+def migrate(db: Database, path: Path, form: int) -> None:
     """Bring a store of an older format up to date, within the transaction that is open."""
     if form == 1:
         _of_format_1(db, path)
@@ -53,7 +53,7 @@ def migrate(db: sqlite3.Connection, path: Path, form: int) -> None:
         _code(db)
 
 
-def _code(db: sqlite3.Connection) -> None:
+def _code(db: Database) -> None:
     """Give events their codes; a damaged one stays as it is."""
     by_run: defaultdict[str, Coding] = defaultdict(Coding)
     changed = list[tuple[bytes, int, str, int]]()
@@ -69,7 +69,7 @@ def _code(db: sqlite3.Connection) -> None:
     db.executemany("UPDATE events SET body = ?, event_sum = ? WHERE run = ? AND seq = ?", changed)
 
 
-def _of_format_1(db: sqlite3.Connection, path: Path) -> None:
+def _of_format_1(db: Database, path: Path) -> None:
     """Within the transaction that is open: copy every event into a new table with checksums, and tell of every run.
 
     What an older format holds is taken as it stands: nobody can tell any more whether it is what was written.
@@ -84,7 +84,7 @@ def _of_format_1(db: sqlite3.Connection, path: Path) -> None:
         write(db, _told(db, path, run))
 
 
-def _copied(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
+def _copied(db: Database) -> Iterator[tuple[Any, ...]]:
     old = db.execute("SELECT run, seq, kind, body, fingerprint, request, reply FROM events_1 ORDER BY rowid")
     for run, seq, kind, body, fingerprint, request, reply in old:
         told, asked, answered = _bytes(body) or b"", _bytes(request), _bytes(reply)
@@ -97,7 +97,7 @@ def _bytes(value: Any) -> bytes | None:
     return value if value is None or isinstance(value, bytes) else str(value).encode()
 
 
-def _told(db: sqlite3.Connection, path: Path, run: str) -> Summary:
+def _told(db: Database, path: Path, run: str) -> Summary:
     try:
         events = events_of(db, path, run)
     except StoreError as error:
@@ -106,7 +106,7 @@ def _told(db: sqlite3.Connection, path: Path, run: str) -> Summary:
     return summary_of(events)
 
 
-def _begun(db: sqlite3.Connection, told: Summary) -> Summary:
+def _begun(db: Database, told: Summary) -> Summary:
     """When a run whose log is damaged was begun, and with which task, if at least that can be read."""
     (body,) = db.execute("SELECT body FROM events WHERE run = ? AND kind = 'run_started'", (told.run,)).fetchone()
     try:

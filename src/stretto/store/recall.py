@@ -2,13 +2,14 @@
 
 import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 
 from stretto.calls import lasting
-from stretto.store.schema import PATIENCE, connect, explain
+from stretto.store.connecting import connect
+from stretto.store.locations import Location
+from stretto.store.schema import PATIENCE, explain
 from stretto.store.sums import record_is_whole
 from stretto.types import Reply
 
@@ -23,16 +24,16 @@ _AT_ONCE = 16  # replies looked at in one go once the newest was no good
 
 
 class Recall:
-    """Answers from everything that is recorded in the store at `path`, which must be there.
+    """Answers from everything that is recorded in the store at `location`, which must be there.
 
     One open connection that only reads; between two questions it holds nothing, so it keeps neither writers nor the
-    write-ahead log waiting. Used as `with Recall(path) as recall`, in one thread at a time. `patience`: seconds to wait
-    while another program holds the file.
+    write-ahead log waiting. Used as `with Recall(location) as recall`, in one thread at a time. `patience`: seconds
+    to wait while another program holds the file.
     """
 
-    def __init__(self, path: Path, patience: float = PATIENCE) -> None:
-        self._path = path
-        self._db = connect(path, create=False, patience=patience)
+    def __init__(self, location: Location, patience: float = PATIENCE) -> None:
+        self._location = location
+        self._db = connect(location, create=False, patience=patience)
 
     def __enter__(self) -> Self:
         return self
@@ -51,7 +52,7 @@ class Recall:
                 if record_is_whole(run, seq, key, request, reply, said) and (found := _undegraded(reply)):
                     return run, found
         except sqlite3.Error as error:
-            raise explain(self._path, error) from error
+            raise explain(self._location, error) from error
         return None
 
     def _recorded(self, fingerprint: str) -> Iterator[tuple[Any, ...]]:

@@ -1,10 +1,10 @@
 """How events, and what belongs to them, are written into a store."""
 
-import sqlite3
 from collections.abc import Sequence
 
 from msgspec import Struct
 
+from stretto.store.database import Database
 from stretto.store.forgetting import forget
 from stretto.store.summary import Summary, write
 from stretto.store.sums import event_sum, record_sum
@@ -25,12 +25,11 @@ class Turn(Struct, frozen=True):
 
 Entry = tuple[Row, Turn | None]
 
-_INTO = "INTO events (run, seq, kind, body, event_sum, fingerprint, record_sum, request, reply) VALUES "
-_INSERT, _AGAIN = f"INSERT {_INTO}", f"INSERT OR IGNORE {_INTO}"
-_VALUES = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO events (run, seq, kind, body, event_sum, fingerprint, record_sum, request, reply) VALUES "
+_VALUES, _AGAIN = "(?, ?, ?, ?, ?, ?, ?, ?, ?)", " ON CONFLICT (run, seq) DO NOTHING"
 
 
-def keep(db: sqlite3.Connection, entries: Sequence[Entry], *, again: bool = False) -> None:
+def keep(db: Database, entries: Sequence[Entry], *, again: bool = False) -> None:
     """Write entries, and what their runs amount to with them; `again`: rows that are there already stay as they are.
 
     Within a transaction, if that is more than one statement.
@@ -43,14 +42,13 @@ def keep(db: sqlite3.Connection, entries: Sequence[Entry], *, again: bool = Fals
                 forget(db, turn.summary.run)
 
 
-def insert(db: sqlite3.Connection, rows: Sequence[Row], *, again: bool = False) -> None:
+def insert(db: Database, rows: Sequence[Row], *, again: bool = False) -> None:
     """Write rows, each with its checksums, in one statement."""
-    values = [value for row in rows for value in _columns(*row)]
-    insert_into = _AGAIN if again else _INSERT
-    db.execute(insert_into + ", ".join([_VALUES] * len(rows)), values)
+    values = [value for row in rows for value in columns(*row)]
+    db.execute(_INSERT + ", ".join([_VALUES] * len(rows)) + (_AGAIN if again else ""), values)
 
 
-def _columns(
+def columns(
     run: str,
     seq: int | None,
     kind: str,

@@ -18,10 +18,17 @@ PATIENCE = 30.0
 GLANCE = 0.1
 """Seconds to wait where an event loop is held up meanwhile."""
 
+
+class File(sqlite3.Connection):
+    """A connection to a store file, as `stretto.store.database.Database`."""
+
+    each = sqlite3.Connection.execute  # its rows come one after the other anyway
+
+
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-def connect(path: Path, *, create: bool = True, patience: float = PATIENCE) -> sqlite3.Connection:
+def connect(path: Path, *, create: bool = True, patience: float = PATIENCE) -> "File":
     """A connection to the store at `path`, made if it is not there; `StoreError` says what is wrong with it."""
     try:
         if create:
@@ -32,7 +39,9 @@ def connect(path: Path, *, create: bool = True, patience: float = PATIENCE) -> s
         # Autocommit: transactions are begun and ended by name, so a batch is exactly one. `rw`: SQLite itself would
         # make a missing file readable for everyone.
         uri = f"{path.absolute().as_uri()}?mode=rw"
-        db = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(
+            uri, uri=True, timeout=patience, isolation_level=None, check_same_thread=False, factory=File
+        )
         # A damaged text must not keep anyone from the others; its checksum tells.
         db.text_factory = _lenient
         try:
@@ -99,7 +108,7 @@ def keep_private(path: Path) -> None:
             path.chmod(found.st_mode & 0o700)
 
 
-def _prepare(db: sqlite3.Connection, path: Path, *, create: bool, patience: float) -> None:
+def _prepare(db: File, path: Path, *, create: bool, patience: float) -> None:
     """See whose file it is before anything in it is touched; fill an empty one, bring an older one up to date."""
     form = _form(db, path)
     if not form and not create:
@@ -113,7 +122,7 @@ def _prepare(db: sqlite3.Connection, path: Path, *, create: bool, patience: floa
         db.execute("PRAGMA synchronous = FULL")  # a commit is on the disk, not on its way there
 
 
-def _write_ahead(db: sqlite3.Connection, until: float) -> None:
+def _write_ahead(db: File, until: float) -> None:
     """Use a write-ahead log. Where two turn it on in a new file at once, SQLite refuses without waiting its time."""
     while True:
         try:
@@ -126,7 +135,7 @@ def _write_ahead(db: sqlite3.Connection, until: float) -> None:
             return
 
 
-def _form(db: sqlite3.Connection, path: Path) -> int:
+def _form(db: File, path: Path) -> int:
     """The version of the file's form, 0 if nothing is in it yet; raises `StoreError` if it is not ours."""
     # In one statement, so that it is one state of the file, whoever else is filling it right now.
     owner, version, tables = db.execute(
@@ -145,7 +154,7 @@ def _form(db: sqlite3.Connection, path: Path) -> int:
     return int(version) if tables else 0
 
 
-def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
+def _bring_up_to_date(db: File, path: Path) -> None:
     """Make the tables, or an older format's anew, in one transaction: whoever is killed in it changed nothing."""
     db.execute("BEGIN IMMEDIATE")
     form = _form(db, path)  # another process may have been first
@@ -171,13 +180,13 @@ def _not_there(path: Path) -> NoStore:
     return NoStore(f"{path}: there is no run store here yet; run a task first, or name another with --store")
 
 
-def _not_intact(path: Path, how: str) -> StoreError:
+def _not_intact(location: object, how: str) -> StoreError:
     return StoreError(
-        f"{path}: {how}: this is not an intact SQLite file; move it away, or name another file with --store"
+        f"{location}: {how}: this is not an intact SQLite file; move it away, or name another file with --store"
     )
 
 
-def explain(path: Path, error: Exception) -> StoreError:
+def explain(location: object, error: Exception) -> StoreError:
     """The same error with the file's name and a remedy."""
     text = str(error)
     if "full" in text or "disk I/O" in text or (isinstance(error, OSError) and error.errno in _NO_ROOM):
@@ -186,9 +195,9 @@ def explain(path: Path, error: Exception) -> StoreError:
         text = error.strerror or text if isinstance(error, OSError) else text
         remedy = "it cannot be written; check its permissions and folder, or name another file with --store"
     elif "not a database" in text or "malformed" in text:
-        return _not_intact(path, text)
+        return _not_intact(location, text)
     elif "locked" in text or "busy" in text:
-        return StoreLocked(f"{path}: {text}: another program holds it locked; close that, then try again")
+        return StoreLocked(f"{location}: {text}: another program holds it locked; close that, then try again")
     else:
         remedy = "name another file with --store"
-    return StoreError(f"{path}: {text}: {remedy}")
+    return StoreError(f"{location}: {text}: {remedy}")

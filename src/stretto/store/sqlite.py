@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
-from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -12,10 +12,13 @@ from stretto.events import AnyEvent
 from stretto.fold import fold
 from stretto.runs import Run
 from stretto.store import carriers, late
+from stretto.store.connecting import connect
+from stretto.store.database import Database
 from stretto.store.listing import LAST_LETTER, Wanted, listed
+from stretto.store.locations import Location, Server
 from stretto.store.logs import Recorded, events_of, not_found, records_of
-from stretto.store.schema import PATIENCE, connect, explain
-from stretto.store.summary import Summary
+from stretto.store.schema import PATIENCE, explain
+from stretto.store.summary import Standing, Summary
 from stretto.text import clean
 from stretto.types import Reply, Request
 
@@ -36,8 +39,10 @@ class Store:
     with a line for every record that is damaged; such a record counts as not there.
     """
 
-    def __init__(self, path: Path, patience: float = PATIENCE, tell: Callable[[str], None] | None = None) -> None:
-        self.path = path
+    def __init__(
+        self, location: Location, patience: float = PATIENCE, tell: Callable[[str], None] | None = None
+    ) -> None:
+        self.location = location
         self._patience = patience
         self._tell = tell
 
@@ -45,7 +50,7 @@ class Store:
         """The store can be read and holds this run; raises `RunNotFound` or `StoreError` if not."""
         with self._reading(clean(run)) as db:
             if not db.execute("SELECT 1 FROM events WHERE run = ? LIMIT 1", (clean(run),)).fetchone():
-                raise not_found(self.path, run)
+                raise not_found(self.location, run)
 
     def has(self, run: str) -> bool:
         """Whether the store holds this run."""
@@ -55,7 +60,7 @@ class Store:
     def events(self, run: str) -> list[AnyEvent]:
         """The log of a run, oldest first; raises `RunNotFound`, or `StoreError` if a part of the log is damaged."""
         with self._reading(run) as db:
-            return events_of(db, self.path, run)
+            return events_of(db, self.location, run)
 
     def run(self, run: str) -> Run:
         """A run as its events tell it."""
@@ -74,32 +79,32 @@ class Store:
 
     def mark_imported(self, run: str) -> None:
         """Take note that what a run says is, in part, from one that came from a file."""
-        with closing(connect(self.path, patience=self._patience)) as db:
+        with closing(connect(self.location, patience=self._patience)) as db:
             try:
-                db.execute("INSERT OR IGNORE INTO imports VALUES (?)", (run,))
+                db.execute("INSERT INTO imports VALUES (?) ON CONFLICT (run) DO NOTHING", (run,))
             except sqlite3.Error as error:
-                raise explain(self.path, error) from error
+                raise explain(self.location, error) from error
 
     def listing(self, wanted: Wanted | None = None) -> list[Summary]:
         """The wanted runs in a few words each, newest first; without a wish, the newest 20."""
         with self._reading() as db:
-            return listed(db, self.path, wanted or Wanted())
+            return listed(db, self.location, wanted or Wanted())
 
     def find(self, prefix: str) -> str:
         """The id of the one run that begins with these letters, in either case; if none does, that ends with them."""
         letters = clean(prefix).upper()
-        waiting = (run for run in late.those_with(self.path) if run.startswith(letters) or run.endswith(letters))
+        waiting = (run for run in late.those_with(self.location) if run.startswith(letters) or run.endswith(letters))
         with self._reading(next(waiting, "")) as db:
             count, some = _ids(db, "run BETWEEN ? AND ?", letters, letters + LAST_LETTER)
             if not count:
-                count, some = _ids(db, "substr(run, -length(?)) = ?", letters, letters)
+                count, some = _ids(db, "substr(run, length(run) - ?) = ?", len(letters) - 1, letters)
             if not count and db.execute("SELECT 1 FROM events WHERE run = ?", (letters,)).fetchone():
                 return letters  # its line in the list of runs is lost
         if not count:
-            raise not_found(self.path, prefix)
+            raise not_found(self.location, prefix)
         if count > 1:
             named = ", ".join(some) + (", …" if count > len(some) else "")
-            raise RunNotFound(f"{self.path}: {prefix!r} fits {count} runs ({named}); write more of the id")
+            raise RunNotFound(f"{self.location}: {prefix!r} fits {count} runs ({named}); write more of the id")
         return some[0]
 
     def short_ids(self, runs: Sequence[str]) -> dict[str, str]:
@@ -107,8 +112,8 @@ class Store:
         found, length = dict[str, str](), _SHORT
         with self._reading() as db:
             while left := [run for run in runs if run not in found]:
-                ends = "SELECT substr(run, -?) FROM runs GROUP BY 1 HAVING count(*) > 1"
-                shared = {end for (end,) in db.execute(ends, (length,))}
+                ends = "SELECT substr(run, length(run) - ?) FROM runs GROUP BY 1 HAVING count(*) > 1"
+                shared = {end for (end,) in db.execute(ends, (length - 1,))}
                 for run in left:
                     end = run[-length:]
                     others = db.execute(
@@ -140,44 +145,64 @@ class Store:
     @contextmanager
     def carrying(self, run: str) -> Iterator[None]:
         """Only one carrier at a time is inside, for one run; a dead one is not inside. Raises `RunBusy`."""
-        with carriers.carrying(self.path, run, self._patience):
+        with carriers.carrying(self.location, run, self._patience):
             yield
 
     def is_carried(self, run: str) -> bool:
         """Whether somebody is carrying this run right now; what a dead carrier left is cleared away."""
         with self._reading() as db:
-            return carriers.is_carried(db, self.path, run)
+            return carriers.is_carried(db, self.location, run)
+
+    def queued(self) -> int:
+        """How many runs wait for a worker; raises `StoreError` if nobody can know."""
+        with self._reading() as db:
+            if not isinstance(self.location, Server):
+                return 0
+            return int(db.execute("SELECT count(*) FROM queued").fetchone()[0])
+
+    def is_awaited(self, run: str) -> bool:
+        """Whether a run goes on by itself: somebody carries it, or is to."""
+        with self._reading() as db:
+            return carriers.is_carried(db, self.location, run) or carriers.is_queued(db, self.location, run)
+
+    def standing(self, run: Run[Any]) -> Standing:
+        """The status of one of its runs, as lists tell it: one that is carried by nobody was killed, or is queued."""
+        if run.status == "finished":
+            return run.status
+        with self._reading() as db:
+            if carriers.is_queued(db, self.location, run.id):
+                return "queued"
+            killed = run.status == "running" and not carriers.is_carried(db, self.location, run.id)
+        return "killed" if killed else run.status
 
     @contextmanager
-    def _reading(self, run: str = "") -> Iterator[sqlite3.Connection]:
+    def _reading(self, run: str = "") -> Iterator[Database]:
         """A connection for one question, about one run maybe; what goes wrong names the file."""
-        carriers.take_in_all(self.path, self._patience, run)
-        with closing(connect(self.path, create=False, patience=self._patience)) as db:
+        carriers.take_in_all(self.location, self._patience, run)
+        with closing(connect(self.location, create=False, patience=self._patience)) as db:
             try:
                 yield db
             except sqlite3.Error as error:
-                raise explain(self.path, error) from error
+                raise explain(self.location, error) from error
 
-    def _whole_records(
-        self, db: sqlite3.Connection, run: str, only: Collection[str] | None = None
-    ) -> Iterator[Recorded]:
+    def _whole_records(self, db: Database, run: str, only: Collection[str] | None = None) -> Iterator[Recorded]:
         for row in records_of(db, run, only):
             if row.whole:
                 yield row
             elif self._tell is not None:
                 self._tell(
-                    f"{self.path}: what was recorded with event {row.seq} of run {run} is damaged, and counts as not "
-                    "there"
+                    f"{self.location}: what was recorded with event {row.seq} of run {run} is damaged, and counts as "
+                    "not there"
                 )
 
-    def _told(self, db: sqlite3.Connection, run: str) -> Run:
+    def _told(self, db: Database, run: str) -> Run:
         try:
-            return fold(events_of(db, self.path, run))
+            return fold(events_of(db, self.location, run))
         except StoreError as error:
             return Run(id=run, task="", workflow={}, status="unreadable", error=str(error))
 
 
-def _ids(db: sqlite3.Connection, which: str, *values: str) -> tuple[int, list[str]]:
+def _ids(db: Database, which: str, *values: str | int) -> tuple[int, list[str]]:
     """How many runs fit, and the newest three of them."""
     (count,) = db.execute(f"SELECT count(*) FROM runs WHERE {which}", values).fetchone()  # noqa: S608 - our own words
     some = db.execute(f"SELECT run FROM runs WHERE {which} ORDER BY rowid DESC LIMIT 3", values)  # noqa: S608

@@ -1,6 +1,5 @@
 """What a list says of a run: one row of the store's `runs`, written with the events that begin and end an execution."""
 
-import sqlite3
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Literal
@@ -11,12 +10,13 @@ from msgspec.structs import astuple
 from stretto.events import AnyEvent
 from stretto.fold import fold
 from stretto.runs import Run, Status
+from stretto.store.database import Database
 from stretto.store.sums import values_sum
 from stretto.text import clean
 from stretto.types import Usage
 
-Standing = Literal[Status, "killed"]
-"""A run's status in a list; one that began, did not end and is carried by nobody was killed."""
+Standing = Literal[Status, "killed", "queued"]
+"""A run's status in a list; one that began, did not end and is carried by nobody was killed, or waits for a worker."""
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -48,9 +48,12 @@ _COLUMNS = (
     *("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost", "error", "error_type"),
     "summary_sum",
 )
+ROW = ", ".join(_COLUMNS)
+"""What `read` reads."""
+ONE = f"SELECT {ROW} FROM runs WHERE run = ?"  # noqa: S608 - our own words
 # Not `INSERT OR REPLACE`, which would give the run a new place among the others.
 _WRITE = (
-    f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608 - our own words
+    f"INSERT INTO runs ({ROW}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608 - our own words
     f"ON CONFLICT (run) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[1:])}"
 )
 _MOST = 2**63 - 1  # the largest number that SQLite holds
@@ -69,7 +72,7 @@ def summary(run: Run, events: int) -> Summary:
         events=events,
         started_at=run.started_at,
         last_at=run.last_at,
-        task=clean(run.task),
+        task=_text(run.task),
         simulated=run.simulated,
         origin=run.basis.origin,
         subtasks=len(run.plan.subtasks),
@@ -77,12 +80,17 @@ def summary(run: Run, events: int) -> Summary:
         missing=len(run.coverage.missing),
         usage=Usage(*(min(tokens, _MOST) for tokens in astuple(run.usage))),
         cost=run.cost,
-        error=None if run.error is None else clean(run.error),
+        error=None if run.error is None else _text(run.error),
         error_type=run.error_type,
     )
 
 
-def write(db: sqlite3.Connection, told: Summary) -> None:
+def _text(text: str) -> str:
+    """A text as every database takes it: PostgreSQL has no NUL."""
+    return clean(text).replace("\0", "\ufffd")
+
+
+def write(db: Database, told: Summary) -> None:
     """Put a run's row in the place of the one before."""
     values = _values(told)
     db.execute(_WRITE, (*values, values_sum(values)))

@@ -3,17 +3,19 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import msgspec
 
 from stretto.errors import StoreError
 from stretto.events import decode
 from stretto.store.carriers import take_in_all
+from stretto.store.connecting import connect
+from stretto.store.database import READING, Database, transaction
+from stretto.store.locations import Location
 from stretto.store.logs import damaged, least_of, not_found
 from stretto.store.parcel import LONGEST, Entry, Parcel, check, header
 from stretto.store.rows import insert
-from stretto.store.schema import connect, explain
+from stretto.store.schema import explain
 from stretto.store.summary import summary_of, write
 from stretto.store.sums import event_is_whole, record_is_whole
 
@@ -23,53 +25,54 @@ SELECT seq, kind, body, event_sum, fingerprint, record_sum, request, reply FROM 
 """
 
 
-def entries(path: Path, run: str) -> Iterator[Entry]:
+def entries(location: Location, run: str) -> Iterator[Entry]:
     """The log of a run with its records, oldest first, each checked; close the iterator if you leave it early.
 
     Raises `RunNotFound`, or `StoreError` if a part of it is damaged.
     """
-    take_in_all(path, run=run)
-    with closing(connect(path, create=False)) as db:
+    take_in_all(location, run=run)
+    with closing(connect(location, create=False)) as db:
         try:
-            yield from _entries(db, path, run)
+            yield from _entries(db, location, run)
         except sqlite3.Error as error:
-            raise explain(path, error) from error
+            raise explain(location, error) from error
 
 
-def exported(path: Path, run: str) -> Iterator[bytes]:
+def exported(location: Location, run: str) -> Iterator[bytes]:
     """A run as the lines of a file; no more than one of them is in memory at a time."""
-    take_in_all(path, run=run)
-    with closing(connect(path, create=False)) as db:
+    take_in_all(location, run=run)
+    with closing(connect(location, create=False)) as db:
         try:
-            db.execute("BEGIN")  # so that the number and the lines are of one moment, whoever is writing
+            db.execute(READING)  # so that the number and the lines are of one moment, whoever is writing
             (number,) = db.execute("SELECT count(*) FROM events WHERE run = ?", (run,)).fetchone()
             if not number:
-                raise not_found(path, run)
+                raise not_found(location, run)
             yield header(run, number)
-            for entry in _entries(db, path, run):
+            for entry in _entries(db, location, run):
                 line = entry.line
                 if len(line) > LONGEST:
-                    raise StoreError(f"{path}: event {entry.event.seq} of run {run} is too long for a file to import")
+                    raise StoreError(
+                        f"{location}: event {entry.event.seq} of run {run} is too long for a file to import"
+                    )
                 yield line
         except sqlite3.Error as error:
-            raise explain(path, error) from error
+            raise explain(location, error) from error
 
 
-def imported(path: Path, parcel: Parcel) -> bool:
+def imported(location: Location, parcel: Parcel) -> bool:
     """Take a run in, whole or not at all; False if it was there already, `StoreError` if another one was."""
-    with closing(connect(path)) as db:
+    with closing(connect(location)) as db:
         try:
-            db.execute("BEGIN IMMEDIATE")
-            new = not _is_there(db, path, parcel)
-            if new:
-                _insert(db, parcel)
-            db.execute("COMMIT")
+            with transaction(db):
+                new = not _is_there(db, location, parcel)
+                if new:
+                    _insert(db, parcel)
         except sqlite3.Error as error:
-            raise explain(path, error) from error
+            raise explain(location, error) from error
     return new
 
 
-def _is_there(db: sqlite3.Connection, path: Path, parcel: Parcel) -> bool:
+def _is_there(db: Database, location: Location, parcel: Parcel) -> bool:
     """Whether this run is in the store, just as it is in the file."""
     wanted = iter(parcel.entries)
     number = 0
@@ -78,42 +81,40 @@ def _is_there(db: sqlite3.Connection, path: Path, parcel: Parcel) -> bool:
         entry = next(wanted, None)
         if entry is None or row != (entry.body, entry.asked, entry.answered):
             raise StoreError(
-                f"{path}: another run {parcel.run} is in this store already, and differs from event {number} on; "
+                f"{location}: another run {parcel.run} is in this store already, and differs from event {number} on; "
                 "import it elsewhere (--store FILE)"
             )
     if 0 < number < len(parcel.entries):
         raise StoreError(
-            f"{path}: run {parcel.run} is in this store already, but only its first {number} of {len(parcel.entries)} "
-            "events; import it elsewhere (--store FILE)"
+            f"{location}: run {parcel.run} is in this store already, but only its first {number} of "
+            f"{len(parcel.entries)} events; import it elsewhere (--store FILE)"
         )
     return number > 0
 
 
-def _entries(db: sqlite3.Connection, path: Path, run: str) -> Iterator[Entry]:
+def _entries(db: Database, location: Location, run: str) -> Iterator[Entry]:
     place, least = 0, least_of(db, run)  # first: meanwhile there can only be more
-    for place, (seq, kind, body, event_sum, key, record_sum, asked, answered) in enumerate(
-        db.execute(_WHOLE, (run,)), 1
-    ):
+    for place, (seq, kind, body, event_sum, key, record_sum, asked, answered) in enumerate(db.each(_WHOLE, (run,)), 1):
         if not event_is_whole(run, seq, kind, body, event_sum):
-            raise damaged(path, run, f"event {seq} is not what was written")
+            raise damaged(location, run, f"event {seq} is not what was written")
         if (asked or answered) and not record_is_whole(run, seq, key, asked, answered, record_sum):
-            raise damaged(path, run, f"what was recorded with event {seq} is not what was written")
+            raise damaged(location, run, f"what was recorded with event {seq} is not what was written")
         try:
             entry = Entry(decode(body), body, asked, answered)
             check(entry, run, place)
         except (msgspec.MsgspecError, ValueError) as error:
-            raise damaged(path, run, f"event {place}: {error}") from error
+            raise damaged(location, run, f"event {place}: {error}") from error
         yield entry
     if not (least or place):
-        raise not_found(path, run)
+        raise not_found(location, run)
     if place < least:
-        raise damaged(path, run, f"{place} events where {least} were written")
+        raise damaged(location, run, f"{place} events where {least} were written")
 
 
-def _insert(db: sqlite3.Connection, parcel: Parcel) -> None:
+def _insert(db: Database, parcel: Parcel) -> None:
     for entry in parcel.entries:
         event = entry.event
         row = parcel.run, event.seq, event.kind, entry.body, entry.fingerprint, entry.asked, entry.answered
         insert(db, [row])
     write(db, summary_of([entry.event for entry in parcel.entries]))
-    db.execute("INSERT OR REPLACE INTO imports VALUES (?)", (parcel.run,))
+    db.execute("INSERT INTO imports VALUES (?) ON CONFLICT (run) DO NOTHING", (parcel.run,))

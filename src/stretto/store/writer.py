@@ -8,28 +8,25 @@ cost more file descriptors than many a process may have.
 
 import asyncio
 import queue
-import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
-import msgspec
 from msgspec import Struct
 
-from stretto.errors import StoreError, StoreLocked
-from stretto.store import late
-from stretto.store.logs import damaged
-from stretto.store.rows import Entry, Row, Turn, keep
-from stretto.store.schema import GLANCE, connect, explain, identity
+from stretto.errors import StoreError
+from stretto.store.connecting import identity
+from stretto.store.into_file import FileSink
+from stretto.store.locations import Location, Server
+from stretto.store.rows import Entry, Row, Turn
+from stretto.store.sinks import Sink
 
 HELD = 0.25
 """Seconds after which a store counts as held by another program, and what is to be written is put by beside it."""
 
 _MOST = 500  # rows in one statement, so that one huge batch does not delay everything in it
 _BUSY, _BREATH = 4, 0.002  # after a batch of so many rows, seconds in which the next one gathers: each costs an fsync
-_AGAIN = 0.2  # seconds after which a store that is held is tried again
 
 
 class Writing:
@@ -44,18 +41,17 @@ class Writing:
 
     def __init__(
         self,
-        path: Path,
+        location: Location,
         run: str,
         committed: Callable[[int, StoreError | None], None],
         ended: Callable[[], None],
         patience: float = HELD,
     ) -> None:
-        self.path = path
         self.run = run
         self.committed = committed
         self.ended = ended
         self.error: StoreError | None = None
-        self._writer = _writer(path, patience)
+        self._writer = _writer(location, patience)
         self._writer.users += 1
 
     def submit(self, row: Row, turn: Turn | None = None) -> None:
@@ -63,13 +59,13 @@ class Writing:
         self._writer.queue.put(_Item(self, (row, turn)))
 
     def displaced(self) -> StoreError | None:
-        """The error to raise if the file has lost its name: SQLite writes on into it, and calls that a success."""
-        if identity(self.path) == self._writer.file:
-            return None
-        return StoreError(
-            f"{self.path}: the file was removed or replaced while a run was being written to it; put it back and "
-            "`stretto resume` the run, or run the task again"
-        )
+        """The error to raise if what is written is not where it should be."""
+        return self._writer.sink.displaced()
+
+    @property
+    def strict(self) -> bool:
+        """Whether a request may only leave once it is recorded."""
+        return self._writer.sink.strict
 
     def finish(self) -> None:
         """Write what was submitted; `ended` tells when it is."""
@@ -96,15 +92,11 @@ class _Item(Struct, frozen=True):
 class _Writer:
     """The thread that commits the rows of all runs of an event loop to a store."""
 
-    def __init__(self, path: Path, patience: float) -> None:
+    def __init__(self, location: Location, patience: float) -> None:
         self.users = 0
         self.queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
-        self._path = path
-        self._db = connect(path, patience=min(GLANCE, patience))  # here in the event loop, later in a thread
-        self._patience = patience
-        self._be_patient(patience)
-        self.file = identity(path)
-        self._late: list[Writing] = []  # of which something was put by
+        self.sink = _sink(location, patience)
+        self.identity = identity(location)
         self._thread = threading.Thread(target=self._work, name="stretto-store", daemon=True)
         self._thread.start()
         self.join = self._thread.join
@@ -114,10 +106,10 @@ class _Writer:
         while item is None or not item.last:
             entries, item = self._gather()
             try:
-                self._keep(entries, last=item is not None and item.last)
+                self.sink.keep(entries, last=item is not None and item.last)
             except Exception as error:  # noqa: BLE001 - in this thread nobody else would see it
                 for writing in entries:
-                    writing.error = writing.error or self._told(error, writing)
+                    writing.error = writing.error or self.sink.told(error, writing)
             for writing, some in entries.items():
                 writing.committed(len(some), writing.error)
             if item is not None:
@@ -126,11 +118,10 @@ class _Writer:
                 time.sleep(_BREATH)
 
     def _end(self, item: _Item) -> None:
-        if item.writing in self._late:  # whoever goes on with the run, or reads it, takes that in
-            self._late.remove(item.writing)
+        self.sink.leave(item.writing)
         try:
             if item.last:
-                self._db.close()
+                self.sink.close()
         finally:
             item.writing.ended()
 
@@ -138,7 +129,7 @@ class _Writer:
         """Wait for one entry and take all others that are there; and the end of a run, if one was reached."""
         entries: dict[Writing, list[Entry]] = {}
         try:
-            item = self.queue.get(timeout=_AGAIN if self._late else None)
+            item = self.queue.get(timeout=self.sink.pause)
         except queue.Empty:
             return entries, None
         count = 0
@@ -150,100 +141,27 @@ class _Writer:
             item = self.queue.get()
         return entries, item
 
-    def _keep(self, entries: Mapping[Writing, Sequence[Entry]], *, last: bool) -> None:
-        """Have entries on the disk, and what was put by before; the last time with some patience."""
-        if last and self._late:
-            self._be_patient(self._patience)
-        held = not all(self._take_in(writing) for writing in self._late)
-        fresh = {writing: some for writing, some in entries.items() if writing.error is None}
-        if held:
-            self._put_by(fresh)
-        elif fresh:
-            self._commit(fresh)
-
-    def _take_in(self, writing: Writing) -> bool:
-        """Take in what was put by of a run; False if the store is still held."""
-        if writing.error is None:
-            try:
-                late.take_in(self._db, self._path, writing.run)
-            except Exception as error:  # noqa: BLE001 - in this thread nobody else would see it
-                writing.error = self._told(error, writing)
-                if isinstance(writing.error, StoreLocked):
-                    writing.error = None
-                    return False
-        self._late = [each for each in self._late if each is not writing]
-        self._be_patient(self._patience)
-        return True
-
-    def _commit(self, entries: Mapping[Writing, Sequence[Entry]]) -> None:
-        try:
-            self._write([entry for some in entries.values() for entry in some])
-        except Exception as error:  # noqa: BLE001 - in this thread nobody else would see it
-            first = next(iter(entries))
-            told = self._told(error, first)
-            if isinstance(told, StoreLocked):
-                self._put_by(entries)
-            elif len(entries) == 1:
-                first.error = told
-            else:  # what one of them says is no fault of the others
-                for writing, some in entries.items():
-                    self._commit({writing: some})
-
-    def _put_by(self, entries: Mapping[Writing, Sequence[Entry]]) -> None:
-        for writing, some in entries.items():
-            try:
-                late.put_by(self._path, writing.run, some)
-            except Exception as error:  # noqa: BLE001 - in this thread nobody else would see it
-                writing.error = self._told(error, writing)
-                continue
-            if writing not in self._late:
-                self._late.append(writing)
-        self._be_patient(0.0)
-
-    def _told(self, error: Exception, writing: Writing) -> StoreError:
-        if isinstance(error, StoreError):
-            return error
-        if isinstance(error, sqlite3.Error):
-            return explain(self._path, error)
-        if isinstance(error, msgspec.MsgspecError):
-            return damaged(self._path, writing.run, f"an event to be forgotten cannot be read: {error}")
-        return StoreError(
-            f"{self._path}: what run {writing.run} says cannot be written: {type(error).__name__}: {error}; what was "
-            "written before is kept, `stretto resume` goes on from there"
-        )
-
-    def _write(self, entries: Sequence[Entry]) -> None:
-        turns = [turn for _, turn in entries if turn is not None]
-        if not turns:  # nearly always
-            keep(self._db, entries)
-            return
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            keep(self._db, entries)
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-        if any(turn.forget for turn in turns):  # nor may the write-ahead log keep it, if nobody else needs that
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-    def _be_patient(self, seconds: float) -> None:
-        self._db.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
-
 
 _writers: WeakKeyDictionary[asyncio.AbstractEventLoop, list[_Writer]] = WeakKeyDictionary()
 """Those at work, by the event loop whose runs they write."""
 
 
-def _writer(path: Path, patience: float) -> _Writer:
-    """The one that writes into this file for the running loop."""
-    at_work, file = _writers.setdefault(asyncio.get_running_loop(), []), identity(path)
+def _writer(location: Location, patience: float) -> _Writer:
+    """The one that writes into this store for the running loop."""
+    at_work, wanted = _writers.setdefault(asyncio.get_running_loop(), []), identity(location)
     for each in at_work:
-        if file is not None and each.file == file:
+        if wanted is not None and each.identity == wanted:
             return each
-    at_work.append(writer := _Writer(path, patience))
+    at_work.append(writer := _Writer(location, patience))
     return writer
+
+
+def _sink(location: Location, patience: float) -> Sink:
+    if isinstance(location, Server):
+        from stretto.store.postgres.sink import ServerSink
+
+        return ServerSink(location)
+    return FileSink(location, patience)
 
 
 def _forget(writer: _Writer) -> None:

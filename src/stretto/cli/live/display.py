@@ -13,9 +13,9 @@ from stretto.cli.live.lines import painted
 from stretto.cli.live.page import Page
 from stretto.cli.live.region import Region
 from stretto.cli.live.summary import status_line, summary_lines
-from stretto.cli.progress import Progress, short
+from stretto.cli.progress import Progress
 from stretto.cli.totals import totals
-from stretto.cli.words import hung
+from stretto.cli.words import hung, short
 from stretto.runs import Run
 from stretto.text import seemly
 from stretto.views.timeline.timeline import Timeline
@@ -220,7 +220,8 @@ class Live(Progress):
         """Seconds since the display began."""
         return self._loop.time() - self._start if self._loop else 0.0
 
-    def _say(self, word: str, text: str) -> None:
+    def tell(self, word: str, text: str) -> None:
+        """One line, above what is drawn."""
         self._make_room()
         said = hung(text, self._region.size()[0] - 1)
         self._region.write(f"\x1b[2m{self._age():6.1f}s\x1b[0m  \x1b[1m{word:<9}\x1b[0m{said}\n")

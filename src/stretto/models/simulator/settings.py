@@ -27,11 +27,6 @@ class Profile(Struct, frozen=True, metaclass=Keyworded):
     length: float | None = None
     length_spread: float | None = None
 
-    @property
-    def instant(self) -> bool:
-        """Everything is there at once."""
-        return not self.ttft and math.isinf(self.tokens_per_second)
-
 
 Tells = Literal["headers", "retry_after", "nothing"]
 """What a provider says of its limits: all of it in every answer's headers, `Retry-After` with a 429, nothing."""

@@ -17,6 +17,7 @@ from stretto.server.endpoint.asked import answering, asked_of, check_options
 from stretto.server.endpoint.calling import Calling, request_of
 from stretto.server.endpoint.carrying import Carrying
 from stretto.server.endpoint.completions import Completion
+from stretto.server.endpoint.elsewhere import workers
 from stretto.server.endpoint.functions import with_function
 from stretto.server.endpoint.guard import CLIENT, guarding
 from stretto.server.endpoint.hosting import HOSTING, Hosting
@@ -25,6 +26,7 @@ from stretto.server.endpoint.responses import Response
 from stretto.server.endpoint.responses_body import chat_asked
 from stretto.server.endpoint.service import SERVICE, Offer, Service
 from stretto.server.endpoint.voice import Voice
+from stretto.server.health import health_routes
 from stretto.server.refused import OURS, BadBodyError, RefusedError, refusal_of, refused
 
 REUSE = "x-stretto-reuse"
@@ -45,6 +47,7 @@ def endpoint_app(offer: Offer) -> web.Application:
     app.router.add_post("/v1/chat/completions", _chat_completions)
     app.router.add_post("/v1/responses", _responses)
     app.router.add_routes([*runs.routes(), *starting.routes(), *steering.routes(), *openapi.routes(), *page.routes()])
+    app.router.add_routes(health_routes(app[SERVICE].gauges))
     app.on_response_prepare.append(_sign)
     return app
 
@@ -179,7 +182,8 @@ def _reuses(request: web.Request) -> bool:
 
 async def _closed(app: web.Application) -> AsyncIterator[None]:
     """What the server carries, and what came through the door, is closed with the application."""
-    yield
-    await app[HOSTING].close()
-    if door := app[SERVICE].offer.door:
-        await door.close()
+    async with workers(app[SERVICE].offer.store) as app[SERVICE].elsewhere:
+        yield
+        await app[HOSTING].close()
+        if door := app[SERVICE].offer.door:
+            await door.close()

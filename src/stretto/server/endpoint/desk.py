@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 from typing import Self
 
 from msgspec import Struct, to_builtins
@@ -17,7 +16,7 @@ from stretto.calls import Chunk, Transcript, Urgency
 from stretto.config.clients import Client
 from stretto.engine.caller import Caller, Errand
 from stretto.engine.deadline import Deadline
-from stretto.errors import ConfigError
+from stretto.errors import ConfigError, NoStore
 from stretto.ids import new_ulid
 from stretto.knowing import find_out
 from stretto.opening import is_sampled
@@ -29,6 +28,7 @@ from stretto.policies.spending import Amount
 from stretto.pool import AnyProvider, Pool, known_providers, recorded
 from stretto.store.journal import Journal
 from stretto.store.listing import Wanted
+from stretto.store.locations import Location
 from stretto.store.recall import Recall
 from stretto.store.spent import spent
 from stretto.store.sqlite import Store
@@ -48,7 +48,7 @@ class Means(Struct, frozen=True):
     prices: Mapping[str, Price | None] = {}
     limits: Limits = Limits()
     memory: Memory = Memory()
-    store: Path | None = None
+    store: Location | None = None
 
 
 class Desk:
@@ -78,7 +78,7 @@ class Desk:
             if means.store is not None:
                 self._stack.enter_context(Store(means.store).carrying(self.run_id))
             self._journal = await self._stack.enter_async_context(
-                Journal(self.run_id, path=means.store, show=_nobody, keeps_texts=means.memory.record == "all")
+                Journal(self.run_id, store=means.store, show=_nobody, keeps_texts=means.memory.record == "all")
             )
             self._journal.append(e.RunStarted(task=task, workflow=self._record(), basis=Basis(client=self._client)))
             await self._journal.settled()
@@ -168,14 +168,16 @@ def limits_of(limits: Limits, client: Client | None) -> Limits:
     return replace(limits, budget=budget, tokens=None, deadline=None, rpm=rpm)
 
 
-def spent_today(store: Path | None, task: str) -> Decimal:
+def spent_today(store: Location | None, task: str) -> Decimal:
     """What calls of this name have cost today, US dollars; what a kill has cut off, the most that it may have."""
-    if store is None or not store.exists():
+    if store is None:
         return Decimal(0)
     kept = Store(store)
-    return spent(
-        kept, (each for each in kept.listing(Wanted(task=task, since=today(), limit=_ALL)) if each.task == task)
-    )
+    try:
+        runs = kept.listing(Wanted(task=task, since=today(), limit=_ALL))
+    except NoStore:
+        return Decimal(0)
+    return spent(kept, (each for each in runs if each.task == task))
 
 
 def _nobody(_: e.AnyEvent) -> None:

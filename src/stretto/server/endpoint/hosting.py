@@ -39,13 +39,17 @@ class Hosting:
         self._service = service
         self._hosted: dict[str, Hosted] = {}
 
-    async def begin(self, stream: RunStream[Any], approver: Approver | None = None) -> None:
+    async def begin(self, stream: RunStream[Any], approver: Approver | None = None, *, here: bool = False) -> None:
         """Carry a run, whose plan this one approves; when this returns its first event is on the disk.
 
         Raises what keeps it from that: `RefusedError` where there is no place for it, or a `StrettoError`. Whoever is
-        cancelled here leaves the run to go on.
+        cancelled here leaves the run to go on. Workers carry it where there are any, unless it is
+        asked about, or must be `here`.
         """
-        run = stream.run_id
+        run, elsewhere = stream.run_id, self._service.elsewhere
+        if elsewhere is not None and approver is None and not here:
+            await elsewhere.begin(stream)
+            return
         await self._left(run)
         if self.carries(run):
             raise conflict("run_busy", f"run {run} is being carried already")

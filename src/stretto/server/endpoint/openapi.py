@@ -3,7 +3,7 @@
 Bodies and facts are described by the types that read and write them, OpenAI's forms by `openapi_forms`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -93,6 +93,8 @@ def _paths(offer: Offer) -> Json:
     started = {"also": (200,), "refused": _BEGINS}
     return {
         "/openapi.json": {"get": get("This document.", {"type": "object"})},
+        "/healthz": {"get": _plain("Whether the store can be reached.", get)},
+        "/metrics": {"get": _plain("Figures, as Prometheus reads them.", get)},
         "/v1/models": {"get": get("What can be asked: workflows, and models by themselves.", ref("Models"))},
         "/v1/models/{name}": {"get": get("One of them.", ref("Model"), *models, refused=(404,))},
         "/v1/chat/completions": {"post": _asked("A chat completion.", "Chat", "Completion", keyed=keyed)},
@@ -152,6 +154,14 @@ def _operation(
     for each in sorted({403, *refused, *([401] if keyed else [])}):
         responses[str(each)] = {"description": _TOLD[each], "content": {"application/json": {"schema": ref("Error")}}}
     return {"summary": what, **({"parameters": list(asked)} if asked else {}), "responses": responses}
+
+
+def _plain(what: str, get: Callable[[str, Json | None], Json]) -> Json:
+    """An address that tells in plain text."""
+    operation, content = get(what, TEXT), {"text/plain": {"schema": TEXT}}
+    for status, why in (("200", what), ("503", "The store cannot be reached.")):
+        operation["responses"][status] = {"description": why, "content": content}
+    return operation
 
 
 def _asked(what: str, body: str, told: str, *, keyed: bool) -> Json:

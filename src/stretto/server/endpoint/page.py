@@ -68,8 +68,8 @@ async def _pieces(request: web.Request) -> web.StreamResponse:
     carried = service.carried.get(run)
     if carried is not None and await carried.begun():
         return await _followed(request, Pieces(carried.stream.heard, carried.stream.replying), _paced(carried), carried)
-    if await asyncio.to_thread(store.is_carried, run):
-        return await _followed(request, Pieces(), elsewhere(store, run, 0))
+    if await asyncio.to_thread(store.is_awaited, run):
+        return await _followed(request, Pieces(), elsewhere(store, run, 0, service.heed))
     body = await asyncio.to_thread(_whole, store, run, service.foretold.get(run))
     response = web.Response(body=body, content_type="text/event-stream", headers={"cache-control": "no-cache"})
     response.enable_compression()

@@ -3,12 +3,12 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, get_args
 
 from aiohttp import web
 
-from stretto.errors import NoStore, RunNotFound
+from stretto.errors import NoStore, RunBusy, RunNotFound
 from stretto.events import AnyEvent, encode
 from stretto.server.endpoint.api import ULID, answer, known, run_of, store_of
 from stretto.server.endpoint.sending import Sending
@@ -83,7 +83,8 @@ async def _events(request: web.Request) -> web.StreamResponse:
         kept = await asyncio.to_thread(known, store, run)
         if kept.status != "running" and after >= len(await asyncio.to_thread(store.events, run)):
             return web.Response(status=204)  # which tells an EventSource to ask no more
-    events = elsewhere(store, run, after) if carried is None else here(carried, after)
+    heed = request.app[SERVICE].heed
+    events = elsewhere(store, run, after, heed) if carried is None else here(carried, after)
     async with Sending(request, _OPENING, {}, request.app[SERVICE].offer.silence) as sending:
         return await _told(sending, events)
 
@@ -105,6 +106,9 @@ async def _cancel(request: web.Request) -> web.Response:
         carried.stream.stop()
         return answer({"run": run, "status": "stopping"}, status=202)
     kept = await asyncio.to_thread(known, store, run)
+    if (workers := request.app[SERVICE].elsewhere) and kept.status == "running":
+        with suppress(RunBusy):
+            return answer({"run": run, "status": (await workers.cancel(run)).status}, status=202)
     elsewhere_ = await asyncio.to_thread(store.is_carried, run)
     message = f"run {run} {'is carried by another process' if elsewhere_ else f'is {kept.status}'}"
     raise conflict("not_carried_here", f"{message}; there is nothing to stop here")

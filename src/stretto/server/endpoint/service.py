@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -11,10 +10,13 @@ from msgspec import Struct
 from stretto.page.pieces import Foretold
 from stretto.run_stream import RunStream
 from stretto.server.endpoint.door import Door
+from stretto.server.endpoint.elsewhere import Elsewhere, Heed, passing
 from stretto.server.endpoint.guard import Guard
 from stretto.server.endpoint.sending import SILENCE
 from stretto.server.endpoint.turnstile import Turnstile
 from stretto.server.endpoint.watching import Carried
+from stretto.store.locations import Location, Server
+from stretto.store.sqlite import Store
 from stretto.workflow import Workflow
 
 MOST_RUNS, MOST_WAITING = 32, 64
@@ -39,7 +41,7 @@ class Offer(Struct, frozen=True):
     most_waiting: int = MOST_WAITING
     largest: int = LARGEST_BODY
     door: Door | None = None
-    store: Path | None = None
+    store: Location | None = None
     slowest: float = SLOWEST
     silence: float = SILENCE
     ignore_tools: bool = False
@@ -56,6 +58,23 @@ class Service:
         """The runs that are being carried, by their ids."""
         self.foretold: dict[str, Foretold | None] = {}
         """When runs that somebody watched were to be done, the newest of them; None while that is reckoned."""
+        self.elsewhere: Elsewhere | None = None
+        """The workers on other machines, if the store is one that they reach."""
+
+    def gauges(self) -> dict[str, tuple[str, float]]:
+        """What there is to watch; asks the store, so not for an event loop."""
+        told: dict[str, tuple[str, float]] = {
+            "stretto_runs_carried": ("Runs that this server carries", len(self.carried)),
+            "stretto_requests_inside": ("Requests that are being answered, or wait for their turn", self.inside),
+        }
+        if isinstance(self.offer.store, Server):
+            told["stretto_runs_queued"] = ("Runs of the store that wait for a worker", Store(self.offer.store).queued())
+        return told
+
+    @property
+    def heed(self) -> Heed:
+        """Waits until something is new of a run that is carried elsewhere."""
+        return passing if self.elsewhere is None else self.elsewhere.heed
 
     @contextmanager
     def carrying(self, stream: RunStream[Any]) -> Iterator[Carried]:

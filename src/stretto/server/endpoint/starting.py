@@ -98,8 +98,9 @@ async def _resume(request: web.Request) -> web.Response:
     kept = await asyncio.to_thread(known, store, run)
     workflow = await _workflow(request.app[SERVICE].offer, store, kept, asked.workflow)
     approver = Approver() if kept.basis.approve and kept.approval != "given" else None
+    stream = workflow.resume(run, approve=approver)
     with _told(run):
-        await request.app[HOSTING].begin(workflow.resume(run, approve=approver), approver)
+        await request.app[HOSTING].begin(stream, approver, here=asked.workflow is not None)
     return answer({"run": run, "status": "running"}, 202)
 
 
@@ -144,9 +145,9 @@ async def _begun(
 async def _claimed(hosting: Hosting, store: Store, key: str, digest: str, run: str) -> str:
     """The run that a key stands for; this one, if it stands for none yet, or for one that was never begun."""
     while True:
-        stands, what = await asyncio.to_thread(idempotency.claim, store.path, key, digest, run)
+        stands, what = await asyncio.to_thread(idempotency.claim, store.location, key, digest, run)
         if stands != run and not hosting.carries(stands) and not await asyncio.to_thread(_is_kept, store, stands):
-            await asyncio.to_thread(idempotency.release, store.path, key, stands)
+            await asyncio.to_thread(idempotency.release, store.location, key, stands)
         elif what != digest:
             raise conflict("idempotency_key_reused", f"{KEY}: another request was sent with this key; take a new one")
         else:

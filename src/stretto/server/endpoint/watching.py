@@ -7,6 +7,7 @@ from typing import Any
 
 from stretto.events import AnswerDelta, AnyEvent, RunFailed, RunFinished, RunInterrupted, RunStarted
 from stretto.run_stream import RunStream
+from stretto.server.endpoint.elsewhere import Heed, passing
 from stretto.store.sqlite import Store
 
 _ENDS = (RunFinished, RunFailed, RunInterrupted)
@@ -75,13 +76,15 @@ async def here(carried: Carried, after: int) -> AsyncGenerator[Sequence[AnyEvent
             await carried.news()
 
 
-async def elsewhere(store: Store, run: str, after: int) -> AsyncGenerator[Sequence[AnyEvent], None]:
+async def elsewhere(
+    store: Store, run: str, after: int, heed: Heed = passing
+) -> AsyncGenerator[Sequence[AnyEvent], None]:
     """The same of any run in a store; of one that another process carries, until that ends.
 
     Of single calls, what there is: their run ends with the day.
     """
     while True:
-        carried = await asyncio.to_thread(store.is_carried, run)  # first: what it wrote before its end is then there
+        carried = await asyncio.to_thread(store.is_awaited, run)  # first: what it wrote before its end is then there
         events = await asyncio.to_thread(store.events, run)
         if new := events[after:]:
             after = len(events)
@@ -89,4 +92,4 @@ async def elsewhere(store: Store, run: str, after: int) -> AsyncGenerator[Sequen
         first = events[0]
         if not carried or isinstance(events[-1], _ENDS) or (isinstance(first, RunStarted) and first.basis.client):
             return
-        await asyncio.sleep(_GLANCE)
+        await heed(run, _GLANCE)

@@ -65,4 +65,4 @@ def _recorded(offer: Offer, store: Store, run: Run[Any]) -> Workflow[Any]:
         known: Mapping[str, AnyProvider] = {**facts["providers"], **served}
         return Workflow(*definition, **{**facts, "providers": known})
 
-    return Configuration([roles, providers]).workflow(make, models={}, store=store.path)
+    return Configuration([roles, providers]).workflow(make, models={}, store=store.location)

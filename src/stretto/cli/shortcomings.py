@@ -1,0 +1,52 @@
+"""What is to be said of a run once it is over: what is missing, doubtful, or rests on nothing."""
+
+from collections.abc import Iterator
+
+from stretto.cli.totals import cited_facts
+from stretto.cli.words import short
+from stretto.runs import Run
+from stretto.types import AnswerState, Verdict
+
+LISTED = 10  # parts of one kind that are listed one by one
+_UNFINISHED: dict[AnswerState, str] = {
+    "truncated": "the end of the answer: it met its token limit; raise max_tokens of the synthesizer",
+    "cut": "the end of the answer: the deadline came while it was written",
+    "unmerged": "one answer: the results stand as they are, because they could not be merged into one",
+}
+
+VERDICTS: dict[Verdict, str] = {"fails": "its check fails", "unchecked": "unchecked", "holds": "checked"}
+
+
+def shortcomings(run: Run, unplanned: str) -> Iterator[tuple[str, str]]:
+    """The lines, each with the word before it; `unplanned`: why there is no plan, if that was said already."""
+    for missing in run.coverage.missing[:LISTED]:
+        name = short(f"{missing.subtask} ({missing.type})")
+        yield "missing", f"{name}, {missing.outcome}: {short(missing.reason, 300)}"
+    if (more := len(run.coverage.missing) - LISTED) > 0:
+        yield "missing", f"and {more} more; `stretto show {run.id} --brief` lists them"
+    if run.coverage.direct:
+        why = "" if unplanned == run.coverage.direct else f": {short(run.coverage.direct, 300)}"
+        yield "direct", f"answered by one call, as if nobody had planned{why}"
+    elif run.coverage.plan != "complete":
+        why = short(run.plan.remarks[-1] if run.plan.remarks else "it could not be read", 300)
+        yield "missing", f"the end of the plan ({run.coverage.plan}): {why}"
+    if run.coverage.answer != "complete":
+        yield "missing", _UNFINISHED[run.coverage.answer]
+    for remark in run.remarks[:LISTED]:
+        yield "citations", short(remark, 300)
+    if run.citations:
+        yield "citations", cited_facts(run.citations)
+    for doubtful in run.coverage.doubtful[:LISTED]:
+        name = short(f"{doubtful.subtask} ({doubtful.type})")
+        remark = f": {short(doubtful.remark, 300)}" if doubtful.remark else ""
+        yield "doubtful", f"{name}, {VERDICTS[doubtful.verdict]}{remark}"
+
+
+def gaps(run: Run) -> str:
+    """What is missing, in few words."""
+    coverage = run.coverage
+    gaps = [f"{len(coverage.missing)} of {len(run.plan.subtasks)} subtasks"] if coverage.missing else []
+    gaps += ["the end of the plan"] if coverage.plan != "complete" and not coverage.direct else []
+    gaps = ["the plan: it was answered by one call"] if coverage.direct else gaps
+    gaps += [_UNFINISHED[coverage.answer].partition(":")[0]] if coverage.answer != "complete" else []
+    return f"{', '.join(gaps)} (stretto show {run.id} --brief)"

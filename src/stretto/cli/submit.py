@@ -1,0 +1,164 @@
+"""`stretto submit` and `stretto cancel`."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stretto.cli import ANSWERED, FAILED, PARTIAL
+from stretto.cli.help import Command, option
+from stretto.cli.live import progress as progress_for
+from stretto.cli.local import prepare
+from stretto.cli.meaning import HERE, build, chosen_models, configured, find_run, store_path
+from stretto.cli.options import input_options, store_option, task_options, workflow_options
+from stretto.cli.run import example
+from stretto.cli.screen import say
+from stretto.cli.task import not_a_file, read_named, read_task, reads_stdin
+from stretto.errors import TaskError
+from stretto.inputs import MOST
+from stretto.run_stream import RunStream
+from stretto.runs import Run
+from stretto.store.locations import Location, Server
+from stretto.store.sqlite import Store
+from stretto.types import Input
+from stretto.workflow import Workflow
+
+_LINES = frozenset({".jsonl", ".ndjson"})
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        'stretto submit "Compare Postgres and SQLite for a job queue"',
+        "stretto submit --priority 10 --wait -f task.txt",
+        "stretto submit -w solve -f tasks.jsonl",
+    ),
+)
+@task_options
+@option(
+    "--priority",
+    type=click.IntRange(1, 2**31 - 1),
+    metavar="N",
+    default=1000,
+    show_default=True,
+    section="Workers",
+    help="The lower goes first; of the same, whoever came first.",
+)
+@option("--wait", is_flag=True, section="Workers", help="Wait until all are over; of one task, print the answer.")
+@option("-q", "--quiet", is_flag=True, section="Output", help="No progress on stderr, only errors.")
+@input_options
+@workflow_options
+def submit(
+    task: str | None,
+    file: Path | None,
+    priority: int,
+    wait: bool,
+    quiet: bool,
+    inputs: tuple[str, ...],
+    max_input: float | None,
+    named: str | None,
+    models: tuple[str, ...],
+    store: Location | None,
+    **flags: Any,
+) -> int:
+    """Hand TASK to a worker on whichever machine (`stretto worker`), and print the id of its run.
+
+    The store must be one that workers reach: --store postgresql://…. With -f FILE.jsonl each line is a task
+    ({"id": …, "task": …, "inputs": […]}), and so a run; a line that was handed over before is not again.
+    """
+    from stretto.cluster.handing import check_portable
+    from stretto.cluster.queue import server_of
+
+    server = server_of(store_path(store))
+    progress = progress_for(quiet=quiet, as_json=False, plain=True)
+    workflow = build(configured(named), chosen_models(models), flags, server, progress.model)
+    check_portable(workflow)
+    prepare(workflow, progress.model)
+    lines = file is not None and file.suffix in _LINES and task is None
+    texts = read_named(inputs, max_input, progress.input, stdin=not lines and not reads_stdin(task, file))
+    if lines and file is not None:
+        streams = _of_lines(workflow, file, texts, int(max_input or MOST), named)
+    else:
+        not_a_file(task, inputs)
+        streams = [workflow.stream(read_task(task, file, example(named)), inputs=texts)]
+    return asyncio.run(_submit(server, streams, priority, wait=wait, quiet=quiet))
+
+
+def _of_lines(
+    workflow: Workflow[Any], file: Path, inputs: Sequence[Input], most: int, named: str | None
+) -> list[RunStream[Any]]:
+    """A run for each line of a file, whose id is made of the file, the line's id and its content."""
+    from stretto.batch.jobs import Jobs, batch_name
+    from stretto.batch.lines import raw_lines, read_line
+
+    name = (named and Path(named).stem) or (HERE.stem if HERE.is_file() else "general")
+    jobs = Jobs(workflow, name, batch_name(file), inputs, most)
+    streams = []
+    try:
+        with file.open("rb") as data:
+            for number, line in raw_lines(data, str(file)):
+                job = jobs.of(read_line(number, line, str(file)), f"{file}: line {number}")
+                if job.workflow is not workflow:
+                    raise TaskError(f"{file}: line {number}: a single request; only tasks are handed to workers")
+                streams.append(jobs.stream(job, jobs.inputs(job)))
+    except OSError as error:
+        raise TaskError(f"{file}: cannot be read: {error.strerror}; name a file of JSON lines") from error
+    if not streams:
+        raise TaskError(f'{file}: no line in it; write {{"id": …, "task": …}}')
+    return streams
+
+
+async def _submit(server: Server, streams: list[RunStream[Any]], priority: int, *, wait: bool, quiet: bool) -> int:
+    from stretto.cluster import handing
+    from stretto.cluster.queue import queue
+
+    with queue(server) as waiting:
+        for stream in streams:
+            run = await handing.submit(waiting, stream, priority)
+            if not (wait and len(streams) == 1):
+                click.echo(run)
+    if not wait:
+        return ANSWERED
+    if not quiet:
+        say(f"waiting for {streams[0].run_id if len(streams) == 1 else f'{len(streams):,} runs'}; Ctrl-C leaves them")
+    runs = await asyncio.gather(*(_over(server, stream.run_id) for stream in streams))
+    if len(runs) == 1 and runs[0].status == "finished":
+        click.echo(runs[0].answer)
+    for each in runs:
+        if each.status != "finished":
+            say(f"{each.id} {each.status}: {each.error or 'stretto resume goes on'}")
+    if all(each.status == "finished" and not each.coverage.missing for each in runs):
+        return ANSWERED
+    return PARTIAL if any(each.status == "finished" for each in runs) else FAILED
+
+
+async def _over(server: Server, run: str) -> Run:
+    """A run, once it is over."""
+    from stretto.cluster.handing import over
+
+    async with aclosing(over(server, run)) as states:
+        async for state in states:
+            told = state
+    return told
+
+
+@click.command(cls=Command, examples=("stretto cancel 01KXYZ", "stretto cancel --last"))
+@click.argument("run", required=False)
+@option("--last", is_flag=True, help="The newest run.")
+@store_option
+def cancel(run: str | None, last: bool, store: Location | None) -> None:
+    """Stop RUN on whichever machine it is, or before one begins it; `stretto resume` and `submit` go on with it.
+
+    Its calls in flight are cancelled, what is complete is kept. RUN is a run's id, or the beginning or end of it.
+    """
+    from stretto.cluster import handing
+    from stretto.cluster.queue import queue, server_of
+
+    server = server_of(store_path(store))
+    run_id = find_run(Store(server, tell=say), run, last=last)
+    with queue(server) as waiting:
+        kept = asyncio.run(handing.cancel(waiting, server, run_id))
+    say(f"{run_id} is {kept.status}")

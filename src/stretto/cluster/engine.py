@@ -1,0 +1,83 @@
+"""DBOS as a worker needs it, in one place: much of this is not in its public interface, and pinned for that.
+
+Tried with 3.4: a queue that is registered in the database has one size for all workers, so ours is this process's own;
+what a dead process had is given back by nobody but who asks for it; an async workflow runs in the loop in which DBOS
+was launched; a workflow that leaves by `CancelledError` keeps its place, for whoever takes it over.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from stretto.cluster.queue import QUEUE, SCHEMA, WORKFLOW, dbos, settings
+from stretto.store.database import Database
+from stretto.store.locations import Server
+
+_POLL = 0.1  # seconds between two looks for a run that waits
+_HELD = f"SELECT executor_id, workflow_uuid FROM {SCHEMA}.workflow_status WHERE status = 'PENDING'"  # noqa: S608
+_DONE = f"""
+SELECT workflow_uuid FROM {SCHEMA}.workflow_status
+WHERE status IN ('SUCCESS', 'ERROR') AND name = '{WORKFLOW}' AND updated_at < ? LIMIT 1000
+"""  # noqa: S608 - our own words
+
+
+def launch(server: Server, worker: str, most: int, carry: Callable[[str], Awaitable[str]]) -> None:
+    """Take runs from now on, up to `most` at a time, and have each carried in the running loop."""
+    library = dbos()
+
+    async def workflow(run: str) -> str:
+        return await carry(run)
+
+    library.DBOS(config=settings(server, worker))
+    library.DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)(workflow)
+    library.DBOS.listen_queues([QUEUE])
+    from dbos._dbos import _get_or_create_dbos_registry
+
+    _get_or_create_dbos_registry()._register_internal_queue(QUEUE, worker_concurrency=most, polling_interval_sec=_POLL)
+    library.DBOS.launch()
+
+
+def take_no_more() -> None:
+    """Leave what waits to others."""
+    for event in _instance().background_thread_stop_events:
+        event.set()
+
+
+def close(worker: str) -> None:
+    """Have what was not carried to its end wait again, and end."""
+    until = time.monotonic() + 2  # by then DBOS has seen our tasks end
+    while _instance()._active_workflows_set.activeList() and time.monotonic() < until:
+        time.sleep(0.01)
+    recover(worker)
+    dbos().DBOS.destroy()
+
+
+def holders(db: Database) -> dict[str, list[str]]:
+    """Which workers have which runs."""
+    found: dict[str, list[str]] = {}
+    for worker, run in db.execute(_HELD).fetchall():
+        found.setdefault(str(worker), []).append(str(run))
+    return found
+
+
+def recover(worker: str) -> list[str]:
+    """Have all runs of a worker wait again; those that somebody else did this for meanwhile are left alone."""
+    return [handle.get_workflow_id() for handle in dbos().DBOS._recover_pending_workflows([worker])]
+
+
+def requeue(worker: str, runs: Iterable[str]) -> None:
+    """Have these runs of this worker wait again."""
+    for run in runs:
+        _instance()._sys_db.reenqueue_for_recovery(run, [worker], QUEUE)
+
+
+def forget(db: Database, before: float) -> None:
+    """Drop what is kept of runs that were over before this moment (Unix time): their logs say more."""
+    if runs := [run for (run,) in db.execute(_DONE, (int(before * 1000),)).fetchall()]:
+        _instance()._sys_db.delete_workflows(runs)
+
+
+def _instance() -> Any:
+    from dbos._dbos import _get_dbos_instance
+
+    return _get_dbos_instance()

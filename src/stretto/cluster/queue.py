@@ -1,0 +1,143 @@
+"""The queue in which runs wait for a worker: DBOS's, in the database of their store (schema `dbos`).
+
+A run is one workflow of DBOS, called by the run's id, whose only argument is that: all else is in the run's log. So
+it does not matter who carries it, nor how often it is begun.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from stretto.errors import ConfigError, StoreError
+from stretto.extras import installing
+from stretto.store.connecting import connect
+from stretto.store.locations import Location, Server
+
+PROTOCOL = "1"
+"""Of what workers and those who hand runs over must agree about: only workers of the same one carry a run."""
+QUEUE = WORKFLOW = "stretto"
+PRIORITY = 1000
+"""That of a run for which nothing is said; the lower goes first, down to 1."""
+CANCEL = "stretto_cancel"
+"""Where a worker is told to stop a run: a notification is the run's id."""
+SCHEMA = "dbos"
+_OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+
+
+def dbos() -> Any:
+    """The library, loaded when it is needed; raises `ConfigError` if it is not installed."""
+    logger = logging.getLogger("dbos")
+    if not logger.handlers:  # else it writes to the terminal by itself
+        logger.addHandler(logging.NullHandler())
+    try:
+        import dbos as found
+    except ImportError as error:
+        raise ConfigError(f"runs are handed to workers by DBOS ({error}): {installing('cluster')}") from error
+    return found
+
+
+def server_of(location: Location | None) -> Server:
+    """The server that a store is on; raises `ConfigError` for a file, which other machines cannot read."""
+    if isinstance(location, Server):
+        return location
+    raise ConfigError(
+        f"{location}: workers on other machines need a store that they can reach: --store "
+        "postgresql://USER:PASSWORD@HOST/DATABASE"
+    )
+
+
+def settings(server: Server, executor: str) -> dict[str, Any]:
+    """What DBOS is told of a worker."""
+    return {
+        "name": "stretto",
+        "system_database_url": server.url,
+        "dbos_system_schema": SCHEMA,
+        "application_version": PROTOCOL,
+        "executor_id": executor,
+        "serializer": dbos().DBOSPortableJSONSerializer(),
+        "enable_otlp": False,
+        "log_level": "CRITICAL",  # what goes wrong with a run is in its log, and we tell of a database that is away
+        "sys_db_pool_size": 4,
+        "max_executor_threads": 16,
+        "scheduler_polling_interval_sec": 3600.0,  # nothing of ours is scheduled
+        "notification_coalesce_sec": 1.0,
+    }
+
+
+class Queue:
+    """What those do who carry no run: hand some over, take them back, see what waits. Used as `with queue(…) as …`."""
+
+    def __init__(self, server: Server, client: Any) -> None:
+        self._server = server
+        self._client = client
+
+    def put(self, run: str, priority: int = PRIORITY) -> None:
+        """Have a worker carry a run that is begun in the store; one that waits already, or is carried, stays so."""
+        options = {
+            "workflow_name": WORKFLOW,
+            "queue_name": QUEUE,
+            "workflow_id": run,
+            "app_version": PROTOCOL,
+            "priority": priority,
+        }
+        with explained(self._server), closing(connect(self._server)) as db:
+            status = self._status(run)
+            if status in _OVER:
+                self._client.delete_workflows([run])
+            elif status:
+                return
+            db.execute("INSERT INTO queued VALUES (?) ON CONFLICT (run) DO NOTHING", (run,))
+            try:
+                self._client.enqueue(options, run)
+            except BaseException:
+                db.execute("DELETE FROM queued WHERE run = ?", (run,))
+                raise
+
+    def take_back(self, run: str) -> None:
+        """Have nobody begin to carry a run, and the worker that carries it stop."""
+        with explained(self._server), closing(connect(self._server)) as db:
+            if self._status(run):
+                self._client.cancel_workflow(run)
+            db.execute("DELETE FROM queued WHERE run = ?", (run,))
+            db.execute("SELECT pg_notify(?, ?)", (CANCEL, run))
+
+    def _status(self, run: str) -> str:
+        """What DBOS says of a run; nothing if it does not know it."""
+        found = self._client.list_workflows(workflow_ids=[run], load_input=False, load_output=False)
+        return str(found[0].status) if found else ""
+
+
+@contextmanager
+def queue(server: Server) -> Iterator[Queue]:
+    """The queue of a store; whatever is wrong with its database is a `StoreError`."""
+    library = dbos()
+    with closing(connect(server)) as db:  # what is wrong with the database is told in our words
+        new = not db.execute("SELECT 1 FROM pg_tables WHERE schemaname = ?", (SCHEMA,)).fetchone()
+    with explained(server):
+        if new:
+            library.DBOS.migrate(server.url, schema=SCHEMA)
+        client = library.DBOSClient(
+            system_database_url=server.url,
+            dbos_system_schema=SCHEMA,
+            serializer=library.DBOSPortableJSONSerializer(),
+            application_name="stretto",
+            system_database_pool_size=2,
+            retry_connection_errors=False,
+        )
+    try:
+        yield Queue(server, client)
+    finally:
+        client.destroy()
+
+
+@contextmanager
+def explained(server: Server) -> Iterator[None]:
+    """What goes wrong in DBOS as an error of ours."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except Exception as error:
+        why = " ".join(str(error).partition("[SQL")[0].split())
+        raise StoreError(f"{server}: DBOS cannot use this database: {why}") from error

@@ -1,0 +1,25 @@
+"""Opening a store, wherever it is."""
+
+from collections.abc import Hashable
+
+from stretto.store import schema
+from stretto.store.database import Database
+from stretto.store.locations import Location, Server
+from stretto.store.schema import PATIENCE
+
+
+def connect(location: Location, *, create: bool = True, patience: float = PATIENCE) -> Database:
+    """A connection to a store, made if it is not there; `StoreError` says what is wrong with it.
+
+    `patience`: seconds to wait for others who write, and for a server.
+    """
+    if isinstance(location, Server):
+        from stretto.store.postgres.sessions import session
+
+        return session(location, create=create, patience=patience)
+    return schema.connect(location, create=create, patience=patience)
+
+
+def identity(location: Location) -> Hashable:
+    """What is the same for all names of a store; None if there is no file of this name."""
+    return location if isinstance(location, Server) else schema.identity(location)

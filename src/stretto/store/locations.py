@@ -1,0 +1,52 @@
+"""Where a store is: a file, or a database of a server."""
+
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from msgspec import Struct
+
+from stretto.errors import ConfigError
+
+_SCHEMES = ("postgresql://", "postgres://")
+
+
+class Server(Struct, frozen=True):
+    """A database of a PostgreSQL server by its address, `postgresql://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=…`.
+
+    As text, in messages and logs, it is without password and options.
+    """
+
+    url: str
+
+    def __str__(self) -> str:
+        parts = urlsplit(self.url)
+        user, at, host = parts.netloc.rpartition("@")
+        return urlunsplit((parts.scheme, f"{user.partition(':')[0]}{at}{host}", parts.path, "", ""))
+
+    def __repr__(self) -> str:
+        return f"Server({str(self)!r})"
+
+
+Location = Path | Server
+"""A SQLite file, or a database of a server."""
+
+
+def location_of(store: str | Path | Server) -> Location:
+    """What a user says of where runs are kept; raises `ConfigError` for an address that is none."""
+    if isinstance(store, Path | Server):
+        return store
+    if store.startswith(_SCHEMES):
+        try:
+            parts = urlsplit(store)
+            parts.port  # noqa: B018 - it is read when it is asked for
+        except ValueError as error:
+            raise ConfigError(f"store: this PostgreSQL address cannot be read ({error}): {_FORM}") from None
+        if not parts.path.strip("/"):
+            raise ConfigError(f"store: {Server(store)} names no database; {_FORM}")
+        return Server(store)
+    if "://" in store:
+        raise ConfigError(f"store: {store.partition('://')[0]}:// is no kind of store; name a file, or {_FORM}")
+    return Path(store)
+
+
+_FORM = "write postgresql://USER:PASSWORD@HOST/DATABASE"

@@ -1,0 +1,1 @@
+"""A store in PostgreSQL, for runs that many machines carry (extra `cluster`)."""

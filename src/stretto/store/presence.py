@@ -1,0 +1,112 @@
+"""Which process carries a run of a file, as that itself says: under whatever name, and in a copy, it says the same.
+
+What is written there is believed for as long as that process lives; so a killed one is in nobody's way, and a stopped
+one keeps its run. Processes that cannot be seen from here (another container's, or where there is no /proc) are told by
+a lock that the system holds for them (`stretto.store.lock`). One connection and one lock serve all runs of a thread:
+a process that carries hundreds must not run out of file descriptors.
+"""
+
+import os
+import sqlite3
+from contextlib import ExitStack, closing
+from itertools import count
+from pathlib import Path
+from secrets import token_hex
+
+from stretto.errors import StoreLocked
+from stretto.store import late, lock
+from stretto.store.database import busy, transaction
+from stretto.store.schema import connect, explain
+
+_PROC = Path("/proc")
+_numbers = count()
+_ours: set[str] = set()
+"""What this process is carrying, each with a number of its own."""
+
+
+class Presence:
+    """The place of one thread at a store, while it carries any run of it: a connection, and a lock that shows it."""
+
+    def __init__(self, path: Path, patience: float) -> None:
+        self.runs = 0
+        self._path = path
+        self._lock = f"{os.getpid()}-{token_hex(4)}"
+        with ExitStack() as stack:
+            self._db = stack.enter_context(closing(connect(path, patience=patience)))
+            stack.enter_context(lock.held(path, self._lock))
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        """Carry nothing any more."""
+        self._stack.close()
+
+    def claim(self, run: str, patience: float) -> str:
+        """Carry this run, and return what the store says of that; raises `RunBusy`."""
+        db = self._db
+        db.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
+        owner = f"{_this_process()} {self._lock}/{next(_numbers)}"
+        try:
+            with transaction(db):
+                late.write(db, self._path, run)  # it may say that its carrier has left
+                row = db.execute("SELECT owner FROM carriers WHERE run = ?", (run,)).fetchone()
+                if row is not None and lives(self._path, str(row[0])):
+                    raise busy(run)
+                db.execute("INSERT OR REPLACE INTO carriers VALUES (?, ?)", (run, owner))
+        except sqlite3.Error as error:
+            raise explain(self._path, error) from error
+        late.clear(self._path, run)
+        _ours.add(owner)
+        return owner
+
+    def leave(self, run: str, owner: str) -> None:
+        """Carry it no longer."""
+        _ours.discard(owner)
+        try:
+            self._db.execute("DELETE FROM carriers WHERE run = ? AND owner = ?", (run, owner))
+        except sqlite3.Error as error:
+            told = explain(self._path, error)
+            if not isinstance(told, StoreLocked):
+                raise told from error
+            late.left(self._path, run, owner)
+
+
+def lives(path: Path, owner: str) -> bool:
+    """Whether an owner is at work, as far as it can be seen from here."""
+    process, _, mark = owner.rpartition(" ")
+    name = mark.partition("/")[0]
+    if process == _this_process():
+        return owner in _ours
+    try:
+        boot, space, number, _ = process.split(" ")
+        if (boot, space) != _world():
+            return lock.is_held(path, name)
+    except (ValueError, OSError):
+        return lock.is_held(path, name)
+    try:
+        if _process(number) == process:
+            return True
+    except OSError:
+        pass  # there is no such process
+    lock.is_held(path, name)  # it left that
+    return False
+
+
+def _this_process() -> str:
+    """What no other process is called, on no other machine and at no other time; a forked one is another."""
+    try:
+        return _process(str(os.getpid()))
+    except OSError:
+        return f"- - {os.getpid()} -"  # nobody else can look for it
+
+
+def _process(number: str) -> str:
+    """A process by its number and the moment it began, for numbers are given again; `OSError` if it is over."""
+    state, *facts = (_PROC / number / "stat").read_text().rpartition(")")[2].split()
+    if state in "ZX":  # it is over, and only its parent has not asked yet
+        raise ProcessLookupError(number)
+    return " ".join((*_world(), number, facts[18]))
+
+
+def _world() -> tuple[str, str]:
+    """Where a number means a process: since this start of the machine, among the processes that see each other."""
+    return (_PROC / "sys/kernel/random/boot_id").read_text().strip(), str((_PROC / "self/ns/pid").readlink())

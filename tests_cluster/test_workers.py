@@ -1,0 +1,258 @@
+"""Runs that are handed over: carried once, by whoever lives, whatever becomes of workers and their database."""
+
+import asyncio
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from chaos_endpoint import Endpoint, endpoint
+from loops import at_leisure
+from postgres import Postgres
+from stretto import Provider, Simulator, Workflow
+from stretto.cluster import handing
+from stretto.cluster.queue import queue
+from stretto.errors import ConfigError
+from stretto.events import CallFinished, RunResumed
+from stretto.store.listing import Wanted
+from stretto.store.locations import Server
+from stretto.store.sqlite import Store
+
+TASK = "Compare tea and coffee in 4 subtasks"
+
+
+@pytest.fixture
+def server(postgres: Postgres) -> Server:
+    return Server(postgres.database())
+
+
+class Worker:
+    """A worker as a child, and what it has said so far."""
+
+    def __init__(self, server: Server, folder: Path, *flags: str) -> None:
+        self._said = folder / f"worker-{random.getrandbits(32):x}.txt"
+        command = [sys.executable, "-m", "stretto", "worker", "--store", server.url, *flags]
+        with self._said.open("wb") as said:
+            self.child = subprocess.Popen(command, stderr=said, stdout=said, cwd=folder)
+
+    def said(self) -> str:
+        return self._said.read_text()
+
+    def says(self, text: str) -> None:
+        """Wait until it has said this."""
+        wait(lambda: text in self.said(), self.said)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.child.send_signal(number)
+
+    def ended(self) -> int:
+        return self.child.wait(120)
+
+
+def wait(ready: Callable[[], bool], said: Callable[[], str] = str, seconds: float = 300) -> None:
+    until = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < until, said()
+        time.sleep(0.05)
+
+
+@contextmanager
+def workers(server: Server, folder: Path, count: int = 1, *flags: str) -> Iterator[list[Worker]]:
+    """So many workers, ready to carry; whatever is left of them is killed in the end."""
+    with ExitStack() as stack:
+        made = []
+        for _ in range(count):
+            made.append(worker := Worker(server, folder, *flags))
+            stack.callback(worker.child.wait)
+            stack.callback(worker.child.kill)
+        for worker in made:
+            worker.says("Ctrl-C stops it")
+        yield made
+
+
+def asking(server: Server, provider: Endpoint) -> Workflow:
+    """A workflow that any process can carry."""
+    return Workflow(
+        "box:plan",
+        {"part": "box:work"},
+        "box:write",
+        store=server.url,
+        providers={"box": Provider(provider.url, local=True)},
+    )
+
+
+async def submitted(server: Server, workflow: Workflow, count: int = 1, priority: int = 1000) -> list[str]:
+    with queue(server) as waiting:
+        return [await handing.submit(waiting, workflow.stream(f"{TASK} {n}"), priority) for n in range(count)]
+
+
+def statuses(server: Server) -> Counter[str]:
+    return Counter(run.status for run in Store(server).listing(Wanted(limit=1000)))
+
+
+def paid_twice(server: Server, runs: list[str]) -> list[str]:
+    """Calls that were recorded with a reply of their own more than once."""
+    found = []
+    for run in runs:
+        ended = [event for event in Store(server).events(run) if isinstance(event, CallFinished)]
+        counts = Counter(event.fingerprint for event in ended if event.usage and not event.reused and not event.error)
+        found += [f"{run} {key}" for key, count in counts.items() if count > 1]
+    return found
+
+
+@at_leisure
+async def test_a_run_that_is_handed_over_waits_and_is_carried_as_any_other(server: Server, tmp_path: Path) -> None:
+    with endpoint(Simulator()) as provider:
+        workflow = asking(server, provider)
+        (run,) = await submitted(server, workflow)
+        assert statuses(server) == {"queued": 1}
+        assert Store(server).listing(Wanted(status="queued"))[0].run == run
+        with workers(server, tmp_path):
+            async for state in handing.over(server, run):
+                kept = state
+        assert (kept.status, kept.executions, kept.coverage.missing) == ("finished", 1, ())
+        assert kept.answer
+        assert max(provider.arrived.values()) == 1
+        assert Store(server).queued() == 0
+
+
+@at_leisure
+async def test_who_has_priority_goes_first(server: Server, tmp_path: Path) -> None:
+    with endpoint(Simulator(ttft=0.05)) as provider:
+        workflow = asking(server, provider)
+        later = await submitted(server, workflow, 2, 500)
+        first = await submitted(server, workflow, 2, 10)
+        with workers(server, tmp_path, 1, "--runs", "1"):
+            await asyncio.to_thread(wait, lambda: statuses(server) == {"finished": 4})
+        began = {
+            run: next(e.at for e in Store(server).events(run) if isinstance(e, RunResumed)) for run in later + first
+        }
+        assert sorted(began, key=began.__getitem__) == first + later
+
+
+@at_leisure
+async def test_a_killed_workers_runs_go_on_elsewhere_and_nothing_is_paid_twice(server: Server, tmp_path: Path) -> None:
+    with endpoint(Simulator(ttft=0.3)) as provider, workers(server, tmp_path, 1) as (first,):
+        runs = await submitted(server, asking(server, provider), 4)
+        await asyncio.to_thread(wait, lambda: len(provider.arrived) > 8, first.said)
+        with workers(server, tmp_path, 1) as (second,):
+            first.signal(signal.SIGKILL)
+            await asyncio.to_thread(wait, lambda: statuses(server) == {"finished": 4}, second.said)
+        assert paid_twice(server, runs) == []
+        assert max(provider.arrived.values()) <= 2
+        assert {Store(server).run(run).coverage.missing for run in runs} == {()}
+
+
+@at_leisure
+async def test_a_worker_that_stands_still_loses_its_runs_and_writes_nothing_afterwards(
+    server: Server, tmp_path: Path
+) -> None:
+    with endpoint(Simulator(ttft=0.3)) as provider, workers(server, tmp_path, 1) as (frozen,):
+        (run,) = await submitted(server, asking(server, provider))
+        await asyncio.to_thread(wait, lambda: len(provider.arrived) > 2, frozen.said)
+        frozen.signal(signal.SIGSTOP)
+        with workers(server, tmp_path, 1) as (other,):
+            await asyncio.to_thread(wait, lambda: statuses(server) == {"finished": 1}, other.said)
+            told = Store(server).events(run)
+            frozen.signal(signal.SIGCONT)
+            await asyncio.to_thread(wait, lambda: "taken over" in frozen.said(), frozen.said)
+            assert Store(server).events(run) == told
+            # And it is as good as before.
+            (more,) = await submitted(server, asking(server, provider))
+            await asyncio.to_thread(wait, lambda: statuses(server) == {"finished": 2}, frozen.said)
+        assert paid_twice(server, [run, more]) == []
+
+
+@at_leisure
+async def test_workers_live_through_a_restart_of_the_database(postgres: Postgres, tmp_path: Path) -> None:
+    server = Server(postgres.database())
+    with endpoint(Simulator(ttft=0.3)) as provider, workers(server, tmp_path, 2) as both:
+        runs = await submitted(server, asking(server, provider), 6)
+        await asyncio.to_thread(wait, lambda: len(provider.arrived) > 6)
+        await asyncio.to_thread(postgres.stop, "immediate")
+        await asyncio.sleep(1)
+        await asyncio.to_thread(postgres.start)
+        await asyncio.to_thread(
+            wait, lambda: statuses(server) == {"finished": 6}, lambda: "\n".join(w.said() for w in both)
+        )
+        assert [worker.child.poll() for worker in both] == [None, None]
+        assert paid_twice(server, runs) == []
+        assert max(provider.arrived.values()) == 1
+
+
+@at_leisure
+async def test_a_run_is_stopped_while_it_waits_and_while_it_is_carried(server: Server, tmp_path: Path) -> None:
+    with endpoint(Simulator(ttft=30)) as provider, queue(server) as waiting:
+        workflow = asking(server, provider)
+        (first,) = await submitted(server, workflow)
+        assert (await handing.cancel(waiting, server, first)).status == "interrupted"
+        with workers(server, tmp_path) as (worker,):
+            (second,) = await submitted(server, workflow)
+            await asyncio.to_thread(wait, lambda: len(provider.arrived) == 1, worker.said)
+            assert (await handing.cancel(waiting, server, second)).status == "interrupted"
+            assert (await handing.cancel(waiting, server, second)).status == "interrupted"
+        assert statuses(server) == {"interrupted": 2}
+        assert len(provider.arrived) == 1  # the first never began
+
+
+@at_leisure
+async def test_a_worker_that_is_told_to_end_lets_its_runs_finish(server: Server, tmp_path: Path) -> None:
+    with endpoint(Simulator(ttft=0.2)) as provider, workers(server, tmp_path, 1, "--grace", "60") as (first,):
+        runs = await submitted(server, asking(server, provider), 2)
+        await asyncio.to_thread(wait, lambda: len(provider.arrived) > 2, first.said)
+        first.signal(signal.SIGTERM)
+        assert await asyncio.to_thread(first.ended) == 0
+        assert statuses(server) == {"finished": 2}
+        assert paid_twice(server, runs) == []
+
+
+@at_leisure
+async def test_a_worker_without_grace_leaves_its_runs_to_another(server: Server, tmp_path: Path) -> None:
+    with endpoint(Simulator(ttft=0.5)) as provider:
+        with workers(server, tmp_path, 1, "--grace", "0") as (first,):
+            runs = await submitted(server, asking(server, provider), 2)
+            await asyncio.to_thread(wait, lambda: len(provider.arrived) > 4, first.said)
+            first.signal(signal.SIGTERM)
+            assert await asyncio.to_thread(first.ended) == 0
+        assert statuses(server) == {"queued": 2}, first.said()
+        with workers(server, tmp_path) as (second,):
+            await asyncio.to_thread(wait, lambda: statuses(server) == {"finished": 2}, second.said)
+        assert paid_twice(server, runs) == []
+
+
+def test_what_no_other_process_can_carry_is_not_handed_over(server: Server) -> None:
+    def tea(subtask: str) -> str:
+        return f"tea for {subtask}"
+
+    with pytest.raises(ConfigError, match="Python functions"):
+        handing.check_portable(Workflow("sim:x", {"part": tea}, "sim:x", store=server.url))
+
+
+@at_leisure
+async def test_of_sixty_runs_none_is_lost_though_workers_and_database_die(postgres: Postgres, tmp_path: Path) -> None:
+    server, chance = Server(postgres.database()), random.Random(7)
+    with endpoint(Simulator(ttft=0.4)) as provider, ExitStack() as stack:
+        alive = [stack.enter_context(workers(server, tmp_path))[0] for _ in range(3)]
+        runs = await submitted(server, asking(server, provider), 60)
+        kills = 0
+        while statuses(server) != {"finished": 60}:
+            await asyncio.sleep(2)
+            if kills < 8:
+                kills += 1
+                victim = alive.pop(chance.randrange(3))
+                victim.signal(signal.SIGKILL)
+                alive.append((await asyncio.to_thread(stack.enter_context, workers(server, tmp_path)))[0])
+            if kills == 4:
+                await asyncio.to_thread(postgres.stop, "immediate")
+                await asyncio.to_thread(postgres.start)
+                kills += 1
+        assert [worker.child.poll() for worker in alive] == [None] * 3
+        assert paid_twice(server, runs) == []
+        assert {Store(server).run(run).coverage.missing for run in runs} == {()}
