@@ -95,6 +95,7 @@ class Pool:
                 Latencies(),
                 plain,
                 self._batch(name, model),
+                self.batch_price(written) or 1.0,
             )
         return self._models[written]
 
@@ -146,6 +147,11 @@ class Pool:
             else:
                 self.prices.known[written] = None
         self.prices.look_up(wanted, elsewhere)
+
+    def batch_price(self, written: str) -> float | None:
+        """Which part of its price a model's calls cost by its provider's Batch API; None if that has none."""
+        given = self._providers[split_model(written, "model")[0]]
+        return given.batch_price if isinstance(given, Provider) and given.batches != "none" else None
 
     def _batch(self, name: str, model: str) -> Callable[[], Model] | None:
         """How a model is asked by its provider's Batch API, if that has one; opened once, when it is asked first."""

@@ -150,6 +150,21 @@ def test_a_budget_holds_whatever_way_calls_go() -> None:
     assert run.cost <= Decimal("0.05")
 
 
+@pytest.mark.parametrize("fault", ["", "expired once role=worker rate=0.5"])
+def test_a_budget_sets_aside_what_a_batch_costs_and_the_whole_price_for_what_is_asked_live_then(fault: str) -> None:
+    with served(simulator(*([fault] if fault else []))) as (url, _):
+        flow, other = workflow(url), workflow(url, batch=False)
+        for each in (flow, other):
+            each.definition = replace(each.definition, limits=replace(each.definition.limits, budget=Decimal(9)))
+        ours, live = workers(flow.run_sync(TASK)), workers(other.run_sync(TASK))
+    expired = [call.finished.attempts > 1 for call in ours]
+    assert any(expired) == bool(fault)
+    assert not all(expired)
+    for half, whole, again in zip(ours, live, expired, strict=True):
+        assert half.started.reserved_cost == whole.started.reserved_cost / (1 if again else 2)
+        assert half.finished.cost == whole.finished.cost / (1 if again else 2)
+
+
 def test_after_kill_9_the_batch_is_found_again_and_nothing_is_sent_twice(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path)
     with served(simulator(batch=LATER)) as (url, provider):
