@@ -151,25 +151,37 @@ class Pool:
     def batch_price(self, written: str) -> float | None:
         """Which part of its price a model's calls cost by its provider's Batch API; None if that has none."""
         given = self._providers[split_model(written, "model")[0]]
-        return given.batch_price if isinstance(given, Provider) and given.batches != "none" else None
+        if isinstance(given, Simulator) or (isinstance(given, Provider) and given.batches != "none"):
+            return given.batch_price
+        return None
 
     def _batch(self, name: str, model: str) -> Callable[[], Model] | None:
         """How a model is asked by its provider's Batch API, if that has one; opened once, when it is asked first."""
-        given = self._providers[name]
-        if not isinstance(given, Provider) or given.batches == "none":
+        given, label = self._providers[name], f"{name}:{model}"
+        if self.batch_price(label) is None:
             return None
 
         def opened() -> Model:
-            label = f"{name}:{model}"
             if label not in self._batched:
-                from stretto.models.batches.model import BatchModel  # and with it aiohttp
-
-                provider = self._found(name, given)
-                key = key_of(name, provider, os.environ)
-                self._batched[label] = self._connected.model(label, model, provider, key, BatchModel)
+                self._batched[label] = self._open_batch(name, model, given)
             return self._batched[label]
 
         return opened
+
+    def _open_batch(self, name: str, model: str, given: AnyProvider) -> Model:
+        if isinstance(given, Simulator):
+            from stretto.models.simulator.batched import BatchedModel
+
+            return BatchedModel(self._simulated(name, given), model)
+        from stretto.models.batches.model import BatchModel  # and with it aiohttp
+
+        assert isinstance(given, Provider)  # noqa: S101 - it has batches
+        provider = self._found(name, given)
+        key = key_of(name, provider, os.environ)
+        return self._connected.model(f"{name}:{model}", model, provider, key, BatchModel)
+
+    def _simulated(self, name: str, provider: Simulator) -> SimulatedProvider:
+        return self.simulated.setdefault(name, SimulatedProvider(provider))
 
     def _open(self, name: str, model: str) -> tuple[Model, Lane]:
         """A model as it is asked, and the lane of those who ask it."""
@@ -179,7 +191,7 @@ class Pool:
             most = None if inspect.iscoroutinefunction(function) else THREADS
             return FunctionModel(model, function, self._limits.timeout), Lane(Gate(most))
         if isinstance(provider, Simulator):
-            simulated = self.simulated.setdefault(name, SimulatedProvider(provider))
+            simulated = self._simulated(name, provider)
             # One simulated provider is one pool's, and its limits are those of all its models.
             lane = self._lanes.setdefault(name, _simulated_lane(provider, limited=simulated.limited))
             return simulated.connect(model, self._limits.timeout), lane

@@ -231,8 +231,12 @@ def test_calls_of_several_runs_go_out_together(tmp_path: Path) -> None:
 
 
 def test_a_provider_without_batches_says_so() -> None:
-    with pytest.raises(ConfigError, match=r'workers."part".batch: no Batch API is known of provider .mine.'):
+    with pytest.raises(ConfigError, match=r'workers."part".batch: no Batch API is known of provider .mine.; name .*'):
         workflow("http://127.0.0.1:9/v1", form="none")
+    with pytest.raises(
+        ConfigError, match=r"provider .local.; name a model of one that has it: groq, openai, together,"
+    ):
+        Workflow(None, {"part": Role("local:x.gguf", batch=True)})
     with pytest.raises(ConfigError, match=r"orchestrator.batch: only a worker has batch"):
         Workflow(Role("sim:x", batch=True), {"part": "sim:x"}, "sim:x")
 

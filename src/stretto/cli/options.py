@@ -19,19 +19,22 @@ _DEFAULT = Limits()
 
 
 def workflow_options(command: F) -> F:
-    """-w, -m, --schema, --store and a flag for every limit and for what is remembered."""
-    return _with(
-        command, (_workflow(_itself), _model(_itself), _schema, store_option, *_limits(_itself), *_memory(_itself))
-    )
+    """-w, -m, --batch, --schema, --store and a flag for every limit and for what is remembered."""
+    return _with(command, _options(_itself))
 
 
 def recorded_options(command: F) -> F:
     """The same for a command that goes on with RUN: what no flag says is as that was started."""
-    return _with(command, (_workflow(_runs), _model(_runs), _schema, store_option, *_limits(_runs), *_memory(_runs)))
+    return _with(command, _options(_runs))
 
 
 Default = Callable[[str], str]
 """What is in force where a flag says nothing, made of what it is in a new run."""
+
+
+def _options(default: Default) -> Sequence[Callable[[F], F]]:
+    own = (_workflow(default), _model(default), _batch(default), _schema)
+    return (*own, store_option, *_limits(default), *_memory(default))
 
 
 def _itself(new: str) -> str:
@@ -188,6 +191,15 @@ def _model(default: Default) -> Callable[[F], F]:
         help="PROVIDER:MODEL for all roles, or for one: orchestrator, workers, a worker's name, synthesizer. "
         "Repeatable; a second one for the same role is its fallback."
         + default("$STRETTO_MODEL, else the workflow's, else the first provider with a key, else a local server"),
+    )
+
+
+def _batch(default: Default) -> Callable[[F], F]:
+    return option(
+        "--batch/--no-batch",
+        default=None,
+        help="All workers' calls go out with their provider's Batch API: within a day, mostly at half the price; or "
+        "none does." + default("what the workflow says"),
     )
 
 

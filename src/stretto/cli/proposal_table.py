@@ -5,6 +5,7 @@ from decimal import Decimal
 from textwrap import wrap
 
 from stretto.cli.progress import dollars, short
+from stretto.cli.words import long_span
 from stretto.forecast.approval import Approved
 from stretto.proposal import Line, Proposal, Range
 from stretto.runs import Run
@@ -180,6 +181,5 @@ def _dollars(cost: Decimal) -> str:
 
 def _time(seconds: float) -> str:
     if seconds >= 100:
-        minutes, rest = divmod(round(seconds), 60)
-        return f"{minutes}m{rest:02}s"
+        return long_span(seconds)
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
