@@ -41,8 +41,8 @@ class Approved(Struct, frozen=True):
 class Outlook:
     """What plans of one run will take.
 
-    `store` tells what calls like its took, and `models` are all that it may ask. `given`: results of subtasks that are
-    not computed.
+    `store` tells what calls like its took, and `models` are all that it may ask, of which `batches` are those with a
+    Batch API, and the part of their price that it costs. `given`: results of subtasks that are not computed.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Outlook:
         models: Sequence[str],
         prices: Prices,
         given: Mapping[str, Result],
+        batches: Mapping[str, float],
     ) -> None:
         self._definition = definition
         self._journal = journal
@@ -60,17 +61,18 @@ class Outlook:
         self._models = models
         self._prices = prices
         self._given = given
+        self._batches = batches
         self._history: History | None = None
 
     async def ahead(self, plan: Plan) -> Callable[[], Proposal]:
         """What makes the forecast of what is left to do of a plan: for that, others would have to wait."""
-        run, definition, store = self._journal.run, self._definition, self._store
+        run, definition, store, batches = self._journal.run, self._definition, self._store, self._batches
         if self._history is None:
-            self._history = await patiently(lambda: history_of(store, _simulated(run), GLANCE))
+            self._history = await patiently(lambda: history_of(store, _simulated(run), GLANCE, batches=bool(batches)))
         prices: dict[str, Price | None] = {model: await self._prices.of(model) for model in self._models}
         work = Work(run.task, run.basis.inputs, run.results, self._given)
         assumed = self._prices.assumptions(self._models)
-        grounds = Grounds(self._history, prices, _scale(definition, run), assumed)
+        grounds = Grounds(self._history, prices, _scale(definition, run), assumed, batches)
         return partial(forecast, definition, plan, work, grounds, run.id)
 
 

@@ -1,0 +1,79 @@
+"""What earlier batches of a store took, as the logs of its newest runs tell it."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from msgspec import Struct
+
+from stretto.runs import CallRecord
+from stretto.store.efforts import Effort
+from stretto.store.listing import LOOKED_INTO, Wanted
+from stretto.store.sqlite import Store
+from stretto.types import Usage
+
+_EVENTS = 12_000  # of the newest runs that are looked at: as many as efforts are taken from
+_RUNS = 20 * LOOKED_INTO  # in which these are surely
+
+Mark = tuple[str, str, str, int, int, float, bool]
+"""What tells an effort from others: hardly two calls take the same, to the millisecond."""
+
+
+class Batches(Struct, frozen=True):
+    """Batches that have ended: `seconds` each took, by its provider and whether that was simulated.
+
+    `marks`: the efforts of the calls that went with one, whose time is none of their model's.
+    """
+
+    seconds: Mapping[tuple[str, bool], Sequence[float]] = {}
+    marks: frozenset[Mark] = frozenset()
+
+
+def mark(effort: Effort) -> Mark:
+    """What tells an effort from others."""
+    tokens = effort.input_tokens, effort.output_tokens
+    return effort.model, effort.role, effort.part, *tokens, round(effort.seconds, 3), effort.simulated
+
+
+def batches_of(path: Path, patience: float) -> Batches:
+    """What the newest runs of a store tell of batches; raises `StoreError`."""
+    store, events, runs = Store(path, patience), 0, 0
+    for summary in store.listing(Wanted(limit=_RUNS)):  # so long a list needs no logs
+        if events >= _EVENTS:
+            break
+        events, runs = events + summary.events, runs + 1
+    seconds, marks = defaultdict[tuple[str, bool], list[float]](list), set[Mark]()
+    for run in store.recent(runs):
+        sent = [call for call in run.calls if call.batch and call.finished and call.started_at]
+        marks |= {marked for call in sent for marked in _marks(call)}
+        if run.executions == 1:  # else the time of its answers is that at which somebody went on with it
+            for key, took in _took(sent):
+                seconds[key].append(took)
+    return Batches(seconds, frozenset(marks))
+
+
+def _took(sent: Sequence[CallRecord]) -> Iterator[tuple[tuple[str, bool], float]]:
+    """What each batch took, of which all calls of a run that it has answered tell."""
+    found = defaultdict[str, list[CallRecord]](list)
+    for call in sent:
+        if call.finished and call.finished.error is None and not call.retries:  # one that was asked live took longer
+            found[call.batch].append(call)
+    for calls in found.values():
+        finished = calls[0].finished
+        assert finished is not None  # noqa: S101 - they have an answer
+        yield (calls[0].model.partition(":")[0], finished.simulated), max(map(_seconds, calls))
+
+
+def _marks(call: CallRecord) -> Iterator[Mark]:
+    finished = call.finished
+    if finished is not None:
+        usage = (finished.usage or Usage()) + finished.lost
+        model = finished.asked or finished.model
+        tokens = usage.input_tokens, usage.output_tokens
+        yield model, call.role, call.part, *tokens, round(_seconds(call), 3), finished.simulated
+
+
+def _seconds(call: CallRecord) -> float:
+    took = datetime.fromisoformat(call.finished_at or "") - datetime.fromisoformat(call.started_at or "")
+    return max(0.0, took.total_seconds())
