@@ -13,6 +13,7 @@ from stretto.calls import fingerprint
 from stretto.engine.requests import plan_request
 from stretto.errors import ConfigError
 from stretto.events import PlanProposed
+from stretto.forecast.batches import Batches, batches_of
 from stretto.forecast.drawn import SCALE, Grounds
 from stretto.forecast.gate import Work, forecast
 from stretto.forecast.history import History, history_of
@@ -23,7 +24,7 @@ from stretto.proposal import Again, Approve, Decision, Drop, Edit, Go, Proposal,
 from stretto.runs import Run
 from stretto.store.journal import Journal
 from stretto.store.patience import patiently
-from stretto.store.schema import GLANCE
+from stretto.store.schema import GLANCE, PATIENCE
 from stretto.types import Definition, Plan, Price, Result, Usage
 
 _DECISIONS = Go | Edit | Drop | Again | Stop
@@ -68,7 +69,10 @@ class Outlook:
         """What makes the forecast of what is left to do of a plan: for that, others would have to wait."""
         run, definition, store, batches = self._journal.run, self._definition, self._store, self._batches
         if self._history is None:
-            self._history = await patiently(lambda: history_of(store, _simulated(run), GLANCE, batches=bool(batches)))
+            known = Batches()
+            if batches and store is not None and store.exists():  # many logs: a moment for which no loop waits
+                known = await asyncio.to_thread(batches_of, store, PATIENCE)
+            self._history = await patiently(lambda: history_of(store, _simulated(run), GLANCE, known))
         prices: dict[str, Price | None] = {model: await self._prices.of(model) for model in self._models}
         work = Work(run.task, run.basis.inputs, run.results, self._given)
         assumed = self._prices.assumptions(self._models)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from stretto.forecast.batches import Batches, batches_of, mark
+from stretto.forecast.batches import Batches, mark
 from stretto.store.efforts import Effort, newest_efforts
 from stretto.types import RoleName
 
@@ -62,14 +62,11 @@ class History:
         return self._batches.seconds.get((provider, provider in self._simulated), ())[:_NEWEST]
 
 
-def history_of(path: Path | None, simulated: Collection[str], patience: float, *, batches: bool = False) -> History:
-    """What the store at `path` knows, of `batches` if any are to be reckoned with; nothing without one.
-
-    Raises `StoreError`.
-    """
-    if path is None or not path.exists():
-        return History()
-    return History(newest_efforts(path, patience), simulated, batches_of(path, patience) if batches else None)
+def history_of(
+    path: Path | None, simulated: Collection[str], patience: float, batches: Batches | None = None
+) -> History:
+    """What the store at `path` knows, with what is known of its `batches`; nothing without one. Raises `StoreError`."""
+    return History(newest_efforts(path, patience) if path and path.exists() else (), simulated, batches)
 
 
 def _alike(part: str) -> str:
