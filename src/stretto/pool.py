@@ -137,6 +137,8 @@ class Pool:
         wanted, elsewhere = dict[str, tuple[str, str]](), dict[str, tuple[str, str]]()
         for written in models:
             name, model = split_model(written, "model")
+            if part := self.batch_price(written):
+                self.prices.batches[written] = part
             if written in self.prices.known:
                 continue
             if nobody_is_paid(self._providers[name]):

@@ -1,5 +1,6 @@
 """What a plan takes live and in batches: both are told to whoever approves it."""
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -152,3 +153,19 @@ def test_and_one_way_where_there_is_one(tmp_path: Path) -> None:
     done = Terminal(tmp_path)("plan", "-m", "sim:instant", TASK)
     (line,) = [line for line in done.err.splitlines() if " forecast " in line]
     assert "5 calls, " in line
+
+
+def test_what_a_rerun_would_cost_is_told_at_the_price_of_the_way_it_goes(tmp_path: Path) -> None:
+    prices, store = {"openai:x": Price(Decimal(10), Decimal(10))}, tmp_path / "s.db"
+    simulator = {"openai": Simulator(ttft=0.0, tokens_per_second=1e6)}
+    first = Workflow("openai:x", {"part": "openai:x"}, "openai:x", providers=simulator, prices=prices, store=store)
+    run = first.run_sync(TASK)
+
+    def cost(name: str, *, batch: bool) -> Decimal:
+        flow = Workflow("openai:x", {"part": "openai:x"}, "openai:x", prices=prices, store=store, batch=batch)
+        (line,) = [line for line in asyncio.run(flow.explain(run.id, fresh=(name,))) if line.name == name]
+        assert line.fate == "new"
+        return line.cost or Decimal(0)
+
+    assert cost("t1", batch=True) == cost("t1", batch=False) / 2 > 0
+    assert cost("synthesizer", batch=True) == cost("synthesizer", batch=False) > 0
