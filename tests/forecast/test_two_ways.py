@@ -112,6 +112,17 @@ def test_a_store_tells_what_its_batches_took_and_their_calls_tell_nothing_of_liv
     assert len(History(efforts, {"mine"}, found).like(kind)) == 4
 
 
+def test_a_batch_with_calls_of_several_runs_is_one_batch(tmp_path: Path) -> None:
+    async def both(url: str) -> None:
+        flow = workflow(url, tmp_path / "s.db", batch=True)
+        await asyncio.gather(flow.run(TASK), flow.run(TASK.replace("tea", "milk")))
+
+    with served(Simulator(ttft=0.0, tokens_per_second=1e6, batch=0.0)) as (url, _):
+        asyncio.run(both(url))
+    batches = {call.batch for run in Store(tmp_path / "s.db").recent(2) for call in run.calls} - {""}
+    assert len(batches_of(tmp_path / "s.db", PATIENCE).seconds["mine", True]) == len(batches)
+
+
 def test_who_approves_a_run_is_told_both_with_what_earlier_batches_took(tmp_path: Path) -> None:
     seen: list[Proposal] = []
 

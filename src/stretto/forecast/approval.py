@@ -70,7 +70,7 @@ class Outlook:
         run, definition, store, batches = self._journal.run, self._definition, self._store, self._batches
         if self._history is None:
             known = Batches()
-            if batches and store is not None and store.exists():  # many logs: a moment for which no loop waits
+            if batches and store is not None:  # many logs: a moment for which no loop waits
                 known = await asyncio.to_thread(batches_of, store, PATIENCE)
             self._history = await patiently(lambda: history_of(store, _simulated(run), GLANCE, known))
         prices: dict[str, Price | None] = {model: await self._prices.of(model) for model in self._models}

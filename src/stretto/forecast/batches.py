@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from stretto.errors import NoStore
 from stretto.runs import CallRecord
 from stretto.store.efforts import Effort
 from stretto.store.listing import LOOKED_INTO, Wanted
@@ -37,32 +38,39 @@ def mark(effort: Effort) -> Mark:
 
 
 def batches_of(path: Path, patience: float) -> Batches:
-    """What the newest runs of a store tell of batches; raises `StoreError`."""
+    """What the newest runs of a store tell of batches; nothing without one. Raises `StoreError`."""
     store, events, runs = Store(path, patience), 0, 0
-    for summary in store.listing(Wanted(limit=_RUNS)):  # so long a list needs no logs
+    try:
+        summaries = store.listing(Wanted(limit=_RUNS))  # so long a list needs no logs
+    except NoStore:
+        return Batches()
+    for summary in summaries:
         if events >= _EVENTS:
             break
         events, runs = events + summary.events, runs + 1
-    seconds, marks = defaultdict[tuple[str, bool], list[float]](list), set[Mark]()
+    took, marks = dict[str, tuple[tuple[str, bool], float]](), set[Mark]()
     for run in store.recent(runs):
         sent = [call for call in run.calls if call.batch and call.finished and call.started_at]
         marks |= {marked for call in sent for marked in _marks(call)}
         if run.executions == 1:  # else the time of its answers is that at which somebody went on with it
-            for key, took in _took(sent):
-                seconds[key].append(took)
+            for batch, key, longest in _took(sent):  # it may have had calls of several runs
+                took[batch] = key, max(longest, took.get(batch, (key, 0.0))[1])
+    seconds = defaultdict[tuple[str, bool], list[float]](list)
+    for key, longest in took.values():
+        seconds[key].append(longest)
     return Batches(seconds, frozenset(marks))
 
 
-def _took(sent: Sequence[CallRecord]) -> Iterator[tuple[tuple[str, bool], float]]:
-    """What each batch took, of which all calls of a run that it has answered tell."""
+def _took(sent: Sequence[CallRecord]) -> Iterator[tuple[str, tuple[str, bool], float]]:
+    """Each batch, whose it was, and what it took, of which all calls of a run that it has answered tell."""
     found = defaultdict[str, list[CallRecord]](list)
     for call in sent:
         if call.finished and call.finished.error is None and not call.retries:  # one that was asked live took longer
             found[call.batch].append(call)
-    for calls in found.values():
+    for batch, calls in found.items():
         finished = calls[0].finished
         assert finished is not None  # noqa: S101 - they have an answer
-        yield (calls[0].model.partition(":")[0], finished.simulated), max(map(_seconds, calls))
+        yield batch, (calls[0].model.partition(":")[0], finished.simulated), max(map(_seconds, calls))
 
 
 def _marks(call: CallRecord) -> Iterator[Mark]:
