@@ -156,7 +156,6 @@ class Done(Struct, frozen=True):
 
     `asked`: the model that was asked, as written, if it was not the first choice. `reused`: nothing was asked, for the
     reply was recorded already, in the run `origin` if not in this one. `doubtful`: it tells a usage that cannot be.
-    `price`: which part of its model's price it costs.
     """
 
     finish: str
@@ -168,7 +167,6 @@ class Done(Struct, frozen=True):
     asked: str | None = None
     origin: str | None = None
     doubtful: bool = False
-    price: float = 1.0
 
 
 SHORTENED = "shortened"

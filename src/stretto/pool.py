@@ -95,6 +95,7 @@ class Pool:
                 Latencies(),
                 plain,
                 self._batch(name, model),
+                self.batch_price(written) or 1.0,
             )
         return self._models[written]
 
@@ -136,6 +137,8 @@ class Pool:
         wanted, elsewhere = dict[str, tuple[str, str]](), dict[str, tuple[str, str]]()
         for written in models:
             name, model = split_model(written, "model")
+            if part := self.batch_price(written):
+                self.prices.batches[written] = part
             if written in self.prices.known:
                 continue
             if nobody_is_paid(self._providers[name]):
@@ -147,23 +150,40 @@ class Pool:
                 self.prices.known[written] = None
         self.prices.look_up(wanted, elsewhere)
 
+    def batch_price(self, written: str) -> float | None:
+        """Which part of its price a model's calls cost by its provider's Batch API; None if that has none."""
+        given = self._providers[split_model(written, "model")[0]]
+        if isinstance(given, Simulator) or (isinstance(given, Provider) and given.batches != "none"):
+            return given.batch_price
+        return None
+
     def _batch(self, name: str, model: str) -> Callable[[], Model] | None:
         """How a model is asked by its provider's Batch API, if that has one; opened once, when it is asked first."""
-        given = self._providers[name]
-        if not isinstance(given, Provider) or given.batches == "none":
+        given, label = self._providers[name], f"{name}:{model}"
+        if self.batch_price(label) is None:
             return None
 
         def opened() -> Model:
-            label = f"{name}:{model}"
             if label not in self._batched:
-                from stretto.models.batches.model import BatchModel  # and with it aiohttp
-
-                provider = self._found(name, given)
-                key = key_of(name, provider, os.environ)
-                self._batched[label] = self._connected.model(label, model, provider, key, BatchModel)
+                self._batched[label] = self._open_batch(name, model, given)
             return self._batched[label]
 
         return opened
+
+    def _open_batch(self, name: str, model: str, given: AnyProvider) -> Model:
+        if isinstance(given, Simulator):
+            from stretto.models.simulator.batched import BatchedModel
+
+            return BatchedModel(self._simulated(name, given), model)
+        from stretto.models.batches.model import BatchModel  # and with it aiohttp
+
+        assert isinstance(given, Provider)  # noqa: S101 - it has batches
+        provider = self._found(name, given)
+        key = key_of(name, provider, os.environ)
+        return self._connected.model(f"{name}:{model}", model, provider, key, BatchModel)
+
+    def _simulated(self, name: str, provider: Simulator) -> SimulatedProvider:
+        return self.simulated.setdefault(name, SimulatedProvider(provider))
 
     def _open(self, name: str, model: str) -> tuple[Model, Lane]:
         """A model as it is asked, and the lane of those who ask it."""
@@ -173,7 +193,7 @@ class Pool:
             most = None if inspect.iscoroutinefunction(function) else THREADS
             return FunctionModel(model, function, self._limits.timeout), Lane(Gate(most))
         if isinstance(provider, Simulator):
-            simulated = self.simulated.setdefault(name, SimulatedProvider(provider))
+            simulated = self._simulated(name, provider)
             # One simulated provider is one pool's, and its limits are those of all its models.
             lane = self._lanes.setdefault(name, _simulated_lane(provider, limited=simulated.limited))
             return simulated.connect(model, self._limits.timeout), lane

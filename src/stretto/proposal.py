@@ -50,6 +50,9 @@ class Proposal(Struct, frozen=True):
 
     The plan itself is paid already and not in it. A plan without subtasks has no lines: its task is answered directly.
     `assumed`: models whose price was found by their name alone, and whose it is (`openai:gpt-5: gpt-5 of openai`).
+    `live`, `batch`: the total if all workers are asked live, and if all that can go out with their provider's batch,
+    whichever way they go now; None where none can. `batches`: how many recorded ones the time of that rests on; 0: it
+    is what providers promise, a day for each.
     """
 
     run_id: str
@@ -59,6 +62,9 @@ class Proposal(Struct, frozen=True):
     answer: Line
     total: Line
     assumed: tuple[str, ...] = ()
+    live: Line | None = None
+    batch: Line | None = None
+    batches: int = 0
 
 
 class Go(Struct, frozen=True):

@@ -257,11 +257,18 @@ def _check_batch(role: Role, place: str, providers: Mapping[str, AnyProvider]) -
     for model in role.all_models if role.batch else ():
         name = model.partition(":")[0]
         provider = providers[name]
-        if isinstance(provider, Provider) and provider.batches == "none":
+        if isinstance(provider, Local) or (isinstance(provider, Provider) and provider.batches == "none"):
+            others = sorted(name for name, each in providers.items() if has_batches(each))
+            told = f' (or {name!r}, if it has OpenAI\'s: [providers.{name}] batches = "openai")'
             raise ConfigError(
-                f"{place}.batch: no Batch API is known of provider {name!r}; if it has OpenAI's, say so "
-                f'([providers.{name}] batches = "openai"), else leave batch out'
+                f"{place}.batch: no Batch API is known of provider {name!r}; name a model of one that has it: "
+                f"{', '.join(others)}{told if isinstance(provider, Provider) else ''}, or leave batch out"
             )
+
+
+def has_batches(provider: AnyProvider) -> bool:
+    """Whether a provider is known to have a Batch API."""
+    return isinstance(provider, Provider) and provider.batches != "none"
 
 
 def _check_batches(name: str, provider: Provider) -> None:

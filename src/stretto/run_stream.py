@@ -29,6 +29,7 @@ from stretto.policies.spending import Amount
 from stretto.pool import Pool
 from stretto.proposal import Approve, Proposal
 from stretto.rerun import Rerun
+from stretto.roles import roles
 from stretto.runs import Parsed, Run
 from stretto.shapes import Shape, fitted
 from stretto.store.journal import Journal
@@ -115,8 +116,12 @@ class RunStream(Generic[Parsed]):
         return self._execution.saying(call) if self._execution else ""
 
     async def forecast(self) -> Proposal | None:
-        """What is left of its plan will take, from now on; None while there is no plan, and once it is over."""
-        if self._outlook is None or not self.run.plan.subtasks or self.run.status != "running":
+        """What is left of its plan will take, from now on; None while there is no plan, and once it is over.
+
+        It is not over where only its plan was asked for.
+        """
+        left = self.run.status == "running" or (self._plan_only and self.run.status == "interrupted")
+        if self._outlook is None or not self.run.plan.subtasks or not left:
             return None
         return await asyncio.to_thread(await self._outlook.ahead(self.run.plan))
 
@@ -274,7 +279,9 @@ class RunStream(Generic[Parsed]):
         bounds = Bounds(definition.known, pool, definition.limits.max_subtasks, asking)
         composition = Composition(pool.model, definition.limits, account, pool.prices, replies, self._jitter, bounds)
         given = opening.given
-        self._outlook = Outlook(definition, journal, store, models, pool.prices, given)
+        waits = {model for _, kind, role in roles(definition) if kind == "worker" for model in role.all_models}
+        batches = {model: part for model in waits if pool.endpoint(model) and (part := pool.batch_price(model))}
+        self._outlook = Outlook(definition, journal, store, models, pool.prices, given, batches)
         if self._approve is not None:
             self._approval = Approval(self._approve, self._outlook, journal)
         ask, shape, consider = composition.model, self._shape, self._approval

@@ -6,10 +6,10 @@ from typing import Any, Protocol, TypedDict, runtime_checkable
 from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
-from stretto.definitions import knowing
+from stretto.definitions import knowing, waiting
 from stretto.limits import check_prices, checked_limits, checked_memory, taken
 from stretto.mapping import mapped
-from stretto.models.functions import PROVIDER, Functions
+from stretto.models.functions import PROVIDER, Functions, speakers
 from stretto.models.simulator import Simulator
 from stretto.pool import AnyProvider, known_providers, recorded
 from stretto.roles import AnyModel, Worker, as_mapping, as_role, as_worker, roles
@@ -26,6 +26,7 @@ class Settings(TypedDict, total=False):
     providers: Mapping[str, AnyProvider] | None
     prices: Mapping[str, Price | None] | None
     store: str | Location | None
+    batch: bool | None
 
 
 @runtime_checkable
@@ -120,6 +121,14 @@ def team_of(
     known |= prices or {}
     check_prices(known)
     return Team(definition, known_providers(told, functions), known)
+
+
+def batched(definition: Definition, batch: bool | None) -> Definition:
+    """The definition all of whose workers go out with their provider's batches, or none; None: as their roles say.
+
+    A function has no provider, and stays as it is.
+    """
+    return definition if batch is None else waiting(definition, lambda role: batch and bool(speakers(role)))
 
 
 def _unfolded(worker: Worker | Made) -> Worker:

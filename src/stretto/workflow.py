@@ -25,7 +25,7 @@ from stretto.runs import Parsed, Run
 from stretto.shapes import Shape
 from stretto.store.locations import Location, location_of
 from stretto.store.travel import entries
-from stretto.team import Settings, Team, team_of
+from stretto.team import Settings, Team, batched, team_of
 from stretto.tracebacks import without_frames
 from stretto.types import Input, Limits, Memory, Message, Price, Role, Row
 from stretto.types.keywords import check_keywords, renamed
@@ -48,6 +48,8 @@ class Workflow(Generic[Parsed]):
     - `prices`: by model, what it costs, None for unknown; known ones are looked up with the extra `prices`.
     - `store`: where runs are kept, so that they can be resumed: a file, or `postgresql://…`; None: nothing is written.
     - `memory`: what is kept there, and which recorded replies are reused, as `Memory` or by its names; its defaults.
+    - `batch`: whether all workers go out with their provider's Batch API, whatever their roles say of it, or (False)
+      none does; None: as their roles say.
 
     Raises `ConfigError` for whatever cannot work, before anything is asked.
     """
@@ -65,9 +67,10 @@ class Workflow(Generic[Parsed]):
         prices: Mapping[str, Price | None] | None = None,
         store: str | Location | None = None,
         memory: Memory | Mapping[str, Any] | None = None,
+        batch: bool | None = None,
     ) -> None:
         team = team_of(orchestrator, workers, synthesizer, limits, memory, providers, prices)
-        self.definition, self.shape = shaped(team.definition, answer)
+        self.definition, self.shape = shaped(batched(team.definition, batch), answer)
         self.providers, self.prices = team.providers, team.prices
         self.jitter: Callable[[float, float], float] = random.uniform
         """Draws a number between two, for waits; rehearsals and tests put one here that makes runs repeatable."""
@@ -98,7 +101,8 @@ class Workflow(Generic[Parsed]):
         (`{"workers": "groq:…", "synthesizer": ["a:b", "c:d"]}`); of a list, each is a fallback for those before it. A
         model that nobody names is `STRETTO_MODEL`, else that of the first provider with a key, else of a local server
         that answers. `limits` and `memory` are written as in the file (`{"budget": "50c"}`), `providers` and `prices`
-        as for `Workflow`; each goes before the file, key by key. Only this file is read. Raises `ConfigError`.
+        as for `Workflow`; each goes before the file, key by key. `batch` is as for `Workflow`. Only this file is read.
+        Raises `ConfigError`.
         """
         from stretto.config.loading import load  # two megabytes that nobody needs who writes Python
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from aiohttp import web
@@ -101,13 +101,41 @@ def test_what_a_batch_leaves_unanswered_is_asked_live(fault: str) -> None:
     assert sum(provider.completed.values()) == 14
 
 
-def test_or_it_fails_if_that_is_wanted() -> None:
-    with served(simulator("expired always role=worker rate=0.5")) as (url, _):
+@pytest.mark.parametrize(("fault", "why"), [("expired", "expired"), ("500", "500"), ("disconnect", "500")])
+def test_or_it_fails_if_that_is_wanted(fault: str, why: str) -> None:
+    with served(simulator(f"{fault} always role=worker rate=0.5")) as (url, provider):
         run = workflow(url, expired="fail").run_sync(TASK)
         (batch,) = batches(url)
+        assert set(provider.asked.values()) == {1}  # not again, and not live
     assert len(run.coverage.missing) == batch["request_counts"]["failed"] > 0
-    assert all("expired" in missing.reason for missing in run.coverage.missing)
+    assert run.coverage.counts["done"] == batch["request_counts"]["completed"] > 0
+    assert all(why in missing.reason for missing in run.coverage.missing)
     assert all(call.finished.cost == 0 for call in workers(run) if call.finished.error)
+
+
+@pytest.mark.parametrize("expired", ["live", "fail"])
+def test_a_batch_that_is_cancelled_as_a_whole_leaves_all_of_it_to_the_same_choice(expired: str) -> None:
+    async def cancelled(url: str) -> Run[Any]:
+        flow = workflow(url, expired=expired)
+        running = asyncio.create_task(flow.run(TASK))
+        while not (sent := await asyncio.to_thread(batches, url)):
+            assert not running.done()
+            await asyncio.sleep(0.02)
+        request = Request(f"{url}/batches/{sent[0]['id']}/cancel", method="POST")  # noqa: S310 - the simulator's own
+        await asyncio.to_thread(lambda: urlopen(request, timeout=60).close())  # noqa: S310
+        return await running
+
+    with served(simulator(batch=LATER)) as (url, _):
+        run = asyncio.run(cancelled(url))
+        assert len(batches(url)) == 1
+    ended = [call.finished for call in workers(run)]
+    if expired == "live":
+        assert run.coverage.complete
+        assert all(call.attempts == 2 for call in ended)
+    else:
+        assert run.coverage.direct  # nothing is left but one call for the whole task
+        assert {call.error_type for call in ended} == {"BatchError"}
+        assert all("cancelled" in call.error for call in ended)
 
 
 def test_a_request_that_is_refused_in_a_batch_is_refused() -> None:
@@ -148,6 +176,21 @@ def test_a_budget_holds_whatever_way_calls_go() -> None:
         run = flow.run_sync(TASK)
     assert run.cost is not None
     assert run.cost <= Decimal("0.05")
+
+
+@pytest.mark.parametrize("fault", ["", "expired once role=worker rate=0.5"])
+def test_a_budget_sets_aside_what_a_batch_costs_and_the_whole_price_for_what_is_asked_live_then(fault: str) -> None:
+    with served(simulator(*([fault] if fault else []))) as (url, _):
+        flow, other = workflow(url), workflow(url, batch=False)
+        for each in (flow, other):
+            each.definition = replace(each.definition, limits=replace(each.definition.limits, budget=Decimal(9)))
+        ours, live = workers(flow.run_sync(TASK)), workers(other.run_sync(TASK))
+    expired = [call.finished.attempts > 1 for call in ours]
+    assert any(expired) == bool(fault)
+    assert not all(expired)
+    for half, whole, again in zip(ours, live, expired, strict=True):
+        assert half.started.reserved_cost == whole.started.reserved_cost / (1 if again else 2)
+        assert half.finished.cost == whole.finished.cost / (1 if again else 2)
 
 
 def test_after_kill_9_the_batch_is_found_again_and_nothing_is_sent_twice(tmp_path: Path) -> None:
@@ -216,8 +259,12 @@ def test_calls_of_several_runs_go_out_together(tmp_path: Path) -> None:
 
 
 def test_a_provider_without_batches_says_so() -> None:
-    with pytest.raises(ConfigError, match=r'workers."part".batch: no Batch API is known of provider .mine.'):
+    with pytest.raises(ConfigError, match=r'workers."part".batch: no Batch API is known of provider .mine.; name .*'):
         workflow("http://127.0.0.1:9/v1", form="none")
+    with pytest.raises(
+        ConfigError, match=r"provider .local.; name a model of one that has it: groq, openai, together,"
+    ):
+        Workflow(None, {"part": Role("local:x.gguf", batch=True)})
     with pytest.raises(ConfigError, match=r"orchestrator.batch: only a worker has batch"):
         Workflow(Role("sim:x", batch=True), {"part": "sim:x"}, "sim:x")
 

@@ -168,7 +168,7 @@ def test_a_need_that_names_a_later_subtask_waits_for_it() -> None:
 def test_of_a_circle_the_need_that_closes_it_is_left_out() -> None:
     found = needs_of(("a", "a", ["b"]), ("b", "b", ["c"]), ("c", "c", ["a"]))
     assert list(found) == ["c", "b", "a"]
-    assert found["c"] == ([], "its need 'a' means 'a', which waits for it, and is left out")
+    assert found["c"] == ([], "its need 'a' waits for it and is left out")
     assert [found[name][0] for name in "ab"] == [["b"], ["c"]]
 
 

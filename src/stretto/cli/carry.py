@@ -15,10 +15,10 @@ from stretto.calls import KEPT
 from stretto.cli import ANSWERED, BROKEN_PIPE, INTERRUPTED, PARTIAL, report
 from stretto.cli.cited import cited, uncited
 from stretto.cli.progress import Progress
-from stretto.cli.proposal_table import how_good
+from stretto.cli.proposal_table import how_good, would_take
 from stretto.cli.rows import RowFile
 from stretto.cli.screen import drawing_on, say
-from stretto.errors import BudgetError, DeadlineError, PlanError, StrettoError
+from stretto.errors import BudgetError, DeadlineError, PlanError, StoreError, StrettoError
 from stretto.plan.given import write_plan
 from stretto.run_stream import RunStream
 from stretto.runs import Run
@@ -110,7 +110,7 @@ class _Carrier:
             self._say_how_to_go_on(run.error or "")
             return INTERRUPTED
         if run.status == "interrupted":  # by itself: only its plan was asked for
-            self._plan(run)
+            await self._plan(run)
             return ANSWERED
         self._progress.summary(run)
         if self._output.cite and (why := uncited(run)):
@@ -172,9 +172,15 @@ class _Carrier:
         """Rows on stdout; on a terminal, above what is drawn there."""
         self._put(self._progress.above(lines) if self._live else lines, drawn=self._live)
 
-    def _plan(self, run: Run) -> None:
+    async def _plan(self, run: Run) -> None:
         self._deliver(write_plan(run.task, run.plan).decode(), "plan")
         file = self._output.file
+        try:
+            if proposal := await self._stream.forecast():
+                for line in would_take(proposal):
+                    self._progress.tell("forecast", line)
+        except StoreError as error:  # the plan is there all the same
+            self._progress.tell("forecast", f"none: {error}")
         edit = f"; or edit it, then: `stretto run --plan {shlex.quote(str(file))}`" if file else ""
         self._progress.tell("planned", f"carry it out with: `stretto resume {self._run}`{edit}")
 

@@ -136,6 +136,7 @@ def made(
         store=store,
         schema=flags.get("schema"),
         max_tokens=flags.get("max_tokens"),
+        batch=flags.get("batch"),
     )
 
 

@@ -18,7 +18,7 @@ _Chosen = TypeVar("_Chosen", bool, str | None)
 
 
 def workflow_options(command: F) -> F:
-    """-w, -m, --schema, --store and a flag for every limit and for what is remembered."""
+    """-w, -m, --batch, --schema, --store and a flag for every limit and for what is remembered."""
     return _runs_options(command, new_runs)
 
 
@@ -28,7 +28,8 @@ def recorded_options(command: F) -> F:
 
 
 def _runs_options(command: F, default: Default) -> F:
-    return with_options(command, (_workflow(default), _model(default), _schema, store_option, *limit_options(default)))
+    own = (_workflow(default), _model(default), _batch(default), _schema)
+    return with_options(command, (*own, store_option, *limit_options(default)))
 
 
 def offer_options(command: F) -> F:
@@ -189,6 +190,15 @@ def _model(default: Default) -> Callable[[F], F]:
         help="PROVIDER:MODEL for all roles, or for one: orchestrator, workers, a worker's name, synthesizer. "
         "Repeatable; a second one for the same role is its fallback."
         + default("$STRETTO_MODEL, else the workflow's, else the first provider with a key, else a local server"),
+    )
+
+
+def _batch(default: Default) -> Callable[[F], F]:
+    return option(
+        "--batch/--no-batch",
+        default=None,
+        help="All workers' calls go out with their provider's Batch API: within a day, mostly at half the price; or "
+        "none does." + default("what the workflow says"),
     )
 
 

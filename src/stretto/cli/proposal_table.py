@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from textwrap import wrap
 
-from stretto.cli.words import dollars, short
+from stretto.cli.words import dollars, long_span, short
 from stretto.forecast.approval import Approved
 from stretto.proposal import Line, Proposal, Range
 from stretto.runs import Run
@@ -82,6 +82,45 @@ def _head(proposal: Proposal) -> str:
     return "  no subtasks: answered directly (p50-p95)"
 
 
+def would_take(proposal: Proposal) -> Iterator[str]:
+    """What carrying a plan out would take, in lines of its own: as it is, and the other way if there are two."""
+    total, both = proposal.total, list(ways(proposal))
+    if total.calls:
+        yield f"{_many(total.calls)}, {_tokens(total.tokens)} tokens{'' if both else f', {_taken(total)}'}"
+    yield from both
+
+
+def ways(proposal: Proposal, first: str = "") -> Iterator[str]:
+    """What a plan takes live and in batches, if it can go either way, and how to take the other one.
+
+    `first`: what is to be done before that.
+    """
+    if (live := proposal.live) is None or (batch := proposal.batch) is None:
+        return
+
+    def other(flag: str, way: Line) -> str:
+        return "" if way == proposal.total else f" ({first}`stretto resume --{flag}`)"
+
+    yield f"live{other('no-batch', live)}: {_taken(live)}"
+    if proposal.batches:
+        took = f"{_taken(batch)}, as {_many(proposal.batches, 'batch', 'batches')} of this store took"
+    else:
+        cost = _paid(batch)
+        took = f"{cost}{long_span(batch.seconds.p95)} at most, for providers promise a batch within 24 hours"
+    yield f"in batches{other('batch', batch)}: {took}"
+
+
+def _taken(line: Line) -> str:
+    return f"{_paid(line)}{_seconds(line.seconds)}"
+
+
+def _paid(line: Line) -> str:
+    """What it costs, if that is anything, with a comma behind it."""
+    if line.cost is None:
+        return "at an unknown cost, "
+    return f"{_money(line.cost)}, " if line.cost.p95 else ""
+
+
 def how_good(approved: Approved, run: Run, seconds: float) -> str:
     """What was forecast of a plan, and what it took."""
     total = approved.proposal.total
@@ -137,6 +176,7 @@ def _notes(proposal: Proposal, width: int) -> str:
         notes.append("* what everything waits for")
     if total.cost is None:
         notes.append("? a price is unknown")
+    notes += ways(proposal, "s, then ")
     notes += [f"price assumed: {each}" for each in proposal.assumed]
     return "\n".join(line for note in notes for line in _indented(note, width))
 
@@ -145,8 +185,8 @@ def _indented(note: str, width: int) -> list[str]:
     return wrap(short(note, 300), max(_SHORTEST, width - 1), initial_indent="  ", subsequent_indent="    ")
 
 
-def _many(number: int, what: str = "call") -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def _many(number: int, what: str = "call", several: str = "") -> str:
+    return f"{number:,} {what if number == 1 else several or f'{what}s'}"
 
 
 def _tokens(tokens: Range[int]) -> str:
@@ -180,6 +220,5 @@ def _dollars(cost: Decimal) -> str:
 
 def _time(seconds: float) -> str:
     if seconds >= 100:
-        minutes, rest = divmod(round(seconds), 60)
-        return f"{minutes}m{rest:02}s"
+        return long_span(seconds)
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"

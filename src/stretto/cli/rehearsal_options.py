@@ -9,7 +9,7 @@ import click
 from stretto.cli.help import option
 from stretto.cli.limit_options import amount
 from stretto.cli.options import with_options
-from stretto.config import number
+from stretto.config import number, seconds
 from stretto.config.values import among, limits_of
 from stretto.errors import ConfigError
 from stretto.models.simulator import Fault, parse_fault
@@ -96,6 +96,12 @@ def rehearsal_options(command: F) -> F:
             metavar="WHAT",
             text="What every provider says of its limits: headers (all), retry_after (with a 429, when to ask again), "
             "nothing.  [default: headers]",
+        ),
+        rehearsal(
+            "--provider-batch",
+            callback=amount(seconds),
+            metavar="TIME",
+            text="How long a batch takes at every provider (--batch): 20m, 3h.  [default: 24h, what they promise]",
         ),
         rehearsal(
             "--seed",

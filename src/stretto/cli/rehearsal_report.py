@@ -7,9 +7,10 @@ import msgspec
 from msgspec import Struct
 
 from stretto.cli.rehearsal_table import Row, advice, advised, share, table
-from stretto.cli.words import short
+from stretto.cli.words import short, span
 from stretto.policies.prices import FREE
 from stretto.rehearsal import Recorded, Rehearsal
+from stretto.roles import roles
 from stretto.types import Limits, Price
 
 _REASONS = 3
@@ -114,14 +115,20 @@ def _head(report: Report) -> Iterator[str]:
             f"assumed: {model.model}: {model.ttft:.2g} s to the first token, then {model.tokens_per_second:.3g} tokens "
             f"a second, {model.length:.0f} tokens from a worker ({_basis(model, report.recorded)})"
         )
+    waiting = {
+        model.partition(":")[0]
+        for _, _, role in roles(report.rehearsal.definition)
+        for model in (role.all_models if role.batch else ())
+    }
     for name, provider in report.rehearsal.providers.items():
         rates = ((provider.rpm, "requests"), (provider.tpm, "tokens"))
         limits = [f"{value:,g} {what} a minute" for value, what in rates if value is not None]
         told = f" ({_TOLD[provider.tells]})" if limits else ""
         known = provider.stands_for
         at_once = f", {known.parallel} calls at once" if known and known.parallel else ""
+        batch = f", a batch takes {span(provider.batch)}" if name in waiting else ""
         faults = f", with {_many(len(provider.faults), 'fault')}" if provider.faults else ""
-        yield f"assumed: {name} permits {' and '.join(limits) or 'any rate'}{told}{at_once}{faults}"
+        yield f"assumed: {name} permits {' and '.join(limits) or 'any rate'}{told}{at_once}{batch}{faults}"
     wanted, most = report.subtasks, report.configured.max_subtasks
     if wanted is not None:
         raised = f" (max_subtasks is {most}: a run needs --max-subtasks {wanted})" if wanted > most else ""

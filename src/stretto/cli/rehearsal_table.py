@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from stretto.cli.words import dollars
+from stretto.cli.words import dollars, long_span
 from stretto.rehearsal import Change, Comparison, Figures, Variation
 
 _TAIL = 20  # runs from which 19 of 20 can be told
@@ -154,7 +154,4 @@ def share(share: float) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    if seconds < 600:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}m{rest:02d}s"
+    return f"{seconds:.1f} s" if seconds < 600 else long_span(seconds)

@@ -76,6 +76,7 @@ def rehearse(
     provider_rpm: float | None,
     provider_tpm: float | None,
     provider_tells: Tells | None,
+    provider_batch: float | None,
     seed: int,
     quiet: bool,
     in_json: bool,
@@ -101,6 +102,7 @@ def rehearse(
         rpm=provider_rpm,
         tpm=provider_tpm,
         tells=provider_tells,
+        batch=provider_batch,
         subtasks=subtasks or (known.subtasks if known else None),
         profiles=known.profiles if known else {},
     )
@@ -152,6 +154,7 @@ def _workflow(named: str | None, models: tuple[str, ...], flags: dict[str, Any],
         limits=limit_flags(flags),
         schema=flags.get("schema"),
         max_tokens=flags.get("max_tokens"),
+        batch=flags.get("batch"),
     )
 
 

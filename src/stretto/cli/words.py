@@ -88,8 +88,14 @@ def not_listed(model: str, others: Sequence[str]) -> str:
 
 
 def span(seconds: float) -> str:
-    """A length of time: 0.4 s, 94.0 s, 12m05s."""
-    if seconds >= 99.95:
-        minutes, rest = divmod(round(seconds), 60)
+    """A length of time: 0.4 s, 94.0 s, 12m05s, 3h07m."""
+    return long_span(seconds) if seconds >= 99.95 else f"{seconds:.1f} s"
+
+
+def long_span(seconds: float) -> str:
+    """A length of time that is no matter of single seconds: 12m05s, and from 100 minutes on 3h07m."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 100:
         return f"{minutes}m{rest:02}s"
-    return f"{seconds:.1f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours}h{minutes:02}m"

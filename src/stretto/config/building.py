@@ -86,13 +86,14 @@ class Configuration:
         store: Location | None = None,
         schema: Path | None = None,
         max_tokens: int | None = None,
+        batch: bool | None = None,
     ) -> _T:
         """What `make` (`Workflow`, which lives above) makes of it.
 
         `models` is what `-m` says by role (None: all of them), `default` serves roles without any model, `limits`
         and `memory` are flags, `schema` is the file that one names for the answer's JSON schema, `max_tokens` the bound
-        that one sets to replies of workers and the synthesizer. Raises `ConfigError`
-        naming the file or flag that cannot work.
+        that one sets to replies of workers and the synthesizer, `batch` whether all workers go out with batches (None:
+        as each says). Raises `ConfigError` naming the file or flag that cannot work.
         """
         team = self.team()
         layer, parts = team.source, list(team.parts())
@@ -113,6 +114,8 @@ class Configuration:
             if max_tokens is not None and part.bounded:
                 origins[f"{part.place}.options"] = f"--max-tokens {max_tokens}"
                 part = part.within(max_tokens)  # noqa: PLW2901
+            if batch and part.works:
+                origins[f"{part.place}.batch"] = "batch"
             roles[part.place] = part.role(choice)
         origins |= self._limit_origins()
         try:
@@ -126,6 +129,7 @@ class Configuration:
                 providers=self.providers(),
                 prices=self.prices(),
                 store=store,
+                batch=batch,
             )
         except ConfigError as error:
             raise _located(error, origins) from error

@@ -28,6 +28,7 @@ def load(
     providers: Mapping[str, AnyProvider] | None = None,
     prices: Mapping[str, Price | None] | None = None,
     store: str | Location | None = None,
+    batch: bool | None = None,
 ) -> _T:
     """What `make` makes of the roles, limits and providers in a file or preset; all else goes before it, key by key.
 
@@ -48,7 +49,7 @@ def load(
         usual = os.environ.get("STRETTO_MODEL")
         default = Choice(usual, "STRETTO_MODEL") if usual else default_model(configuration)
     where = None if store is None else location_of(store)
-    return configuration.workflow(made, models=chosen, default=default, store=where)
+    return configuration.workflow(made, models=chosen, default=default, store=where, batch=batch)
 
 
 def _chosen(model: AnyModel | None) -> dict[str | None, Choice]:

@@ -34,10 +34,10 @@ def values(
     """Every setting in force: of roles, of what files say of providers, prices and clients, limits and the memory.
 
     `models` is what `-m` says by role, `default` the model of roles without any, `flags` are the limits, the
-    bound of a reply and what is remembered, as flags have them. Raises `ConfigError` where the roles cannot work.
+    bound of a reply, what is remembered and whether workers go out with batches, as flags have them. Raises
+    `ConfigError` where the roles cannot work.
     """
-    most = flags.get("max_tokens")
-    found = [value for part in configuration.team().parts() for value in _of_a_role(part, models, default, most)]
+    found = [value for part in configuration.team().parts() for value in _of_a_role(part, models, default, flags)]
     found += _merged(configuration, "limits", Limits(), flags)
     found += _merged(configuration, "memory", Memory(), flags)
     found += _of_providers(configuration)
@@ -47,10 +47,13 @@ def values(
 
 
 def _of_a_role(
-    part: Part, models: Mapping[str | None, Choice], default: Choice | None, most: int | None
+    part: Part, models: Mapping[str | None, Choice], default: Choice | None, flags: Mapping[str, Any]
 ) -> Iterator[Value]:
     choice = part.chosen(models) or (None if part.named else default)
-    file = part.source.name
+    file, most, batch = part.source.name, flags.get("max_tokens"), flags.get("batch")
+    said = {"batch"} if batch is not None and part.works else set[str]()
+    if said:
+        yield Value(f"{part.place}.batch", shown("batch", batch), "--batch" if batch else "--no-batch")
     if bounded := most is not None and part.bounded:
         part = part.within(most)
     if choice is not None:
@@ -60,7 +63,7 @@ def _of_a_role(
     if not any(key in part.table for key in ("prompt", "prompt_file", "workflow")) and not part.inherits:
         yield Value(f"{part.place}.prompt", "the one that comes with Stretto", DEFAULT)
     for key, value in part.table.items():
-        if choice is None or key not in {"model", "models"}:
+        if key not in said and (choice is None or key not in {"model", "models"}):
             yield Value(
                 f"{part.place}.{key}", shown(key, value), "--max-tokens" if bounded and key == "options" else file
             )

@@ -47,6 +47,11 @@ class Part(Struct, frozen=True):
         """Whether `--max-tokens` is for it: workers and the synthesizer may be cut short, plans and checks may not."""
         return not self.place.endswith(("orchestrator", ".check"))
 
+    @property
+    def works(self) -> bool:
+        """Whether it is a worker, whose calls may go out with a batch."""
+        return self.place.rpartition(".workflow.")[2].startswith("workers.") and not self.place.endswith(".check")
+
     def within(self, max_tokens: int) -> "Part":
         """The part with this bound of a reply, whatever its table says of one."""
         if not isinstance(options := self.table.get("options", {}), dict):

@@ -12,6 +12,7 @@ from stretto.calls import fingerprint
 from stretto.engine.requests import plan_request
 from stretto.errors import ConfigError
 from stretto.events import PlanProposed
+from stretto.forecast.batches import Batches, batches_of
 from stretto.forecast.drawn import SCALE, Grounds
 from stretto.forecast.gate import Work, forecast
 from stretto.forecast.history import History, history_of
@@ -23,7 +24,7 @@ from stretto.runs import Run
 from stretto.store.journal import Journal
 from stretto.store.locations import Location
 from stretto.store.patience import patiently
-from stretto.store.schema import GLANCE
+from stretto.store.schema import GLANCE, PATIENCE
 from stretto.types import Definition, Plan, Price, Result, Usage
 
 _DECISIONS = Go | Edit | Drop | Again | Stop
@@ -41,8 +42,8 @@ class Approved(Struct, frozen=True):
 class Outlook:
     """What plans of one run will take.
 
-    `store` tells what calls like its took, and `models` are all that it may ask. `given`: results of subtasks that are
-    not computed.
+    `store` tells what calls like its took, and `models` are all that it may ask, of which `batches` are those with a
+    Batch API, and the part of their price that it costs. `given`: results of subtasks that are not computed.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Outlook:
         models: Sequence[str],
         prices: Prices,
         given: Mapping[str, Result],
+        batches: Mapping[str, float],
     ) -> None:
         self._definition = definition
         self._journal = journal
@@ -60,17 +62,21 @@ class Outlook:
         self._models = models
         self._prices = prices
         self._given = given
+        self._batches = batches
         self._history: History | None = None
 
     async def ahead(self, plan: Plan) -> Callable[[], Proposal]:
         """What makes the forecast of what is left to do of a plan: for that, others would have to wait."""
-        run, definition, store = self._journal.run, self._definition, self._store
+        run, definition, store, batches = self._journal.run, self._definition, self._store, self._batches
         if self._history is None:
-            self._history = await patiently(lambda: history_of(store, _simulated(run), GLANCE))
+            known = Batches()
+            if batches and store is not None:  # many logs: a moment for which no loop waits
+                known = await asyncio.to_thread(batches_of, store, PATIENCE)
+            self._history = await patiently(lambda: history_of(store, _simulated(run), GLANCE, known))
         prices: dict[str, Price | None] = {model: await self._prices.of(model) for model in self._models}
         work = Work(run.task, run.basis.inputs, run.results, self._given)
         assumed = self._prices.assumptions(self._models)
-        grounds = Grounds(self._history, prices, _scale(definition, run), assumed)
+        grounds = Grounds(self._history, prices, _scale(definition, run), assumed, batches)
         return partial(forecast, definition, plan, work, grounds, run.id)
 
 

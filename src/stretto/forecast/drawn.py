@@ -14,7 +14,9 @@ from stretto.calls import Call, Chunk, Done, Sent, Text
 from stretto.engine.caller import PLAN
 from stretto.engine.condensing import CONDENSE, THOUGHT
 from stretto.forecast.history import ENOUGH, History, Kind
+from stretto.models.batches.gathered import QUIET
 from stretto.models.functions import PROVIDER
+from stretto.models.providers import PROMISED
 from stretto.models.simulator.shaped import shaped
 from stretto.policies.estimate import BYTES, USUAL, most_output, tokens_asked
 from stretto.store.efforts import Effort
@@ -38,19 +40,21 @@ _HOLDS, _BEST = '{"remark": "", "verdict": "holds"}', '{"why": "", "best": 1}'
 class Grounds(Struct, frozen=True):
     """What a forecast rests on: recorded calls, prices by model, and `scale`: tokens for each estimated one.
 
-    `assumed`: the models whose price was found by their name alone, and whose it is.
+    `assumed`: the models whose price was found by their name alone, and whose it is. `batches`: those that have a
+    Batch API, with the part of their price that it costs.
     """
 
     history: History
     prices: Mapping[str, Price | None]
     scale: float = SCALE
     assumed: tuple[str, ...] = ()
+    batches: Mapping[str, float] = {}
 
 
 class Taken(Struct, frozen=True):
     """What one call took: from when to when it was under way, and `known`, the recorded calls that tell of it.
 
-    `plain`: it was a function's, which takes no tokens.
+    `plain`: it was a function's, which takes no tokens. `part`: which part of its price it costs.
     """
 
     call: Call
@@ -59,6 +63,7 @@ class Taken(Struct, frozen=True):
     ended: float
     known: Sequence[Effort]
     plain: bool
+    part: float = 1.0
 
     @property
     def name(self) -> str:
@@ -80,9 +85,11 @@ class DrawnModel:
 
     def __init__(self, grounds: Grounds, chance: Random, like: dict[Kind, Sequence[Effort]]) -> None:
         self.taken: list[Taken] = []
+        self.batches = grounds.batches
         self._grounds = grounds
         self._chance = chance
         self._like = like
+        self._open: dict[str, tuple[float, float]] = {}  # by model, when the batch that calls join closes, and ends
         self._types: dict[str, str] = {}
         self._planned = set[str]()
 
@@ -93,6 +100,11 @@ class DrawnModel:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """Something as long as a reply to this call would be."""
+        async for chunk in self.answered(call):
+            yield chunk
+
+    async def answered(self, call: Call, *, batched: bool = False) -> AsyncGenerator[Chunk, None]:
+        """The same; `batched`: it goes out with a batch, and is answered when that ends."""
         loop = asyncio.get_running_loop()
         yield Sent()
         sent, request, plain = loop.time(), call.request, call.request.model.startswith(f"{PROVIDER}:")
@@ -100,11 +112,23 @@ class DrawnModel:
         if kind not in self._like:
             self._like[kind] = self._grounds.history.like(kind)
         tokens, seconds = self._drawn(call, self._like[kind], plain=plain)
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(self._until_answered(request.model) if batched else seconds)
+        part = self._grounds.batches[request.model] if batched else 1.0
         usage = Usage() if plain else Usage(round(self._grounds.scale * tokens_asked(request)), tokens)
-        self.taken.append(Taken(call, usage, sent, loop.time(), self._like[kind], plain))
+        self.taken.append(Taken(call, usage, sent, loop.time(), self._like[kind], plain, part))
         yield Text(self._said(call, tokens))
         yield Done("stop", usage, request.model)
+
+    def _until_answered(self, model: str) -> float:
+        """Seconds until the batch ends that a call joins now: as long as one of its provider's took, else promises."""
+        now = asyncio.get_running_loop().time()
+        closes, ends = self._open.get(model, (-math.inf, 0.0))
+        if now > closes:
+            known = self._grounds.history.batches(model)
+            few = math.exp(self._chance.gauss(0.0, _FEW)) if 0 < len(known) < ENOUGH else 1.0
+            took = few * self._chance.choice(known) if known else QUIET + PROMISED
+            self._open[model] = now + QUIET, (ends := now + took)
+        return max(0.0, ends - now)
 
     def _drawn(self, call: Call, known: Sequence[Effort], *, plain: bool) -> tuple[int, float]:
         """Output tokens and seconds of a call, drawn together from recorded calls; else what is usual."""
@@ -142,6 +166,18 @@ class DrawnModel:
         return json.dumps(
             {"tasks": [{"type": types[n % len(types)], "description": f"part {n + 1}"} for n in range(_SUBTASKS)]}
         )
+
+
+class DrawnBatch:
+    """The same for calls that go out with a batch: all that join one are answered when it ends."""
+
+    def __init__(self, drawn: DrawnModel) -> None:
+        self._drawn = drawn
+
+    async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
+        """Something as long as a reply to this call would be."""
+        async for chunk in self._drawn.answered(call, batched=True):
+            yield chunk
 
 
 def _types_in(schema: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from stretto.policies.prices import Prices
 from stretto.rerun import EVERYTHING
 from stretto.runs import CallRecord, Run
 from stretto.store.sqlite import Record
-from stretto.types import Basis, Definition, Input, Usage
+from stretto.types import Basis, Definition, Input, Price, Usage
 
 _BYTES = 4  # of other inputs than before that make about a token
 _OWN = {PLAN: "orchestrator", ANSWER: "synthesizer"}
@@ -53,6 +53,7 @@ class Earlier:
         records: Mapping[str, Record],
         prices: Prices,
     ) -> None:
+        self._workers = definition.workers
         self._reuses = definition.memory.reuse != "off"
         self._fresh = basis.fresh
         self._prices = prices
@@ -73,13 +74,19 @@ class Earlier:
 
     def new(self, name: str, type_: str, model: str, why: str, answered: Collection[str] = ()) -> Forecast:
         """The line of a call that is made; the parts that are `answered` take nothing."""
-        usage, price = self.usual(name, answered), self._prices.known.get(model)
+        usage, price = self.usual(name, answered), self._price(model, type_)
         if self._longer and usage.input_tokens:
             usage = Usage(max(0, usage.input_tokens + self._longer), usage.output_tokens)
         # What nobody can tell is not nothing, but for a model that costs nothing.
         untold = price is None or (usage == Usage() and (price.input or price.output))
         cost = None if untold or price is None else price.of(usage)
         return Forecast(name, type_, "new", why, usage, cost, "".join(self._prices.assumptions([model])))
+
+    def _price(self, model: str, type_: str) -> Price | None:
+        """The price of a model's calls for subtasks of a type, which may go out with a batch."""
+        price, role = self._prices.known.get(model), self._workers.get(type_)
+        part = self._prices.batches.get(model, 1.0) if role and role.batch else 1.0
+        return price.times(part) if price and part != 1 else price
 
     def unknown(self, name: str, type_: str, why: str) -> Forecast:
         """The line of calls of which nobody can say whether they are made."""

@@ -41,7 +41,7 @@ async def explain(
     """
     recalled, given = _Recalled(replies), given_results(basis, origin)
     started = e.RunStarted(run=origin.id, at=e.now(), task=origin.task, workflow={}, simulated=False, basis=basis)
-    walk = Walk(definition, [started], recalled, replies, given, recalled.heard)
+    walk = Walk(definition, [started], lambda _: recalled, replies, given, recalled.heard)
     await walk.carry()
     earlier = Earlier(definition, basis, origin, records, prices)
     lines = _Lines(definition, walk.run, recalled.asked, given, origin, earlier)

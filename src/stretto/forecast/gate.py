@@ -10,7 +10,9 @@ from random import Random
 from msgspec import Struct
 
 from stretto import events as e
-from stretto.forecast.drawn import DrawnModel, Grounds, Taken
+from stretto.calls import Model
+from stretto.definitions import waiting
+from stretto.forecast.drawn import DrawnBatch, DrawnModel, Grounds, Taken
 from stretto.forecast.history import Kind
 from stretto.forecast.walk import Walk
 from stretto.policies.governor.gate import Gate
@@ -19,10 +21,10 @@ from stretto.policies.governor.queue import Queue, governor
 from stretto.policies.limit import Limit
 from stretto.proposal import Line, Proposal, Range, Source
 from stretto.store.efforts import Effort
-from stretto.types import Basis, Definition, Input, Plan, Price, Result, Subtask
+from stretto.types import Basis, Definition, Input, Plan, Price, Result, Role, Subtask
 from stretto.virtual import virtually
 
-_DRAWS, _FEWEST = 200, 3
+_DRAWS, _FEWEST, _OTHER = 200, 3, 4
 _CALLS, _BESIDE = 800, 5  # drawn in all, so that no forecast takes a time that is felt; a walk costs as much as 5 more
 _SEED = 1
 _ANSWER = "answer"
@@ -56,17 +58,45 @@ def forecast(definition: Definition, plan: Plan, work: Work, grounds: Grounds, r
 
 async def _forecast(definition: Definition, plan: Plan, work: Work, grounds: Grounds, run: str) -> Proposal:
     draws = await _drawn(definition, plan, work, grounds)
+    total = _total(draws, grounds)
     chain = set(Counter(draw.chain for draw in draws).most_common(1)[0][0])
     lines = [
         _line(subtask, [draw.calls.get(subtask.id, ()) for draw in draws], grounds, critical=subtask.id in chain)
         for subtask in (*plan.subtasks, Subtask(_ANSWER, "", ""))
     ]
+    live, batch = await _ways(definition, plan, work, grounds, total)
+    known = [len(grounds.history.batches(model)) for model in grounds.batches] if batch else []
+    batches = min(known, default=0)
+    return Proposal(run, work.task, plan, tuple(lines[:-1]), lines[-1], total, grounds.assumed, live, batch, batches)
+
+
+async def _ways(
+    definition: Definition, plan: Plan, work: Work, grounds: Grounds, total: Line
+) -> tuple[Line | None, Line | None]:
+    """The total if no worker goes out with a batch, and if all do that can; nothing if none can.
+
+    `total` is that of the workers as they are.
+    """
+
+    def can(role: Role) -> bool:
+        return bool(role.all_models) and all(model in grounds.batches for model in role.all_models)
+
+    live, batch = waiting(definition, lambda _: False), waiting(definition, can)
+    if live == batch:
+        return None, None
+    found = [
+        total if way == definition else _total(await _drawn(way, plan, work, grounds, _CALLS // _OTHER), grounds)
+        for way in (live, batch)
+    ]
+    return found[0], found[1]
+
+
+def _total(draws: Sequence[_Draw], grounds: Grounds) -> Line:
     everything = [[taken for calls in draw.calls.values() for taken in calls] for draw in draws]
-    total = _line(Subtask("total", "", ""), everything, grounds, [draw.seconds for draw in draws])
-    return Proposal(run, work.task, plan, tuple(lines[:-1]), lines[-1], total, grounds.assumed)
+    return _line(Subtask("total", "", ""), everything, grounds, [draw.seconds for draw in draws])
 
 
-async def _drawn(definition: Definition, plan: Plan, work: Work, grounds: Grounds) -> list[_Draw]:
+async def _drawn(definition: Definition, plan: Plan, work: Work, grounds: Grounds, most: int = _CALLS) -> list[_Draw]:
     """As many walks as it takes to see how much they differ, and as can be made in a moment."""
     log, given = _log(plan, work), {**_done(work.results), **work.given}
     like, chance = dict[Kind, Sequence[Effort]](), Random(_SEED)
@@ -75,7 +105,7 @@ async def _drawn(definition: Definition, plan: Plan, work: Work, grounds: Ground
     while len(draws) < wanted:
         draws.append(await _walked(definition, log, given, DrawnModel(grounds, chance, like), plan))
         calls = sum(map(len, draws[0].calls.values()))
-        wanted = max(_FEWEST, min(_DRAWS, _CALLS // (calls + _BESIDE)))
+        wanted = max(_FEWEST, min(_DRAWS, most // (calls + _BESIDE)))
     return draws
 
 
@@ -105,7 +135,12 @@ async def _walked(
     for event in log:
         drawn.know(event)
     began = loop.time()
-    await Walk(definition, log, Limit(drawn, queue, math.inf), given=given, show=heard).carry()
+    live, batch = Limit(drawn, queue, math.inf), DrawnBatch(drawn)
+
+    def model(role: Role) -> Model:
+        return batch if role.batch and role.candidates[0] in drawn.batches else live
+
+    await Walk(definition, log, model, given=given, show=heard).carry()
     calls = defaultdict[str, list[Taken]](list)
     for taken in drawn.taken:
         calls[_ANSWER if taken.call.role == "synthesizer" else taken.name].append(taken)
@@ -169,7 +204,7 @@ def _cost(calls: Iterable[Taken], prices: Mapping[str, Price | None]) -> Decimal
             price = prices.get(taken.call.request.model)
             if price is None:
                 return None
-            total += price.of(taken.usage)
+            total += price.times(taken.part).of(taken.usage) if taken.part != 1 else price.of(taken.usage)
     return total
 
 

@@ -1,11 +1,12 @@
 """What a store knows of calls like those of a plan."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from msgspec import Struct
 
 from stretto.errors import NoStore
+from stretto.forecast.batches import Batches, mark
 from stretto.store.efforts import Effort, newest_efforts
 from stretto.store.locations import Location
 from stretto.types import RoleName
@@ -25,14 +26,23 @@ class Kind(Struct, frozen=True):
 
 
 class History:
-    """Efforts by their kind. Simulated ones serve the models of the providers in `simulated`, the others all others."""
+    """Efforts by their kind. Simulated ones serve the models of the providers in `simulated`, the others all others.
 
-    def __init__(self, efforts: Iterable[Effort] = (), simulated: Collection[str] = ()) -> None:
+    Those of calls that went with one of these `batches` tell nothing: they took as long as that did.
+    """
+
+    def __init__(
+        self, efforts: Iterable[Effort] = (), simulated: Collection[str] = (), batches: Batches | None = None
+    ) -> None:
+        self._batches = batches or Batches()
+        self._simulated = simulated
         self._efforts: defaultdict[Kind, list[Effort]] = defaultdict(list)
         self._workers: defaultdict[str, list[Effort]] = defaultdict(list)
         self._models: defaultdict[str, list[Effort]] = defaultdict(list)
         for effort in efforts:
             if effort.simulated != (effort.model.partition(":")[0] in simulated):
+                continue
+            if self._batches.marks and mark(effort) in self._batches.marks:
                 continue
             kind = Kind(effort.model, effort.role, _same(effort.type), _alike(effort.part))
             self._efforts[kind].append(effort)
@@ -47,13 +57,20 @@ class History:
         every = self._models.get(kind.model, [])
         return (own or workers or (every if len(every) >= ENOUGH else []))[-_NEWEST:]
 
+    def batches(self, model: str) -> Sequence[float]:
+        """The seconds that the newest batches of a model's provider took."""
+        provider = model.partition(":")[0]
+        return self._batches.seconds.get((provider, provider in self._simulated), ())[:_NEWEST]
 
-def history_of(store: Location | None, simulated: Collection[str], patience: float) -> History:
-    """What this store knows; nothing without one. Raises `StoreError`."""
+
+def history_of(
+    store: Location | None, simulated: Collection[str], patience: float, batches: Batches | None = None
+) -> History:
+    """What this store knows, with what is known of its `batches`; nothing without one. Raises `StoreError`."""
     try:
-        return History(newest_efforts(store, patience) if store else (), simulated)
+        return History(newest_efforts(store, patience) if store else (), simulated, batches)
     except NoStore:
-        return History((), simulated)
+        return History((), simulated, batches)
 
 
 def _alike(part: str) -> str:

@@ -14,12 +14,12 @@ from stretto.events import AnyEvent
 from stretto.policies.account import Account
 from stretto.runs import Run
 from stretto.store.journal import Journal
-from stretto.types import Definition, Limits, Result
+from stretto.types import Definition, Limits, Result, Role
 from stretto.virtual import FOREVER
 
 
 class Walk:
-    """One walk of a run whose `log` so far is this; every call of it is asked of `model`.
+    """One walk of a run whose `log` so far is this; every call of it is asked of the `model` of its role.
 
     `replies`: the fingerprints of those that the model knows; `given`: results of subtasks that are not computed.
     `show` is told each further event. Must be made in the loop (of virtual time) that carries it.
@@ -29,14 +29,14 @@ class Walk:
         self,
         definition: Definition,
         log: Sequence[AnyEvent],
-        model: Model,
+        model: Callable[[Role], Model],
         replies: Container[str] = (),
         given: Mapping[str, Result] | None = None,
         show: Callable[[AnyEvent], None] = lambda _: None,
     ) -> None:
         self._journal = Journal(log[0].run, store=None, show=show, history=log)
         account = Account(Limits())
-        self._execution = Execution(unlimited(definition), self._journal, lambda _: model, account, replies, given)
+        self._execution = Execution(unlimited(definition), self._journal, model, account, replies, given)
         self.error: StrettoError | None = None
         """What makes an answer impossible, if that has shown."""
 

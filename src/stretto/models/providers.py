@@ -99,6 +99,9 @@ class Local(Struct, frozen=True, metaclass=Keyworded):
     memory: int | None = None
 
 
+PROMISED = 86_400.0
+"""Seconds within which every provider promises that a batch has ended."""
+
 SLOTS = 4
 """Of a local model, if nobody says how many."""
 

@@ -1,7 +1,7 @@
 /** A plan that waits for approval: what it is, what it will take, and what may be decided about it. */
 import { asked } from "./asking.js";
 import { button, h, say } from "./dom.js";
-import { count, dollars, many, seconds } from "./format.js";
+import { count, dollars, grouped, many, seconds } from "./format.js";
 
 const AGAIN = 500; // ms
 
@@ -9,7 +9,7 @@ const AGAIN = 500; // ms
 /** @typedef {{p50: number, p95: number}} Range */
 /** @typedef {{name: string, type: string, description: string, needs: string[], calls: number, tokens: Range, cost: {p50: string, p95: string} | null, seconds: Range, critical: boolean}} Line */
 /** @typedef {{analysis: string, subtasks: {brief: string, id: string, type: string, description: string, needs: string[], value: number | null, reads: string[]}[]}} Plan */
-/** @typedef {{plan: Plan, lines: Line[], answer: Line, total: Line}} Proposal */
+/** @typedef {{plan: Plan, lines: Line[], answer: Line, total: Line, live: Line | null, batch: Line | null, batches: number}} Proposal */
 
 /**
  * @param {Model} model
@@ -82,6 +82,7 @@ function inside(proposal, tell) {
       h("thead", {}, h("tr", {}, ...["", "subtask", "what", "tokens", "cost", "time"].map((head, at) => h(at > 2 ? "th.n" : "th", { scope: "col" }, head)))),
       h("tbody", {}, ...rows, lineOf(proposal.answer, ""), lineOf(proposal.total, "")))),
     h("p.m", {}, `${many(proposal.total.calls, "call")}; half of such plans take less than the first figure, 19 of 20 less than the second. • what everything waits for`),
+    ...waysOf(proposal),
     h("div.acts", {}, go, drop, h("span.again", {}, again, remark), stop),
     h("details", {}, h("summary", {}, "Change the plan"), edited, h("div.acts", {}, edit), trouble),
   ];
@@ -100,6 +101,23 @@ function written(plan) {
       id, type, description, ...(needs.length ? { needs } : {}), ...(value === null ? {} : { value }), ...(reads.length ? { reads } : {}),
     })),
   };
+}
+
+/**
+ * What the plan takes live and in batches, if it can go either way.
+ *
+ * @param {Proposal} proposal
+ */
+function waysOf({ live, batch, batches }) {
+  if (!live || !batch) return [];
+  const rests = batches ? `as ${batches === 1 ? "a recorded batch" : `${grouped(batches)} recorded batches`} took` : "what providers promise, 24 h for each batch";
+  return [h("p.m", {}, `Workers asked live: ${taken(live)}. In their provider's batches: ${taken(batch)} (${rests}).`)];
+}
+
+/** @param {Line} line */
+function taken(line) {
+  const cost = line.cost === null ? "$?" : range(dollars(line.cost.p50), dollars(line.cost.p95));
+  return [cost, range(seconds(line.seconds.p50), seconds(line.seconds.p95))].filter(Boolean).join(", ");
 }
 
 /**

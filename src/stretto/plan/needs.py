@@ -166,8 +166,9 @@ class Needs:
         """A need means this subtask, unless that is itself, or waits for it."""
         if id_ == whose or self._waits(id_, whose):
             self._open[whose].pop(need, None)
-            circle = "itself" if id_ == whose else f"{id_!r}, which waits for it,"
-            self._remark(whose, f"its need {_short(need)} means {circle} and is left out")
+            meant = "" if need == id_ else f"means {id_!r}, which "
+            circle = "means itself" if id_ == whose else f"{meant}waits for it"
+            self._remark(whose, f"its need {_short(need)} {circle} and is left out")
             return
         self._open[whose][need] = id_
         if need not in self._written and safe_id(need) != id_:

@@ -40,15 +40,19 @@ class Budget:
     Under a limit a request that sets none gets a limit for its reply. A reply that has surely passed its limit is cut;
     where more may have been heard than was set aside, more is. An attempt that ends without its usage being told
     settles at its estimate: the request, and what was heard of the reply or, if more may have been written than was
-    heard (not streamed, or streamed and then silent, or told in numbers that cannot be), all it may have.
+    heard (not streamed, or streamed and then silent, or told in numbers that cannot be), all it may have. `part`: which
+    part of the model's price an attempt costs, as in a batch.
     """
 
-    def __init__(self, model: Model, name: str, account: Account, prices: Prices, max_subtasks: int) -> None:
+    def __init__(
+        self, model: Model, name: str, account: Account, prices: Prices, max_subtasks: int, part: float = 1.0
+    ) -> None:
         self._model = model
         self._name = name
         self._account = account
         self._prices = prices
         self._max_subtasks = max_subtasks
+        self._part = part
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply, once there is enough for it."""
@@ -91,7 +95,7 @@ class Budget:
 
     async def _reserve(self, call: Call, attempt: "_Attempt") -> Wish:
         """Wait until there is enough for a call."""
-        wish = self._wish(call, await self._prices.of(self._name))
+        wish = self._wish(call, await self._price())
         granted = wish.output
         if not self._account.grant(wish):
             wish.rank = rank_of(call)
@@ -101,24 +105,27 @@ class Budget:
 
     async def _settled(self, attempt: "_Attempt", done: Done) -> Done:
         """Settle a reply; its end."""
-        price = await self._prices.of(self._name)
-        attempt.settle(price.times(done.price) if price and done.price != 1 else price, done)
+        attempt.settle(await self._price(), done)
         return attempt.finished(done)
 
     async def _again(self, attempt: "_Attempt") -> None:
         """A reply begins anew; if it broke off for its rate, and is asked for again, what was heard of it is paid."""
         if attempt.sent or not attempt.heard:
             return
-        attempt.pay(await self._prices.of(self._name))
+        attempt.pay(await self._price())
         if not attempt.kept():
             raise BudgetError(f"{self._name}: the budget does not allow to ask for a reply again that broke off")
 
     async def _close(self, attempt: "_Attempt") -> None:
         """Settle an attempt that ended without a reply."""
         if attempt.sent:
-            attempt.settle(await self._prices.of(self._name))
+            attempt.settle(await self._price())
         else:
             attempt.drop()
+
+    async def _price(self) -> Price | None:
+        price = await self._prices.of(self._name)
+        return price.times(self._part) if price and self._part != 1 else price
 
 
 class _Attempt:

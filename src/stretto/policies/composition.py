@@ -25,7 +25,7 @@ class Opened(Struct, frozen=True):
 
     `model` waits for admission by itself; `spare` says whether one more request could leave now and nobody waits.
     `plain`: it is asked once and costs nothing, as a function is. `batch`: the same model by its provider's Batch API,
-    if that has one.
+    if that has one, and `batch_price`, which part of its price that costs.
     """
 
     name: str
@@ -35,10 +35,13 @@ class Opened(Struct, frozen=True):
     latencies: Latencies
     plain: bool = False
     batch: Callable[[], Model] | None = None
+    batch_price: float = 1.0
 
 
 class Composition:
     """Gives a run the model of a role: `Memo(Hedge(Fallback(Retry(Breaker(Bound(Budget(model)))))))`.
+
+    Of a role that can wait the innermost is `Batched(Budget(batch), Budget(model))`: each way pays its own price.
 
     `opened` gives what is shared of a model as written. `replies` holds what calls of the run may be answered from, and
     takes in new ones. `jitter` draws a number between two: how long to wait before a call is asked again.
@@ -80,13 +83,17 @@ class Composition:
         return self._composed[asked]
 
     def _choice(self, opened: Opened, role: Role, *, guards: bool) -> Model:
-        limits, model = self._limits, opened.model
+        limits, paid = self._limits, self._paid(opened, opened.model)
         if role.batch and opened.batch is not None:
-            model = Batched(opened.batch(), model if role.expired == "live" else None)
-        paid: Model = Budget(model, opened.name, self._account, self._prices, limits.max_subtasks)
+            batch = self._paid(opened, opened.batch(), opened.batch_price)
+            paid = Batched(batch, paid if role.expired == "live" else None)
         bounded = Bound(paid, opened.name, self._bounds) if self._bounds else paid
         guarded = Breaker(bounded, opened.circuit, guards=guards)
         return Retry(guarded, limits.attempts, limits.max_wait, self._jitter)
+
+    def _paid(self, opened: Opened, model: Model, part: float = 1.0) -> Model:
+        """The model as it pays, this part of its price, for what it is asked."""
+        return Budget(model, opened.name, self._account, self._prices, self._limits.max_subtasks, part)
 
     def _cheaper(self, this: str, that: str) -> bool:
         """Whether that model is cheaper than this one."""

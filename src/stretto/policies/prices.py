@@ -21,12 +21,13 @@ class Prices:
 
     `known` holds those that need no look-up. The others are looked up in a thread from `look_up` on: the import takes
     0.15 s, which the first request can use. `assumed`: whose price was taken for a model, where a name was all that
-    there was to find it by.
+    there was to find it by. `batches`: which part of its price a model costs in a batch, of those that have some.
     """
 
     def __init__(self) -> None:
         self.known: dict[str, Price | None] = {}
         self.assumed: dict[str, str] = {}
+        self.batches: dict[str, float] = {}
         self._coming: asyncio.Future[dict[str, Price | None]] | None = None
 
     def look_up(self, models: Mapping[str, tuple[str, str]], elsewhere: Mapping[str, tuple[str, str]]) -> None:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto.errors import ConfigError
-from stretto.models.providers import SLOTS, Local, Provider
+from stretto.models.providers import PROMISED, SLOTS, Local, Provider
 from stretto.models.simulator import Fault, Profile, Simulator, StandIn
 from stretto.models.simulator.settings import Tells
 from stretto.pool import AnyProvider, Pool
@@ -20,7 +20,8 @@ class Conditions(Struct, frozen=True):
     """What is assumed of the providers.
 
     `faults` go wrong at the named provider, or at each (None). `rpm`, `tpm`: what each permits a minute; None is what
-    the workflow is configured to keep to; `tells`: what each says of that. `subtasks`: how many a plan has; None is
+    the workflow is configured to keep to; `tells`: what each says of that; `batch`: how many seconds a batch takes
+    there, None is what providers promise. `subtasks`: how many a plan has; None is
     what the simulator makes of the task. `profiles` are those of models, as written; the others are as the simulator
     has them.
     """
@@ -29,6 +30,7 @@ class Conditions(Struct, frozen=True):
     rpm: float | None = None
     tpm: float | None = None
     tells: Tells | None = None
+    batch: float | None = None
     subtasks: int | None = None
     profiles: Mapping[str, Profile] = {}
 
@@ -92,7 +94,7 @@ def _stand_in(name: str, provider: AnyProvider, conditions: Conditions) -> Stand
         case Simulator():
             simulator = provider
         case Provider():
-            simulator = Simulator(rpm=provider.rpm, tpm=provider.tpm)
+            simulator = Simulator(rpm=provider.rpm, tpm=provider.tpm, batch=PROMISED, batch_price=provider.batch_price)
         case _:  # functions, that have no limits
             simulator = Simulator()
     told = {key: getattr(simulator, key) for key in Simulator.__struct_fields__}
@@ -103,6 +105,7 @@ def _stand_in(name: str, provider: AnyProvider, conditions: Conditions) -> Stand
         "tpm": conditions.tpm or simulator.tpm,
         "tells": conditions.tells or simulator.tells,
         "subtasks": conditions.subtasks or simulator.subtasks,
+        "batch": simulator.batch if conditions.batch is None else conditions.batch,
         "profiles": {**simulator.profiles, **learned},
         "grain": "line",
     }

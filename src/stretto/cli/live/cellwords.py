@@ -3,7 +3,7 @@
 from decimal import Decimal
 from functools import lru_cache
 
-from stretto.cli.words import dollars, short
+from stretto.cli.words import dollars, long_span, short
 
 _LONGEST = 300  # characters of a text that are shown
 _LEAST = Decimal("0.0001")
@@ -16,10 +16,9 @@ def harmless(text: str, most: int = _LONGEST) -> str:
 
 
 def seconds(length: float) -> str:
-    """0.4s, 12.3s, 123s, 12m05s."""
+    """0.4s, 12.3s, 123s, 12m05s, 3h07m."""
     if length >= 600:
-        minutes, rest = divmod(round(length), 60)
-        return f"{minutes}m{rest:02}s"
+        return long_span(length)
     return f"{length:.1f}s" if length < 99.95 else f"{length:.0f}s"
 
 

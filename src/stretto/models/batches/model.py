@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto import errors
-from stretto.calls import Call, Chunk, Done, Sent
+from stretto.calls import Call, Chunk, Sent
 from stretto.ids import new_ulid
 from stretto.models.answered import SIMULATED, Answered
 from stretto.models.batches.gathered import Answer, Gathered
@@ -138,9 +138,7 @@ class BatchModel(ChatModel):
             raise errors.BatchError(f"{self._label}: {why}")
         response = _Response(answer.status, {SIMULATED: "true"} if answer.simulated else {})
         try:
-            chunks = Answered(self._source, self._provider, response, call, 0.0, 0.0).read(answer.body)
+            return Answered(self._source, self._provider, response, call, 0.0, 0.0).read(answer.body)
         except (errors.TransientError, errors.RateLimited, errors.RequestError) as error:
             # A live call may be asked in another way, and says the same otherwise.
             raise errors.BatchError(f"{self._label}: in the batch {batch.id}: {error}") from error
-        price = self._provider.batch_price
-        return [replace(chunk, price=price) if isinstance(chunk, Done) else chunk for chunk in chunks]

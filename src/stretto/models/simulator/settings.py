@@ -58,7 +58,8 @@ class Simulator(Struct, frozen=True, metaclass=Keyworded):
     - `subtasks`: how many a plan has; None: as the task says, or as comes of it.
     - `doubts`: the share of checks that fail, from 0 to 1; 0.
     - `grain`: what is streamed at once, a `"token"`, the default, or a `"line"`.
-    - `batch`: seconds that a batch takes, over HTTP; 1.
+    - `batch`: seconds that a batch takes; 1.
+    - `batch_price`: which part of a price a call costs in one, in this process; 0.5.
     - `profiles`: of single models, by name; they go before all this.
     """
 
@@ -78,6 +79,7 @@ class Simulator(Struct, frozen=True, metaclass=Keyworded):
     doubts: float = 0.0
     grain: Grain = "token"
     batch: float = 1.0
+    batch_price: float = 0.5
     profiles: dict[str, Profile] = {}
 
     def __post_init__(self) -> None:
@@ -91,7 +93,8 @@ class Simulator(Struct, frozen=True, metaclass=Keyworded):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise ConfigError(f"simulator: {name} must be 0 or more, not {value}")
-
+        if not 0 < self.batch_price <= 1:
+            raise ConfigError(f"simulator: batch_price must be above 0, and 1 at the most, not {self.batch_price}")
         if not 0 <= self.doubts <= 1:
             raise ConfigError(f"simulator: doubts must be from 0 to 1, not {self.doubts}")
         if self.subtasks is not None and self.subtasks < 1:

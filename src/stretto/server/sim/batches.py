@@ -14,8 +14,9 @@ from aiohttp import web
 from msgspec import Struct
 
 from stretto.calls import fingerprint
+from stretto.models.simulator.batched import failed_line
 from stretto.models.simulator.provider import SimulatedProvider
-from stretto.models.simulator.refusals import Refusal, refusal
+from stretto.models.simulator.refusals import Refusal
 from stretto.models.simulator.script import Script
 from stretto.server.body import chat_of
 from stretto.server.refused import BadBodyError, error_facts, refused
@@ -25,8 +26,6 @@ _ENDPOINT = "/v1/chat/completions"
 _HEADERS = {"x-stretto-simulated": "true"}
 _PAGE = 20  # entries of a list, if nobody says how many
 _ENDED = ("completed", "expired", "failed", "cancelled")
-_BROKEN = refusal(500)
-"""What becomes of a line whose fault is one of the connection."""
 
 
 class _File(Struct):
@@ -162,14 +161,12 @@ class Batches:
             return {**line, "response": _response(400, {"error": {"message": str(error)}})}
         asked = chat.request
         script = self._provider.ask(asked.model, asked, fingerprint(asked), now)
-        fault = script.fault if isinstance(script, Script) else None
-        if fault and fault.kind == "expired":
+        if told := failed_line(script):
+            return {**line, "response": _response(told.status, {"error": error_facts(told)})}
+        assert isinstance(script, Script)  # noqa: S101 - it was not refused
+        if script.fault and script.fault.kind == "expired":
             message = "This request could not be executed before the completion window expired."
             return {**line, "error": {"code": "batch_expired", "message": message}}
-        refusal = script if isinstance(script, Refusal) else fault and fault.refusal()
-        if isinstance(script, Refusal) or refusal or script.breaks or (fault and fault.kind in {"reset", "html"}):
-            told = refusal or _BROKEN
-            return {**line, "response": _response(told.status, {"error": error_facts(told)})}
         self._provider.complete(fingerprint(asked), script)
         return {**line, "response": _response(200, msgspec.json.decode(whole(script, asked.model)))}
 
