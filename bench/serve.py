@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from bench import crowd
+from bench import crowd, pieces
 from bench.processes import ROOT
 from bench.table import Part, Row, Setting, ms
 
@@ -33,17 +33,7 @@ def rows(setting: Setting) -> Part:
         times = [_first_byte(serve) for _ in range(setting.rounds(20, 100))]
         yield Row("first byte of progress of a streamed run, p50", ms(median(times)), "", median(times) / 0.02, 1)
         yield Row("the same, p99", ms(quantiles(times, n=100)[98]))
-        direct, through = _Caller(sim, "x"), _Caller(serve, "vllm:x")
-        for caller in (direct, through):
-            caller.call()
-        count = setting.rounds(100, 1000)
-        before = _cpu(process.pid)
-        taken = [(direct.call(), through.call()) for _ in range(count)]
-        spent = (_cpu(process.pid) - before) / count
-        added = median(mine - theirs for theirs, mine in taken)
-        bare = median(theirs for theirs, _ in taken)
-        yield Row("a single call through the door: latency added, p50", ms(added), ms(bare), added / 0.003, 1)
-        yield Row("the same: CPU of the server a call", ms(spent), "", spent / 0.001, 1)
+        yield from _through_the_door(sim, serve, process.pid, setting)
     with (
         _started(["sim", "--port", "0", "--ttft", "0.2", "--tokens-per-second", "80"], store) as (sim, _),
         _started(
@@ -52,6 +42,35 @@ def rows(setting: Setting) -> Part:
         ) as (serve, process),
     ):
         yield from crowd.rows(serve, process.pid, setting)
+    roles = [
+        each
+        for role in ("orchestrator=vllm:plan", "workers=vllm:work", "synthesizer=vllm:join")
+        for each in ("-m", role)
+    ]
+    with (
+        _listening("bench.stamped") as (stamped, _),
+        _started(
+            ["serve", "-w", "general", *roles, "--port", "0", "--max-runs", "256", "--parallel", "2000"],
+            {**store, "VLLM_BASE_URL": f"http://{stamped}/v1"},
+        ) as (serve, _),
+    ):
+        yield from pieces.rows(stamped, serve, setting)
+
+
+def _through_the_door(sim: str, serve: str, process: int, setting: Setting) -> Part:
+    """Single calls, each in turn with the same one asked directly, and one through the least hop that there is."""
+    with _listening("bench.hop", f"http://{sim}/v1") as (hop, hopping):
+        callers = _Caller(sim, "x"), _Caller(hop, "x"), _Caller(serve, "vllm:x")
+        for caller in callers:
+            caller.call()
+        count = setting.rounds(100, 1000)
+        before = _cpu(hopping.pid), _cpu(process)
+        taken = [tuple(caller.call() for caller in callers) for _ in range(count)]
+        least, spent = ((_cpu(each) - was) / count for each, was in zip((hopping.pid, process), before, strict=True))
+    bare = median(hopped - direct for direct, hopped, _ in taken)
+    added = median(through - direct for direct, _, through in taken)
+    yield Row("a single call through the door: latency added, p50 (bare: a hop)", ms(added), ms(bare), added / 0.003, 1)
+    yield Row("the same: CPU of the server a call", ms(spent), ms(least), spent / 0.001, 1)
 
 
 @contextlib.contextmanager
@@ -63,6 +82,18 @@ def _started(arguments: list[str], environ: dict[str, str]) -> Iterator[tuple[st
         assert process.stdout
         try:
             yield process.stdout.readline().strip().removeprefix("http://").removesuffix("/v1"), process
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def _listening(module: str, *arguments: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """A server of the benchmark's as a child, and its host and port."""
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            yield f"127.0.0.1:{int(process.stdout.readline())}", process
         finally:
             process.terminate()
 

@@ -97,7 +97,7 @@ class Call(Struct, frozen=True):
     is under way already, and this one races it. `part`: what of its subtask it is, if not the work itself. `plans`: it
     asks for a plan, of which subtasks may be under way before it is whole. `most`: the limit of its reply, if it
     is not the user's: then it can be left out where the provider refuses it. `batch`: with which batch of its provider
-    an earlier execution of its run has sent it.
+    an earlier execution of its run has sent it. `watched`: somebody reads the reply of this worker while it comes.
     """
 
     id: str
@@ -116,6 +116,7 @@ class Call(Struct, frozen=True):
     plans: bool = False
     most: int | None = None
     batch: str = ""
+    watched: bool = False
 
 
 class Sent(Struct, frozen=True):

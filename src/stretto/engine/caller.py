@@ -27,7 +27,7 @@ _WORK = ("", "retry", ANSWER)
 class Errand(Struct, frozen=True):
     """What a call is made for: its role, and whose subtask it does, with the value the plan gives that.
 
-    `part`: what of the subtask it is, if not the work itself.
+    `part`: what of the subtask it is, if not the work itself. `watched`: somebody reads its reply while it comes.
     """
 
     role: RoleName
@@ -35,6 +35,7 @@ class Errand(Struct, frozen=True):
     subtask: str | None = None
     value: float | None = None
     part: str = ""
+    watched: bool = False
 
 
 PIECE = 8_192
@@ -148,6 +149,7 @@ class Caller:
             part=errand.part,
             plans=plans,
             batch=self._batches.get(known, ""),
+            watched=errand.watched,
         )
 
 

@@ -110,7 +110,9 @@ class Answered:
         self._response = response
         self._first = first
         self._until = until
-        self._gathers = call.role == "worker"
+        # A plan is dispatched and an answer shown as it comes; of an unwatched worker only the whole is wanted.
+        self._gathers = call.role == "worker" and not (call.plans or call.watched)
+        self._charset = response.charset or ""  # aiohttp takes its header apart each time that it is asked
         simulated, json = response.headers.get(SIMULATED) == "true", call.request.schema is not None
         self._reply = Reply(source.label, self._id(), told=source.told, simulated=simulated, json=json)
 
@@ -127,7 +129,7 @@ class Answered:
     def read(self, data: bytes) -> list[Chunk]:
         """What it says whose body is here already; raises the error that it is."""
         if not 200 <= self._response.status < 300:
-            text = self._source.told(decoded(data, self._response.charset or ""), _ERROR_BODY)
+            text = self._source.told(decoded(data, self._charset), _ERROR_BODY)
             raise refusal(self._response.status, self._response.headers, text, self._source.where, self._id())
         return [*self._heard(unpacked(data, LARGEST), whole=True), *self._reply.end(whole=True)]
 
@@ -143,7 +145,7 @@ class Answered:
             return errors.RequestError(
                 self._source.told(f"{self._source.where}: {self._response.status}: {why}"), status=self._response.status
             )
-        text = self._source.told(decoded(await self._beginning(), self._response.charset or ""), _ERROR_BODY)
+        text = self._source.told(decoded(await self._beginning(), self._charset), _ERROR_BODY)
         return refusal(self._response.status, self._response.headers, text, self._source.where, self._id())
 
     async def _whole(self) -> AsyncGenerator[Chunk, None]:
@@ -185,7 +187,6 @@ class Answered:
         """A reply that comes as server-sent events."""
         loop = asyncio.get_running_loop()
         events = Events()
-        # A plan is dispatched and an answer shown as it comes; of a worker only the whole is wanted.
         reader = Reader(self._response.content, _GATHER if self._gathers else 0.0)
         patience, limit, ending, data = self._provider.first_byte, self._first, self._until, b"\n"
         try:
@@ -236,7 +237,7 @@ class Answered:
     def _heard(self, data: bytes, *, whole: bool = False) -> list[Chunk]:
         """What a body or event says; raises the error it holds, or `ReplyError` if it is something else altogether."""
         try:
-            body = read(data, self._response.charset or "")
+            body = read(data, self._charset)
         except (msgspec.MsgspecError, ValueError) as error:
             if not (inside := several(data)):
                 raise self._unreadable(data) from error

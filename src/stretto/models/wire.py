@@ -115,6 +115,8 @@ class Body(Struct):
     @property
     def failed(self) -> bool:
         """Whether it holds an error, of its own or of a choice."""
+        if self.choices and len(self.choices) == 1:  # nearly always
+            return bool(self.error or self.choices[0].error)
         return bool(self.error) or any(choice.error for choice in self.choices or ())
 
     @property

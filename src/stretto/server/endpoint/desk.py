@@ -112,7 +112,7 @@ class Desk:
         self.calls += 1
         self.under_way += 1
         caller = self._recalling if reuse or self._means.memory.reuse == "store" else self._plain
-        errand, role = Errand("worker", Urgency(0)), Role(tuple(models), stream=stream)
+        errand, role = Errand("worker", Urgency(0), watched=stream), Role(tuple(models), stream=stream)
         try:
             async with aclosing(caller.ask(errand, role, request, transcript)) as chunks:
                 async for chunk in chunks:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -75,15 +76,19 @@ class Guard(Struct, frozen=True):
 
 def _check_host(request: web.Request) -> None:
     """A name that was made to mean this machine (DNS rebinding) is none of its own."""
-    host = request.headers.get("host", "")
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        name = ""
-    if not is_loopback(name):
+    if not _is_ours(request.headers.get("host", "")):
         raise RefusedError(
             Refusal(403, "permission_error", "host_not_allowed", "this server answers to localhost and 127.0.0.1 only")
         )
+
+
+@lru_cache(64)  # clients say the same with every request
+def _is_ours(host: str) -> bool:
+    """Whether the host of a request, a name and maybe a port, is this machine."""
+    try:
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:
