@@ -227,7 +227,7 @@ def test_help_lists_six_commands_first_and_says_what_is_not_there(terminal: Term
     told = dict(zip(sections[1::2], sections[2::2], strict=True))
     named = {heading: re.findall(r"^  (\S+)", text, re.MULTILINE) for heading, text in told.items()}
     assert named["Commands"] == ["run", "show", "resume", "rerun", "init", "doctor"]
-    assert len(named["More"]) == 18
+    assert len(named["More"]) == 21
     assert {"tools", "Windows"} <= set(named["Not there"])
     assert re.search(r"^  tools +workers call none yet", terminal("doctor", "--offline").out, re.MULTILINE)
 
