@@ -85,7 +85,7 @@ def as_it_is(terminal: Terminal, *args: str) -> dict[str, Any]:
 
 def test_a_table_shows_the_configuration_as_it_is_and_with_one_setting_changed(terminal: Terminal) -> None:
     done = terminal("rehearse", "-w", "./mine.toml", "--budget", "1", "--deadline", "90", *SMALL, TASK)
-    progress = [line for line in done.err.splitlines() if not line.startswith("stretto: rehearsed ")]  # if it takes long
+    progress = [line for line in done.err.splitlines() if not line.startswith("stretto: rehearsed ")]
     assert (done.code, progress) == (0, [])
     lines = done.out.splitlines()
     assert lines[0].startswith("simulated: 5 runs a row of 'Describe trees'; no model was asked, nothing was paid")
