@@ -13,6 +13,7 @@ from stretto.cluster.queue import QUEUE, SCHEMA, WORKFLOW, dbos, settings
 from stretto.store.database import Database
 from stretto.store.locations import Server
 
+_MOST = 100  # times that a run is given to a worker: one that each of them dies of must not go on for ever
 _POLL = 0.1  # seconds between two looks for a run that waits
 _HELD = f"SELECT executor_id, workflow_uuid FROM {SCHEMA}.workflow_status WHERE status = 'PENDING'"  # noqa: S608
 _DONE = f"""
@@ -29,7 +30,7 @@ def launch(server: Server, worker: str, most: int, carry: Callable[[str], Awaita
         return await carry(run)
 
     library.DBOS(config=settings(server, worker))
-    library.DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)(workflow)
+    library.DBOS.workflow(name=WORKFLOW, max_recovery_attempts=_MOST)(workflow)
     library.DBOS.listen_queues([QUEUE])
     from dbos._dbos import _get_or_create_dbos_registry
 

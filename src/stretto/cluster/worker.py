@@ -16,7 +16,7 @@ from typing import Any, Self
 from stretto.cluster import engine
 from stretto.cluster.notices import notices
 from stretto.cluster.queue import CANCEL, explained
-from stretto.errors import RunBusy, StoreError, StrettoError
+from stretto.errors import RunBusy, StoreError, StoreLocked, StrettoError
 from stretto.run_stream import RunStream
 from stretto.store import carriers
 from stretto.store.connecting import connect
@@ -153,10 +153,12 @@ class Worker:
                     self._told(f"{run}: {busy}")
                 await asyncio.sleep(_BUSY)
                 continue
-            except StoreError as error:
+            except StoreLocked as error:
                 self._told(f"{run}: {error}")
                 raise asyncio.CancelledError from error  # what cannot be recorded now waits for whoever can
-            except StrettoError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, this run alone has failed
+                if not isinstance(error, StrettoError):
+                    _log.exception("run %s", run)
                 self.failed += 1
                 self._told(f"{run}: failed: {type(error).__name__}: {error}")
                 return "failed"
