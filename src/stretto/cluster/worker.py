@@ -187,7 +187,8 @@ class Worker:
                         f"worker {worker} is gone; {counted(await asyncio.to_thread(self._recover, worker))} wait"
                     )
                 suspects = dead - suspects
-                for run in had - set(ours):  # it was taken back, or over, and nobody could tell us
+                for run in (had - set(ours)) & set(self._tasks):  # and nobody could tell us
+                    self._told(f"{run}: taken over by another worker, or taken back")
                     self.stop(run)
                 lost = {run: lost.get(run, now) for run in ours if run not in self._tasks}
                 if forgotten := [run for run, since in lost.items() if now - since > _LOST]:

@@ -71,7 +71,7 @@ class Session:
 
     def execute(self, query: str, values: Sequence[Any] = (), /) -> Rows:
         """Have one statement done; its rows are here when this returns."""
-        query = _BEGIN.get(query) or _with_percents(query)
+        query = _BEGIN.get(query) or (_with_percents(query) if values else query)
         try:
             try:
                 found: Rows = self.raw.execute(query, values or None)
@@ -98,7 +98,7 @@ class Session:
         """The rows of one statement as they come: few are in memory at a time."""
         try:
             with self.raw.cursor() as cursor:
-                yield from cursor.stream(_with_percents(query), values or None)
+                yield from cursor.stream(_with_percents(query) if values else query, values or None)
         except driver().Error as error:
             raise explain(self.server, error) from error
 
