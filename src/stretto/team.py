@@ -1,6 +1,7 @@
 """Who does what, at which providers and prices: what a run is carried by, and what its log says of that."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol, TypedDict, runtime_checkable
 
 from msgspec import Struct, to_builtins
@@ -13,7 +14,6 @@ from stretto.models.functions import PROVIDER, Functions, speakers
 from stretto.models.simulator import Simulator
 from stretto.pool import AnyProvider, known_providers, recorded
 from stretto.roles import AnyModel, Worker, as_mapping, as_role, as_worker, roles
-from stretto.store.locations import Location
 from stretto.types import Basis, Definition, Known, Limits, Memory, Price, Role
 
 
@@ -25,7 +25,7 @@ class Settings(TypedDict, total=False):
     memory: Mapping[str, Any] | None
     providers: Mapping[str, AnyProvider] | None
     prices: Mapping[str, Price | None] | None
-    store: str | Location | None
+    store: str | Path | None
     batch: bool | None
 
 

@@ -65,7 +65,7 @@ class Workflow(Generic[Parsed]):
         limits: Limits | Mapping[str, Any] | None = None,
         providers: Mapping[str, AnyProvider] | None = None,
         prices: Mapping[str, Price | None] | None = None,
-        store: str | Location | None = None,
+        store: str | Path | None = None,
         memory: Memory | Mapping[str, Any] | None = None,
         batch: bool | None = None,
     ) -> None:

@@ -269,7 +269,7 @@ def test_help_says_the_presets_and_every_default(terminal: Terminal) -> None:
 @pytest.mark.parametrize("name", ["resume", "rerun"])
 def test_what_goes_on_with_a_run_has_the_settings_of_that_for_defaults(name: str) -> None:
     words = " ".join(page(name).split())
-    assert words.count("[default: RUN's]") == 2 + len(Limits.__struct_fields__) + 3
+    assert words.count("[default: RUN's]") == 3 + len(Limits.__struct_fields__) + 3
     assert "./stretto.toml, else" not in words
 
 

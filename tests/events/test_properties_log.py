@@ -151,7 +151,9 @@ def test_a_run_that_ended_after_any_of_its_events_is_resumed_to_the_same_end(
             log = Store(part).events(whole.id)
 
             assert (run.plan.subtasks, run.results) == (whole.plan.subtasks, whole.results), seq
-            assert (run.coverage, run.answer, run.executions) == (whole.coverage, whole.answer, 2), seq
+            assert (run.coverage, run.answer, run.executions) == (whole.coverage, whole.answer, 1 if seq == 1 else 2), (
+                seq
+            )
             paid = Counter(ev.fingerprint for ev in log if isinstance(ev, e.CallFinished) and not ev.reused)
             assert set(paid.values()) == {1}, seq
             kept = {ev.fingerprint for ev in before if isinstance(ev, e.CallFinished) and ev.finish in KEPT}

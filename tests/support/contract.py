@@ -28,7 +28,7 @@ from stretto.store.efforts import newest_efforts
 from stretto.store.journal import Journal
 from stretto.store.known import remember, remembered
 from stretto.store.listing import LOOKED_INTO, Wanted
-from stretto.store.locations import Location, Server
+from stretto.store.locations import Location, written
 from stretto.store.parcel import read_parcel
 from stretto.store.pruning import compact, condemned, prune, size_of, weigh
 from stretto.store.recall import Recall
@@ -54,18 +54,13 @@ except RunBusy:
 """
 
 
-def address(where: Location) -> str:
-    """A location as a user writes it."""
-    return where.url if isinstance(where, Server) else str(where)
-
-
 def workflow(where: Location, *, simulator: Simulator | None = None, **memory: object) -> Workflow:
     """One that has runs in a store, at once."""
     return Workflow(
         "sim:instant",
         {"part": "sim:instant"},
         "sim:instant",
-        store=where,
+        store=written(where),
         memory=memory or None,
         providers={"sim": simulator or Simulator()},
     )
@@ -86,7 +81,7 @@ def stored(where: Location) -> list[int]:
 @contextmanager
 def another(where: Location, run: str) -> Iterator[subprocess.Popen[str]]:
     """Another process that carries a run, if it may, until it reads a line."""
-    command = [sys.executable, "-c", CARRIER, address(where), run]
+    command = [sys.executable, "-c", CARRIER, str(written(where)), run]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         try:
             yield child
@@ -158,7 +153,7 @@ async def test_of_a_run_that_records_usage_only_no_text_is_left(where: Location)
         "sim:instant",
         {"part": worker},
         "sim:instant",
-        store=where,
+        store=written(where),
         memory=Memory(record="usage"),
         providers={"sim": Simulator(doubts=1.0, length=20)},
     )

@@ -12,7 +12,7 @@ from stretto.config.teams import Choice, Part, Team
 from stretto.config.values import among, convert, limits_of, price_of, provider_of, schema_at
 from stretto.errors import ConfigError
 from stretto.pool import AnyProvider
-from stretto.store.locations import Location
+from stretto.store.locations import Location, written
 from stretto.types import Limits, Memory, Price, Role
 
 _T = TypeVar("_T")
@@ -128,7 +128,7 @@ class Configuration:
                 memory=self.memory(memory or {}),
                 providers=self.providers(),
                 prices=self.prices(),
-                store=store,
+                store=None if store is None else written(store),
                 batch=batch,
             )
         except ConfigError as error:

@@ -12,7 +12,7 @@ from stretto.config.teams import Choice
 from stretto.errors import ConfigError
 from stretto.pool import AnyProvider
 from stretto.roles import AnyModel
-from stretto.store.locations import Location, location_of
+from stretto.store.locations import location_of
 from stretto.types import Price
 
 _T = TypeVar("_T")
@@ -27,7 +27,7 @@ def load(
     memory: Mapping[str, Any] | None = None,
     providers: Mapping[str, AnyProvider] | None = None,
     prices: Mapping[str, Price | None] | None = None,
-    store: str | Location | None = None,
+    store: str | Path | None = None,
     batch: bool | None = None,
 ) -> _T:
     """What `make` makes of the roles, limits and providers in a file or preset; all else goes before it, key by key.

@@ -49,4 +49,9 @@ def location_of(store: str | Path | Server) -> Location:
     return Path(store)
 
 
+def written(location: Location) -> str | Path:
+    """The same as a user writes it."""
+    return location.url if isinstance(location, Server) else location
+
+
 _FORM = "write postgresql://USER:PASSWORD@HOST/DATABASE"
