@@ -222,8 +222,12 @@ async def test_a_worker_without_grace_leaves_its_runs_to_another(server: Server,
             first.signal(signal.SIGTERM)
             assert await asyncio.to_thread(first.ended) == 0
         assert statuses(server) == {"queued": 2}, first.said()
+        with queue(server) as waiting:  # what was interrupted by that waits like any other
+            assert (await handing.cancel(waiting, server, runs[1])).status == "interrupted"
+        assert statuses(server) == {"queued": 1, "interrupted": 1}
         with workers(server, tmp_path) as (second,):
-            await asyncio.to_thread(wait, lambda: statuses(server) == {"finished": 2}, second.said)
+            done = {"finished": 1, "interrupted": 1}
+            await asyncio.to_thread(wait, lambda: statuses(server) == done, second.said)
         assert paid_twice(server, runs) == []
 
 

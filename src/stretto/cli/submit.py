@@ -150,7 +150,7 @@ async def _over(server: Server, run: str) -> Run:
 @option("--last", is_flag=True, help="The newest run.")
 @store_option
 def cancel(run: str | None, last: bool, store: Location | None) -> None:
-    """Stop RUN on whichever machine it is, or before one begins it; `stretto resume` and `submit` go on with it.
+    """Stop RUN on whichever machine it is, or before one begins it; `stretto resume` goes on with it.
 
     Its calls in flight are cancelled, what is complete is kept. RUN is a run's id, or the beginning or end of it.
     """

@@ -19,7 +19,7 @@ from stretto.store.schema import GLANCE
 from stretto.store.sqlite import Store
 from stretto.workflow import Workflow
 
-_LOOK = 2.0  # seconds after which somebody looks by himself whether a run is over
+_GOING_ON = frozenset({"running", "queued", "killed"})  # the last, because a worker that lives goes on with it
 _PARTING = 10.0  # seconds that a worker has to stop a run
 
 
@@ -47,7 +47,7 @@ async def cancel(queue: Queue, server: Server, run: str) -> Run:
     """
     store = Store(server, GLANCE)
     before = await patiently(lambda: store.run(run))
-    if before.status != "running":
+    if await patiently(lambda: store.standing(before)) not in _GOING_ON:
         return before
     await asyncio.to_thread(queue.take_back, run)
     until = asyncio.get_running_loop().time() + _PARTING
@@ -68,7 +68,7 @@ async def over(server: Server, run: str) -> AsyncGenerator[Run, None]:
         while True:
             kept = await patiently(lambda: store.run(run))
             yield kept
-            if kept.status != "running":
+            if await patiently(lambda: store.standing(kept)) not in _GOING_ON:  # noqa: B023 - it is called here
                 return
             await _news_of(news, run)
 

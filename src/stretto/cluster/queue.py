@@ -66,7 +66,7 @@ def settings(server: Server, executor: str) -> dict[str, Any]:
 
 
 class Queue:
-    """What those do who carry no run: hand some over, take them back, see what waits. Used as `with queue(…) as …`."""
+    """What those do who carry no run: hand some over, and take them back. Used as `with queue(…) as …`."""
 
     def __init__(self, server: Server, client: Any) -> None:
         self._server = server

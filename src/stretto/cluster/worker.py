@@ -1,8 +1,8 @@
 """A worker: carries runs that were handed over, all of them in one event loop, so that one governor sees their calls.
 
 What DBOS does: it gives each waiting run to one worker, in the order of their priorities, and knows who has which. What
-it leaves to us: who is dead (`_Watch`), to stop a run that somebody takes back, and to hand over what is left when a
-worker ends.
+it leaves to us: who is dead (`_look_around`), to stop a run
+that somebody takes back, and to hand over what is left when a worker ends.
 """
 
 import asyncio

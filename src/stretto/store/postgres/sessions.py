@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from math import ceil
-from select import select
+from selectors import EVENT_READ, DefaultSelector
 from types import ModuleType
 from typing import Any
 
@@ -67,7 +67,11 @@ class Session:
     @property
     def has_ended(self) -> bool:
         """Whether the server has ended it, or says so right now; asks nobody."""
-        return self.raw.closed or bool(select([self.raw], [], [], 0)[0])
+        if self.raw.closed:
+            return True
+        with DefaultSelector() as waiting:  # `select` knows no file descriptor beyond 1,023
+            waiting.register(self.raw, EVENT_READ)
+            return bool(waiting.select(0))
 
     def execute(self, query: str, values: Sequence[Any] = (), /) -> Rows:
         """Have one statement done; its rows are here when this returns."""
