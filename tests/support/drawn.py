@@ -10,7 +10,8 @@ FEW = "few"
 """The profile of whoever names none."""
 
 settings.register_profile("ci", max_examples=_ALL, deadline=None, database=None)
-settings.register_profile(FEW, max_examples=_SOME, deadline=None, database=None)
+# The same ones each time: what fails by a rare draw would else hold up a change that has nothing to do with it.
+settings.register_profile(FEW, max_examples=_SOME, deadline=None, database=None, derandomize=True)
 
 
 def examples(most: int, **more: Any) -> settings:
