@@ -2,8 +2,10 @@
 
 import gc
 import multiprocessing
+import os
 import pty
 import subprocess
+import sys
 from collections.abc import Generator, Iterator
 from inspect import isclass, unwrap
 from pathlib import Path
@@ -15,6 +17,9 @@ from hypothesis import settings
 
 from drawn import FEW
 
+# Or this one and each of some thousand processes compiles anew what it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 pytest.register_assert_rewrite("contract")
 settings.load_profile(FEW)
 _TESTS = str(Path(__file__).parent)

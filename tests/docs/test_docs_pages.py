@@ -11,6 +11,7 @@ from docs_build.outside import outside
 
 from pages import DOCS, PAGES, Reader, blocks, links
 from places import ROOT
+from programs import Programs
 from terminal import served
 
 
@@ -20,9 +21,15 @@ def url() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def programs() -> Iterator[Programs]:
+    with Programs() as programs:
+        yield programs
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "design.md" and blocks(page)])
-def test_what_a_page_shows_works(page: str, url: str, tmp_path: Path) -> None:
-    Reader(tmp_path, url).read(page)
+def test_what_a_page_shows_works(page: str, url: str, programs: Programs, tmp_path: Path) -> None:
+    Reader(tmp_path, url, programs).read(page)
 
 
 @pytest.mark.parametrize("name", WRITERS)

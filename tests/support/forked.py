@@ -49,13 +49,14 @@ class Child:
         stdout: Stream = subprocess.PIPE,
         stderr: Stream = subprocess.PIPE,
         session: bool = False,
+        program: str = "stretto",
     ) -> None:
         self.args = list(arguments)
         self.returncode: int | None = None
         feed, self.stdin = _ends(stdin, "wb")
         out, self.stdout = _ends(stdout, "rb")
         err, self.stderr = _ends(stderr, "rb")
-        told = (self.args, str(folder), dict(environ), session, feed, out, err)
+        told = (program, self.args, str(folder), dict(environ), session, feed, out, err)
         self._process = _FORKS.Process(target=carry_out, args=told)
         with _ONE:  # whoever starts a process asks after all others, too
             self._process.start()

@@ -2,14 +2,13 @@
 
 import os
 import re
-import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from places import ROOT
+from programs import Programs
 from stretto.config import read_file
 from stretto.models.providers import KNOWN, variable
 
@@ -58,20 +57,16 @@ def blocks(page: str) -> list[Block]:
 class Reader:
     """Types what a page shows, in a folder with a small repository in it; every provider's address is `url`."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, programs: Programs) -> None:
         self._folder = folder
-        programs = folder / "programs"
-        programs.mkdir()
         self._home = folder / "project"
         for name, text in _FILES.items():
             self._write(name, text)
-        for name, module in (("stretto", "stretto"), ("pytest", "pytest -p no:cacheprovider"), ("python", "")):
-            run = f"{shlex.quote(sys.executable)} {f'-m {module}' if module else ''}"
-            (programs / name).write_text(f'#!/bin/sh\nexec {run} "$@"\n')
-            (programs / name).chmod(0o755)
         self._environ = {
-            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{programs.folder}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT / "src"),
+            "PYTEST_ADDOPTS": "-p no:cacheprovider",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # the reader has pytest, and none of what is made for it
             "HOME": str(folder / "home"),
             "STRETTO_STORE": str(folder / "runs.db"),
             "EDITOR": "true",
@@ -101,25 +96,25 @@ class Reader:
                 read_file(self._write(block.title or "page.toml", block.code))
             case "python" if not block.title.startswith("tests/"):
                 code = block.code.replace("sim:default", "sim:instant")
-                self._check(block, self._run([sys.executable, "-c", code], ""))
+                self._check(block, self._run(["python", "-c", code]))
             case "sh":
                 code = block.code.replace("sim:default", "sim:instant")
-                self._check(block, self._run(["bash", "-euo", "pipefail", "-c", code], ""))
+                self._check(block, self._run(["bash", "-euo", "pipefail", "-c", code]))
 
     def _check(self, block: Block, done: "subprocess.CompletedProcess[str]") -> None:
         wanted = int(block.remark.removeprefix("exit code ")) if block.remark.startswith("exit code") else 0
         assert done.returncode == wanted, f"{block.code}\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}"
 
     def _sh(self, command: str) -> None:
-        done = self._run(["bash", "-euo", "pipefail", "-c", command], "")
+        done = self._run(["bash", "-euo", "pipefail", "-c", command])
         assert not done.returncode, done.stderr
 
-    def _run(self, command: list[str], fed: str) -> "subprocess.CompletedProcess[str]":
+    def _run(self, command: list[str]) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             command,
             cwd=self._home,
             env=self._environ,
-            input=fed,
+            input="",
             capture_output=True,
             text=True,
             timeout=60,
