@@ -1,29 +1,32 @@
 """Runs that are handed over: carried once, by whoever lives, whatever becomes of workers and their database."""
 
 import asyncio
+import os
 import random
+import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing
+from decimal import Decimal
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
 
-from chaos_endpoint import Endpoint, endpoint
+import stretto
+from chaos_endpoint import endpoint
 from loops import at_leisure
 from postgres import Postgres
-from stretto import Provider, Simulator, Workflow
+from stretto import Limits, Price, Simulator, Workflow
 from stretto.cluster import handing
 from stretto.cluster.queue import queue
 from stretto.errors import ConfigError
-from stretto.events import CallFinished, RunResumed
+from stretto.events import CallFinished, RunFinished, RunResumed
+from stretto.store.connecting import connect
 from stretto.store.listing import Wanted
 from stretto.store.locations import Server
 from stretto.store.sqlite import Store
+from workers import asking, quick, statuses, wait, workers
 
 TASK = "Compare tea and coffee in 4 subtasks"
 
@@ -33,68 +36,9 @@ def server(postgres: Postgres) -> Server:
     return Server(postgres.database())
 
 
-class Worker:
-    """A worker as a child, and what it has said so far."""
-
-    def __init__(self, server: Server, folder: Path, *flags: str) -> None:
-        self._said = folder / f"worker-{random.getrandbits(32):x}.txt"
-        command = [sys.executable, "-m", "stretto", "worker", "--store", server.url, *flags]
-        with self._said.open("wb") as said:
-            self.child = subprocess.Popen(command, stderr=said, stdout=said, cwd=folder)
-
-    def said(self) -> str:
-        return self._said.read_text()
-
-    def says(self, text: str) -> None:
-        """Wait until it has said this."""
-        wait(lambda: text in self.said(), self.said)
-
-    def signal(self, number: signal.Signals) -> None:
-        self.child.send_signal(number)
-
-    def ended(self) -> int:
-        return self.child.wait(120)
-
-
-def wait(ready: Callable[[], bool], said: Callable[[], str] = str, seconds: float = 300) -> None:
-    until = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < until, said()
-        time.sleep(0.05)
-
-
-@contextmanager
-def workers(server: Server, folder: Path, count: int = 1, *flags: str) -> Iterator[list[Worker]]:
-    """So many workers, ready to carry; whatever is left of them is killed in the end."""
-    with ExitStack() as stack:
-        made = []
-        for _ in range(count):
-            made.append(worker := Worker(server, folder, *flags))
-            stack.callback(worker.child.wait)
-            stack.callback(worker.child.kill)
-        for worker in made:
-            worker.says("Ctrl-C stops it")
-        yield made
-
-
-def asking(server: Server, provider: Endpoint) -> Workflow:
-    """A workflow that any process can carry."""
-    return Workflow(
-        "box:plan",
-        {"part": "box:work"},
-        "box:write",
-        store=server.url,
-        providers={"box": Provider(provider.url, local=True)},
-    )
-
-
 async def submitted(server: Server, workflow: Workflow, count: int = 1, priority: int = 1000) -> list[str]:
     with queue(server) as waiting:
         return [await handing.submit(waiting, workflow.stream(f"{TASK} {n}"), priority) for n in range(count)]
-
-
-def statuses(server: Server) -> Counter[str]:
-    return Counter(run.status for run in Store(server).listing(Wanted(limit=1000)))
 
 
 def paid_twice(server: Server, runs: list[str]) -> list[str]:
@@ -109,7 +53,7 @@ def paid_twice(server: Server, runs: list[str]) -> list[str]:
 
 @at_leisure
 async def test_a_run_that_is_handed_over_waits_and_is_carried_as_any_other(server: Server, tmp_path: Path) -> None:
-    with endpoint(Simulator()) as provider:
+    with endpoint(quick()) as provider:
         workflow = asking(server, provider)
         (run,) = await submitted(server, workflow)
         assert statuses(server) == {"queued": 1}
@@ -125,7 +69,7 @@ async def test_a_run_that_is_handed_over_waits_and_is_carried_as_any_other(serve
 
 @at_leisure
 async def test_who_has_priority_goes_first(server: Server, tmp_path: Path) -> None:
-    with endpoint(Simulator(ttft=0.05)) as provider:
+    with endpoint(quick(ttft=0.05)) as provider:
         workflow = asking(server, provider)
         later = await submitted(server, workflow, 2, 500)
         first = await submitted(server, workflow, 2, 10)
@@ -139,7 +83,7 @@ async def test_who_has_priority_goes_first(server: Server, tmp_path: Path) -> No
 
 @at_leisure
 async def test_a_killed_workers_runs_go_on_elsewhere_and_nothing_is_paid_twice(server: Server, tmp_path: Path) -> None:
-    with endpoint(Simulator(ttft=0.3)) as provider, workers(server, tmp_path, 1) as (first,):
+    with endpoint(quick(ttft=0.3)) as provider, workers(server, tmp_path, 1) as (first,):
         runs = await submitted(server, asking(server, provider), 4)
         await asyncio.to_thread(wait, lambda: len(provider.arrived) > 8, first.said)
         with workers(server, tmp_path, 1) as (second,):
@@ -154,7 +98,7 @@ async def test_a_killed_workers_runs_go_on_elsewhere_and_nothing_is_paid_twice(s
 async def test_a_worker_that_stands_still_loses_its_runs_and_writes_nothing_afterwards(
     server: Server, tmp_path: Path
 ) -> None:
-    with endpoint(Simulator(ttft=0.3)) as provider, workers(server, tmp_path, 1) as (frozen,):
+    with endpoint(quick(ttft=0.3)) as provider, workers(server, tmp_path, 1) as (frozen,):
         (run,) = await submitted(server, asking(server, provider))
         await asyncio.to_thread(wait, lambda: len(provider.arrived) > 2, frozen.said)
         frozen.signal(signal.SIGSTOP)
@@ -173,7 +117,7 @@ async def test_a_worker_that_stands_still_loses_its_runs_and_writes_nothing_afte
 @at_leisure
 async def test_workers_live_through_a_restart_of_the_database(postgres: Postgres, tmp_path: Path) -> None:
     server = Server(postgres.database())
-    with endpoint(Simulator(ttft=0.3)) as provider, workers(server, tmp_path, 2) as both:
+    with endpoint(quick(ttft=0.3)) as provider, workers(server, tmp_path, 2) as both:
         runs = await submitted(server, asking(server, provider), 6)
         await asyncio.to_thread(wait, lambda: len(provider.arrived) > 6)
         await asyncio.to_thread(postgres.stop, "immediate")
@@ -204,7 +148,7 @@ async def test_a_run_is_stopped_while_it_waits_and_while_it_is_carried(server: S
 
 @at_leisure
 async def test_a_worker_that_is_told_to_end_lets_its_runs_finish(server: Server, tmp_path: Path) -> None:
-    with endpoint(Simulator(ttft=0.2)) as provider, workers(server, tmp_path, 1, "--grace", "60") as (first,):
+    with endpoint(quick(ttft=0.2)) as provider, workers(server, tmp_path, 1, "--grace", "60") as (first,):
         runs = await submitted(server, asking(server, provider), 2)
         await asyncio.to_thread(wait, lambda: len(provider.arrived) > 2, first.said)
         first.signal(signal.SIGTERM)
@@ -215,7 +159,7 @@ async def test_a_worker_that_is_told_to_end_lets_its_runs_finish(server: Server,
 
 @at_leisure
 async def test_a_worker_without_grace_leaves_its_runs_to_another(server: Server, tmp_path: Path) -> None:
-    with endpoint(Simulator(ttft=0.5)) as provider:
+    with endpoint(quick(ttft=0.5)) as provider:
         with workers(server, tmp_path, 1, "--grace", "0") as (first,):
             runs = await submitted(server, asking(server, provider), 2)
             await asyncio.to_thread(wait, lambda: len(provider.arrived) > 4, first.said)
@@ -260,3 +204,75 @@ async def test_of_sixty_runs_none_is_lost_though_workers_and_database_die(postgr
         assert [worker.child.poll() for worker in alive] == [None] * 3
         assert paid_twice(server, runs) == []
         assert {Store(server).run(run).coverage.missing for run in runs} == {()}
+
+
+@at_leisure
+async def test_a_run_waits_until_the_budget_of_the_day_allows_it(server: Server, tmp_path: Path) -> None:
+    with endpoint(quick()) as provider, queue(server) as waiting:
+        prices = dict.fromkeys(("box:plan", "box:work", "box:write"), Price(Decimal(1), Decimal(1)))
+        workflow = asking(server, provider, limits=Limits(budget="2c", budget_per_day="2.1c"), prices=prices)
+        runs = await submitted(server, workflow, 3)
+        with workers(server, tmp_path, 1, "--runs", "1") as (worker,):
+            await asyncio.to_thread(worker.says, "the budget of the day")
+            told = Store(server)
+            done = [run for run in runs if told.run(run).status == "finished"]
+            assert 1 <= len(done) < 3
+            assert set(statuses(server)) == {"finished", "queued"}
+            (left, *_) = [run for run in runs if run not in done]
+            await handing.cancel(waiting, server, left)  # whoever waits can be called off
+            with closing(connect(server)) as db:
+                db.execute("UPDATE runs SET last_at = '2026-01-01T00:00:00.000Z' WHERE status = 'finished'")
+            over = {"finished": 2, "interrupted": 1}
+            await asyncio.to_thread(wait, lambda: statuses(server) == over, worker.said)
+            worker.signal(signal.SIGTERM)
+            assert await asyncio.to_thread(worker.ended) == 0
+
+
+@at_leisure
+async def test_all_workers_together_carry_no_more_runs_than_they_are_told(server: Server, tmp_path: Path) -> None:
+    with endpoint(quick(ttft=0.2)) as provider:
+        runs = await submitted(server, asking(server, provider), 8)
+        with workers(server, tmp_path, 2, "--runs", "2", "--all-runs", "3"):
+            await asyncio.to_thread(wait, lambda: statuses(server) == {"finished": 8})
+        moments = list[tuple[str, int]]()
+        for run in runs:
+            first, *_, last = [e.at for e in Store(server).events(run) if isinstance(e, RunResumed | RunFinished)]
+            moments += [(first, 1), (last, -1)]
+        assert 1 < max(accumulate(step for _, step in sorted(moments))) <= 3
+
+
+def other_version(folder: Path, **changed: tuple[str, str]) -> dict[str, str]:
+    """An environment in which `python -m stretto` is another one: so many files of this one, changed."""
+    shutil.copytree(Path(stretto.__file__).parent, folder / "stretto", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, (old, new) in changed.items():
+        path = folder / "stretto" / f"{name.replace('__', '/')}.py"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+    return {**os.environ, "PYTHONPATH": str(folder)}
+
+
+@at_leisure
+async def test_two_versions_of_one_protocol_carry_the_same_runs_side_by_side(server: Server, tmp_path: Path) -> None:
+    told = ("{run}: begun", "{run}: begun by a newer version")
+    newer = other_version(tmp_path / "newer", cluster__carrying=told)
+    with endpoint(quick(ttft=0.3)) as provider, workers(server, tmp_path, 1, "--runs", "4") as (old,):
+        with workers(server, tmp_path, 1, "--runs", "4", env=newer) as (new,):
+            runs = await submitted(server, asking(server, provider), 12)
+            await asyncio.to_thread(wait, lambda: "by a newer version" in new.said() and "begun" in old.said())
+            old.signal(signal.SIGKILL)  # as an upgrade that has no patience does
+            await asyncio.to_thread(wait, lambda: statuses(server) == {"finished": 12}, new.said)
+        assert paid_twice(server, runs) == []
+        assert {Store(server).run(run).coverage.missing for run in runs} == {()}
+
+
+@at_leisure
+async def test_a_worker_of_another_protocol_leaves_runs_alone(server: Server, tmp_path: Path) -> None:
+    other = other_version(tmp_path / "other", cluster__queue=('PROTOCOL = "1"', 'PROTOCOL = "2"'))
+    with endpoint(quick()) as provider, workers(server, tmp_path, 1, env=other) as (stranger,):
+        (run,) = await submitted(server, asking(server, provider))
+        await asyncio.sleep(2)
+        assert (statuses(server), run in stranger.said()) == ({"queued": 1}, False)
+        with workers(server, tmp_path) as (worker,):
+            await asyncio.to_thread(wait, lambda: statuses(server) == {"finished": 1}, worker.said)
+        assert run not in stranger.said()

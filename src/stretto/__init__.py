@@ -12,6 +12,7 @@ _ERRORS = (
     "AuthError",
     "BatchError",
     "BudgetError",
+    "DayBudgetError",
     "CallError",
     "CallTimeout",
     "CircuitOpen",

@@ -12,6 +12,7 @@ from stretto.errors import ConfigError as ConfigError
 from stretto.errors import ConnectError as ConnectError
 from stretto.errors import ContextError as ContextError
 from stretto.errors import CutError as CutError
+from stretto.errors import DayBudgetError as DayBudgetError
 from stretto.errors import DeadlineError as DeadlineError
 from stretto.errors import EmptyReply as EmptyReply
 from stretto.errors import Loading as Loading

@@ -66,7 +66,7 @@ MONEY = "amount of US dollars; write 0.50, $0.50 or 50c"
 _A_TIME = (seconds, "time; write seconds, or 250ms, 20s, 2m30s, 1h")
 _A_COUNT = (count, "number; write 250000, 250k or 1.5M")
 WRITTEN: Mapping[str, tuple[Callable[[str], Any], str]] = {
-    "budget": (money, MONEY),
+    **dict.fromkeys(("budget", "budget_per_day"), (money, MONEY)),
     "hedge": (share, "share; write 0.05 or 5%"),
     **dict.fromkeys(("deadline", "timeout", "max_wait"), _A_TIME),
     **dict.fromkeys(("tokens", "rpm", "tpm"), _A_COUNT),
@@ -77,11 +77,11 @@ WRITTEN: Mapping[str, tuple[Callable[[str], Any], str]] = {
 def limit(name: str, value: Any) -> Any:
     """A limit as a number, money as `Decimal`; raises `ConfigError` for what cannot be read as one."""
     read, what = WRITTEN[name]
-    if name == "budget" and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if read is money and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return Decimal(str(value))  # a float's own digits, not those of its binary fraction
     if not isinstance(value, str):
-        if name == "budget" and value is not None and not isinstance(value, Decimal):
-            raise ConfigError(f"limits.budget: {value!r} is no {what}")
+        if read is money and value is not None and not isinstance(value, Decimal):
+            raise ConfigError(f"limits.{name}: {value!r} is no {what}")
         return value
     found = read(value)
     if found is None:

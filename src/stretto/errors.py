@@ -18,6 +18,7 @@
         ├── AuthError          401, 403: the key is refused
         ├── BatchError         the provider's batch has ended, or was refused, without an answer to the call
         ├── BudgetError        the run's budget does not allow the call
+        │   └── DayBudgetError
         ├── CircuitOpen        the model failed too often and is left alone for a while
         ├── QuotaError         out of credit or quota; waiting does not help
         ├── RequestError       400, 404, 413, 422, …: the request itself is refused
@@ -147,6 +148,10 @@ class BudgetError(CallError):
         """The limits of the run that are to be raised, `budget` and `tokens`, as far as it says so."""
         found = _RAISED.search(str(self))
         return tuple(found[1].split(" and ")) if found else ()
+
+
+class DayBudgetError(BudgetError):
+    """What one run may cost is not left of what all runs of its store may on this day; nothing was asked."""
 
 
 class CircuitOpen(CallError):

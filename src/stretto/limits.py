@@ -28,11 +28,14 @@ def taken(kind: type[_T], told: _T | Mapping[str, Any] | None, place: str) -> _T
 def checked_limits(limits: Limits) -> Limits:
     """They; raises `ConfigError` if nothing could run within them, or if they contradict each other."""
     counts = ("parallel", "max_subtasks", "rounds", "tokens", "attempts")
-    check_numbers("limits", limits, counts, ("rpm", "tpm", "budget", "deadline"), ("timeout", "max_wait"))
+    sizes = ("rpm", "tpm", "budget", "budget_per_day", "deadline")
+    check_numbers("limits", limits, counts, sizes, ("timeout", "max_wait"))
     if not _is_number(limits.hedge) or not 0 <= limits.hedge <= 1:
         raise ConfigError(f"limits.hedge: must be a share from 0 to 1, not {limits.hedge}")
     if limits.hedge and limits.parallel == 1:
         raise ConfigError("limits.hedge: asking twice needs a second place; raise parallel, or leave hedge out")
+    if limits.budget_per_day is not None and limits.budget is None:
+        raise ConfigError("limits.budget_per_day: say what one run may take of it, too (limits.budget)")
     if limits.unpriced not in {"refuse", "allow"}:
         raise ConfigError(f"limits.unpriced: must be refuse or allow, not {limits.unpriced!r}")
     return limits

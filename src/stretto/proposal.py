@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from stretto.amounts import dollars
 from stretto.errors import TaskError
-from stretto.plan.given import AnyPlan
+from stretto.plan.given import AnyPlan, PlanFile
 from stretto.types import Plan, Subtask
 
 Amount = TypeVar("Amount", int, float, Decimal)
@@ -93,9 +93,38 @@ class Stop(Struct, frozen=True):
     """Stop the run here; `resume` carries the plan out."""
 
 
-Decision = Go | Edit | Drop | Again | Stop
+class Leave(Struct, frozen=True):
+    """Decide later: the run is left as it stands, nothing is recorded, and whoever goes on with it asks once more."""
+
+
+Decision = Go | Edit | Drop | Again | Stop | Leave
 Approve = Callable[[Proposal], Decision | Awaitable[Decision]]
 """Decides about a proposal, before anything of its plan is asked."""
+
+
+class Answer(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is decided about a proposal; `edit` comes with a `plan`, `drop` with `ids`, `again` with a `remark`."""
+
+    decision: Literal["go", "edit", "drop", "again", "stop"]
+    plan: PlanFile | None = None
+    ids: tuple[str, ...] = ()
+    remark: str = ""
+
+    def decided(self) -> Decision:
+        """The decision itself; raises `TaskError` if it lacks its plan."""
+        match self.decision:
+            case "go":
+                return Go()
+            case "edit":
+                if self.plan is None:
+                    raise TaskError("plan: edit comes with the plan that is to be carried out")
+                return Edit(self.plan)
+            case "drop":
+                return Drop(self.ids)
+            case "again":
+                return Again(self.remark)
+            case "stop":
+                return Stop()
 
 
 class Over:

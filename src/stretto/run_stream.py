@@ -32,6 +32,7 @@ from stretto.rerun import Rerun
 from stretto.roles import roles
 from stretto.runs import Parsed, Run
 from stretto.shapes import Shape, fitted
+from stretto.store.daily import set_aside
 from stretto.store.journal import Journal
 from stretto.store.locations import Location
 from stretto.store.patience import patiently
@@ -162,7 +163,8 @@ class RunStream(Generic[Parsed]):
         keeps = self._team.definition.memory.record == "all"
         async with AsyncExitStack() as stack:
             begin = replace(self._begin, again=True) if isinstance(self._begin, New) else self._begin
-            opening = await open_run(self._team, self._store, self.run_id, begin, stack, {})
+            approve = self._approve is not None
+            opening = await open_run(self._team, self._store, self.run_id, begin, stack, {}, approve=approve)
             if not opening.history:
                 journal = Journal(self.run_id, store=self._store, show=log, keeps_texts=keeps)
                 await stack.enter_async_context(journal)
@@ -257,6 +259,7 @@ class RunStream(Generic[Parsed]):
             ):  # for it waits while another program holds the store
                 approve = self._approve is not None
                 opening = await open_run(team, store, self.run_id, self._begin, stack, known, approve=approve)
+                await self._set_aside(definition.limits)
                 self._journal = journal = await patiently(
                     lambda: Journal(
                         self.run_id,
@@ -292,6 +295,14 @@ class RunStream(Generic[Parsed]):
             await self._execute(execution, journal)
         finally:
             learn(pool, store, journal.run, bounds.known, bounds.learned)
+
+    async def _set_aside(self, limits: Limits) -> None:
+        """Set aside what the run may cost, where there is a budget of the day."""
+        if limits.budget is None or limits.budget_per_day is None:
+            return
+        if self._store is None:
+            raise ConfigError("limits.budget_per_day: what runs cost is in a store; give the workflow one (store=…)")
+        await asyncio.to_thread(set_aside, self._store, self.run_id, limits.budget, limits.budget_per_day)
 
     def _show(self, event: AnyEvent) -> None:
         log(event)

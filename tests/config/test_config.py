@@ -137,7 +137,7 @@ def test_every_limit_reaches_the_run_from_its_flag(terminal: Terminal) -> None:
         "max_wait": 0.25,
     }
     given |= {"tpm": 2_000_000.0, "budget": "0.5", "tokens": 250_000, "deadline": 150.0, "hedge": 0.05}
-    given |= {"unpriced": "allow"}
+    given |= {"unpriced": "allow", "budget_per_day": "20"}
     written = {"timeout": "90s", "max_wait": "250ms", "tpm": "2M", "budget": "50ct", "tokens": "250k"}
     written |= {"deadline": "2m30s", "hedge": "5%"}
     flags = [f"--{name.replace('_', '-')}={written.get(name, value)}" for name, value in given.items()]

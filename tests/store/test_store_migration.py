@@ -10,6 +10,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ import pytest
 
 from stores import as_nobody, fill, fill_format_1, rows
 from stretto.errors import StoreError
+from stretto.store.daily import set_aside
 from stretto.store.idempotency import claim
 from stretto.store.rows import Row
 from stretto.store.schema import connect
@@ -73,6 +75,7 @@ def make_format_3(path: Path) -> None:
         (runs,) = db.execute("SELECT sql FROM sqlite_master WHERE name = 'runs'").fetchone()
         db.execute("DROP TABLE carriers")
         db.execute("DROP TABLE idempotency")
+        db.execute("DROP TABLE aside")
         db.execute("ALTER TABLE runs RENAME TO newer")
         db.execute(f"{runs} WITHOUT ROWID")
         db.execute("INSERT INTO runs SELECT * FROM newer")
@@ -100,10 +103,26 @@ def test_a_store_of_the_fifth_format_gets_the_table_of_keys_and_stays_as_it_is(t
         fill(tmp_path / name, runs)
     with closing(sqlite3.connect(tmp_path / "old.db", isolation_level=None)) as db:
         db.execute("DROP TABLE idempotency")
+        db.execute("DROP TABLE aside")
         db.execute("PRAGMA user_version = 5")
 
     assert claim(tmp_path / "old.db", "k", "d", "01K0001") == ("01K0001", "d")
     assert claim(tmp_path / "old.db", "k", "other", "01K0002") == ("01K0001", "d")
+    assert told(tmp_path / "old.db") == told(tmp_path / "new.db")
+    assert form(tmp_path / "old.db") == form(tmp_path / "new.db")
+
+
+def test_a_store_of_the_sixth_format_gets_the_table_of_what_is_set_aside(tmp_path: Path) -> None:
+    runs = some_runs()
+    for name in ("old.db", "new.db"):
+        fill(tmp_path / name, runs)
+    with closing(sqlite3.connect(tmp_path / "old.db", isolation_level=None)) as db:
+        db.execute("DROP TABLE aside")
+        db.execute("PRAGMA user_version = 6")
+
+    set_aside(tmp_path / "old.db", "01K0001", Decimal(1), Decimal(2))
+    with closing(connect(tmp_path / "old.db")) as db:
+        assert db.execute("SELECT run, amount FROM aside").fetchall() == [("01K0001", "1")]
     assert told(tmp_path / "old.db") == told(tmp_path / "new.db")
     assert form(tmp_path / "old.db") == form(tmp_path / "new.db")
 

@@ -8,8 +8,11 @@ import random
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from decimal import Decimal
 from io import BytesIO
 
 import msgspec
@@ -17,9 +20,9 @@ import pytest
 
 from loops import on_loop
 from stores import DAYS, KEY, answered, change, fill, rows
-from stretto import Input, Memory, Role, Simulator, Workflow
+from stretto import Input, Limits, Memory, Price, Role, Simulator, Workflow
 from stretto import events as e
-from stretto.errors import NoStore, RunBusy, RunNotFound, StoreError
+from stretto.errors import DayBudgetError, NoStore, RunBusy, RunNotFound, StoreError
 from stretto.runs import Run
 from stretto.store import idempotency
 from stretto.store.checkup import facts, findings
@@ -111,7 +114,7 @@ async def test_a_run_is_in_the_store_as_it_was(where: Location) -> None:
     assert all(record.request and record.reply for record in store.records(run.id).values())
     assert not store.is_carried(run.id)
     assert list(findings(where)) == []
-    assert (facts(where).runs, facts(where).form) == (1, 6)
+    assert (facts(where).runs, facts(where).form) == (1, 7)
 
 
 @on_loop
@@ -571,3 +574,96 @@ def test_runs_are_the_same_by_all_ways_to_read_them(store: Store) -> None:
         assert store.run(run.id).to_json() == run.to_json()
         assert store.has(run.id)
         store.check(run.id)
+
+
+# -- the budget of a day
+
+
+PRICES = {"sim:instant": Price(Decimal(1), Decimal(1))}
+
+
+def frugal(where: Location, budget: str, day: str) -> Workflow:
+    """A workflow whose runs may cost so much, all of a day together so much."""
+    limits = Limits(budget=budget, budget_per_day=day)
+    return Workflow(
+        "sim:instant", {"part": "sim:instant"}, "sim:instant", store=written(where), limits=limits, prices=PRICES
+    )
+
+
+@on_loop
+async def test_what_runs_cost_on_a_day_counts_against_its_budget(where: Location) -> None:
+    first = await frugal(where, "5c", "5c").run(TASK)
+    assert first.cost is not None
+    assert Decimal(0) < first.cost < Decimal("0.02")
+
+    with pytest.raises(DayBudgetError, match=rf"\$0.05, limits.budget_per_day.*cost \${first.cost} today"):
+        await frugal(where, "5c", "5c").run(TASK)
+    assert len(Store(where).recent()) == 1, "nothing is begun that cannot be carried"
+    assert (await frugal(where, "3c", "5c").run(TASK)).status == "finished"
+    assert (await workflow(where).run(TASK)).status == "finished", "who has no such limit is not held back"
+
+
+@on_loop
+async def test_what_ended_on_another_day_counts_no_more(where: Location) -> None:
+    await frugal(where, "5c", "5c").run(TASK)
+    with closing(connect(where)) as db:
+        db.execute("UPDATE runs SET last_at = ?", ("2026-01-01T00:00:00.000Z",))
+    assert (await frugal(where, "5c", "5c").run(TASK)).status == "finished"
+
+
+@on_loop
+async def test_a_run_that_is_carried_counts_with_all_it_may_cost(where: Location) -> None:
+    async with frugal(where, "6c", "10c").stream(TASK) as under_way:
+        await anext(under_way)
+        with pytest.raises(DayBudgetError, match=r"\$0.06 set aside by 1"):
+            await frugal(where, "5c", "10c").run(TASK)
+        assert (await under_way.finished()).status == "finished"
+    assert (await frugal(where, "5c", "10c").run(TASK)).status == "finished"
+
+
+@on_loop
+async def test_of_many_at_once_only_so_many_begin_as_the_day_allows(where: Location) -> None:
+    def carried() -> str:
+        async def run() -> None:
+            async with frugal(where, "3c", "10c").stream(TASK) as stream:
+                await anext(stream)
+                gate.wait(30)
+
+        try:
+            asyncio.run(run())
+        except DayBudgetError:
+            return "refused"
+        return "begun"
+
+    gate = threading.Event()
+    with ThreadPoolExecutor(8) as threads:
+        done = [threads.submit(carried) for _ in range(8)]
+        while sum(each.done() for each in done) < 5:
+            await asyncio.sleep(0.01)
+        gate.set()
+    assert Counter(each.result() for each in done) == {"begun": 3, "refused": 5}
+
+
+@on_loop
+async def test_what_a_killed_process_had_set_aside_is_free_and_what_it_paid_is_not(where: Location) -> None:
+    run = await frugal(where, "5c", "5c").run(TASK)
+    with another(where, run.id) as child:
+        assert said(child) == "carrying"
+        with closing(connect(where)) as db:
+            db.execute("INSERT INTO aside VALUES (?, ?) ON CONFLICT (run) DO UPDATE SET amount = '5'", (run.id, "5"))
+        with pytest.raises(DayBudgetError, match=r"\$5 set aside by 1"):
+            await frugal(where, "3c", "5c").run(TASK)
+    child.wait()
+    assert (await frugal(where, "3c", "5c").run(TASK)).status == "finished"
+    with pytest.raises(DayBudgetError):
+        await frugal(where, "5c", "5c").run(TASK)
+
+
+@on_loop
+async def test_a_damaged_log_counts_as_the_list_of_runs_says(where: Location) -> None:
+    run = await frugal(where, "5c", "5c").run(TASK)
+    with closing(connect(where)) as db:
+        db.execute("UPDATE runs SET status = 'failed' WHERE run = ?", (run.id,))
+        db.execute("UPDATE events SET body = ? WHERE run = ? AND seq = 2", (b"{", run.id))
+    with pytest.raises(DayBudgetError, match=rf"cost \${run.cost} today"):
+        await frugal(where, "5c", "5c").run(TASK)

@@ -53,6 +53,13 @@ def _limits(default: Default) -> list[Callable[[F], F]]:
             callback=amount(dollars),
             metavar="MONEY",
         ),
+        limit(
+            "budget-per-day",
+            "What all runs of the store may cost on a day (UTC); each sets its budget aside.",
+            "no limit",
+            callback=amount(dollars),
+            metavar="MONEY",
+        ),
         limit("tokens", "Tokens a run may use at most: 250k.", "no limit", **rate),
         limit(
             "max-tokens",

@@ -28,6 +28,12 @@ from stretto.workflow import Workflow
     help="Runs at the same time; the limits of a key hold for all of them together.",
 )
 @option(
+    "--all-runs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Take none while all workers together have so many; tell each the same.  [default: no limit]",
+)
+@option(
     "--grace",
     type=click.FloatRange(min=0),
     metavar="SECONDS",
@@ -44,7 +50,7 @@ from stretto.workflow import Workflow
 @option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="The address for --health.")
 @option("-q", "--quiet", is_flag=True, help="Only say what is wrong.")
 @store_option
-def worker(runs: int, grace: float, health: int | None, host: str, quiet: bool, store: Location | None) -> None:
+def worker(store: Location | None, host: str, quiet: bool, **flags: Any) -> None:
     """Carry runs that were handed over (`stretto submit`), until Ctrl-C; as many workers as you like share a store.
 
     Keys are this machine's (OPENAI_API_KEY and so on), everything else is the run's own. A worker that dies is noticed
@@ -53,10 +59,12 @@ def worker(runs: int, grace: float, health: int | None, host: str, quiet: bool, 
     """
     from stretto.cluster.queue import server_of
 
-    asyncio.run(_work(server_of(store_path(store)), runs, grace, health, host, quiet=quiet))
+    asyncio.run(_work(server_of(store_path(store)), host, quiet=quiet, **flags))
 
 
-async def _work(server: Server, runs: int, grace: float, health: int | None, host: str, *, quiet: bool) -> None:
+async def _work(
+    server: Server, host: str, *, quiet: bool, runs: int, all_runs: int | None, grace: float, health: int | None
+) -> None:
     from aiohttp import web
 
     from stretto.cluster.worker import Worker
@@ -69,7 +77,7 @@ async def _work(server: Server, runs: int, grace: float, health: int | None, hos
 
     ending = Ending()
     told = (lambda _: None) if quiet else say
-    working = Worker(server, workflow_of, most=runs, grace=grace, told=told, now=ending.now)
+    working = Worker(server, workflow_of, most=runs, most_of_all=all_runs, grace=grace, told=told, now=ending.now)
     async with obeying(ending), working, AsyncExitStack() as stack:
         if health is not None:
             app = web.Application()

@@ -22,8 +22,13 @@ WHERE status IN ('SUCCESS', 'ERROR') AND name = '{WORKFLOW}' AND updated_at < ? 
 """  # noqa: S608 - our own words
 
 
-def launch(server: Server, worker: str, most: int, carry: Callable[[str], Awaitable[str]]) -> None:
-    """Take runs from now on, up to `most` at a time, and have each carried in the running loop."""
+def launch(
+    server: Server, worker: str, most: int, most_of_all: int | None, carry: Callable[[str], Awaitable[str]]
+) -> None:
+    """Take runs from now on, up to `most` at a time, and have each carried in the running loop.
+
+    `most_of_all`: none is taken while all workers together have so many.
+    """
     library = dbos()
 
     async def workflow(run: str) -> str:
@@ -34,7 +39,8 @@ def launch(server: Server, worker: str, most: int, carry: Callable[[str], Awaita
     library.DBOS.listen_queues([QUEUE])
     from dbos._dbos import _get_or_create_dbos_registry
 
-    _get_or_create_dbos_registry()._register_internal_queue(QUEUE, worker_concurrency=most, polling_interval_sec=_POLL)
+    bounds = {"worker_concurrency": min(most, most_of_all or most), "global_concurrency": most_of_all}
+    _get_or_create_dbos_registry()._register_internal_queue(QUEUE, **bounds, polling_interval_sec=_POLL)
     library.DBOS.launch()
 
 

@@ -5,12 +5,14 @@ it does not matter who carries it, nor how often it is begun.
 """
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
 from stretto.errors import ConfigError, StoreError
 from stretto.extras import installing
+from stretto.store.carriers import is_carried
 from stretto.store.connecting import connect
 from stretto.store.locations import Location, Server
 
@@ -22,6 +24,8 @@ PRIORITY = 1000
 CANCEL = "stretto_cancel"
 """Where a worker is told to stop a run: a notification is the run's id."""
 SCHEMA = "dbos"
+_LEAVING, _LOOK = 3.0, 0.05  # seconds that a worker may take to leave a run, and between two looks at that
+_CARRIED = "PENDING"
 _OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
@@ -73,7 +77,10 @@ class Queue:
         self._client = client
 
     def put(self, run: str, priority: int = PRIORITY) -> None:
-        """Have a worker carry a run that is begun in the store; one that waits already, or is carried, stays so."""
+        """Have a worker carry a run that is begun in the store; one that waits already, or is carried, stays so.
+
+        One that a worker has just left may look for a moment as if it were carried: this waits until that is clear.
+        """
         options = {
             "workflow_name": WORKFLOW,
             "queue_name": QUEUE,
@@ -82,7 +89,10 @@ class Queue:
             "priority": priority,
         }
         with explained(self._server), closing(connect(self._server)) as db:
-            status = self._status(run)
+            status, until = self._status(run), time.monotonic() + _LEAVING
+            while status == _CARRIED and not is_carried(db, self._server, run) and time.monotonic() < until:
+                time.sleep(_LOOK)
+                status = self._status(run)
             if status in _OVER:
                 self._client.delete_workflows([run])
             elif status:
@@ -99,7 +109,8 @@ class Queue:
         with explained(self._server), closing(connect(self._server)) as db:
             if self._status(run):
                 self._client.cancel_workflow(run)
-            db.execute("DELETE FROM queued WHERE run = ?", (run,))
+            for table in ("queued", "proposals"):
+                db.execute(f"DELETE FROM {table} WHERE run = ?", (run,))  # noqa: S608 - our own words
             db.execute("SELECT pg_notify(?, ?)", (CANCEL, run))
 
     def _status(self, run: str) -> str:

@@ -1,23 +1,23 @@
 """A worker: carries runs that were handed over, all of them in one event loop, so that one governor sees their calls.
 
 What DBOS does: it gives each waiting run to one worker, in the order of their priorities, and knows who has which. What
-it leaves to us: who is dead (`_look_around`), to stop a run
-that somebody takes back, and to hand over what is left when a worker ends.
+it leaves to us: who is dead (`_look_around`), to do what is ordered about a run (`stretto.cluster.orders`), and to hand
+over what is left when a worker ends.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, aclosing, closing
+from contextlib import ExitStack, closing
 from secrets import token_hex
 from typing import Any, Self
 
 from stretto.cluster import engine
-from stretto.cluster.notices import notices
-from stretto.cluster.queue import CANCEL, explained
-from stretto.errors import RunBusy, StoreError, StoreLocked, StrettoError
-from stretto.run_stream import RunStream
+from stretto.cluster.carrying import Carrying, wait_again
+from stretto.cluster.orders import obey
+from stretto.cluster.queue import explained
+from stretto.errors import StoreError
 from stretto.store import carriers
 from stretto.store.connecting import connect
 from stretto.store.locations import Server
@@ -29,12 +29,13 @@ from stretto.workflow import Workflow
 _LOOK = 0.5  # seconds between two looks for the dead; whoever is so in two of them is
 _LOST = 10.0  # seconds after which a run that is ours, and that nobody here knows of, waits again
 _SWEEP, _KEPT = 60.0, 3600.0  # how often what DBOS keeps is swept, and for how long runs that are over stay there
-_BUSY = 0.5  # seconds until a run that somebody else still carries is tried again
 _log = logging.getLogger("stretto.worker")
 
 
 class Worker:
     """Carries up to `most` runs of a store at a time, each by the workflow that `workflow_of` makes of its id.
+
+    It takes none while all workers together have `most_of_all`.
 
     `told` is called with a line for whatever becomes of a run. Used as `async with`; `grace` seconds are given to what
     is being carried when it is left, unless `now` is set, and what is not over by then goes to another worker.
@@ -46,18 +47,17 @@ class Worker:
         workflow_of: Callable[[str], Workflow[Any]],
         *,
         most: int = 8,
+        most_of_all: int | None = None,
         grace: float = 30.0,
         told: Callable[[str], None] = lambda _: None,
         now: asyncio.Event | None = None,
     ) -> None:
         self.name = token_hex(8)
-        self.carried: dict[str, RunStream[Any]] = {}
-        self.done = 0
-        self.failed = 0
         self._server = server
         self._store = Store(server, GLANCE)
-        self._workflow_of = workflow_of
+        self._carrying = Carrying(server, workflow_of, told)
         self._most = most
+        self._most_of_all = most_of_all
         self._grace = grace
         self._told = told
         self._now = now or asyncio.Event()
@@ -69,17 +69,21 @@ class Worker:
 
     async def __aenter__(self) -> Self:
         await patiently(lambda: self._stack.enter_context(self._store.carrying(_presence(self.name))))
-        with explained(self._server):
-            engine.launch(self._server, self.name, self._most, self._carry)
+        try:
+            with explained(self._server):
+                engine.launch(self._server, self.name, self._most, self._most_of_all, self._carry)
+        except BaseException:
+            self._stack.close()
+            raise
         self._watch = asyncio.create_task(self._look_around(), name="stretto-watch")
-        self._ears = asyncio.create_task(self._listen(), name="stretto-ears")
+        self._ears = asyncio.create_task(obey(self._server, self._carrying.runs.get, self.stop), name="stretto-ears")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Take no more runs, wait for those that are carried, and give back what is left."""
         engine.take_no_more()
-        if self._tasks and self._grace:
-            self._told(f"{counted(len(self._tasks))} may take {self._grace:g} s to finish")
+        if self._carrying.runs and self._grace:
+            self._told(f"{counted(len(self._carrying.runs))} may take {self._grace:g} s to finish")
             await self._finished(self._grace)
         left = dict(self._tasks)
         background = [each for each in (self._watch, self._ears) if each is not None]
@@ -97,8 +101,8 @@ class Worker:
         return {
             "stretto_runs_carried": ("Runs that this worker carries", len(self._tasks)),
             "stretto_runs_most": ("Runs that it carries at most at the same time", self._most),
-            "stretto_runs_finished_total": ("Runs that it has carried to their end", self.done),
-            "stretto_runs_failed_total": ("Runs that have failed here", self.failed),
+            "stretto_runs_finished_total": ("Runs that it has carried to their end", self._carrying.done),
+            "stretto_runs_failed_total": ("Runs that have failed here", self._carrying.failed),
             "stretto_runs_queued": ("Runs of the store that wait for a worker", self._store.queued()),
         }
 
@@ -109,12 +113,16 @@ class Worker:
             self._tasks[run].cancel()
 
     async def _finished(self, grace: float) -> None:
-        """Wait until all runs are over, or the grace is, or nobody wants to wait any more."""
+        """Wait until all runs under way are over, or the grace is, or nobody wants to wait any more."""
         loop, now = asyncio.get_running_loop(), asyncio.create_task(self._now.wait())
         until = loop.time() + grace
-        while self._tasks and not now.done() and (left := until - loop.time()) > 0:
-            await asyncio.wait([now, *self._tasks.values()], timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        while (busy := self._busy()) and not now.done() and (left := until - loop.time()) > 0:
+            await asyncio.wait([now, *busy], timeout=left, return_when=asyncio.FIRST_COMPLETED)
         now.cancel()
+
+    def _busy(self) -> list[asyncio.Task[Any]]:
+        """The tasks of runs that are under way, and do not wait for something."""
+        return [task for run, task in self._tasks.items() if run in self._carrying.runs]
 
     async def _carry(self, run: str) -> str:
         """What DBOS calls, maybe again: carry the run to its end, whatever that is."""
@@ -125,7 +133,7 @@ class Worker:
             await asyncio.wait([before])
         self._tasks[run] = task
         try:
-            return await self._carried(run)
+            return await self._carrying.carry(run)
         except asyncio.CancelledError:
             if run not in self._stopped:
                 raise  # and DBOS keeps it as it is, for whoever takes it over
@@ -134,45 +142,6 @@ class Worker:
             self._stopped.discard(run)
             if self._tasks.get(run) is task:
                 del self._tasks[run]
-
-    async def _carried(self, run: str) -> str:
-        busy = ""
-        while True:
-            try:
-                before = await patiently(lambda: self._store.run(run))
-                if before.status == "finished":
-                    return "finished"
-                workflow = await asyncio.to_thread(self._workflow_of, run)
-                async with workflow.resume(run) as stream:
-                    self.carried[run] = stream
-                    self._told(f"{run}: begun")
-                    await stream.finished()
-            except RunBusy as error:  # somebody who could not be seen for a moment is at it, and may die yet
-                if str(error) != busy:
-                    busy = str(error)
-                    self._told(f"{run}: {busy}")
-                await asyncio.sleep(_BUSY)
-                continue
-            except StoreLocked as error:
-                self._told(f"{run}: {error}")
-                raise asyncio.CancelledError from error  # what cannot be recorded now waits for whoever can
-            except Exception as error:  # noqa: BLE001 - whatever it is, this run alone has failed
-                if not isinstance(error, StrettoError):
-                    _log.exception("run %s", run)
-                self.failed += 1
-                self._told(f"{run}: failed: {type(error).__name__}: {error}")
-                return "failed"
-            finally:
-                self.carried.pop(run, None)
-            self.done += 1
-            self._told(f"{run}: finished")
-            return "finished"
-
-    async def _listen(self) -> None:
-        """Stop the runs that somebody takes back."""
-        async with aclosing(notices(self._server, [CANCEL])) as told:
-            async for _, run in told:
-                self.stop(run)
 
     async def _look_around(self) -> None:
         """See that no run stays with somebody who is dead, nor is forgotten here."""
@@ -212,22 +181,17 @@ class Worker:
     def _recover(self, worker: str) -> int:
         """Have all runs of a worker wait again; how many that are."""
         runs = engine.recover(worker)
-        self._queued(runs)
+        wait_again(self._server, runs)
         return len(runs)
 
     def _requeue(self, runs: list[str]) -> None:
         """Have runs wait again that were given to us, of which we never heard."""
         engine.requeue(self.name, runs)
-        self._queued(runs)
+        wait_again(self._server, runs)
 
     def _close(self, left: list[str]) -> None:
         engine.close(self.name)
-        self._queued(left)
-
-    def _queued(self, runs: list[str]) -> None:
-        with closing(connect(self._server, create=False)) as db:
-            for run in runs:
-                db.execute("INSERT INTO queued VALUES (?) ON CONFLICT (run) DO NOTHING", (run,))
+        wait_again(self._server, left)
 
     def _forget(self) -> None:
         with closing(connect(self._server, create=False)) as db:

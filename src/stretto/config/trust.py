@@ -44,7 +44,7 @@ _ROLE = frozenset(
 _LIMITS = frozenset(
     {"parallel", "max_subtasks", "rounds", "rpm", "tpm", "deadline", "hedge", "attempts", "timeout", "max_wait"}
 )
-_CEILINGS = frozenset({"budget", "tokens"})
+_CEILINGS = frozenset({"budget", "budget_per_day", "tokens"})
 _MEMORY = frozenset({"reuse", "reuse_sampled", "record"})
 _PROVIDER = frozenset(
     {"schema", "stream_usage", "images", "parallel", "rpm", "tpm", "model", "connect", "first_byte", "silence"}

@@ -8,7 +8,7 @@ from stretto.engine.deadline import Deadline
 from stretto.engine.spine import Spine
 from stretto.errors import TaskError
 from stretto.plan.given import given_plan
-from stretto.proposal import Again, Decision, Drop, Edit, Go, Stop, without
+from stretto.proposal import Again, Decision, Drop, Edit, Go, Leave, Stop, without
 from stretto.runs import Run
 from stretto.store.journal import Journal
 from stretto.text import clean
@@ -39,6 +39,8 @@ async def approved(
             case Stop():
                 journal.append(e.RunInterrupted(reason="stopped at its plan", code="stopped"))
                 await journal.settled()
+                return None
+            case Leave():
                 return None
             case _:
                 journal.append(withdrawal(decision, journal.run, definition))

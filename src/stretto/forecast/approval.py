@@ -19,7 +19,7 @@ from stretto.forecast.history import History, history_of
 from stretto.head import head_of
 from stretto.policies.estimate import tokens_asked
 from stretto.policies.prices import Prices
-from stretto.proposal import Again, Approve, Decision, Drop, Edit, Go, Proposal, Stop
+from stretto.proposal import Again, Approve, Decision, Drop, Edit, Go, Leave, Proposal, Stop
 from stretto.runs import Run
 from stretto.store.journal import Journal
 from stretto.store.locations import Location
@@ -27,7 +27,7 @@ from stretto.store.patience import patiently
 from stretto.store.schema import GLANCE, PATIENCE
 from stretto.types import Definition, Plan, Price, Result, Usage
 
-_DECISIONS = Go | Edit | Drop | Again | Stop
+_DECISIONS = Go | Edit | Drop | Again | Stop | Leave
 
 
 class Approved(Struct, frozen=True):

@@ -55,7 +55,7 @@ class Rehearsal(Struct, frozen=True):
             definition.orchestrator,
             definition.workers,
             definition.synthesizer,
-            limits=limits,
+            limits=replace(limits, budget_per_day=None),  # it is of a store, and there is none
             providers={name: replace(provider, seed=provider.seed + seed) for name, provider in self.providers.items()},
             prices=self.prices,
         )

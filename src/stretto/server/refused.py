@@ -69,6 +69,9 @@ def refusal_of(error: e.StrettoError, run: str = "") -> Refusal:  # noqa: C901 -
             return bad_request(str(error), "messages")
         case e.ContextError():
             return Refusal(400, _INVALID, "context_length_exceeded", str(error), param="messages")
+        case e.DayBudgetError():
+            message = "what runs may cost on a day is used up here; go on tomorrow (UTC)"
+            return Refusal(402, "billing_error", "budget_exceeded", message)
         case e.BudgetError():
             return Refusal(402, "billing_error", "budget_exceeded", str(error))
         case e.QuotaError():

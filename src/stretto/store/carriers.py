@@ -93,6 +93,15 @@ def is_queued(db: Database, location: Location, run: str) -> bool:
     return bool(found)
 
 
+def goes_on(db: Database, location: Location, run: str) -> bool:
+    """Whether somebody is carrying this run, or would be if its plan did not wait for approval."""
+    if is_carried(db, location, run):
+        return True
+    if not isinstance(location, Server):
+        return False
+    return db.execute("SELECT 1 FROM proposals WHERE run = ?", (run,)).fetchone() is not None
+
+
 def any_carried(location: Location) -> bool:
     """Whether somebody carries any run of this store right now."""
     if not isinstance(location, Server):

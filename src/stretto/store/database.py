@@ -53,12 +53,12 @@ class Database(Protocol):
         ...
 
 
-WRITING, READING = "BEGIN IMMEDIATE", "BEGIN"
+WRITING, READING, ALONE = "BEGIN IMMEDIATE", "BEGIN", "BEGIN EXCLUSIVE"
 
 
 @contextmanager
 def transaction(db: Database, begin: str = WRITING) -> Iterator[None]:
-    """All of it or nothing; `READING`: one moment of the store, whoever writes meanwhile."""
+    """All of it or nothing. `READING`: one moment of the store, whoever writes; `ALONE`: one such at a time."""
     db.execute(begin)
     try:
         yield

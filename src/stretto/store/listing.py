@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto.errors import RunNotFound, StoreError
-from stretto.store.carriers import is_carried, is_queued
+from stretto.store.carriers import goes_on, is_queued
 from stretto.store.database import Database
 from stretto.store.locations import Location
 from stretto.store.logs import events_of, whole_bodies
@@ -88,7 +88,7 @@ def _standing(db: Database, location: Location, row: tuple[Any, ...], *, thoroug
             return replace(told or summary_of(events_of(db, location, run)), status="queued")
         if told is None or told.status == "running":
             # First whether it is carried: one that ends in between was not killed.
-            carried = is_carried(db, location, run)
+            carried = goes_on(db, location, run)
             events = events_of(db, location, run)
             told = summary_of(events)
             return told if carried or told.status != "running" else replace(told, status="killed")

@@ -2,7 +2,7 @@
 
 Format 1 gets checksums for its rows, and the list of runs; format 2, the table of what is known of models; format 3, an
 order of its runs and the table of who carries one; format 4, codes where its events told something in words alone;
-format 5, the table of keys that clients have given their requests.
+format 5, the table of keys that clients have given their requests; format 6, that of what runs have set aside.
 """
 
 from collections import defaultdict
@@ -21,7 +21,7 @@ from stretto.store.database import Database
 from stretto.store.logs import events_of
 from stretto.store.summary import Summary, summary_of, write
 from stretto.store.sums import event_is_whole, event_sum, record_sum
-from stretto.store.tables import CARRIERS, IDEMPOTENCY, MODELS, RUNS, TABLES
+from stretto.store.tables import ASIDE, CARRIERS, IDEMPOTENCY, MODELS, RUNS, TABLES
 
 # In the order of their first events.
 _IN_ORDER = """
@@ -47,8 +47,10 @@ def migrate(db: Database, path: Path, form: int) -> None:
         db.execute(_IN_ORDER)
         db.execute("DROP TABLE runs_3")
         db.execute(CARRIERS)
-    if form > 1:
+    if 1 < form < 6:
         db.execute(IDEMPOTENCY)
+    if form > 1:
+        db.execute(ASIDE)
     if form < 5:
         _code(db)
 

@@ -16,6 +16,7 @@ from stretto.store.schema import PATIENCE, explain
 
 _AT_ONCE = 20  # runs in one transaction
 _TABLES = "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relnamespace = 'stretto'::regnamespace"
+_OF_A_RUN, _ON_A_SERVER = ("events", "imports", "carriers", "idempotency", "aside"), ("queued", "proposals")
 _EVER = "~"  # sorts behind every moment
 
 
@@ -88,7 +89,7 @@ def _remove(db: Database, location: Location, runs: Sequence[str], before: str) 
             if is_carried(db, location, run):
                 continue
             if db.execute("DELETE FROM runs WHERE run = ? AND last_at < ?", (run, before)).rowcount:
-                for table in ("events", "imports", "carriers", "idempotency"):
+                for table in (*_OF_A_RUN, *(_ON_A_SERVER if isinstance(location, Server) else ())):
                     db.execute(f"DELETE FROM {table} WHERE run = ?", (run,))  # noqa: S608 - our own words
                 gone += 1
     return gone

@@ -161,9 +161,9 @@ class Store:
             return int(db.execute("SELECT count(*) FROM queued").fetchone()[0])
 
     def is_awaited(self, run: str) -> bool:
-        """Whether a run goes on by itself: somebody carries it, or is to."""
+        """Whether a run goes on by itself: somebody carries it, or is to, or its plan waits for approval."""
         with self._reading() as db:
-            return carriers.is_carried(db, self.location, run) or carriers.is_queued(db, self.location, run)
+            return carriers.goes_on(db, self.location, run) or carriers.is_queued(db, self.location, run)
 
     def standing(self, run: Run[Any]) -> Standing:
         """The status of one of its runs, as lists tell it: one that is carried by nobody was killed, or is queued."""
@@ -172,7 +172,7 @@ class Store:
         with self._reading() as db:
             if carriers.is_queued(db, self.location, run.id):
                 return "queued"
-            killed = run.status == "running" and not carriers.is_carried(db, self.location, run.id)
+            killed = run.status == "running" and not carriers.goes_on(db, self.location, run.id)
         return "killed" if killed else run.status
 
     @contextmanager

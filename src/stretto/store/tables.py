@@ -1,6 +1,6 @@
 """The form of a store file: its tables, and what marks a file as ours."""
 
-VERSION = 6
+VERSION = 7
 APPLICATION_ID = 0x53545254  # "STRT", so that `file` and we know our own
 
 EVENTS = """
@@ -79,4 +79,7 @@ CREATE TABLE idempotency (
 """
 # By the key that a client has given a request, the run that was begun for it: asked again, it is that run once more.
 
-TABLES = (EVENTS, REPLIES, RUNS, IMPORTS, MODELS, CARRIERS, IDEMPOTENCY)
+ASIDE = "CREATE TABLE aside (run TEXT PRIMARY KEY, amount TEXT NOT NULL) WITHOUT ROWID"
+# What a run that is carried may cost, US dollars, where there is a budget of the day: see `stretto.store.daily`.
+
+TABLES = (EVENTS, REPLIES, RUNS, IMPORTS, MODELS, CARRIERS, IDEMPOTENCY, ASIDE)

@@ -21,6 +21,8 @@ class Limits(Struct, frozen=True, metaclass=Keyworded):
     - `rpm`: requests a minute; no limit of ours.
     - `tpm`: tokens a minute; no limit of ours.
     - `budget`: US dollars that one run may cost; no limit.
+    - `budget_per_day`: US dollars that all runs of one store may cost on a day (UTC), of which each sets its `budget`
+      aside while it is carried; no limit.
     - `tokens`: tokens of one run, input and output together; no limit.
     - `deadline`: seconds of one run from its start (or its resumption) to the answer; none.
     - `hedge`: the share of a run's cost, from 0 to 1, that may go into asking stragglers a second time; 0: none is.
@@ -40,6 +42,7 @@ class Limits(Struct, frozen=True, metaclass=Keyworded):
     rpm: float | None = None
     tpm: float | None = None
     budget: Decimal | None = None
+    budget_per_day: Decimal | None = None
     tokens: int | None = None
     deadline: float | None = None
     hedge: float = 0.0

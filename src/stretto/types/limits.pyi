@@ -10,6 +10,7 @@ class Limits(Struct, frozen=True):
     rpm: float | None
     tpm: float | None
     budget: Decimal | None
+    budget_per_day: Decimal | None
     tokens: int | None
     deadline: float | None
     hedge: float
@@ -26,6 +27,7 @@ class Limits(Struct, frozen=True):
         rpm: float | str | None = None,
         tpm: float | str | None = None,
         budget: Decimal | float | str | None = None,
+        budget_per_day: Decimal | float | str | None = None,
         tokens: int | str | None = None,
         deadline: float | str | None = None,
         hedge: float | str = 0.0,

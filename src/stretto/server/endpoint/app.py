@@ -182,7 +182,8 @@ def _reuses(request: web.Request) -> bool:
 
 async def _closed(app: web.Application) -> AsyncIterator[None]:
     """What the server carries, and what came through the door, is closed with the application."""
-    async with workers(app[SERVICE].offer.store) as app[SERVICE].elsewhere:
+    service = app[SERVICE]
+    async with workers(service.offer.store, service.stream, service.stop_run) as service.elsewhere:
         yield
         await app[HOSTING].close()
         if door := app[SERVICE].offer.door:

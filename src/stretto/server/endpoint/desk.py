@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Self
@@ -30,7 +29,7 @@ from stretto.store.journal import Journal
 from stretto.store.listing import Wanted
 from stretto.store.locations import Location
 from stretto.store.recall import Recall
-from stretto.store.spent import spent
+from stretto.store.spent import spent, today
 from stretto.store.sqlite import Store
 from stretto.types import Basis, Coverage, Definition, Limits, Memory, Price, Reply, Request, Role
 
@@ -157,15 +156,10 @@ class Desk:
         return {"definition": to_builtins(definition), "providers": providers, "prices": {}}
 
 
-def today() -> str:
-    """The day in UTC, for which budgets count."""
-    return datetime.now(UTC).date().isoformat()
-
-
 def limits_of(limits: Limits, client: Client | None) -> Limits:
     """What a client's calls may use: as much at once as a run may, with a budget and a pace of their own."""
     budget, rpm = (client.budget, client.rpm) if client else (None, None)
-    return replace(limits, budget=budget, tokens=None, deadline=None, rpm=rpm)
+    return replace(limits, budget=budget, budget_per_day=None, tokens=None, deadline=None, rpm=rpm)
 
 
 def spent_today(store: Location | None, task: str) -> Decimal:

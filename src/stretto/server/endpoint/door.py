@@ -9,7 +9,8 @@ from stretto.errors import ConfigError
 from stretto.models.providers import Provider
 from stretto.models.simulator import Simulator
 from stretto.pool import known_providers
-from stretto.server.endpoint.desk import EVERYBODY, Desk, Means, limits_of, today
+from stretto.server.endpoint.desk import EVERYBODY, Desk, Means, limits_of
+from stretto.store.spent import today
 
 _MOST_CALLS = 10_000
 """Calls of one run: what is told of each is kept until it ends."""

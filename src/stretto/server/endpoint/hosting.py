@@ -43,11 +43,10 @@ class Hosting:
         """Carry a run, whose plan this one approves; when this returns its first event is on the disk.
 
         Raises what keeps it from that: `RefusedError` where there is no place for it, or a `StrettoError`. Whoever is
-        cancelled here leaves the run to go on. Workers carry it where there are any, unless it is
-        asked about, or must be `here`.
+        cancelled here leaves the run to go on. Workers carry it where there are any, unless it must be `here`.
         """
         run, elsewhere = stream.run_id, self._service.elsewhere
-        if elsewhere is not None and approver is None and not here:
+        if elsewhere is not None and not here:
             await elsewhere.begin(stream)
             return
         await self._left(run)

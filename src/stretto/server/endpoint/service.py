@@ -102,6 +102,16 @@ class Service:
         await self.runs.empty()
         await self.calls.empty()
 
+    def stream(self, run: str) -> RunStream[Any] | None:
+        """A run that is being carried here."""
+        carried = self.carried.get(run)
+        return carried.stream if carried and not carried.ended else None
+
+    def stop_run(self, run: str) -> None:
+        """Stop a run that is being carried here."""
+        if stream := self.stream(run):
+            stream.stop()
+
     def stop(self) -> None:
         """Stop every run that is being carried; each can be resumed."""
         for carried in self.carried.values():

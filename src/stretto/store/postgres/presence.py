@@ -74,6 +74,7 @@ class Presence:
                 db.execute("UPDATE carriers SET owner = ? WHERE run = ?", (owner, run))
                 break
             db.execute("DELETE FROM queued WHERE run = ?", (run,))
+            db.execute("DELETE FROM proposals WHERE run = ? AND decision IS NULL", (run,))  # it is asked about anew
         owners[self._server, run] = owner
         return owner
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from stretto.errors import ConfigError, NoStore, StoreError, StoreLocked
 from stretto.extras import installing
-from stretto.store.database import READING, WRITING, Rows, transaction
+from stretto.store.database import ALONE, READING, WRITING, Rows, transaction
 from stretto.store.locations import Server
 from stretto.store.postgres.tables import SCHEMA, TABLES
 from stretto.store.tables import VERSION
@@ -35,7 +35,11 @@ _SETTINGS = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "10000",
 }
-_BEGIN = {WRITING: "BEGIN", READING: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}
+_BEGIN = {
+    WRITING: "BEGIN",
+    READING: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    ALONE: f"BEGIN; SELECT pg_advisory_xact_lock(hashtext('{SCHEMA} alone'))",
+}
 
 Connection = Any
 """A `psycopg.Connection`, which is there only with the extra."""

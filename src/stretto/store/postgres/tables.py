@@ -76,7 +76,28 @@ CREATE TABLE presences (
 QUEUED = 'CREATE TABLE queued (run TEXT COLLATE "C" PRIMARY KEY)'
 # Runs that wait for a worker.
 
+PROPOSALS = """
+CREATE TABLE proposals (
+    run      TEXT COLLATE "C" PRIMARY KEY,
+    proposal BYTEA NOT NULL,
+    decision BYTEA
+)
+"""
+# Plans that wait for approval, whose runs nobody carries meanwhile; and what was decided, until somebody goes on.
+
+ORDERS = """
+CREATE TABLE orders (
+    id      TEXT PRIMARY KEY,
+    said    BYTEA NOT NULL,
+    taken   BOOLEAN NOT NULL DEFAULT false,
+    outcome TEXT
+)
+"""
+# What whoever carries a run is to do about one of its subtasks; see `stretto.cluster.orders`.
+
 IDEMPOTENCY = "CREATE TABLE idempotency (key TEXT PRIMARY KEY, digest TEXT NOT NULL, run TEXT NOT NULL)"
+
+ASIDE = 'CREATE TABLE aside (run TEXT COLLATE "C" PRIMARY KEY, amount TEXT NOT NULL)'
 
 FORM = "CREATE TABLE form (version BIGINT NOT NULL)"
 
@@ -89,7 +110,10 @@ TABLES = (
     CARRIERS,
     PRESENCES,
     QUEUED,
+    PROPOSALS,
+    ORDERS,
     IDEMPOTENCY,
+    ASIDE,
     FORM,
     f"INSERT INTO form VALUES ({VERSION})",  # noqa: S608 - our own number
 )

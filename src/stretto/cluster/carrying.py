@@ -1,0 +1,104 @@
+"""Carrying the runs that a worker was given: each until it is over, or waits for somebody to approve its plan."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from stretto.cluster.approval import Put
+from stretto.errors import DayBudgetError, RunBusy, StoreLocked, StrettoError
+from stretto.run_stream import RunStream
+from stretto.store.connecting import connect
+from stretto.store.locations import Server
+from stretto.store.patience import patiently
+from stretto.store.postgres import proposals
+from stretto.store.schema import GLANCE
+from stretto.store.sqlite import Store
+from stretto.workflow import Workflow
+
+_BUSY = 0.5  # seconds until a run that somebody else still carries is tried again
+_SHORT = 5.0  # seconds until it is looked whether the budget of the day allows a run now
+_log = logging.getLogger("stretto.worker")
+
+
+class Carrying:
+    """Carries runs of a store, each by the workflow that `workflow_of` makes of its id.
+
+    `runs` are under way; so many are `done`, or have `failed`. `told` is called with a line for what becomes of a run.
+    """
+
+    def __init__(
+        self, server: Server, workflow_of: Callable[[str], Workflow[Any]], told: Callable[[str], None]
+    ) -> None:
+        self.runs: dict[str, RunStream[Any]] = {}
+        self.done = self.failed = 0
+        self._server = server
+        self._store = Store(server, GLANCE)
+        self._workflow_of = workflow_of
+        self._told = told
+
+    async def carry(self, run: str) -> str:
+        """Carry a run to its end, whatever that is; what has become of it.
+
+        It waits for whoever still carries it and may die yet, and for the budget of the day.
+        """
+        said = ""
+        while True:
+            try:
+                return await self._carried(run)
+            except (RunBusy, DayBudgetError) as error:
+                if str(error) != said:
+                    said = str(error)
+                    self._told(f"{run}: {error}")
+                short = isinstance(error, DayBudgetError)
+                if short:
+                    await asyncio.to_thread(wait_again, self._server, [run])
+                await asyncio.sleep(_SHORT if short else _BUSY)
+            except StoreLocked as error:
+                self._told(f"{run}: {error}")
+                raise asyncio.CancelledError from error  # what cannot be recorded now waits for whoever can
+            except Exception as error:  # noqa: BLE001 - whatever it is, this run alone has failed
+                if not isinstance(error, StrettoError):
+                    _log.exception("run %s", run)
+                self.failed += 1
+                self._told(f"{run}: failed: {type(error).__name__}: {error}")
+                return "failed"
+
+    async def _carried(self, run: str) -> str:
+        while True:
+            before = await patiently(lambda: self._store.run(run))
+            if before.status == "finished":
+                await asyncio.to_thread(proposals.drop, self._server, run)
+                return "finished"
+            asked = before.basis.approve and before.approval != "given"
+            workflow = await asyncio.to_thread(self._workflow_of, run)
+            stream = workflow.resume(run, approve=Put(self._server, run) if asked else None)
+            await self._followed(run, stream)
+            if stream.run.status == "finished":
+                self.done += 1
+                self._told(f"{run}: finished")
+                return "finished"
+            if not await asyncio.to_thread(proposals.is_decided, self._server, run):
+                self._told(f"{run}: its plan waits for approval")
+                return "asked"
+
+    async def _followed(self, run: str, stream: RunStream[Any]) -> None:
+        """Carry a run as long as this stream goes."""
+        stream.streamed = True  # so that there is something to be kept of a subtask that is stopped
+        try:
+            async with stream:
+                async for _ in stream:  # before its first event it may be refused
+                    break
+                self.runs[run] = stream
+                self._told(f"{run}: begun")
+                await stream.finished()
+        finally:
+            self.runs.pop(run, None)
+
+
+def wait_again(server: Server, runs: list[str]) -> None:
+    """Have it known that these runs wait for a worker."""
+    with closing(connect(server, create=False)) as db:
+        for run in runs:
+            db.execute("INSERT INTO queued VALUES (?) ON CONFLICT (run) DO NOTHING", (run,))
