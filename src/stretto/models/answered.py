@@ -12,6 +12,7 @@ import msgspec
 
 from stretto import errors
 from stretto.calls import Call, Chunk
+from stretto.models.alike import Alike
 from stretto.models.allowance import allowance
 from stretto.models.error_forms import error_inside, status_inside
 from stretto.models.http import FAILURES, Reader, failure
@@ -115,6 +116,7 @@ class Answered:
         self._charset = response.charset or ""  # aiohttp takes its header apart each time that it is asked
         simulated, json = response.headers.get(SIMULATED) == "true", call.request.schema is not None
         self._reply = Reply(source.label, self._id(), told=source.told, simulated=simulated, json=json)
+        self._alike = Alike()
 
     async def begin(self) -> Allowance | None:
         """What its headers say of limits, if they do; raises the error that it is."""
@@ -217,12 +219,18 @@ class Answered:
         """What events that came together say, text in one piece; and the error that follows it, if one does."""
         chunks: list[Chunk] = []
         error = None
+        at = 0
         try:
-            for event in events:
-                if event == DONE:
+            while at < len(events):
+                if self._reply.flows and (texts := self._alike.texts(events, at)):
+                    chunks += self._reply.go_on(texts)
+                    at += len(texts)
+                    continue
+                if events[at] == DONE:
                     self._reply.over = True
                 else:
-                    chunks += self._heard(event)
+                    chunks += self._heard(events[at])
+                at += 1
         except errors.CallError as failed:
             error = failed
         return joined(chunks) if len(chunks) > 1 else chunks, error
@@ -243,6 +251,7 @@ class Answered:
                 raise self._unreadable(data) from error
             return [chunk for each in inside for chunk in self._heard(each)]
         if not body.failed and (body.choices or body.usage or len(data) < _LEAST):  # the usual case
+            self._alike.learn(data, body)
             return self._reply.take(body)
         if body.choices is None and (inside := several(data)):
             return [chunk for each in inside for chunk in self._heard(each)]

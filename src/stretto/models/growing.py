@@ -35,6 +35,16 @@ class Growing:
         self._length += len(piece)
         return False, piece
 
+    @property
+    def settled(self) -> bool:
+        """Whether it is known that pieces do not grow, so that each is new as it is."""
+        return self._grows is False
+
+    def go_on(self, pieces: list[str]) -> None:
+        """Take pieces in, none of them the last one, once that is settled."""
+        self._pieces += pieces
+        self._length += sum(map(len, pieces))
+
     def whole(self) -> str:
         """The text, if only the end of a short reply shows that its pieces grew; what was said is taken back."""
         return self._newest if self._grows is None and self._is_known(_FEW) else ""

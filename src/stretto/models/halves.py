@@ -15,9 +15,13 @@ class Halves:
     def __init__(self) -> None:
         self._held = ""
 
+    def is_whole(self, piece: str) -> bool:
+        """Whether a piece that comes next has no halves, and completes none."""
+        return not self._held and (piece.isascii() or not _may_be_cut(piece))
+
     def whole(self, piece: str) -> str:
         """The piece with its letters whole; half a one at its end waits for the next piece."""
-        if not self._held and (piece.isascii() or not _may_be_cut(piece)):  # nearly always
+        if self.is_whole(piece):  # nearly always
             return piece
         text = _BYTES.sub(_letters, _PAIR.sub(_letter, self._held + piece))
         found = _OPEN.search(text)

@@ -95,6 +95,23 @@ class Reply:
             self.finish = meaning(self._reason)
         return chunks
 
+    @property
+    def flows(self) -> bool:
+        """Whether its text is under way, so that `go_on` may be told the next pieces of it."""
+        begun = self._pieced and self._spoke and self.finish is None and not self.over
+        return begun and self._role not in _OTHERS and self._texts.settled
+
+    def go_on(self, texts: list[str]) -> list[Chunk]:
+        """What further pieces of its text say, of which the newest body that was taken differs in nothing else."""
+        text = "".join(texts)
+        if self._think.is_plain(text) and self._halves.is_whole(text):
+            self._texts.go_on(texts)
+            self._room -= len(text)
+            return self._think.feed(text)
+        chunks = [chunk for each in texts for chunk in self._text(each)]
+        self._listen(chunks)
+        return chunks
+
     def _otherwise(self, choice: Choice) -> list[Chunk]:
         """What a choice says in another form than a piece of text, or in another's name."""
         if self._role in _OTHERS:

@@ -27,6 +27,11 @@ class ThinkFilter:
         self._led = self._struck = False
         self._last = self._trail = ""
 
+    def is_plain(self, text: str) -> bool:
+        """Whether a text that comes next goes through as it is, in one piece or in several."""
+        waits = self._held or self._trail or self._state != "open"
+        return not (waits or "<" in text or "[" in text or "◁" in text)
+
     def feed(self, piece: str) -> list[Chunk]:
         """What can be told apart so far."""
         if not self._trail and "<" not in piece:  # nearly always
