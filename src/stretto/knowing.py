@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from stretto import errors
 from stretto.errors import ContextError, StoreError
 from stretto.events import CallFinished
 from stretto.models.providers import KNOWN, Provider, is_here, split_model
-from stretto.pool import Pool, is_the_known_one
+from stretto.pool import Heard, Pool, is_the_known_one
 from stretto.runs import Run
 from stretto.store.known import Place, Remembered, remember, remembered
 from stretto.store.locations import Location
@@ -27,6 +28,7 @@ _PORTS = {name: urlsplit(each.base_url).port for name, each in KNOWN.items() if 
 """The servers for this machine that say how much their models take, and where they are to be found."""
 _HERE, _THERE = 1.0, 2.0  # seconds that a server on this machine, and a provider, have to answer
 _FRESH = timedelta(days=30)  # for so long what a provider said is not asked again
+_LATELY = 5.0  # the same, in seconds, of a server on this machine: nobody has started it anew meanwhile
 _NEWS = 0.03  # by which part fewer bytes must make a token before that is written down
 _log = logging.getLogger("stretto")
 
@@ -34,10 +36,10 @@ _log = logging.getLogger("stretto")
 async def knowledge(pool: Pool, models: Sequence[str], store: Location | None) -> dict[str, Known]:
     """What is known of these models, as written: remembered in the store, or asked of those who tell.
 
-    A server on this machine is asked each time, for it may have been started anew with another size, if it has told
-    before or is of a kind that does (by its name or its port; others show it in their first reply, see `find_out`); a
-    provider, once a month. Who does not answer in time is no hindrance. A model in a file has what its server will be
-    started with.
+    A server on this machine is asked every few seconds, for it may have been started anew with another size, if it has
+    told before or is of a kind that does (by its name or its port; others show it in their first reply, see
+    `find_out`); a provider, once a month. Who does not answer in time is no hindrance. A model in a file has what its
+    server will be started with.
     """
     places, ours = _places(pool, models), _in_files(pool, models)
     if not places:
@@ -134,15 +136,41 @@ def _is_asked(pool: Pool, written: str, kept: Remembered | None) -> bool:
 
 
 async def _told(pool: Pool, asked: Mapping[str, Sequence[str]]) -> dict[str, Known]:
-    """What endpoints say of their models, all asked at once."""
+    """What endpoints say of their models, all asked at once; of runs that begin together one asks."""
+    heard = pool.heard
+    while (new := _untold(heard, asked)) and heard.asking:
+        await heard.asking.wait()  # whoever asks sets it when it is through, well or not
+    if new:
+        heard.asking = through = asyncio.Event()
+        try:
+            answers = await _answers(pool, new)
+            now = asyncio.get_running_loop().time()
+            heard.told |= {(name, *new[name]): (now, told) for name, told in answers.items()}
+        finally:
+            heard.asking = None
+            through.set()
+    found = (heard.told[name, *written][1] for name, written in asked.items())
+    return {written: said for each in found for written, said in each.items()}
+
+
+def _untold(heard: Heard, asked: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    """Those of the endpoints that have not said it lately."""
+    since = asyncio.get_running_loop().time() - _LATELY
+    return {
+        name: written for name, written in asked.items() if heard.told.get((name, *written), (-math.inf, {}))[0] < since
+    }
+
+
+async def _answers(pool: Pool, asked: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Known]]:
+    """What these endpoints answer, by their names."""
     from stretto.models.http import Http  # only when somebody has to be asked
 
     http = Http()
 
-    async def of(name: str, written: Sequence[str]) -> dict[str, Known]:
+    async def of(written: Sequence[str]) -> dict[str, Known]:
         from stretto.models.contexts import contexts
 
-        provider = _endpoint(pool, written[0])
+        name, provider = split_model(written[0], "model")[0], _endpoint(pool, written[0])
         patience = _HERE if is_here(provider) else _THERE
         models = {split_model(each, "model")[1]: each for each in written}
         try:
@@ -153,10 +181,9 @@ async def _told(pool: Pool, asked: Mapping[str, Sequence[str]]) -> dict[str, Kno
         return {models[model]: said for model, said in found.items()}
 
     try:
-        found = await asyncio.gather(*(of(name, written) for name, written in asked.items()))
+        return dict(zip(asked, await asyncio.gather(*map(of, asked.values())), strict=True))
     finally:
         await http.close()
-    return {written: said for each in found for written, said in each.items()}
 
 
 def _remembered(store: Location | None) -> dict[Place, Remembered]:

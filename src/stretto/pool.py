@@ -23,7 +23,7 @@ from stretto.policies.latency import Latencies
 from stretto.policies.limit import Limit
 from stretto.policies.loops import Loops
 from stretto.policies.prices import FREE, LISTED, Prices
-from stretto.types import Limits, Price
+from stretto.types import Known, Limits, Price
 
 AnyProvider = Provider | Simulator | Functions | Local
 """What answers for the models named `NAME:…`: an endpoint, the simulator, Python functions, or models in files."""
@@ -43,6 +43,17 @@ class Endpoints(Protocol):
     async def close(self) -> None:
         """Close every connection."""
         ...
+
+
+class Heard:
+    """What endpoints have `told` of their models, by provider and models, at which loop time.
+
+    `asking`: set once somebody who asks just now is through.
+    """
+
+    def __init__(self) -> None:
+        self.asking: asyncio.Event | None = None
+        self.told: dict[tuple[str, ...], tuple[float, dict[str, Known]]] = {}
 
 
 class Pool:
@@ -66,6 +77,7 @@ class Pool:
         self._models: dict[str, Opened] = {}
         self._batched: dict[str, Model] = {}
         self._as_told: dict[str, Provider] = {}  # by name, as the environment has them
+        self.heard = Heard()
         self._users = 0
 
     async def __aenter__(self) -> Self:

@@ -365,3 +365,34 @@ def test_a_file_that_is_no_store_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "s.db").write_text("no store at all, but longer than nothing")
     with pytest.raises(StoreError):
         remembered(tmp_path / "s.db")
+
+
+@on_loop
+async def test_of_runs_that_begin_together_one_asks_a_server_and_all_know() -> None:
+    async with Endpoint(serving(ROUTES, chatting())) as server:
+        made = flow(server, None)
+        runs = await asyncio.gather(*(made.run(f"Compare teas {number}.") for number in range(5)))
+        asked_for = [request.line for request in server.requests if "chat" not in request.line]
+    assert [known(run) for run in runs] == [{"llamacpp:qwen": Known(4096)}] * 5
+    assert asked_for == ["GET /v1/models HTTP/1.1"]
+
+
+@on_loop
+async def test_a_run_that_is_stopped_while_it_asks_leaves_that_to_the_next() -> None:
+    asked = asyncio.Event()
+
+    async def slow_at_first(exchange: Exchange) -> None:
+        if "chat" not in exchange.line and not asked.is_set():
+            asked.set()
+            await asyncio.sleep(60)
+        await serving(ROUTES, chatting())(exchange)
+
+    async with Endpoint(slow_at_first) as server:
+        made = flow(server, None)
+        first = asyncio.create_task(made.run("Compare teas."))
+        await asked.wait()
+        second = asyncio.create_task(made.run("Compare coffees."))
+        await asyncio.sleep(0)
+        first.cancel()
+        assert known(await second) == {"llamacpp:qwen": Known(4096)}
+        await asyncio.wait([first])
