@@ -50,6 +50,11 @@ def those_with(location: Location) -> list[str]:
         raise explain(location, error) from error
 
 
+def waits(path: Path, run: str) -> bool:
+    """Whether anything was put by of a run."""
+    return _file(path, run).exists()
+
+
 def left(path: Path, run: str, owner: str) -> None:
     """Keep beside the store that this owner carries the run no longer; raises `StoreError`."""
     _append(path, run, _Frame(left=owner))
@@ -57,7 +62,7 @@ def left(path: Path, run: str, owner: str) -> None:
 
 def take_in(db: Database, path: Path, run: str) -> None:
     """Write what was put by of a run into its store, in one transaction; only for whoever carries the run."""
-    if not _file(path, run).exists():
+    if not waits(path, run):
         return
     with transaction(db):
         write(db, path, run)

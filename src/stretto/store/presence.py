@@ -33,6 +33,8 @@ class Presence:
         self._lock = f"{os.getpid()}-{token_hex(4)}"
         with ExitStack() as stack:
             self._db = stack.enter_context(closing(connect(path, patience=patience)))
+            # Often in an event loop: it waits for no disk, and moves nothing out of the write-ahead log.
+            self._db.execute("PRAGMA wal_autocheckpoint = 0")
             stack.enter_context(lock.held(path, self._lock))
             self._stack = stack.pop_all()
 
@@ -45,7 +47,10 @@ class Presence:
         db = self._db
         db.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
         owner = f"{_this_process()} {self._lock}/{next(_numbers)}"
+        waits = late.waits(self._path, run)
         try:
+            # Who carries a run matters as long as a process lives, so after a failure of the power it may be lost.
+            db.execute(f"PRAGMA synchronous = {'FULL' if waits else 'NORMAL'}")
             with transaction(db):
                 late.write(db, self._path, run)  # it may say that its carrier has left
                 row = db.execute("SELECT owner FROM carriers WHERE run = ?", (run,)).fetchone()
@@ -54,7 +59,8 @@ class Presence:
                 db.execute("INSERT OR REPLACE INTO carriers VALUES (?, ?)", (run, owner))
         except sqlite3.Error as error:
             raise explain(self._path, error) from error
-        late.clear(self._path, run)
+        if waits:
+            late.clear(self._path, run)
         _ours.add(owner)
         return owner
 
