@@ -10,6 +10,7 @@ from stretto.server.ending import Ending, obeying
 from stretto.server.endpoint.app import endpoint_app
 from stretto.server.endpoint.guard import is_loopback
 from stretto.server.endpoint.service import SERVICE, Offer
+from stretto.server.garbage import collected
 from stretto.server.listening import listening
 
 GRACE = 30.0
@@ -33,7 +34,12 @@ async def serve(
             "that they must have (--api-key-env NAME), or stay with 127.0.0.1"
         )
     app, ending = endpoint_app(offer), Ending()
-    async with listening(app, host, port, parting=_PARTING) as base_url, obeying(ending):
+    service = app[SERVICE]
+    async with (
+        listening(app, host, port, parting=_PARTING) as base_url,
+        obeying(ending),
+        collected(lambda: not service.inside),
+    ):
         ready(base_url)
         await ending.soon.wait()
         await _wind_up(app, ending, grace, tell)

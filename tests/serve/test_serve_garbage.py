@@ -1,0 +1,41 @@
+"""A server collects its garbage while nobody waits, and leaves Python's own ways as it found them."""
+
+import asyncio
+import gc
+
+from loops import on_loop
+from stretto.server.garbage import collected
+
+
+@on_loop
+async def test_whole_collections_are_ours_while_a_server_runs_and_pythons_before_and_after() -> None:
+    before = gc.get_threshold()
+    frozen = gc.get_freeze_count()
+    async with collected(lambda: True):
+        assert gc.get_threshold()[2] > 1000 * before[2]
+        assert gc.get_freeze_count() > frozen
+        assert gc.isenabled()
+    assert gc.get_threshold() == before
+
+
+@on_loop
+async def test_what_is_left_of_work_is_collected_once_when_nobody_waits_any_more() -> None:
+    whole = list[int]()
+    looks = list[bool]()
+
+    def note(phase: str, about: dict[str, int]) -> None:
+        if phase == "stop" and about["generation"] == 2:
+            whole.append(len(looks))
+
+    def idle() -> bool:
+        looks.append(len(looks) != 2)  # at the third look somebody waits
+        return looks[-1]
+
+    gc.callbacks.append(note)
+    try:
+        async with collected(idle, look=0.001):
+            while len(looks) < 8:
+                await asyncio.sleep(0.001)
+    finally:
+        gc.callbacks.remove(note)
+    assert whole == [4]
