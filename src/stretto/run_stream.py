@@ -38,6 +38,7 @@ from stretto.store.locations import Location
 from stretto.store.patience import patiently
 from stretto.team import Team
 from stretto.tracebacks import without_frames
+from stretto.turns import my_turn
 from stretto.types import Basis, Definition, Limits
 
 
@@ -217,6 +218,7 @@ class RunStream(Generic[Parsed]):
 
     async def _carry(self) -> None:
         try:
+            await my_turn()
             async with AsyncExitStack() as stack:
                 await self._open(stack)
         except StrettoError as error:
@@ -253,6 +255,7 @@ class RunStream(Generic[Parsed]):
             await _all_priced(pool, models, definition.limits)
         keeps = definition.memory.record == "all"
         known = await knowledge(pool, models, store)
+        await my_turn()
         try:
             async with asyncio.timeout(
                 definition.limits.deadline
@@ -313,6 +316,7 @@ class RunStream(Generic[Parsed]):
         self._execution = execution
         try:
             await journal.settled()  # nothing is asked for a run that cannot be recorded
+            await my_turn()
             await (execution.plan() if self._plan_only else execution.execute())
         except Exception as error:  # noqa: BLE001 - whatever it is, the log says so, and it is raised again
             cause = cause_of(error)

@@ -13,7 +13,7 @@ import stretto
 HOUSE = Path(stretto.__file__).parent
 FLOORS: dict[str, int] = {
     **dict.fromkeys(
-        ("types", "errors", "ids", "text", "aside", "amounts", "virtual", "tracebacks", "extras", "files"), 0
+        ("types", "errors", "ids", "text", "aside", "amounts", "virtual", "tracebacks", "extras", "files", "turns"), 0
     ),
     **dict.fromkeys(
         ("events", "calls", "runs", "fold", "plan", "prompts", "head", "images", "limits", "definitions", "shapes"), 1

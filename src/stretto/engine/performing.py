@@ -20,6 +20,7 @@ from stretto.plan.book import PlanBook
 from stretto.policies.account import Account
 from stretto.proposal import dependents
 from stretto.store.journal import Journal
+from stretto.turns import my_turn
 from stretto.types import Definition, Result, Role, Subtask
 
 
@@ -131,6 +132,7 @@ class Performing:
         """Do a subtask, once whoever has done it before is through."""
         if ending := self._ending.get(subtask.id):
             await asyncio.wait(ending)
+        await my_turn()  # plans are read in pieces, and a map has all its rows at once
         result, seconds = await self._result(subtask)
         self._urgencies.finish(subtask, seconds)
         self._over.add(subtask.id)

@@ -13,6 +13,7 @@ from stretto.engine.planning import Planning
 from stretto.engine.setbacks import Setbacks
 from stretto.errors import CallError, DeadlineError, PlanError, StrettoError
 from stretto.runs import coverage_of
+from stretto.turns import my_turn
 from stretto.types import Coverage, Subtask
 
 
@@ -77,6 +78,7 @@ class Spine:
             self.plan.stop(str(error))
 
     async def _synthesize(self) -> Carried:
+        await my_turn()
         subtasks, results, state = self.plan.book.subtasks, self._work.results, self.plan.state or "complete"
         answer = await self._answering.answer(subtasks, results, state, self._unplanned)
         coverage = coverage_of(

@@ -13,6 +13,7 @@ import truststore
 
 from stretto import errors
 from stretto.aside import in_thread
+from stretto.turns import my_turn
 
 _LONGEST_HEADER = 2**16  # bytes; gateways write whole policies and traces into one
 _MOST_HEADERS = 1000
@@ -102,6 +103,7 @@ class Reader:
                 await self._gathered
             finally:
                 alarm.cancel()
+            await my_turn()
         self._limit = limit
         if self._timer is None or limit < self._timer.when():
             self._set(limit)
