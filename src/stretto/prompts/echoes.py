@@ -17,8 +17,10 @@ _WORD = re.compile(rf"[{_SIGNS}]|[^\W{_SIGNS}]+")
 _PUNCTUATION = str.maketrans(dict.fromkeys(map(ord, string.punctuation.replace("_", "") + "’“”„…–—"), " "))  # noqa: RUF001
 _PLACEHOLDER = re.compile(r"\{\w+\}")
 # With a mark of a heading before it: a program may well have a variable called ledger.
+_MARKS = "=#*"
 _HEADING = re.compile(
-    r"^[ \t]*[=#*][=#* \t]*(?:(?:partial )?result of \S+ \([^)\n]*\)|(?:partial )?worker result \(|ledger[ \t]*=="
+    rf"^[ \t]*[{_MARKS}][{_MARKS} \t]*"
+    r"(?:(?:partial )?result of \S+ \([^)\n]*\)|(?:partial )?worker result \(|ledger[ \t]*=="
     r"|missing: result of )[^\n]*\n?",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -36,7 +38,8 @@ _ALIKE = 0.75  # of its words, each in a run of three that stands in the task as
 
 def echoes(reply: str, material: Iterable[str]) -> list[tuple[int, int]]:
     """Where a reply says again what our prompts say, as whole sentences or lines; never what `material` says, too."""
-    found = [(match.start(), match.end()) for match in _HEADING.finditer(reply)]
+    marked = any(mark in reply for mark in _MARKS)
+    found = [(match.start(), match.end()) for match in _HEADING.finditer(reply)] if marked else []
     if not found and not _may_echo(reply):  # nearly always
         return []
     told = [(run, span) for run, span in _runs(reply, LONGEST) if run in _ours()]

@@ -33,7 +33,9 @@ def cite(
     text: str, fences: Sequence[Span], found: Sequence[Found], sources: Sources, inputs: Sequence[Input]
 ) -> tuple[tuple[Citation, ...], tuple[str, ...]]:
     """What the passages of a text rest on, in its order, and what is to be said of it."""
-    if len(text) > _LONG and found:  # behind the last that is looked at nothing matters
+    if not found:
+        return (), ()
+    if len(text) > _LONG:  # behind the last that is looked at nothing matters
         text = text[: found[-1].at + _LONG // 10]
     citing = _Citing(text, Passages(text, fences), sources, inputs)
     told: dict[Citation, None] = {}
