@@ -2,17 +2,25 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from programs import Programs
 from stretto.cli.offers import joined
-from terminal import STRETTO, Terminal
+from terminal import Terminal
 
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Terminal:
     return Terminal(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def programs() -> Iterator[Programs]:
+    with Programs() as programs:
+        yield programs
 
 
 def offered(terminal: Terminal, line: str, **environ: str) -> list[str]:
@@ -24,14 +32,14 @@ def offered(terminal: Terminal, line: str, **environ: str) -> list[str]:
     return [entry.partition(",")[2].partition("\t")[0] for entry in done.out.splitlines() if entry]
 
 
-def in_bash(terminal: Terminal, *words: str) -> list[str]:
+def in_bash(terminal: Terminal, programs: Programs, *words: str) -> list[str]:
     """What bash puts in the place of the last word, with the words as it has taken them apart."""
     quoted = " ".join(f"'{word}'" for word in words)
     script = (
         f'eval "$(stretto completion bash)"; COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; '
         '_stretto_completion stretto; printf "%s\\n" "${COMPREPLY[@]}"'
     )
-    environ = terminal.environ | {"PATH": f"{Path(STRETTO).parent}:{terminal.environ['PATH']}"}
+    environ = terminal.environ | {"PATH": f"{programs.folder}:{terminal.environ['PATH']}"}
     done = subprocess.run(
         ["bash", "--norc", "-c", script], cwd=terminal.folder, env=environ, capture_output=True, text=True, check=True
     )
@@ -80,15 +88,15 @@ def test_where_there_is_nothing_to_offer_nothing_is_said(terminal: Terminal, lin
     assert offered(terminal, line) == []
 
 
-def test_bash_gets_what_comes_behind_its_breaks(terminal: Terminal) -> None:
+def test_bash_gets_what_comes_behind_its_breaks(terminal: Terminal, programs: Programs) -> None:
     terminal.write("stretto.toml", "[orchestrator]\nmodel='groq:openai/a'\n[workers.x]\nmodel='groq:b'\n")
-    assert in_bash(terminal, "stretto", "reh") == ["rehearse"]
-    assert in_bash(terminal, "stretto", "run", "-m", "gro") == ["groq:openai/a", "groq:b"]
-    assert in_bash(terminal, "stretto", "run", "-m", "groq", ":", "op") == ["openai/a"]
-    assert in_bash(terminal, "stretto", "run", "-m", "groq", ":") == ["openai/a", "b"]
-    assert in_bash(terminal, "stretto", "run", "-m", "workers", "=", "groq", ":", "b") == ["b"]
-    assert in_bash(terminal, "stretto", "run", "--model", "=", "groq", ":", "b") == ["b"]
-    assert in_bash(terminal, "stretto", "run", "--budget", "5ct", "-m", "") != []
+    assert in_bash(terminal, programs, "stretto", "reh") == ["rehearse"]
+    assert in_bash(terminal, programs, "stretto", "run", "-m", "gro") == ["groq:openai/a", "groq:b"]
+    assert in_bash(terminal, programs, "stretto", "run", "-m", "groq", ":", "op") == ["openai/a"]
+    assert in_bash(terminal, programs, "stretto", "run", "-m", "groq", ":") == ["openai/a", "b"]
+    assert in_bash(terminal, programs, "stretto", "run", "-m", "workers", "=", "groq", ":", "b") == ["b"]
+    assert in_bash(terminal, programs, "stretto", "run", "--model", "=", "groq", ":", "b") == ["b"]
+    assert in_bash(terminal, programs, "stretto", "run", "--budget", "5ct", "-m", "") != []
 
 
 @pytest.mark.parametrize(
@@ -134,13 +142,13 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("model", HOSTILE)
-def test_what_a_file_names_is_one_word_to_the_shell(terminal: Terminal, model: str) -> None:
+def test_what_a_file_names_is_one_word_to_the_shell(terminal: Terminal, programs: Programs, model: str) -> None:
     terminal.write("stretto.toml", f'[orchestrator]\nmodel = "sim:a"\n[workers.w]\nmodel = "{model}"\n')
     script = (
         'eval "$(stretto completion bash)"; COMP_WORDS=(stretto run -m zz); COMP_CWORD=3; _stretto_completion stretto; '
         'eval "printf %s ${COMPREPLY[0]}"'  # what Enter would make of the line
     )
-    environ = terminal.environ | {"PATH": f"{Path(STRETTO).parent}:{terminal.environ['PATH']}"}
+    environ = terminal.environ | {"PATH": f"{programs.folder}:{terminal.environ['PATH']}"}
     done = subprocess.run(
         ["bash", "--norc", "-c", script], cwd=terminal.folder, env=environ, capture_output=True, text=True, check=True
     )
@@ -148,7 +156,7 @@ def test_what_a_file_names_is_one_word_to_the_shell(terminal: Terminal, model: s
     assert not (terminal.folder / "PWNED").exists()
 
 
-def test_names_that_no_quotation_holds_are_not_offered(terminal: Terminal) -> None:
+def test_names_that_no_quotation_holds_are_not_offered(terminal: Terminal, programs: Programs) -> None:
     for name in (
         "yy'$(touch PWNED)'.toml",
         "yy*.toml",
@@ -158,16 +166,16 @@ def test_names_that_no_quotation_holds_are_not_offered(terminal: Terminal) -> No
         "yy\\.toml",
     ):
         (terminal.folder / name).write_text("")
-    assert in_bash(terminal, "stretto", "run", "-w", "yy") == []
+    assert in_bash(terminal, programs, "stretto", "run", "-w", "yy") == []
     assert offered(terminal, "stretto run -w yy") == []
 
 
-def test_behind_an_open_quotation_only_plain_words_are_offered(terminal: Terminal) -> None:
+def test_behind_an_open_quotation_only_plain_words_are_offered(terminal: Terminal, programs: Programs) -> None:
     for name in ("yy.toml", "yy$(touch PWNED).toml"):
         (terminal.folder / name).write_text("")
-    assert in_bash(terminal, "stretto", "run", "-w", "yy") == ["'yy$(touch", "PWNED).toml'", "yy.toml"]
+    assert in_bash(terminal, programs, "stretto", "run", "-w", "yy") == ["'yy$(touch", "PWNED).toml'", "yy.toml"]
     script = "COMP_WORDS=$'stretto\\nrun\\n-w\\n\"yy' COMP_CWORD=3 _STRETTO_COMPLETE=bash_complete stretto"
-    environ = terminal.environ | {"PATH": f"{Path(STRETTO).parent}:{terminal.environ['PATH']}"}
+    environ = terminal.environ | {"PATH": f"{programs.folder}:{terminal.environ['PATH']}"}
     done = subprocess.run(
         ["bash", "--norc", "-c", script], cwd=terminal.folder, env=environ, capture_output=True, text=True, check=True
     )

@@ -12,7 +12,7 @@ import pytest
 from stretto import Simulator
 from stretto.models.simulator import SimulatedProvider
 from stretto.store.sqlite import Store
-from terminal import STRETTO, Terminal, kinds, paid_once, served
+from terminal import STRETTO, Begun, Terminal, kinds, paid_once, served
 
 TASK = "Describe a house in 8 subtasks"
 SLOW = Simulator(ttft=0.0, ttft_spread=0.0, tokens_per_second=1500.0, length=20000.0, length_spread=0.0)
@@ -31,9 +31,9 @@ def in_flight(provider: SimulatedProvider, calls: int) -> None:
         time.sleep(0.01)
 
 
-def start(terminal: Terminal, url: str, *args: str) -> subprocess.Popen[bytes]:
+def start(terminal: Terminal, url: str, *args: str, installed: bool = False) -> Begun:
     terminal.environ |= {"TOGETHER_BASE_URL": url, "TOGETHER_API_KEY": "x"}
-    return terminal.start("run", "-m", "together:x", *args, TASK)
+    return terminal.child("run", "-m", "together:x", *args, TASK, installed=installed)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -64,7 +64,7 @@ def test_a_signal_cancels_every_call_records_the_stop_and_says_how_to_go_on(
 
 def test_twice_means_now_and_the_store_is_intact(terminal: Terminal) -> None:
     with served(SLOW) as (url, provider):
-        child = start(terminal, url)
+        child = start(terminal, url, installed=True)  # in whose end the second may come
         in_flight(provider, 8)
         child.send_signal(signal.SIGINT)
         child.send_signal(signal.SIGINT)
@@ -100,7 +100,7 @@ def test_after_kill_9_a_run_goes_on_and_asks_no_completed_call_again(terminal: T
 
 def test_who_stops_reading_stops_the_run_without_a_traceback(terminal: Terminal) -> None:
     with served(SLOW) as (url, provider):
-        child = start(terminal, url, "--json")
+        child = start(terminal, url, "--json", installed=True)  # at whose end Python writes what it has left
         assert child.stdout
         child.stdout.readline()
         child.stdout.close()

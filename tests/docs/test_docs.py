@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import get_args
@@ -12,6 +10,7 @@ import click
 import pytest
 
 import stretto
+from forked import python
 from places import ROOT
 from stretto import Provider, Simulator, cli, events, types
 from stretto.config import presets, read_file
@@ -42,7 +41,9 @@ def test_the_readmes_python_runs_as_it_stands(tmp_path: Path) -> None:
 
 def printed(block: str, folder: Path) -> str:
     code = block.replace("sim:default", "sim:instant")
-    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True).stdout
+    done = python("-c", code, folder=folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_the_readmes_toml_is_a_configuration(tmp_path: Path) -> None:
@@ -125,8 +126,6 @@ def test_the_cookbook_example_does_its_job_on_the_simulator() -> None:
         "assert run.simulated and run.coverage.complete\n"
         "print(*(s.type for s in run.plan.subtasks)); print(run.answer)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True, check=True
-    )
+    done = python("-c", code, folder=ROOT, environ=environ)
     assert done.stdout.splitlines()[0] == "plan code/solve test"
     assert "def next_leap_years" in done.stdout

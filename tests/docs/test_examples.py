@@ -2,12 +2,11 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from forked import python
 from places import ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -20,15 +19,7 @@ def test_an_example_runs(example: Path, tmp_path: Path) -> None:
         (tmp_path / each.name).write_text(text, encoding="utf-8")
     environ = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
     runner = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if example.name.startswith("test_") else []
-    done = subprocess.run(
-        [sys.executable, *runner, example.name],
-        cwd=tmp_path,
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = python(*runner, example.name, folder=tmp_path, environ=environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip()
     assert "Traceback" not in done.stderr

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import os
 import signal
-import subprocess
 from pathlib import Path
 
 from chaos_endpoint import Endpoint, endpoint
-from chaos_story import COMMAND, Moment, Story, Victim
+from chaos_story import Moment, Story, Victim
+from forked import Child
 from simulated import record_of
 from stretto import Workflow
 from stretto import events as e
@@ -64,8 +65,8 @@ def test_a_run_that_is_being_carried_is_refused_at_once_and_goes_on_after_its_ca
     with endpoint(Simulator(ttft=0.3, tokens_per_second=5000, length=10)) as at:
         story = a_story(tmp_path, at, "Compare teas in exactly 3 subtasks")
         store = ("--store", str(tmp_path / "s.db"))
-        command = [*COMMAND, "run", "-w", "./chaos.toml", story.task, "--json", "-q", *store]
-        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as carrier:
+        words = ["run", "-w", "./chaos.toml", story.task, "--json", "-q", *store]
+        with Child(words, tmp_path, os.environ, stderr=2) as carrier:
             assert carrier.stdout is not None
             story.run = json.loads(carrier.stdout.readline())["run"]
             carrier.send_signal(signal.SIGSTOP)  # or it may be over before the other one has begun

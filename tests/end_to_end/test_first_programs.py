@@ -20,6 +20,7 @@ import pytest
 from msgspec import Struct
 from pydantic import BaseModel
 
+from forked import python, python_begun
 from stretto import Fault, Limits, Memory, Provider, Role, Run, Simulator, Workflow, read_inputs, schema_of
 from stretto.errors import ConfigError, ConnectError, MissingKey, StrettoError
 from stretto.types import Definition, limits, workflows
@@ -299,14 +300,13 @@ asyncio.run(main())
 def test_a_map_over_500_rows_goes_on_when_the_program_is_run_again(tmp_path: Path) -> None:
     fault = Fault("400", match="number 77 ")
     with served(Simulator(ttft=0.05, tokens_per_second=1e6, faults=(fault,))) as (url, simulated):
-        command = [sys.executable, "-c", MAP, url]
-        with subprocess.Popen(command, cwd=tmp_path) as program:
+        with python_begun("-c", MAP, url, folder=tmp_path, stdout=1) as program:
             while simulated.completed.total() < 150:
                 assert program.poll() is None
                 time.sleep(0.01)
             program.kill()
         assert (tmp_path / "out.jsonl").read_text().count("\n") < 500
-        subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
+        python("-c", MAP, url, folder=tmp_path).check_returncode()
         asked = simulated.asked.total()
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [row["item"] for row in rows] == list(range(500))

@@ -4,6 +4,7 @@ import asyncio
 import random
 from decimal import Decimal
 
+from drawn import share
 from simulated import simulator_of
 from stretto import Limits, Price, Role, Run, RunStream, Simulator, Usage, Workflow
 from stretto.errors import StrettoError
@@ -80,5 +81,6 @@ def _look(flow: Workflow, run: Run) -> None:
 
 
 def test_a_run_stopped_at_any_moment_leaves_nothing_behind() -> None:
-    runs = [virtually(stopped(seed)) for seed in range(120)]
+    seeds = range(120 - share(120, 40), 120)  # among the last there are some that fail
+    runs = [virtually(stopped(seed)) for seed in seeds]
     assert {run.status for run in runs} == {"interrupted", "finished", "failed"}

@@ -3,8 +3,6 @@
 import asyncio
 import gc
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from forked import python
 from simulated import pool_of, record_of, simulator_of
 from stretto import Fault, Limits, Provider, Role, Run, RunStream, Simulator, Workflow
 from stretto.errors import ConfigError, MissingKey, PlanError, StrettoError, TaskError, WorkError
@@ -373,9 +372,7 @@ except KeyboardInterrupt:
 @pytest.mark.parametrize("where", ["plain", "notebook"])
 def test_ctrl_c_stops_run_sync_cleanly_and_the_log_says_so(where: str, tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
-    done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, str(path), where], capture_output=True, text=True, timeout=20, check=False
-    )
+    done = python("-c", INTERRUPTED, path, where)
     assert (done.stdout, done.stderr, done.returncode) == ("interrupted, alone\n", "", 0)
     (run,) = Store(path).recent()
     assert run.status == "interrupted"

@@ -1,12 +1,11 @@
 """Runs in Python's `logging`: quiet by default, at levels that mean something, without what was said."""
 
 import logging
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from forked import python
 from stretto import Role, Simulator, Workflow
 from stretto.errors import WorkError
 from stretto.models.simulator import parse_fault
@@ -77,7 +76,7 @@ try:
 except stretto.StrettoError:
     pass
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = python("-c", code)
     assert (done.stdout, done.stderr) == ("", "")
 
 

@@ -288,7 +288,7 @@ def test_speeds_and_lengths_come_from_recorded_runs(terminal: Terminal) -> None:
     terminal.write("stretto.toml", slow)
     terminal("run", "-q", "-m", "sim:any", "Describe trees in 12 subtasks")
     (terminal.folder / "stretto.toml").unlink()
-    (model,) = json.loads(terminal("rehearse", "--json", "--like", "last", "-m", "sim:any", TASK).out)["models"]
+    (model,) = json.loads(terminal("rehearse", "--json", *SMALL, "--like", "last", "-m", "sim:any", TASK).out)["models"]
     assert model["calls"] == 14
     assert model["ttft"] == pytest.approx(0.1, rel=0.3)
     assert model["tokens_per_second"] == pytest.approx(1000, rel=0.2)

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from bench.gauntlet.setting import Setting
 from bench.gauntlet.tasks import Task, load
 from bench.gauntlet.tongues import language
 
+from forked import python
 from places import ROOT
 from stretto import Provider, Simulator, Workflow
 from stretto.models.simulator.faults import parse_fault
@@ -175,15 +175,8 @@ def simulated(*faults: str) -> Iterator[str]:
 
 def gauntlet(*arguments: str, url: str = "") -> subprocess.CompletedProcess[str]:
     environ = {name: value for name, value in os.environ.items() if not name.endswith(("_API_KEY", "_BASE_URL"))}
-    return subprocess.run(
-        [sys.executable, "-m", "bench.gauntlet", *arguments],
-        cwd=ROOT,
-        env={**environ, "LLAMACPP_BASE_URL": url} if url else environ,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    world = {**environ, "LLAMACPP_BASE_URL": url} if url else environ
+    return python("-m", "bench.gauntlet", *arguments, folder=ROOT, environ=world)
 
 
 def test_tasks_go_every_way_at_an_endpoint_and_the_tables_and_texts_tell_of_it(tmp_path: Path) -> None:

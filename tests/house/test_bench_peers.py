@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,20 +12,19 @@ from typing import Any
 
 import pytest
 
+from forked import python, python_begun
 from places import ROOT
 
 MARKS = "<!-- begin: `python -m bench.peers --write` writes what follows -->\n\nold\n\n<!-- end -->"
 
 
 def peers(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bench.peers", "--here", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
+    return python("-m", "bench.peers", "--here", *arguments, folder=ROOT)
 
 
 @contextmanager
 def endpoint(scene: dict[str, Any]) -> Iterator[str]:
-    command = [sys.executable, "-m", "bench.peers.endpoint", json.dumps(scene)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with python_begun("-m", "bench.peers.endpoint", json.dumps(scene), folder=ROOT) as process:
         assert process.stdout
         try:
             yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
@@ -101,9 +99,8 @@ def test_an_unknown_peer_or_part_is_refused_by_name() -> None:
 
 
 def test_a_peer_that_cannot_be_installed_is_named_with_the_reason(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "bench.peers", "--only", "langgraph,speed"]
     without_uv = {**os.environ, "PATH": str(tmp_path)}
-    done = subprocess.run(command, cwd=ROOT, env=without_uv, capture_output=True, text=True, timeout=60, check=False)
+    done = python("-m", "bench.peers", "--only", "langgraph,speed", folder=ROOT, environ=without_uv)
     assert done.returncode == 1
     assert "LangGraph could not be installed: uv is not on the path" in done.stdout
 

@@ -37,18 +37,18 @@ FILES = {
 MODULES = FILES.keys() - {"stretto"}
 
 
-@cache
-def tree(module: str) -> ast.Module:
-    return ast.parse(FILES[module].read_text())
-
-
 def room(module: str) -> str:
     return module.split(".")[1]
 
 
-def imported(module: str) -> Iterator[str]:
+@cache
+def imported(module: str) -> frozenset[str]:
     """The modules of the house that a module imports, anywhere in it."""
-    for node in ast.walk(tree(module)):
+    return frozenset(_imported(module))
+
+
+def _imported(module: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(FILES[module].read_text())):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -77,7 +77,7 @@ def test_imports_go_to_the_same_floor_or_down() -> None:
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    graph = {module: {other for other in imported(module) if other != module} for module in MODULES}
+    graph = {module: imported(module) - {module} for module in MODULES}
     tuple(TopologicalSorter(graph).static_order())  # raises CycleError with the circle
 
 

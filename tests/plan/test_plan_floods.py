@@ -10,13 +10,13 @@ from models import TRIO, carry, plan_of
 from stretto import Role, Usage
 from stretto.calls import Call, Chunk, Done, Sent, Text
 
-FLOODS = {
+FLOODS = {  # each longer than is looked at of it
     "unclosed": '{"tasks": [' + '{"description": "a' * 30_000,
-    "braces": "{" * 300_000,
-    "lines": "- a b c d e\n" * 50_000,
-    "yaml": "a: b\n" * 60_000,
-    "objects": '{"a":1}\n' * 40_000,
-    "table": "| a | b |\n" * 60_000,
+    "braces": "{" * 150_000,
+    "lines": "- a b c d e\n" * 15_000,
+    "yaml": "a: b\n" * 30_000,
+    "objects": '{"a":1}\n' * 20_000,
+    "table": "| a | b |\n" * 15_000,
 }
 
 
@@ -46,7 +46,7 @@ def test_what_a_plan_lists_before_it_is_too_long_is_done() -> None:
     assert {result.outcome for result in told.run.results.values()} == {"done"}
 
 
-ANSWERS = {"references": "So.\n" + "[^t1]" * 200_000, "lines of references": "a [^t1]\n" * 50_000}
+ANSWERS = {"references": "So.\n" + "[^t1]" * 60_000, "lines of references": "a [^t1]\n" * 30_000}
 
 
 class Citing(Flooding):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from forked import python_begun
 from held import Seller, selling, story
 from stretto import DeadlineError, Limits, Price, Provider, Role, StoreLocked, Workflow
 from stretto.store.sqlite import Store
@@ -130,9 +131,7 @@ stretto.Workflow(None, {"sleeps": sleeps}, None, store=sys.argv[1]).run_sync("sl
 
 def test_ctrl_c_ends_a_program_whose_function_is_still_at_work_even_while_its_store_is_held(tmp_path: Path) -> None:
     store = tmp_path / "s.db"
-    with subprocess.Popen(
-        [sys.executable, "-c", SLEEPER, str(store)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as child:
+    with python_begun("-c", SLEEPER, store, stderr=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"begun\n"
         with held(store):

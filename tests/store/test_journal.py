@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from forked import python_begun
 from stretto import events as e
 from stretto.errors import StoreError
 from stretto.store.checkup import findings
@@ -142,12 +143,12 @@ def test_what_a_killed_process_has_shown_is_in_the_store_and_no_reply_is_without
     tmp_path: Path, moment: float
 ) -> None:
     path = tmp_path / "s.db"
-    with subprocess.Popen([sys.executable, "-c", CHILD, str(path)], stdout=subprocess.PIPE, text=True) as child:
+    with python_begun("-c", CHILD, path) as child:
         assert child.stdout is not None
-        first = child.stdout.readline()
+        first = child.stdout.readline().decode()
         time.sleep(moment)
         child.kill()
-        lines = [first, *child.stdout.read().split("\n")]
+        lines = [first, *child.stdout.read().decode().split("\n")]
     shown = [line.split(" ") for line in lines if line.count(" ") == 2 and not line.startswith("None")]
 
     log = Store(path).events("R")

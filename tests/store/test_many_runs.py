@@ -1,12 +1,11 @@
 """Many runs of one event loop in one store: one connection, one thread and one lock serve them all."""
 
 import asyncio
-import subprocess
-import sys
 import threading
 from contextlib import closing
 from pathlib import Path
 
+from forked import python
 from stretto import events as e
 from stretto.errors import StoreError
 from stretto.store.journal import Journal
@@ -27,9 +26,7 @@ asyncio.run(main())
 
 
 def test_a_process_carries_more_runs_than_it_may_open_files(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", FEW_FILES, str(tmp_path / "s.db")], capture_output=True, text=True, check=False
-    )
+    done = python("-c", FEW_FILES, tmp_path / "s.db")
     assert (done.stdout, done.stderr) == ("60\n", "")
     assert list((tmp_path / "s.db.locks").iterdir()) == []
     assert len(Store(tmp_path / "s.db").recent(99)) == 60

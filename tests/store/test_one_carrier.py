@@ -4,14 +4,15 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import pytest
 
+from forked import Child, python, python_begun
 from stores import twelve
 from stretto.errors import RunBusy, StoreError
 from stretto.store.copying import copy
@@ -35,19 +36,18 @@ except RunBusy:
 
 
 @contextmanager
-def another(store: Path) -> Iterator[subprocess.Popen[str]]:
+def another(store: Path) -> Iterator[Child]:
     """Another process that carries the run, if it may, until it reads a line."""
-    command = [sys.executable, "-c", CARRIER, str(store), RUN]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+    with python_begun("-c", CARRIER, store, RUN, stdin=PIPE) as child:
         try:
             yield child
         finally:
             child.kill()
 
 
-def said(child: subprocess.Popen[str]) -> str:
+def said(child: Child) -> str:
     assert child.stdout is not None
-    return child.stdout.readline().strip()
+    return child.stdout.readline().decode().strip()
 
 
 def carries(store: Path) -> bool:
@@ -74,7 +74,7 @@ def test_a_run_has_one_carrier_by_every_name_of_its_store_and_without_its_locks(
         assert [run.run for run in Store(store).listing() if run.status == "running"] == [RUN]
         copy(store, tmp_path / "copy.db")
         assert not carries(tmp_path / "copy.db")
-        child.communicate("\n")
+        child.communicate(b"\n")
     assert [carries(name) for name in (*names, tmp_path / "copy.db")] == [True] * 4
 
 
@@ -90,8 +90,10 @@ def test_within_a_process_too_and_what_it_does_not_carry_any_more_is_free(tmp_pa
 
 def test_a_killed_carrier_is_in_nobodys_way_even_before_its_parent_has_asked(tmp_path: Path) -> None:
     store = twelve(tmp_path)
-    with another(store) as child:
-        assert said(child) == "carrying"
+    command = [sys.executable, "-c", CARRIER, str(store), RUN]  # a child of this process, and not of what forks
+    with Popen(command, stdin=PIPE, stdout=PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"carrying\n"
         os.kill(child.pid, signal.SIGKILL)
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         assert carries(store)
@@ -104,7 +106,7 @@ def test_a_stopped_carrier_keeps_its_run(tmp_path: Path) -> None:
         child.send_signal(signal.SIGSTOP)
         assert not carries(store)
         child.send_signal(signal.SIGCONT)
-        assert child.communicate("\n")[0] == "left\n"
+        assert child.communicate(b"\n")[0] == b"left\n"
     assert carries(store)
 
 
@@ -141,6 +143,6 @@ def test_the_newest_run_is_the_one_that_came_last_whatever_the_clock_said(tmp_pa
     store = tmp_path / "s.db"
     tasks = {"first": 0, "the clock is a day ahead": 86_400, "it is put right": 0, "it is an hour behind": -3600}
     for task, shift in tasks.items():
-        subprocess.run([sys.executable, "-c", code, str(store), str(shift), task], check=True, timeout=60)
+        python("-c", code, store, str(shift), task).check_returncode()
     assert [run.task for run in Store(store).listing()] == list(tasks)[::-1]
     assert [run.task for run in Store(store).recent(1)] == ["it is an hour behind"]

@@ -8,8 +8,6 @@ import shutil
 import signal
 import sqlite3
 import stat
-import subprocess
-import sys
 import textwrap
 import threading
 import time
@@ -20,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from forked import python, python_begun
 from stores import as_nobody
 from stretto import Workflow
 from stretto import events as e
@@ -221,9 +220,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (250_000, 250_000))
 print(__import__("threading").active_count())
 """
     task = "Describe tea in 60 subtasks"
-    stopped = subprocess.run(
-        [sys.executable, "-c", full, str(path), task], check=False, capture_output=True, text=True, timeout=30
-    )
+    stopped = python("-c", full, path, task)
 
     assert stopped.stderr == ""
     assert re.search(f"{path}: .*free some room.*resume.*\n1\n", stopped.stdout)
@@ -354,7 +351,7 @@ with Store(Path(sys.argv[1])).carrying("R"):
 
 def test_a_run_is_carried_by_one_process_and_a_killed_one_does_not_block(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
-    with subprocess.Popen([sys.executable, "-c", CARRY, str(path)], stdout=subprocess.PIPE) as child:
+    with python_begun("-c", CARRY, path) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"in\n"
         began = time.monotonic()
@@ -422,13 +419,8 @@ def test_fifty_runs_at_once_in_one_process_all_complete_and_leave_no_lock(tmp_pa
 def test_two_processes_write_different_runs_into_one_store_at_once(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     many = "import sys\nfor _ in range(4):\n" + textwrap.indent(RUN, "    ")
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", many, str(path), "Describe tea in 20 subtasks"], stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
-    lines = [line for child in children for line in child.communicate(timeout=30)[0].splitlines()]
+    children = [python_begun("-c", many, path, "Describe tea in 20 subtasks") for _ in range(2)]
+    lines = [line for child in children for line in child.communicate()[0].decode().splitlines()]
 
     assert len(lines) == 8
     for line in lines:
@@ -519,7 +511,7 @@ with Store(Path(sys.argv[1])).carrying(sys.argv[2]):
 def test_four_processes_write_large_replies_at_once_while_others_list_and_read(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     connect(path).close()
-    children = [subprocess.Popen([sys.executable, "-c", WRITE, str(path), f"R{n}"]) for n in range(4)]
+    children = [python_begun("-c", WRITE, path, f"R{n}", stdout=1) for n in range(4)]
     seen: dict[str, set[str]] = {}
     while any(child.poll() is None for child in children):
         for run in Store(path).listing():

@@ -4,13 +4,12 @@ import os
 import random
 import re
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from forked import python, python_begun
 from places import SUPPORT
 from stores import as_nobody, change, fill, rows, twelve
 from stretto.errors import StoreError, TaskError
@@ -71,7 +70,7 @@ def test_a_copy_that_cannot_be_made_leaves_nothing_behind(path: Path, tmp_path: 
         "try: copy(Path(sys.argv[1]), Path(sys.argv[2]))\nexcept Exception as error: print(type(error).__name__, error)"
     )
     target = str(tmp_path / "copy.db")
-    done = subprocess.run([sys.executable, "-c", code, str(path), target], capture_output=True, text=True, check=False)
+    done = python("-c", code, path, target)
     assert re.match(rf"StoreError {target}: {path} could not be copied to it: .*nothing is left", done.stdout)
     assert [file.name for file in tmp_path.iterdir()] == ["s.db"]
 
@@ -100,7 +99,7 @@ for n in range(10**6):
     fill(Path(sys.argv[1]), [rows(f"01N{n:06d}", chance)])
 """
     here = str(SUPPORT)
-    with subprocess.Popen([sys.executable, "-c", code, str(path), here], stdout=subprocess.PIPE) as child:
+    with python_begun("-c", code, path, here) as child:
         assert child.stdout is not None
         child.stdout.readline()
         counts = []

@@ -4,8 +4,6 @@ import random
 import re
 import shutil
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from forked import python_begun
 from stores import as_nobody, fill, fill_format_1, rows
 from stretto.errors import StoreError
 from stretto.store.daily import set_aside
@@ -134,20 +133,21 @@ def open_and_close(path: Path) -> None:
 def test_several_that_open_an_old_store_at_the_same_moment_all_get_it(tmp_path: Path) -> None:
     runs = some_runs()
     fill(tmp_path / "new.db", runs)
+    whole = told(tmp_path / "new.db")
     for number in range(5):
         path = tmp_path / f"{number}.db"
         fill_format_1(path, runs)
         with ThreadPoolExecutor(4) as threads:
             for opened in [threads.submit(open_and_close, path) for _ in range(4)]:
                 opened.result()
-        assert told(path) == told(tmp_path / "new.db")
+        assert told(path) == whole
 
 
 def test_two_processes_open_an_old_store_at_once(tmp_path: Path) -> None:
     runs = some_runs(200)
     fill_format_1(tmp_path / "old.db", runs)
     fill(tmp_path / "new.db", runs)
-    children = [subprocess.Popen([sys.executable, "-c", OPEN, str(tmp_path / "old.db")]) for _ in range(2)]
+    children = [python_begun("-c", OPEN, tmp_path / "old.db", stdout=1) for _ in range(2)]
 
     assert [child.wait(timeout=30) for child in children] == [0, 0]
     assert told(tmp_path / "old.db") == told(tmp_path / "new.db")
@@ -157,18 +157,18 @@ def test_whoever_is_killed_while_bringing_it_up_to_date_changed_nothing(tmp_path
     runs = some_runs(200)
     fill_format_1(tmp_path / "old.db", runs)
     fill(tmp_path / "new.db", runs)
-    path, midst = tmp_path / "s.db", 0
+    path, midst, whole = tmp_path / "s.db", 0, told(tmp_path / "new.db")
     child = f"print('now', flush=True); {OPEN}"
     for turn in range(8):
         shutil.copy(tmp_path / "old.db", path)
-        with subprocess.Popen([sys.executable, "-c", child, str(path)], stdout=subprocess.PIPE) as process:
+        with python_begun("-c", child, path) as process:
             log = path.with_name("s.db-wal")
             while process.poll() is None and not (log.exists() and log.stat().st_size > turn * 250_000):
                 time.sleep(0.0002)
             process.kill()
         with closing(sqlite3.connect(path)) as db:
             midst += db.execute("PRAGMA user_version").fetchone() == (1,)
-        assert told(path) == told(tmp_path / "new.db")
+        assert told(path) == whole
         for left in tmp_path.glob("s.db*"):
             left.unlink()
     assert midst > 3

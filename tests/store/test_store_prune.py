@@ -3,8 +3,6 @@
 import random
 import re
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from forked import python, python_begun
 from stores import DAYS, change, fill, rows, twelve
 from stretto.errors import StoreError
 from stretto.store import lock
@@ -92,7 +91,7 @@ def test_while_a_run_is_pruned_nobody_can_begin_to_carry_it_and_others_write(pat
         "import sys; from pathlib import Path; from stretto.store.pruning import *\n"
         "path = Path(sys.argv[1]); print(prune(path, condemned(path, keep=0)).removed)"
     )
-    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True) as child:
+    with python_begun("-c", code, path) as child:
         slowest, n = 0.0, 0
         while child.poll() is None:
             began = time.monotonic()
@@ -115,7 +114,7 @@ def test_whoever_is_killed_while_pruning_leaves_whole_runs(path: Path) -> None:
         "import sys; from pathlib import Path; from stretto.store.pruning import *\n"
         "path = Path(sys.argv[1]); runs = condemned(path, keep=0); print(flush=True); prune(path, runs)"
     )
-    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE) as child:
+    with python_begun("-c", code, path) as child:
         assert child.stdout is not None
         child.stdout.readline()
         time.sleep(0.03)
@@ -146,7 +145,7 @@ def test_a_full_disk_while_it_is_made_smaller_loses_nothing(path: Path) -> None:
         "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
         "try: compact(Path(sys.argv[1]))\nexcept Exception as error: print(type(error).__name__, error)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    done = python("-c", code, path)
     assert re.match(f"StoreError {path}: the file could not be made smaller: .*takes room for a copy", done.stdout)
     assert list(findings(path)) == []
     assert len(Store(path).listing()) == 18

@@ -87,9 +87,11 @@ def scenario(seed: str) -> Scenario:
 
 def moment(lot: random.Random) -> Moment:
     """A moment to kill at: any; or one after something of which every phase has enough."""
-    match lot.choice(("time", "time", "line", "plan", "completed", "completed", "synthesis", "answer")):
+    match lot.choice(("time", "beginning", "beginning", "line", "plan", "completed", "synthesis", "answer")):
         case "time":
-            return Moment(delay=lot.uniform(0, 0.7))
+            return Moment(delay=lot.uniform(0, 0.5))
+        case "beginning":  # a fork begins within a tenth of a second
+            return Moment(delay=lot.uniform(0, 0.07))
         case "line":
             return Moment(lambda _: True, lot.randint(1, 120), lot.uniform(0, 0.03))
         case "plan":

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -12,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from chaos_endpoint import Asked, Endpoint, asked
+from forked import Child
 from stretto import Run
 from stretto import events as e
 from stretto.errors import StoreError
 from stretto.fold import fold
 from stretto.store.sqlite import Store
 
-COMMAND = (sys.executable, "-m", "stretto")
 HANGS = 60.0
 """Seconds after which a process is taken for one that will never end."""
 
@@ -44,12 +42,10 @@ class Victim:
     """One process that carries a run, killed at a moment or never, and what it showed until then."""
 
     def __init__(self, folder: Path, *arguments: str, moment: Moment | None = None) -> None:
-        command = [*COMMAND, *arguments, "--json", "-q", "--store", str(folder / "s.db")]
+        words = [*arguments, "--json", "-q", "--store", str(folder / "s.db")]
         environ = {name: value for name, value in os.environ.items() if not name.startswith("STRETTO_")}
         shown: list[Line] = []
-        with subprocess.Popen(
-            command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as process:
+        with Child(words, folder, environ) as process:
             assert process.stdout is not None
             assert process.stderr is not None
             at_once = moment is not None and moment.fits is None
@@ -64,7 +60,7 @@ class Victim:
             self.errors = process.stderr.read().decode()
             self.hung = not at_once and not deadline.is_alive()
             deadline.cancel()
-        self.code = process.returncode
+        self.code = process.wait()
         self.shown = shown
 
     @property

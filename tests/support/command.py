@@ -1,6 +1,5 @@
-"""What a forked child does; it imports this each time, so there is nothing here that takes any."""
+"""What a forked child does."""
 
-import gc
 import os
 import runpy
 import sys
@@ -21,7 +20,6 @@ def carry_out(
     program: str, arguments: list[str], folder: str, environ: dict[str, str], session: bool, *streams: Connection
 ) -> None:
     """Be `stretto`, `python` or `pytest` with these arguments, in this folder and environment, with these streams."""
-    gc.freeze()  # whoever looked for garbage in what was imported would have a copy of it all
     for number, stream in enumerate(streams):
         os.dup2(stream.fileno(), number)
         stream.close()

@@ -5,8 +5,6 @@ Whoever runs it has a fixture `where`: the location of a store that is not there
 
 import asyncio
 import random
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -14,10 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from decimal import Decimal
 from io import BytesIO
+from subprocess import PIPE
 
 import msgspec
 import pytest
 
+from forked import Child, python_begun
 from loops import on_loop
 from stores import DAYS, KEY, answered, change, fill, rows
 from stretto import Input, Limits, Memory, Price, Role, Simulator, Workflow
@@ -82,20 +82,19 @@ def stored(where: Location) -> list[int]:
 
 
 @contextmanager
-def another(where: Location, run: str) -> Iterator[subprocess.Popen[str]]:
+def another(where: Location, run: str) -> Iterator[Child]:
     """Another process that carries a run, if it may, until it reads a line."""
-    command = [sys.executable, "-c", CARRIER, str(written(where)), run]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+    with python_begun("-c", CARRIER, str(written(where)), run, stdin=PIPE) as child:
         try:
             yield child
         finally:
             child.kill()
 
 
-def said(child: subprocess.Popen[str]) -> str:
+def said(child: Child) -> str:
     """Its next line."""
     assert child.stdout is not None
-    return child.stdout.readline().strip()
+    return child.stdout.readline().decode().strip()
 
 
 # -- a run, from its first event to the next who goes on with it
@@ -488,7 +487,7 @@ def test_a_run_has_one_carrier_and_a_killed_one_is_in_nobodys_way(store: Store, 
 def test_who_leaves_a_run_leaves_it_to_the_next(store: Store, where: Location) -> None:
     with another(where, "01K0003") as child:
         assert said(child) == "carrying"
-        child.communicate("\n")
+        child.communicate(b"\n")
         with store.carrying("01K0003"), store.carrying("01K0007"):
             assert store.is_carried("01K0003")
     assert not store.is_carried("01K0003")

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from threading import Lock
@@ -30,7 +31,7 @@ IMPORTED = ["aiohttp.web", "rich.console", "rich.markdown", *(n for n in _NAMES 
 """What there is to import before a command begins."""
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["pytest", "genai_prices", "stretto.__main__", *IMPORTED])  # prices take longest of all
+_FORKS.set_forkserver_preload(["pytest", "stretto.__main__", *IMPORTED, "warmed"])
 
 
 class Child:
@@ -59,6 +60,7 @@ class Child:
         told = (program, self.args, str(folder), dict(environ), session, feed, out, err)
         self._process = _FORKS.Process(target=carry_out, args=told)
         with _ONE:  # whoever starts a process asks after all others, too
+            _serve()
             self._process.start()
         for end in (feed, out, err):
             end.close()
@@ -114,6 +116,40 @@ def forked(
     child = Child(arguments, folder, environ, stdin=subprocess.PIPE)
     out, err = child.communicate(stdin)
     return child.wait(), out, err
+
+
+def python(
+    *words: str | Path, folder: Path | None = None, environ: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """What `python` does with these words: `-c` and a text, `-m` and a module, or a file."""
+    child = python_begun(*words, folder=folder, environ=environ, stderr=subprocess.PIPE)
+    out, err = child.communicate()
+    return subprocess.CompletedProcess(child.args, child.wait(), out.decode(), err.decode())
+
+
+def python_begun(
+    *words: str | Path,
+    folder: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    stdin: Stream = subprocess.DEVNULL,
+    stdout: Stream = subprocess.PIPE,
+    stderr: Stream = 2,
+) -> Child:
+    """The same, under way; what it says on standard error is the tests' own, unless it is asked for."""
+    told, place, world = [str(word) for word in words], folder or Path.cwd(), os.environ if environ is None else environ
+    return Child(told, place, world, stdin=stdin, stdout=stdout, stderr=stderr, program="python")
+
+
+def _serve() -> None:
+    """Start what forks, if it is not there yet: a process of its own, that looks for `warmed` where this file is."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.path.dirname(__file__)  # noqa: PTH120
+    try:
+        forkserver.ensure_running()
+    finally:
+        del os.environ["PYTHONPATH"]
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 def _ends(stream: Stream, mode: str) -> tuple[Connection, IO[bytes] | None]:

@@ -11,7 +11,6 @@ import random
 import re
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -25,6 +24,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from forked import python, python_begun
 from stretto.errors import StoreError
 from stretto.store.sqlite import Store
 
@@ -170,7 +170,7 @@ def story(folder: Path, seed: str, kills: int, disk: Mapping[str, str] | None = 
     folder.mkdir()
     store = folder / "s.db"
     with selling(lot) as seller:
-        command = [sys.executable, "-c", _CHILD, seller.url, str(store)]
+        command = ["-c", _CHILD, seller.url, str(store)]
         env = {**os.environ, **(disk or {})}
         with nullcontext() if disk else holding(store, lot):
             for _ in range(kills):
@@ -179,9 +179,7 @@ def story(folder: Path, seed: str, kills: int, disk: Mapping[str, str] | None = 
                     break
                 killed_at.append(died_at)
                 tally.kills += 1
-        last = subprocess.run(
-            [*command, *filter(None, [run])], capture_output=True, text=True, timeout=600, check=False, env=env
-        )
+        last = python(*command, *filter(None, [run]), environ=env)
     if "END finished" not in last.stdout and "BudgetError" not in last.stderr:  # what a kill cut off counts as spent
         tally.complaints.append(f"lost: {last.stderr[-300:]}")
     tally.answered = sum(map(len, seller.answers.values()))
@@ -200,12 +198,12 @@ def story(folder: Path, seed: str, kills: int, disk: Mapping[str, str] | None = 
 
 def _live(command: list[str], seconds: float, run: str, env: Mapping[str, str]) -> tuple[float | None, str]:
     """Begin or go on, until it is killed so many seconds after it began: when it was; None at its end. And the run."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env) as child:
+    with python_begun(*command, environ=env, stderr=subprocess.DEVNULL) as child:
         assert child.stdout is not None
-        run = child.stdout.readline().strip() or run
+        run = child.stdout.readline().decode().strip() or run
         timer = threading.Timer(seconds, child.kill)
         timer.start()
-        died_at = None if "END" in child.stdout.read() else time.monotonic()  # before anybody waits for the store
+        died_at = None if b"END" in child.stdout.read() else time.monotonic()  # before anybody waits for the store
         timer.cancel()
     return died_at, _kept(Path(command[-1] if not run or command[-1] != run else command[-2]), run)
 

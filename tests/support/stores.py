@@ -3,13 +3,12 @@
 import random
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
-from forked import IMPORTED
+from forked import python
 from stretto import events as e
 from stretto.calls import fingerprint
 from stretto.store.connecting import connect
@@ -136,7 +135,4 @@ def keep_until(where: Location, run: str, seq: int) -> None:
 def as_nobody(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run code as a user whom permissions bind, and who may not be able to read where this checkout lies."""
     drop = "import os\nif os.getuid() == 0: os.setgid(65534); os.setuid(65534)\n"
-    setup = f"import sys, asyncio, importlib; sys.path[:0] = {[p for p in sys.path if p]!r}\n"
-    setup += f"for name in {IMPORTED!r}: importlib.import_module(name)\n"
-    command = [sys.executable, "-c", setup + drop + code, *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    return python("-c", "import sys, asyncio\n" + drop + code, *arguments)
