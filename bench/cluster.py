@@ -1,7 +1,8 @@
 """Runs on workers: `python -m bench.cluster postgresql://…/DATABASE [--runs 60] [--soak 5000]`.
 
 How many runs a second 1, 2 and 4 workers carry, what a call takes more than on a store file, and after how long a
-watcher elsewhere hears of an event. `--soak`: so many runs, and whether memory and connections stay what they were.
+watcher elsewhere hears of an event, or a killed worker's runs go on. `--soak`: so many runs, and whether memory and
+connections stay what they were.
 """
 
 import argparse
@@ -20,9 +21,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stretto import Workflow
-from stretto.cluster import handing
+from stretto.cluster import Cluster
 from stretto.cluster.notices import notices
-from stretto.cluster.queue import queue, server_of
+from stretto.cluster.queue import server_of
 from stretto.store.connecting import connect
 from stretto.store.listing import Wanted
 from stretto.store.locations import Server, location_of
@@ -58,11 +59,11 @@ def drained(child: subprocess.Popen[bytes]) -> Iterator[None]:
     yield
 
 
-async def submit(server: Server, count: int) -> list[str]:
+async def submit(server: Server, count: int, model: str = MODEL) -> list[str]:
     """Hand over so many runs; their ids."""
-    flow = Workflow(MODEL, {"part": MODEL}, MODEL, store=server.url)
-    with queue(server) as waiting:
-        return [await handing.submit(waiting, flow.stream(f"{TASK} {n} {os.urandom(4).hex()}")) for n in range(count)]
+    flow = Workflow(model, {"part": model}, model, store=server.url)
+    async with Cluster(server) as cluster:
+        return [await cluster.submit(flow.stream(f"{TASK} {n} {os.urandom(4).hex()}")) for n in range(count)]
 
 
 async def finished(server: Server, since: str, count: int) -> None:
@@ -119,6 +120,31 @@ async def latency(server: Server, runs: int) -> list[float]:
     return heard
 
 
+async def recovery(server: Server, times: int) -> list[float]:
+    """Seconds from the death of a worker until each of its four runs goes on with another, as its log says."""
+    took, store = list[float](), Store(server)
+    for _ in range(times):
+        with workers(server, 1) as (first,):
+            runs = await submit(server, 4, "sim:default")
+            while len([run for run in runs if _begun(store, run)]) < len(runs):  # noqa: ASYNC110 - a log tells nobody
+                await asyncio.sleep(0.1)
+            with workers(server, 1):
+                first.kill()
+                killed = datetime.now(UTC)
+                while len([run for run in runs if len(_begun(store, run)) > 1]) < len(runs):  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+                took += [(datetime.fromisoformat(_begun(store, run)[1]) - killed).total_seconds() for run in runs]
+                async with Cluster(server) as cluster:
+                    for run in runs:
+                        await cluster.cancel(run)
+    return took
+
+
+def _begun(store: Store, run: str) -> list[str]:
+    """When a run was gone on with."""
+    return [event.at for event in store.events(run) if event.kind == "run_resumed"]
+
+
 def memory(child: subprocess.Popen[bytes]) -> float:
     """Megabytes that a process has in memory."""
     pages = int(Path(f"/proc/{child.pid}/statm").read_text().split()[1])
@@ -152,6 +178,10 @@ async def main(server: Server, runs: int, soaked: int) -> None:
     for count in (1, 2, 4):
         each, used = await rate(server, count, runs)
         print(f"{count} workers: {each:.1f} runs/s, {used:.2f} ms of CPU a call, their start and end included")
+    gone = await recovery(server, 5)
+    print(
+        f"a killed worker's runs go on elsewhere after {statistics.median(gone):.2f} s (p50), {max(gone):.2f} s (worst)"
+    )
     heard = statistics.quantiles(await latency(server, runs // 3), n=20)
     print(f"an event is read elsewhere after {heard[9]:.0f} ms (p50), {heard[18]:.0f} ms (p95)")
 

@@ -9,6 +9,7 @@ from docs_build.page import filled
 from docs_build.source import below, constructor, doc, methods, signature
 from docs_build.table import table
 from stretto import errors, logger, notebook, pool, proposal, roles, testing, types
+from stretto.cluster import Cluster
 from stretto.inputs import lists
 from stretto.plan import given
 from stretto.proposal import Decision
@@ -33,18 +34,18 @@ _SECTIONS: dict[str, tuple[Any, ...]] = {
     ),
     "Approving a plan": (
         proposal.Proposal, proposal.Line, proposal.Range, proposal.Go, proposal.Edit, proposal.Drop, proposal.Again,
-        proposal.Stop, proposal.Over, proposal.without, proposal.dependents,
+        proposal.Stop, proposal.Leave, proposal.Over, proposal.Answer, proposal.without, proposal.dependents,
     ),
-    "Notebooks": (notebook.show,),
     "The simulator": (stretto.Simulator, stretto.Profile, stretto.Fault),
     "Replaying": (ReplayStream,),
+    "Many machines": (Cluster,),
 }  # fmt: skip
 _LINES = {
     "In a notebook": "In `stretto.notebook`. `Run` and `Workflow` show themselves as the value of a cell.",
     "Values": "The last three are in `stretto.runs`, and those from `Missing` to `Each` in `stretto.types`.",
     "Approving a plan": "In `stretto.proposal`. Who approves is a function of a `Proposal` that returns one of "
     f"{', '.join(f'`{each.__name__}`' for each in get_args(Decision))}, or an awaitable of one.",
-    "Notebooks": "In `stretto.notebook`.",
+    "Many machines": "In `stretto.cluster`: see [how it is used](../how-to/cluster.md).",
     "Replaying": "What `Workflow.replay` gives: a `RunStream` with",
 }
 ELSEWHERE = ("__version__", "errors", "events", "notebook", "proposal")

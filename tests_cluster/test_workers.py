@@ -18,9 +18,8 @@ from chaos_endpoint import endpoint
 from loops import at_leisure
 from postgres import Postgres
 from stretto import Limits, Price, Simulator, Workflow
-from stretto.cluster import handing
-from stretto.cluster.queue import queue
-from stretto.errors import ConfigError
+from stretto.cluster import Cluster
+from stretto.errors import ConfigError, RunNotFound
 from stretto.events import CallFinished, RunFinished, RunResumed
 from stretto.store.connecting import connect
 from stretto.store.listing import Wanted
@@ -36,9 +35,15 @@ def server(postgres: Postgres) -> Server:
     return Server(postgres.database())
 
 
+async def cancelled(server: Server, run: str) -> str:
+    """Stop a run; how it ended."""
+    async with Cluster(server) as cluster:
+        return (await cluster.cancel(run)).status
+
+
 async def submitted(server: Server, workflow: Workflow, count: int = 1, priority: int = 1000) -> list[str]:
-    with queue(server) as waiting:
-        return [await handing.submit(waiting, workflow.stream(f"{TASK} {n}"), priority) for n in range(count)]
+    async with Cluster(server) as cluster:
+        return [await cluster.submit(workflow.stream(f"{TASK} {n}"), priority) for n in range(count)]
 
 
 def paid_twice(server: Server, runs: list[str]) -> list[str]:
@@ -59,8 +64,10 @@ async def test_a_run_that_is_handed_over_waits_and_is_carried_as_any_other(serve
         assert statuses(server) == {"queued": 1}
         assert Store(server).listing(Wanted(status="queued"))[0].run == run
         with workers(server, tmp_path):
-            async for state in handing.over(server, run):
-                kept = state
+            async with Cluster(server.url) as cluster:
+                told = [state.status async for state in cluster.states(run)]
+                kept = await cluster.finished(run)
+        assert (told[0], told[-1]) == ("running", "finished")
         assert (kept.status, kept.executions, kept.coverage.missing) == ("finished", 1, ())
         assert kept.answer
         assert max(provider.arrived.values()) == 1
@@ -133,15 +140,15 @@ async def test_workers_live_through_a_restart_of_the_database(postgres: Postgres
 
 @at_leisure
 async def test_a_run_is_stopped_while_it_waits_and_while_it_is_carried(server: Server, tmp_path: Path) -> None:
-    with endpoint(Simulator(ttft=30)) as provider, queue(server) as waiting:
+    with endpoint(Simulator(ttft=30)) as provider:
         workflow = asking(server, provider)
         (first,) = await submitted(server, workflow)
-        assert (await handing.cancel(waiting, server, first)).status == "interrupted"
+        assert await cancelled(server, first) == "interrupted"
         with workers(server, tmp_path) as (worker,):
             (second,) = await submitted(server, workflow)
             await asyncio.to_thread(wait, lambda: len(provider.arrived) == 1, worker.said)
-            assert (await handing.cancel(waiting, server, second)).status == "interrupted"
-            assert (await handing.cancel(waiting, server, second)).status == "interrupted"
+            assert await cancelled(server, second) == "interrupted"
+            assert await cancelled(server, second) == "interrupted"
         assert statuses(server) == {"interrupted": 2}
         assert len(provider.arrived) == 1  # the first never began
 
@@ -166,8 +173,7 @@ async def test_a_worker_without_grace_leaves_its_runs_to_another(server: Server,
             first.signal(signal.SIGTERM)
             assert await asyncio.to_thread(first.ended) == 0
         assert statuses(server) == {"queued": 2}, first.said()
-        with queue(server) as waiting:  # what was interrupted by that waits like any other
-            assert (await handing.cancel(waiting, server, runs[1])).status == "interrupted"
+        assert await cancelled(server, runs[1]) == "interrupted"  # what was interrupted by that waits like any other
         assert statuses(server) == {"queued": 1, "interrupted": 1}
         with workers(server, tmp_path) as (second,):
             done = {"finished": 1, "interrupted": 1}
@@ -175,12 +181,37 @@ async def test_a_worker_without_grace_leaves_its_runs_to_another(server: Server,
         assert paid_twice(server, runs) == []
 
 
-def test_what_no_other_process_can_carry_is_not_handed_over(server: Server) -> None:
+@at_leisure
+async def test_what_no_worker_can_carry_is_not_handed_over(server: Server, tmp_path: Path) -> None:
     def tea(subtask: str) -> str:
         return f"tea for {subtask}"
 
-    with pytest.raises(ConfigError, match="Python functions"):
-        handing.check_portable(Workflow("sim:x", {"part": tea}, "sim:x", store=server.url))
+    async with Cluster(server) as cluster:
+        with pytest.raises(ConfigError, match="Python functions"):
+            await cluster.submit(Workflow("sim:x", {"part": tea}, "sim:x", store=server.url).stream(TASK))
+        with pytest.raises(ConfigError, match=r"kept in .*runs\.db"):
+            await cluster.submit(Workflow("sim:x", {"part": "sim:x"}, "sim:x", store=tmp_path / "runs.db").stream(TASK))
+        with pytest.raises(RunNotFound):
+            await cluster.finished("01K0000")
+    assert statuses(server) == {}
+    with pytest.raises(ConfigError, match="need a store that they can reach"):
+        Cluster(tmp_path / "runs.db")
+
+
+@at_leisure
+async def test_whoever_waits_for_a_run_waits_on_while_it_is_handed_over(server: Server, tmp_path: Path) -> None:
+    with endpoint(quick(ttft=0.5)) as provider:
+        async with Cluster(server) as cluster:
+            with workers(server, tmp_path, 1, "--grace", "0") as (first,):
+                runs = await submitted(server, asking(server, provider), 2)
+                waiting = [asyncio.create_task(cluster.finished(run)) for run in runs]
+                await asyncio.to_thread(wait, lambda: len(provider.arrived) > 4, first.said)
+                first.signal(signal.SIGTERM)
+                await asyncio.to_thread(first.ended)
+            await asyncio.sleep(0.5)
+            assert [task.done() for task in waiting] == [False, False]
+            with workers(server, tmp_path):
+                assert [(await task).status for task in waiting] == ["finished"] * 2
 
 
 @at_leisure
@@ -208,7 +239,7 @@ async def test_of_sixty_runs_none_is_lost_though_workers_and_database_die(postgr
 
 @at_leisure
 async def test_a_run_waits_until_the_budget_of_the_day_allows_it(server: Server, tmp_path: Path) -> None:
-    with endpoint(quick()) as provider, queue(server) as waiting:
+    with endpoint(quick()) as provider:
         prices = dict.fromkeys(("box:plan", "box:work", "box:write"), Price(Decimal(1), Decimal(1)))
         workflow = asking(server, provider, limits=Limits(budget="2c", budget_per_day="2.1c"), prices=prices)
         runs = await submitted(server, workflow, 3)
@@ -219,7 +250,7 @@ async def test_a_run_waits_until_the_budget_of_the_day_allows_it(server: Server,
             assert 1 <= len(done) < 3
             assert set(statuses(server)) == {"finished", "queued"}
             (left, *_) = [run for run in runs if run not in done]
-            await handing.cancel(waiting, server, left)  # whoever waits can be called off
+            await cancelled(server, left)  # whoever waits can be called off
             with closing(connect(server)) as db:
                 db.execute("UPDATE runs SET last_at = '2026-01-01T00:00:00.000Z' WHERE status = 'finished'")
             over = {"finished": 2, "interrupted": 1}

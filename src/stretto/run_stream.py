@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from decimal import Decimal
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Generic, Self
 
 from msgspec.structs import replace
@@ -20,6 +21,7 @@ from stretto.forecast.approval import Approval, Approved, Outlook
 from stretto.head import head_of
 from stretto.knowing import find_out, knowledge, learn
 from stretto.logger import log
+from stretto.models.functions import Functions
 from stretto.opening import New, open_run
 from stretto.policies.account import Account
 from stretto.policies.bounds import Bounds
@@ -34,7 +36,7 @@ from stretto.runs import Parsed, Run
 from stretto.shapes import Shape, fitted
 from stretto.store.daily import set_aside
 from stretto.store.journal import Journal
-from stretto.store.locations import Location
+from stretto.store.locations import Location, written
 from stretto.store.patience import patiently
 from stretto.team import Team
 from stretto.tracebacks import without_frames
@@ -99,6 +101,16 @@ class RunStream(Generic[Parsed]):
         if self._journal is None:
             raise StrettoError("the run has not begun; enter the stream with `async with` first")
         return shaped(self._journal.run, self._shape)
+
+    @property
+    def store(self) -> str | Path | None:
+        """Where the run is kept: a file, or the address of a database. None: nowhere."""
+        return None if self._store is None else written(self._store)
+
+    @property
+    def is_portable(self) -> bool:
+        """Whether another process could carry the run: no Python function of this one takes part in it."""
+        return not any(isinstance(each, Functions) and each.known for each in self._team.used.values())
 
     @property
     def approved(self) -> Approved | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +68,11 @@ def submit(
     The store must be one that workers reach: --store postgresql://…. With -f FILE.jsonl each line is a task
     ({"id": …, "task": …, "inputs": […]}), and so a run; a line that was handed over before is not again.
     """
-    from stretto.cluster.handing import check_portable
     from stretto.cluster.queue import server_of
 
     server = server_of(store_path(store))
     progress = progress_for(quiet=quiet, as_json=False, plain=True)
     workflow = build(configured(named), chosen_models(models), flags, server, progress.model)
-    check_portable(workflow)
     prepare(workflow, progress.model)
     lines = file is not None and file.suffix in _LINES and task is None
     texts = read_named(inputs, max_input, progress.input, stdin=not lines and not reads_stdin(task, file))
@@ -112,19 +109,19 @@ def _of_lines(
 
 
 async def _submit(server: Server, streams: list[RunStream[Any]], priority: int, *, wait: bool, quiet: bool) -> int:
-    from stretto.cluster import handing
-    from stretto.cluster.queue import queue
+    from stretto.cluster import Cluster
 
-    with queue(server) as waiting:
+    async with Cluster(server) as cluster:
         for stream in streams:
-            run = await handing.submit(waiting, stream, priority)
+            run = await cluster.submit(stream, priority)
             if not (wait and len(streams) == 1):
                 click.echo(run)
-    if not wait:
-        return ANSWERED
-    if not quiet:
-        say(f"waiting for {streams[0].run_id if len(streams) == 1 else f'{len(streams):,} runs'}; Ctrl-C leaves them")
-    runs = await asyncio.gather(*(_over(server, stream.run_id) for stream in streams))
+        if not wait:
+            return ANSWERED
+        if not quiet:
+            what = streams[0].run_id if len(streams) == 1 else f"{len(streams):,} runs"
+            say(f"waiting for {what}; Ctrl-C leaves them")
+        runs = [await cluster.finished(stream.run_id) for stream in streams]
     if len(runs) == 1 and runs[0].status == "finished":
         click.echo(runs[0].answer)
     for each in runs:
@@ -133,16 +130,6 @@ async def _submit(server: Server, streams: list[RunStream[Any]], priority: int, 
     if all(each.status == "finished" and not each.coverage.missing for each in runs):
         return ANSWERED
     return PARTIAL if any(each.status == "finished" for each in runs) else FAILED
-
-
-async def _over(server: Server, run: str) -> Run:
-    """A run, once it is over."""
-    from stretto.cluster.handing import over
-
-    async with aclosing(over(server, run)) as states:
-        async for state in states:
-            told = state
-    return told
 
 
 @click.command(cls=Command, examples=("stretto cancel 01KXYZ", "stretto cancel --last"))
@@ -154,11 +141,15 @@ def cancel(run: str | None, last: bool, store: Location | None) -> None:
 
     Its calls in flight are cancelled, what is complete is kept. RUN is a run's id, or the beginning or end of it.
     """
-    from stretto.cluster import handing
-    from stretto.cluster.queue import queue, server_of
+    from stretto.cluster.queue import server_of
 
     server = server_of(store_path(store))
     run_id = find_run(Store(server, tell=say), run, last=last)
-    with queue(server) as waiting:
-        kept = asyncio.run(handing.cancel(waiting, server, run_id))
-    say(f"{run_id} is {kept.status}")
+    say(f"{run_id} is {asyncio.run(_cancel(server, run_id)).status}")
+
+
+async def _cancel(server: Server, run: str) -> Run:
+    from stretto.cluster import Cluster
+
+    async with Cluster(server) as cluster:
+        return await cluster.cancel(run)

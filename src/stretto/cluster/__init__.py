@@ -1,1 +1,5 @@
-"""Runs on many machines: handed over in a PostgreSQL store, carried by workers, each as a workflow of DBOS."""
+"""Runs handed to workers on other machines, which wait for them in an order."""
+
+from stretto.cluster.door import Cluster as Cluster
+
+__all__ = ["Cluster"]

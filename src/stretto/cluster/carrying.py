@@ -6,8 +6,10 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from stretto.cluster.approval import Put
+import msgspec
+
 from stretto.errors import DayBudgetError, RunBusy, StoreLocked, StrettoError
+from stretto.proposal import Answer, Decision, Leave, Proposal
 from stretto.run_stream import RunStream
 from stretto.store.connecting import connect
 from stretto.store.locations import Server
@@ -95,6 +97,22 @@ class Carrying:
                 await stream.finished()
         finally:
             self.runs.pop(run, None)
+
+
+class Put:
+    """Decides about the plans of one run by what is kept of it in the store; where nothing is, the run is left."""
+
+    def __init__(self, server: Server, run: str) -> None:
+        self._server = server
+        self._run = run
+
+    async def __call__(self, proposal: Proposal) -> Decision:
+        """What was decided, or that it is to be decided yet."""
+        decision = await asyncio.to_thread(proposals.take, self._server, self._run)
+        if decision is not None:
+            return msgspec.json.decode(decision, type=Answer).decided()
+        await asyncio.to_thread(proposals.keep, self._server, self._run, msgspec.json.encode(proposal))
+        return Leave()
 
 
 def wait_again(server: Server, runs: list[str]) -> None:

@@ -104,6 +104,11 @@ class Queue:
                 db.execute("DELETE FROM queued WHERE run = ?", (run,))
                 raise
 
+    def has(self, run: str) -> bool:
+        """Whether a run waits, or was given to a worker that has not ended it."""
+        with explained(self._server):
+            return self._status(run) not in ("", *_OVER)
+
     def take_back(self, run: str) -> None:
         """Have nobody begin to carry a run, and the worker that carries it stop."""
         with explained(self._server), closing(connect(self._server)) as db:

@@ -72,6 +72,12 @@ class Store:
             rows = db.execute("SELECT run FROM runs ORDER BY rowid DESC LIMIT ?", (limit,)).fetchall()
             return [self._told(db, run) for (run,) in rows]
 
+    def has_ended(self, run: str) -> bool:
+        """Whether its last execution is over, as the list of runs says: one that was killed in it is not."""
+        with self._reading() as db:
+            row = db.execute("SELECT status FROM runs WHERE run = ?", (run,)).fetchone()
+            return row is not None and row[0] != "running"
+
     def is_imported(self, run: str) -> bool:
         """Whether a run came from a file, so that somebody else may have written what it says."""
         with self._reading() as db:

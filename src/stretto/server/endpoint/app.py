@@ -17,7 +17,7 @@ from stretto.server.endpoint.asked import answering, asked_of, check_options
 from stretto.server.endpoint.calling import Calling, request_of
 from stretto.server.endpoint.carrying import Carrying
 from stretto.server.endpoint.completions import Completion
-from stretto.server.endpoint.elsewhere import workers
+from stretto.server.endpoint.elsewhere import cluster
 from stretto.server.endpoint.functions import with_function
 from stretto.server.endpoint.guard import CLIENT, guarding
 from stretto.server.endpoint.hosting import HOSTING, Hosting
@@ -183,7 +183,7 @@ def _reuses(request: web.Request) -> bool:
 async def _closed(app: web.Application) -> AsyncIterator[None]:
     """What the server carries, and what came through the door, is closed with the application."""
     service = app[SERVICE]
-    async with workers(service.offer.store, service.stream, service.stop_run) as service.elsewhere:
+    async with cluster(service.offer.store, service.stream, service.stop_run) as service.cluster:
         yield
         await app[HOSTING].close()
         if door := app[SERVICE].offer.door:

@@ -45,9 +45,9 @@ class Hosting:
         Raises what keeps it from that: `RefusedError` where there is no place for it, or a `StrettoError`. Whoever is
         cancelled here leaves the run to go on. Workers carry it where there are any, unless it must be `here`.
         """
-        run, elsewhere = stream.run_id, self._service.elsewhere
-        if elsewhere is not None and not here:
-            await elsewhere.begin(stream)
+        run, cluster = stream.run_id, self._service.cluster
+        if cluster is not None and not here:
+            await cluster.submit(stream)
             return
         await self._left(run)
         if self.carries(run):

@@ -106,9 +106,9 @@ async def _cancel(request: web.Request) -> web.Response:
         carried.stream.stop()
         return answer({"run": run, "status": "stopping"}, status=202)
     kept = await asyncio.to_thread(known, store, run)
-    if (workers := request.app[SERVICE].elsewhere) and kept.status == "running":
+    if (cluster := request.app[SERVICE].cluster) and kept.status == "running":
         with suppress(RunBusy):
-            return answer({"run": run, "status": (await workers.cancel(run)).status}, status=202)
+            return answer({"run": run, "status": (await cluster.cancel(run)).status}, status=202)
     elsewhere_ = await asyncio.to_thread(store.is_carried, run)
     message = f"run {run} {'is carried by another process' if elsewhere_ else f'is {kept.status}'}"
     raise conflict("not_carried_here", f"{message}; there is nothing to stop here")

@@ -7,10 +7,11 @@ from typing import Any
 from aiohttp import web
 from msgspec import Struct
 
+from stretto.cluster import Cluster
 from stretto.page.pieces import Foretold
 from stretto.run_stream import RunStream
 from stretto.server.endpoint.door import Door
-from stretto.server.endpoint.elsewhere import Elsewhere, Heed, passing
+from stretto.server.endpoint.elsewhere import Heed, passing
 from stretto.server.endpoint.guard import Guard
 from stretto.server.endpoint.sending import SILENCE
 from stretto.server.endpoint.turnstile import Turnstile
@@ -58,7 +59,7 @@ class Service:
         """The runs that are being carried, by their ids."""
         self.foretold: dict[str, Foretold | None] = {}
         """When runs that somebody watched were to be done, the newest of them; None while that is reckoned."""
-        self.elsewhere: Elsewhere | None = None
+        self.cluster: Cluster | None = None
         """The workers on other machines, if the store is one that they reach."""
 
     def gauges(self) -> dict[str, tuple[str, float]]:
@@ -74,7 +75,7 @@ class Service:
     @property
     def heed(self) -> Heed:
         """Waits until something is new of a run that is carried elsewhere."""
-        return passing if self.elsewhere is None else self.elsewhere.heed
+        return passing if self.cluster is None else self.cluster.news
 
     @contextmanager
     def carrying(self, stream: RunStream[Any]) -> Iterator[Carried]:

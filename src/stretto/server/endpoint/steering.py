@@ -38,11 +38,11 @@ def routes() -> list[web.RouteDef]:
 
 async def _proposal(request: web.Request) -> web.Response:
     run, store = run_of(request), store_of(request)
-    approver, workers = request.app[HOSTING].approver(run), request.app[SERVICE].elsewhere
+    approver, cluster = request.app[HOSTING].approver(run), request.app[SERVICE].cluster
     if approver is not None and approver.proposal is not None:
         return answer(approver.proposal)
-    if workers is not None and (told := await workers.proposal(run)) is not None:
-        return web.Response(body=told, content_type="application/json")
+    if cluster is not None and (told := await cluster.proposal(run)) is not None:
+        return answer(told)
     await asyncio.to_thread(known, store, run)
     message = f"no plan of run {run} waits for an answer"
     raise RefusedError(Refusal(404, "invalid_request_error", "no_proposal", message))
@@ -58,10 +58,12 @@ async def _answer(request: web.Request) -> web.Response:
     if approver is not None and approver.proposal is not None:
         _check(decision, service.carried[run].stream.run)
         approver.answer(decision, None if isinstance(decision, Stop) else service.runs.place())
-    elif service.elsewhere is not None and await service.elsewhere.proposal(run) is not None:
+    elif service.cluster is not None and await service.cluster.proposal(run) is not None:
         _check(decision, await asyncio.to_thread(known, store, run))
-        if not await service.elsewhere.answer(run, asked):
-            raise _nothing_waits(run)
+        try:
+            await service.cluster.answer(run, asked)
+        except TaskError as error:
+            raise _nothing_waits(run) from error
     else:
         await asyncio.to_thread(known, store, run)
         raise _nothing_waits(run)
@@ -97,7 +99,7 @@ async def _steered(request: web.Request, order: Order) -> web.Response:
     carried = service.carried.get(run)
     is_here = carried is not None and await carried.begun()
     now = carried.stream.run if carried and is_here else await asyncio.to_thread(known, store, run)
-    if not is_here and (service.elsewhere is None or not await asyncio.to_thread(store.is_carried, run)):
+    if not is_here and (service.cluster is None or not await asyncio.to_thread(store.is_carried, run)):
         raise conflict("not_carried_here", f"run {run} is not carried here; none of its subtasks can be steered")
     within, _, own = subtask.rpartition("/")
     if own not in {each.id for each in now.part(within).plan.subtasks}:
@@ -106,8 +108,8 @@ async def _steered(request: web.Request, order: Order) -> web.Response:
     try:
         if carried and is_here:
             order.follow(carried.stream)
-        elif service.elsewhere is not None:
-            await service.elsewhere.order(order)
+        elif service.cluster is not None:
+            await service.cluster.order(order)
     except TaskError as error:
         raise conflict("not_steered", str(error)) from error
     except RunBusy as error:

@@ -30,6 +30,7 @@ WATCHFUL: dict[str, Any] = {
 _SETTINGS = {
     "search_path": SCHEMA,
     "lock_timeout": str(_WAIT),
+    "idle_in_transaction_session_timeout": str(_WAIT),  # else what stands still would hold its locks for ever
     "tcp_keepalives_idle": "4",
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
@@ -218,8 +219,8 @@ def _make(db: Session) -> None:
 
 
 _ROOM = {"53100": "the disk of the server is full", "53200": "the server is out of memory"}
-_SOON = frozenset({"53300", "55P03", "57P01", "57P02", "57P03", "40001", "40P01"})
-"""Too many connections; a lock; stopping, crashed, starting; a conflict of transactions."""
+_SOON = frozenset({"25P03", "53300", "55P03", "57P01", "57P02", "57P03", "40001", "40P01"})
+"""It stood still in a transaction; too many connections; a lock; stopping, crashed, starting; two transactions."""
 
 
 def explain(server: Server, error: Exception) -> StoreError:

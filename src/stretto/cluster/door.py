@@ -1,0 +1,160 @@
+"""A store in PostgreSQL and whoever carries its runs, as those see them who hand runs over, watch and steer them."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack
+from typing import Any, Self
+
+import msgspec
+
+from stretto.cluster import orders
+from stretto.cluster.news import News
+from stretto.cluster.orders import Order
+from stretto.cluster.queue import PRIORITY, Queue, queue, server_of
+from stretto.errors import ConfigError, RunBusy, TaskError
+from stretto.events import RunInterrupted
+from stretto.proposal import Answer, Proposal
+from stretto.run_stream import RunStream
+from stretto.runs import Run
+from stretto.store.journal import Journal
+from stretto.store.locations import Location, location_of
+from stretto.store.patience import patiently
+from stretto.store.postgres import proposals
+from stretto.store.schema import GLANCE
+from stretto.store.sqlite import Store
+
+_GOING_ON = frozenset({"running", "queued", "killed"})  # the last, because a worker that lives goes on with it
+_PARTING = 10.0  # seconds that a worker has to stop a run
+_GLANCE = 5.0  # seconds between two looks at a run of which nothing is heard
+
+
+class Cluster:
+    """The workers of a store in PostgreSQL: runs are handed to them, watched, steered, stopped. Used as `async with`.
+
+    `store`: its address, `postgresql://…`. Raises `ConfigError` for a file, which other machines cannot reach, or where
+    the extra `cluster` is not installed, and `StoreError` for a database that cannot be used.
+    """
+
+    def __init__(self, store: Location | str) -> None:
+        self._server = server_of(location_of(store) if isinstance(store, str) else store)
+        self._store = Store(self._server, GLANCE)
+        self._news = News(self._server)
+        self._stack = ExitStack()
+        self._queue: Queue | None = None
+
+    async def __aenter__(self) -> Self:
+        self._queue = await asyncio.to_thread(self._stack.enter_context, queue(self._server))
+        await self._news.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._news.__aexit__()
+        await asyncio.to_thread(self._stack.close)
+
+    async def submit(self, stream: RunStream[Any], priority: int = PRIORITY) -> str:
+        """Have a worker carry a run, as `Workflow.stream` (or `rerun`, `resume`) gives it; its id.
+
+        It is in the list of runs when this returns. `priority`: the lower goes first, from 1 on. A run that waits
+        already stays where it is. Raises `ConfigError` for a workflow with Python functions, which nobody else has.
+        """
+        if stream.store != self._server.url:
+            raise ConfigError(
+                f"{self._server}: a run that is kept in {location_of(stream.store) if stream.store else 'no store'} cannot be handed over here"
+            )
+        if not stream.is_portable:
+            raise ConfigError(
+                "a worker elsewhere does not have the Python functions of this workflow; carry it here (run), or put "
+                "them behind an endpoint"
+            )
+        await stream.begin()
+        await asyncio.to_thread(self._waiting.put, stream.run_id, priority)
+        return stream.run_id
+
+    async def states(self, run_id: str) -> AsyncGenerator[Run, None]:
+        """A run as it stands, now and whenever something is new, until it is over. Raises `RunNotFound`."""
+        while True:
+            kept = await patiently(lambda: self._store.run(run_id))
+            yield kept
+            if await self._is_over(kept):
+                return
+            await self._news.of(run_id, _GLANCE)
+
+    async def finished(self, run_id: str) -> Run:
+        """Wait until a run is over, whoever carries it; how it ended says its `status`. Raises `RunNotFound`."""
+        await patiently(lambda: self._store.check(run_id))
+        while True:
+            if await asyncio.to_thread(self._store.has_ended, run_id):
+                kept = await patiently(lambda: self._store.run(run_id))
+                if await self._is_over(kept):
+                    return kept
+            await self._news.of(run_id, _GLANCE)
+
+    async def cancel(self, run_id: str) -> Run:
+        """Stop a run wherever it is: one that waits does not begin, one that is carried stops within a moment.
+
+        It is `interrupted`, and can be resumed. A run that is over stays as it is. Raises `RunNotFound`, and `RunBusy`
+        if whoever carries it does not stop it.
+        """
+        before = await patiently(lambda: self._store.run(run_id))
+        if await patiently(lambda: self._store.standing(before)) not in _GOING_ON:
+            return before
+        await asyncio.to_thread(self._waiting.take_back, run_id)
+        until = asyncio.get_running_loop().time() + _PARTING
+        while True:
+            try:
+                return await self._interrupted(run_id)
+            except RunBusy:
+                if asyncio.get_running_loop().time() > until:
+                    raise
+                await asyncio.sleep(GLANCE)
+
+    async def stop_subtask(self, run_id: str, subtask: str) -> None:
+        """Stop one subtask, as `RunStream.stop_subtask`. Raises `TaskError`, and `RunBusy` if nobody answers."""
+        await self.order(Order(run_id, subtask, "stop"))
+
+    async def again(self, run_id: str, subtask: str, remark: str = "") -> None:
+        """Ask one subtask anew, as `RunStream.again`. Raises `TaskError`, and `RunBusy` if nobody answers."""
+        await self.order(Order(run_id, subtask, "again", remark))
+
+    async def order(self, order: Order) -> None:
+        """Have whoever carries a run do something about a subtask; raises `TaskError` or `RunBusy` if they do not."""
+        await orders.give(self._server, order)
+
+    async def proposal(self, run_id: str) -> Proposal | None:
+        """The plan of a run that waits for approval, with its forecast; None if none does."""
+        told = await asyncio.to_thread(proposals.waiting, self._server, run_id)
+        return None if told is None else msgspec.json.decode(told, type=Proposal)
+
+    async def answer(self, run_id: str, answer: Answer) -> None:
+        """Decide about that plan, and have a worker go on with its run; raises `TaskError` if none waits."""
+        answer.decided()
+        if not await asyncio.to_thread(proposals.decide, self._server, run_id, msgspec.json.encode(answer)):
+            raise TaskError(f"no plan of run {run_id} waits for an answer")
+        await asyncio.to_thread(self._waiting.put, run_id)
+
+    async def news(self, run_id: str, within: float) -> None:
+        """Wait until something is new of a run, or may be, or so many seconds have passed."""
+        await self._news.of(run_id, within)
+
+    @property
+    def _waiting(self) -> Queue:
+        if self._queue is None:
+            raise ConfigError("a Cluster is used as `async with Cluster(store) as cluster`")
+        return self._queue
+
+    async def _is_over(self, run: Run) -> bool:
+        """Whether nobody goes on with a run by itself."""
+        if await patiently(lambda: self._store.standing(run)) in _GOING_ON:
+            return False
+        # A worker that ends interrupts what it hands over.
+        return run.status != "interrupted" or not await asyncio.to_thread(self._waiting.has, run.id)
+
+    async def _interrupted(self, run: str) -> Run:
+        """Say in a run's log that it was interrupted, unless that, or another end, stands there."""
+        with self._store.carrying(run):
+            history = self._store.events(run)
+            async with Journal(run, store=self._server, show=lambda _: None, history=history) as journal:
+                if journal.run.status == "running":
+                    journal.append(RunInterrupted())
+                    await journal.settled()
+                return journal.run
