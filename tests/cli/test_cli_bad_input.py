@@ -159,7 +159,7 @@ def test_a_run_that_another_process_carries_is_not_taken_away_from_it(terminal: 
     assert "being carried" in done.err
     carrier.kill()
     carrier.communicate()
-    terminal.write("stretto.toml", "[providers.sim]\nttft = 0\n")
+    terminal.write("stretto.toml", "[providers.sim]\nttft = 0\ntokens_per_second = 1e6\n")
     assert terminal("resume", "--last", "-m", "sim:instant").code == 0
 
 
@@ -172,7 +172,7 @@ def test_a_run_that_was_killed_is_listed_as_such_until_it_is_resumed(terminal: T
     carrier.communicate()
     assert "killed" in terminal("runs").out
     assert "killed" in terminal("show", "--last").out
-    terminal.write("stretto.toml", "[providers.sim]\nttft = 0\n")
+    terminal.write("stretto.toml", "[providers.sim]\nttft = 0\ntokens_per_second = 1e6\n")
     assert terminal("resume", "--last").code == 0
     assert "finished" in terminal("runs").out
 

@@ -49,7 +49,7 @@ def in_bash(terminal: Terminal, programs: Programs, *words: str) -> list[str]:
 
 def test_commands_and_options_are_offered(terminal: Terminal) -> None:
     assert offered(terminal, "stretto re") == ["resume", "rerun", "rehearse", "replay"]
-    assert offered(terminal, "stretto run --bud") == ["--budget"]
+    assert offered(terminal, "stretto run --bud") == ["--budget", "--budget-per-day"]
     assert offered(terminal, "stretto completion ") == ["bash", "zsh", "fish"]
 
 

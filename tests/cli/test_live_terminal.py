@@ -35,7 +35,7 @@ def terminal(tmp_path: Path) -> Terminal:
     return Terminal(tmp_path)
 
 
-def flow(terminal: Terminal, *, ttft: float = 0.2, speed: float = 300, faults: str = "") -> tuple[str, ...]:
+def flow(terminal: Terminal, *, ttft: float = 0.1, speed: float = 1500, faults: str = "") -> tuple[str, ...]:
     """A run that takes its time: its arguments."""
     terminal.write("flow.toml", SLOW.format(ttft=ttft, speed=speed, faults=faults))
     return ("run", "-w", "./flow.toml", TASK)
@@ -183,7 +183,7 @@ def test_ctrl_z_gives_the_terminal_back_and_the_picture_goes_on_afterwards(termi
 
 
 def test_whoever_is_asked_about_a_plan_has_the_terminal_alone(terminal: Terminal) -> None:
-    with Seat(terminal, *flow(terminal), "--confirm", lines=40) as seat:
+    with Seat(terminal, *flow(terminal, speed=300), "--confirm", lines=40) as seat:
         screen = seat.until("[s]top >")
         assert "total of 4 calls" in screen
         assert "○ t1" not in screen

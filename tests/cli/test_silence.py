@@ -12,6 +12,7 @@ from stretto.events import CallStarted
 from stretto.views.timeline.timeline import Timeline
 
 SLOW = Simulator(ttft=0.6, ttft_spread=0, tokens_per_second=300)
+LESS = Simulator(ttft=0.3, ttft_spread=0, tokens_per_second=3000)
 
 
 def test_a_silent_run_says_what_is_waited_for_and_how_far_that_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,7 +26,7 @@ def test_a_silent_run_says_what_is_waited_for_and_how_far_that_is(capsys: pytest
 
 
 def test_a_quiet_run_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    flow = Workflow("sim:o", {"part": "sim:w"}, "sim:s", providers={"sim": SLOW})
+    flow = Workflow("sim:o", {"part": "sim:w"}, "sim:s", providers={"sim": LESS})
     assert carry(flow.stream("Compare teas in 2 subtasks"), Output(), Progress(quiet=True, silence=0.1)) == 0
     assert capsys.readouterr().err == ""
 

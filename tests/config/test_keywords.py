@@ -26,7 +26,7 @@ from stretto import (
     read_inputs,
 )
 
-FLOW = Workflow("sim:x", {"part": "sim:x"}, "sim:x")
+FLOW = Workflow("sim:instant", {"part": "sim:instant"}, "sim:instant")
 DOORS: Any = FLOW
 """Of which type checkers know nothing: they know what was renamed."""
 READ: Any = read_inputs

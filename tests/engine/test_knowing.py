@@ -340,6 +340,7 @@ def test_a_store_of_format_2_gets_its_table_and_keeps_its_runs(tmp_path: Path) -
         db.execute("DROP TABLE models")
         db.execute("DROP TABLE carriers")
         db.execute("DROP TABLE idempotency")
+        db.execute("DROP TABLE aside")
         db.execute("PRAGMA user_version = 2")
     assert remembered(path) == {}
     assert Store(path).run("01K0001").status == "finished"

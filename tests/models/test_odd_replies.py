@@ -94,7 +94,7 @@ async def test_a_reply_that_its_server_broke_off_is_none(reason: str) -> None:
 async def test_a_finish_reason_on_every_piece_is_no_end() -> None:
     async def play(exchange: Exchange) -> None:
         await exchange.send(STREAM, chunk(sse(delta("stop", role="assistant", content=""), done=False)))
-        for text in ("As", "sam", " tea"):
+        for text in ("Assam", " tea"):
             await asyncio.sleep(1.2)  # longer than usage is waited for
             await exchange.send(chunk(sse(delta("stop", content=text), done=False)))
         await exchange.send(chunk(sse({"choices": [], "usage": TOKENS}, done=False)), END)

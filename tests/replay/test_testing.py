@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from forked import python
 from stretto import Role, Run, Simulator, Workflow
 from stretto.store.travel import exported
 
@@ -45,6 +46,13 @@ def recorded(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
+def outcome(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    """What pytest makes of the user's project; of its plugins there is the one for asynchronous tests."""
+    words = ("-m", "pytest", "-p", "no:cacheprovider", "-p", "anyio", *arguments)
+    done = python(*words, folder=pytester.path, environ={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
+    return pytest.RunResult(done.returncode, done.stdout.splitlines(), done.stderr.splitlines(), 0.0)
+
+
 def test_a_users_workflow_runs_over_the_records_without_a_key(pytester: pytest.Pytester, recorded: Run) -> None:
     (pytester.path / "answer.md").write_text(recorded.answer)
     (pytester.path / "tests" / "test_teas.py").write_text(
@@ -77,7 +85,7 @@ async def test_in_an_asynchronous_test(replayed):
     assert replayed("teas.jsonl", flow).answer == ANSWER
 """
     )
-    done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error")
+    done = outcome(pytester, "-W", "error")
     done.assert_outcomes(passed=5)
 
 
@@ -107,7 +115,7 @@ def test_no_file(replayed):
     replayed("coffees.jsonl", flow)
 """
     )
-    done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error")
+    done = outcome(pytester, "-W", "error")
     done.assert_outcomes(failed=4)
     for said in (
         "*AssertionError: teas.jsonl: run * subtask t1 (box:w) is not recorded as it is asked now: its prompt *",
@@ -121,7 +129,7 @@ def test_no_file(replayed):
 
 @pytest.mark.usefixtures("recorded")
 def test_the_fixture_explains_itself(pytester: pytest.Pytester) -> None:
-    done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--fixtures", "tests")
+    done = outcome(pytester, "--fixtures", "tests")
     done.stdout.fnmatch_lines(["replayed *", "*Run a workflow over the records of an exported run*"])
 
 
@@ -186,7 +194,7 @@ def test_minutes_in_milliseconds(simulated):
     assert virtually(simulated(flow(), "429 for=5m", ttft=2.0).run(TASK)).coverage.complete
 """
     )
-    done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error")
+    done = outcome(pytester, "-W", "error")
     done.assert_outcomes(passed=7)
     assert not (pytester.path / "never.db").exists()
 
@@ -218,5 +226,5 @@ def test_they_are_gone():
             socket.create_connection((urlsplit(url).hostname, urlsplit(url).port)).close()
 """
     )
-    done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error")
+    done = outcome(pytester, "-W", "error")
     done.assert_outcomes(passed=2)

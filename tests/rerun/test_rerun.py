@@ -266,7 +266,7 @@ def test_a_plan_that_was_cut_and_gone_on_with_is_not_asked_for_again(kitchen: Ki
             {"draft": "slow:w", "proof": "slow:w"},
             "slow:s",
             store=kitchen.store,
-            providers={"slow": replace(FAST, tokens_per_second=100)},
+            providers={"slow": replace(FAST, tokens_per_second=500)},
         )
         seen: list[e.AnyEvent] = []
         async with slow.stream(TASK) as events:

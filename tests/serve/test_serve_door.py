@@ -295,7 +295,7 @@ async def test_a_thousand_calls_at_once_do_not_overshoot_a_budget() -> None:
 
 @on_loop
 async def test_a_pace_is_kept_by_client() -> None:
-    clients = {"ada": Account("A", rpm=120)}
+    clients = {"ada": Account("A", rpm=300)}
     async with Endpoint(plain("Assam")) as there, served(door=door(there.url, None, clients), guard=GUARD) as client:
         loop = asyncio.get_running_loop()
         began = loop.time()

@@ -16,8 +16,6 @@ from stretto.server.listening import listening
 GRACE = 30.0
 """Seconds that runs have to finish once nobody is let in any more."""
 _PARTING = 5.0
-_FEW = 32
-"""Answers being written while which a whole collection of garbage takes no time that is felt."""
 
 
 async def serve(
@@ -40,7 +38,7 @@ async def serve(
     async with (
         listening(app, host, port, parting=_PARTING) as base_url,
         obeying(ending),
-        collected(lambda: service.inside <= _FEW),
+        collected(lambda: not service.inside),
     ):
         ready(base_url)
         await ending.soon.wait()
