@@ -19,7 +19,7 @@ async def test_whole_collections_are_ours_while_a_server_runs_and_pythons_before
 
 
 @on_loop
-async def test_what_is_left_of_work_is_collected_once_when_nobody_waits_any_more() -> None:
+async def test_what_is_left_of_work_is_collected_when_few_wait_and_once() -> None:
     whole = list[int]()
     looks = list[bool]()
 
@@ -27,15 +27,20 @@ async def test_what_is_left_of_work_is_collected_once_when_nobody_waits_any_more
         if phase == "stop" and about["generation"] == 2:
             whole.append(len(looks))
 
-    def idle() -> bool:
-        looks.append(len(looks) != 2)  # at the third look somebody waits
+    def calm() -> bool:
+        looks.append(len(looks) > 2)  # at the first three looks many wait
         return looks[-1]
 
-    gc.callbacks.append(note)
-    try:
-        async with collected(idle, look=0.001):
-            while len(looks) < 8:
+    async with collected(calm, look=0.001):
+        await asyncio.sleep(0.01)
+        assert not looks, "nothing new, and nobody is even asked whether it is calm"
+        gc.callbacks.append(note)
+        try:
+            kept = [[number] for number in range(200_000)]  # which comes among the oldest
+            while not whole:
                 await asyncio.sleep(0.001)
-    finally:
-        gc.callbacks.remove(note)
+            await asyncio.sleep(0.05)
+        finally:
+            gc.callbacks.remove(note)
+        assert kept
     assert whole == [4]

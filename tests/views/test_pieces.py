@@ -12,6 +12,7 @@ from stretto import events as e
 from stretto.fold import fold
 from stretto.page.content import content_of, plain
 from stretto.page.pieces import Pieces
+from stretto.text import clean, seemly
 from stretto.views.timeline.past import timeline_of
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -125,3 +126,9 @@ def test_a_run_that_nobody_carries_any_more_was_killed() -> None:
         "t2": "stopped",
         "t3": "waiting",
     }
+
+
+def test_no_letter_that_acts_is_passed_on_and_all_others_are() -> None:
+    numbers = [*range(0x3000), *range(0xD7F0, 0xE010), 0xFEFF, 0xFFFD, 0x10FFFF]
+    for text in (f"a{chr(number)}b" for number in numbers):
+        assert plain({"x": [text]}) == {"x": [seemly(clean(text))]}, ascii(text)

@@ -1,6 +1,7 @@
 /** The answer, built of elements that are known to do nothing, and what its passages rest on. */
 import { passage } from "./calls.js";
-import { h, inner, say } from "./dom.js";
+import { h, inner, later, say } from "./dom.js";
+import { MANY } from "./graph.js";
 
 /** @typedef {import("./model.js").Model} Model */
 /** @typedef {import("./model.js").Tree} Tree */
@@ -21,23 +22,40 @@ export function answer(model) {
   let lit = [];
   /** @type {unknown} */
   let told = null;
+  let timer = 0;
+
+  /** The whole answer stands there. */
+  function renew() {
+    timer = 0;
+    const facts = model.facts;
+    const meant = new Map((facts?.notes ?? []).map((note) => [note.number, note]));
+    text.replaceChildren(...(facts?.answer ?? []).map((tree) => built(tree, meant)));
+    notes.replaceChildren(...noted(model));
+    light();
+  }
+
+  /** What rests on the chosen row stands out. */
+  function light() {
+    for (const cite of lit) cite.classList.remove("lit");
+    lit = model.selected ? [...section.querySelectorAll(`[data-key="${CSS.escape(model.selected)}"]`)] : [];
+    for (const cite of lit) cite.classList.add("lit");
+  }
+
   model.listen((change) => {
     if (change === "filter" || change === "frame") return;
     const facts = model.facts;
-    if (facts && facts.answer !== told) {
-      told = facts.answer;
-      const meant = new Map((facts.notes ?? []).map((note) => [note.number, note]));
-      text.replaceChildren(...(facts.answer ?? []).map((tree) => built(tree, meant)));
-      notes.replaceChildren(...noted(model));
-    }
     const whole = Boolean(facts?.answer?.length);
+    if (facts && facts.answer !== told) {
+      const first = !told && !model.writing && model.rows.size > MANY;
+      told = facts.answer;
+      if (!first) renew();
+      else timer ||= later(renew); // what stands above it comes first
+    }
     text.hidden = !whole;
     writing.hidden = whole;
     say(writing, whole ? "" : model.writing);
     section.hidden = !whole && !model.writing;
-    for (const cite of lit) cite.classList.remove("lit");
-    lit = model.selected ? [...section.querySelectorAll(`[data-key="${CSS.escape(model.selected)}"]`)] : [];
-    for (const cite of lit) cite.classList.add("lit");
+    light();
   });
   return section;
 }

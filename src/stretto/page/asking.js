@@ -1,7 +1,6 @@
 /** Asking the server that the page came from, with its key if it wants one. */
 import { button, h } from "./dom.js";
-
-const KEY = "stretto.key"; // in sessionStorage: it is gone with the tab
+import { bearing, early, KEY } from "./early.js";
 
 /** What the server said instead of an answer. */
 export class Refused extends Error {
@@ -25,13 +24,14 @@ export class Refused extends Error {
 export async function ask(path, { method = "GET", body, headers = {}, signal } = {}) {
   for (;;) {
     const key = sessionStorage.getItem(KEY);
-    const response = await fetch(path, {
+    const begun = method === "GET" ? early(path) : undefined;
+    const response = await (begun ?? fetch(path, {
       method,
-      headers: { ...headers, ...(key ? { authorization: `Bearer ${key}` } : {}), ...(body ? { "content-type": "application/json" } : {}) },
+      headers: { ...headers, ...bearing(), ...(body ? { "content-type": "application/json" } : {}) },
       credentials: "omit",
       ...(body ? { body: JSON.stringify(body) } : {}),
       ...(signal ? { signal } : {}),
-    });
+    }));
     if (response.ok) return response;
     if (response.status !== 401) throw new Refused(response.status, await reason(response));
     if (key === sessionStorage.getItem(KEY)) await keyOf(Boolean(key)); // else somebody has given another meanwhile

@@ -1,5 +1,7 @@
 /** Building elements: a text is always a text, and no attribute can act. */
 
+const SOON = 300; // ms
+
 /** @typedef {Node | string | null | undefined | false} Child */
 
 /**
@@ -98,4 +100,15 @@ export function leads(name, path, ...children) {
  */
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
+}
+
+/**
+ * Do something once what is on the screen is drawn, and nobody waits.
+ *
+ * @param {() => void} work
+ * @returns {number} true, as a timer is
+ */
+export function later(work) {
+  if ("requestIdleCallback" in globalThis) return requestIdleCallback(work, { timeout: SOON });
+  return setTimeout(work, SOON); // Safari has no such thing
 }

@@ -1,12 +1,12 @@
 /** The plan as a graph: what needs what, from left to right. */
-import { button, h, s, say } from "./dom.js";
+import { button, h, later, s, say } from "./dom.js";
 import { classOf, MARKS } from "./timeline.js";
 
 /** @typedef {import("./model.js").Model} Model */
 /** @typedef {import("./model.js").Row} Row */
 /** @typedef {{row: Row, layer: number, x: number, y: number}} Place */
 
-const MANY = 120; // subtasks, beyond which they are drawn small
+export const MANY = 120; // subtasks, beyond which they are drawn small, and when there is time
 const TALL = 12; // in one column
 const TALL_SMALL = 20;
 const PATIENCE = 600; // ms between two drawings of a large plan that is still being written
@@ -76,6 +76,7 @@ export function graph(model) {
     box.setAttribute("aria-label", `${rows.length} subtasks, ${edges} needs between them; the timeline above has each with what it needs`);
     const scrolled = [box.scrollLeft, box.scrollTop];
     picture = drawing(model, rows);
+    box.classList.remove("empty");
     box.replaceChildren(picture.element);
     [box.scrollLeft = 0, box.scrollTop = 0] = scrolled;
     choose();
@@ -84,6 +85,11 @@ export function graph(model) {
   /** Another plan is drawn anew; else what changed lights up where it stands. */
   function learn() {
     say(analysis, model.facts?.analysis ?? "");
+    if (!picture && model.rows.size > MANY) {
+      box.classList.add("empty"); // as high as it will be
+      timer ||= later(renew); // the rows, which stand above it, come first
+      return;
+    }
     if (!picture || (model.reshaped && !(model.live && model.rows.size > MANY))) return renew();
     if (model.reshaped && !timer) timer = setTimeout(renew, PATIENCE);
     for (const key of model.changed) {

@@ -6,7 +6,7 @@ from importlib.resources import files
 from stretto.page.document import MODULES
 
 ENTRY = "app"
-_OWN = ("asking", "live", "runs", "start", "steering", "gate", "beside", ENTRY)
+_OWN = ("early", "asking", "live", "runs", "start", "steering", "gate", "beside", ENTRY)
 SERVED = (*(name for name in MODULES if name != "file"), *_OWN)
 """The modules that are loaded there, each after those that it imports."""
 _STYLES = ("page", "app")
@@ -58,6 +58,7 @@ _SHELL = """<!doctype html>
 <meta name="color-scheme" content="light dark">
 <title>Stretto</title>
 <link rel="icon" href="data:,">
+<script type="module" async fetchpriority="high" src="/page/early.js"></script>
 {styles}{modules}</head>
 <body>
 <noscript>This page draws runs with scripts of its own and asks this server alone. Allow scripts to see it.</noscript>
