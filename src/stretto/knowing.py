@@ -44,7 +44,7 @@ async def knowledge(pool: Pool, models: Sequence[str], store: Location | None) -
     places, ours = _places(pool, models), _in_files(pool, models)
     if not places:
         return ours
-    kept = _remembered(store)
+    kept = _remembered(pool, store)
     asked: dict[str, list[str]] = {}
     for written, place in places.items():
         if _is_asked(pool, written, kept.get(place)):
@@ -57,18 +57,18 @@ async def knowledge(pool: Pool, models: Sequence[str], store: Location | None) -
             news[places[written]] = replace(known[written], context=said.context)
         context = said.context or known[written].context
         known[written] = replace(known[written], context=context, others=said.others)
-    _remember(store, news)
+    _remember(pool, store, news)
     return {**{written: each for written, each in known.items() if each != Known()}, **ours}
 
 
 async def find_out(pool: Pool, store: Location | None, written: str) -> Known:
     """What a server says of a model that has shown by a reply that it does, while a run is under way; it is kept."""
-    places, kept = _places(pool, [written]), _remembered(store)
+    places, kept = _places(pool, [written]), _remembered(pool, store)
     told = await _told(pool, {split_model(written, "model")[0]: [written]})
     before = kept[places[written]].known if places[written] in kept else Known()
     said = told.get(written, before)
     found = replace(before, context=said.context or before.context, others=said.others)
-    _remember(store, {places[written]: found})
+    _remember(pool, store, {places[written]: found})
     return found
 
 
@@ -90,7 +90,7 @@ def learn(
             found = replace(found, context=context)
         if found != before:
             news[place] = found
-    _remember(store, news)
+    _remember(pool, store, news)
 
 
 def _refused(run: Run) -> Iterable[CallFinished]:
@@ -186,18 +186,25 @@ async def _answers(pool: Pool, asked: Mapping[str, Sequence[str]]) -> dict[str, 
         await http.close()
 
 
-def _remembered(store: Location | None) -> dict[Place, Remembered]:
-    try:
-        return remembered(store, GLANCE) if store else {}
-    except StoreError as error:  # whoever opens the run says it better
-        _log.debug("what is known of models cannot be read: %s", error)
+def _remembered(pool: Pool, store: Location | None) -> dict[Place, Remembered]:
+    """What the store says, or has said lately: runs that begin together read it once."""
+    if store is None:
         return {}
+    now, kept = asyncio.get_running_loop().time(), pool.heard.kept
+    if kept is None or kept[0] != store or now - kept[1] >= _LATELY:
+        try:
+            kept = pool.heard.kept = (store, now, remembered(store, GLANCE))
+        except StoreError as error:  # whoever opens the run says it better
+            _log.debug("what is known of models cannot be read: %s", error)
+            return {}
+    return kept[2]
 
 
-def _remember(store: Location | None, news: Mapping[Place, Known]) -> None:
+def _remember(pool: Pool, store: Location | None, news: Mapping[Place, Known]) -> None:
     """Write it down; a store that cannot be written just now is no reason for a run to fail."""
     if store is None or not news:
         return
+    pool.heard.kept = None
     try:
         remember(store, news, GLANCE)
     except StoreError as error:

@@ -23,6 +23,8 @@ from stretto.policies.latency import Latencies
 from stretto.policies.limit import Limit
 from stretto.policies.loops import Loops
 from stretto.policies.prices import FREE, LISTED, Prices
+from stretto.store.known import Place, Remembered
+from stretto.store.locations import Location
 from stretto.types import Known, Limits, Price
 
 AnyProvider = Provider | Simulator | Functions | Local
@@ -48,12 +50,13 @@ class Endpoints(Protocol):
 class Heard:
     """What endpoints have `told` of their models, by provider and models, at which loop time.
 
-    `asking`: set once somebody who asks just now is through.
+    `asking`: set once somebody who asks just now is through. `kept`: what a store said of all models, and when.
     """
 
     def __init__(self) -> None:
         self.asking: asyncio.Event | None = None
         self.told: dict[tuple[str, ...], tuple[float, dict[str, Known]]] = {}
+        self.kept: tuple[Location, float, dict[Place, Remembered]] | None = None
 
 
 class Pool:

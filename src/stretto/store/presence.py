@@ -9,6 +9,7 @@ a process that carries hundreds must not run out of file descriptors.
 import os
 import sqlite3
 from contextlib import ExitStack, closing
+from functools import cache
 from itertools import count
 from pathlib import Path
 from secrets import token_hex
@@ -99,10 +100,19 @@ def lives(path: Path, owner: str) -> bool:
 
 def _this_process() -> str:
     """What no other process is called, on no other machine and at no other time; a forked one is another."""
+    return _this(os.getpid())
+
+
+@cache
+def _this(number: int) -> str:
     try:
-        return _process(str(os.getpid()))
+        return _process(str(number))
     except OSError:
-        return f"- - {os.getpid()} -"  # nobody else can look for it
+        return f"- - {number} -"  # nobody else can look for it
+
+
+if hasattr(os, "register_at_fork"):  # a child may have the same number, in a space of its own
+    os.register_at_fork(after_in_child=_this.cache_clear)
 
 
 def _process(number: str) -> str:
