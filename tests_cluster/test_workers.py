@@ -17,7 +17,7 @@ import stretto
 from chaos_endpoint import endpoint
 from loops import at_leisure
 from postgres import Postgres
-from stretto import Limits, Price, Simulator, Workflow
+from stretto import Limits, Price, Provider, Simulator, Workflow
 from stretto.cluster import Cluster
 from stretto.errors import ConfigError, RunNotFound
 from stretto.events import CallFinished, RunFinished, RunResumed
@@ -196,6 +196,22 @@ async def test_what_no_worker_can_carry_is_not_handed_over(server: Server, tmp_p
     assert statuses(server) == {}
     with pytest.raises(ConfigError, match="need a store that they can reach"):
         Cluster(tmp_path / "runs.db")
+
+
+@at_leisure
+async def test_a_run_that_cannot_be_begun_there_has_failed_and_nobody_waits_for_it(
+    server: Server, tmp_path: Path
+) -> None:
+    keyed = Provider("http://127.0.0.1:9/v1", key_env="NO_WORKER_HAS_THIS_KEY", local=True)
+    workflow = Workflow("far:x", {"part": "far:x"}, "far:x", store=server.url, providers={"far": keyed})
+    async with Cluster(server) as cluster:
+        run = await cluster.submit(workflow.stream(TASK))
+        with workers(server, tmp_path) as (worker,):
+            told = await asyncio.wait_for(cluster.finished(run), 60)
+            assert (told.status, told.error_type) == ("failed", "MissingKey")
+            assert "NO_WORKER_HAS_THIS_KEY" in str(told.error)
+            assert statuses(server) == {"failed": 1}
+            assert f"{run}: failed: MissingKey" in worker.said()
 
 
 @at_leisure

@@ -9,6 +9,7 @@ import pytest
 
 from simulated import record_of
 from stretto import Fault, Limits, Provider, Simulator, Workflow
+from stretto.amounts import WRITTEN
 from stretto.config import (
     Choice,
     Configuration,
@@ -68,6 +69,21 @@ def test_limits_and_providers_merge_key_by_key(tmp_path: Path) -> None:
     mine = workflow.providers["mine"]
     assert isinstance(mine, Provider)
     assert (mine.base_url, mine.rpm) == ("http://localhost:1/v1", 60)
+
+
+def test_every_limit_that_may_be_a_text_may_be_one_in_a_file(tmp_path: Path) -> None:
+    told: dict[str, Any] = {
+        "budget": "$1.50",
+        "budget_per_day": "50c",
+        "hedge": "5%",
+        "tokens": "250k",
+        "rpm": "1k",
+        "tpm": "1M",
+    }
+    told |= {"deadline": "2m", "timeout": "90s", "max_wait": "250ms"}
+    assert set(told) == set(WRITTEN)
+    text = "[limits]\n" + "".join(f'{name} = "{value}"\n' for name, value in told.items())
+    assert build(text, folder=tmp_path).definition.limits == Limits(**told)
 
 
 def test_a_known_provider_keeps_what_a_file_does_not_say(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 
+from stretto.cluster.ending import end
 from stretto.errors import DayBudgetError, RunBusy, StoreLocked, StrettoError
+from stretto.events import RunFailed
 from stretto.proposal import Answer, Decision, Leave, Proposal
 from stretto.run_stream import RunStream
 from stretto.store.connecting import connect
@@ -50,10 +52,10 @@ class Carrying:
             try:
                 return await self._carried(run)
             except (RunBusy, DayBudgetError) as error:
-                if str(error) != said:
-                    said = str(error)
-                    self._told(f"{run}: {error}")
                 short = isinstance(error, DayBudgetError)
+                if (why := "short" if short else str(error)) != said:  # the amounts change with every look
+                    said = why
+                    self._told(f"{run}: {error}")
                 if short:
                     await asyncio.to_thread(wait_again, self._server, [run])
                 await asyncio.sleep(_SHORT if short else _BUSY)
@@ -65,6 +67,7 @@ class Carrying:
                     _log.exception("run %s", run)
                 self.failed += 1
                 self._told(f"{run}: failed: {type(error).__name__}: {error}")
+                await self._fail(run, error)
                 return "failed"
 
     async def _carried(self, run: str) -> str:
@@ -84,6 +87,15 @@ class Carrying:
             if not await asyncio.to_thread(proposals.is_decided, self._server, run):
                 self._told(f"{run}: its plan waits for approval")
                 return "asked"
+
+    async def _fail(self, run: str, error: Exception) -> None:
+        """See that a run is told to have failed that could not even begin; it waits for nobody then."""
+        told = RunFailed(error=str(error) or repr(error), error_type=type(error).__name__)
+        try:
+            await end(self._store, run, told)
+        except StrettoError as why:  # its log cannot be read, or written
+            _log.warning("run %s: that it failed cannot be said in its log: %s", run, why)
+            await asyncio.to_thread(wait_no_more, self._server, run)
 
     async def _followed(self, run: str, stream: RunStream[Any]) -> None:
         """Carry a run as long as this stream goes."""
@@ -113,6 +125,12 @@ class Put:
             return msgspec.json.decode(decision, type=Answer).decided()
         await asyncio.to_thread(proposals.keep, self._server, self._run, msgspec.json.encode(proposal))
         return Leave()
+
+
+def wait_no_more(server: Server, run: str) -> None:
+    """Have it known that this run waits for nobody."""
+    with closing(connect(server, create=False)) as db:
+        db.execute("DELETE FROM queued WHERE run = ?", (run,))
 
 
 def wait_again(server: Server, runs: list[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Self
 import msgspec
 
 from stretto.cluster import orders
+from stretto.cluster.ending import end
 from stretto.cluster.news import News
 from stretto.cluster.orders import Order
 from stretto.cluster.queue import PRIORITY, Queue, queue, server_of
@@ -16,7 +17,6 @@ from stretto.events import RunInterrupted
 from stretto.proposal import Answer, Proposal
 from stretto.run_stream import RunStream
 from stretto.runs import Run
-from stretto.store.journal import Journal
 from stretto.store.locations import Location, location_of
 from stretto.store.patience import patiently
 from stretto.store.postgres import proposals
@@ -58,9 +58,8 @@ class Cluster:
         already stays where it is. Raises `ConfigError` for a workflow with Python functions, which nobody else has.
         """
         if stream.store != self._server.url:
-            raise ConfigError(
-                f"{self._server}: a run that is kept in {location_of(stream.store) if stream.store else 'no store'} cannot be handed over here"
-            )
+            where = "no store" if stream.store is None else location_of(stream.store)
+            raise ConfigError(f"{self._server}: a run that is kept in {where} cannot be handed over here")
         if not stream.is_portable:
             raise ConfigError(
                 "a worker elsewhere does not have the Python functions of this workflow; carry it here (run), or put "
@@ -102,7 +101,7 @@ class Cluster:
         until = asyncio.get_running_loop().time() + _PARTING
         while True:
             try:
-                return await self._interrupted(run_id)
+                return await end(self._store, run_id, RunInterrupted())
             except RunBusy:
                 if asyncio.get_running_loop().time() > until:
                     raise
@@ -148,13 +147,3 @@ class Cluster:
             return False
         # A worker that ends interrupts what it hands over.
         return run.status != "interrupted" or not await asyncio.to_thread(self._waiting.has, run.id)
-
-    async def _interrupted(self, run: str) -> Run:
-        """Say in a run's log that it was interrupted, unless that, or another end, stands there."""
-        with self._store.carrying(run):
-            history = self._store.events(run)
-            async with Journal(run, store=self._server, show=lambda _: None, history=history) as journal:
-                if journal.run.status == "running":
-                    journal.append(RunInterrupted())
-                    await journal.settled()
-                return journal.run

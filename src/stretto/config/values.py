@@ -23,6 +23,7 @@ from stretto.types import Limits, Price, Role
 _T = TypeVar("_T")
 
 _DURATIONS = frozenset({"timeout", "max_wait", "deadline", "connect", "first_byte", "silence", "ttft"})
+_MONEY = frozenset({"budget", "budget_per_day"})
 _COUNTS = frozenset({"tokens", "rpm", "tpm", "context", "share", "memory"})
 _KINDS = {Simulator: "simulator", Local: "local", Provider: "endpoint"}
 _IN_WORDS = {
@@ -146,7 +147,7 @@ def _amounts(table: Mapping[str, Any], place: str) -> dict[str, Any]:
 
 
 def _amount(key: str, value: Any, place: str) -> Any:
-    if key == "budget" and value is not None:
+    if key in _MONEY and value is not None:
         return str(dollars(value, place))
     if not isinstance(value, str):
         return value

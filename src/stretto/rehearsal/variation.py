@@ -43,7 +43,7 @@ def usual(limits: Limits, *, free: bool = False) -> list[Variation]:
 def _told(key: str, value: Any) -> str:
     if value is None:
         return "none"
-    if key == "budget":
+    if key in {"budget", "budget_per_day"}:
         return f"${Decimal(value).normalize():f}"
     if key == "hedge":
         return f"{100 * value:g} %"
