@@ -101,7 +101,7 @@ def test_a_table_shows_the_configuration_as_it_is_and_with_one_setting_changed(t
 
 
 def test_the_setting_to_change_is_named_with_how_often_it_helped(terminal: Terminal) -> None:
-    args = ("rehearse", "-q", "--parallel", "2", "--subtasks", "12", "--runs", "12")
+    args = ("rehearse", "-q", "--parallel", "2", "--subtasks", "8", "--runs", "12")
     varied = ("--vary", "parallel=8", "--vary", "parallel=4", "--vary", "attempts=5")
     said = terminal(*args, *varied, TASK).out
     assert "\nchange parallel to 8 (--parallel 8, or under [limits]): quicker in 12 of 12 runs, by " in said
@@ -189,7 +189,8 @@ def test_json_is_one_object_with_every_quantile(terminal: Terminal) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_others(terminal: Terminal) -> None:
-    args = ("rehearse", "--json", "--fault", "500 rate=0.3", "--provider-rpm", "200", *SMALL, TASK)
+    some = ("--fault", "500 rate=0.3", "--provider-rpm", "200", "--vary", "hedge=5%")
+    args = ("rehearse", "--json", *some, *SMALL, TASK)
     one = terminal(*args, PYTHONHASHSEED="1")
     assert one.out == terminal(*args, PYTHONHASHSEED="2").out
     assert json.loads(one.out)["variations"][0]["retried"]["max"] > 0
@@ -232,7 +233,9 @@ def test_without_a_model_the_simulators_own_is_rehearsed_and_no_server_is_looked
 def test_limits_of_a_local_server_are_kept_to(terminal: Terminal) -> None:
     done = terminal("rehearse", "-m", "ollama:any", *SMALL, TASK)
     assert "assumed: ollama permits any rate, 4 calls at once" in done.out
-    slow, quick = (as_it_is(terminal, "-m", model, "--subtasks", "40") for model in ("ollama:any", "sim:any"))
+    slow, quick = (
+        as_it_is(terminal, "-m", model, "--subtasks", "40", "--runs", "2") for model in ("ollama:any", "sim:any")
+    )
     assert slow["makespan"]["p50"] > quick["makespan"]["p50"]
 
 
@@ -251,13 +254,14 @@ def test_an_unknown_price_is_said_once_and_makes_the_cost_unknown(terminal: Term
 
 
 def test_a_rate_the_provider_permits_rejects_and_one_the_workflow_knows_does_not(terminal: Terminal) -> None:
-    unknown = as_it_is(terminal, "--subtasks", "30", "--provider-rpm", "60", "--provider-tells", "nothing")
+    many = ("--subtasks", "30", "--runs", "3")
+    unknown = as_it_is(terminal, *many, "--provider-rpm", "60", "--provider-tells", "nothing")
     terminal.write("known.toml", MINE + "rpm = 60\n")
-    known = as_it_is(terminal, "--subtasks", "30", "-w", "./known.toml", "-m", "mine:worker")
+    known = as_it_is(terminal, *many, "-w", "./known.toml", "-m", "mine:worker")
     assert unknown["rejected"]["mean"] > 0
     assert unknown["answered"]["full"] == 1
     assert known["rejected"]["max"] == 0
-    told = as_it_is(terminal, "--subtasks", "30", "--provider-rpm", "60", "--provider-tells", "headers")
+    told = as_it_is(terminal, *many, "--provider-rpm", "60", "--provider-tells", "headers")
     assert told["rejected"]["mean"] < unknown["rejected"]["mean"]
     assert min(unknown["makespan"]["min"], known["makespan"]["min"]) > 28
 

@@ -175,7 +175,7 @@ def paid(model: Any, account: Account, price: Price = PRICE) -> Budget:
     return Budget(model, "sim:x", account, prices, 8)
 
 
-@examples(1000)
+@examples(400)
 @given(st.lists(st.tuples(st.integers(0, 300), LIES), min_size=1, max_size=12), st.integers(50, 1500), st.data())
 def test_no_liar_gets_past_a_ceiling_with_what_it_writes(
     replies: list[tuple[int, Any]], most: int, data: st.DataObject

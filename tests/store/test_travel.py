@@ -245,7 +245,7 @@ def test_whatever_a_file_holds_it_is_an_error_of_ours_or_a_run_that_can_be_read(
 
 
 def test_replies_of_megabytes_travel(tmp_path: Path) -> None:
-    big = msgspec.structs.replace(FAST, faults=(parse_fault("huge role=worker size=1MB"),))
+    big = msgspec.structs.replace(FAST, faults=(parse_fault("huge rate=0.3 role=worker size=1MB"),))
     run = a_run(tmp_path / "s.db", simulator=big)
     file = file_of(tmp_path / "s.db", run.id)
     assert len(file) > 1_000_000

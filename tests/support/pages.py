@@ -19,6 +19,7 @@ _BLOCK = re.compile(
     r"(?:<!-- (?P<remark>[^\n]*?) -->\n\n?)?```(?P<language>\w+)(?P<rest>[^\n]*)\n(?P<code>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
+_REHEARSED = re.compile(r"(\brehearse\b.* --runs )\d+")
 _TITLE = re.compile(r'title="([^"]+)"')
 _FILES = {
     "task.md": "Compare Postgres and SQLite as a job queue in exactly 3 subtasks.\n",
@@ -95,11 +96,9 @@ class Reader:
             case "toml":
                 read_file(self._write(block.title or "page.toml", block.code))
             case "python" if not block.title.startswith("tests/"):
-                code = block.code.replace("sim:default", "sim:instant")
-                self._check(block, self._run(["python", "-c", code]))
+                self._check(block, self._run(["python", "-c", _quick(block.code)]))
             case "sh":
-                code = block.code.replace("sim:default", "sim:instant")
-                self._check(block, self._run(["bash", "-euo", "pipefail", "-c", code]))
+                self._check(block, self._run(["bash", "-euo", "pipefail", "-c", _quick(block.code)]))
 
     def _check(self, block: Block, done: "subprocess.CompletedProcess[str]") -> None:
         wanted = int(block.remark.removeprefix("exit code ")) if block.remark.startswith("exit code") else 0
@@ -126,6 +125,11 @@ class Reader:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         return path
+
+
+def _quick(code: str) -> str:
+    """The same at the simulator's best pace, and rehearsed less often."""
+    return _REHEARSED.sub(r"\g<1>3", code.replace("sim:default", "sim:instant"))
 
 
 def links(page: str) -> Iterator[str]:
