@@ -50,6 +50,8 @@ def list_at(text: str) -> Beginning | None:
     if mark == "{":
         found = _UNQUOTED.search(text) if before == "[" else None
         return Beginning(found.start(2), found[1].casefold()) if found else None
+    if "[" not in text or "{" not in text:
+        return None
     found = _NAMELESS.search(text) if before.isalnum() or before in QUOTES else None
     if found is None or found[1] or not is_field(found[3]):
         return None

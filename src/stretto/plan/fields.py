@@ -32,6 +32,7 @@ _COMMENT = re.compile(r"([,{\[])\s*//[^\n/]*+\n")
 _QUOTED = re.compile(r'"(.*(?<!\\)(?:\\\\)*)"', re.DOTALL)
 _ITEMS = re.compile(r'"((?>(?:[^"\\]+|\\.)*))(?:"|\Z)|([\w.+-]+)', re.DOTALL)
 _ESCAPE = re.compile(r'(\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt]))|\\(\')|([\\"])')
+_PUNCTUATION = re.compile(r"[\W_]+")
 _SAYS = re.compile(r"[^\s.…]")
 # Of a string in other quotes than JSON's: it ends where `,`, `:`, `}` or `]` follows, or never. Atomic groups, because
 # possessive repeats capture wrongly on CPython 3.11.2.
@@ -48,7 +49,8 @@ _CONSTANTS = {"True": "true", "False": "false", "None": "null"}
 
 def plain(name: str) -> str:
     """A name without case, blanks and punctuation."""
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
+    folded = name.casefold()
+    return folded if folded.isalnum() else _PUNCTUATION.sub("", folded)
 
 
 def is_field(name: str) -> bool:

@@ -17,10 +17,11 @@ def table(text: str) -> list[Read]:
     """The rows of a table whose columns are the fields of a subtask."""
     found, names = list[Read](), list[str]()
     for line in text.splitlines():
-        cells = [cell.strip().strip("*_`") for cell in line.strip().strip("|").split("|")]
         if line.count("|") < 2:
             names = []
-        elif not names:
+            continue
+        cells = [cell.strip().strip("*_`") for cell in line.strip().strip("|").split("|")]
+        if not names:
             names = [plain(cell) for cell in cells] if sum(map(is_field, cells)) > 1 else []
             names = names if any(name in DESCRIPTION for name in names) else []
         elif any(cell.strip("-: ") for cell in cells):
@@ -35,7 +36,7 @@ def separated(text: str) -> list[Read]:
     """The rows below a line that names fields, with commas, semicolons or tabs between them (CSV)."""
     lines = text.splitlines()
     for at, line in enumerate(lines):
-        for mark in "\t;,":
+        for mark in (mark for mark in "\t;," if mark in line):
             names = [plain(cell) for cell in line.strip().split(mark)]
             known = sum(map(is_field, names))
             if known > 1 and known == len(names) and any(name in DESCRIPTION for name in names):
