@@ -36,6 +36,11 @@ def checked_limits(limits: Limits) -> Limits:
         raise ConfigError("limits.hedge: asking twice needs a second place; raise parallel, or leave hedge out")
     if limits.budget_per_day is not None and limits.budget is None:
         raise ConfigError("limits.budget_per_day: say what one run may take of it, too (limits.budget)")
+    if limits.budget is not None and limits.budget_per_day is not None and limits.budget > limits.budget_per_day:
+        raise ConfigError(
+            f"limits.budget: one run may cost ${limits.budget:f}, and all of a day only ${limits.budget_per_day:f} "
+            "(limits.budget_per_day), so none could begin; lower the one or raise the other"
+        )
     if limits.unpriced not in {"refuse", "allow"}:
         raise ConfigError(f"limits.unpriced: must be refuse or allow, not {limits.unpriced!r}")
     return limits

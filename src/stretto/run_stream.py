@@ -1,6 +1,7 @@
 """Carrying one execution of a run, and showing its events to whoever reads them."""
 
 import asyncio
+import logging
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -42,6 +43,9 @@ from stretto.team import Team
 from stretto.tracebacks import without_frames
 from stretto.turns import my_turn
 from stretto.types import Basis, Definition, Limits
+
+_SHORT = 1.0  # seconds until it is looked again whether the budget of the day allows a run
+_log = logging.getLogger("stretto")
 
 
 class RunStream(Generic[Parsed]):
@@ -312,12 +316,17 @@ class RunStream(Generic[Parsed]):
             learn(pool, store, journal.run, bounds.known, bounds.learned)
 
     async def _set_aside(self, limits: Limits) -> None:
-        """Set aside what the run may cost, where there is a budget of the day."""
+        """Set aside what the run may cost, where a day has a budget; it waits while others may leave enough."""
         if limits.budget is None or limits.budget_per_day is None:
             return
         if self._store is None:
             raise ConfigError("limits.budget_per_day: what runs cost is in a store; give the workflow one (store=…)")
-        await asyncio.to_thread(set_aside, self._store, self.run_id, limits.budget, limits.budget_per_day)
+        wish, told = (self._store, self.run_id, limits.budget, limits.budget_per_day), False
+        while not await asyncio.to_thread(set_aside, *wish):
+            if not told:
+                told = True
+                _log.warning("run %s waits: others have set aside what is left of the budget of the day", self.run_id)
+            await asyncio.sleep(_SHORT)
 
     def _show(self, event: AnyEvent) -> None:
         log(event)

@@ -1,9 +1,12 @@
 """What all runs of a store may cost on a day, at the command line."""
 
+import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from stretto.store.connecting import connect
 from terminal import Terminal
 
 PRICES = '[prices."sim:instant"]\ninput = 1\noutput = 1\n'
@@ -36,3 +39,20 @@ def test_a_budget_of_a_day_needs_one_of_the_run(terminal: Terminal) -> None:
 def test_what_is_kept_nowhere_has_no_budget_of_a_day(terminal: Terminal) -> None:
     done = terminal("rehearse", "--runs", "2", "-m", "sim:fast", "--budget", "5c", "--budget-per-day", "6c", TASK)
     assert done.code == 0, "a rehearsal is kept nowhere, and costs nothing"
+
+
+def test_a_batch_stops_where_the_day_is_used_up_and_goes_on_another_day(terminal: Terminal) -> None:
+    (terminal.folder / "stretto.toml").write_text(f'[limits]\nbudget = "2c"\nbudget_per_day = "2.5c"\n{PRICES}')
+    lines = [f'{{"id": "{n}", "task": "Describe tea {n} in 3 subtasks"}}\n' for n in range(12)]
+    (terminal.folder / "in.jsonl").write_text("".join(lines))
+    command = ("batch", "in.jsonl", "-o", "out.jsonl", "-m", "sim:instant")
+    first = terminal(*command)
+    assert first.code == 4
+    assert re.search(r"the budget leaves \d+ lines undone; the same command goes on when there is more", first.err)
+    assert 0 < len((terminal.folder / "out.jsonl").read_text().splitlines()) < 12
+    assert '"error":{' not in (terminal.folder / "out.jsonl").read_text()
+    assert first.err.count("the budget of the day") == 1
+    with closing(connect(terminal.store)) as db:
+        db.execute("UPDATE runs SET last_at = '2026-01-01T00:00:00.000Z'")
+    assert terminal(*command, "--budget-per-day", "50c").code == 0
+    assert len((terminal.folder / "out.jsonl").read_text().splitlines()) == 12

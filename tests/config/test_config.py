@@ -73,8 +73,8 @@ def test_limits_and_providers_merge_key_by_key(tmp_path: Path) -> None:
 
 def test_every_limit_that_may_be_a_text_may_be_one_in_a_file(tmp_path: Path) -> None:
     told: dict[str, Any] = {
-        "budget": "$1.50",
-        "budget_per_day": "50c",
+        "budget": "50c",
+        "budget_per_day": "$1.50",
         "hedge": "5%",
         "tokens": "250k",
         "rpm": "1k",

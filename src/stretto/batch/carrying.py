@@ -12,7 +12,7 @@ from stretto.batch.outfile import OutFile
 from stretto.batch.purse import Purse
 from stretto.batch.results import answered, failed, state_of
 from stretto.batch.source import Source
-from stretto.errors import AuthError, ConfigError, NoStore, RunBusy, StoreError, StrettoError, cause_of
+from stretto.errors import AuthError, ConfigError, DayBudgetError, NoStore, RunBusy, StoreError, StrettoError, cause_of
 from stretto.ids import group_of, named_ulid
 from stretto.opening import NothingKept
 from stretto.store.listing import Wanted
@@ -125,6 +125,10 @@ class Batch:
             stream = self._jobs.stream(job, inputs)
             async with stream as events:
                 done = await events.finished()
+        except DayBudgetError as error:  # it is none of this line either, and those under way may end
+            self._told(self.counts, "" if self.counts.unpaid else str(error))
+            self.counts.unpaid = True
+            return
         except StrettoError as error:
             if isinstance(error, _EVERY_LINE) and not isinstance(error, NothingKept):
                 raise

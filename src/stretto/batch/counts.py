@@ -17,7 +17,7 @@ class Counts(Struct):
     - `done`, `partial`, `failed`: by their state.
     - `under_way`: those that are being carried.
     - `cost`: US dollars that the runs of this start have cost, as far as prices are known.
-    - `unpaid`: whether the total budget left some of them undone.
+    - `unpaid`: whether the total budget, or that of the day, left some of them undone.
     """
 
     lines: int = 0

@@ -192,7 +192,7 @@ def _ended(counts: Counts, output: Path, *, stopped: bool, quiet: bool) -> int:
         say(f"stopped; the same command goes on. {told}")
         return INTERRUPTED
     if counts.unpaid:
-        say(f"the total budget leaves {counts.left:,} lines undone; the same command with more goes on")
+        say(f"the budget leaves {counts.left:,} lines undone; the same command goes on when there is more")
     elif counts.failed and not quiet:
         say("--retry-failed does the lines again that failed")
     if not quiet:

@@ -19,19 +19,22 @@ from stretto.store.spent import paid, today
 _KEEP = "INSERT INTO aside VALUES (?, ?) ON CONFLICT (run) DO UPDATE SET amount = excluded.amount"
 
 
-def set_aside(location: Location, run: str, budget: Decimal, most: Decimal, patience: float = PATIENCE) -> None:
+def set_aside(location: Location, run: str, budget: Decimal, most: Decimal, patience: float = PATIENCE) -> bool:
     """Set aside what a run may cost, as long as this process carries it, of what all may cost today.
 
-    Raises `DayBudgetError` if it is not left. What other runs have cost that are not over is found in their logs.
+    False if that may be possible when runs are over that are being carried; raises `DayBudgetError` if it is not. What
+    other runs have cost that are not over is found in their logs.
     """
     with closing(connect(location, patience=patience)) as db:
         try:
             with transaction(db, ALONE):
                 held = _held(db, location, run)
-                cost, free = _spent(db, location, {run, *held}), most - sum(held.values())
-                if cost + budget > free:
-                    raise DayBudgetError(_why(location, budget, most, cost, held))
-                db.execute(_KEEP, (run, str(budget)))
+                cost = _spent(db, location, {run, *held})
+                if cost + budget > most:
+                    raise DayBudgetError(_why(location, budget, most, cost))
+                if fits := cost + sum(held.values()) + budget <= most:
+                    db.execute(_KEEP, (run, str(budget)))
+                return fits
         except sqlite3.Error as error:
             raise explain(location, error) from error
 
@@ -62,10 +65,8 @@ def _cost(db: Database, location: Location, run: str, status: str, cost: str | N
         return Decimal(cost or 0)
 
 
-def _why(location: Location, budget: Decimal, most: Decimal, cost: Decimal, held: dict[str, Decimal]) -> str:
-    carried = f", ${sum(held.values()):f} set aside by {len(held)} that are being carried" if held else ""
+def _why(location: Location, budget: Decimal, most: Decimal, cost: Decimal) -> str:
     return (
-        f"{location}: the budget of the day (${most:f}, limits.budget_per_day) does not allow this run "
-        f"${budget:f} (limits.budget): its runs have cost ${cost:f} today (UTC){carried}. Go on when more is left or "
-        "tomorrow, or raise the one or lower the other"
+        f"{location}: the budget of the day (${most:f}, limits.budget_per_day) does not allow this run ${budget:f} "
+        f"(limits.budget): runs have cost ${cost:f} today (UTC). Go on tomorrow, or raise the one or lower the other"
     )
