@@ -37,6 +37,8 @@ from terminal import Terminal
 from virtual import clock, virtually
 
 SMALL = ("--runs", "5", "--subtasks", "5")
+ONE = (*SMALL, "--vary", "parallel=2")
+"""With one row beside that of the configuration as it is, where it is not the rows that are looked at."""
 TASK = "Describe trees"
 MINE = """
 [orchestrator]
@@ -157,15 +159,15 @@ def test_a_difference_is_only_told_where_it_could_hardly_be_chance() -> None:
 
 def test_inputs_are_read_and_told_and_make_every_prompt_longer(terminal: Terminal) -> None:
     (terminal.folder / "page.md").write_text("word " * 20_000)
-    done = terminal("rehearse", "--json", "-i", "page.md", *SMALL, TASK)
+    done = terminal("rehearse", "--json", "-i", "page.md", *ONE, TASK)
     assert "page.md  100 kB, about 33,334 tokens" in done.err
-    with_, without = json.loads(done.out), rehearsed(terminal)
+    with_, without = json.loads(done.out), rehearsed(terminal, *ONE)
     tokens = [each["variations"][0]["tokens"]["min"] for each in (with_, without)]
     assert tokens[0] > tokens[1] + 100_000
 
 
 def test_what_is_missing_is_told_with_its_reason(terminal: Terminal) -> None:
-    done = terminal("rehearse", "--fault", "400 role=worker", *SMALL, TASK)
+    done = terminal("rehearse", "--fault", "400 role=worker", *ONE, TASK)
     assert done.code == 0
     _, missing = done.out.split("missing, as it is:\n")
     first, second = missing.splitlines()
@@ -221,17 +223,17 @@ def test_no_key_is_needed_and_nothing_is_sent(terminal: Terminal) -> None:
 
 
 def test_without_a_model_the_simulators_own_is_rehearsed_and_no_server_is_looked_for(terminal: Terminal) -> None:
-    done = terminal("rehearse", *SMALL, TASK)
+    done = terminal("rehearse", *ONE, TASK)
     first, *progress = done.err.splitlines()  # which is told where it takes its time
     assert first == "stretto: no model is named, so sim:default is rehearsed; -m names another"
     assert [line for line in progress if not line.startswith("stretto: rehearsed ")] == []
-    assert terminal("rehearse", "-q", *SMALL, TASK).err == ""
-    named = terminal("rehearse", *SMALL, TASK, GROQ_API_KEY="not a key at all")
+    assert terminal("rehearse", "-q", *ONE, TASK).err == ""
+    named = terminal("rehearse", *ONE, TASK, GROQ_API_KEY="not a key at all")
     assert "assumed: groq:" in named.out
 
 
 def test_limits_of_a_local_server_are_kept_to(terminal: Terminal) -> None:
-    done = terminal("rehearse", "-m", "ollama:any", *SMALL, TASK)
+    done = terminal("rehearse", "-m", "ollama:any", *ONE, TASK)
     assert "assumed: ollama permits any rate, 4 calls at once" in done.out
     slow, quick = (
         as_it_is(terminal, "-m", model, "--subtasks", "40", "--runs", "2") for model in ("ollama:any", "sim:any")
@@ -248,7 +250,7 @@ def test_a_model_keeps_its_price_and_a_free_one_costs_nothing(terminal: Terminal
 
 
 def test_an_unknown_price_is_said_once_and_makes_the_cost_unknown(terminal: Terminal) -> None:
-    done = terminal("rehearse", "-m", "together:no-such-model", *SMALL, TASK)
+    done = terminal("rehearse", "-m", "together:no-such-model", *ONE, TASK)
     assert done.out.count("unknown: the price of together:no-such-model") == 1
     assert as_it_is(terminal, "-m", "together:no-such-model")["cost"] is None
 
@@ -279,7 +281,7 @@ def test_a_fault_may_hit_one_provider_alone(terminal: Terminal) -> None:
 
 
 def test_more_subtasks_than_a_run_may_have_raise_that_limit_and_say_so(terminal: Terminal) -> None:
-    done = terminal("rehearse", "--runs", "1", "--subtasks", "70", TASK)
+    done = terminal("rehearse", *ONE, "--runs", "1", "--subtasks", "70", TASK)
     assert "a plan of 70 subtasks (max_subtasks is 64: a run needs --max-subtasks 70)" in done.out
     assert "in 100 %" not in done.out
 
@@ -292,12 +294,25 @@ def test_speeds_and_lengths_come_from_recorded_runs(terminal: Terminal) -> None:
     terminal.write("stretto.toml", slow)
     terminal("run", "-q", "-m", "sim:any", "Describe trees in 12 subtasks")
     (terminal.folder / "stretto.toml").unlink()
-    (model,) = json.loads(terminal("rehearse", "--json", *SMALL, "--like", "last", "-m", "sim:any", TASK).out)["models"]
+    (model,) = json.loads(terminal("rehearse", "--json", *ONE, "--like", "last", "-m", "sim:any", TASK).out)["models"]
     assert model["calls"] == 14
     assert model["ttft"] == pytest.approx(0.1, rel=0.3)
     assert model["tokens_per_second"] == pytest.approx(1000, rel=0.2)
     assert model["length"] == pytest.approx(400, rel=0.6)
-    text = terminal("rehearse", "--runs", "2", "--like", "all", "-m", "sim:any", "-m", "synthesizer=sim:new", TASK).out
+    text = terminal(
+        "rehearse",
+        "--runs",
+        "2",
+        "--vary",
+        "hedge=5%",
+        "--like",
+        "all",
+        "-m",
+        "sim:any",
+        "-m",
+        "synthesizer=sim:new",
+        TASK,
+    ).out
     assert "from 14 calls of 1 recorded run, simulated" in text
     assert "the simulator's own: 0 recorded calls are too few" in text
     assert "a plan of 12 subtasks" in text
