@@ -173,7 +173,7 @@ def test_a_list_that_was_killed_is_resumed_into_the_same_file(terminal: Terminal
 
 
 def test_ctrl_c_says_how_to_go_on_with_the_file(terminal: Terminal) -> None:
-    terminal.write("slow.toml", WORKFLOW.format(ttft=5, faults=[]))
+    terminal.write("slow.toml", WORKFLOW.format(ttft=2, faults=[]))
     flags = ("--each", "cities.csv", "-o", "out.jsonl", "--parallel", "1")
     carrier = terminal.child("run", "-w", "./slow.toml", *flags, TEMPLATE)
     with carrier:
