@@ -161,9 +161,8 @@ class Journal:
     def _hand_over(self) -> None:
         self._handing = None
         if self._writer is not None:
-            for entry in self._unwritten:
-                self._writer.submit(*entry)
-        self._unwritten.clear()
+            self._writer.submit(self._unwritten)
+        self._unwritten = []
 
     def _turn(self, event: AnyEvent) -> Turn:
         told = summary(self.run, self._seq)

@@ -10,7 +10,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary
 
 from msgspec import Struct
@@ -19,13 +19,13 @@ from stretto.errors import StoreError
 from stretto.store.connecting import identity
 from stretto.store.into_file import FileSink
 from stretto.store.locations import Location, Server
-from stretto.store.rows import Entry, Row, Turn
+from stretto.store.rows import Entry
 from stretto.store.sinks import Sink
 
 HELD = 0.25
 """Seconds after which a store counts as held by another program, and what is to be written is put by beside it."""
 
-_MOST = 500  # rows in one statement, so that one huge batch does not delay everything in it
+_MOST = 500  # rows with which a statement is full, so that one huge batch does not delay everything in it
 _BUSY, _BREATH = 4, 0.002  # after a batch of so many rows, seconds in which the next one gathers: each costs an fsync
 
 
@@ -54,9 +54,10 @@ class Writing:
         self._writer = _writer(location, patience)
         self._writer.users += 1
 
-    def submit(self, row: Row, turn: Turn | None = None) -> None:
-        """Have a row written, after everything submitted before, and with it what the run amounts to now."""
-        self._writer.queue.put(_Item(self, (row, turn)))
+    def submit(self, entries: Sequence[Entry]) -> None:
+        """Have rows written, after everything submitted before, each with what the run amounts to then."""
+        for at in range(0, len(entries), _MOST):  # as few as can be: to wake the thread costs more than to write a row
+            self._writer.queue.put(_Item(self, entries[at : at + _MOST]))
 
     def displaced(self) -> StoreError | None:
         """The error to raise if what is written is not where it should be."""
@@ -73,7 +74,7 @@ class Writing:
         last = not self._writer.users
         if last:
             _forget(self._writer)
-        self._writer.queue.put(_Item(self, None, last))
+        self._writer.queue.put(_Item(self, (), last))
 
     def join(self) -> None:
         """Wait for the end of a thread that has told of it."""
@@ -82,10 +83,10 @@ class Writing:
 
 
 class _Item(Struct, frozen=True):
-    """An entry of a run; without one its end, which is that of the thread if it is the `last`."""
+    """Entries of a run; without any its end, which is that of the thread if it is the `last`."""
 
     writing: Writing
-    entry: Entry | None
+    entries: Sequence[Entry]
     last: bool = False
 
 
@@ -126,16 +127,16 @@ class _Writer:
             item.writing.ended()
 
     def _gather(self) -> tuple[dict[Writing, list[Entry]], _Item | None]:
-        """Wait for one entry and take all others that are there; and the end of a run, if one was reached."""
+        """Wait for some entries and take all others that are there; and the end of a run, if one was reached."""
         entries: dict[Writing, list[Entry]] = {}
         try:
             item = self.queue.get(timeout=self.sink.pause)
         except queue.Empty:
             return entries, None
         count = 0
-        while item.entry is not None:
-            entries.setdefault(item.writing, []).append(item.entry)
-            count += 1
+        while item.entries:
+            entries.setdefault(item.writing, []).extend(item.entries)
+            count += len(item.entries)
             if count >= _MOST or self.queue.empty():
                 return entries, None
             item = self.queue.get()
