@@ -7,8 +7,8 @@ import asyncio
 from collections import deque
 from weakref import WeakKeyDictionary
 
-_LONG = 0.015
-"""Seconds of one turn for those who come here; or as many as all others had between this turn and the one before."""
+_LONG, _LONGEST = 0.015, 0.05
+"""Seconds of one turn for those who come here; or as many as all others had since the turn before, up to a limit."""
 _SHORT = 1e-4  # seconds that one of them is taken to need, at the least
 
 
@@ -58,7 +58,7 @@ class _Turns:
             self._until = None
             return
         loop.call_soon(self._begin, loop)  # in the next turn this, they and the last come one after the other
-        room = max(_LONG, self._others)
+        room = min(max(_LONG, self._others), _LONGEST)
         while self.waiting and (not self._let or self._let * self._each < room):
             future = self.waiting.popleft()
             if not future.done():  # else it was cancelled

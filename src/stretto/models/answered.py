@@ -113,6 +113,7 @@ class Answered:
         self._until = until
         # A plan is dispatched and an answer shown as it comes; of an unwatched worker only the whole is wanted.
         self._gathers = call.role == "worker" and not (call.plans or call.watched)
+        self._waits = self._gathers or call.plans
         self._charset = response.charset or ""  # aiohttp takes its header apart each time that it is asked
         simulated, json = response.headers.get(SIMULATED) == "true", call.request.schema is not None
         self._reply = Reply(source.label, self._id(), told=source.told, simulated=simulated, json=json)
@@ -189,7 +190,7 @@ class Answered:
         """A reply that comes as server-sent events."""
         loop = asyncio.get_running_loop()
         events = Events()
-        reader = Reader(self._response.content, _GATHER if self._gathers else 0.0)
+        reader = Reader(self._response.content, _GATHER if self._gathers else 0.0, waits=self._waits)
         patience, limit, ending, data = self._provider.first_byte, self._first, self._until, b"\n"
         try:
             while data and not self._reply.full:

@@ -81,12 +81,13 @@ class Reader:
 
     One timer serves the whole body and is only looked at when it rings: `asyncio.timeout` for every piece would take a
     tenth of all the time a streamed piece costs. `gather`: seconds in which pieces may gather before they are read, for
-    a body that nobody watches; its end is read at once.
+    a body that nobody watches; its end is read at once. `waits`: it is read when the loop has time for it.
     """
 
-    def __init__(self, content: aiohttp.StreamReader, gather: float = 0.0) -> None:
+    def __init__(self, content: aiohttp.StreamReader, gather: float = 0.0, *, waits: bool = False) -> None:
         self._content = content
         self._gather = gather
+        self._waits = waits
         self._loop = asyncio.get_running_loop()
         self._limit: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -103,18 +104,20 @@ class Reader:
                 await self._gathered
             finally:
                 alarm.cancel()
-            await my_turn()
         self._limit = limit
         if self._timer is None or limit < self._timer.when():
             self._set(limit)
         try:
-            return await self._content.readany()
+            data = await self._content.readany()
         except FAILURES:
             if held := self._held():
                 return held
             raise
         finally:
             self._limit = None  # a reader that pauses is not one that waits
+        if self._waits and data:
+            await my_turn()
+        return data
 
     def _held(self) -> bytes:
         """What came before the connection broke. aiohttp raises first, but it may be all that was still missing."""
