@@ -4,6 +4,7 @@ import asyncio
 import gc
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ import msgspec
 import pytest
 
 from forked import python
+from loops import on_loop
 from simulated import pool_of, record_of, simulator_of
 from stretto import Fault, Limits, Provider, Role, Run, RunStream, Simulator, Workflow
 from stretto.errors import ConfigError, MissingKey, PlanError, StrettoError, TaskError, WorkError
@@ -72,6 +74,22 @@ def test_run_sync_works_from_plain_code_again_and_again_and_keeps_no_loop_alive(
         assert workflow.run_sync(TEA).answer
     gc.collect()
     assert not list(workflow._pools._of_loops)
+
+
+@on_loop
+async def test_a_recorded_run_that_is_over_is_gone_without_a_collection(tmp_path: Path) -> None:
+    workflow = flow(store=tmp_path / "runs.db")
+    gc.collect()
+    gc.disable()
+    try:
+        stream = workflow.stream(TEA)
+        async with stream as events:
+            assert (await events.finished()).answer
+        kept = weakref.ref(stream), weakref.ref(stream._journal), weakref.ref(stream._execution)
+        del stream, events
+        assert [each() for each in kept] == [None, None, None]
+    finally:
+        gc.enable()
 
 
 def test_run_sync_works_inside_a_running_loop() -> None:

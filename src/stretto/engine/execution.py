@@ -98,7 +98,7 @@ class Execution:
                 return
             carried = await spine.carry()
         finally:
-            self._deadline.close()
+            self._close()
         fold, answer = self._journal.fold, carried.answer
         self._journal.append(
             e.RunFinished(
@@ -123,9 +123,13 @@ class Execution:
         except TimeoutError:
             raise DeadlineError(self._setbacks.late("before the plan was whole")) from None
         finally:
-            self._deadline.close()
+            self._close()
         self._journal.append(e.RunInterrupted(reason=PLANNED))
         await self._journal.settled()
+
+    def _close(self) -> None:
+        self._deadline.close()
+        self._within.close()
 
     async def _begun(self) -> Spine | None:
         """The spine of the run, its plan approved if somebody is to consider it; None if the run stops there."""

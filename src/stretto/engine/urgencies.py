@@ -3,6 +3,7 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from functools import partial
 
 from stretto.calls import Urgency
 from stretto.types import RoleName, Subtask
@@ -64,7 +65,8 @@ class Urgencies:
         self._subtasks[subtask.id], self._needs[subtask.id] = subtask, needs
         self._depths[subtask.id] = 0
         self._unfinished[0] += 1
-        self._urgencies[subtask.id] = Urgency(*self._key(subtask), critical=lambda: self._is_critical(subtask.id))
+        critical = partial(_is_critical, subtask.id, self._depths, self._unfinished)  # not us: that would be a circle
+        self._urgencies[subtask.id] = Urgency(*self._key(subtask), critical=critical)
         deeper = [(need, 1) for need in needs]
         while deeper:
             need, depth = deeper.pop()
@@ -98,7 +100,8 @@ class Urgencies:
     def _move(self, subtask: Subtask) -> None:
         self._urgencies[subtask.id].move(*self._key(subtask))
 
-    def _is_critical(self, subtask: str) -> bool:
-        """Whether no longer chain of subtasks than the one behind this is still unfinished."""
-        depth = self._depths[subtask]
-        return not any(number for deeper, number in self._unfinished.items() if deeper > depth)
+
+def _is_critical(subtask: str, depths: Mapping[str, int], unfinished: Mapping[int, int]) -> bool:
+    """Whether no longer chain of subtasks than the one behind this is still unfinished."""
+    depth = depths[subtask]
+    return not any(number for deeper, number in unfinished.items() if deeper > depth)

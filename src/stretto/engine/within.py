@@ -1,6 +1,7 @@
 """A workflow that does a subtask, as a task of its own; whatever happens is the subtask's result."""
 
 from collections.abc import Callable
+from typing import NoReturn
 
 from stretto.engine.asking import Said
 from stretto.engine.deadline import Deadline
@@ -28,6 +29,10 @@ class Within:
         self._deadline = deadline
         self._setbacks = setbacks
 
+    def close(self) -> None:
+        """Nothing more is done: whoever made this is not to be kept for it."""
+        self._spine = self._part = _closed
+
     async def result(self, workflow: Definition, task: str, name: str) -> Result:
         """The result of the subtask of this full name, whose task this is."""
         subtask = name.rpartition("/")[2]
@@ -45,6 +50,10 @@ class Within:
             return result_said(subtask, Said(error=cause))
         verdict: Verdict | None = None if carried.coverage.complete else "unchecked"
         return Result(subtask, "done", carried.answer.text, verdict=verdict, remark=_gaps(carried.coverage))
+
+
+def _closed(*_: object) -> NoReturn:
+    raise RuntimeError("the run is over")
 
 
 def _gaps(coverage: Coverage) -> str:

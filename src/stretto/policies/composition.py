@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 from msgspec import Struct
 
@@ -76,7 +77,7 @@ class Composition:
             if first.plain:
                 return self._composed.setdefault(asked, Memo(first.model, self._replies))
             choices = [(name, self._choice(self._opened(name), role, guards=name != last)) for name in names]
-            model: Model = Fallback(choices, self._cheaper)
+            model: Model = Fallback(choices, partial(_cheaper, self._prices))
             if self._limits.hedge and not role.batch:  # whose calls may all take hours
                 model = Hedge(model, first.latencies, first.spare, self._account)
             self._composed[asked] = Memo(model, self._replies)
@@ -95,7 +96,8 @@ class Composition:
         """The model as it pays, this part of its price, for what it is asked."""
         return Budget(model, opened.name, self._account, self._prices, self._limits.max_subtasks, part)
 
-    def _cheaper(self, this: str, that: str) -> bool:
-        """Whether that model is cheaper than this one."""
-        here, there = self._prices.known.get(this), self._prices.known.get(that)
-        return here is not None and there is not None and there.input + there.output < here.input + here.output
+
+def _cheaper(prices: Prices, this: str, that: str) -> bool:
+    """Whether that model is cheaper than this one."""
+    here, there = prices.known.get(this), prices.known.get(that)
+    return here is not None and there is not None and there.input + there.output < here.input + here.output

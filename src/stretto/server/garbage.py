@@ -1,8 +1,8 @@
 """When a server's garbage is collected: while few wait.
 
 A whole collection looks at every object that there is: with 200 runs under way it holds the event loop up for a
-quarter of a second, and as Python does it by itself, a quarter of the server's work is that. What a run leaves refers
-to itself, so without any the server would grow.
+quarter of a second, and as Python does it by itself, a quarter of the server's work is that. A run that is over leaves
+next to nothing for it: what of it refers to itself is taken apart at its end.
 """
 
 import asyncio

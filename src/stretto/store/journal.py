@@ -91,6 +91,7 @@ class Journal:
             finally:
                 self._hand_over()
                 await self._close(self._writer)
+                self._show = _unseen  # whoever watched is not to be kept for it
 
     @property
     def run(self) -> Run:
@@ -199,6 +200,7 @@ class Journal:
             except asyncio.CancelledError as error:
                 interruption = error
         writer.join()
+        writer.release()
         if interruption is not None:
             raise interruption
 
@@ -235,3 +237,7 @@ class Journal:
             _, future = self._settled.popleft()
             if not future.done():
                 future.set_exception(self._error)
+
+
+def _unseen(_: AnyEvent) -> None:
+    """Nobody watches any more."""

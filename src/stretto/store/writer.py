@@ -76,10 +76,18 @@ class Writing:
             _forget(self._writer)
         self._writer.queue.put(_Item(self, (), last))
 
+    def release(self) -> None:
+        """It has ended, and whoever was told of that is not to be kept for it."""
+        self.committed = self.ended = _nobody
+
     def join(self) -> None:
         """Wait for the end of a thread that has told of it."""
         if not self._writer.users:
             self._writer.join()
+
+
+def _nobody(*_: object) -> None:
+    """Nobody is told any more."""
 
 
 class _Item(Struct, frozen=True):
