@@ -117,6 +117,11 @@ class RunStream(Generic[Parsed]):
         return not any(isinstance(each, Functions) and each.known for each in self._team.used.values())
 
     @property
+    def is_new(self) -> bool:
+        """Whether it is begun here; else it goes on with a run that is there, or makes one anew."""
+        return isinstance(self._begin, New)
+
+    @property
     def approved(self) -> Approved | None:
         """The proposal that this execution carries out, if it was to be approved and was."""
         return self._approval.approved if self._approval else None

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any
 
 import msgspec
 
+from stretto.cluster import engine
 from stretto.cluster.ending import end
 from stretto.errors import DayBudgetError, RunBusy, StoreLocked, StrettoError
 from stretto.events import RunFailed
@@ -27,17 +28,18 @@ _log = logging.getLogger("stretto.worker")
 
 
 class Carrying:
-    """Carries runs of a store, each by the workflow that `workflow_of` makes of its id.
+    """Carries runs of a store for a `worker`, each by the workflow that `workflow_of` makes of its id.
 
     `runs` are under way; so many are `done`, or have `failed`. `told` is called with a line for what becomes of a run.
     """
 
     def __init__(
-        self, server: Server, workflow_of: Callable[[str], Workflow[Any]], told: Callable[[str], None]
+        self, server: Server, worker: str, workflow_of: Callable[[str], Workflow[Any]], told: Callable[[str], None]
     ) -> None:
         self.runs: dict[str, RunStream[Any]] = {}
         self.done = self.failed = 0
         self._server = server
+        self._worker = worker
         self._store = Store(server, GLANCE)
         self._workflow_of = workflow_of
         self._told = told
@@ -57,7 +59,7 @@ class Carrying:
                     said = why
                     self._told(f"{run}: {error}")
                 if short:
-                    await asyncio.to_thread(wait_again, self._server, [run])
+                    await asyncio.to_thread(wait_again, self._server, self._worker, [run])
                 await asyncio.sleep(_SHORT if short else _BUSY)
             except StoreLocked as error:
                 self._told(f"{run}: {error}")
@@ -74,7 +76,7 @@ class Carrying:
         while True:
             before = await patiently(lambda: self._store.run(run))
             if before.status == "finished":
-                await asyncio.to_thread(proposals.drop, self._server, run)
+                await asyncio.to_thread(wait_no_more, self._server, run)
                 return "finished"
             asked = before.basis.approve and before.approval != "given"
             workflow = await asyncio.to_thread(self._workflow_of, run)
@@ -93,6 +95,8 @@ class Carrying:
         told = RunFailed(error=str(error) or repr(error), error_type=type(error).__name__)
         try:
             await end(self._store, run, told)
+        except StoreLocked as why:
+            raise asyncio.CancelledError from why  # what cannot be said now waits for whoever can
         except StrettoError as why:  # its log cannot be read, or written
             _log.warning("run %s: that it failed cannot be said in its log: %s", run, why)
             await asyncio.to_thread(wait_no_more, self._server, run)
@@ -130,11 +134,11 @@ class Put:
 def wait_no_more(server: Server, run: str) -> None:
     """Have it known that this run waits for nobody."""
     with closing(connect(server, create=False)) as db:
-        db.execute("DELETE FROM queued WHERE run = ?", (run,))
+        for table in ("queued", "proposals"):
+            db.execute(f"DELETE FROM {table} WHERE run = ?", (run,))  # noqa: S608 - our own words
 
 
-def wait_again(server: Server, runs: list[str]) -> None:
-    """Have it known that these runs wait for a worker."""
+def wait_again(server: Server, worker: str, runs: Sequence[str] | None = None) -> None:
+    """Have it known that runs that this worker has, some or all, wait for another."""
     with closing(connect(server, create=False)) as db:
-        for run in runs:
-            db.execute("INSERT INTO queued VALUES (?) ON CONFLICT (run) DO NOTHING", (run,))
+        engine.tell_waiting(db, worker, runs)

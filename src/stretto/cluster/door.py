@@ -23,7 +23,7 @@ from stretto.store.postgres import proposals
 from stretto.store.schema import GLANCE
 from stretto.store.sqlite import Store
 
-_GOING_ON = frozenset({"running", "queued", "killed"})  # the last, because a worker that lives goes on with it
+_GOING_ON = frozenset({"running", "queued"})
 _PARTING = 10.0  # seconds that a worker has to stop a run
 _GLANCE = 5.0  # seconds between two looks at a run of which nothing is heard
 
@@ -65,9 +65,22 @@ class Cluster:
                 "a worker elsewhere does not have the Python functions of this workflow; carry it here (run), or put "
                 "them behind an endpoint"
             )
-        await stream.begin()
+        await self._begun(stream)
         await asyncio.to_thread(self._waiting.put, stream.run_id, priority)
         return stream.run_id
+
+    async def _begun(self, stream: RunStream[Any]) -> None:
+        """Begin a run; one of this id may be carried already, or somebody else begins it just now."""
+        until = asyncio.get_running_loop().time() + _PARTING
+        while True:
+            try:
+                return await stream.begin()
+            except RunBusy:
+                if not stream.is_new or asyncio.get_running_loop().time() > until:
+                    raise
+                if await asyncio.to_thread(self._waiting.has, stream.run_id):
+                    return None
+                await asyncio.sleep(GLANCE)
 
     async def states(self, run_id: str) -> AsyncGenerator[Run, None]:
         """A run as it stands, now and whenever something is new, until it is over. Raises `RunNotFound`."""
@@ -82,7 +95,7 @@ class Cluster:
         """Wait until a run is over, whoever carries it; how it ended says its `status`. Raises `RunNotFound`."""
         await patiently(lambda: self._store.check(run_id))
         while True:
-            if await asyncio.to_thread(self._store.has_ended, run_id):
+            if not await asyncio.to_thread(self._store.is_awaited, run_id):
                 kept = await patiently(lambda: self._store.run(run_id))
                 if await self._is_over(kept):
                     return kept
@@ -95,7 +108,7 @@ class Cluster:
         if whoever carries it does not stop it.
         """
         before = await patiently(lambda: self._store.run(run_id))
-        if await patiently(lambda: self._store.standing(before)) not in _GOING_ON:
+        if await patiently(lambda: self._store.standing(before)) not in {*_GOING_ON, "killed"}:
             return before
         await asyncio.to_thread(self._waiting.take_back, run_id)
         until = asyncio.get_running_loop().time() + _PARTING
@@ -143,7 +156,8 @@ class Cluster:
 
     async def _is_over(self, run: Run) -> bool:
         """Whether nobody goes on with a run by itself."""
-        if await patiently(lambda: self._store.standing(run)) in _GOING_ON:
+        standing = await patiently(lambda: self._store.standing(run))
+        if standing in _GOING_ON:
             return False
-        # A worker that ends interrupts what it hands over.
-        return run.status != "interrupted" or not await asyncio.to_thread(self._waiting.has, run.id)
+        # A worker that ends interrupts what it hands over; of one that died, another goes on with it in a moment.
+        return standing not in {"interrupted", "killed"} or not await asyncio.to_thread(self._waiting.has, run.id)

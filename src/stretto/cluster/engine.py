@@ -6,7 +6,7 @@ was launched; a workflow that leaves by `CancelledError` keeps its place, for wh
 """
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from stretto.cluster.queue import QUEUE, SCHEMA, WORKFLOW, dbos, settings
@@ -16,6 +16,11 @@ from stretto.store.locations import Server
 _MOST = 100  # times that a run is given to a worker: one that each of them dies of must not go on for ever
 _POLL = 0.1  # seconds between two looks for a run that waits
 _HELD = f"SELECT executor_id, workflow_uuid FROM {SCHEMA}.workflow_status WHERE status = 'PENDING'"  # noqa: S608
+_WAIT = f"""
+INSERT INTO queued SELECT workflow_uuid FROM {SCHEMA}.workflow_status
+WHERE status = 'PENDING' AND executor_id = ? AND (? OR workflow_uuid = ANY(?)) FOR SHARE
+ON CONFLICT (run) DO NOTHING
+"""  # noqa: S608 - our own words
 _DONE = f"""
 SELECT workflow_uuid FROM {SCHEMA}.workflow_status
 WHERE status IN ('SUCCESS', 'ERROR') AND name = '{WORKFLOW}' AND updated_at < ? LIMIT 1000
@@ -65,6 +70,15 @@ def holders(db: Database) -> dict[str, list[str]]:
     for worker, run in db.execute(_HELD).fetchall():
         found.setdefault(str(worker), []).append(str(run))
     return found
+
+
+def tell_waiting(db: Database, worker: str, runs: Sequence[str] | None = None) -> None:
+    """Have it known that runs of a worker, some or all, wait, before anybody else can be given them.
+
+    Once somebody else was, they are not this worker's any more, and nothing is told of them: whoever begins to carry
+    one has taken that back for the last time.
+    """
+    db.execute(_WAIT, (worker, runs is None, list(runs or ())))
 
 
 def recover(worker: str) -> list[str]:

@@ -79,6 +79,8 @@ async def _done(server: Server, name: str, stream: RunStream[Any]) -> None:
         msgspec.json.decode(said, type=Order).follow(stream)
     except TaskError as error:
         outcome = str(error)
+    except msgspec.DecodeError as error:  # of another version
+        outcome = f"whoever carries run {stream.run_id} does not know this order ({error}); it is of another version"
     await asyncio.to_thread(_tell, server, name, outcome)
 
 

@@ -14,7 +14,9 @@ from stretto.errors import ConfigError, StoreError
 from stretto.extras import installing
 from stretto.store.carriers import is_carried
 from stretto.store.connecting import connect
+from stretto.store.database import Database
 from stretto.store.locations import Location, Server
+from stretto.store.postgres.sessions import driver, explain
 
 PROTOCOL = "1"
 """Of what workers and those who hand runs over must agree about: only workers of the same one carry a run."""
@@ -77,7 +79,7 @@ class Queue:
         self._client = client
 
     def put(self, run: str, priority: int = PRIORITY) -> None:
-        """Have a worker carry a run that is begun in the store; one that waits already, or is carried, stays so.
+        """Have a worker carry a run that is begun in the store; one that waits, is carried or is finished, stays so.
 
         One that a worker has just left may look for a moment as if it were carried: this waits until that is clear.
         """
@@ -88,11 +90,14 @@ class Queue:
             "app_version": PROTOCOL,
             "priority": priority,
         }
-        with explained(self._server), closing(connect(self._server)) as db:
+        with explained(self._server), closing(connect(self._server)) as db, alone(db, run):
             status, until = self._status(run), time.monotonic() + _LEAVING
             while status == _CARRIED and not is_carried(db, self._server, run) and time.monotonic() < until:
                 time.sleep(_LOOK)
                 status = self._status(run)
+            if db.execute("SELECT 1 FROM runs WHERE run = ? AND status = 'finished'", (run,)).fetchone():
+                db.execute("DELETE FROM queued WHERE run = ?", (run,))
+                return
             if status in _OVER:
                 self._client.delete_workflows([run])
             elif status:
@@ -111,7 +116,7 @@ class Queue:
 
     def take_back(self, run: str) -> None:
         """Have nobody begin to carry a run, and the worker that carries it stop."""
-        with explained(self._server), closing(connect(self._server)) as db:
+        with explained(self._server), closing(connect(self._server)) as db, alone(db, run):
             if self._status(run):
                 self._client.cancel_workflow(run)
             for table in ("queued", "proposals"):
@@ -122,6 +127,17 @@ class Queue:
         """What DBOS says of a run; nothing if it does not know it."""
         found = self._client.list_workflows(workflow_ids=[run], load_input=False, load_output=False)
         return str(found[0].status) if found else ""
+
+
+@contextmanager
+def alone(db: Database, run: str) -> Iterator[None]:
+    """Only one at a time is inside, for one run: else two who put it would each drop what the other has put."""
+    key = ("stretto queue", run)
+    db.execute("SELECT pg_advisory_lock(hashtext(?), hashtext(?))", key)
+    try:
+        yield
+    finally:
+        db.execute("SELECT pg_advisory_unlock(hashtext(?), hashtext(?))", key)
 
 
 @contextmanager
@@ -155,5 +171,7 @@ def explained(server: Server) -> Iterator[None]:
     except StoreError:
         raise
     except Exception as error:
+        if isinstance(original := getattr(error, "orig", None) or error, driver().Error):
+            raise explain(server, original) from error
         why = " ".join(str(error).partition("[SQL")[0].split())
         raise StoreError(f"{server}: DBOS cannot use this database: {why}") from error

@@ -9,14 +9,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from secrets import token_hex
 from typing import Any, Self
 
 from stretto.cluster import engine
-from stretto.cluster.carrying import Carrying, wait_again
+from stretto.cluster.carrying import Carrying, wait_again, wait_no_more
 from stretto.cluster.orders import obey
 from stretto.cluster.queue import explained
+from stretto.cluster.strays import look_for_strays
 from stretto.errors import StoreError
 from stretto.store import carriers
 from stretto.store.connecting import connect
@@ -55,7 +56,7 @@ class Worker:
         self.name = token_hex(8)
         self._server = server
         self._store = Store(server, GLANCE)
-        self._carrying = Carrying(server, workflow_of, told)
+        self._carrying = Carrying(server, self.name, workflow_of, told)
         self._most = most
         self._most_of_all = most_of_all
         self._grace = grace
@@ -64,8 +65,7 @@ class Worker:
         self._tasks: dict[str, asyncio.Task[Any]] = {}
         self._stopped = set[str]()
         self._stack = ExitStack()
-        self._watch: asyncio.Task[None] | None = None
-        self._ears: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         await patiently(lambda: self._stack.enter_context(self._store.carrying(_presence(self.name))))
@@ -75,8 +75,9 @@ class Worker:
         except BaseException:
             self._stack.close()
             raise
-        self._watch = asyncio.create_task(self._look_around(), name="stretto-watch")
-        self._ears = asyncio.create_task(obey(self._server, self._carrying.runs.get, self.stop), name="stretto-ears")
+        ears = obey(self._server, self._carrying.runs.get, self.stop)
+        for name, work in (("watch", self._look_around()), ("ears", ears), ("strays", look_for_strays(self._server))):
+            self._background.append(asyncio.create_task(work, name=f"stretto-{name}"))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -86,14 +87,16 @@ class Worker:
             self._told(f"{counted(len(self._carrying.runs))} may take {self._grace:g} s to finish")
             await self._finished(self._grace)
         left = dict(self._tasks)
-        background = [each for each in (self._watch, self._ears) if each is not None]
-        waited: list[asyncio.Task[Any]] = [*background, *left.values()]
+        with suppress(StoreError):  # before they are interrupted: whoever watches them then watches on
+            await asyncio.to_thread(wait_again, self._server, self.name, list(left))
+        waited: list[asyncio.Task[Any]] = [*self._background, *left.values()]
         for task in waited:
             task.cancel()
         await asyncio.wait(waited)
         if left:
             self._told(f"{', '.join(left)}: left to another worker")
-        await asyncio.to_thread(self._close, list(left))
+        over = [run for run, task in left.items() if not task.cancelled()]
+        await asyncio.to_thread(self._close, over)
         self._stack.close()
 
     def gauges(self) -> dict[str, tuple[str, float]]:
@@ -180,18 +183,19 @@ class Worker:
 
     def _recover(self, worker: str) -> int:
         """Have all runs of a worker wait again; how many that are."""
-        runs = engine.recover(worker)
-        wait_again(self._server, runs)
-        return len(runs)
+        wait_again(self._server, worker)
+        return len(engine.recover(worker))
 
     def _requeue(self, runs: list[str]) -> None:
         """Have runs wait again that were given to us, of which we never heard."""
+        wait_again(self._server, self.name, runs)
         engine.requeue(self.name, runs)
-        wait_again(self._server, runs)
 
-    def _close(self, left: list[str]) -> None:
+    def _close(self, over: list[str]) -> None:
+        with suppress(StoreError):
+            for run in over:  # which has come to its end after all
+                wait_no_more(self._server, run)
         engine.close(self.name)
-        wait_again(self._server, left)
 
     def _forget(self) -> None:
         with closing(connect(self._server, create=False)) as db:

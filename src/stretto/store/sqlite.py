@@ -166,6 +166,11 @@ class Store:
                 return 0
             return int(db.execute("SELECT count(*) FROM queued").fetchone()[0])
 
+    def is_queued(self, run: str) -> bool:
+        """Whether a run waits for a worker, which may go on with one that was interrupted."""
+        with self._reading() as db:
+            return carriers.is_queued(db, self.location, run)
+
     def is_awaited(self, run: str) -> bool:
         """Whether a run goes on by itself: somebody carries it, or is to, or its plan waits for approval."""
         with self._reading() as db:

@@ -81,7 +81,8 @@ async def _events(request: web.Request) -> web.StreamResponse:
     carried = request.app[SERVICE].carried.get(run)
     if carried is None:
         kept = await asyncio.to_thread(known, store, run)
-        if kept.status != "running" and after >= len(await asyncio.to_thread(store.events, run)):
+        over = kept.status != "running" and not await asyncio.to_thread(store.is_queued, run)
+        if over and after >= len(await asyncio.to_thread(store.events, run)):
             return web.Response(status=204)  # which tells an EventSource to ask no more
     heed = request.app[SERVICE].heed
     events = elsewhere(store, run, after, heed) if carried is None else here(carried, after)

@@ -90,6 +90,7 @@ async def elsewhere(
             after = len(events)
             yield new
         first = events[0]
-        if not carried or isinstance(events[-1], _ENDS) or (isinstance(first, RunStarted) and first.basis.client):
+        ended = isinstance(events[-1], _ENDS) and not await asyncio.to_thread(store.is_queued, run)
+        if not carried or ended or (isinstance(first, RunStarted) and first.basis.client):
             return
         await heed(run, _GLANCE)

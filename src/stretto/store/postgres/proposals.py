@@ -44,9 +44,3 @@ def take(server: Server, run: str) -> bytes | None:
     with closing(connect(server)) as db:
         row = db.execute(_TAKE, (run,)).fetchone()
     return bytes(row[0]) if row else None
-
-
-def drop(server: Server, run: str) -> None:
-    """Nothing of this run waits any more."""
-    with closing(connect(server)) as db:
-        db.execute("DELETE FROM proposals WHERE run = ?", (run,))
