@@ -133,6 +133,8 @@ async def test_workers_live_through_a_restart_of_the_database(postgres: Postgres
         await asyncio.to_thread(
             wait, lambda: statuses(server) == {"finished": 6}, lambda: "\n".join(w.said() for w in both)
         )
+        for worker in both:
+            assert worker.said().index("cannot be reached") < worker.said().index("the database is there again")
         assert [worker.child.poll() for worker in both] == [None, None]
         assert paid_twice(server, runs) == []
         assert max(provider.arrived.values()) == 1

@@ -18,7 +18,7 @@ from stretto.proposal import Answer, Proposal
 from stretto.run_stream import RunStream
 from stretto.runs import Run
 from stretto.store.locations import Location, location_of
-from stretto.store.patience import patiently
+from stretto.store.patience import asked, patiently
 from stretto.store.postgres import proposals
 from stretto.store.schema import GLANCE
 from stretto.store.sqlite import Store
@@ -85,7 +85,7 @@ class Cluster:
     async def states(self, run_id: str) -> AsyncGenerator[Run, None]:
         """A run as it stands, now and whenever something is new, until it is over. Raises `RunNotFound`."""
         while True:
-            kept = await patiently(lambda: self._store.run(run_id))
+            kept = await asked(lambda: self._store.run(run_id))
             yield kept
             if await self._is_over(kept):
                 return
@@ -93,10 +93,10 @@ class Cluster:
 
     async def finished(self, run_id: str) -> Run:
         """Wait until a run is over, whoever carries it; how it ended says its `status`. Raises `RunNotFound`."""
-        await patiently(lambda: self._store.check(run_id))
+        await asked(lambda: self._store.check(run_id))
         while True:
-            if not await asyncio.to_thread(self._store.is_awaited, run_id):
-                kept = await patiently(lambda: self._store.run(run_id))
+            if not await asked(lambda: self._store.is_awaited(run_id)):
+                kept = await asked(lambda: self._store.run(run_id))
                 if await self._is_over(kept):
                     return kept
             await self._news.of(run_id, _GLANCE)
@@ -156,8 +156,8 @@ class Cluster:
 
     async def _is_over(self, run: Run) -> bool:
         """Whether nobody goes on with a run by itself."""
-        standing = await patiently(lambda: self._store.standing(run))
+        standing = await asked(lambda: self._store.standing(run))
         if standing in _GOING_ON:
             return False
         # A worker that ends interrupts what it hands over; of one that died, another goes on with it in a moment.
-        return standing not in {"interrupted", "killed"} or not await asyncio.to_thread(self._waiting.has, run.id)
+        return standing not in {"interrupted", "killed"} or not await asked(lambda: self._waiting.has(run.id))

@@ -23,7 +23,7 @@ ON CONFLICT (run) DO NOTHING
 """  # noqa: S608 - our own words
 _DONE = f"""
 SELECT workflow_uuid FROM {SCHEMA}.workflow_status
-WHERE status IN ('SUCCESS', 'ERROR') AND name = '{WORKFLOW}' AND updated_at < ? LIMIT 1000
+WHERE status NOT IN ('ENQUEUED', 'DELAYED', 'PENDING') AND name = '{WORKFLOW}' AND updated_at < ? LIMIT 1000
 """  # noqa: S608 - our own words
 
 

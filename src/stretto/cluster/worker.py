@@ -23,6 +23,7 @@ from stretto.store import carriers
 from stretto.store.connecting import connect
 from stretto.store.locations import Server
 from stretto.store.patience import patiently
+from stretto.store.postgres import presence
 from stretto.store.schema import GLANCE
 from stretto.store.sqlite import Store
 from stretto.workflow import Workflow
@@ -148,7 +149,7 @@ class Worker:
 
     async def _look_around(self) -> None:
         """See that no run stays with somebody who is dead, nor is forgotten here."""
-        suspects, lost, swept = set[str](), dict[str, float](), 0.0
+        suspects, lost, swept, away = set[str](), dict[str, float](), 0.0, ""
         while True:
             await asyncio.sleep(_LOOK)
             now, had = asyncio.get_running_loop().time(), set(self._tasks)
@@ -168,8 +169,12 @@ class Worker:
                 if now - swept > _SWEEP:
                     swept = now
                     await asyncio.to_thread(self._forget)
+                if away:
+                    self._told("the database is there again")
+                away = ""
             except StoreError as error:
-                _log.info("%s", error)
+                if not away:
+                    self._told(away := str(error))
             except Exception as error:  # noqa: BLE001 - a worker does not end of it, the next look may see more
                 _log.warning("looking for the dead: %s: %s", type(error).__name__, error)
 
@@ -200,6 +205,7 @@ class Worker:
     def _forget(self) -> None:
         with closing(connect(self._server, create=False)) as db:
             engine.forget(db, time.time() - _KEPT)
+            presence.forget(db)
 
 
 def _presence(name: str) -> str:

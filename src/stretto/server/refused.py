@@ -58,7 +58,7 @@ def refused(refusal: Refusal, headers: Mapping[str, str] | None = None) -> web.R
     return web.Response(status=refusal.status, body=error_body(refusal), content_type=_JSON, headers=lines)
 
 
-def refusal_of(error: e.StrettoError, run: str = "") -> Refusal:  # noqa: C901 - one arm for each kind of error, by design
+def refusal_of(error: e.StrettoError, run: str = "") -> Refusal:  # noqa: C901, PLR0912 - one arm for each kind of error, by design
     """What a client is told of an error that a run, or a call, ended with.
 
     What only whoever keeps the server can mend (a file, the store, a key) is told there, and not to clients.
@@ -86,6 +86,8 @@ def refusal_of(error: e.StrettoError, run: str = "") -> Refusal:  # noqa: C901 -
             return Refusal(504, "timeout", "deadline_exceeded", str(error))
         case e.CallError():
             return Refusal(502, _THEIRS, "provider_failed", str(error))
+        case e.StoreLocked():
+            return Refusal(503, _OURS, "store_away", f"the store cannot be reached just now; try again{see}", 2.0)
         case e.PlanError() | e.ShapeError() | e.WorkError():
             return Refusal(502, _THEIRS, "no_answer", str(error))
         case _:

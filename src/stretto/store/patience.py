@@ -10,6 +10,23 @@ from stretto.store.schema import GLANCE, PATIENCE
 _T = TypeVar("_T")
 
 
+AWAY = 60.0
+"""Seconds for which a server may be away, until nobody waits for it any more."""
+
+
+async def asked(question: Callable[[], _T], within: float = AWAY) -> _T:
+    """The answer to a question at the store, asked in a thread, and again while its server is away."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + within
+    while True:
+        try:
+            return await asyncio.to_thread(question)
+        except StoreLocked:
+            if loop.time() > until:
+                raise
+            await asyncio.sleep(GLANCE)
+
+
 async def patiently(attempt: Callable[[], _T]) -> _T:
     """What an attempt at the store gives, made again while another program holds it; the loop goes on meanwhile."""
     loop = asyncio.get_running_loop()

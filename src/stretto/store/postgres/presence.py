@@ -42,6 +42,11 @@ INSERT INTO presences (name, who) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET
 _CLAIM = "INSERT INTO carriers VALUES (?, ?) ON CONFLICT (run) DO NOTHING"
 _LEAVE = "DELETE FROM carriers WHERE run = ? AND owner = ?"
 
+_FORGET = (
+    "DELETE FROM presences WHERE beat < clock_timestamp() - interval '7 days'",
+    "DELETE FROM carriers WHERE split_part(owner, '/', 1) NOT IN (SELECT name FROM presences)",
+)
+
 owners: dict[tuple[Server, str], str] = {}
 """Under which name this process carries a run."""
 
@@ -133,6 +138,12 @@ def lives(db: Database, owner: str) -> bool:
     name = owner.partition("/")[0]
     (living,) = db.execute(_LIVES, (_BEGUN, _number(name), _STILL, name)).fetchone()
     return bool(living)
+
+
+def forget(db: Database) -> None:
+    """Drop what those have left who were killed, or are cut off, for days: they are known to be gone without it."""
+    for statement in _FORGET:
+        db.execute(statement)
 
 
 def _number(name: str) -> int:

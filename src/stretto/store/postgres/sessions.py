@@ -10,12 +10,12 @@ from selectors import EVENT_READ, DefaultSelector
 from types import ModuleType
 from typing import Any
 
-from stretto.errors import ConfigError, NoStore, StoreError, StoreLocked
+from stretto.errors import ConfigError, StoreError, StoreLocked
 from stretto.extras import installing
-from stretto.store.database import ALONE, READING, WRITING, Rows, transaction
+from stretto.store.database import ALONE, READING, WRITING, Rows
 from stretto.store.locations import Server
-from stretto.store.postgres.tables import SCHEMA, TABLES
-from stretto.store.tables import VERSION
+from stretto.store.postgres.preparing import GONE, prepare, unprepared
+from stretto.store.postgres.tables import SCHEMA
 
 _KEPT = 4  # connections that nobody needs just now
 _WAIT = 5_000  # milliseconds for a lock that another holds
@@ -151,7 +151,7 @@ def session(server: Server, *, create: bool, patience: float) -> Session:
             found = None
     found = found or Session(server, _connected(server, patience), patience=patience, fresh=True)
     try:
-        _prepare(found, create=create)
+        prepare(found, server, create=create)
     except BaseException:
         found.raw.close()
         raise
@@ -178,46 +178,6 @@ def _connected(server: Server, patience: float) -> Connection:
     return raw
 
 
-_prepared: set[Server] = set()
-
-
-def _prepare(db: Session, *, create: bool) -> None:
-    """See that the tables are there, and that this program knows their form."""
-    if db.server in _prepared:
-        return
-    form = _form(db)
-    if not form and not create:
-        raise NoStore(
-            f"{db.server}: there is no run store in this database yet; run a task first, or name another (--store)"
-        )
-    if form > VERSION:
-        raise StoreError(
-            f"{db.server}: this store was written by a newer Stretto (format {form}, this one reads {VERSION}); "
-            "upgrade Stretto, or name another with --store"
-        )
-    if not form:
-        _make(db)
-    _prepared.add(db.server)
-
-
-def _form(db: Session) -> int:
-    """The version of the tables' form, 0 if there are none."""
-    # Not `to_regclass`: what it remembers may be of before another process has made them.
-    if not db.execute("SELECT 1 FROM pg_tables WHERE schemaname = ? AND tablename = 'form'", (SCHEMA,)).fetchone():
-        return 0
-    return int(db.execute("SELECT max(version) FROM form").fetchone()[0])
-
-
-def _make(db: Session) -> None:
-    """Make the tables, in one transaction; only one at a time is at it."""
-    with transaction(db):
-        db.execute("SELECT pg_advisory_xact_lock(hashtext(?))", (SCHEMA,))
-        if not _form(db):
-            db.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-            for table in TABLES:
-                db.execute(table)
-
-
 _ROOM = {"53100": "the disk of the server is full", "53200": "the server is out of memory"}
 _SOON = frozenset({"25P03", "53300", "55P03", "57P01", "57P02", "57P03", "40001", "40P01"})
 """It stood still in a transaction; too many connections; a lock; stopping, crashed, starting; two transactions."""
@@ -226,6 +186,8 @@ _SOON = frozenset({"25P03", "53300", "55P03", "57P01", "57P02", "57P03", "40001"
 def explain(server: Server, error: Exception) -> StoreError:
     """What went wrong, with the server's name and a remedy."""
     code = getattr(error, "sqlstate", None) or ""
+    if code in GONE:
+        unprepared(server)  # who comes next makes them
     text = " ".join(str(error).split()).partition(" Is the server running")[0].rstrip(".") or type(error).__name__
     if password := driver().conninfo.conninfo_to_dict(server.url).get("password"):
         text = text.replace(str(password), "…")
@@ -235,15 +197,22 @@ def explain(server: Server, error: Exception) -> StoreError:
         )
     if code in _SOON or (not code and isinstance(error, driver().OperationalError) and server in _met):
         return StoreLocked(f"{server}: the database cannot be reached just now ({text}); try again when it is there")
-    remedy = "name another with --store"
+    away = not code and isinstance(error, driver().OperationalError)
+    return StoreError(f"{server}: {text}: {_remedy(code, text, away=away)}")
+
+
+def _remedy(code: str, text: str, *, away: bool) -> str:
+    """What to do about an error with this code and text."""
     if "password" in text or "role" in text or code.startswith("28"):
-        remedy = "check the user and password in the address, and pg_hba.conf of the server"
-    elif code == "3D000" or "does not exist" in text:
-        remedy = "make the database first (createdb), or name another with --store"
-    elif code == "25006":
-        remedy = "it can only be read (a standby); name the server that is written to"
-    elif code == "42501":
-        remedy = f"its user needs CREATE on the database once, and the tables of schema {SCHEMA}"
-    elif not code and isinstance(error, driver().OperationalError):
-        remedy = "is the server running there, and does it listen at this address? Else name another with --store"
-    return StoreError(f"{server}: {text}: {remedy}")
+        return "check the user and password in the address, and pg_hba.conf of the server"
+    if code in GONE:
+        return "its tables were dropped, or the database made anew; start its workers and servers anew, or restore it"
+    if code == "3D000" or "does not exist" in text:
+        return "make the database first (createdb), or name another with --store"
+    if code == "25006":
+        return "it can only be read (a standby); name the server that is written to"
+    if code == "42501":
+        return f"its user needs CREATE on the database once, and the tables of schema {SCHEMA}"
+    if away:
+        return "is the server running there, and does it listen at this address? Else name another with --store"
+    return "name another with --store"

@@ -12,6 +12,7 @@ from stretto.errors import RunBusy, StoreError, StoreLocked
 from stretto.store.database import transaction
 from stretto.store.forgetting import forget
 from stretto.store.locations import Server
+from stretto.store.patience import AWAY
 from stretto.store.postgres.presence import owners
 from stretto.store.postgres.sessions import Session, session
 from stretto.store.rows import Entry, columns
@@ -20,7 +21,6 @@ from stretto.store.summary import write
 
 CHANNEL = "stretto"
 """Where it is told which runs have new events: a notification is `RUN SEQ`."""
-_AWAY = 60.0  # seconds for which a server may be away
 _AGAIN = 0.25  # seconds between two tries
 
 _INSERT = """
@@ -49,7 +49,7 @@ class ServerSink:
         if not fresh:
             return
         try:
-            self._commit(fresh, time.monotonic() + _AWAY)
+            self._commit(fresh, time.monotonic() + AWAY)
         except StoreError as error:
             if len(fresh) > 1 and not isinstance(error, StoreLocked):  # what one of them says is no fault of the others
                 for source, some in fresh.items():
