@@ -72,3 +72,8 @@ def test_what_the_dead_have_left_is_kept_for_days_and_no_longer(server: Server) 
         forget(db)
         assert [run for (run,) in db.execute("SELECT run FROM carriers ORDER BY run")] == ["01K0001", "01K0003"]
         assert db.execute("SELECT count(*) FROM presences").fetchone() == (2,)
+
+
+def test_an_option_that_cannot_be_read_is_told_in_words(server: Server) -> None:
+    with pytest.raises(StoreError, match=r"options.*name another with --store"):
+        connect(Server(f"{server.url}?options=-cfoo=1"))

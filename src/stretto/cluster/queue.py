@@ -16,7 +16,7 @@ from stretto.store.carriers import is_carried
 from stretto.store.connecting import connect
 from stretto.store.database import Database
 from stretto.store.locations import Location, Server
-from stretto.store.postgres.sessions import driver, explain
+from stretto.store.postgres.sessions import driver, explain, without_password
 
 PROTOCOL = "1"
 """Of what workers and those who hand runs over must agree about: only workers of the same one carry a run."""
@@ -173,5 +173,5 @@ def explained(server: Server) -> Iterator[None]:
     except Exception as error:
         if isinstance(original := getattr(error, "orig", None) or error, driver().Error):
             raise explain(server, original) from error
-        why = " ".join(str(error).partition("[SQL")[0].split())
+        why = without_password(server, " ".join(str(error).partition("[SQL")[0].split()))
         raise StoreError(f"{server}: DBOS cannot use this database: {why}") from error

@@ -1,5 +1,6 @@
 """Where a store is: a file, or a database of a server."""
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -7,6 +8,7 @@ from msgspec import Struct
 
 from stretto.errors import ConfigError
 
+_UNREADABLE = re.compile(r"\s|%(?![0-9A-Fa-f]{2})")
 _SCHEMES = ("postgresql://", "postgres://")
 
 
@@ -39,8 +41,11 @@ def location_of(store: str | Path | Server) -> Location:
         try:
             parts = urlsplit(store)
             parts.port  # noqa: B018 - it is read when it is asked for
-        except ValueError as error:
-            raise ConfigError(f"store: this PostgreSQL address cannot be read ({error}): {_FORM}") from None
+        except ValueError:
+            parts = None
+        # What cannot be read is not shown: it may be of the password.
+        if parts is None or store.count("@") > 1 or "@" in parts.path or parts.fragment or _UNREADABLE.search(store):
+            raise ConfigError(f"store: this PostgreSQL address cannot be read: {_FORM}; {_ENCODED}")
         if not parts.path.strip("/"):
             raise ConfigError(f"store: {Server(store)} names no database; {_FORM}")
         return Server(store)
@@ -55,3 +60,4 @@ def written(location: Location) -> str | Path:
 
 
 _FORM = "write postgresql://USER:PASSWORD@HOST/DATABASE"
+_ENCODED = "in a password write %2F for /, %23 for #, %25 for %, %3A for :, %3F for ?, %40 for @, %20 for a space"

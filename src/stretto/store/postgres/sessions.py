@@ -9,6 +9,7 @@ from math import ceil
 from selectors import EVENT_READ, DefaultSelector
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 from stretto.errors import ConfigError, StoreError, StoreLocked
 from stretto.extras import installing
@@ -189,8 +190,7 @@ def explain(server: Server, error: Exception) -> StoreError:
     if code in GONE:
         unprepared(server)  # who comes next makes them
     text = " ".join(str(error).split()).partition(" Is the server running")[0].rstrip(".") or type(error).__name__
-    if password := driver().conninfo.conninfo_to_dict(server.url).get("password"):
-        text = text.replace(str(password), "…")
+    text = without_password(server, text)
     if code in _ROOM:
         return StoreError(
             f"{server}: {_ROOM[code]} ({text}); free some, then `stretto resume` the run: nothing recorded is lost"
@@ -199,6 +199,15 @@ def explain(server: Server, error: Exception) -> StoreError:
         return StoreLocked(f"{server}: the database cannot be reached just now ({text}); try again when it is there")
     away = not code and isinstance(error, driver().OperationalError)
     return StoreError(f"{server}: {text}: {_remedy(code, text, away=away)}")
+
+
+def without_password(server: Server, text: str) -> str:
+    """A text of others in which the password of this server may stand."""
+    try:
+        password = driver().conninfo.conninfo_to_dict(server.url).get("password")
+    except driver().Error:  # its options cannot be read
+        password = urlsplit(server.url).password
+    return text.replace(str(password), "…") if password else text
 
 
 def _remedy(code: str, text: str, *, away: bool) -> str:
