@@ -10,7 +10,7 @@ from loops import at_leisure
 from postgres import Postgres
 from serving import served
 from stretto.cluster import Cluster
-from stretto.errors import StoreError
+from stretto.errors import StoreError, StoreLocked
 from stretto.store.connecting import connect
 from stretto.store.locations import Server
 from stretto.store.postgres.preparing import unprepared
@@ -77,3 +77,11 @@ def test_what_the_dead_have_left_is_kept_for_days_and_no_longer(server: Server) 
 def test_an_option_that_cannot_be_read_is_told_in_words(server: Server) -> None:
     with pytest.raises(StoreError, match=r"options.*name another with --store"):
         connect(Server(f"{server.url}?options=-cfoo=1"))
+
+
+def test_a_server_without_a_connection_left_is_told_apart_from_one_that_is_not_there(server: Server) -> None:
+    with closing(connect(server)) as db:
+        db.execute("DROP ROLE IF EXISTS few")
+        db.execute("CREATE ROLE few LOGIN CONNECTION LIMIT 0")
+    with pytest.raises(StoreLocked, match=r"no connection left .* raise its max_connections"):
+        connect(Server(server.url.replace("stretto@", "few@")))

@@ -1,6 +1,7 @@
 """What is asked of a server about runs that workers, or another server, carry: as if they were carried there."""
 
 import asyncio
+import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -148,3 +149,31 @@ async def test_a_run_that_one_server_carries_is_steered_and_stopped_at_another(s
             async with await asked as response:
                 assert response.status == 503
             assert Store(server).run(run.id).status == "interrupted"
+
+
+@at_leisure
+async def test_whoever_watches_a_run_at_a_server_watches_on_while_it_is_handed_over(
+    server: Server, tmp_path: Path
+) -> None:
+    with endpoint(quick(ttft=0.3)) as provider:
+        async with served(asking(server, provider), store=server) as client:
+            path = f"{client.url.removesuffix('/v1')}/api/runs"
+            with workers(server, tmp_path, 1, "--grace", "0") as (first,):
+                run = await begun(client, TASK)
+
+                async def watched() -> str:
+                    async with client.session.get(f"{path}/{run}/events") as response:
+                        return await response.text()
+
+                watching = asyncio.create_task(watched())
+                await asyncio.to_thread(wait, lambda: len(provider.arrived) > 2, first.said)
+                first.signal(signal.SIGTERM)
+                assert await asyncio.to_thread(first.ended) == 0
+            await asyncio.sleep(1.5)
+            assert (Store(server).run(run).status, watching.done()) == ("interrupted", False)
+            late = len(Store(server).events(run))
+            async with client.session.get(f"{path}/{run}/events?after={late}") as response:
+                assert response.status == 200  # 204 would tell an EventSource to ask no more
+                with workers(server, tmp_path):
+                    assert "event: run_finished" in await response.text()
+            assert "event: run_finished" in await watching

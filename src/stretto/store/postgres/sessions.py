@@ -180,8 +180,11 @@ def _connected(server: Server, patience: float) -> Connection:
 
 
 _ROOM = {"53100": "the disk of the server is full", "53200": "the server is out of memory"}
-_SOON = frozenset({"25P03", "53300", "55P03", "57P01", "57P02", "57P03", "40001", "40P01"})
-"""It stood still in a transaction; too many connections; a lock; stopping, crashed, starting; two transactions."""
+_FULL = ("too many clients", "too many connections", "connection slots are reserved")
+_STARTING = ("system is starting up", "system is shutting down", "in recovery mode")
+"""Refused at the door there is no code."""
+_SOON = frozenset({"25P03", "55P03", "57P01", "57P02", "57P03", "40001", "40P01"})
+"""It stood still in a transaction; a lock; stopping, crashed, starting; two transactions."""
 
 
 def explain(server: Server, error: Exception) -> StoreError:
@@ -195,9 +198,11 @@ def explain(server: Server, error: Exception) -> StoreError:
         return StoreError(
             f"{server}: {_ROOM[code]} ({text}); free some, then `stretto resume` the run: nothing recorded is lost"
         )
-    if code in _SOON or (not code and isinstance(error, driver().OperationalError) and server in _met):
-        return StoreLocked(f"{server}: the database cannot be reached just now ({text}); try again when it is there")
     away = not code and isinstance(error, driver().OperationalError)
+    if code == "53300" or (away and any(each in text for each in _FULL)):
+        return StoreLocked(f"{server}: it has no connection left ({text}); try again, or raise its max_connections")
+    if code in _SOON or (away and (server in _met or any(each in text for each in _STARTING))):
+        return StoreLocked(f"{server}: the database cannot be reached just now ({text}); try again when it is there")
     return StoreError(f"{server}: {text}: {_remedy(code, text, away=away)}")
 
 
