@@ -267,12 +267,15 @@ async def test_a_run_waits_until_the_budget_of_the_day_allows_it(server: Server,
             done = [run for run in runs if told.run(run).status == "finished"]
             assert 1 <= len(done) < 3
             assert set(statuses(server)) == {"finished", "queued"}
+            (free,) = await submitted(server, asking(server, provider))  # which waits for no budget, and has the place
+            await asyncio.to_thread(wait, lambda: told.run(free).status == "finished", worker.said)
             (left, *_) = [run for run in runs if run not in done]
             await cancelled(server, left)  # whoever waits can be called off
             with closing(connect(server)) as db:
                 db.execute("UPDATE runs SET last_at = '2026-01-01T00:00:00.000Z' WHERE status = 'finished'")
-            over = {"finished": 2, "interrupted": 1}
+            over = {"finished": 3, "interrupted": 1}
             await asyncio.to_thread(wait, lambda: statuses(server) == over, worker.said)
+            assert told.queued() == 0
             worker.signal(signal.SIGTERM)
             assert await asyncio.to_thread(worker.ended) == 0
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import msgspec
@@ -23,7 +23,6 @@ from stretto.store.sqlite import Store
 from stretto.workflow import Workflow
 
 _BUSY = 0.5  # seconds until a run that somebody else still carries is tried again
-_SHORT = 5.0  # seconds until it is looked whether the budget of the day allows a run now
 _log = logging.getLogger("stretto.worker")
 
 
@@ -40,6 +39,7 @@ class Carrying:
         self.done = self.failed = 0
         self._server = server
         self._worker = worker
+        self._short = set[str]()  # of which it was told that they wait for the budget of the day
         self._store = Store(server, GLANCE)
         self._workflow_of = workflow_of
         self._told = told
@@ -47,20 +47,23 @@ class Carrying:
     async def carry(self, run: str) -> str:
         """Carry a run to its end, whatever that is; what has become of it.
 
-        It waits for whoever still carries it and may die yet, and for the budget of the day.
+        It waits for whoever still carries it and may die yet. For the budget of the day it waits in nobody's place.
         """
         said = ""
         while True:
             try:
                 return await self._carried(run)
-            except (RunBusy, DayBudgetError) as error:
-                short = isinstance(error, DayBudgetError)
-                if (why := "short" if short else str(error)) != said:  # the amounts change with every look
-                    said = why
+            except RunBusy as error:
+                if str(error) != said:
+                    said = str(error)
                     self._told(f"{run}: {error}")
-                if short:
-                    await asyncio.to_thread(wait_again, self._server, self._worker, [run])
-                await asyncio.sleep(_SHORT if short else _BUSY)
+                await asyncio.sleep(_BUSY)
+            except DayBudgetError as error:
+                if run not in self._short:
+                    self._short.add(run)
+                    self._told(f"{run}: {error}")
+                await asyncio.to_thread(self._put_by, run)
+                raise asyncio.CancelledError from error
             except StoreLocked as error:
                 self._told(f"{run}: {error}")
                 raise asyncio.CancelledError from error  # what cannot be recorded now waits for whoever can
@@ -90,6 +93,10 @@ class Carrying:
                 self._told(f"{run}: its plan waits for approval")
                 return "asked"
 
+    def _put_by(self, run: str) -> None:
+        with suppress(StoreLocked), closing(connect(self._server, create=False)) as db:  # else it is found as forgotten
+            engine.put_by(db, self._worker, run)
+
     async def _fail(self, run: str, error: Exception) -> None:
         """See that a run is told to have failed that could not even begin; it waits for nobody then."""
         told = RunFailed(error=str(error) or repr(error), error_type=type(error).__name__)
@@ -108,6 +115,7 @@ class Carrying:
             async with stream:
                 async for _ in stream:  # before its first event it may be refused
                     break
+                self._short.discard(run)
                 self.runs[run] = stream
                 self._told(f"{run}: begun")
                 await stream.finished()

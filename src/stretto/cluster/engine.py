@@ -21,6 +21,13 @@ INSERT INTO queued SELECT workflow_uuid FROM {SCHEMA}.workflow_status
 WHERE status = 'PENDING' AND executor_id = ? AND (? OR workflow_uuid = ANY(?)) FOR SHARE
 ON CONFLICT (run) DO NOTHING
 """  # noqa: S608 - our own words
+_LATER = f"""
+UPDATE {SCHEMA}.workflow_status SET status = 'DELAYED', owner_xid = NULL, started_at_epoch_ms = NULL,
+recovery_attempts = 0, delay_until_epoch_ms = extract(epoch FROM clock_timestamp())::bigint * 1000 + greatest(
+    5000, 100 * (SELECT count(*) FROM {SCHEMA}.workflow_status WHERE status = 'DELAYED')
+)
+WHERE workflow_uuid = ? AND status = 'PENDING' AND executor_id = ?
+"""  # noqa: S608 - our own words; of a thousand that wait for a while, ten a second are looked at
 _DONE = f"""
 SELECT workflow_uuid FROM {SCHEMA}.workflow_status
 WHERE status NOT IN ('ENQUEUED', 'DELAYED', 'PENDING') AND name = '{WORKFLOW}' AND updated_at < ? LIMIT 1000
@@ -79,6 +86,12 @@ def tell_waiting(db: Database, worker: str, runs: Sequence[str] | None = None) -
     one has taken that back for the last time.
     """
     db.execute(_WAIT, (worker, runs is None, list(runs or ())))
+
+
+def put_by(db: Database, worker: str, run: str) -> None:
+    """Have a run of a worker wait for some seconds, whoever gets it then; others may have its place meanwhile."""
+    tell_waiting(db, worker, [run])
+    db.execute(_LATER, (run, worker))
 
 
 def recover(worker: str) -> list[str]:
