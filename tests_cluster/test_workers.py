@@ -25,7 +25,7 @@ from stretto.store.connecting import connect
 from stretto.store.listing import Wanted
 from stretto.store.locations import Server
 from stretto.store.sqlite import Store
-from workers import asking, quick, statuses, wait, workers
+from workers import Worker, asking, quick, statuses, wait, workers
 
 TASK = "Compare tea and coffee in 4 subtasks"
 
@@ -214,6 +214,25 @@ async def test_a_run_that_cannot_be_begun_there_has_failed_and_nobody_waits_for_
             assert "NO_WORKER_HAS_THIS_KEY" in str(told.error)
             assert statuses(server) == {"failed": 1}
             assert f"{run}: failed: MissingKey" in worker.said()
+
+
+@at_leisure
+async def test_a_worker_in_a_folder_whose_file_cannot_be_read_takes_no_run(server: Server, tmp_path: Path) -> None:
+    with endpoint(quick()) as provider:
+        await submitted(server, asking(server, provider))
+        for broken in ("[workers", '[providers.box]\nbase_url = "https://elsewhere.example/v1"\n'):
+            (tmp_path / "stretto.toml").write_text(broken)
+            worker = Worker(server, tmp_path)
+            try:
+                assert await asyncio.to_thread(worker.ended) == 3
+            finally:
+                worker.child.kill()
+            assert "stretto.toml: " in worker.said()
+        assert statuses(server) == {"queued": 1}
+        (tmp_path / "stretto.toml").unlink()
+        with workers(server, tmp_path) as (good,):
+            (tmp_path / "stretto.toml").write_text(broken)  # it was read before
+            await asyncio.to_thread(wait, lambda: statuses(server) == {"finished": 1}, good.said)
 
 
 @at_leisure

@@ -53,9 +53,11 @@ def usual_files() -> list[Path]:
     return [HERE, user_config_path("stretto") / "stretto.toml"]
 
 
-def layers(
-    named: str | None, but: Path | None = None, untrusted: Untrusted = "ask"
-) -> tuple[list[Source], list[Source]]:
+Layers = tuple[list[Source], list[Source]]
+"""Configuration files, the most specific first: what -w names, and the usual ones."""
+
+
+def layers(named: str | None, but: Path | None = None, untrusted: Untrusted = "ask") -> Layers:
     """The configuration files there are, the most specific first: what -w names, and the usual ones `but` for one.
 
     What lies in the current folder counts as far as its user trusts it; else `untrusted` says what becomes of it.
@@ -146,13 +148,16 @@ def configured(named: str | None, untrusted: Untrusted = "ask") -> Configuration
     return Configuration([*explicit, *usual, read_preset("general")])
 
 
-def recorded(store: Store, run: str, named: str | None) -> Configuration:
-    """The configuration for a run that goes on or is run again: what -w names, else as it was started."""
+def recorded(store: Store, run: str, named: str | None, files: Layers | None = None) -> Configuration:
+    """The configuration for a run that goes on or is run again: what -w names, else as it was started.
+
+    `files`: what `layers` has read, if that was done before.
+    """
     kept, imported = store.run(run), store.is_imported(run)
     if kept.basis.client:
         raise TaskError(f"run {run} is no task but single calls that came through an endpoint; only `show` tells of it")
     before = kept.workflow
-    explicit, usual = layers(named)
+    explicit, usual = files or layers(named)
     known = [*explicit, recorded_roles(run, before, imported=imported), *usual]
     return Configuration([*known, recorded_providers(run, before, Configuration(known).providers(), imported=imported)])
 

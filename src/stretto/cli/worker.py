@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from stretto.cli.help import Command, option
-from stretto.cli.meaning import build, recorded, store_path
+from stretto.cli.meaning import build, layers, recorded, store_path
 from stretto.cli.options import store_option
 from stretto.cli.screen import say
 from stretto.store.locations import Location, Server
@@ -72,8 +72,10 @@ async def _work(
     from stretto.server.health import health_routes
     from stretto.server.listening import listening
 
+    files = layers(None)  # once: what is wrong with one of them is no fault of any run
+
     def workflow_of(run: str) -> Workflow[Any]:
-        return build(recorded(Store(server), run, None), {}, {}, server, lambda _: None)
+        return build(recorded(Store(server), run, None, files), {}, {}, server, lambda _: None)
 
     ending = Ending()
     told = (lambda _: None) if quiet else say
