@@ -19,6 +19,7 @@ from stretto.run_stream import RunStream
 from stretto.store.connecting import connect
 from stretto.store.locations import Server
 from stretto.store.postgres import proposals
+from stretto.store.pruning import Pruned, prune
 from stretto.store.sqlite import Store
 from workers import asking, quick, statuses, wait, workers
 
@@ -128,6 +129,17 @@ async def test_nobody_waits_for_a_run_that_was_killed_and_that_no_worker_has(ser
         async with Cluster(server) as cluster:
             await asyncio.wait_for(cluster.finished(run), 30)
             assert (await cluster.cancel(run)).status == "interrupted"
+
+
+@at_leisure
+async def test_what_waits_is_not_pruned(server: Server) -> None:
+    with endpoint(quick()) as provider:
+        waits, proposed, left = await begun(asking(server, provider), 3)
+        async with Cluster(server) as cluster:
+            await cluster.submit(asking(server, provider).stream(f"{TASK} 0", run_id=waits))
+        proposals.keep(server, proposed, b"{}")
+        assert prune(server, [waits, proposed, left]) == Pruned(removed=1, kept=2)
+        assert {run.run for run in Store(server).listing()} == {waits, proposed}
 
 
 def test_nothing_is_said_of_what_another_worker_was_given_meanwhile(server: Server) -> None:

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from msgspec import Struct
 
 from stretto.errors import StoreError
-from stretto.store.carriers import is_carried, take_in_all
+from stretto.store.carriers import goes_on, is_queued, take_in_all
 from stretto.store.connecting import connect
 from stretto.store.database import Database, transaction
 from stretto.store.locations import Location, Server
@@ -62,7 +62,7 @@ def _asking(location: Location) -> Iterator[Database]:
 
 
 def prune(location: Location, runs: Sequence[str], *, before: str | None = None, patience: float = PATIENCE) -> Pruned:
-    """Remove these runs, the oldest first; one that is being carried stays, and so does one that went on since.
+    """Remove these runs, the oldest first; one that is carried, or is to be, stays, and so does one that went on since.
 
     Whoever is stopped in the midst has removed some runs whole, and the others not at all.
     """
@@ -86,7 +86,7 @@ def _remove(db: Database, location: Location, runs: Sequence[str], before: str) 
     gone = 0
     with transaction(db):
         for run in runs:
-            if is_carried(db, location, run):
+            if goes_on(db, location, run) or is_queued(db, location, run):
                 continue
             if db.execute("DELETE FROM runs WHERE run = ? AND last_at < ?", (run, before)).rowcount:
                 for table in (*_OF_A_RUN, *(_ON_A_SERVER if isinstance(location, Server) else ())):
