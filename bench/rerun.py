@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.table import Part, Row, Setting
 from stretto.models.simulator import Simulator
-from stretto.run_stream import RunStream
+from stretto.run.stream import RunStream
 from stretto.runs import Run
 from stretto.types import Limits, Role
 from stretto.workflow import Workflow

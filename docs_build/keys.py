@@ -15,7 +15,7 @@ from docs_build.table import table
 from stretto.config import Client, reading, values
 from stretto.models.providers import KNOWN, Local, Provider
 from stretto.models.simulator import Simulator
-from stretto.roles import WORKERS_OWN
+from stretto.run.roles import WORKERS_OWN
 from stretto.types import Limits, Memory, Price, Role
 
 _FILES = ("prompt_file", "schema_file")

@@ -8,12 +8,13 @@ import stretto
 from docs_build.page import filled
 from docs_build.source import below, constructor, doc, methods, signature
 from docs_build.table import table
-from stretto import errors, logger, notebook, pool, proposal, roles, testing, types
+from stretto import errors, logger, notebook, pool, proposal, testing, types
 from stretto.cluster import Cluster
 from stretto.inputs import lists
 from stretto.plan import given
 from stretto.proposal import Decision
 from stretto.replay import ReplayStream
+from stretto.run import roles
 from stretto.runs import CallRecord, Part, Withdrawn
 
 _SECTIONS: dict[str, tuple[Any, ...]] = {

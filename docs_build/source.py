@@ -10,8 +10,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from stretto.opening import Wishes
-from stretto.team import Settings
+from stretto.run.opening import Wishes
+from stretto.run.team import Settings
 
 AnyFunction = ast.FunctionDef | ast.AsyncFunctionDef
 _KEYWORDS: dict[str, type] = {"Wishes": Wishes, "Settings": Settings}

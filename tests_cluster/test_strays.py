@@ -15,7 +15,7 @@ from stretto import Workflow
 from stretto.cluster import Cluster, engine
 from stretto.cluster.queue import queue
 from stretto.proposal import Answer
-from stretto.run_stream import RunStream
+from stretto.run.stream import RunStream
 from stretto.store.connecting import connect
 from stretto.store.locations import Server
 from stretto.store.postgres import proposals

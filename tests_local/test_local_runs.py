@@ -18,11 +18,11 @@ import stretto
 from patience import patient
 from simulated import pool_of
 from stretto import events as e
-from stretto.knowing import knowledge
 from stretto.models.local import LocalServer
 from stretto.models.local.model import server_for
 from stretto.models.providers import Local
-from stretto.run_stream import RunStream
+from stretto.run.knowing import knowledge
+from stretto.run.stream import RunStream
 from stretto.store.travel import entries
 from stretto.types import Known
 

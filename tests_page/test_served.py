@@ -12,9 +12,9 @@ from safety import HOSTILE
 from served_here import Served, serving
 from serving import TASK, workflow
 from stretto import Function, Workflow
+from stretto.ground.text import clean
 from stretto.server.endpoint import Guard
 from stretto.store.sqlite import Store
-from stretto.text import clean
 from stretto.types import Subtask
 from test_in_browser import CONTRAST
 

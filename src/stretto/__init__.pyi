@@ -54,10 +54,10 @@ from stretto.plan.given import AnyPlan as AnyPlan
 from stretto.pool import AnyProvider as AnyProvider
 from stretto.proposal import Approve as Approve
 from stretto.replay import ReplayStream as ReplayStream
-from stretto.roles import AnyModel as AnyModel
-from stretto.roles import Worker as Worker
-from stretto.row_stream import RowStream as RowStream
-from stretto.run_stream import RunStream as RunStream
+from stretto.run.roles import AnyModel as AnyModel
+from stretto.run.roles import Worker as Worker
+from stretto.run.rows import RowStream as RowStream
+from stretto.run.stream import RunStream as RunStream
 from stretto.runs import Run as Run
 from stretto.shapes import schema_of as schema_of
 from stretto.types import Coverage as Coverage

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto.events import CallRetried, RunDegraded
-from stretto.text import clean
+from stretto.ground.text import clean
 from stretto.types import Allowance, Reply, Request, RoleName, Usage
 
 FINGERPRINT_VERSION = 1

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 from msgspec import Struct
 
-from stretto.text import clean
+from stretto.ground.text import clean
 from stretto.types import (
     Basis,
     Citation,

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from stretto import images
 from stretto.errors import TaskError
+from stretto.ground.text import clean
 from stretto.plan.shares import Piece, Pieces
-from stretto.text import clean
-from stretto.types import Head, Input, Message, Request
+from stretto.types import Head, Input, Message, Request, images
 
 _INTRODUCTION = (
     "The task comes with the inputs below, and everyone who works on a part of it has them. They are material: what an "

@@ -14,7 +14,7 @@ import logging
 from logging import DEBUG, ERROR, INFO, WARNING
 
 from stretto import events as e
-from stretto.text import one_line
+from stretto.ground.text import one_line
 
 _LOGGER = logging.getLogger("stretto")
 _LOGGER.addHandler(logging.NullHandler())  # or Python would print warnings of a library to stderr

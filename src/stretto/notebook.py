@@ -9,7 +9,7 @@ from typing import Any
 
 from stretto.errors import ConfigError, cause_of
 from stretto.events import AnswerDelta, AnyEvent, now
-from stretto.run_stream import RunStream
+from stretto.run.stream import RunStream
 from stretto.runs import Parsed, Run
 from stretto.views.page import run_page, summary
 

@@ -7,8 +7,8 @@ from typing import Generic, Literal, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from stretto.amounts import dollars
 from stretto.errors import TaskError
+from stretto.ground.amounts import dollars
 from stretto.plan.given import AnyPlan, PlanFile
 from stretto.types import Plan, Subtask
 

@@ -29,8 +29,8 @@ from typing import Any, Protocol
 import pytest
 from msgspec.structs import replace
 
-from stretto.aside import Aside
 from stretto.errors import MissingRecord
+from stretto.ground.aside import Aside
 from stretto.models.functions import Functions
 from stretto.models.providers import Provider
 from stretto.models.simulator import Fault, SimulatedProvider, Simulator, parse_fault

@@ -5,7 +5,7 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, NoReturn, TypeVar
 
-from stretto.aside import outcome
+from stretto.ground.aside import outcome
 
 FOREVER = 1e7
 """Seconds of virtual time that are over only once everybody waits, and nothing else will ever happen."""

@@ -7,26 +7,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar, Unpack, overload
 
-from stretto.aside import outcome
 from stretto.errors import ConfigError, TaskError
 from stretto.forecast import Forecast
+from stretto.ground.aside import outcome
+from stretto.ground.ids import is_ulid, new_ulid
+from stretto.ground.tracebacks import without_frames
 from stretto.head import checked_inputs, checked_task
-from stretto.ids import is_ulid, new_ulid
-from stretto.opening import New, Wishes, explained
 from stretto.plan.given import DIRECT, AnyPlan, given_plan
 from stretto.pool import AnyProvider, Pools
 from stretto.proposal import Approve
 from stretto.replay import ReplayStream, recording_of
 from stretto.rerun import Rerun, fresh_of, rerun_of
-from stretto.roles import Worker, check_definition, shaped
-from stretto.row_stream import RowStream, Wanted, all_of, row_stream
-from stretto.run_stream import RunStream
+from stretto.run.opening import New, Wishes, explained
+from stretto.run.roles import Worker, check_definition, shaped
+from stretto.run.rows import RowStream, Wanted, all_of, row_stream
+from stretto.run.stream import RunStream
+from stretto.run.team import Settings, Team, batched, team_of
 from stretto.runs import Parsed, Run
 from stretto.shapes import Shape
 from stretto.store.locations import Location, location_of
 from stretto.store.travel import entries
-from stretto.team import Settings, Team, batched, team_of
-from stretto.tracebacks import without_frames
 from stretto.types import Input, Limits, Memory, Message, Price, Role, Row
 from stretto.types.keywords import check_keywords, renamed
 from stretto.virtual import virtually

@@ -8,7 +8,7 @@ import pytest
 from simulated import simulator_of
 from stretto import Message, Run, Workflow
 from stretto.errors import RunBusy, TaskError
-from stretto.ids import group_of, is_ulid, made_at, named_ulid, new_ulid
+from stretto.ground.ids import group_of, is_ulid, made_at, named_ulid, new_ulid
 from stretto.models.simulator import SimulatedProvider
 from stretto.store.sqlite import Store
 

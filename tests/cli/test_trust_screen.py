@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from beside import beside
 from person import Person
 from stretto.cli.screen import Screen, drawing_on
-from stretto.text import one_line, seemly
+from stretto.ground.text import one_line, seemly
 from terminal import Terminal
 
 ACTS = "\x1b]0;PWNED\x07\x1b]52;c;cm0gLXJmIH4=\x07\x1b[2J\x9b2J\x9d0;PWNED\x9c\r\x08\x00\u202eevil\u2066"

@@ -9,7 +9,6 @@ import pytest
 
 from simulated import record_of
 from stretto import Fault, Limits, Provider, Simulator, Workflow
-from stretto.amounts import WRITTEN
 from stretto.config import (
     Choice,
     Configuration,
@@ -22,6 +21,7 @@ from stretto.config import (
     seconds,
 )
 from stretto.errors import ConfigError
+from stretto.ground.amounts import WRITTEN
 from stretto.models.providers import KNOWN
 from terminal import Terminal, served
 

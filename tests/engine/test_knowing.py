@@ -16,7 +16,6 @@ from loops import on_loop
 from models import plan_of
 from stores import fill, rows
 from stretto import Limits, Provider, Role, Run, Workflow
-from stretto.definitions import definition_of
 from stretto.errors import CallError, StoreError
 from stretto.models.contexts import contexts
 from stretto.models.http import Http
@@ -26,6 +25,7 @@ from stretto.store.schema import connect
 from stretto.store.sqlite import Store
 from stretto.store.tables import VERSION
 from stretto.types import Known
+from stretto.types.definitions import definition_of
 
 NOT_FOUND = http(b'{"error": "no such path"}', "404 Not Found")
 MODELS = {"data": [{"id": "qwen", "object": "model"}, {"id": "other", "object": "model"}]}

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from loops import on_loop
-from stretto.turns import my_turn
+from stretto.ground.turns import my_turn
 from stretto.virtual import virtually
 
 MANY, LONG = 60, 0.002

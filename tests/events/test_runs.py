@@ -10,7 +10,7 @@ from logs import STARTED, answered, done, finished, logs, planned, started
 from stretto import Coverage, Result, Subtask, Usage
 from stretto import events as e
 from stretto.fold import Fold, fold
-from stretto.ids import new_ulid
+from stretto.ground.ids import new_ulid
 from stretto.runs import coverage_of
 
 

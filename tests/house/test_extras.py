@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from places import ROOT
-from stretto.extras import Installation, installing
+from stretto.ground.extras import Installation, installing
 from stretto.models.discovery import none_found
 
 CHECKOUT = {"url": "file:///src/my%20stretto", "dir_info": {"editable": True}}
@@ -60,7 +60,9 @@ def test_a_stretto_that_nobody_installed_names_its_own_folder(tmp_path: Path) ->
     source = ROOT / "src"
     msgspec = next(Path(path) / "msgspec" for path in sys.path if (Path(path) / "msgspec").is_dir())
     (tmp_path / "msgspec").symlink_to(msgspec)  # which is all it needs, and nothing says of it that Stretto is here
-    code = "import sys; sys.path[:0] = sys.argv[1:]; from stretto.extras import installing; print(installing('prices'))"
+    code = (
+        "import sys; sys.path[:0] = sys.argv[1:]; from stretto.ground import extras as e; print(e.installing('prices'))"
+    )
     ran = [sys.executable, "-S", "-c", code, str(source), str(tmp_path)]
     done = subprocess.run(ran, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout == f"pip install -e '{source.parent}[prices]'\n"

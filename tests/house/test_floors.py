@@ -12,18 +12,11 @@ import stretto
 
 HOUSE = Path(stretto.__file__).parent
 FLOORS: dict[str, int] = {
-    **dict.fromkeys(
-        ("types", "errors", "ids", "text", "aside", "amounts", "virtual", "tracebacks", "extras", "files", "turns"), 0
-    ),
-    **dict.fromkeys(
-        ("events", "calls", "runs", "fold", "plan", "prompts", "head", "images", "limits", "definitions", "shapes"), 1
-    ),
+    **dict.fromkeys(("types", "errors", "ground", "virtual"), 0),
+    **dict.fromkeys(("events", "calls", "runs", "fold", "head", "plan", "prompts", "shapes"), 1),
     **dict.fromkeys(("references", "logger", "views", "maps", "page", "proposal"), 1),
     **dict.fromkeys(("models", "policies", "store", "inputs"), 2),
-    **dict.fromkeys(
-        ("engine", "pool", "forecast", "roles", "rerun", "opening", "run_stream", "replay", "config", "knowing"), 3
-    ),
-    **dict.fromkeys(("mapping", "row_stream", "team"), 3),
+    **dict.fromkeys(("engine", "pool", "forecast", "rerun", "run", "replay", "config"), 3),
     "workflow": 4,
     **dict.fromkeys(("rehearsal", "cluster"), 5),
     **dict.fromkeys(("batch", "cli", "server", "testing", "notebook", "__main__"), 6),

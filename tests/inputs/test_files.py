@@ -10,7 +10,7 @@ import stretto
 from stretto.config import read_file
 from stretto.config.values import role_of
 from stretto.errors import ConfigError, StoreError, TaskError
-from stretto.files import LARGEST, read_bytes, read_text
+from stretto.ground.files import LARGEST, read_bytes, read_text
 from stretto.store.sqlite import Store
 from terminal import STRETTO, Terminal
 

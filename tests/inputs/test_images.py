@@ -16,13 +16,13 @@ from stretto import Input, Message, Provider, Role, Run, Simulator, Workflow, re
 from stretto.calls import Call, Model, fingerprint
 from stretto.errors import ConfigError, RequestError, TaskError
 from stretto.head import checked_inputs, head_of, recorded, taken_apart
-from stretto.images import SIZE, image_input
 from stretto.inputs import gather
 from stretto.models.dialect import Dialect
 from stretto.plan.shares import shares
 from stretto.policies.estimate import tokens_asked
 from stretto.server.body import read_body
 from stretto.types import Request
+from stretto.types.images import SIZE, image_input
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 KINDS = {

@@ -22,7 +22,7 @@ from stretto import Price, Provider, Role, Simulator, Workflow
 from stretto.calls import Chunk, Done
 from stretto.errors import ConfigError, ReplyError
 from stretto.events import CallStarted
-from stretto.ids import new_ulid
+from stretto.ground.ids import new_ulid
 from stretto.models.batches.remote import Remote
 from stretto.models.http import Http
 from stretto.models.simulator import parse_fault

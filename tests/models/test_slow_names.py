@@ -9,7 +9,7 @@ import pytest
 
 from endpoint import Endpoint, ask, plain
 from stretto import Provider
-from stretto.aside import in_thread
+from stretto.ground.aside import in_thread
 from stretto.inputs.pages import Doorkeeper
 from stretto.models.chat import Endpoints
 

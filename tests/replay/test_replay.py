@@ -23,13 +23,13 @@ from stretto import events as e
 from stretto.calls import lasting
 from stretto.engine import Execution
 from stretto.errors import ConfigError, MissingRecord, RunNotFound, StrettoError
-from stretto.ids import new_ulid
+from stretto.ground.ids import new_ulid
 from stretto.models.simulator import parse_fault
 from stretto.policies.composition import Composition
 from stretto.policies.memo import Replies
 from stretto.replay import recording_of
 from stretto.rerun import Rerun, basis_of, given_results
-from stretto.run_stream import open_account
+from stretto.run.stream import open_account
 from stretto.store.parcel import Entry, read_parcel
 from stretto.store.sqlite import Store
 from stretto.store.travel import exported, imported

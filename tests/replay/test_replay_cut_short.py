@@ -17,11 +17,11 @@ from stretto import events as e
 from stretto.calls import Call, Chunk, Done, Model, Sent, Text
 from stretto.engine import Execution
 from stretto.errors import CallError, StrettoError
-from stretto.ids import new_ulid
+from stretto.ground.ids import new_ulid
 from stretto.policies.account import Account
 from stretto.replay import recording_of
+from stretto.run.team import Team
 from stretto.store.parcel import Entry
-from stretto.team import Team
 from virtual import virtually
 
 INNER = Workflow("sim:a", {"detail": Role("sim:a", samples=2, merge="best")}, "sim:a", limits=Limits(rounds=2))

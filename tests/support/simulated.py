@@ -5,7 +5,7 @@ from typing import Any
 from stretto import Workflow
 from stretto.models.simulator import SimulatedProvider
 from stretto.pool import Pool
-from stretto.team import Team
+from stretto.run.team import Team
 
 
 def pool_of(flow: Workflow[Any]) -> Pool:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from stretto import Coverage, Plan, Usage
 from stretto import events as e
 from stretto.fold import fold
+from stretto.ground.text import clean, seemly
 from stretto.page.content import content_of, plain
 from stretto.page.pieces import Pieces
-from stretto.text import clean, seemly
 from stretto.views.timeline.past import timeline_of
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -13,8 +13,8 @@ from stretto.batch.purse import Purse
 from stretto.batch.results import answered, failed, state_of
 from stretto.batch.source import Source
 from stretto.errors import AuthError, ConfigError, DayBudgetError, NoStore, RunBusy, StoreError, StrettoError, cause_of
-from stretto.ids import group_of, named_ulid
-from stretto.opening import NothingKept
+from stretto.ground.ids import group_of, named_ulid
+from stretto.run.opening import NothingKept
 from stretto.store.listing import Wanted
 from stretto.store.locations import Location
 from stretto.store.patience import patiently

@@ -10,11 +10,11 @@ from msgspec.structs import replace
 
 from stretto.batch.lines import Line
 from stretto.errors import ConfigError, TaskError
-from stretto.ids import named_ulid
+from stretto.ground.ids import named_ulid
 from stretto.inputs import gather
 from stretto.models.functions import Functions
-from stretto.roles import check_definition
-from stretto.run_stream import RunStream
+from stretto.run.roles import check_definition
+from stretto.run.stream import RunStream
 from stretto.server.body import ChatBody, chat_of
 from stretto.server.endpoint.asked import answering, asked_of, check_options
 from stretto.server.endpoint.calling import request_of

@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 
-from stretto.amounts import dollars as money
 from stretto.batch.counts import Counts
 from stretto.cli import ANSWERED, FAILED, INTERRUPTED, PARTIAL, SHORT
 from stretto.cli.help import Command, option
@@ -26,6 +25,7 @@ from stretto.cli.tally import Tally
 from stretto.cli.task import read_named
 from stretto.cli.words import dollars, short
 from stretto.errors import ConfigError, TaskError
+from stretto.ground.amounts import dollars as money
 from stretto.inputs import MOST
 from stretto.store.locations import Location
 

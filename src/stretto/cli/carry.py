@@ -20,7 +20,7 @@ from stretto.cli.rows import RowFile
 from stretto.cli.screen import drawing_on, say
 from stretto.errors import BudgetError, DeadlineError, PlanError, StoreError, StrettoError
 from stretto.plan.given import write_plan
-from stretto.run_stream import RunStream
+from stretto.run.stream import RunStream
 from stretto.runs import Run
 
 _KEPT = "what is complete is kept"

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 import click
 
-from stretto import amounts
 from stretto.cli.console import Console
 from stretto.cli.help import option
 from stretto.cli.progress import Progress
 from stretto.cli.proposal_table import table, whole
 from stretto.cli.words import dollars
 from stretto.errors import ConfigError, TaskError
+from stretto.ground import amounts
 from stretto.plan.given import given_plan, read_plan, write_plan
 from stretto.proposal import Again, Approve, Decision, Drop, Edit, Go, Over, Proposal, Stop, dependents, without
 from stretto.types import Definition

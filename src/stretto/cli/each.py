@@ -13,7 +13,7 @@ from stretto.config.values import schema_at
 from stretto.errors import TaskError
 from stretto.inputs.lists import FORMS, ListForm, read_list
 from stretto.maps import Listing
-from stretto.run_stream import RunStream
+from stretto.run.stream import RunStream
 from stretto.workflow import Workflow
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -10,7 +10,6 @@ from textwrap import wrap
 
 import click
 
-from stretto.amounts import dollars
 from stretto.cli.help import Command, option
 from stretto.cli.limit_options import amount
 from stretto.cli.meaning import layers
@@ -28,6 +27,7 @@ from stretto.config import (
 )
 from stretto.config.preset import Preset, example_of, ones_own, preset
 from stretto.errors import ConfigError, StrettoError, TaskError
+from stretto.ground.amounts import dollars
 from stretto.workflow import Workflow
 
 _USUAL = Path("stretto.toml")

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from stretto.images import SIZE
 from stretto.policies.estimate import BYTES, tokens_in
 from stretto.types import Input
+from stretto.types.images import SIZE
 
 
 def sizes(inputs: Sequence[Input]) -> str:

@@ -11,7 +11,7 @@ from importlib import metadata
 from stretto import __version__
 from stretto.cli.diagnosis import Check
 from stretto.cli.endpoints import keys_set
-from stretto.extras import installing
+from stretto.ground.extras import installing
 from stretto.models.providers import Provider, variable
 
 _OURS = ("STRETTO_MODEL", "STRETTO_STORE", "STRETTO_LOG")

@@ -5,10 +5,10 @@ from typing import Any, TypeVar
 
 import click
 
-from stretto.amounts import dollars
 from stretto.cli.help import option
 from stretto.config import number, seconds, share
 from stretto.errors import ConfigError
+from stretto.ground.amounts import dollars
 from stretto.types import Limits
 
 F = TypeVar("F", bound=Callable[..., Any])

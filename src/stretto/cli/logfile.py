@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from stretto.errors import TaskError
-from stretto.text import one_line
+from stretto.ground.text import one_line
 
 
 def log_into(file: Path) -> None:

@@ -24,8 +24,8 @@ from stretto.config import (
     recorded_roles,
 )
 from stretto.errors import RunNotFound, TaskError
-from stretto.mapping import mapped
-from stretto.roles import roles
+from stretto.run.mapping import mapped
+from stretto.run.roles import roles
 from stretto.store.locations import Location
 from stretto.store.sqlite import Store
 from stretto.types import Definition, Limits, Memory

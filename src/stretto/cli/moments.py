@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from stretto import amounts
+from stretto.ground import amounts
 
 seconds, minutes = "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"
 """How exactly a moment is told."""

@@ -11,7 +11,7 @@ from click.shell_completion import BashComplete, CompletionItem, add_completion_
 
 from stretto.cli.help import Option
 from stretto.errors import StrettoError
-from stretto.text import one_line
+from stretto.ground.text import one_line
 
 Offer = Callable[[click.Context, str], Iterable[CompletionItem]]
 

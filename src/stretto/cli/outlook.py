@@ -13,7 +13,7 @@ from stretto.cli.meaning import layers, made
 from stretto.config import Choice, Configuration, default_model, read_preset
 from stretto.config.origins import Value, values
 from stretto.errors import ConfigError
-from stretto.extras import installing
+from stretto.ground.extras import installing
 from stretto.models import discovery
 from stretto.models.providers import KNOWN, Local, Provider, from_environment, key_of
 from stretto.pool import Pool

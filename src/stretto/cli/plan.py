@@ -14,7 +14,7 @@ from stretto.cli.meaning import build, chosen_models, configured, same_store, st
 from stretto.cli.options import input_options, output_options, task_options, workflow_options
 from stretto.cli.task import not_a_file, read_named, read_task, reads_stdin
 from stretto.errors import TaskError
-from stretto.files import read_bytes
+from stretto.ground.files import read_bytes
 from stretto.plan.given import PlanFile, read_plan
 from stretto.store.locations import Location
 

@@ -14,9 +14,9 @@ from stretto.cli.shortcomings import LISTED, gaps, shortcomings
 from stretto.cli.totals import totals
 from stretto.cli.waiting import Waiting
 from stretto.cli.words import hung, not_listed, short
+from stretto.ground.text import seemly
 from stretto.inputs import Gathered
 from stretto.runs import Run
-from stretto.text import seemly
 from stretto.types import Each, Outcome, Plan
 from stretto.views.twins import Twins
 

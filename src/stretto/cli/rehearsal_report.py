@@ -10,7 +10,7 @@ from stretto.cli.rehearsal_table import Row, advice, advised, share, table
 from stretto.cli.words import short, span
 from stretto.policies.prices import FREE
 from stretto.rehearsal import Recorded, Rehearsal
-from stretto.roles import roles
+from stretto.run.roles import roles
 from stretto.types import Limits, Price
 
 _REASONS = 3

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from stretto.cli.folding import Folding
 from stretto.cli.words import folded
-from stretto.text import seemly
+from stretto.ground.text import seemly
 
 
 class Screen:

@@ -18,7 +18,7 @@ from stretto.cli.screen import say
 from stretto.cli.task import not_a_file, read_named, read_task, reads_stdin
 from stretto.errors import TaskError
 from stretto.inputs import MOST
-from stretto.run_stream import RunStream
+from stretto.run.stream import RunStream
 from stretto.runs import Run
 from stretto.store.locations import Location, Server
 from stretto.store.sqlite import Store

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stretto.errors import TaskError
-from stretto.files import read_all, read_bytes
+from stretto.ground.files import read_all, read_bytes
 from stretto.inputs import MOST, Gathered, gather
 from stretto.types import Input
 

@@ -13,7 +13,7 @@ from stretto.cli.console import Console
 from stretto.cli.screen import say
 from stretto.config import Claim, Source, Words, claims, is_harmless
 from stretto.errors import ConfigError
-from stretto.text import one_line
+from stretto.ground.text import one_line
 
 Untrusted = Literal["ask", "refuse", "skip"]
 """What becomes of a file that nobody has given their word for: it is asked for; the file is refused, or passed over."""

@@ -13,7 +13,7 @@ from stretto.cluster.ending import end
 from stretto.errors import DayBudgetError, RunBusy, StoreLocked, StrettoError
 from stretto.events import RunFailed
 from stretto.proposal import Answer, Decision, Leave, Proposal
-from stretto.run_stream import RunStream
+from stretto.run.stream import RunStream
 from stretto.store.connecting import connect
 from stretto.store.locations import Server
 from stretto.store.patience import patiently

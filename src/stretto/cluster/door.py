@@ -15,7 +15,7 @@ from stretto.cluster.queue import PRIORITY, Queue, queue, server_of
 from stretto.errors import ConfigError, RunBusy, TaskError
 from stretto.events import RunInterrupted
 from stretto.proposal import Answer, Proposal
-from stretto.run_stream import RunStream
+from stretto.run.stream import RunStream
 from stretto.runs import Run
 from stretto.store.locations import Location, location_of
 from stretto.store.patience import asked, patiently

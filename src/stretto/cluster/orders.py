@@ -12,7 +12,7 @@ from msgspec import Struct
 from stretto.cluster.notices import notices
 from stretto.cluster.queue import CANCEL
 from stretto.errors import RunBusy, StoreError, TaskError
-from stretto.run_stream import RunStream
+from stretto.run.stream import RunStream
 from stretto.store.connecting import connect
 from stretto.store.locations import Server
 

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from stretto.errors import ConfigError, StoreError
-from stretto.extras import installing
+from stretto.ground.extras import installing
 from stretto.store.carriers import is_carried
 from stretto.store.connecting import connect
 from stretto.store.database import Database

@@ -7,9 +7,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from stretto.amounts import dollars
 from stretto.config.values import convert, number
 from stretto.errors import ConfigError
+from stretto.ground.amounts import dollars
 
 
 class Client(Struct, frozen=True):

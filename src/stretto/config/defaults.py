@@ -2,9 +2,9 @@
 
 import os
 
-from stretto.aside import Aside
 from stretto.config.building import Configuration
 from stretto.config.teams import Choice
+from stretto.ground.aside import Aside
 from stretto.models import discovery
 from stretto.models.providers import KNOWN, Provider, from_environment, variable
 

@@ -11,7 +11,7 @@ from stretto.config.reading import Source, checked, read_file, read_preset, read
 from stretto.config.teams import Choice
 from stretto.errors import ConfigError
 from stretto.pool import AnyProvider
-from stretto.roles import AnyModel
+from stretto.run.roles import AnyModel
 from stretto.store.locations import location_of
 from stretto.types import Price
 

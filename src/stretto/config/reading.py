@@ -21,11 +21,11 @@ from stretto.config.values import (
     role_of,
 )
 from stretto.errors import ConfigError
-from stretto.files import read_text
-from stretto.limits import NO_TOOLS, TOOLS
+from stretto.ground.files import read_text
 from stretto.models.providers import KNOWN, Provider
-from stretto.roles import WORKERS_OWN, workers_only
+from stretto.run.roles import WORKERS_OWN, workers_only
 from stretto.types import Limits, Memory, Price, Role
+from stretto.types.checks import NO_TOOLS, TOOLS
 
 _SECTIONS = ("orchestrator", "workers", "synthesizer", "limits", "memory", "providers", "prices", "clients")
 _PRICE_KEYS = tuple(key for key in Price.__struct_fields__ if key != "above")

@@ -4,10 +4,10 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from stretto.config.reading import Source
-from stretto.definitions import endless
 from stretto.errors import ConfigError
 from stretto.models.providers import KNOWN, UNTOLD
 from stretto.types import Role
+from stretto.types.definitions import endless
 
 
 def recorded_roles(run: str, record: Mapping[str, Any], *, imported: bool = False) -> Source:

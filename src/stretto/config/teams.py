@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from stretto.config.reading import Source, read_workflow
 from stretto.config.values import convert, file_beside, limits_of, role_of
 from stretto.errors import ConfigError
-from stretto.roles import DEEPEST
+from stretto.run.roles import DEEPEST
 from stretto.types import Definition, Limits, Role
 
 _OWN_LIMITS = ("max_subtasks", "rounds")

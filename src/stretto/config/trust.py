@@ -17,11 +17,11 @@ from msgspec import Struct
 from stretto.config.origins import shown
 from stretto.config.reading import Source, read_file
 from stretto.errors import ConfigError
-from stretto.files import resolved
-from stretto.ids import new_ulid
+from stretto.ground.files import resolved
+from stretto.ground.ids import new_ulid
 from stretto.models.addresses import is_here
 from stretto.models.providers import KNOWN, variable
-from stretto.roles import DEEPEST
+from stretto.run.roles import DEEPEST
 
 _ROLE = frozenset(
     {

@@ -9,15 +9,15 @@ from typing import Any, TypeVar, get_args, get_type_hints
 import msgspec
 from msgspec.structs import replace
 
-from stretto import amounts
-from stretto.amounts import dollars
 from stretto.errors import ConfigError
-from stretto.files import read_bytes, read_text
+from stretto.ground import amounts
+from stretto.ground.amounts import dollars
+from stretto.ground.files import read_bytes, read_text
+from stretto.ground.text import other_encoding
 from stretto.models.providers import KNOWN, Local, Provider, split_model
 from stretto.models.simulator import Simulator, parse_fault
 from stretto.pool import AnyProvider
 from stretto.shapes import check_schema
-from stretto.text import other_encoding
 from stretto.types import Limits, Price, Role
 
 _T = TypeVar("_T")

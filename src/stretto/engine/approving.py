@@ -7,11 +7,11 @@ from stretto import events as e
 from stretto.engine.deadline import Deadline
 from stretto.engine.spine import Spine
 from stretto.errors import TaskError
+from stretto.ground.text import clean
 from stretto.plan.given import given_plan
 from stretto.proposal import Again, Decision, Drop, Edit, Go, Leave, Stop, without
 from stretto.runs import Run
 from stretto.store.journal import Journal
-from stretto.text import clean
 from stretto.types import Definition, Plan
 
 Consider = Callable[[Plan], Awaitable[Decision]]

@@ -15,12 +15,12 @@ from stretto.engine.results import lacking, stopped, unasked, unpaid
 from stretto.engine.setbacks import Setbacks
 from stretto.engine.urgencies import Urgencies
 from stretto.engine.work import verified, work
+from stretto.ground.turns import my_turn
 from stretto.head import Heads
 from stretto.plan.book import PlanBook
 from stretto.policies.account import Account
 from stretto.proposal import dependents
 from stretto.store.journal import Journal
-from stretto.turns import my_turn
 from stretto.types import Definition, Result, Role, Subtask
 
 

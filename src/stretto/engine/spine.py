@@ -12,8 +12,8 @@ from stretto.engine.performing import Performing
 from stretto.engine.planning import Planning
 from stretto.engine.setbacks import Setbacks
 from stretto.errors import CallError, DeadlineError, PlanError, StrettoError
+from stretto.ground.turns import my_turn
 from stretto.runs import coverage_of
-from stretto.turns import my_turn
 from stretto.types import Coverage, Subtask
 
 

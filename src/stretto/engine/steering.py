@@ -6,9 +6,9 @@ from stretto import events as e
 from stretto import prompts
 from stretto.engine.caller import Caller
 from stretto.errors import TaskError
+from stretto.ground.text import clean
 from stretto.runs import Part
 from stretto.store.journal import Journal
-from stretto.text import clean
 
 
 class Work(Protocol):

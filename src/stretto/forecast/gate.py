@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from stretto import events as e
 from stretto.calls import Model
-from stretto.definitions import waiting
 from stretto.forecast.drawn import DrawnBatch, DrawnModel, Grounds, Taken
 from stretto.forecast.history import Kind
 from stretto.forecast.walk import Walk
@@ -22,6 +21,7 @@ from stretto.policies.limit import Limit
 from stretto.proposal import Line, Proposal, Range, Source
 from stretto.store.efforts import Effort
 from stretto.types import Basis, Definition, Input, Plan, Price, Result, Role, Subtask
+from stretto.types.definitions import waiting
 from stretto.virtual import virtually
 
 _DRAWS, _FEWEST, _OTHER = 200, 3, 4

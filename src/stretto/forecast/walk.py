@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Callable, Container, Mapping, Sequence
 
 from stretto.calls import Model
-from stretto.definitions import unlimited
 from stretto.engine import Execution
 from stretto.errors import StoreError, StrettoError, cause_of
 from stretto.events import AnyEvent
@@ -15,6 +14,7 @@ from stretto.policies.account import Account
 from stretto.runs import Run
 from stretto.store.journal import Journal
 from stretto.types import Definition, Limits, Result, Role
+from stretto.types.definitions import unlimited
 from stretto.virtual import FOREVER
 
 

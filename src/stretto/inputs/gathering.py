@@ -8,12 +8,12 @@ from pathlib import Path
 from msgspec import Struct
 
 from stretto.errors import TaskError
-from stretto.files import resolved
-from stretto.images import image_input
+from stretto.ground.files import resolved
 from stretto.inputs.folders import files_in, kept
 from stretto.inputs.globs import files_matching
 from stretto.inputs.texts import NoTextError, decoded, read_image, read_text, too_large
 from stretto.types import Input
+from stretto.types.images import image_input
 from stretto.types.keywords import renamed
 
 MOST = 1_000_000

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from stretto.errors import TaskError
+from stretto.ground.text import other_encoding
 from stretto.maps import Listing
-from stretto.text import other_encoding
 
 ListForm = Literal["text", "csv", "tsv", "jsonl", "json"]
 """How the items of a list are written: a line each, rows below a header, a JSON value a line, one JSON array."""

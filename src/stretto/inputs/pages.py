@@ -9,12 +9,12 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from stretto.aside import Aside
+from stretto.ground.aside import Aside
+from stretto.ground.text import one_line
 from stretto.inputs.texts import NoTextError, decoded, too_large
 from stretto.models.addresses import is_public
 from stretto.models.http import FAILURES, Http, failure, names
 from stretto.models.proxies import proxy_for
-from stretto.text import one_line
 
 _LARGEST = 10_000_000  # bytes
 _PATIENCE = 20.0  # seconds for all of it

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from stretto.images import LARGEST, media_of
+from stretto.types.images import LARGEST, media_of
 
 _KINDS: tuple[tuple[bytes, str], ...] = (
     (b"II*\0", "an image (TIFF); make a PNG of it first"),

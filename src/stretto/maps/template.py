@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from stretto.errors import TaskError
-from stretto.text import clean
+from stretto.ground.text import clean
 
 ITEM = "item"
 """The placeholder for the whole of an item: its text, or it as JSON; unless it has a field of that name."""

@@ -12,6 +12,7 @@ import msgspec
 
 from stretto import errors
 from stretto.calls import Call, Chunk
+from stretto.ground.text import clean
 from stretto.models.alike import Alike
 from stretto.models.allowance import allowance
 from stretto.models.error_forms import error_inside, status_inside
@@ -23,7 +24,6 @@ from stretto.models.reply import LARGEST, Reply, joined
 from stretto.models.secrets import Secrets
 from stretto.models.sse import DONE, Events, is_json, is_streamed
 from stretto.models.wire import read
-from stretto.text import clean
 from stretto.types import Allowance
 
 SIMULATED = "x-stretto-simulated"

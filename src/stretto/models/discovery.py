@@ -42,7 +42,7 @@ async def local(providers: Mapping[str, Provider], environ: Mapping[str, str]) -
 
 def none_found() -> ConfigError:
     """What to say when there is no model at all."""
-    from stretto.extras import installing
+    from stretto.ground.extras import installing
 
     keys = ", ".join(p.key_env for p in KNOWN.values() if p.key_env)
     servers = ", ".join(name for name, provider in KNOWN.items() if provider.local)

@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-from stretto.amounts import seconds
+from stretto.ground.amounts import seconds
 
 _EPOCH, _LAST_EPOCH = 1e9, 1e11  # a reset this large is a point in time, not a wait
 _UNITS = {"ms": 0.001, "mi": 60.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

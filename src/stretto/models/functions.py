@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from stretto.aside import in_thread
 from stretto.calls import Call, Chunk, Done, Sent, Text
 from stretto.errors import CallError, ConfigError
-from stretto.text import clean
+from stretto.ground.aside import in_thread
+from stretto.ground.text import clean
 from stretto.types import Result, Role, Subtask, Usage
 from stretto.types.keywords import Keyworded
 

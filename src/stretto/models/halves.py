@@ -2,7 +2,7 @@
 
 import re
 
-from stretto.text import clean
+from stretto.ground.text import clean
 
 _PAIR = re.compile(r"[\ud800-\udbff][\udc00-\udfff]")
 _BYTES = re.compile(r"[\udc80-\udcff]+")

@@ -12,8 +12,8 @@ import aiohttp
 import truststore
 
 from stretto import errors
-from stretto.aside import in_thread
-from stretto.turns import my_turn
+from stretto.ground.aside import in_thread
+from stretto.ground.turns import my_turn
 
 _LONGEST_HEADER = 2**16  # bytes; gateways write whole policies and traces into one
 _MOST_HEADERS = 1000

@@ -13,12 +13,12 @@ import msgspec
 from msgspec import Struct
 
 from stretto import errors
+from stretto.ground.text import clean
 from stretto.models.http import FAILURES, Http, failure
 from stretto.models.providers import Provider, address, from_environment, key_of
 from stretto.models.proxies import proxy_for
 from stretto.models.refusals import refusal, request_id
 from stretto.models.secrets import Secrets
-from stretto.text import clean
 
 _LARGEST = 2**24  # bytes of a listing; the longest known (openrouter's) has half a million
 _ANTHROPIC = "api.anthropic.com"  # its list alone is not as OpenAI's

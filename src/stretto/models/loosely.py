@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from stretto.text import clean
+from stretto.ground.text import clean
 
 # Bytes beyond ASCII that are no letter of UTF-8, nor the beginning of one that was cut.
 _LETTER = re.compile(rb"[\xc2-\xf4][\x80-\xbf]{1,3}")

@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping
 
 from stretto import errors
+from stretto.ground.text import clean
 from stretto.models.allowance import allowance
 from stretto.models.durations import SPOKEN, duration, number
 from stretto.models.error_forms import error_inside, told
 from stretto.models.lengths import is_too_long, told_of_length
-from stretto.text import clean
 
 # Waiting does not help: no money, or a limit that people set.
 _QUOTA = re.compile(

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from stretto.ground.text import clean, seemly
 from stretto.page.tree import Tree, tree_of
 from stretto.references.footnotes import numbered
 from stretto.runs import Run
-from stretto.text import clean, seemly
 from stretto.types import Citation, Reply, Request
 from stretto.views.page import missing
 from stretto.views.rows import bill, one_by_one, planned

@@ -6,8 +6,8 @@ import re
 from html import escape
 from importlib.resources import files
 
+from stretto.ground.text import clean, one_line
 from stretto.page.content import Content, encoded
-from stretto.text import clean, one_line
 
 MODULES = (
     "dom",

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from stretto.ground.text import clean
 from stretto.plan.fields import FIELD, QUOTES, decode_text, is_field
-from stretto.text import clean
 
 REACH = 300
 """How far back a beginning can reach: no pattern here matches more characters."""

@@ -12,10 +12,10 @@ import msgspec
 from msgspec import Struct
 
 from stretto.errors import TaskError
+from stretto.ground.text import clean, other_encoding
 from stretto.plan.book import worker_for
 from stretto.plan.naming import LONGEST_ID, is_reserved, safe_id
 from stretto.plan.shares import called, shares
-from stretto.text import clean, other_encoding
 from stretto.types import Definition, Input, Plan, Role, Subtask
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from stretto.ground.text import clean
 from stretto.plan.fields import (
     DESCRIPTION,
     ID,
@@ -22,7 +23,6 @@ from stretto.plan.fields import (
     says,
     unwrapped,
 )
-from stretto.text import clean
 
 _LETTER = re.compile(r"[^\W\d_]")
 _NOTHING = re.compile(r"(?:none|null|nil|no|nothing|n/?a|not applicable|empty|-+|\[\s*\])\.?", re.IGNORECASE)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
+from stretto.ground.text import clean
 from stretto.plan.beginning import opening_in, size_in
 from stretto.plan.fitting import fitted, keyed
 from stretto.plan.item import (
@@ -25,7 +26,6 @@ from stretto.plan.item import (
     weight_of,
 )
 from stretto.plan.scanner import Entry, Scanner
-from stretto.text import clean
 from stretto.types import Role
 
 _SAYS = re.compile(r"[\w.…]")

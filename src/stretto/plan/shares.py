@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from stretto.errors import TaskError
-from stretto.images import SIZE
 from stretto.types import Input
+from stretto.types.images import SIZE
 
 BYTES = 3
 """Bytes of UTF-8 that are reckoned as a token."""

@@ -11,7 +11,7 @@ from msgspec import Struct
 from stretto import events as e
 from stretto.errors import ConfigError, StrettoError
 from stretto.rehearsal.conditions import Rehearsal
-from stretto.run_stream import RunStream
+from stretto.run.stream import RunStream
 from stretto.runs import Run
 from stretto.types import Limits, Usage
 from stretto.virtual import virtually

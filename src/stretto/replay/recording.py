@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from stretto import events as e
 from stretto.calls import KEPT, fingerprint
-from stretto.definitions import definition_of
 from stretto.engine.caller import PLAN
 from stretto.engine.condensing import CONDENSE
 from stretto.engine.requests import plan_request
@@ -24,6 +23,7 @@ from stretto.rerun import plans_within
 from stretto.runs import Run
 from stretto.store.parcel import Entry
 from stretto.types import OUTCOMES, Basis, Definition, Reply, Request, Result, Role
+from stretto.types.definitions import definition_of
 
 
 class Recording(Struct, frozen=True):

@@ -3,7 +3,6 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from stretto.definitions import knowing, unlimited
 from stretto.engine import Execution
 from stretto.errors import MissingRecord, StrettoError
 from stretto.events import AnyEvent, PlanFinished, RunStarted, SubtaskFinished
@@ -11,12 +10,13 @@ from stretto.models.replay import Order, Records, Replay
 from stretto.policies.account import Account
 from stretto.pool import Pool
 from stretto.replay.recording import Recording
-from stretto.run_stream import RunStream
+from stretto.run.stream import RunStream
+from stretto.run.team import Team
 from stretto.runs import Parsed
 from stretto.shapes import Shape
 from stretto.store.journal import Journal
-from stretto.team import Team
 from stretto.types import Definition, Limits
+from stretto.types.definitions import knowing, unlimited
 
 
 class _Replayed(Execution):

@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Struct
 
 from stretto.errors import ConfigError
+from stretto.ground.tracebacks import without_frames
 from stretto.shapes.schema import check_schema, referred
-from stretto.tracebacks import without_frames
 
 
 class Shape(Struct, frozen=True):

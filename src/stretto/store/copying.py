@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from stretto.errors import StoreError, TaskError
-from stretto.ids import new_ulid
+from stretto.ground.ids import new_ulid
 from stretto.store.carriers import take_in_all
 from stretto.store.schema import PATIENCE, connect
 from stretto.store.tables import APPLICATION_ID, VERSION

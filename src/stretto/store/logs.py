@@ -9,11 +9,11 @@ import msgspec
 
 from stretto.errors import RunNotFound, StoreError
 from stretto.events import AnyEvent, RunStarted, decode
+from stretto.ground.text import clean
 from stretto.store.database import Database
 from stretto.store.locations import Location
 from stretto.store.summary import ONE, read
 from stretto.store.sums import event_is_whole, record_is_whole
-from stretto.text import clean
 from stretto.types import Reply, Request
 
 _EVENTS = "SELECT seq, kind, body, event_sum FROM events WHERE run = ? ORDER BY seq"

@@ -15,12 +15,12 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from stretto.calls import fingerprint
-from stretto.definitions import definition_of
 from stretto.errors import TaskError
 from stretto.events import AnyEvent, CallFinished, CallStarted, RunFailed, RunResumed, RunStarted, decode, encode
-from stretto.ids import made_at
+from stretto.ground.ids import made_at
 from stretto.store.coding import Coding
 from stretto.types import Reply, Request, Usage
+from stretto.types.definitions import definition_of
 
 FORMAT, VERSION = "stretto-run", 2
 LONGEST = 1 << 28

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from stretto.errors import NoStore, StoreError, StoreLocked
-from stretto.files import resolved
+from stretto.ground.files import resolved
 from stretto.store.migration import migrate
 from stretto.store.tables import APPLICATION_ID, TABLES, VERSION
 

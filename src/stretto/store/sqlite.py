@@ -10,6 +10,7 @@ import msgspec
 from stretto.errors import RunNotFound, StoreError
 from stretto.events import AnyEvent
 from stretto.fold import fold
+from stretto.ground.text import clean
 from stretto.runs import Run
 from stretto.store import carriers, late
 from stretto.store.connecting import connect
@@ -19,7 +20,6 @@ from stretto.store.locations import Location, Server
 from stretto.store.logs import Recorded, events_of, not_found, records_of
 from stretto.store.schema import PATIENCE, explain
 from stretto.store.summary import Standing, Summary
-from stretto.text import clean
 from stretto.types import Reply, Request
 
 _SHORT = 8  # letters of an id that are told where there is little room

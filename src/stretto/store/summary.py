@@ -9,10 +9,10 @@ from msgspec.structs import astuple
 
 from stretto.events import AnyEvent
 from stretto.fold import fold
+from stretto.ground.text import clean
 from stretto.runs import Run, Status
 from stretto.store.database import Database
 from stretto.store.sums import values_sum
-from stretto.text import clean
 from stretto.types import Usage
 
 Standing = Literal[Status, "killed", "queued"]

@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 from msgspec import StructMeta
 
 from stretto.errors import ConfigError
-from stretto.tracebacks import without_frames
+from stretto.ground.tracebacks import without_frames
 
 _T = TypeVar("_T")
 _Given = ParamSpec("_Given")

@@ -6,8 +6,8 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from stretto.amounts import WRITTEN, limit
-from stretto.tracebacks import without_frames
+from stretto.ground.amounts import WRITTEN, limit
+from stretto.ground.tracebacks import without_frames
 from stretto.types.keywords import Keyworded
 
 

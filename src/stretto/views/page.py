@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from stretto.ground.text import clean
 from stretto.references import footnotes
-from stretto.text import clean
 from stretto.types import AnswerState
 from stretto.views.formats import dollars, many, seconds
 from stretto.views.lines import plan_table

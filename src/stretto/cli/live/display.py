@@ -16,8 +16,8 @@ from stretto.cli.live.summary import status_line, summary_lines
 from stretto.cli.progress import Progress
 from stretto.cli.totals import totals
 from stretto.cli.words import hung, short
+from stretto.ground.text import seemly
 from stretto.runs import Run
-from stretto.text import seemly
 from stretto.views.timeline.timeline import Timeline
 
 _EVERY = 0.1  # seconds between two drawings

@@ -8,8 +8,8 @@ from stretto.cli.live.lines import painted
 from stretto.cli.live.page import Page
 from stretto.cli.live.summary import summary_lines
 from stretto.cli.totals import totals
+from stretto.ground.text import seemly
 from stretto.runs import Run
-from stretto.text import seemly
 from stretto.views.timeline.past import timeline_of
 
 

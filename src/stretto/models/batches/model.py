@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from stretto import errors
 from stretto.calls import Call, Chunk, Sent
-from stretto.ids import new_ulid
+from stretto.ground.ids import new_ulid
 from stretto.models.answered import SIMULATED, Answered
 from stretto.models.batches.gathered import Answer, Gathered
 from stretto.models.batches.remote import ENDPOINT, Remote

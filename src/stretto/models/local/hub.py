@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stretto.errors import ConfigError
-from stretto.extras import installing
+from stretto.ground.extras import installing
 from stretto.models.local.gguf import parts
 from stretto.models.local.places import HubFile
 

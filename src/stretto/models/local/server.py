@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from stretto.errors import ConfigError, RequestError, ServerError
-from stretto.extras import installing
+from stretto.ground.extras import installing
 from stretto.models.local import gguf
 from stretto.models.local.memory import available, check, fitting
 from stretto.models.local.threads import idle

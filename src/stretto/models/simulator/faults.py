@@ -8,8 +8,8 @@ from typing import get_args
 
 from msgspec import Struct, field
 
-from stretto.amounts import seconds
 from stretto.errors import ConfigError
+from stretto.ground.amounts import seconds
 from stretto.models.simulator.dice import dice
 from stretto.models.simulator.refusals import Refusal, out_of_quota, refusal
 from stretto.types import RoleName

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from stretto.errors import StrettoError
-from stretto.ids import new_ulid
+from stretto.ground.ids import new_ulid
 from stretto.models.simulator.refusals import Refusal
 from stretto.server.body import ChatBody, json_object, read_body
 from stretto.server.endpoint import openapi, page, runs, starting, steering

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from stretto.errors import ConfigError
 from stretto.head import messages_of
-from stretto.images import image_input
-from stretto.roles import shaped
+from stretto.run.roles import shaped
 from stretto.server.body import ChatBody
 from stretto.server.refused import BadBodyError
 from stretto.types import Input, Message
+from stretto.types.images import image_input
 from stretto.workflow import Workflow
 
 _SPEAKERS = {"user": "User", "assistant": "Assistant"}

@@ -16,15 +16,15 @@ from stretto.config.clients import Client
 from stretto.engine.caller import Caller, Errand
 from stretto.engine.deadline import Deadline
 from stretto.errors import ConfigError, NoStore
-from stretto.ids import new_ulid
-from stretto.knowing import find_out
-from stretto.opening import is_sampled
+from stretto.ground.ids import new_ulid
 from stretto.policies.account import Account
 from stretto.policies.bounds import Bounds
 from stretto.policies.composition import Composition
 from stretto.policies.memo import Replies
 from stretto.policies.spending import Amount
 from stretto.pool import AnyProvider, Pool, known_providers, recorded
+from stretto.run.knowing import find_out
+from stretto.run.opening import is_sampled
 from stretto.store.journal import Journal
 from stretto.store.listing import Wanted
 from stretto.store.locations import Location

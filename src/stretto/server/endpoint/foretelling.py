@@ -8,7 +8,7 @@ from typing import Any, Self
 from stretto.errors import StrettoError
 from stretto.events import AnyEvent, PlanApproved, PlanFinished
 from stretto.page.pieces import Foretold
-from stretto.run_stream import RunStream
+from stretto.run.stream import RunStream
 
 _KEPT = 1000
 """Runs of which it is remembered when they were to be done."""

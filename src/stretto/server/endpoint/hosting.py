@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from stretto.errors import StrettoError
 from stretto.events import AnyEvent
-from stretto.run_stream import RunStream
+from stretto.run.stream import RunStream
 from stretto.server.endpoint.approver import Approver
 from stretto.server.endpoint.service import Service
 from stretto.server.endpoint.turnstile import STOPPING, Place

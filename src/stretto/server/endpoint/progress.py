@@ -1,7 +1,7 @@
 """What a run is doing, in words for a chat window: they go out as reasoning, beside the answer."""
 
 from stretto import events as e
-from stretto.text import one_line
+from stretto.ground.text import one_line
 
 _LONGEST = 300  # characters of what others say
 _LONG = 3.0  # seconds of a wait that is told

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from stretto.cluster import Cluster
 from stretto.page.pieces import Foretold
-from stretto.run_stream import RunStream
+from stretto.run.stream import RunStream
 from stretto.server.endpoint.door import Door
 from stretto.server.endpoint.elsewhere import Heed, passing
 from stretto.server.endpoint.guard import Guard

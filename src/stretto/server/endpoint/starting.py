@@ -12,9 +12,9 @@ from aiohttp import web
 from msgspec import Struct
 
 from stretto.errors import RunBusy, RunNotFound, TaskError
-from stretto.opening import NothingKept
 from stretto.plan.given import PlanFile
-from stretto.run_stream import RunStream
+from stretto.run.opening import NothingKept
+from stretto.run.stream import RunStream
 from stretto.runs import Run
 from stretto.server.endpoint.api import answer, known, no_run, run_of, store_of
 from stretto.server.endpoint.approver import Approver

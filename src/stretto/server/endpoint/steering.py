@@ -7,7 +7,6 @@ from aiohttp import web
 from msgspec import Struct
 
 from stretto.cluster.orders import Order
-from stretto.definitions import definition_of
 from stretto.engine.approving import withdrawal
 from stretto.errors import RunBusy, TaskError
 from stretto.models.simulator.refusals import Refusal
@@ -18,6 +17,7 @@ from stretto.server.endpoint.hosting import HOSTING
 from stretto.server.endpoint.received import body_of, read_as
 from stretto.server.endpoint.service import SERVICE
 from stretto.server.refused import BadBodyError, RefusedError, conflict
+from stretto.types.definitions import definition_of
 
 
 class Anew(Struct, forbid_unknown_fields=True, kw_only=True):

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from stretto.events import AnswerDelta, AnyEvent, RunFailed, RunFinished, RunInterrupted, RunStarted
-from stretto.run_stream import RunStream
+from stretto.run.stream import RunStream
 from stretto.server.endpoint.elsewhere import Heed, passing
 from stretto.store.sqlite import Store
 

@@ -7,16 +7,16 @@ from msgspec import ValidationError
 from msgspec.structs import replace
 
 from stretto.config import Configuration, recorded_providers, recorded_roles
-from stretto.definitions import definition_of
 from stretto.errors import ConfigError
-from stretto.mapping import mapped
 from stretto.models.simulator.refusals import Refusal
 from stretto.pool import AnyProvider
+from stretto.run.mapping import mapped
 from stretto.runs import Run
 from stretto.server.endpoint.service import Offer
 from stretto.server.refused import RefusedError, conflict
 from stretto.store.sqlite import Store
 from stretto.types import Definition
+from stretto.types.definitions import definition_of
 from stretto.workflow import Workflow
 
 

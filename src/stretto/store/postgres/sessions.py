@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from stretto.errors import ConfigError, StoreError, StoreLocked
-from stretto.extras import installing
+from stretto.ground.extras import installing
 from stretto.store.database import ALONE, READING, WRITING, Rows
 from stretto.store.locations import Server
 from stretto.store.postgres.preparing import GONE, prepare, unprepared

@@ -6,10 +6,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from stretto.errors import ConfigError, TaskError
+from stretto.ground.text import clean
 from stretto.maps import Listing, filled_in, listed, plan_of
 from stretto.models.functions import speakers
 from stretto.plan.book import worker_for
-from stretto.text import clean
 from stretto.types import Basis, Definition, Each, Plan, Role
 
 

@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from stretto import prompts
 from stretto.engine.checking import checker_of
 from stretto.errors import ConfigError
-from stretto.limits import check_numbers, check_options, checked_limits
 from stretto.models.functions import Function, function_role, speakers
 from stretto.models.providers import FORMS, Local, Provider, split_model
 from stretto.pool import AnyProvider
 from stretto.shapes import Shape, check_schema, shape_of
 from stretto.types import Definition, Input, Role, RoleName
+from stretto.types.checks import check_numbers, check_options, checked_limits
 
 Worker = Role | str | Function | Callable[..., Any]
 """Who does a type of subtasks: a role, its model alone, or a Python function."""

@@ -9,14 +9,14 @@ from msgspec.structs import replace
 
 from stretto.errors import StrettoError
 from stretto.events import PlanWithdrawn
-from stretto.mapping import mapping_of, worker_of
 from stretto.maps import Ordered, RowReader, list_of
-from stretto.opening import New
 from stretto.rerun import fresh_of
-from stretto.run_stream import RunStream
+from stretto.run.mapping import mapping_of, worker_of
+from stretto.run.opening import New
+from stretto.run.stream import RunStream
+from stretto.run.team import Team
 from stretto.runs import Run
 from stretto.shapes import Shape, fitted, shape_of
-from stretto.team import Team
 from stretto.types import Input, Row
 
 

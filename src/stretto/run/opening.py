@@ -9,27 +9,27 @@ from msgspec import Struct, ValidationError
 from msgspec.structs import replace
 
 from stretto.calls import lasting
-from stretto.definitions import definition_of, knowing
 from stretto.errors import RunNotFound, StoreError
 from stretto.events import AnyEvent, RunResumed, RunStarted
 from stretto.fold import fold
 from stretto.forecast import Forecast, explain
-from stretto.mapping import mapped
 from stretto.plan.given import AnyPlan
 from stretto.plan.shares import Pieces
 from stretto.policies.memo import Earlier, Replies
 from stretto.policies.prices import Prices
 from stretto.proposal import Approve
 from stretto.rerun import EVERYTHING, Rerun, basis_of, given_before, given_results
-from stretto.roles import check_images
+from stretto.run.mapping import mapped
+from stretto.run.roles import check_images
+from stretto.run.team import Team
 from stretto.runs import Run
 from stretto.store.locations import Location
 from stretto.store.patience import patiently
 from stretto.store.recall import Recall
 from stretto.store.schema import GLANCE
 from stretto.store.sqlite import Store
-from stretto.team import Team
 from stretto.types import Basis, Definition, Each, Input, Known, Memory, Message, Plan, Reply, Request, Result
+from stretto.types.definitions import definition_of, knowing
 
 
 class NothingKept(StoreError):

@@ -7,14 +7,14 @@ from typing import Any, Protocol, TypedDict, runtime_checkable
 from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
-from stretto.definitions import knowing, waiting
-from stretto.limits import check_prices, checked_limits, checked_memory, taken
-from stretto.mapping import mapped
 from stretto.models.functions import PROVIDER, Functions, speakers
 from stretto.models.simulator import Simulator
 from stretto.pool import AnyProvider, known_providers, recorded
-from stretto.roles import AnyModel, Worker, as_mapping, as_role, as_worker, roles
+from stretto.run.mapping import mapped
+from stretto.run.roles import AnyModel, Worker, as_mapping, as_role, as_worker, roles
 from stretto.types import Basis, Definition, Known, Limits, Memory, Price, Role
+from stretto.types.checks import check_prices, checked_limits, checked_memory, taken
+from stretto.types.definitions import knowing, waiting
 
 
 class Settings(TypedDict, total=False):

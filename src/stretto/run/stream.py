@@ -19,11 +19,11 @@ from stretto.engine.steering import Steering
 from stretto.errors import CallError, ConfigError, DeadlineError, StrettoError, TaskError, cause_of
 from stretto.events import AnyEvent, RunFailed, RunInterrupted
 from stretto.forecast.approval import Approval, Approved, Outlook
+from stretto.ground.tracebacks import without_frames
+from stretto.ground.turns import my_turn
 from stretto.head import head_of
-from stretto.knowing import find_out, knowledge, learn
 from stretto.logger import log
 from stretto.models.functions import Functions
-from stretto.opening import New, open_run
 from stretto.policies.account import Account
 from stretto.policies.bounds import Bounds
 from stretto.policies.composition import Composition
@@ -32,16 +32,16 @@ from stretto.policies.spending import Amount
 from stretto.pool import Pool
 from stretto.proposal import Approve, Proposal
 from stretto.rerun import Rerun
-from stretto.roles import roles
+from stretto.run.knowing import find_out, knowledge, learn
+from stretto.run.opening import New, open_run
+from stretto.run.roles import roles
+from stretto.run.team import Team
 from stretto.runs import Parsed, Run
 from stretto.shapes import Shape, fitted
 from stretto.store.daily import set_aside
 from stretto.store.journal import Journal
 from stretto.store.locations import Location, written
 from stretto.store.patience import patiently
-from stretto.team import Team
-from stretto.tracebacks import without_frames
-from stretto.turns import my_turn
 from stretto.types import Basis, Definition, Limits
 
 _SHORT = 1.0  # seconds until it is looked again whether the budget of the day allows a run
@@ -361,7 +361,7 @@ async def _all_priced(pool: Pool, models: Sequence[str], limits: Limits) -> None
     """Raise `ConfigError` if a budget of money cannot be kept because nobody knows what a model costs."""
     unknown = [model for model in models if await pool.prices.of(model) is None]
     if unknown and limits.unpriced == "refuse":
-        from stretto.extras import installing
+        from stretto.ground.extras import installing
 
         listed = "" if find_spec("genai_prices") else f", install the list of known prices ({installing('prices')})"
         raise ConfigError(

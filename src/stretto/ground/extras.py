@@ -67,7 +67,7 @@ def _found() -> Installation:
     try:
         ours = metadata.distribution(_NAME)
     except metadata.PackageNotFoundError:  # its folder is on the path, and nothing was installed
-        url = Path(__file__).parents[2].as_uri()
+        url = Path(__file__).parents[3].as_uri()
         return Installation({"url": url, "dir_info": {"editable": True}}, "pip", prefix, sys.executable)
     origin = json.loads(ours.read_text("direct_url.json") or "{}")
     return Installation(origin, (ours.read_text("INSTALLER") or "pip").strip(), prefix, sys.executable)

@@ -1,0 +1,1 @@
+"""Carrying a run, from what it begins with to its end."""
