@@ -10,7 +10,7 @@ from stretto.fold import fold
 from stretto.policies.composition import Composition
 from stretto.policies.memo import Replies
 from stretto.pool import Pool
-from stretto.run.stream import open_account
+from stretto.run.purse import open_account
 from stretto.run.team import Team
 from stretto.runs import Run
 from stretto.store.journal import Journal

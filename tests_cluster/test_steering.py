@@ -103,6 +103,7 @@ async def test_a_plan_is_changed_and_shown_once_more_and_then_stopped(server: Se
                 changed = await proposed(other, run)
             assert (await post(one, f"runs/{run}/answer", decision="stop"))[0] == 202
             await asyncio.to_thread(wait, lambda: statuses(server) == {"interrupted": 1}, worker.said)
+            await asyncio.to_thread(worker.says, "stopped at its plan")
             # Whoever goes on with it is asked once more.
             assert (await post(other, f"runs/{run}/resume"))[0] == 202
             await proposed(one, run)

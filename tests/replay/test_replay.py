@@ -29,7 +29,7 @@ from stretto.policies.composition import Composition
 from stretto.policies.memo import Replies
 from stretto.replay import recording_of
 from stretto.rerun import Rerun, basis_of, given_results
-from stretto.run.stream import open_account
+from stretto.run.purse import open_account
 from stretto.store.parcel import Entry, read_parcel
 from stretto.store.sqlite import Store
 from stretto.store.travel import exported, imported

@@ -89,6 +89,9 @@ class Carrying:
                 self.done += 1
                 self._told(f"{run}: finished")
                 return "finished"
+            if stream.run.status == "interrupted":
+                self._told(f"{run}: stopped at its plan")
+                return "interrupted"
             if not await asyncio.to_thread(proposals.is_decided, self._server, run):
                 self._told(f"{run}: its plan waits for approval")
                 return "asked"

@@ -1,51 +1,41 @@
 """Carrying one execution of a run, and showing its events to whoever reads them."""
 
 import asyncio
-import logging
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from decimal import Decimal
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Generic, Self
 
 from msgspec.structs import replace
 
 from stretto.engine import Execution
-from stretto.engine.requests import answer_request
 from stretto.engine.steering import Steering
 from stretto.errors import CallError, ConfigError, DeadlineError, StrettoError, TaskError, cause_of
 from stretto.events import AnyEvent, RunFailed, RunInterrupted
 from stretto.forecast.approval import Approval, Approved, Outlook
 from stretto.ground.tracebacks import without_frames
 from stretto.ground.turns import my_turn
-from stretto.head import head_of
 from stretto.logger import log
 from stretto.models.functions import Functions
-from stretto.policies.account import Account
 from stretto.policies.bounds import Bounds
 from stretto.policies.composition import Composition
-from stretto.policies.estimate import most_output
-from stretto.policies.spending import Amount
 from stretto.pool import Pool
 from stretto.proposal import Approve, Proposal
 from stretto.rerun import Rerun
 from stretto.run.knowing import find_out, knowledge, learn
 from stretto.run.opening import New, open_run
+from stretto.run.purse import check_priced, keep_to_day, open_account
 from stretto.run.roles import roles
 from stretto.run.team import Team
 from stretto.runs import Parsed, Run
 from stretto.shapes import Shape, fitted
-from stretto.store.daily import set_aside
 from stretto.store.journal import Journal
 from stretto.store.locations import Location, written
 from stretto.store.patience import patiently
-from stretto.types import Basis, Definition, Limits
-
-_SHORT = 1.0  # seconds until it is looked again whether the budget of the day allows a run
-_log = logging.getLogger("stretto")
+from stretto.types import Basis
 
 
 class RunStream(Generic[Parsed]):
@@ -273,7 +263,7 @@ class RunStream(Generic[Parsed]):
             pool.model(model)  # a missing key is an error before anything is asked or written
         pool.look_up_prices(models)
         if definition.limits.budget is not None:
-            await _all_priced(pool, models, definition.limits)
+            await check_priced(pool, models, definition.limits)
         keeps = definition.memory.record == "all"
         known = await knowledge(pool, models, store)
         await my_turn()
@@ -283,7 +273,7 @@ class RunStream(Generic[Parsed]):
             ):  # for it waits while another program holds the store
                 approve = self._approve is not None
                 opening = await open_run(team, store, self.run_id, self._begin, stack, known, approve=approve)
-                await self._set_aside(definition.limits)
+                await keep_to_day(store, self.run_id, definition.limits)
                 self._journal = journal = await patiently(
                     lambda: Journal(
                         self.run_id,
@@ -294,7 +284,7 @@ class RunStream(Generic[Parsed]):
                     )
                 )
         except TimeoutError:
-            held = f" ({store}: another program may hold it)" if store else ""
+            held = f" ({store}: another program may hold it, or what is left of the budget of the day)" if store else ""
             raise DeadlineError(
                 f"the deadline of {definition.limits.deadline:g} s came before the run could be opened{held}; raise it"
             ) from None
@@ -320,19 +310,6 @@ class RunStream(Generic[Parsed]):
         finally:
             learn(pool, store, journal.run, bounds.known, bounds.learned)
 
-    async def _set_aside(self, limits: Limits) -> None:
-        """Set aside what the run may cost, where a day has a budget; it waits while others may leave enough."""
-        if limits.budget is None or limits.budget_per_day is None:
-            return
-        if self._store is None:
-            raise ConfigError("limits.budget_per_day: what runs cost is in a store; give the workflow one (store=…)")
-        wish, told = (self._store, self.run_id, limits.budget, limits.budget_per_day), False
-        while not await asyncio.to_thread(set_aside, *wish):
-            if not told:
-                told = True
-                _log.warning("run %s waits: others have set aside what is left of the budget of the day", self.run_id)
-            await asyncio.sleep(_SHORT)
-
     def _show(self, event: AnyEvent) -> None:
         log(event)
         self._events.put_nowait(event)
@@ -355,34 +332,6 @@ class RunStream(Generic[Parsed]):
             if journal.run.status == "running":  # else it was stopped after its end
                 journal.append(RunInterrupted())
             raise
-
-
-async def _all_priced(pool: Pool, models: Sequence[str], limits: Limits) -> None:
-    """Raise `ConfigError` if a budget of money cannot be kept because nobody knows what a model costs."""
-    unknown = [model for model in models if await pool.prices.of(model) is None]
-    if unknown and limits.unpriced == "refuse":
-        from stretto.ground.extras import installing
-
-        listed = "" if find_spec("genai_prices") else f", install the list of known prices ({installing('prices')})"
-        raise ConfigError(
-            f"limits.budget: the price of {', '.join(unknown)} is unknown, so a budget cannot be kept; say it "
-            f'([prices."{unknown[0]}"] with input and output in dollars for a million tokens){listed}, say '
-            'local = true of a provider that nobody pays, or ask it uncounted (unpriced = "allow")'
-        )
-
-
-async def open_account(definition: Definition, journal: Journal, pool: Pool) -> Account:
-    """The account of a run, from where it stands."""
-    paid = journal.fold.usage
-    account = Account(
-        definition.limits, Amount(journal.fold.paid, paid.input_tokens + paid.output_tokens), pool.prices.assumed
-    )
-    head = head_of(journal.run.basis.inputs)
-    request = answer_request(definition, journal.run.task, (), {}, "incomplete", head=head)
-    if account.limited and (role := definition.synthesizer) and request:
-        asked = account.asked(role.candidates[0], request)
-        account.set_aside(asked, most_output(role.options), await pool.prices.of(role.candidates[0]))
-    return account
 
 
 def shaped(run: Run[Any], shape: Shape | None) -> Run[Any]:
