@@ -25,6 +25,11 @@ _FLAGS = (
 )
 _PATIENCE = 120.0  # seconds that anything may take on a busy machine
 _KEYS = {"ArrowDown": 40, "ArrowUp": 38, "Home": 36, "End": 35, "PageDown": 34, "Enter": 13, "Escape": 27, "Tab": 9}
+_LEFT = "Inspected target navigated or closed"
+
+
+class LeftError(Exception):
+    """The page was left for another one while it was asked something."""
 
 
 class Browser:
@@ -74,6 +79,8 @@ class Browser:
         while self._number not in self._said:
             self._hear()
         said = self._said.pop(self._number)
+        if said.get("error", {}).get("message") == _LEFT:
+            raise LeftError(method)
         assert "error" not in said, f"{method}: {said['error']}"
         result: dict[str, Any] = said["result"]
         return result
@@ -99,9 +106,16 @@ class Browser:
     def until(self, expression: str) -> None:
         """Wait until it is true."""
         end = time.monotonic() + _PATIENCE
-        while not self.js(expression):
+        while not self._holds(expression):
             assert time.monotonic() < end, f"never true: {expression}"
             time.sleep(0.02)
+
+    def _holds(self, expression: str) -> bool:
+        """Whether it is true; nothing is of a page that is being left while it is asked."""
+        try:
+            return bool(self.js(expression))
+        except LeftError:
+            return False
 
     def text(self, selector: str) -> str:
         """What stands in an element."""
