@@ -96,34 +96,33 @@ def test_a_store_of_the_third_format_gets_its_runs_in_the_order_in_which_they_ca
     assert form(tmp_path / "old.db") == form(tmp_path / "new.db")
 
 
-def test_a_store_of_the_fifth_format_gets_the_table_of_keys_and_stays_as_it_is(tmp_path: Path) -> None:
-    runs = some_runs()
-    for name in ("old.db", "new.db"):
-        fill(tmp_path / name, runs)
-    with closing(sqlite3.connect(tmp_path / "old.db", isolation_level=None)) as db:
-        db.execute("DROP TABLE idempotency")
-        db.execute("DROP TABLE aside")
-        db.execute("PRAGMA user_version = 5")
+def two_stores(folder: Path, form: int, *later: str) -> tuple[Path, Path]:
+    """A store of this format, which has none of the `later` tables, and a new one of the same runs."""
+    old, new, runs = folder / "old.db", folder / "new.db", some_runs()
+    for path in (old, new):
+        fill(path, runs)
+    with closing(sqlite3.connect(old, isolation_level=None)) as db:
+        for table in later:
+            db.execute(f"DROP TABLE {table}")
+        db.execute(f"PRAGMA user_version = {form}")
+    return old, new
 
-    assert claim(tmp_path / "old.db", "k", "d", "01K0001") == ("01K0001", "d")
-    assert claim(tmp_path / "old.db", "k", "other", "01K0002") == ("01K0001", "d")
-    assert told(tmp_path / "old.db") == told(tmp_path / "new.db")
-    assert form(tmp_path / "old.db") == form(tmp_path / "new.db")
+
+def test_a_store_of_the_fifth_format_gets_the_table_of_keys_and_stays_as_it_is(tmp_path: Path) -> None:
+    old, new = two_stores(tmp_path, 5, "idempotency", "aside")
+
+    assert claim(old, "k", "d", "01K0001") == ("01K0001", "d")
+    assert claim(old, "k", "other", "01K0002") == ("01K0001", "d")
+    assert (told(old), form(old)) == (told(new), form(new))
 
 
 def test_a_store_of_the_sixth_format_gets_the_table_of_what_is_set_aside(tmp_path: Path) -> None:
-    runs = some_runs()
-    for name in ("old.db", "new.db"):
-        fill(tmp_path / name, runs)
-    with closing(sqlite3.connect(tmp_path / "old.db", isolation_level=None)) as db:
-        db.execute("DROP TABLE aside")
-        db.execute("PRAGMA user_version = 6")
+    old, new = two_stores(tmp_path, 6, "aside")
 
-    set_aside(tmp_path / "old.db", "01K0001", Decimal(1), Decimal(2))
-    with closing(connect(tmp_path / "old.db")) as db:
+    set_aside(old, "01K0001", Decimal(1), Decimal(2))
+    with closing(connect(old)) as db:
         assert db.execute("SELECT run, amount FROM aside").fetchall() == [("01K0001", "1")]
-    assert told(tmp_path / "old.db") == told(tmp_path / "new.db")
-    assert form(tmp_path / "old.db") == form(tmp_path / "new.db")
+    assert (told(old), form(old)) == (told(new), form(new))
 
 
 def open_and_close(path: Path) -> None:
