@@ -27,7 +27,7 @@ from stretto.cluster.queue import server_of
 from stretto.store.connecting import connect
 from stretto.store.listing import Wanted
 from stretto.store.locations import Server, location_of
-from stretto.store.postgres.sink import CHANNEL
+from stretto.store.postgres.tables import CHANNEL
 from stretto.store.sqlite import Store
 
 TASK = "Compare tea and coffee in 4 subtasks"

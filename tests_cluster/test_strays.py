@@ -1,7 +1,7 @@
 """Runs whose handing over was cut off in the midst, or came twice: each is carried once."""
 
 import asyncio
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -153,3 +153,24 @@ def test_nothing_is_said_of_what_another_worker_was_given_meanwhile(server: Serv
         assert Store(server).queued() == 0
         engine.tell_waiting(db, "lives")
         assert Store(server).queued() == 1
+
+
+@at_leisure
+async def test_whoever_watches_a_run_hears_that_it_is_left_and_what_came_while_it_looked(server: Server) -> None:
+    with Store(server).carrying("one"), ExitStack() as stack:
+        stack.enter_context(Store(server).carrying("two"))
+        async with Cluster(server) as cluster:
+            await asyncio.sleep(0.5)  # until it listens
+            with cluster.watching("two") as more, cluster.watching("one") as other:
+                heard = asyncio.create_task(more(60))
+                await asyncio.sleep(0.1)
+                stack.close()
+                await asyncio.wait_for(heard, 30)
+                stack.enter_context(Store(server).carrying("two"))
+                stack.close()
+                await asyncio.sleep(0.5)  # nobody waits just now
+                await asyncio.wait_for(more(60), 30)
+                quiet = asyncio.create_task(other(60))
+                await asyncio.sleep(0.2)
+                assert not quiet.done()
+                quiet.cancel()

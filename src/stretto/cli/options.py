@@ -70,6 +70,17 @@ def store_option(command: F) -> F:
     )(command)
 
 
+def priority_option(command: F) -> F:
+    """--priority, of what is handed to workers."""
+    return option(
+        "--priority",
+        type=click.IntRange(1, 2**31 - 1),
+        metavar="N",
+        section="Workers",
+        help="The lower goes first; of the same, whoever came first.  [default: 1000]",
+    )(command)
+
+
 def task_options(command: F) -> F:
     """TASK and -f."""
     file = option(

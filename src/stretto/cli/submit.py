@@ -12,7 +12,7 @@ from stretto.cli.help import Command, option
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
 from stretto.cli.meaning import HERE, build, chosen_models, configured, find_run, store_path
-from stretto.cli.options import input_options, store_option, task_options, workflow_options
+from stretto.cli.options import input_options, priority_option, store_option, task_options, workflow_options
 from stretto.cli.run import example
 from stretto.cli.screen import say
 from stretto.cli.task import not_a_file, read_named, read_task, reads_stdin
@@ -37,15 +37,7 @@ _LINES = frozenset({".jsonl", ".ndjson"})
     ),
 )
 @task_options
-@option(
-    "--priority",
-    type=click.IntRange(1, 2**31 - 1),
-    metavar="N",
-    default=1000,
-    show_default=True,
-    section="Workers",
-    help="The lower goes first; of the same, whoever came first.",
-)
+@priority_option
 @option("--wait", is_flag=True, section="Workers", help="Wait until all are over; of one task, print the answer.")
 @option("-q", "--quiet", is_flag=True, section="Output", help="No progress on stderr, only errors.")
 @input_options
@@ -53,7 +45,7 @@ _LINES = frozenset({".jsonl", ".ndjson"})
 def submit(
     task: str | None,
     file: Path | None,
-    priority: int,
+    priority: int | None,
     wait: bool,
     quiet: bool,
     inputs: tuple[str, ...],
@@ -108,17 +100,22 @@ def _of_lines(
     return streams
 
 
-async def _submit(server: Server, streams: list[RunStream[Any]], priority: int, *, wait: bool, quiet: bool) -> int:
+async def _submit(
+    server: Server, streams: list[RunStream[Any]], priority: int | None, *, wait: bool, quiet: bool
+) -> int:
     from stretto.cluster import Cluster
+    from stretto.cluster.queue import PRIORITY
 
     async with Cluster(server) as cluster:
         for stream in streams:
-            run = await cluster.submit(stream, priority)
+            run = await cluster.submit(stream, PRIORITY if priority is None else priority)
             if not (wait and len(streams) == 1):
                 click.echo(run)
         if not wait:
             return ANSWERED
         if not quiet:
+            if hint := await cluster.lacking():
+                say(hint)
             what = streams[0].run_id if len(streams) == 1 else f"{len(streams):,} runs"
             say(f"waiting for {what}; Ctrl-C leaves them")
         runs = [await cluster.finished(stream.run_id) for stream in streams]

@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Self
 
 import msgspec
 
 from stretto.cluster import orders
 from stretto.cluster.ending import end
-from stretto.cluster.news import News
+from stretto.cluster.news import News, Until
 from stretto.cluster.orders import Order
-from stretto.cluster.queue import PRIORITY, Queue, queue, server_of
+from stretto.cluster.queue import PRIORITY, Queue, at_work, queue, server_of
 from stretto.errors import ConfigError, RunBusy, TaskError
 from stretto.events import RunInterrupted
 from stretto.proposal import Answer, Proposal
@@ -66,7 +66,7 @@ class Cluster:
                 "them behind an endpoint"
             )
         await self._begun(stream)
-        await asyncio.to_thread(self._waiting.put, stream.run_id, priority)
+        await asked(lambda: self._waiting.put(stream.run_id, priority))
         return stream.run_id
 
     async def _begun(self, stream: RunStream[Any]) -> None:
@@ -84,22 +84,34 @@ class Cluster:
 
     async def states(self, run_id: str) -> AsyncGenerator[Run, None]:
         """A run as it stands, now and whenever something is new, until it is over. Raises `RunNotFound`."""
-        while True:
-            kept = await asked(lambda: self._store.run(run_id))
-            yield kept
-            if await self._is_over(kept):
-                return
-            await self._news.of(run_id, _GLANCE)
+        with self.watching(run_id) as more:
+            while True:
+                kept = await asked(lambda: self._store.run(run_id))
+                yield kept
+                if await self._is_over(kept):
+                    return
+                await more(_GLANCE)
 
     async def finished(self, run_id: str) -> Run:
         """Wait until a run is over, whoever carries it; how it ended says its `status`. Raises `RunNotFound`."""
         await asked(lambda: self._store.check(run_id))
-        while True:
-            if not await asked(lambda: self._store.is_awaited(run_id)):
-                kept = await asked(lambda: self._store.run(run_id))
-                if await self._is_over(kept):
-                    return kept
-            await self._news.of(run_id, _GLANCE)
+        with self.watching(run_id) as more:
+            while True:
+                if not await asked(lambda: self._store.is_awaited(run_id)):
+                    kept = await asked(lambda: self._store.run(run_id))
+                    if await self._is_over(kept):
+                        return kept
+                await more(_GLANCE)
+
+    async def workers(self) -> int:
+        """How many workers are at work for this store, on all machines."""
+        return await asked(lambda: at_work(self._server))
+
+    async def lacking(self) -> str:
+        """What is to be said if there is no worker at all; else nothing."""
+        if await self.workers():
+            return ""
+        return f"no worker is at work for {self._server}; start one, here or on another machine: stretto worker"
 
     async def cancel(self, run_id: str) -> Run:
         """Stop a run wherever it is: one that waits does not begin, one that is carried stops within a moment.
@@ -144,9 +156,9 @@ class Cluster:
             raise TaskError(f"no plan of run {run_id} waits for an answer")
         await asyncio.to_thread(self._waiting.put, run_id)
 
-    async def news(self, run_id: str, within: float) -> None:
-        """Wait until something is new of a run, or may be, or so many seconds have passed."""
-        await self._news.of(run_id, within)
+    def watching(self, run_id: str) -> AbstractContextManager[Until]:
+        """Gives what waits until something is new of a run, or may be, for so many seconds at most: `await more(5)`."""
+        return self._news.of(run_id)
 
     @property
     def _waiting(self) -> Queue:

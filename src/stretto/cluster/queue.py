@@ -28,6 +28,7 @@ CANCEL = "stretto_cancel"
 SCHEMA = "dbos"
 _LEAVING, _LOOK = 3.0, 0.05  # seconds that a worker may take to leave a run, and between two looks at that
 _CARRIED = "PENDING"
+_WORKER = "worker/"
 _OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
@@ -161,6 +162,18 @@ def queue(server: Server) -> Iterator[Queue]:
         yield Queue(server, client)
     finally:
         client.destroy()
+
+
+def presence_of(worker: str) -> str:
+    """What a worker holds in the store for as long as it lives."""
+    return f"{_WORKER}{worker}"
+
+
+def at_work(server: Server) -> int:
+    """How many workers are alive."""
+    with closing(connect(server)) as db:
+        held = db.execute("SELECT run FROM carriers WHERE starts_with(run, ?)", (_WORKER,)).fetchall()
+        return sum(is_carried(db, server, run) for (run,) in held)
 
 
 @contextmanager

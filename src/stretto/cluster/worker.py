@@ -16,7 +16,7 @@ from typing import Any, Self
 from stretto.cluster import engine
 from stretto.cluster.carrying import Carrying, wait_again, wait_no_more
 from stretto.cluster.orders import obey
-from stretto.cluster.queue import explained
+from stretto.cluster.queue import explained, presence_of
 from stretto.cluster.strays import look_for_strays
 from stretto.errors import StoreError
 from stretto.store import carriers
@@ -69,7 +69,7 @@ class Worker:
         self._background: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        await patiently(lambda: self._stack.enter_context(self._store.carrying(_presence(self.name))))
+        await patiently(lambda: self._stack.enter_context(self._store.carrying(presence_of(self.name))))
         try:
             with explained(self._server):
                 engine.launch(self._server, self.name, self._most, self._most_of_all, self._carry)
@@ -183,7 +183,7 @@ class Worker:
         with closing(connect(self._server, create=False)) as db:
             held = engine.holders(db)
             ours = held.pop(self.name, [])
-            dead = {worker for worker in held if not carriers.is_carried(db, self._server, _presence(worker))}
+            dead = {worker for worker in held if not carriers.is_carried(db, self._server, presence_of(worker))}
         return dead, ours
 
     def _recover(self, worker: str) -> int:
@@ -206,11 +206,6 @@ class Worker:
         with closing(connect(self._server, create=False)) as db:
             engine.forget(db, time.time() - _KEPT)
             presence.forget(db)
-
-
-def _presence(name: str) -> str:
-    """What a worker holds in the store for as long as it lives."""
-    return f"worker/{name}"
 
 
 def counted(runs: int) -> str:

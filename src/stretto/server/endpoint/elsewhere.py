@@ -1,20 +1,21 @@
 """The cluster of a server whose store is one in PostgreSQL: runs are handed to it, and it is heard in turn."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 
 from stretto.cluster import Cluster
+from stretto.cluster.news import Until
 from stretto.cluster.orders import Find, obey
 from stretto.store.locations import Location, Server
 
-Heed = Callable[[str, float], Awaitable[None]]
-"""Waits until something is new of a run, or so many seconds have passed."""
+Heed = Callable[[str], AbstractContextManager[Until]]
+"""Watches a run: gives what waits until something is new of it, or so many seconds have passed."""
 
 
-async def passing(_: str, seconds: float) -> None:
+def passing(_: str) -> AbstractContextManager[Until]:
     """Where nobody tells of anything: the seconds pass."""
-    await asyncio.sleep(seconds)
+    return nullcontext(asyncio.sleep)
 
 
 @asynccontextmanager

@@ -74,8 +74,8 @@ class Service:
 
     @property
     def heed(self) -> Heed:
-        """Waits until something is new of a run that is carried elsewhere."""
-        return passing if self.cluster is None else self.cluster.news
+        """Watches runs that are carried elsewhere."""
+        return passing if self.cluster is None else self.cluster.watching
 
     @contextmanager
     def carrying(self, stream: RunStream[Any]) -> Iterator[Carried]:

@@ -83,14 +83,16 @@ async def elsewhere(
 
     Of single calls, what there is: their run ends with the day.
     """
-    while True:
-        carried = await asyncio.to_thread(store.is_awaited, run)  # first: what it wrote before its end is then there
-        events = await asyncio.to_thread(store.events, run)
-        if new := events[after:]:
-            after = len(events)
-            yield new
-        first = events[0]
-        ended = isinstance(events[-1], _ENDS) and not await asyncio.to_thread(store.is_queued, run)
-        if not carried or ended or (isinstance(first, RunStarted) and first.basis.client):
-            return
-        await heed(run, _GLANCE)
+    with heed(run) as more:
+        while True:
+            # First: what it wrote before its end is then there.
+            carried = await asyncio.to_thread(store.is_awaited, run)
+            events = await asyncio.to_thread(store.events, run)
+            if new := events[after:]:
+                after = len(events)
+                yield new
+            first = events[0]
+            ended = isinstance(events[-1], _ENDS) and not await asyncio.to_thread(store.is_queued, run)
+            if not carried or ended or (isinstance(first, RunStarted) and first.basis.client):
+                return
+            await more(_GLANCE)

@@ -18,6 +18,7 @@ from stretto.errors import StoreError, StoreLocked
 from stretto.store.database import Database, busy, transaction
 from stretto.store.locations import Server
 from stretto.store.postgres.sessions import Session, session
+from stretto.store.postgres.tables import CHANNEL
 
 _EACH, _STILL, _BEGUN = 2.0, 10, 3
 """Seconds between two beats; without one, after which somebody counts as gone; and since the server's start, in which
@@ -40,7 +41,9 @@ INSERT INTO presences (name, who) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET
 """
 
 _CLAIM = "INSERT INTO carriers VALUES (?, ?) ON CONFLICT (run) DO NOTHING"
-_LEAVE = "DELETE FROM carriers WHERE run = ? AND owner = ?"
+_LEAVE = """
+WITH gone AS (DELETE FROM carriers WHERE run = ? AND owner = ? RETURNING run) SELECT pg_notify(?, run) FROM gone
+"""
 
 _FORGET = (
     "DELETE FROM presences WHERE beat < clock_timestamp() - interval '7 days'",
@@ -116,7 +119,7 @@ class Presence:
             if self._db.raw.closed:
                 self._db = self._present(patience)
             while self._left:
-                self._db.execute(_LEAVE, self._left[0])
+                self._db.execute(_LEAVE, (*self._left[0], CHANNEL))
                 del self._left[0]
             yield self._db
         finally:

@@ -15,12 +15,11 @@ from stretto.store.locations import Server
 from stretto.store.patience import AWAY
 from stretto.store.postgres.presence import owners
 from stretto.store.postgres.sessions import Session, session
+from stretto.store.postgres.tables import CHANNEL
 from stretto.store.rows import Entry, columns
 from stretto.store.sinks import Source
 from stretto.store.summary import write
 
-CHANNEL = "stretto"
-"""Where it is told which runs have new events: a notification is `RUN SEQ`."""
 _AGAIN = 0.25  # seconds between two tries
 
 _INSERT = """

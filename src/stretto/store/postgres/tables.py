@@ -3,6 +3,8 @@
 from stretto.store.tables import VERSION
 
 SCHEMA = "stretto"
+CHANNEL = "stretto"
+"""Where it is told which runs have new events, or are carried by nobody any more: a notification is `RUN[ SEQ]`."""
 
 EVENTS = """
 CREATE TABLE events (
