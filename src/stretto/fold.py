@@ -62,6 +62,7 @@ class Fold:
         self._degraded: dict[str, e.RunDegraded] = {}
         self._before: dict[str, e.RunDegraded] = {}  # what earlier executions gave up
         self._executions = 1
+        self._opened = 1  # the number of the event with which the last execution began
 
     def take(self, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912, PLR0915 - one arm for each kind of event, by design
         """Take in the next event of the log."""
@@ -70,7 +71,8 @@ class Fold:
                 self._run |= {"id": event.run, "task": event.task, "started_at": event.at, "simulated": event.simulated}
                 self._set(workflow=event.workflow, basis=event.basis)
             case e.RunResumed():
-                self._executions += event.seq != 2
+                self._executions += event.seq != self._opened + 1  # a run may be begun here and carried elsewhere
+                self._opened = event.seq or 0
                 self._set(pauses=(*self._run.get("pauses", ()), (self._run.get("last_at", ""), event.at)))
                 self._run.pop("coverage", None)  # of an earlier answer
                 self._before |= self._degraded

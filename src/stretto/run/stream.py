@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from stretto.engine import Execution
 from stretto.engine.steering import Steering
 from stretto.errors import CallError, ConfigError, DeadlineError, StrettoError, TaskError, cause_of
-from stretto.events import AnyEvent, RunFailed, RunInterrupted
+from stretto.events import AnyEvent, RunFailed, RunInterrupted, RunResumed, RunStarted
 from stretto.forecast.approval import Approval, Approved, Outlook
 from stretto.ground.tracebacks import without_frames
 from stretto.ground.turns import my_turn
@@ -168,7 +168,8 @@ class RunStream(Generic[Parsed]):
     async def begin(self) -> None:
         """Keep the beginning of the run in its store and no more: `Workflow.resume` carries it, in any process.
 
-        A run that was begun stays as it is. Raises `ConfigError` without a store, and what a run cannot begin with.
+        One that was begun stays as it is, but that it goes on as this says, if that is another workflow than before.
+        Raises `ConfigError` without a store, and what a run cannot begin with.
         """
         if self._store is None:
             raise ConfigError("a run can only be begun in a store; give the workflow one (store=…)")
@@ -177,9 +178,9 @@ class RunStream(Generic[Parsed]):
             begin = replace(self._begin, again=True) if isinstance(self._begin, New) else self._begin
             approve = self._approve is not None
             opening = await open_run(self._team, self._store, self.run_id, begin, stack, {}, approve=approve)
-            if not opening.history:
-                journal = Journal(self.run_id, store=self._store, show=log, keeps_texts=keeps)
-                await stack.enter_async_context(journal)
+            journal = Journal(self.run_id, store=self._store, show=log, keeps_texts=keeps, history=opening.history)
+            await stack.enter_async_context(journal)
+            if not opening.history or _is_changed(journal.run, opening.event):
                 journal.append(opening.event)
 
     def __repr__(self) -> str:
@@ -325,13 +326,19 @@ class RunStream(Generic[Parsed]):
             cause = cause_of(error)
             if isinstance(cause, StrettoError):
                 cause.run_id = self.run_id
-            call = cause.call if isinstance(cause, CallError) else ""
-            journal.append(RunFailed(error=str(cause) or repr(cause), error_type=type(cause).__name__, call=call))
+            call, status = (cause.call, cause.status) if isinstance(cause, CallError) else ("", None)
+            kind = type(cause).__name__
+            journal.append(RunFailed(error=str(cause) or repr(cause), error_type=kind, call=call, status=status))
             raise cause from cause.__cause__
         except BaseException:  # cancelled, Ctrl-C, exit
             if journal.run.status == "running":  # else it was stopped after its end
                 journal.append(RunInterrupted())
             raise
+
+
+def _is_changed(run: Run[Any], event: RunStarted | RunResumed) -> bool:
+    """Whether a run goes on with another workflow than the one that it has begun with."""
+    return run.status != "finished" and run.workflow != event.workflow
 
 
 def shaped(run: Run[Any], shape: Shape | None) -> Run[Any]:
