@@ -228,3 +228,9 @@ def cause_of(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def error_named(name: str | None) -> type[StrettoError]:
+    """The error whose class has this name, as logs tell it; `StrettoError` where that is none of ours."""
+    found = globals().get(name or "")
+    return found if isinstance(found, type) and issubclass(found, StrettoError) else StrettoError

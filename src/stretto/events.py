@@ -305,12 +305,13 @@ class RunFinished(Event, frozen=True, kw_only=True):
 class RunFailed(Event, frozen=True, kw_only=True):
     """There is no answer; `error` says why, `error_type` is the class in `stretto.errors`.
 
-    `call`: the call with whose error the run ended, if it was one's.
+    `call`: the call with whose error the run ended, if it was one's; `status`: the HTTP status of that, if it had one.
     """
 
     error: str
     error_type: str
     call: str = ""
+    status: int | None = None
 
 
 class RunInterrupted(Event, frozen=True, kw_only=True):

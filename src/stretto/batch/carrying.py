@@ -12,6 +12,7 @@ from stretto.batch.outfile import OutFile
 from stretto.batch.purse import Purse
 from stretto.batch.results import answered, failed, state_of
 from stretto.batch.source import Source
+from stretto.batch.ways import Ended, Way
 from stretto.errors import AuthError, ConfigError, DayBudgetError, NoStore, RunBusy, StoreError, StrettoError, cause_of
 from stretto.ground.ids import group_of, named_ulid
 from stretto.run.opening import NothingKept
@@ -42,6 +43,7 @@ class Batch:
         output: OutFile,
         workflow: Workflow[Any],
         jobs: Jobs,
+        way: Way,
         store: Location,
         *,
         runs: int,
@@ -52,12 +54,14 @@ class Batch:
         self._output = output
         self._workflow = workflow
         self._jobs = jobs
+        self._way = way
         self._store = Store(store, GLANCE)
         self._runs = runs
         self._budget = budget
         self._told = told
         self.counts = Counts()
         self._purse: Purse | None = None
+        self._begun: dict[str, Decimal] = {}  # what runs that were not over had cost when this began
 
     async def carry(self) -> Counts:
         """Carry what is left; raises `TaskError` for lines that cannot be used, before anything is asked.
@@ -79,9 +83,9 @@ class Batch:
         return self.counts
 
     async def _carry(self, models: set[str]) -> None:
-        async with self._workflow.connected(models):  # a missing key is an error before anything is paid
+        async with self._way.ready(models):  # a missing key is an error before anything is paid
             if self._budget is not None:
-                before = await self._spent(group_of(named_ulid(self._jobs.batch, "")))
+                before = await patiently(self._before)
                 self._purse = Purse(self._budget, self._workflow.definition.limits.budget or self._budget, before)
             jobs = self._source.jobs(self._jobs, self._output)
             try:
@@ -108,7 +112,7 @@ class Batch:
         run = self._jobs.run_id(job.line)
         if self._purse is None:
             await self._line(job, run)
-        elif await self._purse.take(await self._spent(run)):
+        elif await self._purse.take(self._begun.pop(run) if run in self._begun else await self._spent(run)):
             try:
                 await self._line(job, run)
             finally:
@@ -118,30 +122,43 @@ class Batch:
 
     async def _line(self, job: Job, run: str) -> None:
         """Carry a job and write its line."""
-        stream = None
+        ended = await self._ended(job)
+        cost = ended.run.cost if ended.run else None
+        if isinstance(ended.error, DayBudgetError):  # it is none of this line either, and those under way may end
+            self._told(self.counts, "" if self.counts.unpaid else str(ended.error))
+            self.counts.unpaid = True
+        elif ended.error is not None:
+            if isinstance(ended.error, _EVERY_LINE) and not isinstance(ended.error, NothingKept):
+                raise ended.error
+            self._output.write(failed(job, ended.error, ended.run, run))
+            self.counts.count("failed", cost)
+            self._told(self.counts, f"line {job.line.number} ({job.line.key}): {ended.error}")
+        elif ended.run is not None:
+            self._output.write(answered(job, ended.run))
+            self.counts.count(state_of(ended.run), cost)
+            self._told(self.counts, "")
+
+    async def _ended(self, job: Job) -> Ended:
+        """What has become of a job."""
         try:
             named = any(isinstance(each, str) for each in job.inputs)  # which may take a while to read
             inputs = await asyncio.to_thread(self._jobs.inputs, job) if named else self._jobs.inputs(job)
             stream = self._jobs.stream(job, inputs)
-            async with stream as events:
-                done = await events.finished()
-        except DayBudgetError as error:  # it is none of this line either, and those under way may end
-            self._told(self.counts, "" if self.counts.unpaid else str(error))
-            self.counts.unpaid = True
-            return
         except StrettoError as error:
-            if isinstance(error, _EVERY_LINE) and not isinstance(error, NothingKept):
-                raise
-            told = stream.run if stream and stream.begun else None
-            self._output.write(failed(job, error, told, run))
-            self.counts.count("failed")
-            self.counts.cost += (told and told.cost) or Decimal(0)
-            self._told(self.counts, f"line {job.line.number} ({job.line.key}): {error}")
-            return
-        self._output.write(answered(job, done))
-        self.counts.count(state_of(done))
-        self.counts.cost += done.cost or Decimal(0)
-        self._told(self.counts, "")
+            return Ended(None, error)
+        return await self._way.carried(stream, job.workflow.shape)
+
+    def _before(self) -> Decimal:
+        """What the batch has cost before, and of that, what runs that are not over: workers may go on with them now."""
+        total = Decimal(0)
+        try:
+            for told in self._earlier(group_of(named_ulid(self._jobs.batch, ""))):
+                total += (cost := spent(self._store, [told]))
+                if told.status != "finished":
+                    self._begun[told.run] = cost
+        except NoStore:
+            pass
+        return total
 
     async def _spent(self, group: str) -> Decimal:
         """What the runs in the store whose ids begin so have cost."""

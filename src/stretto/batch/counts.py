@@ -39,6 +39,7 @@ class Counts(Struct):
         """Those of which nothing came out so far."""
         return self.lines - self.over
 
-    def count(self, state: State) -> None:
-        """One more in this state."""
+    def count(self, state: State, cost: Decimal | None = None) -> None:
+        """One more in this state, whose run has cost so much."""
         setattr(self, state, getattr(self, state) + 1)
+        self.cost += cost or Decimal(0)

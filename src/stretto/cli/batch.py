@@ -19,7 +19,7 @@ from stretto.cli.limit_options import amount
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
 from stretto.cli.meaning import HERE, build, chosen_models, configured, store_path
-from stretto.cli.options import input_options, workflow_options
+from stretto.cli.options import input_options, priority_option, workflow_options
 from stretto.cli.screen import say
 from stretto.cli.tally import Tally
 from stretto.cli.task import read_named
@@ -32,6 +32,9 @@ from stretto.store.locations import Location
 _TOLD = 10  # lines that failed and are told of one by one
 _LOOK = 1.0  # seconds
 _BATCH = "The batch"
+_HERE, _HANDED = 16, 256  # runs at the same time in this process, and that workers have or are to have
+_CANCELLED = "calls in flight are cancelled"
+_GO_ON = "lines that are handed over go on at the workers (stretto cancel stops one)"
 
 
 @click.command(
@@ -57,10 +60,9 @@ _BATCH = "The batch"
     "--runs",
     type=click.IntRange(min=1),
     metavar="N",
-    default=16,
-    show_default=True,
     section=_BATCH,
-    help="Runs at the same time; --parallel and the limits of a key hold for all of them together.",
+    help="Runs at the same time; --parallel and the limits of a key hold for all of them together.  "
+    f"[default: {_HERE}, with --submit {_HANDED}]",
 )
 @option("--retry-failed", is_flag=True, section=_BATCH, help="Do lines again that failed in an earlier start.")
 @option(
@@ -71,15 +73,24 @@ _BATCH = "The batch"
     help="What all lines together may cost at most, in US dollars, over all starts; --budget is then that of each.  "
     "[default: no limit]",
 )
+@option(
+    "--submit",
+    is_flag=True,
+    section="Workers",
+    help="Have workers carry the runs (`stretto worker`), on whichever machine; the store must be postgresql://….",
+)
+@priority_option
 @option("-q", "--quiet", is_flag=True, section="Output", help="No progress on stderr, only errors.")
 @input_options
 @workflow_options
 def batch(
     source: str,
     output: Path,
-    runs: int,
+    runs: int | None,
     retry_failed: bool,
     total_budget: Decimal | None,
+    submit: bool,
+    priority: int | None,
     quiet: bool,
     inputs: tuple[str, ...],
     max_input: float | None,
@@ -95,31 +106,40 @@ def batch(
     input. All are checked before anything is paid.
 
     The same command goes on after Ctrl-C or a crash: what is written is not done again, what was under way is resumed,
-    and no completed call is paid twice.
+    and no completed call is paid twice. What was handed to workers goes on meanwhile.
     """
     if source != "-" and output.exists() and Path(source).exists() and output.samefile(source):
         raise TaskError(f"-o {output}: those are the lines themselves, which would be lost; name another file")
+    place = store_path(store)
     progress = progress_for(quiet=quiet, as_json=False, plain=True)
     texts = read_named(inputs, max_input, progress.input, stdin=source != "-")
-    workflow = build(configured(named), chosen_models(models), flags, store_path(store), progress.model)
+    workflow = build(configured(named), chosen_models(models), flags, place, progress.model)
     if total_budget is not None and workflow.definition.limits.budget is None:
         raise ConfigError(
             "--total-budget: a run begins if its own budget is left of it; say that, too (--budget MONEY)"
         )
+    if priority is not None and not submit:
+        raise ConfigError("--priority is for what workers carry; say --submit, too")
     prepare(workflow, progress.model)
     from stretto.batch.carrying import Batch  # and with it the forms of requests, which not every command needs
     from stretto.batch.jobs import Jobs, batch_name
     from stretto.batch.outfile import OutFile
     from stretto.batch.source import Source
+    from stretto.batch.ways import Here, Way
 
     jobs = Jobs(workflow, _name(named), batch_name(output), texts, int(max_input or MOST))
     written = OutFile(output, retry_failed=retry_failed)
     with Source(source, sys.stdin.buffer) as lines, Tally(quiet=quiet) as tally:
         told = _Told(tally)
-        carried = Batch(
-            lines, written, workflow, jobs, store_path(store), runs=runs, budget=total_budget, told=told.changed
-        )
-        stopped = asyncio.run(_until_stopped(carried.carry(), lambda: told.changed(carried.counts)))
+        way: Way = Here(workflow)
+        if submit:
+            from stretto.batch.handed import Handed
+
+            way = Handed(place, priority, tally.say)
+        most = runs or (_HANDED if submit else _HERE)
+        carried = Batch(lines, written, workflow, jobs, way, place, runs=most, budget=total_budget, told=told.changed)
+        left = _GO_ON if submit else _CANCELLED
+        stopped = asyncio.run(_until_stopped(carried.carry(), lambda: told.changed(carried.counts), left))
     return _ended(carried.counts, output, stopped=stopped, quiet=quiet)
 
 
@@ -140,7 +160,7 @@ class _Told:
         self._tally.show(f"{counts.over:,} of {counts.lines:,} lines{_others(counts)}")
 
 
-async def _until_stopped(carrying: Coroutine[Any, Any, object], look: Callable[[], None]) -> bool:
+async def _until_stopped(carrying: Coroutine[Any, Any, object], look: Callable[[], None], left: str) -> bool:
     """Carry it, with a look at it now and then; whether a signal has stopped it. A second one ends all at once."""
     loop, task, stopped = asyncio.get_running_loop(), asyncio.ensure_future(carrying), False
 
@@ -150,7 +170,7 @@ async def _until_stopped(carrying: Coroutine[Any, Any, object], look: Callable[[
             say("stopped at once; the same command goes on")
             os._exit(INTERRUPTED)  # twice means now; what is written is whole
         stopped = True
-        say("stopping: calls in flight are cancelled (Ctrl-C again stops at once)")
+        say(f"stopping: {left} (Ctrl-C again stops at once)")
         task.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):

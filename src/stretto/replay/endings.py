@@ -7,12 +7,11 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from stretto import errors
 from stretto import events as e
 from stretto.calls import KEPT, Done
 from stretto.engine.caller import PLAN
 from stretto.engine.condensing import CONDENSE
-from stretto.errors import CallError, DeadlineError
+from stretto.errors import CallError, DeadlineError, error_named
 from stretto.models.replay import ANY, RecordedCall
 from stretto.proposal import dependents
 from stretto.runs import Run
@@ -180,8 +179,8 @@ def _writes(event: e.AnyEvent) -> bool:
 
 def _class(name: str | None) -> type[CallError] | None:
     """The error of a call that has this name."""
-    named = getattr(errors, name or "", None)
-    return named if isinstance(named, type) and issubclass(named, CallError) else None
+    named = error_named(name)
+    return named if issubclass(named, CallError) else None
 
 
 def unplanned(run: Run) -> bool:
