@@ -218,20 +218,23 @@ class Transcript:
         self.heard_at: float | None = None
         self.usage: Usage | None = None
         self.letters = 0
-        self._pieces: list[str] = []
-        self._thoughts: list[str] = []
+        self._pieces: list[str] | None = None  # of hundreds that were asked at once most have said nothing yet
+        self._thoughts: list[str] | None = None
 
     def take(self, chunk: Chunk) -> None:
         """Take in the next chunk: texts and thoughts are appended, `Restarted` drops what there is of both."""
         if isinstance(chunk, Text):
+            if self._pieces is None:
+                self._pieces = []
             self._pieces.append(chunk.text)
             self.letters += len(chunk.text)
         elif isinstance(chunk, Reasoning):
+            if self._thoughts is None:
+                self._thoughts = []
             self._thoughts.append(chunk.text)
             self.letters += len(chunk.text)
         elif isinstance(chunk, Restarted):
-            self._pieces.clear()
-            self._thoughts.clear()
+            self._pieces = self._thoughts = None
             self.usage = None
         elif isinstance(chunk, Done):
             self.usage = chunk.usage
@@ -244,11 +247,11 @@ class Transcript:
     @property
     def text(self) -> str:
         """The reply so far."""
-        return "".join(self._pieces)
+        return "".join(self._pieces or ())
 
     def reply(self, done: Done) -> Reply:
         """The whole reply, as it is remembered."""
-        thoughts = "".join(self._thoughts)
+        thoughts = "".join(self._thoughts or ())
         return Reply(self.text, done.finish, done.usage, done.model, thoughts, done.simulated, done.asked)
 
 

@@ -201,7 +201,8 @@ def coverage_of(
     counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
     missing, doubtful = [], []
     told = [(subtask, results[subtask.id]) for subtask in subtasks if subtask.id in results]
-    rounds = {same_work(subtask): subtask.round for subtask, result in told if result.outcome == "done"}
+    done = [subtask for subtask, result in told if result.outcome == "done"]
+    rounds = {same_work(subtask): subtask.round for subtask in done} if len(done) < len(told) else {}
     for subtask, result in told:
         counts[result.outcome] += 1
         if result.outcome != "done" and rounds.get(same_work(subtask), 0) <= subtask.round:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing
 from itertools import count
 
 from msgspec import Struct
@@ -76,7 +75,8 @@ class Caller:
     ) -> str:
         """Read a whole reply; its finish reason. `telling` is told its text as it comes."""
         finish = ""
-        async with aclosing(self.ask(errand, role, request, transcript)) as chunks:
+        chunks = self.ask(errand, role, request, transcript)
+        try:
             async for chunk in chunks:
                 if isinstance(chunk, Done):
                     finish = chunk.finish
@@ -87,6 +87,8 @@ class Caller:
                         telling.take(chunk.text[at : at + PIECE])
                 elif telling and isinstance(chunk, Restarted):
                     telling.restart()
+        finally:
+            await chunks.aclose()
         return finish
 
     async def ask(
@@ -103,7 +105,8 @@ class Caller:
         if call.subtask and (call.part in _WORK or call.part.startswith("reply ")):
             self.said.setdefault(call.subtask, []).append(transcript)
         try:
-            async with aclosing(self._model(role).stream(call)) as chunks:
+            chunks = self._model(role).stream(call)
+            try:
                 async for chunk in chunks:
                     if ledger.note(chunk):  # its request leaves when its next chunk is asked for
                         batched = isinstance(chunk, Sent) and bool(chunk.batch)
@@ -111,6 +114,8 @@ class Caller:
                     if watch:
                         watch.take(chunk)
                     yield chunk
+            finally:
+                await chunks.aclose()
         except CallError as error:
             ledger.finish(error=str(error), error_type=type(error).__name__, request_id=error.request_id)
             error.call = call.id

@@ -14,6 +14,7 @@ _LONGEST = 0.5  # share of the time that it is given at most
 _MARGIN = 1.2
 _LEAST, _SOON = 2.0, 0.1  # seconds that it is given at least, if the share of the time that they are is no larger
 _PER_TOKEN = 4  # characters
+_UNLIMITED = nullcontext()
 
 
 class Deadline:
@@ -67,7 +68,7 @@ class Deadline:
 
     def work(self) -> AbstractAsyncContextManager[None]:
         """For as long as workers may work: raises `TimeoutError` when they are cut."""
-        return self._scope() if self.limited else nullcontext()
+        return self._scope() if self.limited else _UNLIMITED
 
     def answer(self) -> asyncio.Timeout:
         """For as long as the answer may be written: raises `TimeoutError` at the end."""

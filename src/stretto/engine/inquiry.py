@@ -1,6 +1,7 @@
 """Answering what is asked as data (`stretto.engine.asking`) by calls."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -34,7 +35,7 @@ class Inquiry:
         try:
             asks = next(asking)
             while True:
-                works = [_Work(ask, _errand(ask, errand, path)) for ask in asks]
+                works = _works(asks, errand, path)
                 if len(works) == 1:
                     await self._ask(works[0])
                 else:
@@ -83,6 +84,10 @@ class _Work:
         self.said = Said(
             finish, self.transcript.text, error, asked=sent or error is None, tokens=self.transcript.tokens
         )
+
+
+def _works(asks: Sequence[Ask], errand: Errand, path: str) -> list[_Work]:
+    return [_Work(ask, _errand(ask, errand, path)) for ask in asks]
 
 
 def _errand(ask: Ask, errand: Errand, path: str) -> Errand:

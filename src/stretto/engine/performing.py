@@ -161,24 +161,31 @@ class Performing:
             return stopped(subtask.id, text), 0.0
         if refusal := self._book.refusal(subtask):
             return Result(subtask.id, "failed", error=refusal), 0.0
-        try:
-            async with self._deadline.work():
-                needs = [need for need in subtask.needs if need in self._performing]
-                needed = [(self._book[need], await asyncio.shield(self._performing[need])) for need in needs]
-        except TimeoutError:
-            self._setbacks.cut()
-            return unasked(subtask.id), 0.0
+        needed: Sequence[tuple[Subtask, Result]] = ()
+        if subtask.needs:
+            try:
+                async with self._deadline.work():
+                    needed = await self._needed(subtask)
+            except TimeoutError:
+                self._setbacks.cut()
+                return unasked(subtask.id), 0.0
         role = role_of(self._definition, subtask)
         if (lacks := lacking(role, subtask, needed)) is not None:
             return lacks, 0.0
         self._journal.append(e.SubtaskStarted(subtask=full))
         return await self._asked_unless_stopped(subtask, role, needed)
 
+    async def _needed(self, subtask: Subtask) -> list[tuple[Subtask, Result]]:
+        """What a subtask needs, once it is there."""
+        needs = [need for need in subtask.needs if need in self._performing]
+        return [(self._book[need], await asyncio.shield(self._performing[need])) for need in needs]
+
     async def _asked_unless_stopped(
         self, subtask: Subtask, role: Role, needed: Sequence[tuple[Subtask, Result]]
     ) -> tuple[Result, float]:
         """What whoever does a subtask makes of it; if somebody stops it, what there was then."""
-        full, ended = self._path + subtask.id, (unpaid(subtask.id), 0.0)
+        full = self._path + subtask.id
+        ended: tuple[Result, float] | None = None
         try:
             async with asyncio.timeout(None) as scope:
                 self._asking[subtask.id] = scope
@@ -190,7 +197,7 @@ class Performing:
             self._asking.pop(subtask.id, None)
             self._said.pop(full, None)
         text = self._journal.fold.stopped.get(full)
-        return ended if text is None else (stopped(subtask.id, text), 0.0)
+        return (stopped(subtask.id, text or ""), 0.0) if ended is None or text is not None else ended
 
     async def _asked(
         self, subtask: Subtask, role: Role, needed: Sequence[tuple[Subtask, Result]]
@@ -199,7 +206,7 @@ class Performing:
         full, head = self._path + subtask.id, self._heads.of(subtask.reads)
         basis = self._journal.fold.basis
         sample, remark = sample_of(basis, full), basis.remarks.get(full, "")
-        sample += repetition_of(subtask, self._book.subtasks)
+        sample += repetition_of(subtask, self._book.subtasks) if subtask.round > 1 else 0
         errand = Errand("worker", self._urgencies.of(subtask.id), full, subtask.value)
         if role.workflow is None:
             asking = work(self._definition, self._task, subtask, needed, sample, head, remark)

@@ -177,8 +177,7 @@ class Planning:
     @property
     def _full(self) -> bool:
         """Whether no more subtasks are permitted here, or in the whole run."""
-        held = self.book.listed - len(self.book.subtasks)
-        return self.book.full or self._journal.fold.planned + held >= self._most
+        return self.book.full or self._journal.fold.planned + self.book.held >= self._most
 
     def _finish(self) -> None:
         self.state = self.state or "incomplete"
@@ -265,7 +264,7 @@ class Planning:
     def _hear(self, text: str, reader: PlanReader) -> list[Subtask]:
         """The reply goes on; the subtasks that this shows."""
         found = [subtask for item in reader.feed(text) for subtask in self._take(item, reader)]
-        return [*found, *self._release()] if reader.goes_on else found
+        return [*found, *self._release()] if self._only is not None and reader.goes_on else found
 
     def _settle(self) -> list[Subtask]:
         """Nothing follows: the subtasks that were held back."""

@@ -35,8 +35,6 @@ def sample_of(basis: Basis, name: str) -> int:
 
 def repetition_of(subtask: Subtask, subtasks: Sequence[Subtask]) -> int:
     """How often the same was planned in earlier rounds: what came of it then is recorded, and no answer now."""
-    if subtask.round == 1:
-        return 0
     return sum(each.round < subtask.round and same_work(each) == same_work(subtask) for each in subtasks)
 
 

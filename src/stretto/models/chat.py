@@ -7,8 +7,6 @@ import asyncio
 import io
 import random
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import Any
 
 import aiohttp
 import msgspec
@@ -79,10 +77,15 @@ class ChatModel:
         while True:
             dialect, spoken = self._lowered.get(call.id, self._dialect), False
             try:
-                async with aclosing(self._ask(call, dialect.body(self._name, call))) as chunks:
+                body = dialect.body(self._name, call)
+                chunks = self._ask(call, msgspec.json.encode(body), streamed=body["stream"])
+                del body  # hundreds may be under way
+                try:
                     async for chunk in chunks:
                         spoken = spoken or isinstance(chunk, Text | Reasoning)
                         yield chunk
+                finally:
+                    await chunks.aclose()
                 break
             except (errors.RequestError, errors.UnfitReply) as error:
                 if given_up := self._another_way(error, dialect, call, spoken=spoken):
@@ -115,18 +118,17 @@ class ChatModel:
             self._lowered.clear()
         self._lowered[call.id] = dialect
 
-    async def _ask(self, call: Call, body: dict[str, Any]) -> AsyncGenerator[Chunk, None]:
+    async def _ask(self, call: Call, data: bytes, *, streamed: bool) -> AsyncGenerator[Chunk, None]:
         if call.request.head and call.request.head.images and not self._provider.images:
             raise errors.RequestError(
                 f"{self._label}: its provider takes no images (images = false), and there are some"
             )
-        data = msgspec.json.encode(body)
         yield Sent()
         loop = asyncio.get_running_loop()
         until = loop.time() + self._timeout
         while True:
             # The headers of a plain reply come with its end, so only the whole call's time binds it.
-            first = min(until, loop.time() + self._provider.first_byte) if body["stream"] else until
+            first = min(until, loop.time() + self._provider.first_byte) if streamed else until
             if (response := await self._post(data, first, until)) is not None:
                 break
             await asyncio.sleep(random.uniform(*_HELD_BACK))
@@ -134,10 +136,13 @@ class ChatModel:
         try:
             if told := await answered.begin():
                 yield told
-            async with aclosing(answered.chunks()) as chunks:
+            chunks = answered.chunks()
+            try:
                 async for chunk in chunks:
                     for each in veil.take(chunk):
                         yield each
+            finally:
+                await chunks.aclose()
         except errors.CallError:
             for each in veil.rest():
                 yield each

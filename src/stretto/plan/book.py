@@ -57,6 +57,7 @@ class PlanBook:
         for subtask in planned:
             if subtask.id not in self._subtasks:
                 self._needs.know(subtask)
+                self._known.setdefault(same_work(subtask), subtask.id)
                 self._plan(subtask)
 
     def reopen(self, subtasks: Collection[str]) -> None:
@@ -64,9 +65,14 @@ class PlanBook:
         self._known = {work: id_ for work, id_ in self._known.items() if id_ not in subtasks}
 
     @property
+    def held(self) -> int:
+        """How many subtasks are held back."""
+        return len(self._needs.held)
+
+    @property
     def listed(self) -> int:
         """How many subtasks there are, with those that are held back."""
-        return len(self._subtasks) + len(self._needs.held)
+        return len(self._subtasks) + self.held
 
     @property
     def full(self) -> bool:
@@ -121,7 +127,6 @@ class PlanBook:
 
     def _plan(self, subtask: Subtask) -> Subtask:
         self._subtasks[subtask.id] = subtask
-        self._known.setdefault(same_work(subtask), subtask.id)
         self._needs.release(subtask)
         return subtask
 

@@ -45,6 +45,7 @@ class Needs:
         self._places: dict[str, int] = {}  # the same, from 1, in the order in which they were listed
         self._order: list[str] = []
         self._described: dict[str, str] = {}  # ids by what is to be done
+        self._undescribed: list[Subtask] = []  # those that are not among these yet: few needs are written so
         self._called: dict[str, set[str]] = {}  # by id, all its names without case, blanks and punctuation
         self._waiting: dict[
             str | int, list[tuple[str, str]]
@@ -65,7 +66,7 @@ class Needs:
             self._order.append(subtask.id)
             self._places[subtask.id] = len(self._order)
         self._types[subtask.id] = _plain(subtask.type)
-        self._described.setdefault(_plain(subtask.description), subtask.id)
+        self._undescribed.append(subtask)
         for name in filter(None, written):
             self._written.setdefault(name.strip(), subtask.id)
         for name in map(_plain, (*filter(None, written), subtask.id)):
@@ -136,7 +137,7 @@ class Needs:
             return [id_ for id_ in self._order if id_ != whose]
         if (found := _RANGE.fullmatch(need)) and int(found[2]) < int(found[3]) <= int(found[2]) + len(self._order):
             return [f"{found[1].strip()}{number}" for number in range(int(found[2]), int(found[3]) + 1)]
-        if meant := self._described.get(_plain(need)):
+        if meant := self._describes(need):
             return [meant]
         if _ONE_WORD.fullmatch(need):  # it may be the name of what is listed later
             spoken = _SPOKEN.match(need)
@@ -144,6 +145,13 @@ class Needs:
         said = {_plain(word) for word in _WORD.findall(need)}
         named = [id_ for name, id_ in self._written.items() if len(name) >= _SHORTEST and _plain(name) in said]
         return _SPOKEN.findall(need) or [id_ for id_ in named if id_ != whose] or [need]
+
+    def _describes(self, need: str) -> str | None:
+        """The subtask whose whole description a need is."""
+        for subtask in self._undescribed:
+            self._described.setdefault(_plain(subtask.description), subtask.id)
+        self._undescribed.clear()
+        return self._described.get(_plain(need))
 
     def _exactly(self, need: str) -> str | None:
         """The subtask that a need names by its id: as it was written, as it became, or in another spelling."""

@@ -52,6 +52,7 @@ class PlanReader:
         self._state: Literal["closed", "open"] | None = None  # what reading the whole once more has found
         self._text: list[str] = []  # all of it, while no list counts
         self._before: list[str] = []  # the text before each list
+        self._brief: str | None = None  # what that says to every worker alike, once it was looked for
         self._name = ""  # of the list; empty if it has none
         self._place = 0
         self._broken = 0  # objects that say nothing, before a list counts
@@ -77,7 +78,9 @@ class PlanReader:
     @property
     def brief(self) -> str:
         """The `brief` before the list, or ""."""
-        return opening_in("".join(self._before), "", "brief")
+        if self._brief is None:  # every subtask asks
+            self._brief = opening_in("".join(self._before), "", "brief")
+        return self._brief
 
     @property
     def analysis(self) -> str:
@@ -121,7 +124,7 @@ class PlanReader:
             found = [*inner.feed(form), *inner.end(whole=whole)]
             found = [item for item in found if isinstance(item, Draft) or item.excerpt[:1] == "{"]  # else it is prose
             if any(isinstance(item, Draft) for item in found):
-                self._before = inner._before
+                self._before, self._brief = inner._before, None
                 # Not all of these forms have a bracket at their end.
                 self._state = "open" if inner.cut or not (whole or inner.state == "closed") else "closed"
                 return [Read(item) for item in found]
@@ -139,6 +142,7 @@ class PlanReader:
         if _is_plan(self._held, self._name):
             self._spare = self._spare or self._held
         self._before.append(before)
+        self._brief = None
         self._name, self._held, self._place, self._half = name, [], 0, None
 
     def _take(self, entry: Entry) -> None:

@@ -1,8 +1,8 @@
 """Asking until a reply comes through: the one loop that all policies have which ask again."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -17,31 +17,43 @@ class Again(Struct, frozen=True):
     wait: float = 0.0
 
 
-async def until_whole(
-    call: Call,
-    attempt: Callable[[], AsyncGenerator[Chunk, None]],
-    failed: Callable[[CallError, bool], Again],
-) -> AsyncGenerator[Chunk, None]:
-    """The reply of the first `attempt` at a call that comes through.
+class Attempts(Protocol):
+    """The attempts at one call, as a policy makes them. Of each call under way there is one, so it is kept small."""
 
-    `failed` is told how another one ended, and whether a part of a plan was passed on already, of which subtasks may be
-    under way; it says how to go on, or raises. Anything else that was passed on of a broken reply is taken back.
+    def ask(self) -> AsyncGenerator[Chunk, None]:
+        """Make the next attempt."""
+        ...
+
+    def failed(self, error: CallError, *, planned: bool) -> Again:
+        """The newest attempt ended with this error: how to go on; raises what is the end of it.
+
+        `planned`: a part of a plan was passed on already, of which subtasks may be under way.
+        """
+        ...
+
+
+async def until_whole(call: Call, attempts: Attempts) -> AsyncGenerator[Chunk, None]:
+    """The reply of the first of the `attempts` at a call that comes through.
+
+    Whatever else than a plan was passed on of a broken reply is taken back.
     """
     while True:
         spoken = planned = False
+        chunks = attempts.ask()
         try:
-            async with aclosing(attempt()) as chunks:
-                async for chunk in chunks:
-                    if isinstance(chunk, SPOKEN):
-                        spoken = True
-                        planned = planned or (call.plans and isinstance(chunk, Text))
-                    elif isinstance(chunk, Restarted):
-                        spoken = False
-                    yield chunk
+            async for chunk in chunks:
+                if isinstance(chunk, SPOKEN):
+                    spoken = True
+                    planned = planned or (call.plans and isinstance(chunk, Text))
+                elif isinstance(chunk, Restarted):
+                    spoken = False
+                yield chunk
             return  # noqa: TRY300 - the loop ends here in the usual case
         except CallError as error:
             broken = error
-        again = failed(broken, planned)
+        finally:
+            await chunks.aclose()
+        again = attempts.failed(broken, planned=planned)
         for notice in again.told:
             yield notice
         if spoken:

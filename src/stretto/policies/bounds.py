@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
 from functools import cache
 from typing import Protocol
 
@@ -87,10 +86,13 @@ class Bound:
         """The reply; one that met a limit which only this set is told apart."""
         most = await self._bounds.most(self._name, call)
         call = call if most is None else replace(within(call, most), most=most)
-        async with aclosing(self._model.stream(call)) as chunks:
+        chunks = self._model.stream(call)
+        try:
             async for chunk in chunks:
                 if isinstance(chunk, Done):
                     self._bounds.learn(self._name, call.request, chunk.usage)
                     yield replace(chunk, finish=CAPPED) if most is not None and chunk.finish == "length" else chunk
                 else:
                     yield chunk
+        finally:
+            await chunks.aclose()

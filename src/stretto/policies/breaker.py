@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 from stretto.calls import Call, Chunk, Done, Model, Sent
 from stretto.errors import CallError, CallTimeout, CircuitOpen, ConnectError, ServerError
@@ -120,13 +119,16 @@ class Breaker:
         circuit = self._circuit
         passage = circuit.enter(guarded=self._guards, tries=not call.duplicate)
         try:
-            async with aclosing(self._model.stream(call)) as chunks:
+            chunks = self._model.stream(call)
+            try:
                 async for chunk in chunks:
                     if isinstance(chunk, Sent):
                         circuit.send(passage)
                     elif isinstance(chunk, Done):
                         circuit.succeed(passage)
                     yield chunk
+            finally:
+                await chunks.aclose()
         except FAILURES as error:
             circuit.fail(passage, error)
             raise

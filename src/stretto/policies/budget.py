@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 from msgspec.structs import replace
 
@@ -29,6 +28,8 @@ from stretto.types import Price, Usage
 
 _UNBILLED = (RequestError, AuthError, QuotaError, RateLimited, ServerError, Unreachable, BatchError)
 """A request that was answered with an error status or not at all by its batch, or never left, cost nothing."""
+_TURNS = (Done, Restarted)
+"""Chunks with which an attempt is over, or begins anew."""
 _STEPS = 4  # in which more is set aside for a reply that may have passed its limit
 _UNHEARD = 96  # thirds of tokens that were written behind the last piece, at most, when a reply broke off
 _LONGEST = 5  # characters of a token, over a whole reply
@@ -61,17 +62,17 @@ class Budget:
         if attempt.reserved:
             call = replace(within(call, attempt.reserved.output_tokens), most=None)  # this limit must hold
         try:
-            async with aclosing(self._model.stream(call)) as chunks:
+            chunks = self._model.stream(call)
+            try:
                 async for chunk in chunks:
-                    if isinstance(chunk, Done):  # settled before anybody hears that the call is over
-                        yield await self._settled(attempt, chunk)
-                    elif isinstance(chunk, Restarted):
-                        await self._again(attempt)
-                        yield chunk
+                    if isinstance(chunk, _TURNS):
+                        yield await self._turned(attempt, chunk)
                     else:
                         yield attempt.noted(chunk)
                         if attempt.past:
                             break
+            finally:
+                await chunks.aclose()
             if attempt.past:
                 yield await self._settled(attempt, Done("length"))
         except CallError as error:
@@ -102,6 +103,13 @@ class Budget:
             granted = await self._account.reserve(wish)
         attempt.reserve(wish, granted)
         return wish
+
+    async def _turned(self, attempt: "_Attempt", chunk: Done | Restarted) -> Chunk:
+        """The chunk, once it is reckoned up: an end is settled before anybody hears that the call is over."""
+        if isinstance(chunk, Done):
+            return await self._settled(attempt, chunk)
+        await self._again(attempt)
+        return chunk
 
     async def _settled(self, attempt: "_Attempt", done: Done) -> Done:
         """Settle a reply; its end."""

@@ -35,31 +35,21 @@ class Fallback:
 
     def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply of the first model that gives one."""
-        index, shorten = 0, call.shorten
-        failures: list[tuple[str, CallError]] = []
+        return until_whole(call, _Choosing(self, call))
 
-        def attempt() -> AsyncGenerator[Chunk, None]:
-            name, model = self._choices[index]
-            if index == 0:
-                return model.stream(replace(call, shorten=shorten) if shorten != call.shorten else call)
-            # Its identity stays that of the first choice.
-            asked = replace(call, request=replace(call.request, model=name), shorten=shorten)
-            return _from(name, model.stream(asked))
+    def ask(self, index: int, call: Call) -> AsyncGenerator[Chunk, None]:
+        """Ask one of the choices."""
+        name, model = self._choices[index]
+        if index == 0:
+            return model.stream(call)
+        # Its identity stays that of the first choice.
+        return _from(name, model.stream(replace(call, request=replace(call.request, model=name))))
 
-        def failed(error: CallError, planned: bool) -> Again:
-            nonlocal index, shorten
-            name = self._choices[index][0]
-            failures.append((name, error))
-            further = None if planned else self._after(index, error, replace(call, shorten=shorten))
-            if further is None:
-                raise _altogether(failures)
-            told = self._changes(name, error, None if further == index else self._choices[further][0])
-            index, shorten = further, shorten or further == index
-            return Again(told)
+    def name(self, index: int) -> str:
+        """One of the choices, as written."""
+        return self._choices[index][0]
 
-        return until_whole(call, attempt, failed)
-
-    def _after(self, index: int, error: CallError, call: Call) -> int | None:
+    def after(self, index: int, error: CallError, call: Call) -> int | None:
         """Which choice is asked after this one failed; the same one, for a shorter reply; or none."""
         if call.duplicate and not isinstance(error, CircuitOpen):
             return None
@@ -70,7 +60,7 @@ class Fallback:
         cheaper = next((choice for choice in later if self._cheaper(name, self._choices[choice][0])), None)
         return index if cheaper is None and not call.shorten else cheaper
 
-    def _changes(self, name: str, error: CallError, instead: str | None) -> list[Notice]:
+    def changes(self, name: str, error: CallError, instead: str | None) -> list[Notice]:
         """What the run gives up by asking another model, or (None) for less, unless it was said before."""
         change = (name, instead, type(error))
         if change in self._told:
@@ -81,6 +71,34 @@ class Fallback:
             return [Notice(RunDegraded(policy="budget", code="shorter", reason=told))]
         told = f"{_why(name, error)}; asked {instead} instead"
         return [Notice(RunDegraded(policy="fallback", code="fallback", reason=told, instead=instead))]
+
+
+class _Choosing:
+    """The attempts at one call: which of the choices is asked, and how those before it failed."""
+
+    __slots__ = ("_call", "_failures", "_fallback", "_index")
+
+    def __init__(self, fallback: Fallback, call: Call) -> None:
+        self._fallback = fallback
+        self._call = call
+        self._index = 0
+        self._failures: tuple[tuple[str, CallError], ...] = ()
+
+    def ask(self) -> AsyncGenerator[Chunk, None]:
+        return self._fallback.ask(self._index, self._call)
+
+    def failed(self, error: CallError, *, planned: bool) -> Again:
+        fallback, index = self._fallback, self._index
+        name = fallback.name(index)
+        self._failures += ((name, error),)
+        further = None if planned else fallback.after(index, error, self._call)
+        if further is None:
+            raise _altogether(self._failures)
+        told = fallback.changes(name, error, None if further == index else fallback.name(further))
+        if further == index:
+            self._call = replace(self._call, shorten=True)
+        self._index = further
+        return Again(told)
 
 
 async def _from(name: str, reply: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:

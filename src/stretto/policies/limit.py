@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 from stretto.calls import SPOKEN, Call, Chunk, Done, Model, Notice, Sent
 from stretto.errors import CallError, Loading, RateLimited, ServerError
@@ -34,22 +33,15 @@ class Limit:
 
     def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply, once the call was admitted and not refused."""
-        place = self.queue.place(call, self._max_wait)
-        refusals: list[Notice] = []
+        return until_whole(call, _Admission(self, self.queue.place(call, self._max_wait)))
 
-        def failed(error: CallError, _: bool) -> Again:
-            if not refusals:
-                raise error
-            return Again((refusals.pop(),))
-
-        return until_whole(call, lambda: self._admitted(call, place, refusals), failed)
-
-    async def _admitted(self, call: Call, place: Place, refusals: list[Notice]) -> AsyncGenerator[Chunk, None]:
-        """One request, once it may go out; what is to be told of its refusal is put among `refusals`."""
+    async def admitted(self, place: Place) -> AsyncGenerator[Chunk, None]:
+        """One request, once it may go out; what is to be told of its refusal is left at its place."""
         while isinstance(passage := await self._enter(place), Notice):
             yield passage
+        chunks = self._model.stream(place.call)
         try:
-            async with aclosing(self._model.stream(call)) as chunks:
+            try:
                 async for chunk in chunks:
                     if isinstance(chunk, SPOKEN):
                         if not passage.heard:
@@ -57,8 +49,10 @@ class Limit:
                     elif self._note(passage, chunk):
                         continue
                     yield chunk
+            finally:
+                await chunks.aclose()
         except RateLimited as error:
-            refusals.append(self._refused(error, passage, place))
+            place.refused = self._refused(error, passage, place)
             raise
         except CallError as error:
             self._fail(passage, error)
@@ -121,3 +115,22 @@ class Limit:
             ) from error
         place.told = lane.pause(until)
         return Notice(CallRetried(reason=str(error), wait=place.told - now, attempt=0, rate_limited=True))
+
+
+class _Admission:
+    """The attempts at one call: each from the same place in the queue."""
+
+    __slots__ = ("_limit", "_place")
+
+    def __init__(self, limit: Limit, place: Place) -> None:
+        self._limit = limit
+        self._place = place
+
+    def ask(self) -> AsyncGenerator[Chunk, None]:
+        return self._limit.admitted(self._place)
+
+    def failed(self, error: CallError, *, planned: bool) -> Again:  # noqa: ARG002 - a plan that broke off was not refused
+        refused, self._place.refused = self._place.refused, None
+        if refused is None:
+            raise error
+        return Again((refused,))

@@ -1,7 +1,6 @@
 """Loops: a reply that only repeats itself is stopped, and kept up to where it began to."""
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 from msgspec.structs import replace
 
@@ -31,26 +30,31 @@ class Loops:
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply, up to where it loops."""
         call = replace(call, stream=True) if self._streams and not call.stream else call
-        said, thought = Watch(), None
+        said: Watch | None = None
+        thought: Watch | None = None
         looped, done = False, Done(LOOPED)
-        async with aclosing(self._model.stream(call)) as chunks:
+        chunks = self._model.stream(call)
+        try:
             async for chunk in chunks:
                 if looped:  # in a reply that came in one piece: what it took follows
                     done = replace(chunk, finish=LOOPED) if isinstance(chunk, Done) else done
                     break
                 yield chunk
                 if isinstance(chunk, Text):
+                    said = said or Watch()
                     looped = said.take(chunk.text)
                 elif isinstance(chunk, Reasoning):
                     thought = thought or Watch()
                     looped = thought.take(chunk.text)
                 elif isinstance(chunk, Restarted):
-                    said, thought = Watch(), None
+                    said = thought = None
                 if looped and call.stream:
                     break
+        finally:
+            await chunks.aclose()
         if not looped:
             return
-        if said.kept is not None and not call.plans:
+        if said is not None and said.kept is not None and not call.plans:
             yield Restarted()
             yield Text(said.kept)
         yield done

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
 
 from stretto.calls import KEPT, Call, Chunk, Done, Model, Reasoning, Text, Transcript
 from stretto.types import Reply, Request
@@ -27,8 +26,8 @@ class Replies:
     ) -> None:
         self.own = {key: list(replies) for key, replies in (own or {}).items()}
         self.shared = shared
-        self.asking: dict[str, asyncio.Event] = {}
-        """What is being asked right now; the event is set when that is over, well or not."""
+        self.asking: dict[str, asyncio.Event | None] = {}
+        """What is being asked right now; if somebody waits for it, with the event that is set when that is over."""
         self._earlier = earlier
 
     def __contains__(self, fingerprint: object) -> bool:
@@ -62,23 +61,27 @@ class Memo:
         key, replies = call.fingerprint, self._replies
         # Whoever asks first sets the event when it is through, well or not; then the next in line looks again.
         while replies.shared and key in replies.asking and key not in replies:
-            await replies.asking[key].wait()
+            through = replies.asking[key] = replies.asking[key] or asyncio.Event()
+            await through.wait()
         if found := replies.take(call):
             for chunk in _from_memory(*found):
                 yield chunk
             return
-        replies.asking[key] = through = asyncio.Event()
+        replies.asking[key] = None
         transcript = Transcript()
         try:
-            async with aclosing(self._model.stream(call)) as chunks:
+            chunks = self._model.stream(call)
+            try:
                 async for chunk in chunks:
                     transcript.take(chunk)
                     if isinstance(chunk, Done) and chunk.finish in KEPT:
                         replies.keep(key, transcript.reply(chunk))
                     yield chunk
+            finally:
+                await chunks.aclose()
         finally:
-            replies.asking.pop(key, None)
-            through.set()
+            if awaited := replies.asking.pop(key, None):
+                awaited.set()
 
 
 def _from_memory(reply: Reply, run: str | None) -> list[Chunk]:

@@ -3,7 +3,6 @@
 import math
 import random
 from collections.abc import AsyncGenerator, Callable
-from itertools import count
 
 from stretto.calls import Call, Chunk, Model, Notice
 from stretto.errors import CallError, EmptyReply, TransientError
@@ -40,16 +39,39 @@ class Retry:
 
     def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The first reply that comes through."""
-        attempts, empty = count(1), count(1)
+        return until_whole(call, _Tries(self, call))
 
-        def failed(error: CallError, planned: bool) -> Again:
-            if not isinstance(error, TransientError):
-                raise error
-            attempt, asked = next(attempts), error.retry_after or 0.0
-            says_nothing = isinstance(error, EmptyReply) and next(empty) >= _EMPTY
-            if attempt >= self._attempts or planned or asked > self._max_wait or says_nothing:
-                raise error
-            wait = max(asked, self._jitter(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))))
-            return Again((Notice(CallRetried(reason=str(error), wait=wait, attempt=attempt)),), wait)
+    def ask(self, call: Call) -> AsyncGenerator[Chunk, None]:
+        """Ask the model."""
+        return self._model.stream(call)
 
-        return until_whole(call, lambda: self._model.stream(call), failed)
+    def wait(self, error: TransientError, attempt: int) -> float | None:
+        """Seconds to wait after an attempt that failed; None if there is to be no other."""
+        asked = error.retry_after or 0.0
+        if attempt >= self._attempts or asked > self._max_wait:
+            return None
+        return max(asked, self._jitter(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))))
+
+
+class _Tries:
+    """The attempts at one call: how many there were, and how many ended with an empty reply."""
+
+    __slots__ = ("_attempts", "_call", "_empty", "_retry")
+
+    def __init__(self, retry: Retry, call: Call) -> None:
+        self._retry = retry
+        self._call = call
+        self._attempts = self._empty = 0
+
+    def ask(self) -> AsyncGenerator[Chunk, None]:
+        return self._retry.ask(self._call)
+
+    def failed(self, error: CallError, *, planned: bool) -> Again:
+        if not isinstance(error, TransientError):
+            raise error
+        self._attempts += 1
+        self._empty += isinstance(error, EmptyReply)
+        wait = None if planned or self._empty >= _EMPTY else self._retry.wait(error, self._attempts)
+        if wait is None:
+            raise error
+        return Again((Notice(CallRetried(reason=str(error), wait=wait, attempt=self._attempts)),), wait)

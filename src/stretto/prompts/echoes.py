@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from importlib import resources
 
+from msgspec import Struct
+
 from stretto.prompts.filling import names, text
 
 LONGEST = 8
@@ -70,15 +72,16 @@ def restates(reply: str, task: str, asked: str) -> bool:
     """Whether a short reply says nothing but what was asked, or the whole of a short task."""
     if len(reply) > _LETTERS * _SHORT:
         return False
-    words = _told(_LEAD.sub("", reply, count=1))
+    words = _words(_LEAD.sub("", reply, count=1))
     if not _LEAST <= len(words) <= _SHORT:
         return False
-    for other in map(_told, (asked, task, f"{task} {asked}")):
-        if not other or len(other) > _SHORT or len(words) > 2 * len(other) + _LEAST:
+    runs = _triples(words)
+    for other in {asked, task, f"{task} {asked}".strip()}:
+        known = _told(other)
+        if known.runs.isdisjoint(runs) or known.words > _SHORT or len(words) > 2 * known.words + _LEAST:
             continue
-        known = set(_triples(other))
-        found = {at + n for at, run in enumerate(_triples(words)) if run in known for n in range(3)}
-        if found and len(found | _ours_in(words)) >= _ALIKE * len(words):
+        found = {at + n for at, run in enumerate(runs) if run in known.runs for n in range(3)}
+        if len(found | _ours_in(words)) >= _ALIKE * len(words):
             return True
     return False
 
@@ -102,18 +105,22 @@ def recites(reply: str, prompt: str) -> bool:
     return len(found) >= _ALIKE * len(words)
 
 
-def _told(part: str) -> tuple[str, ...]:
-    """The words of a short text; none of a long one."""
-    return _told_before(part) if len(part) <= _LETTERS * _SHORT else ()
+class _Told(Struct, frozen=True):
+    """How many words a text has, and its runs of three."""
+
+    words: int
+    runs: frozenset[tuple[str, ...]]
 
 
 @lru_cache(maxsize=128)
-def _told_before(part: str) -> tuple[str, ...]:
-    return tuple(_words(part))  # the same task is looked at beside each of its subtasks
+def _told(part: str) -> _Told:
+    """What is compared of a short text; nothing of a long one. The same task is looked at beside each of its parts."""
+    words = _words(part) if len(part) <= _LETTERS * _SHORT else []
+    return _Told(len(words), frozenset(_triples(words)))
 
 
 def _words(part: str) -> list[str]:
-    return [match.group().casefold() for match in _WORD.finditer(part)]
+    return _WORD.findall(part.casefold())
 
 
 def _triples(words: Sequence[str]) -> list[tuple[str, ...]]:

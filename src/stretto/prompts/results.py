@@ -65,16 +65,20 @@ def results_text(
     `condensed`: the ids of results that are not there whole. `unread`: so many more there are whose results have no
     room here.
     """
-    told = [result_text(s, results[s.id], condensed=s.id in condensed) for s in subtasks]
-    blocks = "".join(block for block, _ in told)
+    blocks = [_block(s, results[s.id]) for s in subtasks]
     whole = all(results[s.id].outcome == "done" and results[s.id].verdict in {None, "holds"} for s in subtasks)
     if whole and plan == "complete" and not condensed and not unread:
-        return blocks
-    return "".join([blocks, _ledger_head(), *(line for _, line in told), _plan_line(plan), _unread_line(unread)])
+        return "".join(blocks)
+    lines = [_line(s, results[s.id], condensed=s.id in condensed) for s in subtasks]
+    return "".join([*blocks, _ledger_head(), *lines, _plan_line(plan), _unread_line(unread)])
 
 
-def result_text(subtask: Subtask, result: Result, *, condensed: bool = False) -> tuple[str, str]:
+def result_text(subtask: Subtask, result: Result) -> tuple[str, str]:
     """The share of one subtask in that text: its block, empty if there is nothing of it, and its line of the ledger."""
+    return _block(subtask, result), _line(subtask, result)
+
+
+def _line(subtask: Subtask, result: Result, *, condensed: bool = False) -> str:
     entry = _Entry(
         subtask.id,
         one_line(subtask.type, _LONGEST_TYPE),
@@ -86,7 +90,7 @@ def result_text(subtask: Subtask, result: Result, *, condensed: bool = False) ->
         subtask.needs,
         condensed,
     )
-    return _block(subtask, result), msgspec.json.encode(entry).decode() + "\n"
+    return msgspec.json.encode(entry).decode() + "\n"
 
 
 def needs_text(needed: Sequence[tuple[Subtask, Result]]) -> str:
@@ -132,7 +136,8 @@ def _missing(subtasks: Sequence[Subtask], results: Mapping[str, Result], plan: P
 
 def one_line(text: str, most: int = _LONGEST_LINE) -> str:
     """Enough of a text to know which one it is, on one line and without controls."""
-    line = _CONTROLS.sub(" ", text[: 4 * most]).strip()
+    line = text[: 4 * most]
+    line = " ".join(line.split()) if line.isprintable() else _CONTROLS.sub(" ", line).strip()
     return line if len(line) <= most and len(text) <= 4 * most else line[:most] + "…"
 
 

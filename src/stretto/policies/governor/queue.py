@@ -32,6 +32,7 @@ class Queue:
         self._waiting = 0
         self._turn = 0
         self._tokens = 0.0  # of the last call
+        self._again = self.push  # one for all places
         self._overdrawn_at = -math.inf
 
     @property
@@ -42,7 +43,7 @@ class Queue:
 
     def place(self, call: Call, patience: float = math.inf) -> Place:
         """A place at the end of the queue, as far as the call is no more urgent than others."""
-        return Place(self.lane, self.push, call, self._governor.ticket(), patience)
+        return Place(self.lane, self._again, call, self._governor.ticket(), patience)
 
     async def enter(self, place: Place) -> Passage:
         """Wait until the request may go out; whoever entered must leave.
