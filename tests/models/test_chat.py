@@ -539,6 +539,20 @@ async def test_calls_one_after_the_other_use_one_connection(stream: bool) -> Non
         assert (len(server.requests), server.connections) == (50, 1)
 
 
+@pytest.mark.parametrize("stream", [True, False])
+@on_loop
+async def test_a_request_leaves_on_another_connection_where_the_server_has_closed_the_last(stream: bool) -> None:
+    async def leaves(exchange: Exchange) -> None:
+        await exchange.send(*((STREAM, chunk(TEA), END) if stream else (plain(),)))
+        exchange.close()
+
+    async with Endpoint(leaves) as server, asking(server) as model:
+        for _ in range(20):
+            assert (await ask(model, call(stream=stream))).text
+            await asyncio.sleep(0)  # it is closed by now, and the loop has yet to hear of it
+        assert (len(server.requests), server.connections) == (20, 20)
+
+
 @on_loop
 async def test_a_rate_limited_call_keeps_its_connection() -> None:
     async with Endpoint(error("429 Too Many", "slow"), plain()) as server, asking(server) as model:

@@ -4,7 +4,6 @@ Source of the format: https://platform.openai.com/docs/api-reference/chat.
 """
 
 import asyncio
-import io
 import random
 from collections.abc import AsyncGenerator
 
@@ -23,7 +22,6 @@ from stretto.models.proxies import proxy_for
 from stretto.models.refusals import of_images
 from stretto.models.secrets import Secrets
 
-_AT_ONCE = 2**20  # bytes of a request; aiohttp warns of more, and reads a file in pieces instead
 _HELD_BACK = 0.1, 0.5  # seconds after which a call that found no file descriptor looks again
 _MANY = 1000
 _ADAPTABLE = frozenset({400, 404, 415, 422})
@@ -154,9 +152,9 @@ class ChatModel:
         """What the endpoint answers; None if nothing could be sent before another connection is closed."""
         try:
             async with asyncio.timeout_at(first):
-                response = await self._http.session.post(
+                response = await self._http.post(
                     self._url,
-                    data=data if len(data) <= _AT_ONCE else io.BytesIO(data),
+                    data,
                     headers=self._headers,
                     allow_redirects=False,
                     proxy=self._proxy,

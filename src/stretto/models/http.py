@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import io
 import os
 import socket
 import ssl
@@ -18,6 +19,8 @@ from stretto.ground.turns import my_turn
 _LONGEST_HEADER = 2**16  # bytes; gateways write whole policies and traces into one
 _MOST_HEADERS = 1000
 _SHOWN = 120  # letters of what is wrong with an answer
+_AT_ONCE = 2**20  # bytes of a request; aiohttp warns of more, and reads a file in pieces instead
+_LEFT_OPEN = 3  # connections in a row that may turn out to be closed as a request is to leave
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE})
 
 FAILURES = (TimeoutError, aiohttp.ClientError, OSError)
@@ -53,6 +56,21 @@ class Http:
                 max_headers=_MOST_HEADERS,
             )
         return self._session
+
+    async def post(self, url: str, data: bytes, **how: Any) -> aiohttp.ClientResponse:
+        """What answers a POST of this data; `how` is what aiohttp takes.
+
+        Some servers close a connection after each reply and do not say so (llama.cpp under load). A request that was
+        about to leave on one has not left, and is sent on another.
+        """
+        closed = 0
+        while True:
+            try:
+                return await self.session.post(url, data=data if len(data) <= _AT_ONCE else io.BytesIO(data), **how)
+            except aiohttp.ClientOSError as error:
+                closed += 1
+                if closed > _LEFT_OPEN or not isinstance(error.__cause__, aiohttp.ClientConnectionResetError):
+                    raise
 
     async def close(self) -> None:
         """Close the session and every connection; whoever asks meanwhile gets a new one."""
