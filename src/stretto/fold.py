@@ -66,7 +66,18 @@ class Fold:
 
     def take(self, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912, PLR0915 - one arm for each kind of event, by design
         """Take in the next event of the log."""
-        match event:
+        match event:  # those first of which each subtask has one
+            case e.SubtaskPlanned():
+                self._part(event.subtask)[0].take(event)
+            case e.SubtaskStarted():
+                part, subtask = self._part(event.subtask)
+                part.results.pop(subtask, None)
+            case e.CallStarted():
+                self._started(event)
+            case e.CallFinished():
+                self._finished(event)
+            case e.SubtaskFinished():
+                self._subtask_finished(event)
             case e.RunStarted():
                 self._run |= {"id": event.run, "task": event.task, "started_at": event.at, "simulated": event.simulated}
                 self._set(workflow=event.workflow, basis=event.basis)
@@ -81,29 +92,18 @@ class Fold:
                 self._set(status="running", workflow=event.workflow, error=None, error_type=None, answer="", code="")
                 self._set(citations=(), remarks=(), assumed=())
                 self._unask()
-            case e.SubtaskPlanned():
-                self._part(event.subtask)[0].take(event)
             case e.PlanFinished():
                 self._parts.setdefault(event.within, _Planned()).finish(event)
             case e.PlanWithdrawn():
                 self._withdraw(event)
             case e.PlanProposed() | e.PlanApproved():
                 self._set(approval="asked" if isinstance(event, e.PlanProposed) else "given")
-            case e.SubtaskStarted():
-                part, subtask = self._part(event.subtask)
-                part.results.pop(subtask, None)
-            case e.SubtaskFinished():
-                self._subtask_finished(event)
             case e.SubtaskStopped():
                 self.stopped[event.subtask] = event.text
             case e.SubtaskReopened():
                 self._reopen(event)
-            case e.CallStarted():
-                self._started(event)
             case e.CallRetried():
                 self._retried(event)
-            case e.CallFinished():
-                self._finished(event)
             case e.RunFinished():
                 self._set(status="finished", answer=event.answer, coverage=event.coverage)
                 self._set(citations=event.citations, remarks=event.remarks, assumed=event.assumed)
@@ -119,7 +119,7 @@ class Fold:
                 pass
             case _:
                 assert_never(event)
-        self._set(last_at=event.at)
+        self._run["last_at"] = event.at
 
     def _set(self, **facts: Any) -> None:
         self._run |= facts

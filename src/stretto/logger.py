@@ -42,7 +42,13 @@ def log(event: e.AnyEvent) -> None:
 
 
 def _level(event: e.AnyEvent) -> int:
-    match event:
+    match event:  # those first of which each subtask has one
+        case e.SubtaskPlanned() | e.SubtaskStarted() | e.CallStarted():
+            return DEBUG
+        case e.CallFinished():
+            return WARNING if event.error else DEBUG
+        case e.SubtaskFinished():
+            return DEBUG if event.outcome == "done" else WARNING
         case e.AnswerDelta():
             return 0
         case e.RunFailed():
@@ -51,10 +57,6 @@ def _level(event: e.AnyEvent) -> int:
             return INFO if event.coverage.complete else WARNING
         case e.CallRetried():
             return INFO if event.rate_limited or event.duplicate else WARNING
-        case e.CallFinished():
-            return WARNING if event.error else DEBUG
-        case e.SubtaskFinished():
-            return DEBUG if event.outcome == "done" else WARNING
         case e.RunDegraded() | e.RunInterrupted() | e.PlanWithdrawn() | e.SubtaskStopped() | e.SubtaskReopened():
             return WARNING
         case e.RunStarted() | e.RunResumed() | e.PlanFinished() | e.PlanProposed() | e.PlanApproved():

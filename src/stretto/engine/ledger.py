@@ -110,8 +110,8 @@ class Ledger:
 
     def _whose(self) -> dict[str, Any]:
         call = self._call
-        whose = {"call": call.id, "role": call.role, "subtask": call.subtask, "model": call.request.model}
-        return {**whose, "part": call.part}
+        model = call.request.model
+        return {"call": call.id, "role": call.role, "subtask": call.subtask, "model": model, "part": call.part}
 
 
 def _is_more(sent: Sent, told: Sent) -> bool:

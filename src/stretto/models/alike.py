@@ -32,30 +32,37 @@ class Alike:
         end = rest.find(b'"', begin)
         if not sign or rest[: begin - 1].strip() or b"\\" in rest[begin:end]:
             return
-        head, tail = head + sign + rest[: begin - 1], rest[end + 1 :]
+        head, tail = head + sign + rest[:begin], rest[end:]
         if _holds(head, tail, body):
             self._head, self._tail = head, tail
             self._useless += 1
 
     def texts(self, events: Sequence[bytes], at: int) -> list[str]:
-        """The texts of the events from this one on, as far as they have the known form."""
+        """The texts of the events from this one on, up to one that has another form than the known one, or no text."""
         head, tail = self._head, self._tail
         if not head:
             return []
-        begin, end = len(head), -len(tail)
+        begin, end, least = len(head) - 1, 1 - len(tail), len(head) + len(tail)
         found = []
         for event in events[at:] if at else events:
-            if not (event.startswith(head) and event.endswith(tail)):
+            if len(event) <= least or not (event.startswith(head) and event.endswith(tail)):
                 break
-            found.append(event[begin:end])
-        try:
-            texts = _texts.decode(b"[%b]" % b",".join(found))
-        except (msgspec.MsgspecError, UnicodeDecodeError):  # what is not only a text there is read as a whole
-            return []
-        if len(texts) != len(found) or not all(texts):  # one that says nothing is told apart
-            return []
+            found.append(event[begin : end or None])
+        texts = _read(found)
+        while found and texts is None:  # one of them is not only a text: it is read as a whole, those before it are not
+            found = found[: len(found) // 2]
+            texts = _read(found)
         self._useless = 0 if texts else self._useless
-        return texts
+        return texts or []
+
+
+def _read(found: Sequence[bytes]) -> list[str] | None:
+    """Strings of JSON as texts; None if one of them is something else."""
+    try:
+        texts = _texts.decode(b"[%b]" % b",".join(found))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return texts if len(texts) == len(found) else None
 
 
 def _is_text(body: Body) -> bool:
@@ -68,7 +75,7 @@ def _is_text(body: Body) -> bool:
 def _holds(head: bytes, tail: bytes, body: Body) -> bool:
     """Whether another text between these makes the same body with that text, so that each event is one of its kind."""
     try:
-        other = read(head + msgspec.json.encode(_PROBE) + tail)
+        other = read(head + _PROBE.encode() + tail)
     except (msgspec.MsgspecError, ValueError):
         return False
     if not other.choices or len(other.choices) != 1 or other.choices[0].plain != _PROBE:

@@ -166,7 +166,8 @@ class Answered:
             reader.close()
         self._bound(len(data))
         body = unpacked(bytes(data), LARGEST)
-        if is_streamed(body):
+        streamed = is_streamed(body)
+        if streamed:
             events = Events()
             chunks, failed = self._said(events.feed(body) + events.end())
         else:
@@ -175,7 +176,7 @@ class Answered:
             yield chunk
         if failed:
             raise failed
-        for chunk in self._reply.end(whole=not is_streamed(body)):
+        for chunk in self._reply.end(whole=not streamed):
             yield chunk
 
     def _bound(self, held: int) -> None:

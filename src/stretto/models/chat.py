@@ -75,9 +75,9 @@ class ChatModel:
         while True:
             dialect, spoken = self._lowered.get(call.id, self._dialect), False
             try:
-                body = dialect.body(self._name, call)
-                chunks = self._ask(call, msgspec.json.encode(body), streamed=body["stream"])
-                del body  # hundreds may be under way
+                data, streamed = self._written(dialect, call)
+                yield Sent()
+                chunks = self._heard(*await self._answered(call, data, streamed=streamed))
                 try:
                     async for chunk in chunks:
                         spoken = spoken or isinstance(chunk, Text | Reasoning)
@@ -116,21 +116,29 @@ class ChatModel:
             self._lowered.clear()
         self._lowered[call.id] = dialect
 
-    async def _ask(self, call: Call, data: bytes, *, streamed: bool) -> AsyncGenerator[Chunk, None]:
+    def _written(self, dialect: Dialect, call: Call) -> tuple[bytes, bool]:
+        """The body of a request, and whether it asks for a stream."""
         if call.request.head and call.request.head.images and not self._provider.images:
             raise errors.RequestError(
                 f"{self._label}: its provider takes no images (images = false), and there are some"
             )
-        yield Sent()
+        body = dialect.body(self._name, call)
+        return msgspec.json.encode(body), body["stream"]
+
+    async def _answered(self, call: Call, data: bytes, *, streamed: bool) -> tuple[Answered, aiohttp.ClientResponse]:
+        """What the endpoint answers, and the response that whoever gets it must release."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._timeout
         while True:
             # The headers of a plain reply come with its end, so only the whole call's time binds it.
             first = min(until, loop.time() + self._provider.first_byte) if streamed else until
             if (response := await self._post(data, first, until)) is not None:
-                break
+                return Answered(self._source, self._provider, response, call, first, until), response
             await asyncio.sleep(random.uniform(*_HELD_BACK))
-        answered, veil = Answered(self._source, self._provider, response, call, first, until), self._secrets.veil()
+
+    async def _heard(self, answered: Answered, response: aiohttp.ClientResponse) -> AsyncGenerator[Chunk, None]:
+        """What an answer says, without secrets."""
+        veil = self._secrets.veil()
         try:
             if told := await answered.begin():
                 yield told

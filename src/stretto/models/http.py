@@ -122,20 +122,26 @@ class Reader:
                 await self._gathered
             finally:
                 alarm.cancel()
-        self._limit = limit
-        if self._timer is None or limit < self._timer.when():
-            self._set(limit)
+        data = await self._next(limit)
+        if self._waits and data:
+            await my_turn()
+        return data
+
+    async def _next(self, limit: float) -> bytes:
+        """What has arrived, or what comes next; only that needs a timer."""
         try:
-            data = await self._content.readany()
+            if (data := self._content.read_nowait()) or self._content.is_eof():
+                return data
+            self._limit = limit
+            if self._timer is None or limit < self._timer.when():
+                self._set(limit)
+            return await self._content.readany()
         except FAILURES:
             if held := self._held():
                 return held
             raise
         finally:
             self._limit = None  # a reader that pauses is not one that waits
-        if self._waits and data:
-            await my_turn()
-        return data
 
     def _held(self) -> bytes:
         """What came before the connection broke. aiohttp raises first, but it may be all that was still missing."""

@@ -40,10 +40,8 @@ def usage_of(told: Any, characters: int = 0) -> Usage | Doubtful | None:
     if not any(given):
         return None  # no request is free of tokens: a gateway that does not know
     asked, said, total = map(_tokens, given)
-    cached, thought = (
-        _cached(told),
-        _part(told, "completion_tokens_details", "output_tokens_details", "reasoning_tokens"),
-    )
+    cached = _cached(told)
+    thought = _part(told, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens")
     if said is not None and thought > said and total is None:
         said += thought
     if total is not None and asked is not None:
@@ -70,24 +68,24 @@ def merged(before: Any, told: Any) -> Any:
 
 
 def _cached(told: dict[str, Any]) -> int:
-    named = (told.get(name) for name in ("prompt_cache_hit_tokens", "cache_read_input_tokens"))
-    parts = _part(told, "prompt_tokens_details", "input_tokens_details", "cached_tokens")
-    return parts or next((found for found in map(_tokens, named) if found), 0)
+    if found := _part(told, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens"):
+        return found
+    return _tokens(told.get("prompt_cache_hit_tokens")) or _tokens(told.get("cache_read_input_tokens")) or 0
 
 
-def _thought(told: dict[str, Any]) -> int:
-    return _part(told, "completion_tokens_details", "output_tokens_details", "reasoning_tokens")
-
-
-def _part(told: dict[str, Any], *names: str) -> int:
-    """A number of tokens that is told in one of several tables of details, or beside them; the last name is its own."""
-    *tables, name = names
-    places = [table for each in tables if isinstance(table := told.get(each), dict)]
-    return next((found for place in (*places, told) if (found := _tokens(place.get(name)))), 0)
+def _part(told: dict[str, Any], tables: tuple[str, ...], name: str) -> int:
+    """A number of tokens that is told in one of several tables of details, or beside them."""
+    for each in tables:
+        table = told.get(each)
+        if isinstance(table, dict) and (found := _tokens(table.get(name))):
+            return found
+    return _tokens(told.get(name)) or 0
 
 
 def _tokens(value: Any) -> int | None:
     """A number of tokens, however it is written; None if it is none."""
+    if value is None:  # nearly always
+        return None
     if isinstance(value, str):
         try:
             value = float(value[:40])

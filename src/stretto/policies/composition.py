@@ -42,6 +42,7 @@ class Opened(Struct, frozen=True):
 class Composition:
     """Gives a run the model of a role: `Memo(Hedge(Fallback(Retry(Breaker(Bound(Budget(model)))))))`.
 
+    Without `Fallback` where that has nothing to choose: of one model, and no budget for which it may ask for less.
     Of a role that can wait the innermost is `Batched(Budget(batch), Budget(model))`: each way pays its own price.
 
     `opened` gives what is shared of a model as written. `replies` holds what calls of the run may be answered from, and
@@ -77,7 +78,9 @@ class Composition:
             if first.plain:
                 return self._composed.setdefault(asked, Memo(first.model, self._replies))
             choices = [(name, self._choice(self._opened(name), role, guards=name != last)) for name in names]
-            model: Model = Fallback(choices, partial(_cheaper, self._prices))
+            model = choices[0][1]
+            if len(choices) > 1 or self._account.limited:
+                model = Fallback(choices, partial(_cheaper, self._prices))
             if self._limits.hedge and not role.batch:  # whose calls may all take hours
                 model = Hedge(model, first.latencies, first.spare, self._account)
             self._composed[asked] = Memo(model, self._replies)

@@ -121,7 +121,8 @@ class Journal:
         self._waiting.append(event)
         self._unwritten.append((row, self._turn(event) if isinstance(event, _TURNS) else None))
         self._unrecorded += isinstance(event, CallStarted)
-        self._write(_LINGER)
+        if self._handing is None:  # else it goes along
+            self._write(_LINGER)
 
     async def departing(self, *, paid: bool) -> None:
         """A request, of which the log was told last, may leave when this returns.
@@ -177,7 +178,7 @@ class Journal:
             event.seq,
             event.kind,
             encode(event),
-            event.fingerprint if isinstance(event, CallStarted | CallFinished) and (request or reply) else None,
+            event.fingerprint if (request or reply) and isinstance(event, CallStarted | CallFinished) else None,
             msgspec.json.encode(recorded(request)) if request and self._keeps_texts else None,
             msgspec.json.encode(reply) if reply else None,
         )
