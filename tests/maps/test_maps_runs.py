@@ -207,9 +207,9 @@ def test_of_several_workers_one_must_be_named() -> None:
         return str(len(subtask.description))
 
     two = Workflow("sim:o", {"a": "sim:w", "b": b}, "sim:s", providers={"sim": INSTANT})
-    with pytest.raises(ConfigError, match="worker: one of them does all rows; say which: a, b"):
+    with pytest.raises(ConfigError, match=r"worker: one of them does all rows; say which \(--worker\): a, b"):
         two.map("Do {item}", ["x"])
-    with pytest.raises(ConfigError, match="worker: there is no 'c'; say which: a, b"):
+    with pytest.raises(ConfigError, match=r"worker: there is no 'c'; say which \(--worker\): a, b"):
         two.map("Do {item}", ["x"], worker="c")
     assert two.map_sync("Do {item}", ["x"], worker="b")[0].answer == "4"
     with pytest.raises(ConfigError, match="cannot be made to fit a schema"):

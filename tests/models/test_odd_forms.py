@@ -187,7 +187,9 @@ async def test_a_tools_arguments_come_in_pieces() -> None:
         ({"error": {"code": "1302", "message": "Rate limit reached for requests"}}, RateLimited, "Rate limit"),
         ({"errors": [{"code": 10000, "message": "Authentication error"}]}, AuthError, "Authentication"),
         ({"code": "Overheated", "message": "Tea is out"}, ServerError, "Tea is out"),
-        ({"message": {"role": "assistant", "content": "Assam"}}, ReplyError, "no chat completion"),
+        ({"message": {"role": "assistant", "content": "Assam"}}, ReplyError, "no chat completion but Ollama's"),
+        ({"content": [{"text": "Assam"}], "usage": {"input_tokens": 9}}, ReplyError, "but Anthropic's own interface"),
+        ({"output": [{"type": "message"}], "usage": {"input_tokens": 9}}, ReplyError, "but OpenAI's Responses"),
     ],
 )  # fmt: skip
 @on_loop

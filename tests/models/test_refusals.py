@@ -194,6 +194,8 @@ def test_the_body_says_how_long_to_wait(body: Any, seconds: float | None) -> Non
         (401, "该令牌额度已用尽 TokenStatusExhausted", errors.QuotaError),
         (400, "CUDA error: device-side assert triggered", errors.ServerError),
         (400, "Prompt 超长", errors.ContextError),
+        (400, "Too many tokens, please wait before trying again.", errors.RateLimited),
+        (429, "Your account is not active, current state: inactive, please check your plan", errors.QuotaError),
         (400, "the max input characters is 20000", errors.ContextError),
     ],
 )

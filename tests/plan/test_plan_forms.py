@@ -148,6 +148,10 @@ description = "Write the code."
 needs = ["t1"]
 ```
 Good luck.""",
+    "quoted as in Markdown": "This is the plan:\n\n" + "".join(
+        f"> {line}\n" for line in json.dumps(WHOLE, indent=2).splitlines()
+    ) + "\nGood luck.",
+    "signs of a Chinese keyboard": J.replace(": ", "：").replace(", ", "，"),  # noqa: RUF001
     "INI": "".join(
         f"[{t['id']}]\ntype = {t['type']}\ndescription = {t['description']}\nneeds = {','.join(t['needs'])}\n"
         for t in TASKS
@@ -196,6 +200,9 @@ LABELLED = {
         }
     ),
     "a call for each": json.dumps([{"name": t["type"], "arguments": {"task": t["description"]}} for t in TASKS]),
+    "begin (plan): …": "begin (plan): Say what comes first.\ngo-on [code/solve]: Write the code.",
+    "**The beginning** (plan): …": "- **The beginning** (plan): Say what comes first.\n"
+    "- **The rest** (`code/solve`): Write the code.",
     "boxes": "- [ ] **plan**: Say what comes first.\n- [x] code/solve: Write the code.",
     "plan -> …": "1. plan -> Say what comes first.\n2. code/solve → Write the code.",
     "t1: …": "t1: plan: Say what comes first.\nt2 (code/solve): Write the code.",
@@ -291,6 +298,8 @@ NO_PLANS = [
     '[package]\nname = "tea"\ndescription = "Brews tea."\n\n[tool.ruff]\nline-length = 120\n',
     'print("Say what comes first")\nbook = Book(name="a good book", description="It has it all.")\n',
     "Say when it is done, (plan) in hand.",
+    "> Each of us has a {plan}.\n> None of us: has two.",
+    "The first part (a plan, no work): it takes long.",
     "name,type,description\nid,int,What it is called by.\nat,float,When it was made.",
     "[[columns]]\nname = 'id'\ntype = 'int'\ndescription = 'What it is called by.'\n",
     'Button(type="submit", text="Send it now")\nfile.plan("Say what comes first.")\nx = f(plan("Say what"))',
@@ -419,6 +428,9 @@ HOSTILE = {
 BEHIND = {
     "stars": ("- ", "*"),
     "labels": ("- ", "a:"),
+    "brackets behind a word": ("- a", " (plan"),
+    "wide signs": ('{"tasks"', "："),  # noqa: RUF001
+    "quotations": ("{", "\n> "),
     "escaped quotes": ('{"tasks": [{"type": "a", "description": "b", "needs": ["', '\\"'),
     "escaped apostrophes": ("f('", "\\'"),
     "splinters": ('{"tasks": [{"type":"a"}', ', "type": "b"'),

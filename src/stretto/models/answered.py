@@ -17,7 +17,7 @@ from stretto.models.alike import Alike
 from stretto.models.allowance import allowance
 from stretto.models.error_forms import error_inside, status_inside
 from stretto.models.http import FAILURES, Reader, failure
-from stretto.models.loosely import claims, decoded, several, unpacked
+from stretto.models.loosely import claims, decoded, other_interface, several, unpacked
 from stretto.models.providers import PATH, Provider
 from stretto.models.refusals import refusal, request_id
 from stretto.models.reply import LARGEST, Reply, joined
@@ -252,7 +252,7 @@ class Answered:
             if not (inside := several(data)):
                 raise self._unreadable(data) from error
             return [chunk for each in inside for chunk in self._heard(each)]
-        if not body.failed and (body.choices or body.usage or len(data) < _LEAST):  # the usual case
+        if not body.failed and (body.choices or (body.usage and not whole) or len(data) < _LEAST):  # the usual case
             self._alike.learn(data, body)
             return self._reply.take(body)
         if body.choices is None and (inside := several(data)):
@@ -261,10 +261,11 @@ class Answered:
             text = self._source.told(msgspec.json.encode({"error": error_told}).decode(), _ERROR_BODY)
             raise refusal(status_inside(error_told), self._response.headers, text, self._source.label, self._id())
         if whole and not body.choices:
-            if claims(data):
+            other = other_interface(data)
+            if claims(data) and not other:
                 raise errors.EmptyReply(f"{self._source.label}: a reply without any choices", request_id=self._id())
-            shown = self._source.told(_text(data), _SHOWN)
-            raise errors.ReplyError(f"{self._source.where}: no chat completion: {shown}", status=self._response.status)
+            shown = f"{f' but {other}' if other else ''}: {self._source.told(_text(data), _SHOWN)}"
+            raise errors.ReplyError(f"{self._source.where}: no chat completion{shown}", status=self._response.status)
         return self._reply.take(body)
 
     def _unreadable(self, data: bytes) -> errors.CallError:

@@ -24,13 +24,14 @@ _SIZE = re.compile(
     re.IGNORECASE,
 )
 _OF_RATES = re.compile(r"per.?(?:minute|day)\b|\bTPM\b|rate.?limit", re.IGNORECASE)
+_OF_PACE = re.compile(r"please wait|throttl", re.IGNORECASE)  # Bedrock's "too many tokens" are those of a minute
 _STATUSES = frozenset({400, 403, 413, 422, 500})
 _LEAST, _MOST = 64, 10**8  # tokens of a window that can be meant
 
 
 def is_too_long(status: int, text: str) -> bool:
     """Whether a refusal with this status, code and message is one of length."""
-    return status == 413 or (status in _STATUSES and _TOO_LONG.search(text) is not None)
+    return status == 413 or (status in _STATUSES and bool(_TOO_LONG.search(text)) and not _OF_PACE.search(text))
 
 
 def told_of_length(text: str, body: str) -> str:

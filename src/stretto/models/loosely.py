@@ -125,6 +125,21 @@ def _in_a_row(data: bytes) -> list[bytes]:
 _objects = json.JSONDecoder(strict=False)
 
 
+_OTHERS = {
+    "candidates": "Gemini's own interface",
+    "content": "Anthropic's own interface",
+    "message": "Ollama's own interface",
+    "output": "OpenAI's Responses",
+}
+"""Where a reply stands in other interfaces than chat completions."""
+
+
+def other_interface(data: bytes) -> str:
+    """Whose form a body has that is no chat completion, as far as it is known."""
+    form = loose(data)
+    return next((whose for name, whose in _OTHERS.items() if isinstance(form, dict) and form.get(name)), "")
+
+
 def claims(data: bytes) -> bool:
     """Whether a body says of itself that it is a chat completion, though it has no choices."""
     form = loose(data)

@@ -17,6 +17,7 @@ _QUOTA = re.compile(
     r"|requires more credits|billing_(error|hard)|available credits|balance is (insufficient|too low)|spending.?limit"
     r"|account\W(\S{1,60}\s)?is suspended|budget has been exceeded|budget_exceeded|free.?tier\b.{0,40}exhausted"
     r"|FreeTierOnly|arrear|SetLimitExceeded|out of call volume quota|insufficient_user_quota|TokenStatusExhausted"
+    r"|exceeded_current_quota_error|account is not active"
     r"|余额不足|额度(?:不足|已用尽)|欠费",
     re.IGNORECASE,
 )
@@ -63,7 +64,8 @@ _PASSING = re.compile(
 )
 # What a gateway says with the status of another mistake.
 _TOO_MANY = re.compile(
-    r"too many requests|rate.?limit(?:ed)?(?:_error)?\b.{0,20}\b(?:exceed|reach|hit)|rate_limit_(?:error|exceeded)",
+    r"too many (?:requests|tokens\W{1,3}please wait)|throttl(?:ed|ing)"
+    r"|rate.?limit(?:ed)?(?:_error)?\b.{0,20}\b(?:exceed|reach|hit)|rate_limit_(?:error|exceeded)",
     re.IGNORECASE,
 )
 _BUSY = re.compile(r"overloaded|at capacity|over capacity|temporarily unavailable|server is busy", re.IGNORECASE)

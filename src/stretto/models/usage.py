@@ -12,9 +12,15 @@ from stretto.types import Usage
 _MOST = 2**24  # tokens of one call: nobody reads or writes more
 _LONGEST = 8  # characters of a token, in a text as a whole; so it has at least this many
 _NAMES = (
-    ("prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "promptTokenCount"),
-    ("completion_tokens", "output_tokens", "completionTokens", "outputTokens", "candidatesTokenCount"),
-    ("total_tokens", "totalTokens", "totalTokenCount"),
+    (
+        *("prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "promptTokenCount"),
+        *("prompt_token_count", "input_token_count", "prompt_eval_count"),
+    ),
+    (
+        *("completion_tokens", "output_tokens", "completionTokens", "outputTokens", "candidatesTokenCount"),
+        *("candidates_token_count", "generated_token_count", "eval_count"),
+    ),
+    ("total_tokens", "totalTokens", "totalTokenCount", "total_token_count"),
 )
 _BESIDE = ("cache_read_input_tokens", "cache_creation_input_tokens")
 """What Anthropic counts beside its `input_tokens`, not among them."""
@@ -36,6 +42,7 @@ def usage_of(told: Any, characters: int = 0) -> Usage | Doubtful | None:
     """
     if not told or not isinstance(told, dict):
         return DOUBTFUL if told else None
+    told = inside if isinstance(inside := told.get("tokens"), dict) else told  # Cohere counts what it bills beside it
     given = [next((told[name] for name in names if told.get(name) is not None), None) for names in _NAMES]
     if not any(given):
         return None  # no request is free of tokens: a gateway that does not know

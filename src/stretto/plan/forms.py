@@ -26,6 +26,10 @@ _CONTAINERS = frozenset(
 )
 # YAML's other form, in which texts have no quotes.
 _FLOW = re.compile(r"^[ \t]*-[ \t]*\{[ \t]*\w{1,16}:[ \t]+[^\s\"'\[{]", re.MULTILINE)
+# Each line as Markdown quotes it, and the signs of JSON as a Chinese keyboard writes them.
+_CITED = re.compile(r"^[ \t]{0,3}>[ \t]?", re.MULTILINE)
+_WIDE = re.compile(r"""(?<=["'“”}\]\d])\s{0,9}([：，])(?=\s{0,9}["'“”{\[\d])""")  # noqa: RUF001
+_NARROW = {"：": ":", "，": ","}  # noqa: RUF001
 _ENTRY = re.compile(r"<(?:(?:sub_?)?(?:task|step)|item)\b([^<>]{0,300})>", re.IGNORECASE)
 _END = re.compile(r"</(?:(?:sub_?)?(?:task|step)|item)s?>", re.IGNORECASE)
 _TAG = re.compile(rf"<(/?)({FIELD})>")
@@ -36,8 +40,8 @@ _ATTRIBUTE = re.compile(r"""([A-Za-z]\w{0,15})\s{0,9}=\s{0,9}["']([^"'<>]{0,300}
 def forms(text: str, workers: Mapping[str, Role]) -> Iterator[str | list[Read]]:
     """The reply in JSON as it could have been written, or the entries it has, one form after the other.
 
-    Lists by worker, JSON as a text in JSON, a list of texts without a name, objects keyed by id or one after the other,
-    XML, a table, TOML, CSV, calls as code has them, and at last YAML and lists in Markdown.
+    JSON in other signs, lists by worker, JSON as a text in JSON, a list of texts without a name, objects keyed by id or
+    one after the other, XML, a table, TOML, CSV, calls as code has them, and at last YAML and lists in Markdown.
     """
     yield from _wrapped(text)
     if found := by_worker(text, workers):
@@ -65,9 +69,13 @@ def _name_a_worker(reads: list[Read], workers: Mapping[str, Role]) -> bool:
 
 
 def _wrapped(text: str) -> Iterator[str]:
-    """What stands in the signs of HTML, or in the calls of tools as an endpoint would send them."""
+    """What stands in other signs, those of HTML or of a quotation, or in the calls of tools as endpoints send them."""
     if "&quot;" in text and '"' not in text:
         yield html.unescape(text)
+    if "\n>" in text and "{" in (bare := _CITED.sub("", text)):
+        yield bare
+    if (narrow := _WIDE.sub(lambda sign: _NARROW[sign[1]], text)) != text:
+        yield narrow
     if isinstance(tools := object_in(text).get("tool_calls"), list):
         yield json.dumps([unwrapped(each) for each in tools if isinstance(each, dict)])
 

@@ -27,6 +27,10 @@ _NUMBERED = re.compile(
     r"[*_\s]*(?:(?:sub[ -]?)?(?:task|step)\s{0,3}#?|t(?=\d{1,3}[*_\s]*[:(]))(\d{1,3})\b[\s:.)\u2013\u2014-]*(.*)",
     re.IGNORECASE,
 )
+# `**Costs** (research): …`
+_CALLED = re.compile(
+    r"[*_`]{0,3}(\w[^()\[\]:]{0,60}?)[*_`]{0,3}\s{0,3}[(\[]([^()\[\]]{1,40})[)\]][*_`]{0,3}\s{0,3}:[*_`]{0,3}\s"
+)
 _BOX = re.compile(r"\[[ xX]?\]\s+")
 _KEY = re.compile(r"([\w.-]{1,40}):")
 _FLOW = re.compile(rf"(?:\A\{{|,)\s*([\"']?)({FIELD})\1\s*:")
@@ -131,7 +135,7 @@ def _entries(text: str, workers: Mapping[str, Role]) -> tuple[list[_Entry], bool
             entry.name_field(*field, loose=not line.mark)
         elif line.indent and not line.mark and (named := _KEY.fullmatch(line.said)) and _ends(line, entry):
             key, entry = named[1], None
-        elif (number := _NUMBERED.match(line.said)) or (line.mark and not line.mark.startswith("#")):
+        elif (number := _NUMBERED.match(line.said)) or _is_item(line) or _named(line.said, workers):
             if entry and line.indent > entry.indent and not number:
                 entry.add(line.said if entry.wants_list else f"{line.mark} {line.said}")
             else:
@@ -193,6 +197,10 @@ def _labelled(line: _Line, number: re.Match[str] | None, workers: Mapping[str, R
         entry.put("needs", needed[1])
         text = text[: needed.start()].rstrip()
     name, said = labelled(text, workers)
+    if not name and (found := _named(text, workers)):
+        title = found[1].strip("*_` ")
+        entry.put("title" if " " in title else "id", title)
+        name, said = called(found[2], workers), text[found.end() :]
     if number and not name and (only := called(text, workers)):  # what is to be done stands below
         name, said = only, ""
     if number:
@@ -201,6 +209,17 @@ def _labelled(line: _Line, number: re.Match[str] | None, workers: Mapping[str, R
         entry.put("type", name)
     entry.put("description", said.strip("*_` \t:"))  # which may still be empty
     return entry
+
+
+def _is_item(line: _Line) -> bool:
+    """Whether a line is one of a list."""
+    return bool(line.mark) and not line.mark.startswith("#")
+
+
+def _named(text: str, workers: Mapping[str, Role]) -> re.Match[str] | None:
+    """What a text is called before it says, in brackets, whose it is."""
+    found = _CALLED.match(text)
+    return found if found and called(found[2], workers) else None
 
 
 def _is_heading(line: _Line) -> bool:

@@ -35,7 +35,7 @@ def worker_of(definition: Definition, named: str | None) -> str:
         return next(iter(workers))
     if named is None or named not in workers:
         why = f"there is no {named!r}" if named else "one of them does all rows"
-        raise ConfigError(f"worker: {why}; say which: {', '.join(workers)}")
+        raise ConfigError(f"worker: {why}; say which (--worker): {', '.join(workers)}")
     return named
 
 
