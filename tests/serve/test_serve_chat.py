@@ -49,6 +49,23 @@ async def test_an_answer_is_a_chat_completion_and_its_run_is_recorded(tmp_path: 
 
 
 @on_loop
+async def test_an_emoji_that_was_cut_in_two_makes_no_request_unreadable(tmp_path: Path) -> None:
+    store = tmp_path / "runs.db"
+    async with served(workflow(store)) as client:
+        assert (await client.json("Name teas \ud83d"))["choices"]
+        async with client.session.post(f"{client.url}/chat/completions", data=b'{"model": "\\ud83d", }') as response:
+            assert "not valid JSON" in await response.text()
+    assert [run.task for run in runs(store)] == ["Name teas \ufffd"]
+
+
+@on_loop
+async def test_whoever_leaves_v1_out_is_told_so() -> None:
+    async with served() as client, client.session.post(client.url.removesuffix("/v1") + "/models") as response:
+        assert (response.status, (await response.json())["error"]["code"]) == (404, "not_found")
+        assert "the base URL ends in /v1" in await response.text()
+
+
+@on_loop
 async def test_a_stream_has_progress_as_reasoning_then_the_answer_then_the_usage(tmp_path: Path) -> None:
     store = tmp_path / "runs.db"
     async with served(workflow(store)) as client:

@@ -1,14 +1,21 @@
 """Reading the body of a chat-completions request, at the door."""
 
+import json
+import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from stretto.ground.text import clean
 from stretto.head import taken_apart
 from stretto.server.refused import BadBodyError
 from stretto.types import Message, Request
+
+T = TypeVar("T")
+
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
 ROLES: dict[str, Literal["system", "user", "assistant"]] = {
     "system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "user",
@@ -57,13 +64,29 @@ def chat_of(body: dict[str, Any]) -> ChatBody:
 
 def json_object(data: bytes) -> dict[str, Any]:
     """The JSON object that a body is; raises `BadBodyError`."""
-    try:
-        body = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadBodyError(f"the body is not valid JSON: {error}") from error
+    body = json_in(data, Any)
     if not isinstance(body, dict):
         raise BadBodyError("the body must be a JSON object")
     return body
+
+
+def json_in(data: bytes, kind: type[T]) -> T:
+    """The JSON that a body is; raises `BadBodyError`, and `msgspec.ValidationError` if it is not of this kind.
+
+    Half a letter becomes U+FFFD: JavaScript escapes one where a text was cut in the middle of an emoji.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        try:
+            if _HALF.search(data):
+                whole = clean(json.dumps(json.loads(data), ensure_ascii=False))
+                return msgspec.json.decode(whole, type=kind)
+        except (ValueError, RecursionError):
+            pass  # it is no JSON for another reason
+        raise BadBodyError(f"the body is not valid JSON: {error}") from error
 
 
 def _messages(given: Any) -> list[Message]:

@@ -31,6 +31,7 @@ from stretto.server.refused import OURS, BadBodyError, RefusedError, refusal_of,
 
 REUSE = "x-stretto-reuse"
 REQUEST_ID = web.RequestKey("request_id", str)
+_OF_BASE = ("/models", "/chat/completions", "/responses")
 _SINCE = int(time.time())
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log = logging.getLogger("stretto.serve")
@@ -74,8 +75,9 @@ async def _telling(request: web.Request, handler: _Handler) -> web.StreamRespons
 
 def _refusal(error: web.HTTPException, request: web.Request) -> Refusal:
     """An error of the server below us in our form."""
+    base = "; the base URL ends in /v1" if request.path in _OF_BASE else ""
     told = {
-        404: ("not_found", f"there is nothing at {request.path[:200]}"),
+        404: ("not_found", f"there is nothing at {request.path[:200]}{base}"),
         405: ("method_not_allowed", f"{request.method[:20]} is not for this address"),
         413: ("request_too_large", "the body is too large"),
     }

@@ -7,6 +7,7 @@ import msgspec
 from aiohttp import web
 
 from stretto.models.simulator.refusals import Refusal
+from stretto.server.body import json_in
 from stretto.server.endpoint.service import SERVICE
 from stretto.server.refused import BadBodyError, RefusedError
 
@@ -31,9 +32,7 @@ async def body_of(request: web.Request) -> bytes:
 def read_as(kind: type[T], body: bytes) -> T:
     """The object of this kind in a body, which may be left out; raises `BadBodyError` naming the field."""
     try:
-        return msgspec.json.decode(body or b"{}", type=kind)
+        return json_in(body or b"{}", kind)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$")
         raise BadBodyError(f"{where.strip('.`') or 'the body'}: {what}", where.strip(".`") or None) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadBodyError(f"the body is not valid JSON: {error}") from error
