@@ -185,6 +185,8 @@ RUN = '"run":"'
         (edited('"subtask":"t1"', '"subtask":""'), "no id of a subtask"),
         (edited('"subtask":"t1"', '"subtask":"t1\\u001b]0;x"'), "no id of a subtask"),
         (edited('"subtask":"t1"', '"subtask":"../../x y"'), "no id of a subtask"),
+        (edited('"needs":[]', '"needs":["t1"]'), "a subtask that is not planned before it"),
+        (edited('"needs":[]', '"needs":["t9"]'), "a subtask that is not planned before it"),
         (edited('"definition":{', '"definition":0,"x":{'), "line 2: no event that this version knows"),
         (edited('"workflow":{', '"workflow":{},"x":{'), "line 2: no event that this version knows"),
         (edited('"input_tokens":', '"input_tokens":9' + 30 * "9"), "no amount"),

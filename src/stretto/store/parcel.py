@@ -16,7 +16,17 @@ from msgspec.structs import replace
 
 from stretto.calls import fingerprint
 from stretto.errors import TaskError
-from stretto.events import AnyEvent, CallFinished, CallStarted, RunFailed, RunResumed, RunStarted, decode, encode
+from stretto.events import (
+    AnyEvent,
+    CallFinished,
+    CallStarted,
+    RunFailed,
+    RunResumed,
+    RunStarted,
+    SubtaskPlanned,
+    decode,
+    encode,
+)
 from stretto.ground.ids import made_at
 from stretto.store.coding import Coding
 from stretto.types import Reply, Request, Usage
@@ -101,11 +111,13 @@ def read_parcel(file: BinaryIO, place: str) -> Parcel:
     first = next(lines, b"")
     told = _header(first, place)
     entries: list[Entry] = []
+    planned = set[str]()
     for number, line in enumerate(lines, 2):
         if number > told.events + 1:
             raise TaskError(f"{place}: line {number}: the header says that {told.events} events follow; {_AGAIN}")
         try:
             entries.append(_entry(line, told.run, number - 1))
+            _check_needs(entries[-1].event, planned)
         except (msgspec.MsgspecError, RecursionError, ValueError) as error:
             raise TaskError(f"{place}: line {number}: {_reason(error)}; {_AGAIN}") from error
     if len(entries) < told.events:
@@ -216,6 +228,15 @@ def _check_values(event: AnyEvent) -> None:
         money = isinstance(value, Decimal) and not (value.is_finite() and 0 <= value < 10**12)
         if money or not all(0 <= number < 2**53 for number in tokens):
             raise ValueError(f"`{name}` is no amount that a call can come to")
+
+
+def _check_needs(event: AnyEvent, planned: set[str]) -> None:
+    """Raise `ValueError` for a subtask that needs one which is not `planned` before it: it would wait for ever."""
+    if isinstance(event, SubtaskPlanned):
+        path = event.subtask[: event.subtask.rfind("/") + 1]
+        if not planned.issuperset(path + need for need in event.needs):
+            raise ValueError("`needs` names a subtask that is not planned before it")
+        planned.add(event.subtask)
 
 
 def _check_time(at: str) -> None:
