@@ -71,6 +71,8 @@ def test_doubtful_results_are_told_before_the_last_line(capsys: pytest.CaptureFi
     assert "doubtful   t1 (general), its check fails: 1900 was[2J no leap year" in lines[0]
     assert "doubtful   t2 (general), unchecked" in lines[1]
     assert "finished   20.0 s, 0 of 0 subtasks, 1 call" in lines[2]
+    Progress(quiet=True).summary(run(call("c1", 1, 2), doubtful=found))
+    assert capsys.readouterr().err == "stretto: answered, but doubtful: t1, t2 (stretto show r1 --brief)\n"
 
 
 @pytest.mark.parametrize("width", [12, 20, 40, 60, 80, 200])

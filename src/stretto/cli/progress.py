@@ -134,9 +134,9 @@ class Progress:
             self._simulated()
 
     def summary(self, run: Run) -> None:
-        """The last lines: what is missing, and what it took; if `quiet`, only that something is missing."""
+        """The last lines: what is missing, and what it took; if `quiet`, only that something is missing or doubtful."""
         if self._quiet and not run.coverage.complete:
-            say(f"answered, but something is missing: {gaps(run)}")
+            say(f"answered, but {gaps(run)}")
         for word, text in shortcomings(run, self._unplanned):
             self.tell(word, text)
         self._total(run)

@@ -43,10 +43,12 @@ def shortcomings(run: Run, unplanned: str) -> Iterator[tuple[str, str]]:
 
 
 def gaps(run: Run) -> str:
-    """What is missing, in few words."""
+    """What is missing or doubtful, in few words."""
     coverage = run.coverage
-    gaps = [f"{len(coverage.missing)} of {len(run.plan.subtasks)} subtasks"] if coverage.missing else []
-    gaps += ["the end of the plan"] if coverage.plan != "complete" and not coverage.direct else []
-    gaps = ["the plan: it was answered by one call"] if coverage.direct else gaps
-    gaps += [_UNFINISHED[coverage.answer].partition(":")[0]] if coverage.answer != "complete" else []
-    return f"{', '.join(gaps)} (stretto show {run.id} --brief)"
+    missing = [f"{len(coverage.missing)} of {len(run.plan.subtasks)} subtasks"] if coverage.missing else []
+    missing += ["the end of the plan"] if coverage.plan != "complete" and not coverage.direct else []
+    missing = ["the plan: it was answered by one call"] if coverage.direct else missing
+    missing += [_UNFINISHED[coverage.answer].partition(":")[0]] if coverage.answer != "complete" else []
+    told = [f"something is missing: {', '.join(missing)}"] if missing else []
+    told += [f"doubtful: {short(', '.join(each.subtask for each in coverage.doubtful))}"] if coverage.doubtful else []
+    return f"{'; '.join(told)} (stretto show {run.id} --brief)"
