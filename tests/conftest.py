@@ -16,12 +16,14 @@ import pytest
 from hypothesis import settings
 
 from drawn import FEW
+from in_memory import keep_in_memory
 
 # Or this one and each of some thousand processes compiles anew what it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 pytest.register_assert_rewrite("contract")
 settings.load_profile(FEW)
+keep_in_memory()
 _TESTS = str(Path(__file__).parent)
 _STARTERS: tuple[ModuleType, ...] = (subprocess, multiprocessing, pty)
 _STARTING = {"create_subprocess_exec", "create_subprocess_shell"}
