@@ -38,11 +38,6 @@
 A message says what went wrong, where, and what to do about it. No message contains a key.
 """
 
-import re
-
-_RAISED = re.compile(r"; raise (budget and tokens|budget|tokens)\b")
-_CONTEXT = re.compile(r"its context is ([\d,]+) tokens")
-
 
 class StrettoError(Exception):
     """Anything Stretto raises on purpose; `run_id` is the run that it ended, if it ended one."""
@@ -107,7 +102,11 @@ class MissingRecord(StoreError):
 
 
 class CallError(StrettoError):
-    """A request to a model failed; `status` is the HTTP status, `request_id` the provider's name for the request."""
+    """A request to a model failed; `status` is the HTTP status, `request_id` the provider's name for the request.
+
+    `context`: tokens that the model takes, request and reply together, if the provider said so. `binding`: the limits
+    of the run that are to be raised, `budget` and `tokens`.
+    """
 
     def __init__(
         self,
@@ -117,14 +116,20 @@ class CallError(StrettoError):
         request_id: str | None = None,
         retry_after: float | None = None,
         allowance: object = None,
+        context: int | None = None,
+        binding: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message)
         self.status = status
+        self.context = context
+        self.binding = binding
         self.request_id = request_id
         self.retry_after = retry_after
         """Seconds the provider asked to wait, if it said."""
         self.allowance = allowance
         """What the answer said of the provider's limits: a `stretto.types.Allowance`, or None."""
+        self.said = ""
+        """What the provider said, in its own words; the message has more."""
         self.call = ""
         """The id of the call that ended with it, if one did."""
 
@@ -138,16 +143,7 @@ class BatchError(CallError):
 
 
 class BudgetError(CallError):
-    """The run's budget does not allow the call; nothing was sent.
-
-    Its message is all it has, so that one that was recorded and read back is the same.
-    """
-
-    @property
-    def binding(self) -> tuple[str, ...]:
-        """The limits of the run that are to be raised, `budget` and `tokens`, as far as it says so."""
-        found = _RAISED.search(str(self))
-        return tuple(found[1].split(" and ")) if found else ()
+    """The run's budget does not allow the call; nothing was sent."""
 
 
 class DayBudgetError(BudgetError):
@@ -167,16 +163,7 @@ class RequestError(CallError):
 
 
 class ContextError(RequestError):
-    """The request is longer than what the model takes.
-
-    Its message is all it has, so that one that was recorded and read back is the same.
-    """
-
-    @property
-    def context(self) -> int | None:
-        """Tokens that the model takes, request and reply together, if the provider said so."""
-        found = _CONTEXT.search(str(self))
-        return int(found[1].replace(",", "")) if found else None
+    """The request is longer than what the model takes."""
 
 
 class ReplyError(CallError):

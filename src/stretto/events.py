@@ -27,6 +27,7 @@ from stretto.types import (
     Usage,
     Verdict,
 )
+from stretto.types.facts import Facts
 
 DegradedCode = Literal[
     "",
@@ -221,7 +222,8 @@ class CallFinished(Event, frozen=True, kw_only=True):
     brought none or did not say, estimated. `cost` is that of both in US dollars, None where a price is unknown.
     `asked`: the fallback that was asked, if it was one. `first_token`: seconds from when its request left first to the
     beginning of the reply, thoughts included; None where nothing came. `reused`: the reply was recorded already and
-    cost nothing; `origin`: in which other run, if it was not this one. `code`: why it was `stopped`, for programs.
+    cost nothing; `origin`: in which other run, if it was not this one. `code`: why it was `stopped`, and `facts`:
+    what there is to its error, for programs.
     """
 
     call: str
@@ -243,6 +245,7 @@ class CallFinished(Event, frozen=True, kw_only=True):
     origin: str | None = None
     error: str | None = None
     error_type: str | None = None
+    facts: Facts | None = None
     request_id: str | None = None
     simulated: bool = False
 
@@ -307,13 +310,13 @@ class RunFinished(Event, frozen=True, kw_only=True):
 class RunFailed(Event, frozen=True, kw_only=True):
     """There is no answer; `error` says why, `error_type` is the class in `stretto.errors`.
 
-    `call`: the call with whose error the run ended, if it was one's; `status`: the HTTP status of that, if it had one.
+    `call`: the call with whose error the run ended, if it was one's; `facts`: what programs read of that.
     """
 
     error: str
     error_type: str
     call: str = ""
-    status: int | None = None
+    facts: Facts | None = None
 
 
 class RunInterrupted(Event, frozen=True, kw_only=True):

@@ -184,8 +184,9 @@ def test_a_model_that_a_local_server_does_not_list_is_a_warning_and_asked_all_th
 
 
 def test_a_refusal_for_length_names_the_setting_that_says_how_much_fits() -> None:
-    assert told_of_length("prompt is too long", "").endswith("""say what it takes, in the role: context = "4k\"""")
-    assert "context =" not in told_of_length("maximum context length is 4096 tokens", "")
+    assert told_of_length("prompt is too long", "")[1].endswith("""say what it takes, in the role: context = "4k\"""")
+    size, told = told_of_length("maximum context length is 4096 tokens", "")
+    assert (size, "context =" in told) == (4096, False)
 
 
 # -- prices behind a gateway

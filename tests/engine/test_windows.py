@@ -17,7 +17,10 @@ from stretto.policies.estimate import tokens_asked, tokens_in
 from stretto.types import Known, Request
 from virtual import virtually
 
-REFUSED = "its context is {:,} tokens; shorten the task"
+
+def refused_for(context: int) -> ContextError:
+    """What a model says that takes so many tokens."""
+    return ContextError(f"400 too long (its context is {context:,} tokens; shorten the task)", context=context)
 
 
 def condensings(run: Run) -> int:
@@ -78,11 +81,11 @@ def test_a_refusal_teaches_the_window_and_one_that_was_kept_to_is_made_smaller()
     request = Request("sim:s", (Message("user", "x" * 9000),))
     role = Role("sim:s", context=8000)
     definition = Definition(None, {"part": Role("sim:w")}, role)
-    told = narrowed(definition, role, request, ContextError(REFUSED.format(4096)))
+    told = narrowed(definition, role, request, refused_for(4096))
     assert told
     assert told.synthesizer
     assert (told.synthesizer.context, told.known["sim:s"].context) == (4096, 4096)
-    kept = narrowed(definition, role, request, ContextError(REFUSED.format(8000)))
+    kept = narrowed(definition, role, request, refused_for(8000))
     assert kept
     assert kept.known["sim:s"].context == 8000 * 2 // 3
     bare = Role("sim:s")
@@ -97,7 +100,7 @@ def taking(context: int, words: int = 2500) -> Scripted:
     def script(call: Call, _: int) -> Iterable[Beat]:
         asked = sum(len(message.content) for message in call.request.messages) // 5
         if asked > context:
-            return [ContextError(f"400 too long ({REFUSED.format(context)})", status=400)]
+            return [refused_for(context)]
         if call.role == "orchestrator":
             return [plan_of("One.", "Two.", "Three.")]
         if call.part == "condense":
@@ -126,7 +129,7 @@ def test_a_plan_that_the_model_cannot_even_be_asked_for_is_done_without_and_told
 def test_what_a_worker_needs_is_condensed_when_it_refuses_it_for_its_length() -> None:
     need = Subtask("t0", "part", "Before.")
     definition = defined(Role("sim:w"))
-    refused = Said(error=ContextError(REFUSED.format(2000)))
+    refused = Said(error=refused_for(2000))
     needed = [(need, Result("t0", "done", "word " * 3000))]
     subtask = Subtask("t1", "part", SUBTASK.description, ("t0",))
     answers = by_part(work=[refused, "Done."], condense=Said("stop", "In short."))
@@ -139,7 +142,7 @@ def test_what_a_worker_needs_is_condensed_when_it_refuses_it_for_its_length() ->
 
 def test_a_worker_that_refuses_even_that_has_failed_and_says_what_helps() -> None:
     need = Subtask("t0", "part", "Before.")
-    refused = Said(error=ContextError(REFUSED.format(2000)))
+    refused = Said(error=refused_for(2000))
     needed = [(need, Result("t0", "done", "word " * 3000))]
     answers = by_part(work=[refused, refused], condense=Said("stop", "In short."))
     subtask = Subtask("t1", "part", SUBTASK.description, ("t0",))
@@ -149,7 +152,7 @@ def test_a_worker_that_refuses_even_that_has_failed_and_says_what_helps() -> Non
 
 
 def test_without_anything_to_condense_a_worker_is_asked_once() -> None:
-    refused = Said(error=ContextError(REFUSED.format(2000)))
+    refused = Said(error=refused_for(2000))
     result, rounds = driven(work(defined(Role("sim:w")), "Task.", SUBTASK, []), by_part(work=refused))
     assert (result.outcome, len(rounds)) == ("failed", 1)
 

@@ -4,12 +4,13 @@ import ast
 import asyncio
 import io
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from msgspec.structs import replace
 
 import stretto
@@ -18,15 +19,19 @@ from stretto.errors import StrettoError
 from stretto.events import AnyEvent, CallFinished, RunDegraded, RunFailed, RunInterrupted, SubtaskFinished, decode
 from stretto.models.simulator.faults import parse_fault
 from stretto.proposal import Proposal, Stop
+from stretto.store.coding import Coding
 from stretto.store.parcel import read_parcel
 from stretto.store.schema import connect
 from stretto.store.sqlite import Store
 from stretto.store.sums import event_sum
 from stretto.store.travel import exported, imported
+from stretto.types.facts import Facts
 
 SOURCE = Path(stretto.__file__).parent
 SAID = {"error", "reason", "remark", "message"}
 """Fields that people read."""
+TURNED = {f"str({error})" for error in ("self", "error", "failure", "cause")}
+"""What an error says."""
 TAKEN_APART = {"startswith", "endswith", "partition", "rpartition", "split", "removeprefix", "removesuffix"}
 
 
@@ -45,6 +50,9 @@ def wordings(tree: ast.AST) -> Iterator[int]:
                     yield node.lineno
             case ast.Call(func=ast.Attribute(value=ast.Attribute(attr=attr), attr=done), args=[_, *_]):
                 if attr in SAID and done in TAKEN_APART:
+                    yield node.lineno
+            case ast.Call(func=ast.Attribute(attr="search" | "match" | "fullmatch" | "findall"), args=args):
+                if any(isinstance(each, ast.Call) and ast.unparse(each) in TURNED for each in args):
                     yield node.lineno
             case _:
                 pass
@@ -99,51 +107,67 @@ def told(store: Path) -> list[AnyEvent]:
     return [event for run in kept.recent() for event in kept.events(run.id)]
 
 
-def uncoded(body: bytes) -> bytes:
-    """An event as formats before this one wrote it."""
+def uncoded(body: bytes, form: int) -> bytes:
+    """An event as an earlier format of stores wrote it."""
     said = msgspec.json.decode(body)
-    for name in ("code", "instead", *(["call"] if said["kind"] == "run_failed" else [])):
+    codes = ("code", "instead", *(["call"] if said["kind"] == "run_failed" else []))
+    for name in ("facts", *(codes if form < 5 else ())):
         said.pop(name, None)
     return msgspec.json.encode(said)
 
 
-def uncaused(event: AnyEvent) -> AnyEvent:
-    return replace(event, code="") if isinstance(event, CallFinished) else event
+def uncaused(event: AnyEvent, form: int) -> AnyEvent:
+    """Without what older formats did not say at all: why a call was stopped, and the status of an error."""
+    if isinstance(event, CallFinished) and form < 5:
+        event = replace(event, code="")
+    if isinstance(event, CallFinished | RunFailed) and event.facts:
+        facts = replace(event.facts, status=None)
+        return replace(event, facts=None if facts == Facts() else facts)
+    return event
 
 
-def rows(store: Path) -> list[tuple[Any, ...]]:
-    """Every row with its event; then that as it is written, and whether its checksum fits.
-
-    Why a call was stopped no older format knew: that is left out.
-    """
+def rows(store: Path, form: int) -> list[tuple[Any, ...]]:
+    """Every row with its event; then that as it is written, and whether its checksum fits."""
     with closing(connect(store, create=False)) as db:
         return [
-            (*row[:3], uncaused(decode(row[3])), *row[5:], row[3], row[4] == event_sum(*row[:4]))
+            (*row[:3], uncaused(decode(row[3]), form), *row[5:], row[3], row[4] == event_sum(*row[:4]))
             for row in db.execute("SELECT * FROM events ORDER BY run, seq")
         ]
 
 
-def test_a_store_of_format_4_and_a_file_of_version_1_get_their_codes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("form", "version", "lacking"), [(4, 1, ("idempotency", "aside")), (7, 2, ())])
+def test_older_stores_and_files_get_what_their_messages_alone_told(
+    tmp_path: Path, form: int, version: int, lacking: Sequence[str]
+) -> None:
     store = tmp_path / "s.db"
     events = told(store)
     codes = {each.code for each in events if isinstance(each, RunDegraded | SubtaskFinished | RunInterrupted)}
     assert codes > {"stopped", "fallback", "unasked", "unpaid", "skipped", "cut"}
     assert any(isinstance(each, RunFailed) and each.call for each in events)
+    assert any(isinstance(each, CallFinished) and each.facts and each.facts.binding for each in events)
 
     for run in Store(store).recent():
-        lines = list(exported(store, run.id))
-        old = [lines[0].replace(b'"version":2', b'"version":1'), *(uncoded(line) + b"\n" for line in lines[1:])]
+        first, *lines = exported(store, run.id)
+        old = [first.replace(b'"version":3', b'"version":%d' % version), *(uncoded(x, form) + b"\n" for x in lines)]
         assert imported(tmp_path / "other.db", read_parcel(io.BytesIO(b"".join(old)), "old.jsonl"))
-    whole = rows(store)
-    assert [row[:-2] for row in rows(tmp_path / "other.db")] == [row[:-2] for row in whole]
+    whole = rows(store, form)
+    assert [row[:-2] for row in rows(tmp_path / "other.db", form)] == [row[:-2] for row in whole]
 
     with closing(sqlite3.connect(store, isolation_level=None)) as db:
         for run, seq, kind, *_, body, _ in whole:
-            bare = uncoded(body)
+            bare = uncoded(body, form)
             values = (bare, event_sum(run, seq, kind, bare), run, seq)
             db.execute("UPDATE events SET body = ?, event_sum = ? WHERE run = ? AND seq = ?", values)
-        db.execute("DROP TABLE idempotency")
-        db.execute("DROP TABLE aside")
-        db.execute("PRAGMA user_version = 4")
-    assert [row[:-2] for row in rows(store)] == [row[:-2] for row in whole]
-    assert all(row[-1] for row in rows(store))
+        for table in lacking:
+            db.execute(f"DROP TABLE {table}")
+        db.execute(f"PRAGMA user_version = {form}")
+    assert [row[:-2] for row in rows(store, form)] == [row[:-2] for row in whole]
+    assert all(row[-1] for row in rows(store, form))
+
+
+def test_what_a_refusal_for_length_said_of_a_context_is_a_fact_of_older_events_too() -> None:
+    old = RunFailed(error="x: 400 too long (its context is 32,768 tokens; shorten it)", error_type="ContextError")
+    coded = Coding(codes=False).coded(old)
+    assert isinstance(coded, RunFailed)
+    assert coded.facts == Facts(context=32768)
+    assert Coding(codes=False).coded(coded) is coded

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from stretto import errors
 from stretto.models.durations import duration
 from stretto.models.refusals import refusal, request_id, retry_after
+from stretto.types.facts import Facts, facts_of
 
 
 def refused(status: int, body: Any, **headers: str) -> errors.CallError:
@@ -307,7 +308,7 @@ def test_a_refusal_for_length_says_what_the_model_takes_if_the_provider_does(
     assert type(error) is errors.ContextError
     assert error.context == context
     assert "share" in str(error)
-    assert errors.ContextError(str(error)).context == context
+    assert facts_of(error) == Facts(status, context)
 
 
 @pytest.mark.parametrize(

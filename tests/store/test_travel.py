@@ -165,7 +165,7 @@ RUN = '"run":"'
         (lambda file: b"".join([*lines_of(file)[:3], *lines_of(file)[4:], b"\n"]), "line 4: its seq is 4 where 3"),
         (lambda file: b"".join([*lines_of(file)[:3], b"\n", *lines_of(file)[4:]]), "line 4: not JSON"),
         (lambda file: file.replace(b'"mood"', b"") + b"", None),
-        (edited('"version":2', '"version":3'), "version 3 of this format"),
+        (edited('"version":3', '"version":4'), "version 4 of this format"),
         (edited('"stretto-run"', '"other"'), "its format is 'other'"),
         (edited(RUN, RUN + "../../"), "no id of a run"),
         (edited(RUN + "01", RUN + "é1"), "no id of a run"),

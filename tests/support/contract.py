@@ -113,7 +113,7 @@ async def test_a_run_is_in_the_store_as_it_was(where: Location) -> None:
     assert all(record.request and record.reply for record in store.records(run.id).values())
     assert not store.is_carried(run.id)
     assert list(findings(where)) == []
-    assert (facts(where).runs, facts(where).form) == (1, 7)
+    assert (facts(where).runs, facts(where).form) == (1, 8)
 
 
 @on_loop

@@ -7,7 +7,7 @@ from typing import Any
 from stretto.batch.ways import Ended
 from stretto.cluster import Cluster
 from stretto.cluster.queue import PRIORITY
-from stretto.errors import CallError, StrettoError, error_named
+from stretto.errors import StrettoError, error_named
 from stretto.events import RunFailed
 from stretto.run.stream import RunStream, shaped
 from stretto.runs import Run
@@ -16,6 +16,7 @@ from stretto.store.locations import Location
 from stretto.store.patience import asked
 from stretto.store.schema import GLANCE
 from stretto.store.sqlite import Store
+from stretto.types.facts import error_of
 
 
 class Handed:
@@ -53,8 +54,5 @@ class Handed:
         if run.status != "failed":
             return StrettoError(f"its run was stopped (it is {run.status}); --retry-failed goes on with it")
         log = await asked(lambda: self._store.events(run.id))
-        status = next((event.status for event in reversed(log) if isinstance(event, RunFailed)), None)
-        error = error_named(run.error_type)(run.error or "it has failed")
-        if isinstance(error, CallError):
-            error.status = status
-        return error
+        facts = next((event.facts for event in reversed(log) if isinstance(event, RunFailed)), None)
+        return error_of(error_named(run.error_type), run.error or "it has failed", facts)

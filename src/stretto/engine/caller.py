@@ -16,6 +16,7 @@ from stretto.policies.account import Account
 from stretto.runs import CallRecord
 from stretto.store.journal import Journal
 from stretto.types import Request, Role, RoleName
+from stretto.types.facts import facts_of
 
 PLAN, ANSWER = "plan", "answer"
 """The parts of a subtask that a workflow does."""
@@ -117,7 +118,8 @@ class Caller:
             finally:
                 await chunks.aclose()
         except CallError as error:
-            ledger.finish(error=str(error), error_type=type(error).__name__, request_id=error.request_id)
+            kind = type(error).__name__
+            ledger.finish(error=str(error), error_type=kind, facts=facts_of(error), request_id=error.request_id)
             error.call = call.id
             raise
         except DeadlineError:  # a replayed one

@@ -81,7 +81,8 @@ class Setbacks:
         more = f" (and {len(reasons) - 3} other reasons)" if len(reasons) > 3 else ""
         told = f"none of {len(results)} subtasks has a result: {'; '.join(reasons[:3])}{more}"
         if self._errors and all(isinstance(error, BudgetError) for error in self._errors):
-            return BudgetError(f"none of {len(results)} subtasks has a result: {self._errors[0]}")
+            first, *_ = (error for error in self._errors if isinstance(error, BudgetError))
+            return BudgetError(f"none of {len(results)} subtasks has a result: {first}", binding=first.binding)
         if self._lateness and not self._errors:
             return self._lateness[0]
         if self._deadline.passed and not self._errors:

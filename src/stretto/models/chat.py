@@ -96,8 +96,7 @@ class ChatModel:
             if call.request.schema is not None and (lower := dialect.lower()):
                 self._lower(call, lower)
             raise error  # what was written may be paid: whoever asks again waits, reckons and tells of it
-        said = str(error).removeprefix(self._source.where)  # the model's name may contain any word
-        adapted = dialect.adapted(said, call) if error.status in _ADAPTABLE and not spoken else None
+        adapted = dialect.adapted(error.said, call) if error.status in _ADAPTABLE and not spoken else None
         if adapted is None:
             images = call.request.head and call.request.head.images
             if images and isinstance(error, errors.RequestError) and (told := of_images(error)):

@@ -34,16 +34,13 @@ def is_too_long(status: int, text: str) -> bool:
     return status == 413 or (status in _STATUSES and bool(_TOO_LONG.search(text)) and not _OF_PACE.search(text))
 
 
-def told_of_length(text: str, body: str) -> str:
-    """What to add to a message that refuses a request for its length: the model's context, if told, and what helps.
-
-    `ContextError.context` reads these words.
-    """
+def told_of_length(text: str, body: str) -> tuple[int | None, str]:
+    """Of a message that refuses a request for its length: the model's context, if told, and what to add to it."""
     ways = "shorten the task or its inputs, read them in shares (share), or name a model with a larger context"
     size = None if _OF_RATES.search(text) else _size(text) or _size(body)
     if size:
-        return f"its context is {size:,} tokens; {ways}"
-    return f'it is longer than the model takes; {ways}, or say what it takes, in the role: context = "4k"'
+        return size, f"its context is {size:,} tokens; {ways}"
+    return None, f'it is longer than the model takes; {ways}, or say what it takes, in the role: context = "4k"'
 
 
 def _size(text: str) -> int | None:

@@ -95,14 +95,18 @@ def refusal(
         date = headers.get("date", "")
         asked = _hinted(body[:_HINTED], date) or _hinted(message, date)  # in the body letters may be escaped
     wait = retry_after(headers) if asked is None else asked
-    kind = _kind(status, f"{code} {message}", body, asked, wait)
+    kind, context = _kind(status, f"{code} {message}", body, asked, wait), None
     if kind is errors.ContextError:
-        text += f" ({told_of_length(f'{code} {message}', body)})"
+        context, ways = told_of_length(f"{code} {message}", body)
+        text += f" ({ways})"
     if kind is errors.AuthError:
         text += _of_access(message)
     if status == 404:
         text += " (is the model's name right, and does the base URL end where /chat/completions begins, mostly in /v1?)"
-    return kind(text, status=status, request_id=request, retry_after=wait, allowance=allowance(headers))
+    allowed = allowance(headers)
+    error = kind(text, status=status, request_id=request, retry_after=wait, allowance=allowed, context=context)
+    error.said = message
+    return error
 
 
 def _name(header: str) -> str:
@@ -193,7 +197,7 @@ def _headers_inside(body: str) -> dict[str, str]:
 
 def of_images(error: errors.RequestError) -> errors.RequestError | None:
     """The refusal of a request with images, with what helps; None if it is surely not these that are refused."""
-    if not _IMAGES.search(str(error)):
+    if not _IMAGES.search(error.said):
         return None
     return errors.RequestError(
         f"{error} (the task comes with images: name a model that takes them, or leave them out)",

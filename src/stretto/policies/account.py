@@ -238,7 +238,7 @@ class Account:
                 return
             else:
                 heapq.heappop(self._waiting)
-                future.set_exception(BudgetError(self._short(wish)))
+                future.set_exception(self._short(wish))
 
     def _share(self) -> None:
         """Nothing is outstanding and all who wait would take less: give each what is fair, as long as it lasts.
@@ -261,7 +261,7 @@ class Account:
             else:
                 left -= 1
                 heapq.heappop(self._waiting)
-                future.set_exception(BudgetError(self._short(wish)))
+                future.set_exception(self._short(wish))
 
     def _most(self, wish: Wish, most: int) -> int:
         """The longest reply that would fit, in tokens, up to `most`; below 0 if not even an empty one would."""
@@ -272,7 +272,7 @@ class Account:
             least, most = (middle, most) if fits else (least, middle - 1)
         return least
 
-    def _short(self, wish: Wish) -> str:
+    def _short(self, wish: Wish) -> BudgetError:
         """Why a wish cannot be granted, with what would do."""
         need, aside = wish.at(wish.output), NOTHING
         if wish.role != "synthesizer":

@@ -118,7 +118,8 @@ class Endings:
         return self._told(event, text=text or "", error=DeadlineError, why=self._lateness)
 
     def _failed(self, event: e.CallFinished) -> RecordedCall:
-        return self._told(event, error=_class(event.error_type) or CallError, why=event.error or "")
+        error = _class(event.error_type) or CallError
+        return self._told(event, error=error, why=event.error or "", facts=event.facts)
 
     def _told(self, event: e.CallFinished, **end: object) -> RecordedCall:
         sent = self._sent.get(event.call)

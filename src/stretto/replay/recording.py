@@ -24,6 +24,7 @@ from stretto.runs import Run
 from stretto.store.parcel import Entry
 from stretto.types import OUTCOMES, Basis, Definition, Reply, Request, Result, Role
 from stretto.types.definitions import definition_of
+from stretto.types.facts import Facts, error_of
 
 
 class Recording(Struct, frozen=True):
@@ -31,7 +32,8 @@ class Recording(Struct, frozen=True):
 
     `degraded`: what its last execution gave up, each with its place in the log; `planned`: by the subtask whose plan it
     is ("": the run's), the place up to which that was because of it, if it was not read whole. `known`: fingerprints of
-    the replies that the last execution began with; `finished`: where in the log each subtask was over.
+    the replies that the last execution began with; `finished`: where in the log each subtask was over; `facts`: of
+    the error that the run ended with.
     """
 
     run: Run
@@ -42,6 +44,7 @@ class Recording(Struct, frozen=True):
     planned: dict[str, int]
     known: frozenset[str] = frozenset()
     finished: dict[str, int] = {}
+    facts: Facts | None = None
 
     @property
     def definition(self) -> Definition:
@@ -132,7 +135,7 @@ class Recording(Struct, frozen=True):
         ends: dict[str, type[StrettoError]] = {each.__name__: each for each in (BudgetError, DeadlineError, WorkError)}
         named = ends.get(run.error_type or "")
         if run.status == "failed" and self.given and isinstance(error, tuple(ends.values())) and named:
-            return named(run.error or "")
+            return error_of(named, run.error or "", self.facts)
         return error
 
     @property
@@ -187,6 +190,7 @@ def recording_of(entries: Iterable[Entry]) -> Recording:
         dict(_planned(last)),
         frozenset(_replies(told[:start])),
         {event.subtask: event.seq or 0 for event in last if isinstance(event, e.SubtaskFinished)},
+        next((event.facts for event in last if isinstance(event, e.RunFailed)), None),
     )
 
 

@@ -78,7 +78,7 @@ def learn(
     """Keep for later runs what this one has found out: bytes of a token, and windows that refusals told."""
     if store is None:
         return
-    taught = {call.model: ContextError(call.error or "").context for call in _refused(run)}
+    taught = {call.model: call.facts and call.facts.context for call in _refused(run)}
     places, news = _places(pool, {*learned, *taught}), dict[Place, Known]()
     for written, place in places.items():
         before = known.get(written, Known())

@@ -36,6 +36,7 @@ from stretto.store.journal import Journal
 from stretto.store.locations import Location, written
 from stretto.store.patience import patiently
 from stretto.types import Basis
+from stretto.types.facts import facts_of
 
 
 class RunStream(Generic[Parsed]):
@@ -326,9 +327,9 @@ class RunStream(Generic[Parsed]):
             cause = cause_of(error)
             if isinstance(cause, StrettoError):
                 cause.run_id = self.run_id
-            call, status = (cause.call, cause.status) if isinstance(cause, CallError) else ("", None)
+            call, facts = (cause.call, facts_of(cause)) if isinstance(cause, CallError) else ("", None)
             kind = type(cause).__name__
-            journal.append(RunFailed(error=str(cause) or repr(cause), error_type=kind, call=call, status=status))
+            journal.append(RunFailed(error=str(cause) or repr(cause), error_type=kind, call=call, facts=facts))
             raise cause from cause.__cause__
         except BaseException:  # cancelled, Ctrl-C, exit
             if journal.run.status == "running":  # else it was stopped after its end

@@ -1,12 +1,15 @@
-"""The codes of events that formats before this one told in words alone: stores up to 4, files of runs up to 1.
+"""What formats before this one told in words alone: codes (stores up to 4, files of runs up to 1), facts (7 and 2).
 
 The only place where the wording of a message is read: what these formats wrote does not change any more.
 """
+
+import re
 
 from msgspec.structs import replace
 
 from stretto.events import AnyEvent, CallFinished, DegradedCode, RunDegraded, RunFailed, RunInterrupted, SubtaskFinished
 from stretto.types import SkipCode
+from stretto.types.facts import Facts
 
 _SKIPPED: dict[str, SkipCode] = {
     "the deadline came before it was asked": "unasked",
@@ -27,14 +30,25 @@ _DEGRADED: tuple[tuple[str, str, str, DegradedCode], ...] = (  # policy, beginni
 )
 
 
-class Coding:
-    """Gives the events of one run their codes, in the order of its log."""
+_RAISED = re.compile(r"; raise (budget and tokens|budget|tokens)\b")
+_CONTEXT = re.compile(r"its context is ([\d,]+) tokens")
 
-    def __init__(self) -> None:
+
+class Coding:
+    """Gives the events of one run what they lack, in the order of its log; `codes`: whether they have none of these."""
+
+    def __init__(self, *, codes: bool) -> None:
+        self._codes = codes
         self._failed: dict[str, str] = {}  # by what its error said, the last call that ended with it
 
     def coded(self, event: AnyEvent) -> AnyEvent:
         """The event as this version would have written it; the same object if that makes no difference."""
+        event = self._with_code(event) if self._codes else event
+        if isinstance(event, CallFinished | RunFailed) and event.facts is None and (facts := _facts(event)):
+            return replace(event, facts=facts)
+        return event
+
+    def _with_code(self, event: AnyEvent) -> AnyEvent:
         match event:
             case CallFinished(error=str(error), call=call):
                 self._failed[error] = call
@@ -58,3 +72,13 @@ def _degraded(event: RunDegraded) -> RunDegraded:
             asked = told.removesuffix(ends).rpartition("; asked ")[2] if code == "fallback" else ""
             return replace(event, code=code, instead=asked)
     return event
+
+
+def _facts(event: CallFinished | RunFailed) -> Facts | None:
+    """The facts of an error that say more than its status, which was nowhere."""
+    told = event.error or ""
+    if event.error_type == "ContextError" and (found := _CONTEXT.search(told)):
+        return Facts(context=int(found[1].replace(",", "")))
+    if event.error_type == "BudgetError" and (found := _RAISED.search(told)):
+        return Facts(binding=tuple(found[1].split(" and ")))
+    return None

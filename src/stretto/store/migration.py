@@ -2,7 +2,8 @@
 
 Format 1 gets checksums for its rows, and the list of runs; format 2, the table of what is known of models; format 3, an
 order of its runs and the table of who carries one; format 4, codes where its events told something in words alone;
-format 5, the table of keys that clients have given their requests; format 6, that of what runs have set aside.
+format 5, the table of keys that clients have given their requests; format 6, that of what runs have set aside; format
+7, what programs read of an error, which its message alone told.
 """
 
 from collections import defaultdict
@@ -32,6 +33,11 @@ _TO_CODE = """
 SELECT run, seq, kind, body, event_sum FROM events
 WHERE kind IN ('call_finished', 'run_degraded', 'run_failed', 'run_interrupted', 'subtask_finished') ORDER BY run, seq
 """
+_TO_TELL = """
+SELECT run, seq, kind, body, event_sum FROM events
+WHERE kind IN ('call_finished', 'run_failed') AND (instr(body, ?) OR instr(body, ?)) ORDER BY run, seq
+"""
+_LACKING = (b"ContextError", b"BudgetError")  # whose message alone told what programs read of it
 _INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -49,17 +55,16 @@ def migrate(db: Database, path: Path, form: int) -> None:
         db.execute(CARRIERS)
     if 1 < form < 6:
         db.execute(IDEMPOTENCY)
-    if form > 1:
+    if 1 < form < 7:
         db.execute(ASIDE)
-    if form < 5:
-        _code(db)
+    _code(db, codes=form < 5)
 
 
-def _code(db: Database) -> None:
-    """Give events their codes; a damaged one stays as it is."""
-    by_run: defaultdict[str, Coding] = defaultdict(Coding)
+def _code(db: Database, *, codes: bool) -> None:
+    """Give events their facts, and their codes if they have none; a damaged one stays as it is."""
+    by_run = defaultdict[str, Coding](lambda: Coding(codes=codes))
     changed = list[tuple[bytes, int, str, int]]()
-    for run, seq, kind, body, said in db.execute(_TO_CODE):
+    for run, seq, kind, body, said in db.execute(_TO_CODE) if codes else db.execute(_TO_TELL, _LACKING):
         if not event_is_whole(run, seq, kind, body, said):
             continue
         with suppress(msgspec.MsgspecError):  # an event of another version: whoever reads the run says so

@@ -32,7 +32,7 @@ from stretto.store.coding import Coding
 from stretto.types import Reply, Request, Usage
 from stretto.types.definitions import definition_of
 
-FORMAT, VERSION = "stretto-run", 2
+FORMAT, VERSION = "stretto-run", 3
 LONGEST = 1 << 28
 """Bytes of a line at most."""
 
@@ -125,12 +125,12 @@ def read_parcel(file: BinaryIO, place: str) -> Parcel:
             f"{place}: line {len(entries) + 1} is the last, but the header says that {told.events} events follow: the "
             f"file is torn; {_AGAIN}"
         )
-    return Parcel(told.run, entries if told.version == VERSION else _coded(entries))
+    return Parcel(told.run, entries if told.version == VERSION else _coded(entries, codes=told.version == 1))
 
 
-def _coded(entries: Iterable[Entry]) -> list[Entry]:
-    """The entries of a file of version 1, as this one would have written them."""
-    coding = Coding()
+def _coded(entries: Iterable[Entry], *, codes: bool) -> list[Entry]:
+    """The entries of a file of an earlier version, as this one would have written them."""
+    coding = Coding(codes=codes)
     coded = [(entry, coding.coded(entry.event)) for entry in entries]
     return [
         entry if event is entry.event else replace(entry, event=event, body=encode(event)) for entry, event in coded

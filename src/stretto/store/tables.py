@@ -1,6 +1,6 @@
 """The form of a store file: its tables, and what marks a file as ours."""
 
-VERSION = 7
+VERSION = 8
 APPLICATION_ID = 0x53545254  # "STRT", so that `file` and we know our own
 
 EVENTS = """

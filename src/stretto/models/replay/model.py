@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Iterator
 from stretto.calls import Call, Chunk, Notice, Reasoning, Sent, Text
 from stretto.models.replay.order import Order
 from stretto.models.replay.records import RecordedCall, Records
+from stretto.types.facts import error_of
 
 _PIECE = 0.05  # seconds from one piece of a text to the next
 
@@ -41,7 +42,7 @@ class Replay:
                 for event in self._order.given_up(_moment(recorded)):
                     yield Notice(event)
                 if recorded.done is None:
-                    raise recorded.error(recorded.why)
+                    raise error_of(recorded.error, recorded.why, recorded.facts)
                 yield recorded.done
             finally:
                 self._order.over(recorded.place)

@@ -9,6 +9,7 @@ from msgspec import Struct
 from stretto.calls import Call, Done
 from stretto.errors import MissingRecord, StrettoError
 from stretto.types import Request, RoleName
+from stretto.types.facts import Facts
 
 ANY = ""
 """The fingerprint of a call that was never sent: whatever its request is, it ends like this."""
@@ -20,7 +21,7 @@ Slot = tuple[RoleName, str | None]
 
 
 class RecordedCall(Struct, frozen=True, kw_only=True):
-    """How one call ended: `done`, or with an `error` that says `why`; what it said until then is its `text`.
+    """How one call ended: `done`, or with an `error` that says `why`, and `facts`; what it said until then is `text`.
 
     `place`: where in the order of endings; None if that does not matter. `sent`, `ended`: seconds from the start of the
     execution, as far as they are known. `left`: a request left for it. `plans`: the subtask whose plan it is a part of
@@ -37,6 +38,7 @@ class RecordedCall(Struct, frozen=True, kw_only=True):
     done: Done | None = None
     error: type[StrettoError] = StrettoError
     why: str = ""
+    facts: Facts | None = None
     left: bool = True
     sent: float | None = None
     ended: float | None = None
