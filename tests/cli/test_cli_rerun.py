@@ -100,6 +100,15 @@ def test_a_plan_is_written_edited_and_carried_out(terminal: Terminal) -> None:
     assert terminal("resume", "--last", "-q").code == 0
 
 
+def test_a_plan_without_subtasks_is_carried_out_as_it_says(terminal: Terminal) -> None:
+    terminal.write("flow.toml", WORKFLOW.format(proof="Proofread"))
+    terminal.write("plan.json", '{"task": "Name a tea.", "tasks": []}')
+    done = terminal("run", "-w", "./flow.toml", "--plan", "plan.json")
+    assert done.code == 0
+    assert "no subtasks: the task is answered directly" in done.err
+    assert json.loads(terminal("show", "--last", "--json=final").out)["plan"]["subtasks"] == []
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -108,7 +117,7 @@ def test_a_plan_is_written_edited_and_carried_out(terminal: Terminal) -> None:
         ('{"tasks": [{"type": "darft", "description": "x"}]}', "did you mean 'draft'"),
         ('{"tasks": [{"type": "draft", "description": "x", "needs": ["t7"]}]}', "tasks[0].needs: 't7'"),
         (f'{{"tasks": [{LINE}, {LINE}]}}', "twice"),
-        ('{"tasks": []}', "without subtasks"),
+        ('{"tusks": []}', "tusks"),
         ('{"tasks": [{"type": "draft", "description": " "}]}', "tasks[0].description"),
         ("[1]", "plan.json: no plan"),
         ("\udcff", "plan.json"),

@@ -47,6 +47,9 @@ def test_code_tables_lists_and_links_stay_what_they_are() -> None:
     assert body("See https://x.y/z [^t1] and [a link](https://x.y) [^t2].").startswith(
         "See https://x.y/z [1] and [a link]"
     )
+    assert body("A page [^t1](http://x.y) says [^t2][x].\n\n[x]: http://x.y").startswith(
+        "A page [1] (http://x.y) says [2] [x]."
+    )
     assert body("# Title [^t1]\n\nText") == "# Title [1]\n\nText"
 
 

@@ -360,7 +360,7 @@ def test_what_nobody_can_know_before_there_is_a_plan_is_foretold_as_unknown(kitc
         ({"fresh": ["synthesiser"]}, "did you mean 'synthesizer'"),
         ({"only": "t9"}, "--only t9: no such"),
         ({"only": ["t1"], "fresh": ["t2"]}, "--fresh t2: it is not among"),
-        ({"plan": {"tasks": []}}, "without subtasks"),
+        ({"plan": {"tasks": None}}, r"no plan: .*tasks"),
         ({"plan": {"tasks": [{"type": "draft", "description": "x", "needs": ["t2"]}]}}, r"tasks\[0\].needs: 't2'"),
         ({"plan": {"tasks": [{"type": "drat", "description": "x"}]}}, "did you mean 'draft'"),
         ({"plan": {"tasks": [{"type": "draft"}]}}, r"tasks\[0\]"),

@@ -97,8 +97,6 @@ def given_plan(plan: AnyPlan, definition: Definition, place: str = "plan") -> Pl
         except msgspec.ValidationError as error:
             raise TaskError(f"{place}: no plan: {_where(str(error))}") from error
     most = definition.limits.max_subtasks
-    if not file.tasks:
-        raise TaskError(f"{place}: a plan without subtasks; write some under tasks, or leave the plan out")
     if len(file.tasks) > most:
         raise TaskError(f"{place}: {len(file.tasks)} subtasks, but max_subtasks is {most}; raise it, or drop some")
     return Plan(_subtasks(file, definition.workers, place), "complete", clean(file.brief or file.analysis))

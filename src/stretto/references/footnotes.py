@@ -57,9 +57,10 @@ def _noted(answer: str, notes: Mapping[int, Mapping[int, None]], fences: Sequenc
     pieces, at, ends = [], 0, {stop for _, stop in fences}
     for place in sorted(notes):
         marks = "".join(f"[{number}]" for number in notes[place])
-        # Behind a `]` it would be a link; behind an address, a part of it.
+        # Behind a `]` it would be a link, and before a parenthesis or a `[`; behind an address, a part of it.
         before = "" if place == 0 else "\n" if place in ends else " "
         after = "\n" if place in ends and answer[place : place + 2].strip("\r") not in {"", "\n", "\n\n"} else ""
+        after = after or (" " if answer[place : place + 1] in {"(", "["} else "")
         pieces += [answer[at:place], before, marks, after]
         at = place
     return "".join(pieces) + answer[at:].rstrip()
