@@ -47,7 +47,8 @@ def _request(job: Job, role: str, prompt: str, *, stream: bool) -> bytes:
     return msgspec.json.encode({**body, "stream": stream})
 
 
-async def _streamed(session: aiohttp.ClientSession, url: str, request: bytes) -> str:
+async def heard(session: aiohttp.ClientSession, url: str, request: bytes) -> list[str]:
+    """The pieces of a streamed reply."""
     pieces, rest = [], b""
     async with session.post(url, data=request, headers=_HEADERS) as response:
         async for data in response.content.iter_any():
@@ -57,7 +58,11 @@ async def _streamed(session: aiohttp.ClientSession, url: str, request: bytes) ->
                     body = _body.decode(line[5:])
                     if body.choices and body.choices[0].delta:
                         pieces.append(body.choices[0].delta.content or "")
-    return "".join(pieces)
+    return pieces
+
+
+async def _streamed(session: aiohttp.ClientSession, url: str, request: bytes) -> str:
+    return "".join(await heard(session, url, request))
 
 
 async def _whole(session: aiohttp.ClientSession, url: str, request: bytes) -> str:
