@@ -24,9 +24,9 @@ sys.dont_write_bytecode = False
 pytest.register_assert_rewrite("contract")
 settings.load_profile(FEW)
 keep_in_memory()
-_TESTS = str(Path(__file__).parent)
+_OURS = (str(Path(__file__).parent), str(Path(__file__).parents[1] / "bench"))
 _STARTERS: tuple[ModuleType, ...] = (subprocess, multiprocessing, pty)
-_STARTING = {"create_subprocess_exec", "create_subprocess_shell"}
+_STARTING = {"create_subprocess_exec", "create_subprocess_shell", "ProcessPoolExecutor", "fork"}
 _FIXTURES = {"pytester"}  # pytest's own
 
 
@@ -60,7 +60,7 @@ def _starts(test: pytest.Function, known: dict[Any, bool]) -> bool:
 
 
 def _reaches(thing: Any, known: dict[Any, bool]) -> bool:
-    """Whether a function or a class of the tests starts a process, or uses another one that does."""
+    """Whether a function or a class of ours starts a process, or uses another one that does."""
     if thing not in known:
         known[thing] = False  # for what comes back to it
         known[thing] = any(
@@ -77,11 +77,11 @@ def _is_one(used: Any, known: dict[Any, bool]) -> bool:
 
 
 def _codes(thing: Any) -> Iterator[tuple[CodeType, dict[str, Any]]]:
-    """The code of a function, or of a class's methods, with the names around it; none of what is not of the tests."""
+    """The code of a function, or of a class's methods, with the names around it; only of what is ours."""
     for part in vars(thing).values() if isclass(thing) else (thing,):
         function = unwrap(getattr(part, "fget", None) or getattr(part, "__func__", part))
         function = getattr(getattr(function, "hypothesis", None), "inner_test", function)
-        if isinstance(function, FunctionType) and function.__code__.co_filename.startswith(_TESTS):
+        if isinstance(function, FunctionType) and function.__code__.co_filename.startswith(_OURS):
             codes = [function.__code__]
             for code in codes:  # it grows
                 codes += (within for within in code.co_consts if isinstance(within, CodeType))

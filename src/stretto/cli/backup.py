@@ -5,9 +5,8 @@ from pathlib import Path
 import click
 
 from stretto.cli.help import Command, option
-from stretto.cli.meaning import store_path
-from stretto.cli.options import store_option
 from stretto.cli.prune import megabytes
+from stretto.cli.stored import store_option, store_path
 from stretto.errors import TaskError
 from stretto.store.copying import copy
 from stretto.store.locations import Location

@@ -18,9 +18,10 @@ from stretto.cli.help import Command, option
 from stretto.cli.limit_options import amount
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
-from stretto.cli.meaning import HERE, build, chosen_models, configured, store_path
+from stretto.cli.meaning import HERE, build, chosen_models, configured
 from stretto.cli.options import input_options, priority_option, workflow_options
 from stretto.cli.screen import say
+from stretto.cli.stored import store_path
 from stretto.cli.tally import Tally
 from stretto.cli.task import read_named
 from stretto.cli.words import dollars, short

@@ -8,9 +8,8 @@ from typing import Any
 import click
 
 from stretto.cli.help import Command, option
-from stretto.cli.meaning import find_run, store_path
-from stretto.cli.options import store_option
 from stretto.cli.screen import tell
+from stretto.cli.stored import find_run, store_option, store_path
 from stretto.cli.words import dollars, short
 from stretto.errors import TaskError
 from stretto.runs import Run

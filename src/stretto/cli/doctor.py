@@ -14,11 +14,12 @@ from stretto.cli.diagnosis import Check, Diagnosis, lines
 from stretto.cli.endpoints import Answer, ask_all, endpoints, keys_set, remedy, usable
 from stretto.cli.help import Command, option
 from stretto.cli.installed import extras, variables, versions
-from stretto.cli.meaning import chosen_models, store_path, usual_files
+from stretto.cli.meaning import chosen_models, usual_files
 from stretto.cli.options import workflow_options
 from stretto.cli.outlook import Outlook, outlook
 from stretto.cli.prune import counted, megabytes
 from stretto.cli.screen import say, tell
+from stretto.cli.stored import store_path
 from stretto.cli.words import not_listed
 from stretto.config.origins import Value
 from stretto.errors import AuthError, NoStore, StoreError

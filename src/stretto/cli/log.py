@@ -13,12 +13,11 @@ from stretto.cli.cited import cited, uncited
 from stretto.cli.help import Command, option
 from stretto.cli.input_sizes import sizes
 from stretto.cli.live import drawable
-from stretto.cli.meaning import find_run, store_path
 from stretto.cli.moments import local, precisely
-from stretto.cli.options import plain_option, store_option
 from stretto.cli.prompts import default_prompts, sent_prompts
 from stretto.cli.screen import drawing_on, say, tell, tell_text
 from stretto.cli.shortcomings import VERDICTS
+from stretto.cli.stored import find_run, plain_option, store_option, store_path
 from stretto.cli.words import dollars, short
 from stretto.errors import RunNotFound, TaskError
 from stretto.fold import fold

@@ -1,15 +1,12 @@
-"""What a command's arguments mean: the store, the run, and the workflow that files, environment and flags add up to."""
+"""What a command's arguments mean: the workflow that files, environment and flags add up to."""
 
 import os
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
-from click.core import ParameterSource
 from msgspec import Struct
-from platformdirs import user_config_path, user_state_path
+from platformdirs import user_config_path
 
 from stretto.cli.trusting import Untrusted, trusted
 from stretto.config import (
@@ -23,7 +20,7 @@ from stretto.config import (
     recorded_providers,
     recorded_roles,
 )
-from stretto.errors import RunNotFound, TaskError
+from stretto.errors import TaskError
 from stretto.run.mapping import mapped
 from stretto.run.roles import roles
 from stretto.store.locations import Location
@@ -33,19 +30,6 @@ from stretto.workflow import Workflow
 
 HERE = Path("stretto.toml")
 """The file that is read wherever one happens to be."""
-
-
-def store_path(store: Location | None) -> Location:
-    """The store that was named, or the user's."""
-    return store or user_state_path("stretto") / "runs.db"
-
-
-def same_store() -> str:
-    """What a further command needs to look into the store of this one."""
-    context = click.get_current_context()
-    if context.get_parameter_source("store") is not ParameterSource.COMMANDLINE:
-        return ""
-    return f" --store {shlex.quote(str(context.params['store']))}"
 
 
 def usual_files() -> list[Path]:
@@ -176,15 +160,3 @@ def tell_drift(store: Store, run: str, kept: Definition, say: Callable[[str], No
             f"the workflow of this run; in ./{HERE} {', '.join(differ)} differ{'s' if len(differ) == 1 else ''}, and "
             f"counts with -w ./{HERE}"
         )
-
-
-def find_run(store: Store, run: str | None, *, last: bool) -> str:
-    """The id that a command's arguments mean: the newest run's, if they name none."""
-    if last and run is not None:
-        raise TaskError(f"--last is the newest run, and {run!r} another; leave one of them out")
-    if run is not None:
-        return store.find(run)
-    newest = store.recent(1)
-    if not newest:
-        raise RunNotFound(f"{store.location}: no runs in this store yet")
-    return newest[0].id

@@ -70,7 +70,7 @@ def _seemly(item: CompletionItem) -> CompletionItem:
 
 
 def _runs(ctx: click.Context, incomplete: str) -> Iterable[CompletionItem]:
-    from stretto.cli.meaning import store_path
+    from stretto.cli.stored import store_path
     from stretto.store.listing import LOOKED_INTO, Wanted
     from stretto.store.locations import location_of
     from stretto.store.sqlite import Store

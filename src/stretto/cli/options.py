@@ -1,6 +1,5 @@
 """Options that several commands share."""
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,9 +8,9 @@ import click
 
 from stretto.cli.help import Option, option
 from stretto.cli.limit_options import Default, amount, given_runs, limit_options, new_runs
+from stretto.cli.stored import plain_option, store_option
 from stretto.config import number, presets
 from stretto.inputs import MOST
-from stretto.store.locations import location_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 _Chosen = TypeVar("_Chosen", bool, str | None)
@@ -45,29 +44,6 @@ def offer_options(command: F) -> F:
         "[default: ./stretto.toml if it is there, and every preset]",
     )
     return with_options(command, (several, _model(new_runs), store_option, *limit_options(new_runs)))
-
-
-class _Location(click.Path):
-    """A file, or the address of a database."""
-
-    def __init__(self) -> None:
-        super().__init__(dir_okay=False, path_type=Path)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The location that was written."""
-        found = location_of(os.fspath(value)) if isinstance(value, str | os.PathLike) else value
-        return super().convert(found, param, ctx) if isinstance(found, Path) else found
-
-
-def store_option(command: F) -> F:
-    """--store."""
-    return option(
-        "--store",
-        type=_Location(),
-        envvar="STRETTO_STORE",
-        metavar="FILE",
-        help="Where runs are kept: a file, or postgresql://….  [default: $STRETTO_STORE, else the user's state folder]",
-    )(command)
 
 
 def priority_option(command: F) -> F:
@@ -146,17 +122,6 @@ def output_options(command: F) -> F:
         "failed or not.",
     )
     return with_options(command, (output, quiet, plain_option, as_json))
-
-
-def plain_option(command: F) -> F:
-    """--plain."""
-    return option(
-        "--plain",
-        is_flag=True,
-        section="Output",
-        help="On a terminal, lines and the answer as plain text that breaks between words, not the live picture.  "
-        "[default: $STRETTO_PROGRESS]",
-    )(command)
 
 
 class _Workflow(Option):

@@ -10,8 +10,9 @@ from stretto.cli.fresh import fresh_option
 from stretto.cli.help import Command
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
-from stretto.cli.meaning import build, chosen_models, configured, same_store, store_path
+from stretto.cli.meaning import build, chosen_models, configured
 from stretto.cli.options import input_options, output_options, task_options, workflow_options
+from stretto.cli.stored import same_store, store_path
 from stretto.cli.task import not_a_file, read_named, read_task, reads_stdin
 from stretto.errors import TaskError
 from stretto.ground.files import read_bytes

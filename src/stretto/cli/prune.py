@@ -3,9 +3,8 @@
 import click
 
 from stretto.cli.help import Command, option
-from stretto.cli.meaning import store_path
 from stretto.cli.moments import moment
-from stretto.cli.options import store_option
+from stretto.cli.stored import store_option, store_path
 from stretto.errors import TaskError
 from stretto.store.carriers import any_carried
 from stretto.store.locations import Location

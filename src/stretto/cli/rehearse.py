@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from stretto.cli.help import Command, option
-from stretto.cli.meaning import chosen_models, configured, find_run, limit_flags, store_path
+from stretto.cli.meaning import chosen_models, configured, limit_flags
 from stretto.cli.options import input_options, workflow_options
 from stretto.cli.progress import Progress
 from stretto.cli.rehearsal_options import rehearsal_options, variations_of
 from stretto.cli.rehearsal_report import Report, as_json, as_text
 from stretto.cli.rehearsal_table import Row
 from stretto.cli.screen import say
+from stretto.cli.stored import find_run, store_path
 from stretto.cli.tally import Tally
 from stretto.cli.task import not_a_file, read_named, read_task, reads_stdin
 from stretto.config import Choice

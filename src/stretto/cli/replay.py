@@ -8,9 +8,9 @@ from stretto.cli import FAILED
 from stretto.cli.carry import Output, carry
 from stretto.cli.help import Command, option
 from stretto.cli.live import progress as progress_for
-from stretto.cli.meaning import find_run, store_path
-from stretto.cli.options import answer_options, store_option
+from stretto.cli.options import answer_options
 from stretto.cli.screen import say
+from stretto.cli.stored import find_run, store_option, store_path
 from stretto.replay import ReplayStream, recording_of
 from stretto.store.locations import Location
 from stretto.store.sqlite import Store

@@ -15,10 +15,11 @@ from stretto.cli.fresh import fresh_option, names
 from stretto.cli.help import Command, option
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
-from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path, tell_drift
+from stretto.cli.meaning import build, chosen_models, recorded, tell_drift
 from stretto.cli.options import answer_options, input_options, plan_option, recorded_options
 from stretto.cli.plan import plan_file
 from stretto.cli.screen import tell
+from stretto.cli.stored import find_run, same_store, store_path
 from stretto.cli.task import read_named
 from stretto.cli.words import dollars, short
 from stretto.forecast import Forecast

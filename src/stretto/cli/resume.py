@@ -11,8 +11,9 @@ from stretto.cli.confirm import approval, confirm_options
 from stretto.cli.help import Command, option
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
-from stretto.cli.meaning import build, chosen_models, find_run, recorded, same_store, store_path, tell_drift
+from stretto.cli.meaning import build, chosen_models, recorded, tell_drift
 from stretto.cli.options import answer_options, recorded_options
+from stretto.cli.stored import find_run, same_store, store_path
 from stretto.store.locations import Location
 from stretto.store.sqlite import Store
 

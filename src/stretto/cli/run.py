@@ -13,9 +13,10 @@ from stretto.cli.fresh import fresh_option
 from stretto.cli.help import Command, option
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
-from stretto.cli.meaning import build, chosen_models, configured, same_store, store_path
-from stretto.cli.options import answer_options, input_options, plan_option, store_option, task_options, workflow_options
+from stretto.cli.meaning import build, chosen_models, configured
+from stretto.cli.options import answer_options, input_options, plan_option, task_options, workflow_options
 from stretto.cli.plan import plan_file
+from stretto.cli.stored import same_store, store_option, store_path
 from stretto.cli.task import checked, not_a_file, read_named, read_task, reads_stdin
 from stretto.config import Configuration, Source, presets, read_preset
 from stretto.config.preset import preset

@@ -8,9 +8,8 @@ from typing import get_args
 import click
 
 from stretto.cli.help import Command, option
-from stretto.cli.meaning import store_path
 from stretto.cli.moments import local, minutes, moment, zones
-from stretto.cli.options import store_option
+from stretto.cli.stored import store_option, store_path
 from stretto.cli.words import columns_of, fitting, short
 from stretto.store.listing import Wanted
 from stretto.store.locations import Location

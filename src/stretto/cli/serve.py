@@ -9,9 +9,9 @@ import click
 from stretto.cli.help import Command, option
 from stretto.cli.limit_options import amount
 from stretto.cli.listening import address_options
-from stretto.cli.meaning import store_path
 from stretto.cli.options import offer_options
 from stretto.cli.screen import say
+from stretto.cli.stored import store_path
 from stretto.config import number, seconds
 from stretto.errors import ConfigError
 from stretto.store.locations import Location

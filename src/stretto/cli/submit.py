@@ -11,10 +11,11 @@ from stretto.cli import ANSWERED, FAILED, PARTIAL
 from stretto.cli.help import Command, option
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
-from stretto.cli.meaning import HERE, build, chosen_models, configured, find_run, store_path
-from stretto.cli.options import input_options, priority_option, store_option, task_options, workflow_options
+from stretto.cli.meaning import HERE, build, chosen_models, configured
+from stretto.cli.options import input_options, priority_option, task_options, workflow_options
 from stretto.cli.run import example
 from stretto.cli.screen import say
+from stretto.cli.stored import find_run, store_option, store_path
 from stretto.cli.task import not_a_file, read_named, read_task, reads_stdin
 from stretto.errors import TaskError
 from stretto.inputs import MOST

@@ -8,9 +8,8 @@ import click
 
 from stretto import events as e
 from stretto.cli.help import Command, option
-from stretto.cli.meaning import find_run, store_path
-from stretto.cli.options import store_option
 from stretto.cli.screen import say
+from stretto.cli.stored import find_run, store_option, store_path
 from stretto.cli.words import short
 from stretto.cli.writing import write_whole
 from stretto.errors import TaskError

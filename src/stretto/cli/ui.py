@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from stretto.cli.help import Command, option
-from stretto.cli.meaning import find_run, store_path
 from stretto.cli.options import offer_options
 from stretto.cli.screen import say
+from stretto.cli.stored import find_run, store_path
 from stretto.store.locations import Location
 from stretto.store.sqlite import Store
 

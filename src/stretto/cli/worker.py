@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from stretto.cli.help import Command, option
-from stretto.cli.meaning import build, layers, recorded, store_path
-from stretto.cli.options import store_option
+from stretto.cli.meaning import build, layers, recorded
 from stretto.cli.screen import say
+from stretto.cli.stored import store_option, store_path
 from stretto.store.locations import Location, Server
 from stretto.store.sqlite import Store
 from stretto.workflow import Workflow

@@ -1,0 +1,80 @@
+"""What commands have in common that show what is kept: the store, the run that is meant, and as plain text.
+
+Commands that only read import this and neither a workflow nor what carries one: that takes longer than most of them.
+"""
+
+import os
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+from platformdirs import user_state_path
+
+from stretto.cli.help import option
+from stretto.errors import RunNotFound, TaskError
+from stretto.store.locations import Location, location_of
+from stretto.store.sqlite import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Location(click.Path):
+    """A file, or the address of a database."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The location that was written."""
+        found = location_of(os.fspath(value)) if isinstance(value, str | os.PathLike) else value
+        return super().convert(found, param, ctx) if isinstance(found, Path) else found
+
+
+def store_option(command: F) -> F:
+    """--store."""
+    return option(
+        "--store",
+        type=_Location(),
+        envvar="STRETTO_STORE",
+        metavar="FILE",
+        help="Where runs are kept: a file, or postgresql://….  [default: $STRETTO_STORE, else the user's state folder]",
+    )(command)
+
+
+def plain_option(command: F) -> F:
+    """--plain."""
+    return option(
+        "--plain",
+        is_flag=True,
+        section="Output",
+        help="On a terminal, lines and the answer as plain text that breaks between words, not the live picture.  "
+        "[default: $STRETTO_PROGRESS]",
+    )(command)
+
+
+def store_path(store: Location | None) -> Location:
+    """The store that was named, or the user's."""
+    return store or user_state_path("stretto") / "runs.db"
+
+
+def same_store() -> str:
+    """What a further command needs to look into the store of this one."""
+    context = click.get_current_context()
+    if context.get_parameter_source("store") is not ParameterSource.COMMANDLINE:
+        return ""
+    return f" --store {shlex.quote(str(context.params['store']))}"
+
+
+def find_run(store: Store, run: str | None, *, last: bool) -> str:
+    """The id that a command's arguments mean: the newest run's, if they name none."""
+    if last and run is not None:
+        raise TaskError(f"--last is the newest run, and {run!r} another; leave one of them out")
+    if run is not None:
+        return store.find(run)
+    newest = store.recent(1)
+    if not newest:
+        raise RunNotFound(f"{store.location}: no runs in this store yet")
+    return newest[0].id
