@@ -1,6 +1,7 @@
 """A database that is away, was made anew, or is of another form: whoever needs it waits, or hears what to do."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -10,6 +11,7 @@ from loops import at_leisure
 from postgres import Postgres
 from serving import served
 from stretto.cluster import Cluster
+from stretto.cluster.queue import queue
 from stretto.errors import StoreError, StoreLocked
 from stretto.store.connecting import connect
 from stretto.store.locations import Server
@@ -85,3 +87,12 @@ def test_a_server_without_a_connection_left_is_told_apart_from_one_that_is_not_t
         db.execute("CREATE ROLE few LOGIN CONNECTION LIMIT 0")
     with pytest.raises(StoreLocked, match=r"no connection left .* raise its max_connections"):
         connect(Server(server.url.replace("stretto@", "few@")))
+
+
+def test_whoever_comes_first_makes_the_tables_of_the_queue_and_others_wait_for_that(server: Server) -> None:
+    def looked(_: int) -> bool:
+        with queue(server) as waiting:
+            return waiting.has("01K0001")
+
+    with ThreadPoolExecutor(6) as several:
+        assert list(several.map(looked, range(6))) == [False] * 6

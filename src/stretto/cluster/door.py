@@ -43,7 +43,7 @@ class Cluster:
         self._queue: Queue | None = None
 
     async def __aenter__(self) -> Self:
-        self._queue = await asyncio.to_thread(self._stack.enter_context, queue(self._server))
+        self._queue = await asked(lambda: self._stack.enter_context(queue(self._server)))
         await self._news.__aenter__()
         return self
 
@@ -78,7 +78,7 @@ class Cluster:
             except RunBusy:
                 if not stream.is_new or asyncio.get_running_loop().time() > until:
                     raise
-                if await asyncio.to_thread(self._waiting.has, stream.run_id):
+                if await asked(lambda: self._waiting.has(stream.run_id)):
                     return None
                 await asyncio.sleep(GLANCE)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from stretto.errors import ConfigError, StoreError
+from stretto.errors import ConfigError, StoreError, StoreLocked
 from stretto.ground.extras import installing
 from stretto.store.carriers import is_carried
 from stretto.store.connecting import connect
@@ -27,6 +27,7 @@ CANCEL = "stretto_cancel"
 """Where a worker is told to stop a run: a notification is the run's id."""
 SCHEMA = "dbos"
 _LEAVING, _LOOK = 3.0, 0.05  # seconds that a worker may take to leave a run, and between two looks at that
+_MAKING, _TABLES = 60.0, ("stretto queue", SCHEMA)  # seconds that making tables may take, and the lock of who does
 _CARRIED = "PENDING"
 _WORKER = "worker/"
 _OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
@@ -142,14 +143,33 @@ def alone(db: Database, run: str) -> Iterator[None]:
 
 
 @contextmanager
+def making(server: Server) -> Iterator[Database]:
+    """Only one at a time is inside, whoever makes the tables of DBOS, or looks whether they are there: else half.
+
+    Others ask again and again for their turn: a statement that waits for it would hold up indexes that are being made.
+    """
+    with closing(connect(server)) as db:  # what is wrong with the database is told in our words
+        until = time.monotonic() + _MAKING
+        while not db.execute("SELECT pg_try_advisory_lock(hashtext(?), hashtext(?))", _TABLES).fetchone()[0]:
+            if time.monotonic() > until:
+                raise StoreLocked(
+                    f"{server}: another process is making the tables of DBOS, and does not end; try again"
+                )
+            time.sleep(_LOOK)
+        try:
+            yield db
+        finally:
+            db.execute("SELECT pg_advisory_unlock(hashtext(?), hashtext(?))", _TABLES)
+
+
+@contextmanager
 def queue(server: Server) -> Iterator[Queue]:
     """The queue of a store; whatever is wrong with its database is a `StoreError`."""
     library = dbos()
-    with closing(connect(server)) as db:  # what is wrong with the database is told in our words
-        new = not db.execute("SELECT 1 FROM pg_tables WHERE schemaname = ?", (SCHEMA,)).fetchone()
-    with explained(server):
-        if new:
+    with making(server) as db, explained(server):
+        if not db.execute("SELECT 1 FROM pg_tables WHERE schemaname = ?", (SCHEMA,)).fetchone():
             library.DBOS.migrate(server.url, schema=SCHEMA)
+    with explained(server):
         client = library.DBOSClient(
             system_database_url=server.url,
             dbos_system_schema=SCHEMA,

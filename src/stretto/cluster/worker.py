@@ -16,7 +16,7 @@ from typing import Any, Self
 from stretto.cluster import engine
 from stretto.cluster.carrying import Carrying, wait_again, wait_no_more
 from stretto.cluster.orders import obey
-from stretto.cluster.queue import explained, presence_of
+from stretto.cluster.queue import explained, making, presence_of
 from stretto.cluster.strays import look_for_strays
 from stretto.errors import StoreError
 from stretto.store import carriers
@@ -71,7 +71,7 @@ class Worker:
     async def __aenter__(self) -> Self:
         await patiently(lambda: self._stack.enter_context(self._store.carrying(presence_of(self.name))))
         try:
-            with explained(self._server):
+            with making(self._server), explained(self._server):
                 engine.launch(self._server, self.name, self._most, self._most_of_all, self._carry)
         except BaseException:
             self._stack.close()
