@@ -83,7 +83,8 @@ class Performing:
             self._workers, self._round = workers, {}
         self._round[subtask.id] = subtask
         self._urgencies.plan(subtask)
-        self._keep(unpaid(subtask.id), subtask)  # what is told of it, if nothing else can be
+        if self._account.limited:
+            self._keep(unpaid(subtask.id), subtask)  # what is told of it, if nothing else can be
         self._performing[subtask.id] = workers.create_task(self._perform(subtask))
 
     @contextmanager

@@ -33,7 +33,7 @@ def allowance(headers: Mapping[str, str]) -> Allowance | None:
         told = _plain(headers, "x-ratelimit-{}"), _plain(headers, "x-tokenlimit-{}")
     elif "ratelimit-limit" in headers:
         told = _plain(headers, "ratelimit-{}"), None
-    elif any(name in headers for name in _BY_MINUTE):
+    elif _BY_MINUTE[0] in headers or _BY_MINUTE[1] in headers or _BY_MINUTE[2] in headers:
         told = (
             _quota(headers, "x-ratelimit-{}-requests-minute") or _quota(headers, "x-ratelimit-{}-req-minute"),
             _quota(headers, "x-ratelimit-{}-tokens-minute"),

@@ -6,6 +6,7 @@ Source of the format: https://platform.openai.com/docs/api-reference/chat.
 import asyncio
 import random
 from collections.abc import AsyncGenerator
+from functools import cache
 
 import aiohttp
 import msgspec
@@ -33,6 +34,7 @@ class Endpoints:
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
         self.http = Http()
+        self.proxy = cache(proxy_for)  # many models have one URL, and the whole environment is read for each
         self.telling: set[str] = set()  # base URLs whose replies have shown that they say how much their models take
 
     def model(
@@ -60,7 +62,7 @@ class ChatModel:
         self._telling = endpoints.telling
         self._timeout = endpoints.timeout
         self._url = address(provider.base_url, PATH)
-        self._proxy = proxy_for(self._url)
+        self._proxy = endpoints.proxy(self._url)
         self._connect = aiohttp.ClientTimeout(total=None, connect=provider.connect)
         self._dialect = Dialect(provider.schema, stream_usage=provider.stream_usage)
         self._lowered: dict[str, Dialect] = {}  # by call, for what its model writes is refused by chance

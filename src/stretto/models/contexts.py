@@ -25,11 +25,7 @@ _NUM_CTX = re.compile(r"^\s*num_ctx\s+(\d+)", re.MULTILINE)
 _OLLAMA = 4096  # tokens with which Ollama loads a model, if nothing is said and there is no large graphics card
 _OTHERS = 8  # models that are told in place of one that is not listed
 _LARGEST = 2**20  # bytes of an answer
-_MARKS = (
-    ("server", "llama.cpp"),
-    ("server", "uvicorn"),
-    ("x-powered-by", "express"),
-)  # uvicorn: vLLM, express: LM Studio
+_VLLM, _LM_STUDIO = "uvicorn", "express"  # what they are made with
 
 
 def tells(headers: Mapping[str, str]) -> bool:
@@ -38,7 +34,8 @@ def tells(headers: Mapping[str, str]) -> bool:
     Any other is asked for replies alone: there are endpoints that know nothing else, and count or log what they are
     asked. `headers` must not care about case.
     """
-    return any(mark in headers.get(name, "").lower() for name, mark in _MARKS)
+    server = headers.get("server", "").lower()
+    return "llama.cpp" in server or _VLLM in server or _LM_STUDIO in headers.get("x-powered-by", "").lower()
 
 
 async def contexts(

@@ -73,6 +73,7 @@ class RunStream(Generic[Parsed]):
         self._approval: Approval | None = None
         self._outlook: Outlook | None = None
         self._events: asyncio.Queue[AnyEvent | None] = asyncio.Queue()
+        self._unread = False  # nobody reads them any more
         self._carrier: asyncio.Task[None] | None = None
         self._journal: Journal | None = None
         self._refused: Run[Any] | None = None
@@ -224,7 +225,8 @@ class RunStream(Generic[Parsed]):
         return event
 
     async def finished(self) -> Run[Parsed]:
-        """Read all events and give the finished run; raises what made an answer impossible."""
+        """Wait for the end of the run, without its events, and give it; raises what made an answer impossible."""
+        self._unread = True
         async for _ in self:
             pass
         return self.run
@@ -314,7 +316,8 @@ class RunStream(Generic[Parsed]):
 
     def _show(self, event: AnyEvent) -> None:
         log(event)
-        self._events.put_nowait(event)
+        if not self._unread:
+            self._events.put_nowait(event)
 
     async def _execute(self, execution: Execution, journal: Journal) -> None:
         """Run it; however it ends, the log says so."""
