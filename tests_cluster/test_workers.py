@@ -347,3 +347,14 @@ async def test_a_worker_of_another_protocol_leaves_runs_alone(server: Server, tm
         with workers(server, tmp_path) as (worker,):
             await asyncio.to_thread(wait, lambda: statuses(server) == {"finished": 1}, worker.said)
         assert run not in stranger.said()
+
+
+@at_leisure
+async def test_a_map_is_handed_over_as_the_run_that_it_is(server: Server, tmp_path: Path) -> None:
+    with endpoint(quick()) as provider, workers(server, tmp_path):
+        async with Cluster(server) as cluster:
+            mapped = asking(server, provider).map("Say what {item} is", ["tea", "coffee"], then="Compare them")
+            run = await cluster.finished(await cluster.submit(mapped.events))
+    assert [(row.item, row.state) for row in run.rows] == [("tea", "done"), ("coffee", "done")]
+    assert all(row.answer for row in run.rows)
+    assert run.answer
