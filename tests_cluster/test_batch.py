@@ -171,3 +171,13 @@ def test_what_concerns_every_line_ends_it_and_what_was_stopped_is_told(terminal:
         done = terminal(*COMMAND, "-w", "./flow.toml")
     assert done.code == 0, done.err
     assert len(came_out(terminal)) == 3
+
+
+def test_a_file_that_is_only_handed_over_may_have_requests_too(terminal: Terminal, server: Server) -> None:
+    said = [{"role": "user", "content": "What is a brick?"}]
+    wrote(terminal, *tasks(1), {"custom_id": "one", "body": {"model": "sim:x", "messages": said}})
+    with workers(server, terminal.folder / "elsewhere"):
+        done = terminal("submit", "-w", "./flow.toml", "-f", "in.jsonl", "--wait")
+    assert done.code == 0, done.err
+    assert {run.id for run in Store(server).recent(9)} == set(done.out.split())
+    assert sorted(len(run.calls) for run in Store(server).recent(9)) == [1, 4]

@@ -59,7 +59,8 @@ def submit(
     """Hand TASK to a worker on whichever machine (`stretto worker`), and print the id of its run.
 
     The store must be one that workers reach: --store postgresql://…. With -f FILE.jsonl each line is a task
-    ({"id": …, "task": …, "inputs": […]}), and so a run; a line that was handed over before is not again.
+    ({"id": …, "task": …, "inputs": […]}) or a request, as `stretto batch` takes them, and so a run; a line that was
+    handed over before is not again. `stretto batch --submit` writes down what comes out, too.
     """
     from stretto.cluster.queue import server_of
 
@@ -91,8 +92,6 @@ def _of_lines(
         with file.open("rb") as data:
             for number, line in raw_lines(data, str(file)):
                 job = jobs.of(read_line(number, line, str(file)), f"{file}: line {number}")
-                if job.workflow is not workflow:
-                    raise TaskError(f"{file}: line {number}: a single request; only tasks are handed to workers")
                 streams.append(jobs.stream(job, jobs.inputs(job)))
     except OSError as error:
         raise TaskError(f"{file}: cannot be read: {error.strerror}; name a file of JSON lines") from error
