@@ -173,6 +173,23 @@ def test_twenty_seconds_of_429_end_well_and_everybody_keeps_their_place() -> Non
     virtually(main())
 
 
+@pytest.mark.parametrize("told", [0.0, 0.05])
+def test_a_wait_that_is_told_again_and_again_and_never_helps_becomes_a_second(told: float) -> None:
+    async def main() -> None:
+        def script(*_: object) -> Iterable[Beat]:
+            assert len(model.calls) <= 1510
+            return [RateLimited("429", retry_after=told)] if clock() < 1500 else ["Hello"]
+
+        model = Scripted(script)
+        chunks = await listen(Desk().limited(model, max_wait=2000), call())
+        assert isinstance(chunks[-1], Done)
+        first, second, *_ = model.sent_at
+        assert second - first == pytest.approx(max(told, 0.02))
+        assert clock() < 1502
+
+    virtually(main())
+
+
 def test_other_keys_go_on_while_one_waits() -> None:
     async def main() -> None:
         desk = Desk(parallel=2)

@@ -11,6 +11,8 @@ from stretto.types import Allowance, RoleName, Usage
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
+_DOUBLINGS = 10
+_OF_TOLD = 0.02  # of our own pause: a shorter one that is told again and again tells nothing
 _UNKNOWN_REPLY = 300.0  # tokens expected of a model that has not answered yet
 _PER_CHARACTER = 0.25  # tokens, before the first answer
 _LEAST_WEIGHT = 0.02  # of the newest answer in a mean
@@ -175,8 +177,9 @@ class Lane:
     def refuse(self, passage: Passage, error: CallError, now: float, configured: float = math.inf) -> float:
         """A request was rate limited; the loop time until which the model should be left alone.
 
-        That is as long as the provider asked, else twice as long as after the round before. Requests that went out
-        together are one round, however many of them come back. `configured`: how many a second are said to be allowed.
+        That is as long as the provider asked, if that can be, else twice as long as after the round before. Requests
+        that went out together are one round, however many of them come back. `configured`: how many a second are said
+        to be allowed.
         """
         passage.used = 0.0
         self._learned.window.hear(now - passage.sent_at)
@@ -206,8 +209,10 @@ class Lane:
             self._refused_at = now
         if self.refused_since is None:
             self.refused_since = now
-        wait = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (self._refusals - 1))
-        return self._refused_at + wait if error.retry_after is None else now + error.retry_after
+        wait = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._refusals - 1, _DOUBLINGS))
+        if error.retry_after is None:
+            return self._refused_at + wait
+        return max(now + error.retry_after, self._refused_at + min(_FIRST_PAUSE, _OF_TOLD * wait))
 
     def crowd(self, passage: Passage, now: float) -> None:
         """Narrow the window: the provider has answered that it is overloaded."""
