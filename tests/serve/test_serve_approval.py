@@ -138,11 +138,26 @@ async def test_plans_are_edited_cut_and_asked_for_again_until_one_is_right(tmp_p
     assert [each["remark"] for each in shown["withdrawn"]] == ["Take two"]
 
 
+@on_loop
+async def test_a_plan_that_is_edited_to_have_no_subtasks_is_one_call_once_that_is_approved(tmp_path: Path) -> None:
+    async with served(workflow(tmp_path / "runs.db")) as client:
+        run = await at(client)
+        first = await run.proposal()
+        assert (await run.answer("edit", plan={"tasks": []}))[0] == 202
+        while (await run.proposal()) == first:
+            await asyncio.sleep(0.01)
+        assert (await run.proposal())["plan"]["subtasks"] == []
+        await run.answer("go")
+        shown = await run.ended()
+    assert (shown["status"], shown["plan"]["subtasks"]) == ("finished", [])
+    assert shown["answer"]
+
+
 NO_ANSWERS: list[tuple[dict[str, Any], str | None]] = [
     ({}, None),
     ({"decision": "maybe"}, "decision"),
     ({"decision": "edit"}, "plan"),
-    ({"decision": "edit", "plan": {"tasks": []}}, None),
+    ({"decision": "edit", "plan": {"tasks": None}}, "plan.tasks"),
     ({"decision": "edit", "plan": {"tasks": [{**EDITED["tasks"][0], "needs": ["t9"]}]}}, None),
     ({"decision": "drop"}, None),
     ({"decision": "drop", "ids": ["t77"]}, None),
