@@ -165,7 +165,7 @@ def test_a_plan_is_written_anew_by_hand_and_what_is_none_is_said(browser: Browse
         browser.write(".edited", "{")
         browser.click(".gate details button")
         browser.until("document.querySelector('.gate .trouble').textContent.startsWith('not JSON')")
-        browser.write(".edited", '{"tasks": []}')
+        browser.write(".edited", '{"tasks": null}')
         browser.click(".gate details button")
         browser.until("document.querySelector('main > .trouble[role=alert]').textContent !== ''")
         browser.write(".edited", '{"tasks": [{"type": "general", "description": "Only tea"}]}')
