@@ -1,6 +1,7 @@
 """A plan that is to be approved: nothing of it is asked before, and what is decided holds, whenever a run is killed."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -218,8 +219,9 @@ def finished(stream: Any) -> Run:
 def test_a_proposal_says_what_is_left_and_where_it_is_known_from(tmp_path: Path) -> None:
     store = tmp_path / "s.db"
     prices = {"sim:w": Price(Decimal(1), Decimal(2))}
-    seen = Seen()
+    seen, at = Seen(), time.monotonic()
     first = flow(store, prices=prices).run_sync(TASK, approve=seen)
+    took = time.monotonic() - at
     second = flow(store, prices=prices).run_sync(TASK + " once more", approve=seen)
     assert first.coverage.complete
     assert second.coverage.complete
@@ -231,7 +233,7 @@ def test_a_proposal_says_what_is_left_and_where_it_is_known_from(tmp_path: Path)
     assert known.total.cost is not None
     assert second.cost is not None
     assert known.total.cost.p50 / 2 < second.cost < known.total.cost.p95 * 2
-    assert known.total.seconds.p95 < 2
+    assert known.total.seconds.p95 < 2 + took  # on a machine where that was long, it is foretold again
     assert any(line.critical for line in known.lines)
 
 

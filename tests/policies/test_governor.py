@@ -88,7 +88,7 @@ def test_a_full_bucket_may_go_out_within_moments() -> None:
 
 @pytest.mark.parametrize("late", [0.0, 20.0])
 def test_two_processes_on_one_key_share_it_evenly_by_its_headers(late: float) -> None:
-    seen = together(2, 1500, late=late, rpm=1200, bucket=40, ttft=1.0, ttft_spread=0.35)
+    seen = together(2, 800, late=late, rpm=1200, bucket=40, ttft=1.0, ttft_spread=0.35)
     assert seen.last < 1.10 * seen.ideal
     assert min(seen.shares) / max(seen.shares) > 0.8
     assert seen.refused < 0.03
