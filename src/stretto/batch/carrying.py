@@ -101,11 +101,7 @@ class Batch:
         for job in jobs:
             if self.counts.unpaid:
                 return
-            self.counts.under_way += 1
-            try:
-                await self._paid(job)
-            finally:
-                self.counts.under_way -= 1
+            await self._paid(job)
 
     async def _paid(self, job: Job) -> None:
         """Carry a job, if the total budget allows for it."""
@@ -122,7 +118,11 @@ class Batch:
 
     async def _line(self, job: Job, run: str) -> None:
         """Carry a job and write its line."""
-        ended = await self._ended(job)
+        self.counts.under_way += 1
+        try:
+            ended = await self._ended(job)
+        finally:
+            self.counts.under_way -= 1
         cost = ended.run.cost if ended.run else None
         if isinstance(ended.error, DayBudgetError):  # it is none of this line either, and those under way may end
             self._told(self.counts, "" if self.counts.unpaid else str(ended.error))
