@@ -188,7 +188,8 @@ def story(folder: Path, seed: str, kills: int, disk: Mapping[str, str] | None = 
     if seller.charged > BUDGET:
         tally.complaints.append(f"over the budget: {seller.charged}")
     for asked, times in seller.answers.items():
-        for (came, answered), (again, _) in pairwise(times):
+        # In the order in which they came: one that a kill cut off may be answered after the one in its place.
+        for (came, answered), (again, _) in pairwise(sorted(times)):
             # A reply that nobody was there to hear, or to write down, is all that may be paid again.
             if not any(came <= kill < answered + _SOON for kill in killed_at):
                 tally.complaints.append(f"paid again: {asked}, {again - answered:.1f} s later")
