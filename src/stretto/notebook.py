@@ -11,7 +11,8 @@ from stretto.errors import ConfigError, cause_of
 from stretto.events import AnswerDelta, AnyEvent, now
 from stretto.run.stream import RunStream
 from stretto.runs import Parsed, Run
-from stretto.views.page import run_page, summary
+from stretto.views.page import run_page
+from stretto.views.summary import summary
 
 EVERY = 0.5
 """Seconds between two pictures, or more: drawing takes a tenth of the time at most."""

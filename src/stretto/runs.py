@@ -167,7 +167,7 @@ class Run(Struct, Generic[Parsed], frozen=True, kw_only=True):
         return core_schema.is_instance_schema(cls, serialization=written)
 
     def __repr__(self) -> str:
-        from stretto.views.page import summary
+        from stretto.views.summary import summary
 
         return f"<Run {self.id} {summary(self)}>"
 

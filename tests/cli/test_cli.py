@@ -307,6 +307,18 @@ def test_help_loads_neither_the_engine_nor_asyncio() -> None:
     assert not loaded & {"asyncio", "aiohttp", "msgspec", "sqlite3", "stretto.workflow", "stretto.config"}
 
 
+def test_a_program_that_carries_a_run_loads_nothing_that_draws_it() -> None:
+    code = (
+        "import sys, stretto\n"
+        "run = stretto.Workflow('sim:instant', {'a': 'sim:instant'}, 'sim:instant').run_sync('Compare teas')\n"
+        "print(run)\nprint(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    told, loaded = done.stdout.splitlines()
+    assert told.startswith("<Run ")
+    assert not set(loaded.split()) & {"markdown_it", "html", "rich", "click", "stretto.views.page"}
+
+
 # -- runs, show, resume
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import msgspec
 
 from stretto.types import Definition, Limits, Role
-from stretto.views.markup import Html, short, tag
+from stretto.views.formats import short
+from stretto.views.markup import Html, tag
 from stretto.views.page import sheet
 
 _HEADS = ("role", "model", "for", "prompt", "options")

@@ -1,4 +1,4 @@
-"""Times, money and counts for people."""
+"""Times, money, counts and the beginnings of texts for people."""
 
 from decimal import Decimal
 
@@ -25,3 +25,14 @@ def dollars(cost: Decimal | None) -> str:
 def many(number: int, what: str) -> str:
     """`1 call`, `2 calls`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def short(text: str, most: int) -> str:
+    """A text on one line, short."""
+    line = " ".join(text[: 8 * most].split())
+    return line if len(line) <= most and len(text) <= 8 * most else line[: most - 1] + "…"
+
+
+def cut(text: str, most: int) -> str:
+    """The start of a text, with its lines."""
+    return text if len(text) <= most else text[: most - 1] + "…"

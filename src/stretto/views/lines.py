@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from stretto.types import Result
-from stretto.views.formats import dollars, many, seconds
-from stretto.views.markup import Html, cut, joined, short, tag
+from stretto.views.formats import cut, dollars, many, seconds, short
+from stretto.views.markup import Html, joined, tag
 from stretto.views.rows import again, bill, planned
 from stretto.views.timeline.calls import Call
 from stretto.views.timeline.rows import Row

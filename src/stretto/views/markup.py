@@ -19,14 +19,3 @@ def tag(name: str, *children: str, **attributes: object) -> Html:
 def joined(*children: str) -> Html:
     """Several pieces as one; those that are not HTML are escaped."""
     return Html("".join(child if isinstance(child, Html) else escape(child) for child in children))
-
-
-def short(text: str, most: int) -> str:
-    """A text on one line, short."""
-    line = " ".join(text[: 8 * most].split())
-    return line if len(line) <= most and len(text) <= 8 * most else line[: most - 1] + "…"
-
-
-def cut(text: str, most: int) -> str:
-    """The start of a text, with its lines."""
-    return text if len(text) <= most else text[: most - 1] + "…"

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from stretto.ground.text import clean
 from stretto.references import footnotes
 from stretto.types import AnswerState
-from stretto.views.formats import dollars, many, seconds
+from stretto.views.formats import dollars, many, seconds, short
 from stretto.views.lines import plan_table
 from stretto.views.markdown import as_html
-from stretto.views.markup import Html, joined, short, tag
+from stretto.views.markup import Html, joined, tag
 from stretto.views.rows import again, one_by_one
 from stretto.views.style import STYLE
 from stretto.views.timeline.past import timeline_of_run
@@ -50,16 +50,6 @@ def sheet(*parts: Html) -> Html:
     """A page of these parts, with its style; what looks like mathematics in it is left as it is."""
     page = tag("div", tag("style", Html(STYLE)), *parts, class_="stretto tex2jax_ignore mathjax_ignore")
     return Html(clean(page))
-
-
-def summary(run: ToldRun) -> str:
-    """A run in one line: how it stands, what it did and what that cost."""
-    done = sum(result.outcome == "done" for result in run.results.values())
-    facts = [f"{done} of {many(len(run.plan.subtasks), 'subtask')} done", many(len(run.calls), "call")]
-    facts += [f"{run.usage.input_tokens:,} tokens in", f"{run.usage.output_tokens:,} out", dollars(run.cost)]
-    facts += [f"answer of {many(len(run.answer), 'character')}"] if run.status == "finished" else []
-    facts += [short(run.error, 120)] if run.error else []
-    return ", ".join([run.status + (" (simulated)" if run.simulated else ""), *facts])
 
 
 def _head(run: ToldRun, took: float) -> Html:
