@@ -8,24 +8,11 @@ from typing import Any
 
 import pytest
 
+from batches import PRICES, WORKFLOW, came_out
 from stretto import Simulator
 from stretto.models.simulator import parse_fault
 from stretto.store.sqlite import Store
 from terminal import Terminal, served
-
-WORKFLOW = """
-[orchestrator]
-model = "sim:o"
-[workers.w]
-model = "sim:w"
-[synthesizer]
-model = "sim:s"
-[providers.sim]
-ttft = 0
-tokens_per_second = 1e6
-faults = {faults}
-"""
-PRICES = "".join(f'[prices."sim:{name}"]\ninput = 10\noutput = 10\n' for name in "ows")
 
 
 @pytest.fixture
@@ -49,13 +36,6 @@ def chat(id_: str, model: str, *said: str, url: str = "/v1/chat/completions", **
 
 def wrote(terminal: Terminal, lines: Iterable[dict[str, Any]], name: str = "in.jsonl") -> None:
     terminal.write(name, "".join(json.dumps(line) + "\n" for line in lines))
-
-
-def came_out(terminal: Terminal, name: str = "out.jsonl") -> dict[str, dict[str, Any]]:
-    found = [json.loads(line) for line in (terminal.folder / name).read_text().splitlines()]
-    by_id = {str(line.get("custom_id", line["id"])): line for line in found}
-    assert len(by_id) == len(found)
-    return by_id
 
 
 def test_each_task_is_a_run_and_a_line(terminal: Terminal) -> None:

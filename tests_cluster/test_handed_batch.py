@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from batches import PRICES, WORKFLOW, came_out
 from postgres import Postgres
 from stretto.store.listing import Wanted
 from stretto.store.locations import Server
@@ -16,19 +17,6 @@ from stretto.store.sqlite import Store
 from terminal import Terminal, served
 from workers import quick, statuses, wait, workers
 
-FLOW = """
-[orchestrator]
-model = "sim:o"
-[workers.w]
-model = "sim:w"
-[synthesizer]
-model = "sim:s"
-[providers.sim]
-ttft = 0
-tokens_per_second = 1e6
-faults = {faults}
-"""
-PRICES = "".join(f'[prices."sim:{name}"]\ninput = 10\noutput = 10\n' for name in "ows")
 COMMAND = ("batch", "in.jsonl", "-o", "out.jsonl", "--submit")
 
 
@@ -42,10 +30,10 @@ def terminal(tmp_path: Path, server: Server) -> Terminal:
     made = Terminal(tmp_path)
     made.environ["STRETTO_STORE"] = server.url
     made.write("elsewhere/.here", "")  # where workers are, without the files of whoever hands lines over
-    made.write("flow.toml", FLOW.format(faults=[]))
-    made.write("fails.toml", FLOW.format(faults=["422 always match=Peru"]))
-    made.write("better/fails.toml", FLOW.format(faults=[]))
-    made.write("priced.toml", FLOW.format(faults=[]) + PRICES)
+    made.write("flow.toml", WORKFLOW.format(faults=[]))
+    made.write("fails.toml", WORKFLOW.format(faults=["422 always match=Peru"]))
+    made.write("better/fails.toml", WORKFLOW.format(faults=[]))
+    made.write("priced.toml", WORKFLOW.format(faults=[]) + PRICES)
     return made
 
 
@@ -55,13 +43,6 @@ def wrote(terminal: Terminal, *lines: dict[str, Any]) -> None:
 
 def tasks(count: int) -> list[dict[str, Any]]:
     return [{"id": number, "task": f"Describe tea {number} in 2 subtasks"} for number in range(count)]
-
-
-def came_out(terminal: Terminal, name: str = "out.jsonl") -> dict[str, dict[str, Any]]:
-    found = [json.loads(line) for line in (terminal.folder / name).read_text().splitlines()]
-    by_id = {str(line.get("custom_id", line["id"])): line for line in found}
-    assert len(by_id) == len(found)
-    return by_id
 
 
 def without_chance(line: dict[str, Any]) -> dict[str, Any]:
