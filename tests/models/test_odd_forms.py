@@ -29,10 +29,12 @@ from stretto.errors import (
     AuthError,
     CallError,
     ContextError,
+    CutError,
     EmptyReply,
     QuotaError,
     RateLimited,
     ReplyError,
+    RequestError,
     ServerError,
 )
 from stretto.models.error_forms import error_inside, status_inside
@@ -187,6 +189,11 @@ async def test_a_tools_arguments_come_in_pieces() -> None:
         ({"error": {"code": "1302", "message": "Rate limit reached for requests"}}, RateLimited, "Rate limit"),
         ({"errors": [{"code": 10000, "message": "Authentication error"}]}, AuthError, "Authentication"),
         ({"code": "Overheated", "message": "Tea is out"}, ServerError, "Tea is out"),
+        ({"throttlingException": {"message": "Too many requests"}}, RateLimited, "Too many"),
+        ({"validationException": {"message": "No such tea"}}, RequestError, "No such tea"),
+        ({"ErrorCode": "INTERNAL_FAILURE_FROM_MODEL", "Message": "No tea"}, ServerError, "No tea"),
+        ({"code": "Throttling.RateQuota", "message": "Requests limit exceeded"}, RateLimited, "limit"),
+        ({"error": {"code": "1302", "message": "您当前使用该API的并发数过高"}}, RateLimited, "并发"),
         ({"message": {"role": "assistant", "content": "Assam"}}, ReplyError, "no chat completion but Ollama's"),
         ({"content": [{"text": "Assam"}], "usage": {"input_tokens": 9}}, ReplyError, "but Anthropic's own interface"),
         ({"output": [{"type": "message"}], "usage": {"input_tokens": 9}}, ReplyError, "but OpenAI's Responses"),
@@ -197,6 +204,26 @@ async def test_an_error_in_a_good_status_is_known_by_its_words(body: Any, kind: 
     failed = await fails(whole(body))
     assert type(failed) is kind
     assert says in str(failed)
+
+
+@pytest.mark.parametrize(
+    ("event", "whose"),
+    [
+        ({"type": "message_start", "message": {"id": "m", "content": []}}, "Anthropic's own interface"),
+        ({"candidates": [{"content": {"parts": [{"text": "Assam"}]}}]}, "Gemini's own interface"),
+        ({"message": {"role": "assistant", "content": "Assam"}, "done": False}, "Ollama's own interface"),
+        ({"type": "response.output_text.delta", "delta": "Assam"}, "OpenAI's Responses"),
+    ],
+)
+@on_loop
+async def test_a_stream_of_another_interface_is_told_as_that_unless_it_turns_out_to_be_ours(
+    event: Any, whose: str
+) -> None:
+    failed = await fails(streamed(sse(event, event)))
+    assert type(failed) is ReplyError
+    assert f"no chat completion but {whose}" in str(failed)
+    assert type(await fails(streamed(sse(event, delta(content="As"))))) is CutError
+    assert (await hear(streamed(sse(event, delta("stop", content="Assam"))))).text == "Assam"
 
 
 @on_loop
@@ -241,7 +268,12 @@ async def test_a_schema_refused_by_who_is_behind_a_gateway_is_asked_for_in_the_n
 
 @pytest.mark.parametrize(
     ("headers", "says"),
-    [("", "does not say where to"), ("Location: /v1/chat/completions\r\n", "to itself")],
+    [
+        ("", "does not say where to"),
+        ("Location: /v1/chat/completions\r\n", "to itself"),
+        ("Location: https://known.com:x@unknown.com/v1\r\n", "to https://unknown.com/v1"),
+        ("Location: javascript:alert(1)\r\n", "no place to ask"),
+    ],
 )
 @on_loop
 async def test_a_redirect_to_nowhere_says_so(headers: str, says: str) -> None:

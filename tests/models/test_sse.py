@@ -30,9 +30,15 @@ def lines(form: Any) -> bytes:
     return b"".join(b"data: " + line + b"\n" for line in written) + b"\n"
 
 
+def over_lines(form: Any) -> bytes:
+    return b"data: " + json.dumps(form, indent=1).encode() + b"\n\n"
+
+
 FORMS = {
     "plain": one(A) + one(B),
     "several data lines": lines(A) + lines(B),
+    "several lines of which the first is called data": over_lines(A) + over_lines(B),
+    "in capitals": (one(A) + one(B)).replace(b"data: ", b"Data: "),
     "no blank line between": one(A)[:-1] + one(B)[:-1],
     "no blank line, and a word between": one(A)[:-1] + b"data: ping\n" + one(B),
     "no space": (one(A) + one(B)).replace(b"data: ", b"data:"),

@@ -1,6 +1,7 @@
 """The endpoint under use: who leaves, who waits, who is sent away, and how it ends."""
 
 import asyncio
+import codecs
 import contextlib
 import gzip
 import json
@@ -136,7 +137,20 @@ def answered(said: bytes) -> tuple[int, dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"hello", b"[]", b'"text"', b"{", b'{"model": "general"', b"\xff\xfe\x00", b'{"model": "\xff"}', b"[" * 9999],
+    [
+        *(
+            b"",
+            b"hello",
+            b"[]",
+            b'"text"',
+            b"{",
+            b'{"model": "general"',
+            b"\xff\xfe\x00",
+            b'{"model": "\xff"}',
+            b"[" * 9999,
+        ),
+        *(b'{"model": "general", "seed": 1e999}', b'{"model": "general", "metadata": [[-1e400]]}'),
+    ],
 )
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
 @on_loop
@@ -145,6 +159,13 @@ async def test_a_body_that_is_no_json_object_is_a_400(path: str, body: bytes) ->
         status, error = answered(await raw(client, request(body, path=path)))
         assert (status, error["type"]) == (400, "invalid_request_error")
         assert (await client.json())["choices"]
+
+
+@on_loop
+async def test_a_byte_order_mark_before_a_body_is_no_part_of_it() -> None:
+    async with served() as client:
+        body = codecs.BOM_UTF8 + json.dumps(chat()).encode()
+        assert (await raw(client, request(body))).startswith(b"HTTP/1.1 200 ")
 
 
 @on_loop

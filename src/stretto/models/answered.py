@@ -6,7 +6,6 @@ Source of the format: https://platform.openai.com/docs/api-reference/chat.
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Protocol
-from urllib.parse import urljoin
 
 import msgspec
 
@@ -18,7 +17,8 @@ from stretto.models.allowance import allowance
 from stretto.models.error_forms import error_inside, status_inside
 from stretto.models.http import FAILURES, Reader, failure
 from stretto.models.loosely import claims, decoded, other_interface, several, unpacked
-from stretto.models.providers import PATH, Provider
+from stretto.models.providers import Provider
+from stretto.models.redirects import of_redirect
 from stretto.models.refusals import refusal, request_id
 from stretto.models.reply import LARGEST, Reply, joined
 from stretto.models.secrets import Secrets
@@ -118,6 +118,7 @@ class Answered:
         simulated, json = response.headers.get(SIMULATED) == "true", call.request.schema is not None
         self._reply = Reply(source.label, self._id(), told=source.told, simulated=simulated, json=json)
         self._alike = Alike()
+        self._other = ""  # whose form an event has that is none of ours
 
     async def begin(self) -> Allowance | None:
         """What its headers say of limits, if they do; raises the error that it is."""
@@ -138,13 +139,7 @@ class Answered:
 
     async def _refused(self) -> errors.CallError:
         if 300 <= self._response.status < 400:
-            location = self._response.headers.get("location", "")
-            target = urljoin(self._source.url, location).partition("?")[0].removesuffix(PATH)
-            if target == self._source.url.partition("?")[0].removesuffix(PATH):
-                why = "redirects to itself" if location else "redirects, and does not say where to"
-                why += "; check the base URL, and proxies in between"
-            else:
-                why = f"redirects elsewhere; if that is right, set the base URL to {target}"
+            why = of_redirect(self._source.url, self._response.headers.get("location", ""))
             return errors.RequestError(
                 self._source.told(f"{self._source.where}: {self._response.status}: {why}"), status=self._response.status
             )
@@ -176,7 +171,7 @@ class Answered:
             yield chunk
         if failed:
             raise failed
-        for chunk in self._reply.end(whole=not streamed):
+        for chunk in self._end(whole=not streamed):
             yield chunk
 
     def _bound(self, held: int) -> None:
@@ -214,8 +209,20 @@ class Answered:
                 raise
         finally:
             reader.close()
-        for chunk in self._reply.end():
+        for chunk in self._end():
             yield chunk
+
+    def _end(self, *, whole: bool = False) -> list[Chunk]:
+        """The last chunks; raises what is wrong with the reply as a whole."""
+        try:
+            return self._reply.end(whole=whole)
+        except errors.CutError as error:
+            if not self._other or self._reply.begun:
+                raise
+            raise self._strange(self._other) from error
+
+    def _strange(self, what: str) -> errors.ReplyError:
+        return errors.ReplyError(f"{self._source.where}: no chat completion{what}", status=self._response.status)
 
     def _said(self, events: list[bytes]) -> tuple[list[Chunk], errors.CallError | None]:
         """What events that came together say, text in one piece; and the error that follows it, if one does."""
@@ -264,8 +271,9 @@ class Answered:
             other = other_interface(data)
             if claims(data) and not other:
                 raise errors.EmptyReply(f"{self._source.label}: a reply without any choices", request_id=self._id())
-            shown = f"{f' but {other}' if other else ''}: {self._source.told(_text(data), _SHOWN)}"
-            raise errors.ReplyError(f"{self._source.where}: no chat completion{shown}", status=self._response.status)
+            raise self._strange(f"{f' but {other}' if other else ''}: {self._source.told(_text(data), _SHOWN)}")
+        if not self._other and not body.choices and (other := other_interface(data)):
+            self._other = f" but {other}: {self._source.told(_text(data), _SHOWN)}"
         return self._reply.take(body)
 
     def _unreadable(self, data: bytes) -> errors.CallError:

@@ -12,25 +12,34 @@ _NO_PATH = re.compile(
     r"unexpected endpoint|cannot post\b|(?:unknown|no such) (?:endpoint|path|route|url)", re.IGNORECASE
 )
 _TITLE_END = re.compile("</title>", re.IGNORECASE)
-_SAYINGS = ("message", "detail", "msg", "error_msg", "status_msg", "error_description", "title", "reason")
-_SAYS = frozenset(_SAYINGS[:4])
-_CODES = ("code", "status", "status_code", "error_code", "type")
+_SAYINGS = (
+    "message", "detail", "msg", "error_msg", "Message", "status_msg", "error_description", "title", "reason",
+)  # fmt: skip
+_SAYS = frozenset(_SAYINGS[:5])
+_CODES = ("code", "status", "status_code", "error_code", "ErrorCode", "type")
 _TELLING = frozenset({*_SAYINGS, *_CODES, "error"})
 _FINE = frozenset({"0", "200", "ok", "success", "null", "none", "false"})
-_SURE = 3
+_SURE = 4
 _WORDS = (
-    (re.compile(r"quota|billing|balance|credit|arrear", re.IGNORECASE), 402),
-    (re.compile(r"(?:rate|qps|[rt]pm).{0,20}limit|too.?many|RESOURCE_EXHAUSTED", re.IGNORECASE), 429),
-    (re.compile(r"api.?key|authent|permission|unauthorized", re.IGNORECASE), 401),
-    (re.compile(r"overloaded|unavailable|timeout"), 503),
-    (re.compile(r"invalid|not.?found|unsupported|bad.?request"), 400),
+    (re.compile(r"throttl", re.IGNORECASE), 429),  # Alibaba's `Throttling.RateQuota` is none of the quotas below
+    (re.compile(r"quota|billing|balance|credit|arrear|余额|欠费|额度", re.IGNORECASE), 402),
+    (
+        re.compile(
+            r"(?:rate|qps|[rt]pm).{0,20}limit|too.?many|RESOURCE_EXHAUSTED|频繁|频率|并发|限流|限速|速率", re.IGNORECASE
+        ),
+        429,
+    ),
+    (re.compile(r"api.?key|authent|permission|unauthorized|access.?denied", re.IGNORECASE), 401),
+    (re.compile(r"overloaded|unavailable|timeout|not.?ready", re.IGNORECASE), 503),
+    (re.compile(r"invalid|not.?found|unsupported|bad.?request|validation", re.IGNORECASE), 400),
 )
 
 
 def error_inside(data: bytes) -> Any:
     """The error in a body that came with status 200, in whatever form; None if it holds none, or one that says nothing.
 
-    MiniMax calls it `base_resp`, Cloudflare has a list of them, Baidu one in two fields of the body.
+    MiniMax calls it `base_resp`, Cloudflare has a list of them, Baidu one in two fields of the body, Amazon calls it by
+    its kind.
     """
     form = loose(data)
     form = form[0] if isinstance(form, list) and form else form
@@ -46,6 +55,9 @@ def error_inside(data: bytes) -> Any:
     for error in (form.get("base_resp"), *(listed if isinstance(listed, list) else ())):
         if _says(error):
             return error
+    for name, value in form.items():
+        if name.endswith("Exception") and isinstance(value, dict):
+            return {"type": name, **value}
     return form if any(isinstance(form.get(name), str | list) for name in _SAYS) and _says(form) else None
 
 

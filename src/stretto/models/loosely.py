@@ -132,12 +132,22 @@ _OTHERS = {
     "output": "OpenAI's Responses",
 }
 """Where a reply stands in other interfaces than chat completions."""
+_EVENTS = {
+    "message_start": _OTHERS["content"],
+    "content_block": _OTHERS["content"],
+    "response.": _OTHERS["output"],
+}
+"""How the types of their events begin."""
 
 
 def other_interface(data: bytes) -> str:
     """Whose form a body has that is no chat completion, as far as it is known."""
     form = loose(data)
-    return next((whose for name, whose in _OTHERS.items() if isinstance(form, dict) and form.get(name)), "")
+    if not isinstance(form, dict):
+        return ""
+    kind = str(form.get("type", ""))
+    streamed = next((whose for begins, whose in _EVENTS.items() if kind.startswith(begins)), "")
+    return streamed or next((whose for name, whose in _OTHERS.items() if form.get(name)), "")
 
 
 def claims(data: bytes) -> bool:

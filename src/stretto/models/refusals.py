@@ -64,7 +64,7 @@ _PASSING = re.compile(
 )
 # What a gateway says with the status of another mistake.
 _TOO_MANY = re.compile(
-    r"too many (?:requests|tokens\W{1,3}please wait)|throttl(?:ed|ing)"
+    r"too many (?:requests|tokens\W{1,3}please wait)|throttl(?:ed|ing)|请求过于频繁|请求频率|并发数过高|触发限流"
     r"|rate.?limit(?:ed)?(?:_error)?\b.{0,20}\b(?:exceed|reach|hit)|rate_limit_(?:error|exceeded)",
     re.IGNORECASE,
 )
@@ -101,6 +101,8 @@ def refusal(
         text += f" ({ways})"
     if kind is errors.AuthError:
         text += _of_access(message)
+    if status == 407:
+        text += " (a proxy wants a name and a password: http://NAME:PASSWORD@HOST in the variable that names it)"
     if status == 404:
         text += " (is the model's name right, and does the base URL end where /chat/completions begins, mostly in /v1?)"
     allowed = allowance(headers)

@@ -68,6 +68,11 @@ class Reply:
         """Whether it has become longer than any reply may be."""
         return self._room < 0
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything of it was heard."""
+        return self._pieced or self._spoke or self._thought
+
     def take(self, body: Body) -> list[Chunk]:
         """What a body says."""
         if (told := body.told) and (not isinstance(told, dict) or any(told.values())):

@@ -3,12 +3,15 @@
 Source: https://html.spec.whatwg.org/multipage/server-sent-events.html, and what servers send that have not read it.
 """
 
+import re
+
 import msgspec
 
 DONE = b"[DONE]"
 
 _NEXT, _END = b"\n\ndata: {", b"\n\ndata: [DONE]\n"
 _BOM = b"\xef\xbb\xbf"
+_FIELD = re.compile(rb"[\s\xef\xbb\xbf]*(?:data|event|id|retry|error)?:", re.IGNORECASE)
 
 
 class Events:
@@ -73,7 +76,9 @@ class Events:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _other(self, line: bytes, events: list[bytes]) -> None:
-        if line.startswith(b"{"):
+        if self._goes_on(line, events):
+            self._lines.append(line)
+        elif line.startswith(b"{"):
             self._close(events)
             events.append(line.strip())
         elif line.startswith(b"event:"):
@@ -87,6 +92,19 @@ class Events:
                 self._lines.append(line[5:].strip())
             elif line:
                 self._other(line, events)
+        elif line[:5].lower() == b"data:":
+            self._lines.append(line[5:].strip())
+
+    def _goes_on(self, line: bytes, events: list[bytes]) -> bool:
+        """Whether a line belongs to an object over several of which only the first is called data.
+
+        One that is whole is ended here, so that it is looked at once.
+        """
+        if not self._lines or not self._lines[0].startswith(b"{") or _FIELD.match(line):
+            return False
+        if len(self._lines) == 1:
+            self._close_if_whole(events)
+        return bool(self._lines)
 
     def _close_if_whole(self, events: list[bytes]) -> None:
         if self._lines[0] == DONE or is_json(self._lines[0]):

@@ -1,5 +1,6 @@
 """Reading the body of a chat-completions request, at the door."""
 
+import codecs
 import json
 import re
 from collections.abc import Mapping
@@ -64,7 +65,10 @@ def chat_of(body: dict[str, Any]) -> ChatBody:
 
 def json_object(data: bytes) -> dict[str, Any]:
     """The JSON object that a body is; raises `BadBodyError`."""
-    body = json_in(data, Any)
+    try:
+        body = json_in(data, Any)
+    except msgspec.ValidationError as error:  # a number that is larger than any
+        raise BadBodyError(f"the body is not valid JSON: {error}") from error
     if not isinstance(body, dict):
         raise BadBodyError("the body must be a JSON object")
     return body
@@ -75,6 +79,7 @@ def json_in(data: bytes, kind: type[T]) -> T:
 
     Half a letter becomes U+FFFD: JavaScript escapes one where a text was cut in the middle of an emoji.
     """
+    data = data.removeprefix(codecs.BOM_UTF8)  # PowerShell and .NET write one
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError:
