@@ -52,12 +52,37 @@ STREAMED = {
     "remarks in other languages": J.replace("}, {", "}, # next\n{").replace('"tasks": [', '"tasks": [/* all */, '),
     "phases": json.dumps({"phases": [{"name": "One", "tasks": TASKS[:1]}, {"name": "Two", "tasks": TASKS[1:]}]}),
     "lists in a list": json.dumps({"stages": [[TASKS[0]], [TASKS[1]]]}),
+    "phases, each with tasks": json.dumps({"plan": {"phase_1": {"tasks": TASKS[:1]}, "phase_2": {"tasks": TASKS[1:]}}}),
+    "tasks, and further tasks": json.dumps({"tasks": TASKS[:1], "optional_tasks": TASKS[1:], "notes": []}),
+    "phases with tasks of their own name": json.dumps(
+        {"stages": [{"stage": 1, "tasks": TASKS[:1]}, {"later_tasks": TASKS[1:]}]}
+    ),
     "a list in a list": J.replace('"tasks": [', '"tasks": [['),
     "a description in pieces": J.replace('"Write the code."', '["Write the code."]'),
     "a value that is no number": J.replace('"needs": []', '"needs": [], "value": NaN'),
 }  # fmt: skip
 # Certain only when the reply is over.
 AT_THE_END = {
+    "a list for each phase": json.dumps({"analysis": "easy", "Research": TASKS[:1], "Writing": TASKS[1:]}),
+    "phases by name": json.dumps({"phases": {"One": TASKS[:1], "Two": TASKS[1:]}}),
+    "keys in Chinese": J.replace('"tasks"', '"任务"').replace('"type"', '"类型"').replace('"description"', '"描述"')
+    .replace('"needs"', '"依赖"'),
+    "keys in German": J.replace('"tasks"', '"Aufgaben"').replace('"type"', '"Typ"')
+    .replace('"description"', '"Beschreibung"').replace('"needs"', '"Abhängigkeiten"'),
+    "brackets of a Chinese keyboard": J.translate(str.maketrans('{}[]"', "｛｝［］＂")),  # noqa: RUF001
+    "quotes of Japanese": "「".join(J.split('"')),
+    "quotes of code": J.replace('"', "`"),
+    "a part of a message": json.dumps([{"type": "text", "text": J}]),
+    "rows": json.dumps({"tasks": [[*t.values()] for t in TASKS]}),
+    "rows below their names": json.dumps([[*TASKS[0]], *([*t.values()] for t in TASKS)]),
+    "columns": json.dumps({name: [t[name] for t in TASKS] for name in TASKS[0]}),
+    "a table in HTML": "<table><tr><th>id</th><th>type</th><th>description</th><th>needs</th></tr>" + "".join(
+        f"<tr><td>{t['id']}</td><td>{t['type']}</td><td>{t['description']}</td><td>{','.join(t['needs'])}</td></tr>\n"
+        for t in TASKS
+    ) + "</table>",
+    "a table in a frame": "┌────┬────┐\n│ id │ type │ description │ needs │\n├────┼────┤\n" + "".join(
+        f"│ {t['id']} │ {t['type']} │ {t['description']} │ {','.join(t['needs'])} │\n├────┼────┤\n" for t in TASKS
+    ),
     "keyed by id": json.dumps({"tasks": {t["id"]: {k: v for k, v in t.items() if k != "id"} for t in TASKS}}),
     "keyed by id, alone": json.dumps({t["id"]: {k: v for k, v in t.items() if k != "id"} for t in TASKS}, indent=1),
     "one after the other": "\n".join(map(json.dumps, TASKS)),
@@ -207,6 +232,28 @@ LABELLED = {
     "plan -> …": "1. plan -> Say what comes first.\n2. code/solve → Write the code.",
     "t1: …": "t1: plan: Say what comes first.\nt2 (code/solve): Write the code.",
     "headings": "## Task 1: plan\nSay what comes first.\n\n## Task 2: code/solve\nWrite the code.",
+    "ticks": "✅ plan: Say what comes first.\n✅ **code/solve**: Write the code.",
+    "arrows": "➤ plan – Say what comes first.\n➤ code/solve – Write the code.",  # noqa: RUF001
+    "Chinese numbers": "一、plan：Say what comes first.\n二、code/solve：Write the code.",  # noqa: RUF001
+    "Chinese steps": "第一步（plan）：Say what comes first.\n第2步：code/solve：Write the code.",  # noqa: RUF001
+    "@plan": "1. @plan Say what comes first.\n2. @code/solve: Write the code.",
+    "… — plan": "1. Say what comes first. — plan\n2. Write the code. -> `code/solve`",
+    "the worker, and below what it does": "1. plan\n   - Say what comes first.\n"
+    "2. **code/solve**\n   - Write the code.",
+    "blocks": "plan:\n  Say what comes first.\n\n**code/solve:**\n  Write the code.",
+    "actions": "Thought: Two parts.\nAction: plan\nAction Input: Say what comes first.\n\n"
+    "Thought: And then?\nAction: code/solve\nAction Input: Write the code.",
+    "a list in HTML": "<ol>\n<li><b>plan</b>: Say what comes first.</li>\n<li>code/solve: Write the code.</li>\n</ol>",
+    "workers as tags": "<plan>Say what comes first.</plan>\n<code/solve>Write the code.</code/solve>",
+    "<invoke>": '<function_calls><invoke name="plan"><parameter name="description">Say what comes first.</parameter>'
+    '</invoke>\n<invoke name="code_solve"><parameter name="description">Write the code.</parameter></invoke>',
+    "<function=plan>": "<tool_call>\n<function=plan>\n<parameter=task>\nSay what comes first.\n</parameter>\n"
+    "</function>\n</tool_call>\n<tool_call>\n<function=code/solve>\n<parameter=task>\nWrite the code."
+    "\n</parameter>\n</function>",
+    "<arg_key>": "".join(
+        f"<tool_call>{t['type']}\n<arg_key>task</arg_key>\n<arg_value>{t['description']}</arg_value>\n</tool_call>"
+        for t in TASKS
+    ),
     "texts": json.dumps({"tasks": ["plan: Say what comes first.", "[code/solve] Write the code."]}),
 }
 EVERY = STREAMED | AT_THE_END | LABELLED
@@ -303,6 +350,13 @@ NO_PLANS = [
     "name,type,description\nid,int,What it is called by.\nat,float,When it was made.",
     "[[columns]]\nname = 'id'\ntype = 'int'\ndescription = 'What it is called by.'\n",
     'Button(type="submit", text="Send it now")\nfile.plan("Say what comes first.")\nx = f(plan("Say what"))',
+    "✅ It is done.\n➤ It is (plan) that counts.\n第一步：Boil the water.\n一、Put the tea in.",  # noqa: RUF001
+    "Plan:\n1. Boil the water.\n2. Put the tea in.\n3. Wait for four minutes.",
+    '[{"type": "text", "text": "Here it is."}]',
+    '[["Assam", "a strong one"], ["Sencha", "a mild one"]]',
+    "<ul><li>Boil the water.</li><li>Put the tea in.</li></ul>",
+    '{"name": ["Assam", "Sencha"], "description": ["A strong one.", "A mild one."]}',
+    "<function=brew><parameter=text>Put the tea in.</parameter></function>",
     "",
 ]
 
@@ -423,10 +477,15 @@ HOSTILE = {
     "lines": " \n", "blanks": " ", "cells": "| type | task\n", "entries in braces": "- {id: t, type: a, ",
     "names": " a:\n", "sections": "[[tasks]]\n", "keys of sections": "a = 1\n", "calls": "f(",
     "arguments": "f(type='a',",
+    "calls in tags": '<invoke name="plan">', "what they are given": "<parameter=a>", "list items": "<li>",
+    "tables": "<tr><td>",
+    "names as tags": "<plan>", "rows in rows": "[[", "ticks": "`", "keys in Chinese": '"类型": ',
     "rows": "id,type,description\n", "long texts": '"""', "heads": "[a]\ntype = 'b'\n",
 }  # fmt: skip
 BEHIND = {
     "stars": ("- ", "*"),
+    "phases": ('{"tasks": [{"type": "a", "description": "b c"}], ', '"phase": '),
+    "calls that are given much": ("<function=a>", "<parameter=b>"),
     "labels": ("- ", "a:"),
     "brackets behind a word": ("- a", " (plan"),
     "wide signs": ('{"tasks"', "："),  # noqa: RUF001

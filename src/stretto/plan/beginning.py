@@ -20,6 +20,14 @@ _UNQUOTED = re.compile(rf"""(?<![\w"'“”\\.-])({_NAME})\s{{0,40}}:\s{{0,40}}\
 _NAMELESS = re.compile(
     rf"""(["'“”]\s{{0,40}}:\s{{0,40}})?\[\s{{0,40}}(\{{)\s{{0,40}}["'“”]?({FIELD})["'“”]?\s{{0,40}}:\Z"""
 )
+_PHASE = re.compile(
+    "phase|stage|step|round|group|wave|batch|part|level|parallel|sequential|tasks|first|then|next|final", re.IGNORECASE
+)
+_KEY_BEFORE = r"""["'“”]([\w -]{1,40})["'“”]\s{0,40}:\s{0,40}"""
+_FURTHER = re.compile(
+    rf"""[\s}}\]]{{0,60}},\s{{0,40}}{_KEY_BEFORE}(?:\{{\s{{0,40}}{_KEY_BEFORE})?"""
+    rf"""\[\s{{0,40}}(\{{)\s{{0,40}}["'“”]?({FIELD})["'“”]?\s{{0,40}}:\Z"""
+)
 _SIZE = re.compile(r"""["'“”]size["'“”]\s{0,40}:\s{0,40}["'“”](\w{1,40})["'“”]""", re.IGNORECASE)
 # Atomic groups, not possessive repeats: these capture wrongly on CPython 3.11.2, which is Debian 12's own.
 _OPENING = re.compile(
@@ -56,6 +64,18 @@ def list_at(text: str) -> Beginning | None:
     if found is None or found[1] or not is_field(found[3]):
         return None
     return Beginning(found.start(2))
+
+
+def further_at(text: str, *, named: bool) -> int | None:
+    """Where the first entry begins of a list that follows the plan's in its object, if it goes on with that.
+
+    Its name must say so if the plan's has one (`named`). `text`: all that stands behind the plan's list, up to the
+    colon behind the entry's first key.
+    """
+    found = _FURTHER.match(text)
+    if found is None or not is_field(found[4]) or (named and not _PHASE.search(found[1])):
+        return None
+    return found.start(3)
 
 
 def size_in(texts: Sequence[str]) -> str:

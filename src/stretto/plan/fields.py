@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from stretto.plan.languages import english
+
 LOOSE = " \t\r\n,"
 QUOTES = "\"'“”„"
 
@@ -84,7 +86,7 @@ def unwrapped(found: Mapping[str, Any]) -> dict[str, Any]:
             return {**({} if is_field(name) else {"id": name}), **unwrapped(only)}
     fields: dict[str, Any] = {}
     for key, value in found.items():
-        fields.setdefault(plain(key), value)
+        fields.setdefault(english(plain(key)), value)
     return fields
 
 

@@ -20,6 +20,10 @@ _LABEL = re.compile(
 _BEHIND = re.compile(
     rf"[\[(][*_`]{{0,3}}{_SAID}([^\W_][\w/ -]{{0,39}}?)[*_`\"']{{0,3}}[\])][*_.`]{{0,4}}\s*\Z", re.IGNORECASE
 )
+_DASHED = re.compile(r"\s(?:[-\u2013\u2014\u2192]|[-=]>)\s{0,3}[*_`@\[]{0,3}([^\W_][\w/ -]{0,39}?)[*_`\].]{0,3}\s*\Z")
+_ADDRESSED = re.compile(r"[*_`]{0,3}@([^\W_][\w/-]{0,39})[*_`]{0,3}[:,]?\s+(?=\S)")
+_WIDE = str.maketrans("\uff08\uff09\uff1a\u3010\u3011\uff3b\uff3d", "():[][]")
+_HEAD = 60
 _ALIKE = 4  # letters that two words which begin alike have in common
 _FEWEST = 3
 _ENDING = re.compile("(?:ing|ers?|ors?|es?|s)$")
@@ -85,13 +89,15 @@ def keyed(read: Read, workers: Mapping[str, Role]) -> Read:
 
 def labelled(text: str, workers: Mapping[str, Role]) -> tuple[str, str]:
     """The worker that a text names before or behind what is to be done (`[plan] …`, `plan: …`, `… (plan)`); rest."""
-    found = _LABEL.match(text)
-    name = called(found[1], workers) if found else ""
-    if found and name:
-        return name, text[found.end() :]
-    behind = _BEHIND.search(text, max(0, len(text) - 80))
-    name = called(behind[1], workers) if behind else ""
-    return (name, text[: behind.start()].rstrip()) if behind and name else ("", text)
+    for label in (_LABEL, _ADDRESSED):
+        found = label.match(text[:_HEAD].translate(_WIDE) + text[_HEAD:])
+        if found and (name := called(found[1], workers)):
+            return name, text[found.end() :]
+    for label in (_BEHIND, _DASHED):
+        found = label.search(text, max(0, len(text) - 80))
+        if found and (name := called(found[1], workers)):
+            return name, text[: found.start()].rstrip()
+    return "", text
 
 
 def general(workers: Mapping[str, Role]) -> str:

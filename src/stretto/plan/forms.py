@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 
 from stretto.plan.calls import calls
-from stretto.plan.fields import DESCRIPTION, FIELD, decode_text, is_field, plain, unwrapped
+from stretto.plan.fields import FIELD, decode_text, is_field, plain, unwrapped
 from stretto.plan.fitting import called
-from stretto.plan.grids import by_worker, object_in, separated, table
-from stretto.plan.item import Draft, Read, draft_of, weight_of
+from stretto.plan.grids import by_worker, object_in, rows, separated, table
+from stretto.plan.item import Draft, Read
+from stretto.plan.languages import in_english
 from stretto.plan.lines import read_lines
 from stretto.plan.sections import sections
+from stretto.plan.tags import from_html, tag_calls, tagged
 from stretto.types import Role
 
 _ENCODED = re.compile(r"""(["'])\s*[\[{](?:\s|\\[nrt])*\\+["']""")
@@ -29,22 +31,22 @@ _FLOW = re.compile(r"^[ \t]*-[ \t]*\{[ \t]*\w{1,16}:[ \t]+[^\s\"'\[{]", re.MULTI
 # Each line as Markdown quotes it, and the signs of JSON as a Chinese keyboard writes them.
 _CITED = re.compile(r"^[ \t]{0,3}>[ \t]?", re.MULTILINE)
 _WIDE = re.compile(r"""(?<=["'“”}\]\d])\s{0,9}([：，])(?=\s{0,9}["'“”{\[\d])""")  # noqa: RUF001
+_MARKS = str.maketrans("｛｝［］＂「」『』«»：，", '{}[]""""""":,')  # noqa: RUF001
+_TICKS = re.compile(r"(?<=[{\[:,(\s])`([^`\"\\\n]{0,2000})`(?=\s{0,9}[,:}\])])")
 _NARROW = {"：": ":", "，": ","}  # noqa: RUF001
-_ENTRY = re.compile(r"<(?:(?:sub_?)?(?:task|step)|item)\b([^<>]{0,300})>", re.IGNORECASE)
-_END = re.compile(r"</(?:(?:sub_?)?(?:task|step)|item)s?>", re.IGNORECASE)
-_TAG = re.compile(rf"<(/?)({FIELD})>")
-_ANY_TAG = re.compile(r"</?[A-Za-z]\w{0,30}[^<>]{0,300}>")
-_ATTRIBUTE = re.compile(r"""([A-Za-z]\w{0,15})\s{0,9}=\s{0,9}["']([^"'<>]{0,300})["']""")
 
 
 def forms(text: str, workers: Mapping[str, Role]) -> Iterator[str | list[Read]]:
     """The reply in JSON as it could have been written, or the entries it has, one form after the other.
 
-    JSON in other signs, lists by worker, JSON as a text in JSON, a list of texts without a name, objects keyed by id or
-    one after the other, XML, a table, TOML, CSV, calls as code has them, and at last YAML and lists in Markdown.
+    JSON in other signs or languages, lists by worker, rows, JSON as a text in JSON, a list of texts without a name,
+    objects keyed by id or one after the other, XML, a table, HTML, TOML, CSV, calls as code has them or in tags, and at
+    last YAML and lists in Markdown.
     """
     yield from _wrapped(text)
     if found := by_worker(text, workers):
+        yield found
+    if _name_a_worker(found := rows(text), workers):
         yield found
     yield from _decoded(text)
     if _TEXTS.match(text):
@@ -52,11 +54,12 @@ def forms(text: str, workers: Mapping[str, Role]) -> Iterator[str | list[Read]]:
     if _FLOW.search(text) and (found := read_lines(text, workers)):
         yield found
     yield from _objects(text)
-    for read in (_tagged, table):
-        if found := read(text):
+    unmarked = from_html(text)
+    for found in (tagged(text), table(text), table(unmarked), read_lines(unmarked, workers)):
+        if found:
             yield found
     # These are forms of many things besides; what names none of the workers is another.
-    for other in (sections(text), separated(text), calls(text, workers)):
+    for other in (sections(text), separated(text), calls(text, workers), tag_calls(text, workers)):
         if _name_a_worker(other, workers):
             yield other
     if found := read_lines(text, workers):
@@ -76,6 +79,12 @@ def _wrapped(text: str) -> Iterator[str]:
         yield bare
     if (narrow := _WIDE.sub(lambda sign: _NARROW[sign[1]], text)) != text:
         yield narrow
+    if (narrow := text.translate(_MARKS)) != text and ("{" not in text or '"' not in text):
+        yield narrow
+    if (known := in_english(text)) != text:
+        yield known
+    if "`" in text and "{" in text and (quoted := _TICKS.sub(r'"\1"', text)) != text:
+        yield quoted
     if isinstance(tools := object_in(text).get("tool_calls"), list):
         yield json.dumps([unwrapped(each) for each in tools if isinstance(each, dict)])
 
@@ -104,37 +113,3 @@ def _with_id(match: re.Match[str]) -> str:
     if plain(match[1]) in _CONTAINERS or is_field(match[1]) or not is_field(match[2]):
         return match[0]
     return f'{{"id": "{match[1]}", '
-
-
-def _tagged(text: str) -> list[Read]:
-    """Entries in XML: `<task><type>…</type><description>…</description></task>`."""
-    opened = list(_ENTRY.finditer(text))
-    ends = [*(match.start() for match in opened[1:]), len(text)]
-    found = []
-    for match, end in zip(opened, ends, strict=False):
-        fields = {plain(name): html.unescape(value) for name, value in _ATTRIBUTE.findall(match[1])}
-        inside = re.split(
-            r"</(?:(?:sub_?)?(?:task|step)|item)s?>", text[match.end() : end], maxsplit=1, flags=re.IGNORECASE
-        )[0]
-        inside = inside.replace("<![CDATA[", "").replace("]]>", "")
-        fields |= _elements(inside)
-        rest = " ".join(_ANY_TAG.sub(" ", inside).split())
-        if rest and not any(fields.get(name) for name in DESCRIPTION):
-            fields["description"] = html.unescape(rest)
-        draft = draft_of(fields)
-        if isinstance(draft, Draft) and (weight := weight_of(fields)) == 2:
-            found.append(Read(draft, weight))
-    return found
-
-
-def _elements(text: str) -> dict[str, str]:
-    """The elements of an entry that have the name of a field."""
-    fields: dict[str, str] = {}
-    name, start = "", 0
-    for tag in _TAG.finditer(text):
-        if not tag[1] and not name and is_field(tag[2]):
-            name, start = tag[2], tag.end()
-        elif tag[1] and tag[2] == name:
-            fields.setdefault(plain(name), html.unescape(text[start : tag.start()].strip()))
-            name = ""
-    return fields

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,15 +11,21 @@ from stretto.plan.fitting import called
 from stretto.plan.item import Draft, Read, draft_of, reads_as_work, weight_of
 from stretto.types import Role
 
+_LISTS = re.compile(r"\[\s{0,40}\[")
+_PLACES = {2: ("type", "description"), 3: ("id", "type", "description"), 4: ("id", "type", "description", "needs")}
+"""What stands where in rows that do not say it, in the order in which a plan is asked for."""
+_FRAME = str.maketrans("│┃║", "|||")
+_RULE = re.compile(r"\s*[+\u2500-\u257f][-=+|\u2500-\u257f]{2,}\s*")
+"""A line of a frame between rows."""
 _CONTAINERS = ("tasks", "subtasks", "plan", "workers", "assignments")
 
 
 def table(text: str) -> list[Read]:
     """The rows of a table whose columns are the fields of a subtask."""
     found, names = list[Read](), list[str]()
-    for line in text.splitlines():
+    for line in text.translate(_FRAME).splitlines():
         if line.count("|") < 2:
-            names = []
+            names = names if _RULE.fullmatch(line) else []
             continue
         cells = [cell.strip().strip("*_`") for cell in line.strip().strip("|").split("|")]
         if not names:
@@ -60,6 +67,35 @@ def _rows(names: list[str], lines: list[str], mark: str) -> list[Read]:
     except csv.Error:  # a cell longer than any, or a NUL: what was read stands
         return found
     return found
+
+
+def rows(text: str) -> list[Read]:
+    """Lists in a list, of which the first names the fields or there are none; or a list for each field."""
+    form = object_in(text)
+    columns = {plain(name): value for name, value in form.items() if is_field(name) and isinstance(value, list)}
+    if len(columns) > 1 and any(name in DESCRIPTION for name in columns):
+        return _reads([dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=False)])
+    listed = next((form[name] for name in form if plain(name) in _CONTAINERS and isinstance(form[name], list)), None)
+    table = [each for each in (_list_in(text) if listed is None else listed) if isinstance(each, list) and each]
+    names = [plain(str(cell)) for cell in table[0]] if table else []
+    if len(names) > 1 and all(map(is_field, names)) and any(name in DESCRIPTION for name in names):
+        return _reads([dict(zip(names, cells, strict=False)) for cells in table[1:]])
+    return _reads([dict(zip(_PLACES[len(row)], row, strict=True)) for row in table if len(row) in _PLACES])
+
+
+def _list_in(text: str) -> list[Any]:
+    """The list in JSON that holds lists, if there is one."""
+    begin = _LISTS.search(text)
+    try:
+        form, _ = json.JSONDecoder(strict=False).raw_decode(text, begin.start()) if begin else ([], 0)
+    except (ValueError, RecursionError):
+        return []
+    return form if isinstance(form, list) else []
+
+
+def _reads(entries: list[dict[str, Any]]) -> list[Read]:
+    drafts = [(draft_of(fields), weight_of(fields)) for fields in entries]
+    return [Read(draft, weight) for draft, weight in drafts if isinstance(draft, Draft) and weight == 2]
 
 
 def by_worker(text: str, workers: Mapping[str, Role]) -> list[Read]:

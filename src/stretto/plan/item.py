@@ -26,12 +26,14 @@ from stretto.plan.fields import (
 
 _LETTER = re.compile(r"[^\W\d_]")
 _NOTHING = re.compile(r"(?:none|null|nil|no|nothing|n/?a|not applicable|empty|-+|\[\s*\])\.?", re.IGNORECASE)
-_LISTS = frozenset({"tasks", "subtasks", "steps", "items", "actions", "jobs", "assignments"})
+_LISTS = ("tasks", "steps", "items", "actions", "jobs", "assignments")
 _PARTS = ("subtasks", "tasks", "children")
 _OF_NEED = frozenset({*ID, "task", "subtask", "name", "ref"})
 _APART = re.compile(r"\s*[,;\n]\s*")
 # A model that is told its schema may write it down once more, and that has types and descriptions too.
 _FORM = frozenset({"object", "array", "string"})
+_MESSAGE = frozenset({"text", "outputtext", "output_text"})  # types of parts, in which the plan itself stands as a text
+_OF_MESSAGE = frozenset({"type", "text", "annotations"})
 
 
 _WORK = ("task", "subtask", "instruction", "instructions", "objective", "action", "prompt", "taskdescription")
@@ -104,6 +106,8 @@ def draft_of(fields: Mapping[str, Any]) -> Draft | str:
         )
     if type_ in _FORM:
         return "it describes the form of a plan"
+    if type_ in _MESSAGE and fields.keys() <= _OF_MESSAGE:
+        return "it is a part of a message"
     if not type_ and not reads_as_work(description):
         return "`type` is missing, and its description is one word"
     if not type_ and title != description:
@@ -133,7 +137,7 @@ def parts_in(fields: Mapping[str, Any], whole: Draft) -> list[Draft]:
 
 def entries_in(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The entries that what is no subtask itself holds: phases and groups have lists of their own."""
-    lists = [value for name, value in fields.items() if name in _LISTS and isinstance(value, list)]
+    lists = [value for name, value in fields.items() if name.endswith(_LISTS) and isinstance(value, list)]
     return [unwrapped(each) for value in lists for each in value if isinstance(each, dict)]
 
 

@@ -17,7 +17,9 @@ from stretto.types import Role
 
 _LINE = re.compile(
     r"([ \t]*)"
-    r"(?:([-*+•\u2013]|\(?(?:\d{1,3}[.):]|[A-Za-z][.)]|[ivxIVX]{1,5}[.)])|\d{1,2}\ufe0f?\u20e3|#{1,6})(?=[ \t]))?"
+    r"(?:([-*+\u2013]|\(?(?:\d{1,3}[.):]|[A-Za-z][.)]|[ivxIVX]{1,5}[.)])|\d{1,2}\ufe0f?\u20e3|#{1,6}"
+    r"|[\u2022\u2023\u2043\u2190-\u27bf\u2b00-\u2bff\U0001f300-\U0001faff]\ufe0f?)(?=[ \t])"
+    r"|([一二三四五六七八九十]{1,3}[、.\uff0e]|第[一二三四五六七八九十\d]{1,3}[步项個个][:\uff1a、]?))?"
     r"[ \t]*(.*)"
 )
 _FIELD = re.compile(
@@ -74,6 +76,11 @@ class _Entry:
         """Whether bullets that are further in are what it needs."""
         return self._newest in NEEDS and not isinstance(self.fields[self._newest] or [], str)
 
+    @property
+    def says(self) -> bool:
+        """Whether it says already what is to be done."""
+        return bool(self.fields.get("description", True))
+
     def put(self, name: str, value: str) -> None:
         self._newest = plain(name)
         value = "" if value in _BLOCKS else value.strip()
@@ -108,7 +115,10 @@ def read_lines(text: str, workers: Mapping[str, Role]) -> list[Read]:
 
 def _draft(entry: _Entry, workers: Mapping[str, Role]) -> Draft | None:
     """The subtask that an entry is; None if it is none, or only says once more what a worker is good for."""
-    draft = draft_of(entry.fields)
+    fields = entry.fields
+    if "actioninput" in fields and called(str(fields.get("action")), workers):  # as agents are told to call tools
+        fields["type"] = fields.pop("action")
+    draft = draft_of(fields)
     if isinstance(draft, str) or not reads_as_work(draft.description):
         return None
     told = plain(draft.description)
@@ -135,9 +145,9 @@ def _entries(text: str, workers: Mapping[str, Role]) -> tuple[list[_Entry], bool
             entry.name_field(*field, loose=not line.mark)
         elif line.indent and not line.mark and (named := _KEY.fullmatch(line.said)) and _ends(line, entry):
             key, entry = named[1], None
-        elif (number := _NUMBERED.match(line.said)) or _is_item(line) or _named(line.said, workers):
+        elif (number := _NUMBERED.match(line.said)) or _is_item(line) or _begun(line.said, workers):
             if entry and line.indent > entry.indent and not number:
-                entry.add(line.said if entry.wants_list else f"{line.mark} {line.said}")
+                entry.add(line.said if entry.wants_list or not entry.says else f"{line.mark} {line.said}")
             else:
                 entries.append(entry := _flow(line) or _labelled(line, number, workers))
         elif entry and not line.mark and (not gap or line.indent > entry.indent):
@@ -152,8 +162,9 @@ def _lines(text: str) -> Iterator[_Line]:
     for raw in text.splitlines():
         found = _LINE.match(raw)
         if found:
-            said = "" if found[3].startswith(("```", "~~~", "---", "***")) else found[3].rstrip()
-            yield _Line(len(found[1].expandtabs()), found[2] or "", _BOX.sub("", said, count=1) if found[2] else said)
+            said, mark = found[4].rstrip(), found[2] or found[3] or ""
+            said = "" if said.startswith(("```", "~~~", "---", "***")) else said
+            yield _Line(len(found[1].expandtabs()), mark, _BOX.sub("", said, count=1) if mark else said)
 
 
 def _flow(line: _Line) -> _Entry | None:
@@ -201,7 +212,7 @@ def _labelled(line: _Line, number: re.Match[str] | None, workers: Mapping[str, R
         title = found[1].strip("*_` ")
         entry.put("title" if " " in title else "id", title)
         name, said = called(found[2], workers), text[found.end() :]
-    if number and not name and (only := called(text, workers)):  # what is to be done stands below
+    if not name and (only := called(text, workers)):  # what is to be done stands below
         name, said = only, ""
     if number:
         entry.put("id", f"t{int(number[1])}")
@@ -214,6 +225,14 @@ def _labelled(line: _Line, number: re.Match[str] | None, workers: Mapping[str, R
 def _is_item(line: _Line) -> bool:
     """Whether a line is one of a list."""
     return bool(line.mark) and not line.mark.startswith("#")
+
+
+def _begun(text: str, workers: Mapping[str, Role]) -> bool:
+    """Whether a line without a mark begins an entry: it names a worker, in brackets or before a colon at its end."""
+    alone = text.rstrip("*_` ")
+    return _named(text, workers) is not None or (
+        alone.endswith((":", "\uff1a")) and len(alone) <= _LONGEST_HEADING and bool(called(alone, workers))
+    )
 
 
 def _named(text: str, workers: Mapping[str, Role]) -> re.Match[str] | None:

@@ -15,7 +15,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from stretto.plan.beginning import REACH, list_at
+from stretto.plan.beginning import REACH, further_at, list_at
 from stretto.plan.fields import FIELD, LOOSE, QUOTES, is_field
 
 # Nothing looks further back, and no pattern that does is longer: so it never matters how the text was cut.
@@ -33,6 +33,7 @@ _RUNS = {
 }
 _STRUCTURE = re.compile(r"""[{}\[\]"'“”„:,]""")
 _BEGINNING = re.compile(r"[\[{:]")
+_COLON = re.compile(":")
 
 
 class Entry(Struct, frozen=True):
@@ -63,6 +64,7 @@ class Scanner:
         self._last = ""  # the mark of structure before
         self._key = False  # the string is a key
         self._quotes = '"'  # those that may end the string
+        self._named = False  # the list has a name that says what it is
         self._keys: str | None = None  # those around the element's keys
         self._escape = False  # a backslash was the last that was seen of the string
         self._torn = False  # the string holds a quote without a backslash
@@ -100,17 +102,31 @@ class Scanner:
     # Each `_scan` gets where to go on and returns where the next one shall.
 
     def _beside(self, at: int) -> int:
-        """Look for a list, unless that of the plan was read."""
-        match = None if self.counts else _BEGINNING.search(self._window, at)
+        """Look for a list, or for a further one of the plan's."""
+        match = (_COLON if self.counts else _BEGINNING).search(self._window, at)
         if match is None:
             return len(self._window)
+        if self.counts:
+            return self._further(match.end())
         at, begin = match.end(), max(self._start, match.end() - REACH)
         if (found := list_at(self._window[begin:at])) is None:
             return at
         at = begin + found.start
         self._opened(self._take(at), found.name)
+        self._named = bool(found.name)
         self.state, self._scan = "open", self._between
         return at
+
+    def _further(self, at: int) -> int:
+        """Go on with the list that a name here begins, if it is the plan's next: phases may have one each."""
+        if at - self._start > REACH or any(self._pieces):
+            return len(self._window)  # too far behind the first
+        begin = further_at(self._window[self._start : at], named=self._named)
+        if begin is None:
+            return at
+        at = self._start + begin
+        self._begin(at)
+        return at + 1
 
     def _between(self, at: int) -> int:
         """Look for the next element, or the end of the list."""

@@ -1,0 +1,101 @@
+"""Plans in tags: entries in XML, calls of tools as models write them in tags of their own, lists and tables in HTML."""
+
+import html
+import re
+from collections.abc import Mapping
+
+from stretto.plan.fields import DESCRIPTION, FIELD, is_field, plain
+from stretto.plan.fitting import called
+from stretto.plan.item import Draft, Read, draft_of, reads_as_work, weight_of
+from stretto.types import Role
+
+_ENTRY = re.compile(r"<(?:(?:sub_?)?(?:task|step)|item)\b([^<>]{0,300})>", re.IGNORECASE)
+_END = re.compile(r"</(?:(?:sub_?)?(?:task|step)|item)s?>", re.IGNORECASE)
+_TAG = re.compile(rf"<(/?)({FIELD})>")
+_ANY_TAG = re.compile(r"</?[A-Za-z]\w{0,30}[^<>]{0,300}>")
+_ATTRIBUTE = re.compile(r"""([A-Za-z]\w{0,15})\s{0,9}=\s{0,9}["']([^"'<>]{0,300})["']""")
+# Claude's `<invoke name="plan">`, Qwen's `<function=plan>`, GLM's `<tool_call>plan`; and what they are given.
+_INVOKED = re.compile(
+    r"""<invoke name=["']([\w/. -]{1,40})["']>|<function=([\w/. -]{1,40})>"""
+    r"|<tool_call>\s{0,9}([\w/.-]{1,40})\s{0,9}(?=<arg_key>)"
+)
+_GIVEN = re.compile(
+    r"""<parameter(?: name)?=["']?([\w -]{1,40})["']?>"""
+    r"|<arg_key>\s{0,9}([\w -]{1,40})\s{0,9}</arg_key>\s{0,9}<arg_value>|(</(?:parameter|arg_value)>)"
+)
+_NAMED = re.compile(r"<([A-Za-z][\w/.-]{0,39})>([^<>]{5,4000})</([A-Za-z][\w/.-]{0,39})>")
+_ITEM = re.compile(r"<li\b[^<>]{0,200}>\s*", re.IGNORECASE)
+_ROW = re.compile(r"<tr\b[^<>]{0,200}>\s*", re.IGNORECASE)
+_GAP = re.compile(r"\n[ \t\n]*\n")
+_CELL = re.compile(r"</t[hd]>\s*", re.IGNORECASE)
+
+
+def tagged(text: str) -> list[Read]:
+    """Entries in XML: `<task><type>…</type><description>…</description></task>`."""
+    opened = list(_ENTRY.finditer(text))
+    ends = [*(match.start() for match in opened[1:]), len(text)]
+    found = []
+    for match, end in zip(opened, ends, strict=False):
+        fields = {plain(name): html.unescape(value) for name, value in _ATTRIBUTE.findall(match[1])}
+        inside = _END.split(text[match.end() : end], maxsplit=1)[0]
+        inside = inside.replace("<![CDATA[", "").replace("]]>", "")
+        fields |= _elements(inside)
+        rest = " ".join(_ANY_TAG.sub(" ", inside).split())
+        if rest and not any(fields.get(name) for name in DESCRIPTION):
+            fields["description"] = html.unescape(rest)
+        draft = draft_of(fields)
+        if isinstance(draft, Draft) and (weight := weight_of(fields)) == 2:
+            found.append(Read(draft, weight))
+    return found
+
+
+def _elements(text: str) -> dict[str, str]:
+    """The elements of an entry that have the name of a field."""
+    fields: dict[str, str] = {}
+    name, start = "", 0
+    for tag in _TAG.finditer(text):
+        if not tag[1] and not name and is_field(tag[2]):
+            name, start = tag[2], tag.end()
+        elif tag[1] and tag[2] == name:
+            fields.setdefault(plain(name), html.unescape(text[start : tag.start()].strip()))
+            name = ""
+    return fields
+
+
+def tag_calls(text: str, workers: Mapping[str, Role]) -> list[Read]:
+    """The workers that are called in tags, or whose names are tags around what they are to do."""
+    opened = list(_INVOKED.finditer(text))
+    ends = [*(match.start() for match in opened[1:]), len(text)]
+    found = []
+    for match, end in zip(opened, ends, strict=False):
+        given = {name: value for name, value in _given(text[match.end() : end]).items() if is_field(name)}
+        name = called(match[1] or match[2] or match[3], workers)
+        fields = {**given, "type": name} if name else given
+        draft, weight = draft_of(fields), weight_of(fields)
+        if isinstance(draft, Draft) and weight == 2:
+            found.append(Read(draft, weight))
+    return found or [
+        Read(Draft(type_, said), 2)
+        for match in _NAMED.finditer(text)
+        if match[1] == match[3] and (type_ := called(match[1], workers))
+        if reads_as_work(said := html.unescape(match[2]).strip())
+    ]
+
+
+def _given(text: str) -> dict[str, str]:
+    """What a call in tags gives, each up to its closing tag."""
+    given: dict[str, str] = {}
+    name, start = "", 0
+    for tag in _GIVEN.finditer(text):
+        if tag[3] and name:
+            given.setdefault(name, html.unescape(text[start : tag.start()].strip()))
+            name = ""
+        elif not tag[3]:
+            name, start = plain(tag[1] or tag[2]), tag.end()
+    return given
+
+
+def from_html(text: str) -> str:
+    """A list or table of HTML as Markdown has it; empty if there is none."""
+    marked = _CELL.sub(" | ", _ROW.sub("\n| ", _ITEM.sub("\n- ", text)))
+    return "" if marked == text else html.unescape(_GAP.sub("\n", _ANY_TAG.sub("", marked)))
