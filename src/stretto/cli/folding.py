@@ -1,12 +1,11 @@
 """An answer on a terminal, as plain text: lines break between words while they are written."""
 
-import re
-
 from stretto.cli.words import columns_of
+from stretto.ground.regex import regex
 
-_PARTS = re.compile(r"\n|[^\S\n]+|\S+")
+_PARTS = regex(r"\n|[^\S\n]+|\S+")
 _FENCES = ("```", "~~~")
-_ENTRY = re.compile(r"[-*+]|\d{1,3}[.)]")
+_ENTRY = regex(r"[-*+]|\d{1,3}[.)]")
 _CODE = 4
 """Blanks before what Markdown takes for code."""
 

@@ -1,10 +1,11 @@
 """Help pages: options under headings, and examples that are not wrapped."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import click
+
+from stretto.ground.regex import regex
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,7 +83,7 @@ def write_examples(formatter: click.HelpFormatter, examples: Sequence[str]) -> N
                 formatter.write(f"  {' '.join(_broken(_WORDS.findall(example), formatter.width - 4))}\n")
 
 
-_WORDS = re.compile(r"""(?:-\S+ (?!-))?(?:"[^"]*"|'[^']*'|[^\s"'])+""")
+_WORDS = regex(r"""(?:-\S+ (?!-))?(?:"[^"]*"|'[^']*'|[^\s"'])+""")
 """The words of a command, quoted ones whole and a flag with its value."""
 
 

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,11 +11,12 @@ from stretto import __version__
 from stretto.cli.diagnosis import Check
 from stretto.cli.endpoints import keys_set
 from stretto.ground.extras import installing
+from stretto.ground.regex import regex
 from stretto.models.providers import Provider, variable
 
 _OURS = ("STRETTO_MODEL", "STRETTO_STORE", "STRETTO_LOG")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
-_REQUIREMENT = re.compile(r"""^([\w.-]+).*extra\s*==\s*['"]([\w-]+)['"]""")
+_REQUIREMENT = regex(r"""^([\w.-]+).*extra\s*==\s*['"]([\w-]+)['"]""")
 
 
 def versions() -> dict[str, str]:

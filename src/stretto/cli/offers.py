@@ -1,7 +1,6 @@
 """What a TAB offers for the arguments of commands: run ids, presets, providers, models; nobody is asked for it."""
 
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from click.shell_completion import BashComplete, CompletionItem, add_completion_
 
 from stretto.cli.help import Option
 from stretto.errors import StrettoError
+from stretto.ground.regex import regex
 from stretto.ground.text import one_line
 
 Offer = Callable[[click.Context, str], Iterable[CompletionItem]]
@@ -19,7 +19,7 @@ _RUNS = 200  # the newest ones
 _BREAKS = frozenset(":=")
 _NEVER = frozenset("'\\*?[")
 """What no offer has in it: it would end a quotation, or mean the names of files, in scripts of older versions too."""
-_PLAIN = re.compile(r"[\w@%+=:,./-]*")  # a shell takes it as it is
+_PLAIN = regex(r"[\w@%+=:,./-]*")  # a shell takes it as it is
 _BASH = """\
 %(complete_func)s() {
     local type value

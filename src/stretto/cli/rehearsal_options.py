@@ -12,13 +12,14 @@ from stretto.cli.options import with_options
 from stretto.config import number, seconds
 from stretto.config.values import among, limits_of
 from stretto.errors import ConfigError
+from stretto.ground.regex import regex
 from stretto.models.simulator import Fault, parse_fault
 from stretto.models.simulator.settings import Tells
 from stretto.rehearsal import Rehearsal, Variation, vary
 from stretto.types import Limits
 
 F = TypeVar("F", bound=Callable[..., Any])
-_AT = re.compile(r"([\w-]+):\s+(.+)", re.DOTALL)
+_AT = regex(r"([\w-]+):\s+(.+)", re.DOTALL)
 
 
 def _faults(ctx: click.Context, param: click.Parameter, written: tuple[str, ...]) -> list[tuple[str | None, Fault]]:

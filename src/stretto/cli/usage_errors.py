@@ -1,10 +1,11 @@
 """What to say of a command line that cannot be understood."""
 
 import difflib
-import re
 from collections.abc import Iterable
 
 import click
+
+from stretto.ground.regex import regex
 
 _ELSEWHERE = {
     "help": "stretto --help",
@@ -14,7 +15,7 @@ _ELSEWHERE = {
     **dict.fromkeys(("check", "config", "status"), "stretto doctor"),
 }
 """What other tools call it, and what it is here."""
-_RANGE = re.compile(r"(\S+) is not in the range x>=(\d+)")
+_RANGE = regex(r"(\S+) is not in the range x>=(\d+)")
 _WORDS = "Got unexpected extra argument"  # click's, for which it has no class
 
 

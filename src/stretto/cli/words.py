@@ -1,12 +1,13 @@
 """Figures and texts as people read them on one line."""
 
-import re
 from collections.abc import Sequence
 from decimal import Decimal
 
+from stretto.ground.regex import regex
+
 _BESIDE = 20  # columns in front of what a line of progress says
-_WORDS = re.compile(r"(\s*)(`[^`]*`\S*|\S+)")
-_CELL = re.compile(r" *\S+(?: \S+)*(?<![.!?:,;]) {2,}")
+_WORDS = regex(r"(\s*)(`[^`]*`\S*|\S+)")
+_CELL = regex(r" *\S+(?: \S+)*(?<![.!?:,;]) {2,}")
 _ENTRIES = ("- ", "* ", "stretto: ")
 _OTHERS = 4  # models that are named
 

@@ -10,9 +10,10 @@ from textwrap import wrap
 from msgspec import Struct
 
 from stretto.config.reading import preset_text
+from stretto.ground.regex import regex
 
-_ROLE = re.compile(r"^\[(?:orchestrator|synthesizer|workers\.[^\[\]]+(?<!\.check))\]$", re.MULTILINE)
-_LIMITS = re.compile(r"^\[limits\]$", re.MULTILINE)
+_ROLE = regex(r"^\[(?:orchestrator|synthesizer|workers\.[^\[\]]+(?<!\.check))\]$", re.MULTILINE)
+_LIMITS = regex(r"^\[limits\]$", re.MULTILINE)
 _BESIDE = """\
 # parallel = 16          # calls in flight at most; also rpm, tpm: of a minute
 # deadline = "2m"        # the answer is there by then, from what there is

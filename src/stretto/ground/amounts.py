@@ -7,12 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 from stretto.errors import ConfigError
+from stretto.ground.regex import regex
 
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _SCALE = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_PART = re.compile(rf"\s*({_NUMBER})\s*(ms|sec|s|min|m|h|d|w)(?![a-z])\s*")
-_DOLLARS = re.compile(rf"(?:\$|usd)?\s*({_NUMBER})\s*(\$|usd|ct|cts|cents?|c|¢)?", re.IGNORECASE)
-_COUNT = re.compile(rf"([0-9]+(?:_[0-9]+)+|{_NUMBER})\s*([kKmMgG]?)")
+_PART = regex(rf"\s*({_NUMBER})\s*(ms|sec|s|min|m|h|d|w)(?![a-z])\s*")
+_DOLLARS = regex(rf"(?:\$|usd)?\s*({_NUMBER})\s*(\$|usd|ct|cts|cents?|c|¢)?", re.IGNORECASE)
+_COUNT = regex(rf"([0-9]+(?:_[0-9]+)+|{_NUMBER})\s*([kKmMgG]?)")
 _TIMES = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 
 

@@ -2,14 +2,15 @@
 
 import hashlib
 import os
-import re
 import time
 from datetime import UTC, datetime, timedelta
+
+from stretto.ground.regex import regex
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-_ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
+_ULID = regex("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _SHARED = 13  # letters that are the same for all names of a group
 
 

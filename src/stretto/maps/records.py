@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from stretto.ground.regex import regex
 from stretto.types import Row
 
 _OURS = (
@@ -15,7 +16,7 @@ _OURS = (
 _CELLS = ("answer", "state", "error")
 # One that calls a function or another program: `=HYPERLINK("http://…")`, `+cmd|' /C calc'!A0`. A list or a number below
 # zero begins alike, and stays what it is.
-_FORMULA = re.compile(r"[\t\r\n]*[=+@-](?:.*?[A-Za-z]\w{0,30}\(|[^|]*\|[^!]*!)", re.DOTALL)
+_FORMULA = regex(r"[\t\r\n]*[=+@-](?:.*?[A-Za-z]\w{0,30}\(|[^|]*\|[^!]*!)", re.DOTALL)
 
 
 def json_line(row: Row) -> str:

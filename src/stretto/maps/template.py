@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from stretto.errors import TaskError
+from stretto.ground.regex import regex
 from stretto.ground.text import clean
 
 ITEM = "item"
@@ -15,8 +16,8 @@ ITEM = "item"
 
 # As in all prompts: `{name}` is a placeholder, `{{name}}` the literal `{name}`, every other brace just a brace. The
 # names of columns may have blanks in them.
-_BRACES = re.compile(r"\{\{([^{}\n]+)\}\}|\{([^{}\n]+)\}")
-_WORD = re.compile(r"[^\W\d]\w*(?:\.\w+)*")
+_BRACES = regex(r"\{\{([^{}\n]+)\}\}|\{([^{}\n]+)\}")
+_WORD = regex(r"[^\W\d]\w*(?:\.\w+)*")
 _SHOWN = 12  # names in an error
 
 

@@ -6,12 +6,13 @@ Source: https://cookbook.openai.com/articles/openai-harmony.
 import re
 
 from stretto.calls import Chunk, Reasoning, Text
+from stretto.ground.regex import regex
 
-_MARK = re.compile(r"<\|(start|channel|message|end|return|call|constrain)\|>")
-_CUT_MARK = re.compile(r"<(?:\|\w{0,9}\|?)?$")
-_OVER = re.compile(r"<\|(?:end|return)\|>\s*(?=<\|(?:start|channel)\|>)")
-_LAST_MARKS = re.compile(r"(?:<\|(?:end|return|call|start)\|>\s*)+(?:assistant\s*)?")
-_MARKS_MAY_FOLLOW = re.compile(r"(?:<\|\w{1,9}\|>\s*){0,2}(?:<(?:\|\w{0,9}\|?)?|assistant\s*)?")
+_MARK = regex(r"<\|(start|channel|message|end|return|call|constrain)\|>")
+_CUT_MARK = regex(r"<(?:\|\w{0,9}\|?)?$")
+_OVER = regex(r"<\|(?:end|return)\|>\s*(?=<\|(?:start|channel)\|>)")
+_LAST_MARKS = regex(r"(?:<\|(?:end|return|call|start)\|>\s*)+(?:assistant\s*)?")
+_MARKS_MAY_FOLLOW = regex(r"(?:<\|\w{1,9}\|>\s*){0,2}(?:<(?:\|\w{0,9}\|?)?|assistant\s*)?")
 _LONGEST_MARKS = 64
 
 

@@ -15,13 +15,14 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 import msgspec
 
+from stretto.ground.regex import regex
 from stretto.models.http import Http
 from stretto.models.listing import Listed, count_of, listing
 from stretto.models.providers import Provider, from_environment, is_here
 from stretto.models.proxies import proxy_for
 from stretto.types import Known
 
-_NUM_CTX = re.compile(r"^\s*num_ctx\s+(\d+)", re.MULTILINE)
+_NUM_CTX = regex(r"^\s*num_ctx\s+(\d+)", re.MULTILINE)
 _OLLAMA = 4096  # tokens with which Ollama loads a model, if nothing is said and there is no large graphics card
 _OTHERS = 8  # models that are told in place of one that is not listed
 _LARGEST = 2**20  # bytes of an answer

@@ -9,27 +9,28 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto.calls import Call
+from stretto.ground.regex import regex
 from stretto.head import messages_of
 from stretto.models.options import LIMITS, other_limit, refused_option
 from stretto.models.providers import SchemaMode
 from stretto.models.schema_forms import example, keywords, strict, without
 
 _NEXT_MODE: Mapping[SchemaMode, SchemaMode] = {"strict": "schema", "schema": "json", "json": "prompt"}
-_SCHEMA_WORDS = re.compile(
+_SCHEMA_WORDS = regex(
     r"response[_ ]?format|json_?.?schema|json_?.?(mode|object|format)|structured.?output|schema|grammar"
     r"|requested parameters|guided.?(json|decoding|generation)|output_(format|config)|text\.format|required for format"
     r"|regular expression|\bregex|结构化",
     re.IGNORECASE,
 )
 # The schema could not be made a grammar of, for whatever is in it.
-_UNFIT = re.compile(
+_UNFIT = regex(
     r"grammar|features? not supported|\bregex|regular expression"
     r"|(?:invalid|unsupported|failed|convert|compil)\w*\W.{0,40}schema"
     r"|schema.{0,40}\b(?:invalid|not valid|unsupported|failed|convert|compil)",
     re.IGNORECASE | re.DOTALL,
 )
 # No system message, or none but turns of user and assistant: what chat templates and providers of small models say.
-_TURNS = re.compile(
+_TURNS = regex(
     r"system.?(?:role|message|instruction|prompt)s?\b.{0,40}\b(?:not|n't|unsupported|disallowed)"
     r"|(?:not|n't) support\w* .{0,20}\bsystem\b|developer instruction is not enabled"
     r"|only user(?:,| and) (?:assistant|model)|roles must alternate|first message must use the .?user"
@@ -37,13 +38,13 @@ _TURNS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 # A stream, and not what is said of one (`stream_options`).
-_STREAM = re.compile(
+_STREAM = regex(
     r"\bstream(?:ing)?\b\W.{0,40}\b(?:not|n't|unsupported|disallowed|disabled)\b|(?:not|n't|un)\W?support\w*\W.{0,20}\bstream"
     r"(?:ing)?\b|verified to stream",
     re.IGNORECASE | re.DOTALL,
 )
 # JSON mode is refused by some providers unless the prompt contains the word itself.
-_JSON = re.compile(r"json", re.IGNORECASE)
+_JSON = regex(r"json", re.IGNORECASE)
 # What a schema loses before it is given up altogether, the least binding first.
 _DROPPED = (
     *("pattern", "format", "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "minimum", "maximum"),

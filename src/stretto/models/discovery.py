@@ -5,10 +5,11 @@ import re
 from collections.abc import Mapping
 
 from stretto.errors import CallError, ConfigError, MissingKey
+from stretto.ground.regex import regex
 from stretto.models.providers import KNOWN, Provider, variable
 
 _PATIENCE = 1.0  # seconds a local server has to say which models it has
-_NO_CHAT = re.compile(r"embed|rerank|whisper|tts|ocr", re.IGNORECASE)  # local servers list those too
+_NO_CHAT = regex(r"embed|rerank|whisper|tts|ocr", re.IGNORECASE)  # local servers list those too
 
 
 def with_key(providers: Mapping[str, Provider], environ: Mapping[str, str]) -> str | None:

@@ -7,14 +7,15 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 from stretto.ground.amounts import seconds
+from stretto.ground.regex import regex
 
 _EPOCH, _LAST_EPOCH = 1e9, 1e11  # a reset this large is a point in time, not a wait
 _UNITS = {"ms": 0.001, "mi": 60.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SHORT = (("ms", 0.001), ("s", 1.0), ("µs", 1e-6), ("μs", 1e-6), ("us", 1e-6), ("ns", 1e-9))
 _UNIT = r"(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)(?![a-z])"
-_CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{2}(?:\.\d{1,9})?)")
-_ONE = re.compile(r"\s*(?:an?|one)(?=\s)", re.IGNORECASE)
-_PART = re.compile(rf"(?<![\d.])(?<!\de)(\d{{1,12}}(?:\.\d{{1,9}})?)\s{{0,3}}({_UNIT})", re.IGNORECASE)
+_CLOCK = regex(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{2}(?:\.\d{1,9})?)")
+_ONE = regex(r"\s*(?:an?|one)(?=\s)", re.IGNORECASE)
+_PART = regex(rf"(?<![\d.])(?<!\de)(\d{{1,12}}(?:\.\d{{1,9}})?)\s{{0,3}}({_UNIT})", re.IGNORECASE)
 SPOKEN = (
     rf"\d{{1,3}}:\d{{2}}:\d{{2}}(?!\d)|(?:an?|one)\s{{1,3}}{_UNIT}|"
     rf"\d{{1,12}}(?:\.\d{{1,9}})?\s{{0,3}}{_UNIT}(?:[\s,]{{0,3}}(?:and\s)?\d{{1,12}}(?:\.\d{{1,9}})?\s{{0,3}}{_UNIT})*"

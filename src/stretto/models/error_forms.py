@@ -5,13 +5,12 @@ from typing import Any
 
 import msgspec
 
+from stretto.ground.regex import regex
 from stretto.models.loosely import loose
 
 # A server that knows no such path, and says so with status 200 (LM Studio).
-_NO_PATH = re.compile(
-    r"unexpected endpoint|cannot post\b|(?:unknown|no such) (?:endpoint|path|route|url)", re.IGNORECASE
-)
-_TITLE_END = re.compile("</title>", re.IGNORECASE)
+_NO_PATH = regex(r"unexpected endpoint|cannot post\b|(?:unknown|no such) (?:endpoint|path|route|url)", re.IGNORECASE)
+_TITLE_END = regex("</title>", re.IGNORECASE)
 _SAYINGS = (
     "message", "detail", "msg", "error_msg", "Message", "status_msg", "error_description", "title", "reason",
 )  # fmt: skip
@@ -21,17 +20,17 @@ _TELLING = frozenset({*_SAYINGS, *_CODES, "error"})
 _FINE = frozenset({"0", "200", "ok", "success", "null", "none", "false"})
 _SURE = 4
 _WORDS = (
-    (re.compile(r"throttl", re.IGNORECASE), 429),  # Alibaba's `Throttling.RateQuota` is none of the quotas below
-    (re.compile(r"quota|billing|balance|credit|arrear|余额|欠费|额度", re.IGNORECASE), 402),
+    (regex(r"throttl", re.IGNORECASE), 429),  # Alibaba's `Throttling.RateQuota` is none of the quotas below
+    (regex(r"quota|billing|balance|credit|arrear|余额|欠费|额度", re.IGNORECASE), 402),
     (
-        re.compile(
+        regex(
             r"(?:rate|qps|[rt]pm).{0,20}limit|too.?many|RESOURCE_EXHAUSTED|频繁|频率|并发|限流|限速|速率", re.IGNORECASE
         ),
         429,
     ),
-    (re.compile(r"api.?key|authent|permission|unauthorized|access.?denied", re.IGNORECASE), 401),
-    (re.compile(r"overloaded|unavailable|timeout|not.?ready", re.IGNORECASE), 503),
-    (re.compile(r"invalid|not.?found|unsupported|bad.?request|validation", re.IGNORECASE), 400),
+    (regex(r"api.?key|authent|permission|unauthorized|access.?denied", re.IGNORECASE), 401),
+    (regex(r"overloaded|unavailable|timeout|not.?ready", re.IGNORECASE), 503),
+    (regex(r"invalid|not.?found|unsupported|bad.?request|validation", re.IGNORECASE), 400),
 )
 
 

@@ -2,11 +2,12 @@
 
 import re
 
+from stretto.ground.regex import regex
 from stretto.ground.text import clean
 
-_PAIR = re.compile(r"[\ud800-\udbff][\udc00-\udfff]")
-_BYTES = re.compile(r"[\udc80-\udcff]+")
-_OPEN = re.compile(r"(?:[\ud800-\udbff]|[\udcc2-\udcf4][\udc80-\udcbf]{0,2})\Z")
+_PAIR = regex(r"[\ud800-\udbff][\udc00-\udfff]")
+_BYTES = regex(r"[\udc80-\udcff]+")
+_OPEN = regex(r"(?:[\ud800-\udbff]|[\udcc2-\udcf4][\udc80-\udcbf]{0,2})\Z")
 
 
 class Halves:

@@ -6,7 +6,9 @@ Gemini, Together, Mistral and LM Studio, as their issue trackers quote them.
 
 import re
 
-_TOO_LONG = re.compile(
+from stretto.ground.regex import regex
+
+_TOO_LONG = regex(
     r"exceed_context_size|context_(?:length|window)_exceeded|maximum context|context.?(?:length|size|window|limit)"
     r"|too many (?:input )?tokens|too (?:long|large) for (?:the |requested )?model|reduce the length"
     r"|(?:prompt|input|request|messages?) (?:is|are) too (?:long|large)|token count .{0,40}exceeds"
@@ -14,7 +16,7 @@ _TOO_LONG = re.compile(
     r"|max(?:imum)? input (?:characters|tokens|length)|超长",
     re.IGNORECASE | re.DOTALL,
 )
-_SIZE = re.compile(
+_SIZE = regex(
     r"\"?\bn_ctx\"?[\s:=(]+([\d,]+)"
     r"|available context size \(([\d,]+)"
     r"|maximum context length (?:is|of) ([\d,]+)|([\d,]+) maximum context length"
@@ -23,8 +25,8 @@ _SIZE = re.compile(
     r"|input length should be \[1, ([\d,]+)\]",
     re.IGNORECASE,
 )
-_OF_RATES = re.compile(r"per.?(?:minute|day)\b|\bTPM\b|rate.?limit", re.IGNORECASE)
-_OF_PACE = re.compile(r"please wait|throttl", re.IGNORECASE)  # Bedrock's "too many tokens" are those of a minute
+_OF_RATES = regex(r"per.?(?:minute|day)\b|\bTPM\b|rate.?limit", re.IGNORECASE)
+_OF_PACE = regex(r"please wait|throttl", re.IGNORECASE)  # Bedrock's "too many tokens" are those of a minute
 _STATUSES = frozenset({400, 403, 413, 422, 500})
 _LEAST, _MOST = 64, 10**8  # tokens of a window that can be meant
 

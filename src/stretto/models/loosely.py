@@ -2,18 +2,18 @@
 
 import json
 import math
-import re
 import zlib
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
+from stretto.ground.regex import regex
 from stretto.ground.text import clean
 
 # Bytes beyond ASCII that are no letter of UTF-8, nor the beginning of one that was cut.
-_LETTER = re.compile(rb"[\xc2-\xf4][\x80-\xbf]{1,3}")
-_BEYOND = re.compile(rb"[\xc0-\xff]|(?<=[ !#-~])[\xa0-\xbf]")
+_LETTER = regex(rb"[\xc2-\xf4][\x80-\xbf]{1,3}")
+_BEYOND = regex(rb"[\xc0-\xff]|(?<=[ !#-~])[\xa0-\xbf]")
 _NEVER = b"\xff"  # hardly a letter of any text, and so the mark of damaged bytes
 _WEST = "cp1252"
 """What is called Latin-1, and what software that never heard of UTF-8 writes."""

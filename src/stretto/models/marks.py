@@ -6,6 +6,8 @@ https://cookbook.openai.com/articles/openai-harmony.
 
 import re
 
+from stretto.ground.regex import regex
+
 _WORD = r"(?:\w{1,12}:)?"  # ByteDance's name stands before theirs
 _NAMES = (
     "(?:longcat_|ant)?think(?:ing)?",
@@ -29,31 +31,31 @@ _PAIRS = (
     (r"<\|channel>", r"<channel\|>"),
     ("<unused94>", "<unused95>"),
 )
-OPENING = re.compile("|".join(f"({opening})" for opening, _ in _PAIRS), re.IGNORECASE)
-CLOSINGS = [re.compile(closing + r"\s*", re.IGNORECASE) for _, closing in _PAIRS]
-END_AGAIN = re.compile(f"(?:(?:{'|'.join(closing for _, closing in _PAIRS)})\\s*)++", re.IGNORECASE)
-ENDS = [re.compile(closing, re.IGNORECASE) for _, closing in _PAIRS]
+OPENING = regex("|".join(f"({opening})" for opening, _ in _PAIRS), re.IGNORECASE)
+CLOSINGS = [regex(closing + r"\s*", re.IGNORECASE) for _, closing in _PAIRS]
+END_AGAIN = regex(f"(?:(?:{'|'.join(closing for _, closing in _PAIRS)})\\s*)++", re.IGNORECASE)
+ENDS = [regex(closing, re.IGNORECASE) for _, closing in _PAIRS]
 # In the midst of a text the other names are those of sections that somebody asked for.
 WITHIN = frozenset({0, 1, *range(len(_NAMES), len(_PAIRS))})
-CHANNELS = re.compile(r"<\|(?:start|channel|message)\|>|(?:analysis|commentary|final)<\|message\|>")
+CHANNELS = regex(r"<\|(?:start|channel|message)\|>|(?:analysis|commentary|final)<\|message\|>")
 _ANY = "|".join(_NAMES)
 # In the midst of a text: the end of a block, of which a chat template has put the beginning into the prompt. Any tag at
 # once, for a text may be full of what is none.
-UNOPENED = re.compile(
+UNOPENED = regex(
     rf"<(?:/{_WORD}(?:{_ANY})>|\|(?:(?:end_of_|end_|/)(?:{_ANY})|(?:{_ANY})_end)\|>|channel\|>|unused95>"
     r"|(?:\|(?:end|return)\|>\s{0,4}<)?\|start\|>assistant<\|channel\|>final<\|message\|>)"
     r"|◁/think▷|(?-i:\[/THINK\])",
     re.IGNORECASE,
 )
-OPENED = re.compile(
+OPENED = regex(
     rf"<(?:{_WORD}(?:{_ANY})>|\|(?:begin_of_|start_)?(?:{_ANY})(?:_start)?\|>|\|channel>|unused94>|\|channel\|>(?:analysis|commentary))"
     r"|◁think▷|(?-i:\[THINK\])",
     re.IGNORECASE,
 )
-_LINE_END = re.compile(r"[ \t]{0,4}\r?\n")
+_LINE_END = regex(r"[ \t]{0,4}\r?\n")
 # The end of what was seen, if it may be that of a tag or the tags of channels, of which more is to come.
-_MAY_GO_ON = re.compile(r"(?:<(?:/?[\w:]{0,32}>?|\|[\w|<>\s]{0,70})|\[(?:/?T?H?I?N?K?\]?)|◁/?\w{0,5}▷?)[ \t]{0,4}\r?$")
-MAYBE = re.compile(r"[<\[◁][|\uff5c]?/?[\w:▁]{0,32}[|\uff5c]?>?")
+_MAY_GO_ON = regex(r"(?:<(?:/?[\w:]{0,32}>?|\|[\w|<>\s]{0,70})|\[(?:/?T?H?I?N?K?\]?)|◁/?\w{0,5}▷?)[ \t]{0,4}\r?$")
+MAYBE = regex(r"[<\[◁][|\uff5c]?/?[\w:▁]{0,32}[|\uff5c]?>?")
 """What may become the beginning of a block or a channel, or the mark of a template before one."""
 _BEGINNINGS = (
     "analysis<|message|>",
@@ -65,11 +67,11 @@ _BEGINNINGS = (
     "Here are my reasoning steps:",
 )
 # What templates put before a reply, and servers leave there that do not know them; and what they put behind one.
-LEAD = re.compile(
+LEAD = regex(
     r"(?:<\|(?:im_start|start_header_id|begin_of_text|startoftext|assistant|bot|begin_of_box|START_RESPONSE)\|>"
     r"|<start_of_turn>|<bos>|</?s>(?=\s*[<\[\u25c1])|<\uff5c(?:begin▁of▁sentence|Assistant)\uff5c>|\[/INST\]|assistant(?=<\|channel\|>))\s*"
 )
-LED = re.compile(rf"(?:{LEAD.pattern}|(?:assistant\b|model\b|<\|(?:end_header_id|im_sep)\|>)\s*)++")
+LED = regex(rf"(?:{LEAD.pattern}|(?:assistant\b|model\b|<\|(?:end_header_id|im_sep)\|>)\s*)++")
 UNSEEN = " \t\r\n\v\f\xa0\ufeff\u200b\u200e\u2060"
 _ROLES = ("assistant", "model", "<|end_header_id|>", "<|im_sep|>")
 _LAST = (
@@ -77,16 +79,16 @@ _LAST = (
     r"|<end_of_turn>|</s>|<eos>|<\uff5cend▁of▁sentence\uff5c>)"
 )
 # A mark that is spoken of has a blank or a quote before it.
-TRAIL = re.compile(rf"(?<![ \t`\"'(]){_LAST}(?:\s*{_LAST})*\s*\Z")
+TRAIL = regex(rf"(?<![ \t`\"'(]){_LAST}(?:\s*{_LAST})*\s*\Z")
 _MARK = r"<[|\uff5c/]?[\w▁]{0,24}[|\uff5c]?"
-MAY_TRAIL = re.compile(rf"{_MARK}(?:>\s{{0,8}}(?:{_MARK}>?\s{{0,8}}){{0,3}})?\Z")
+MAY_TRAIL = regex(rf"{_MARK}(?:>\s{{0,8}}(?:{_MARK}>?\s{{0,8}}){{0,3}})?\Z")
 TAIL = 40  # longer than any tag with the end of its line
 LONG_TAIL = 80  # longer than the tags of channels that follow each other
 BLANK = 256  # characters that are held back while a tag may follow them: some models write blanks without end
 # What is left of channels where a server leaves out all tags: analysisThe user wants…assistantfinalThe answer. And the
 # words of models that have no tags (Granite, Apriel); they are text until those follow that end a thought.
-UNTAGGED = re.compile(r"analysis(?=[\s\S])|Here(?:'s| is| are) my (?:thought process|reasoning steps):")
-UNTAGGED_END = re.compile(r"assistantfinal|\[BEGIN FINAL RESPONSE\]|Here(?:'s| is) my response:")
+UNTAGGED = regex(r"analysis(?=[\s\S])|Here(?:'s| is| are) my (?:thought process|reasoning steps):")
+UNTAGGED_END = regex(r"assistantfinal|\[BEGIN FINAL RESPONSE\]|Here(?:'s| is) my response:")
 LONGEST_END = 24
 
 

@@ -6,7 +6,9 @@ quotes or in code, or as words of a sentence, with blanks around them.
 
 import re
 
-_FENCE = re.compile(r"^[ \t]{0,3}(?:```|~~~)", re.MULTILINE)
+from stretto.ground.regex import regex
+
+_FENCE = regex(r"^[ \t]{0,3}(?:```|~~~)", re.MULTILINE)
 _QUOTES = "`\"'“„«\u2018("
 _REACH = 40  # longer than any tag that ends a block
 _FEW = 2  # words within a line that are more than an example of a tag

@@ -7,6 +7,8 @@ another thing without (where it ends, what it may contain) stays as it was asked
 import re
 from collections.abc import Iterable
 
+from stretto.ground.regex import regex
+
 LIMITS = ("max_tokens", "max_completion_tokens")
 """The two names of a reply's limit."""
 
@@ -19,7 +21,7 @@ _BINDING = frozenset(
     }
 )
 # A value that cannot be is a mistake to be told, not an option that is not known.
-_MISTAKE = re.compile(
+_MISTAKE = regex(
     r"between|range|(?:less|greater|more|higher|lower|fewer) than|above|below|[<>≤≥]|at (?:most|least)|maximum|minimum"
     r"|supported values|(?:must|should) be one of|(?:allowed|valid|possible) values|unknown variant|exceed"
     r"|too (?:large|small|long|many|high|low)|\b(?:must|should|has to|needs to) be (?:an? |of type |valid )"

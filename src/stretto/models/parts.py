@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 
 from stretto.calls import Chunk, Reasoning, Text
+from stretto.ground.regex import regex
 
 _DEEP = 6  # lists and parts in each other; what is nested deeper is no text
-_THOUGHT = re.compile(r".*(?:reason|think|thought).*|summary\w*", re.IGNORECASE)
+_THOUGHT = regex(r".*(?:reason|think|thought).*|summary\w*", re.IGNORECASE)
 # Types of parts, as far as they are known: an object with another is what the model wrote.
-_TYPES = re.compile(
+_TYPES = regex(
     r"text|(?:in|out)put_\w+|refusal|redacted\w*|image\w*|audio|video\w*|file\w*|document|tool_\w+|function_\w+"
     r"|reference|citation\w*|server_\w+|web_search_\w+|search_result\w*",
     re.IGNORECASE,

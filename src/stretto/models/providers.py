@@ -10,10 +10,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto.errors import ConfigError, MissingKey
+from stretto.ground.regex import regex
 from stretto.types.keywords import Keyworded
 
 PATH = "/chat/completions"
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~\w-]+", re.ASCII)  # a header's name: RFC 9110, 5.6.2
+_TOKEN = regex(r"[!#$%&'*+.^_`|~\w-]+", re.ASCII)  # a header's name: RFC 9110, 5.6.2
 
 SchemaMode = Literal["strict", "schema", "json", "prompt"]
 """How a JSON schema is taken, from the most to the least binding: `response_format` of type `json_schema` in OpenAI's

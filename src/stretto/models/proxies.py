@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from stretto.errors import ConfigError
+from stretto.ground.regex import regex
 
-_LOOPBACK = re.compile(r"localhost|127(?:\.\d+){3}|::1")
+_LOOPBACK = regex(r"localhost|127(?:\.\d+){3}|::1")
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -60,7 +61,7 @@ def _excepted(host: str, port: int, exceptions: str) -> bool:
 
 
 # `::1` has no port, `[::1]:80` has.
-_PORT = re.compile(r"^(?:[^:]*|\[.*\]):[0-9]{1,5}$")
+_PORT = regex(r"^(?:[^:]*|\[.*\]):[0-9]{1,5}$")
 
 
 def _within(host: str, network: str) -> bool:

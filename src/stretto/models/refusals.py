@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from stretto import errors
+from stretto.ground.regex import regex
 from stretto.ground.text import clean
 from stretto.models.allowance import allowance
 from stretto.models.durations import SPOKEN, duration, number
@@ -11,7 +12,7 @@ from stretto.models.error_forms import error_inside, told
 from stretto.models.lengths import is_too_long, told_of_length
 
 # Waiting does not help: no money, or a limit that people set.
-_QUOTA = re.compile(
+_QUOTA = regex(
     r"insufficient.?(quota|balance|credit|fund)|credit.?balance|credits are depleted|out of credits|payment required"
     r"|(spend|usage|budget).?limit.?(exceeded|reached)|blocked_api_access|specified (\w+ )?API usage limits"
     r"|requires more credits|billing_(error|hard)|available credits|balance is (insufficient|too low)|spending.?limit"
@@ -22,17 +23,17 @@ _QUOTA = re.compile(
     re.IGNORECASE,
 )
 # Said of both; a rate limit also says how long to wait.
-_AMBIGUOUS = re.compile(r"exceeded your current quota|check your plan and billing", re.IGNORECASE)
+_AMBIGUOUS = regex(r"exceeded your current quota|check your plan and billing", re.IGNORECASE)
 # Also ambiguous, but these do not pass within a run: no access at all, or not before tomorrow.
-_TERMINAL = re.compile(r"limit: 0\b|PerDay", re.IGNORECASE)
+_TERMINAL = regex(r"limit: 0\b|PerDay", re.IGNORECASE)
 # No wait within a run helps, unless it is said how long it takes.
-_DAILY = re.compile(r"tomorrow|per.?(?:day|month)|/ ?(?:day|month)\b|daily|monthly|\b[RT]PD\b", re.IGNORECASE)
-_TOO_LARGE = re.compile(r"request too large|Limit:? ([\d,]{1,20}),? Requested:? ([\d,]{1,20})", re.IGNORECASE)
-_LOADING = re.compile(
+_DAILY = regex(r"tomorrow|per.?(?:day|month)|/ ?(?:day|month)\b|daily|monthly|\b[RT]PD\b", re.IGNORECASE)
+_TOO_LARGE = regex(r"request too large|Limit:? ([\d,]{1,20}),? Requested:? ([\d,]{1,20})", re.IGNORECASE)
+_LOADING = regex(
     r"loading (?:the )?model|model\b.{0,200}\bloading|still loading|(?:is|are) (?:being loaded|warming up|starting up)",
     re.IGNORECASE | re.DOTALL,
 )
-_HINT = re.compile(
+_HINT = regex(
     r"(?:\b(?:re-?try|try|wait|resets?|replenished|available|ready|back|again|after)\s{1,3}(?:again\s{1,3})?"
     r"(?:(?:in|after|for|at least|about|another)\s{1,3}){0,2}|(?:retry_?(?:delay|in|after)|reset_?(?:in|after))\W{1,4})"
     rf"({SPOKEN})"
@@ -44,42 +45,42 @@ _HINT = re.compile(
     re.IGNORECASE,
 )
 # A point in time: `"resetsAt": 1794155229`, `resets at 2026-11-29T11:20:13Z`.
-_MOMENT = re.compile(
+_MOMENT = regex(
     r"\bresets?[_ ]?(?:at|time|on)?\W{1,4}"
     r"(\d{10}(?:\d{3})?(?![\d.])|\d{4}-\d\d-\d\d[T ][\d:.]{5,15}(?:Z|[+-]\d\d:?\d\d))",
     re.IGNORECASE,
 )
-_SECONDS = re.compile(r"(\d{1,6})\s{0,3}秒")  # Chinese, as are its providers
+_SECONDS = regex(r"(\d{1,6})\s{0,3}秒")  # Chinese, as are its providers
 # What the model wrote is refused, not what was asked: Groq's words, and those of who passes them on.
-_UNFIT = re.compile(
+_UNFIT = regex(
     r"failed_generation|tool_use_failed|json_validate_failed|output_parse_failed|model called a tool"
     r"|failed to (?:generate|validate) (?:valid )?json|generated json (?:does not|is not|is invalid)",
     re.IGNORECASE,
 )
 # The request was all right, whatever the status says: LM Studio's words, NVIDIA's, Bedrock's.
-_PASSING = re.compile(
+_PASSING = regex(
     r"model (?:has crashed|unloaded|is unloaded|not ready)|DEGRADED function|no healthy upstream"
     r"|CUDA (?:error|out of memory)",
     re.IGNORECASE,
 )
 # What a gateway says with the status of another mistake.
-_TOO_MANY = re.compile(
+_TOO_MANY = regex(
     r"too many (?:requests|tokens\W{1,3}please wait)|throttl(?:ed|ing)|请求过于频繁|请求频率|并发数过高|触发限流"
     r"|rate.?limit(?:ed)?(?:_error)?\b.{0,20}\b(?:exceed|reach|hit)|rate_limit_(?:error|exceeded)",
     re.IGNORECASE,
 )
-_BUSY = re.compile(r"overloaded|at capacity|over capacity|temporarily unavailable|server is busy", re.IGNORECASE)
-_KEY = re.compile(
+_BUSY = regex(r"overloaded|at capacity|over capacity|temporarily unavailable|server is busy", re.IGNORECASE)
+_KEY = regex(
     r"(?:api|access).?(?:key|token)\b.{0,30}\b(?:not valid|invalid|expired|incorrect|missing|not found|revoked)"
     r"|(?:invalid|incorrect|expired|missing|no|wrong)\W{1,3}(?:\w{1,10} )?api.?(?:key|token)",
     re.IGNORECASE,
 )
 _SAID = 300  # characters of a message in which these count: behind them it may quote what was asked
-_MODERATED = re.compile(r"moderation|flagged|content.?(?:policy|filter|management)|\bsafety\b|sensitive", re.IGNORECASE)
+_MODERATED = regex(r"moderation|flagged|content.?(?:policy|filter|management)|\bsafety\b|sensitive", re.IGNORECASE)
 _PAGE = "an HTML page"
 _HINTED = 16384  # characters of a body in which it is looked for
-_LIMIT = re.compile(r"max_(?:new_)?tokens", re.IGNORECASE)
-_IMAGES = re.compile(r"image|vision|visual|modal|content", re.IGNORECASE)
+_LIMIT = regex(r"max_(?:new_)?tokens", re.IGNORECASE)
+_IMAGES = regex(r"image|vision|visual|modal|content", re.IGNORECASE)
 _TRANSIENT = frozenset({408, 409, 424, 425, 498, 499})  # 498: no room on Groq's cheaper tier; 499: somebody else left
 
 
@@ -240,7 +241,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 _PLAIN_RESETS = frozenset({"x-ratelimit-reset", "ratelimit-reset", "x-ratelimit-reset-after"})
-_USED_UP = re.compile(r"\b(?:remaining|r)=0\b[^\n]{0,40}?\b(?:reset|t)=(\d{1,9})", re.IGNORECASE)
+_USED_UP = regex(r"\b(?:remaining|r)=0\b[^\n]{0,40}?\b(?:reset|t)=(\d{1,9})", re.IGNORECASE)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

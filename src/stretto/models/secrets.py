@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from urllib.parse import parse_qsl, urlsplit
 
+from stretto.ground.regex import regex
 from stretto.models.veil import Veil
 
 _LONG = 8  # characters; anything shorter is hidden only where it stands alone, or "x" would garble every message
 _ESCAPED = 16  # characters that one may be written with
-_TELLING = re.compile(r"key|token|secret|sig|auth|code|pass", re.IGNORECASE)
+_TELLING = regex(r"key|token|secret|sig|auth|code|pass", re.IGNORECASE)
 _UNSEEN = (
     r"\s\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f"
     r"\u205f-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff"
@@ -19,7 +20,7 @@ _BETWEEN = rf"(?:[{_UNSEEN}]|\\{{1,8}}(?:[nrtbf0]|u[0-9a-fA-F]{{4}})|&#[xX]?0*[0
 """The same, and any escape of JSON, URL or HTML, as a pattern of what may stand between two letters of a secret."""
 _NAMED = {"&": "&amp;", '"': "&quot;", "<": "&lt;", ">": "&gt;", "'": "&apos;"}
 
-_unseen = re.compile(f"[{_UNSEEN}]")
+_unseen = regex(f"[{_UNSEEN}]")
 
 
 class Secrets:

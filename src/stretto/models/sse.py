@@ -7,11 +7,13 @@ import re
 
 import msgspec
 
+from stretto.ground.regex import regex
+
 DONE = b"[DONE]"
 
 _NEXT, _END = b"\n\ndata: {", b"\n\ndata: [DONE]\n"
 _BOM = b"\xef\xbb\xbf"
-_FIELD = re.compile(rb"[\s\xef\xbb\xbf]*(?:data|event|id|retry|error)?:", re.IGNORECASE)
+_FIELD = regex(rb"[\s\xef\xbb\xbf]*(?:data|event|id|retry|error)?:", re.IGNORECASE)
 
 
 class Events:

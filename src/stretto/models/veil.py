@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from stretto.calls import Chunk, Done, Reasoning, Restarted, Text
+from stretto.ground.regex import regex
 
 _FREE = 3
 """Letters of a secret that may be shown: many keys begin alike, and an `s` must not wait for what follows it."""
-_ESCAPED = re.compile(r"%[0-9a-fA-F]{2}")
+_ESCAPED = regex(r"%[0-9a-fA-F]{2}")
 
 
 class Veil:

@@ -4,7 +4,6 @@ What the model says is read strictly: nothing of it is lost. All else (usage, na
 another form than it should have is unknown, and never an error.
 """
 
-import re
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from stretto.calls import LOOPED, Chunk, Reasoning, Text
+from stretto.ground.regex import regex
 from stretto.models.loosely import rough, tidied
 from stretto.models.parts import pieces_of
 
@@ -134,16 +134,16 @@ def _same(index: Any, other: Any) -> bool:
 BROKEN = "broken"
 """What a finish reason means which says that the provider did not get to the end."""
 _MEANINGS = (
-    (re.compile(r"filter|safety|sensitive|recitation|block|prohibit|spii|refus|moderat|guardrail|violat|toxic"), ""),
+    (regex(r"filter|safety|sensitive|recitation|block|prohibit|spii|refus|moderat|guardrail|violat|toxic"), ""),
     (
-        re.compile(
+        regex(
             r"error|abort|network|insufficient|resource|load|unavailable|busy|time_?(?:d_?)?(?:out|limit)|rate_?limit"
             r"|cancel|interrupt|disconnect|fail|crash|evict|preempt|malformed|unexpected|shut_?down|exception|killed"
         ),
         BROKEN,
     ),
-    (re.compile(r"repeti|loop"), LOOPED),
-    (re.compile(r"length|max|limit|context|incomplete|partial|trunc|not_?finished|budget"), "length"),
+    (regex(r"repeti|loop"), LOOPED),
+    (regex(r"length|max|limit|context|incomplete|partial|trunc|not_?finished|budget"), "length"),
 )
 
 

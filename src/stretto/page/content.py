@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from stretto.ground.regex import regex
 from stretto.ground.text import clean, seemly
 from stretto.page.tree import Tree, tree_of
 from stretto.references.footnotes import numbered
@@ -202,7 +203,7 @@ _ESCAPED = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"
 
 
 # Of what `seemly` takes out, as it stands in JSON. Rarely there is any: one look at all texts spares one at each.
-_ACTS = re.compile(rb"\\u00[01]|\\[bfr]|\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]", re.DOTALL)
+_ACTS = regex(rb"\\u00[01]|\\[bfr]|\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]", re.DOTALL)
 
 
 def plain(content: object) -> Any:

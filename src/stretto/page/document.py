@@ -6,6 +6,7 @@ import re
 from html import escape
 from importlib.resources import files
 
+from stretto.ground.regex import regex
 from stretto.ground.text import clean, one_line
 from stretto.page.content import Content, encoded
 
@@ -28,8 +29,8 @@ MODULES = (
 )
 """The page's own modules, each after those that it imports."""
 
-_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";$', re.MULTILINE)
-_EXPORT = re.compile(r"^export ((?:const|class|function) (\w+))", re.MULTILINE)
+_IMPORT = regex(r'^import \{([^}]*)\} from "\./(\w+)\.js";$', re.MULTILINE)
+_EXPORT = regex(r"^export ((?:const|class|function) (\w+))", re.MULTILINE)
 _TITLE = 80
 
 

@@ -1,11 +1,11 @@
 """An answer in Markdown as a tree of elements, which a browser builds without reading any HTML."""
 
-import re
 from collections.abc import Container, Iterator, Sequence
 
 import msgspec
 from markdown_it.token import Token
 
+from stretto.ground.regex import regex
 from stretto.views.markdown import MOST, leads_out, reading
 
 Tree = str | list["Tree | dict[str, str]"]
@@ -13,7 +13,7 @@ Tree = str | list["Tree | dict[str, str]"]
 
 _PIECES = {"text": "", "softbreak": "\n", "html_inline": "", "html_block": ""}
 _ALIGN = "text-align:"
-_NUMBER = re.compile(r"[1-9][0-9]{0,5}")
+_NUMBER = regex(r"[1-9][0-9]{0,5}")
 
 
 def tree_of(answer: str, numbers: Container[int] = ()) -> list[Tree]:

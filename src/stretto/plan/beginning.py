@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from stretto.ground.regex import regex
 from stretto.ground.text import clean
 from stretto.plan.fields import FIELD, QUOTES, decode_text, is_field
 
@@ -15,22 +16,20 @@ _NAME = (
     "(?:sub[ _-]?)?tasks|(?:sub)?task[ _-]?list|todos?|to[ _-]?do[ _-]?list|plan|steps|items|assignments|jobs"
     "|(?:work|plan)[ _-]?items|parts|actions"
 )
-_KEY = re.compile(rf"""["'“”]({_NAME})["'“”]\s{{0,40}}:\s{{0,40}}\[\Z""", re.IGNORECASE)
-_UNQUOTED = re.compile(rf"""(?<![\w"'“”\\.-])({_NAME})\s{{0,40}}:\s{{0,40}}\[\s{{0,40}}(\{{)\Z""", re.IGNORECASE)
-_NAMELESS = re.compile(
-    rf"""(["'“”]\s{{0,40}}:\s{{0,40}})?\[\s{{0,40}}(\{{)\s{{0,40}}["'“”]?({FIELD})["'“”]?\s{{0,40}}:\Z"""
-)
-_PHASE = re.compile(
+_KEY = regex(rf"""["'“”]({_NAME})["'“”]\s{{0,40}}:\s{{0,40}}\[\Z""", re.IGNORECASE)
+_UNQUOTED = regex(rf"""(?<![\w"'“”\\.-])({_NAME})\s{{0,40}}:\s{{0,40}}\[\s{{0,40}}(\{{)\Z""", re.IGNORECASE)
+_NAMELESS = regex(rf"""(["'“”]\s{{0,40}}:\s{{0,40}})?\[\s{{0,40}}(\{{)\s{{0,40}}["'“”]?({FIELD})["'“”]?\s{{0,40}}:\Z""")
+_PHASE = regex(
     "phase|stage|step|round|group|wave|batch|part|level|parallel|sequential|tasks|first|then|next|final", re.IGNORECASE
 )
 _KEY_BEFORE = r"""["'“”]([\w -]{1,40})["'“”]\s{0,40}:\s{0,40}"""
-_FURTHER = re.compile(
+_FURTHER = regex(
     rf"""[\s}}\]]{{0,60}},\s{{0,40}}{_KEY_BEFORE}(?:\{{\s{{0,40}}{_KEY_BEFORE})?"""
     rf"""\[\s{{0,40}}(\{{)\s{{0,40}}["'“”]?({FIELD})["'“”]?\s{{0,40}}:\Z"""
 )
-_SIZE = re.compile(r"""["'“”]size["'“”]\s{0,40}:\s{0,40}["'“”](\w{1,40})["'“”]""", re.IGNORECASE)
+_SIZE = regex(r"""["'“”]size["'“”]\s{0,40}:\s{0,40}["'“”](\w{1,40})["'“”]""", re.IGNORECASE)
 # Atomic groups, not possessive repeats: these capture wrongly on CPython 3.11.2, which is Debian 12's own.
-_OPENING = re.compile(
+_OPENING = regex(
     r"""["'](analysis|brief)["']\s*:\s*"""
     r"""(?:"((?>(?:[^"\\]+|\\.|"(?!\s*(?:,\s*["']|,?\s*(?:\}|\Z))))*))("?)"""
     r"""|'((?>(?:[^'\\]+|\\.|'(?!\s*(?:,\s*["']|,?\s*(?:\}|\Z))))*))('?))""",

@@ -3,12 +3,12 @@
 Source of the second form: LLMCompiler (https://arxiv.org/abs/2312.04511), and models that were trained to call tools.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
 
+from stretto.ground.regex import regex
 from stretto.plan.fields import is_field, listed, plain, unquoted
 from stretto.plan.fitting import called
 from stretto.plan.item import Draft, Read, draft_of, reads_as_work, weight_of
@@ -16,11 +16,11 @@ from stretto.types import Role
 
 # One that does not end goes to the end of its line: to try each quote in it anew would take the square of its length.
 _STRING = r'"{3}(?s:.*?)"{3}|"(?>(?:[^"\\\n]|\\.)*)"?|' + r"(?<![A-Za-z]{2})'(?>(?:[^'\\\n]|\\.)*)'?"
-_TOKEN = re.compile(
+_TOKEN = regex(
     _STRING + r"|(?P<call>[A-Za-z_][\w.]{0,60})\s{0,3}\(|[()\[\]{},]|(?P<name>[A-Za-z_]\w{0,30})\s{0,3}=(?!=)"
 )
-_TARGET = re.compile(r"(?:^|\n)[ \t]*(?:(\d{1,3})[.)][ \t]*|([A-Za-z_]\w{0,30})[ \t]*=[ \t]*)?(?:await[ \t]+)?\Z")
-_REFERENCE = re.compile(r"\$\{?(\w{1,40})\}?|(?<![\w\"'])([A-Za-z_]\w{0,30})(?![\w\"'(])")
+_TARGET = regex(r"(?:^|\n)[ \t]*(?:(\d{1,3})[.)][ \t]*|([A-Za-z_]\w{0,30})[ \t]*=[ \t]*)?(?:await[ \t]+)?\Z")
+_REFERENCE = regex(r"\$\{?(\w{1,40})\}?|(?<![\w\"'])([A-Za-z_]\w{0,30})(?![\w\"'(])")
 
 
 class _Call(Struct):

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from stretto.ground.regex import regex
 from stretto.plan.languages import english
 
 LOOSE = " \t\r\n,"
@@ -29,16 +30,16 @@ _GIVEN = ("arguments", "parameters", "args")
 FIELD = r"[A-Za-z]\w{0,15}"
 """A pattern of what may be the name of a field; `is_field` says whether it is one."""
 
-_KEY = re.compile(r'[{,"\]]\s*"([\w -]{1,40})"\s*:\s*')
-_COMMENT = re.compile(r"([,{\[])\s*//[^\n/]*+\n")
-_QUOTED = re.compile(r'"(.*(?<!\\)(?:\\\\)*)"', re.DOTALL)
-_ITEMS = re.compile(r'"((?>(?:[^"\\]+|\\.)*))(?:"|\Z)|([\w.+-]+)', re.DOTALL)
-_ESCAPE = re.compile(r'(\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt]))|\\(\')|([\\"])')
-_PUNCTUATION = re.compile(r"[\W_]+")
-_SAYS = re.compile(r"[^\s.…]")
+_KEY = regex(r'[{,"\]]\s*"([\w -]{1,40})"\s*:\s*')
+_COMMENT = regex(r"([,{\[])\s*//[^\n/]*+\n")
+_QUOTED = regex(r'"(.*(?<!\\)(?:\\\\)*)"', re.DOTALL)
+_ITEMS = regex(r'"((?>(?:[^"\\]+|\\.)*))(?:"|\Z)|([\w.+-]+)', re.DOTALL)
+_ESCAPE = regex(r'(\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt]))|\\(\')|([\\"])')
+_PUNCTUATION = regex(r"[\W_]+")
+_SAYS = regex(r"[^\s.…]")
 # Of a string in other quotes than JSON's: it ends where `,`, `:`, `}` or `]` follows, or never. Atomic groups, because
 # possessive repeats capture wrongly on CPython 3.11.2.
-_OTHERWISE = re.compile(
+_OTHERWISE = regex(
     r'"(?>(?:[^"\\]+|\\.)*)(?:"|\Z)'
     r"|(?<=[{\[,:\s])'((?>(?:[^'\\]+|\\.|'(?!\s*(?:[,:}\]]|\Z)))*))(?:'|\Z)"
     r"|[“”„]((?>(?:[^“”\\]+|\\.|[“”](?!\s*(?:[,:}\]]|\Z)))*))(?:[“”]|\Z)"

@@ -5,29 +5,30 @@ from collections.abc import Callable, Iterable, Mapping
 
 from msgspec.structs import replace
 
+from stretto.ground.regex import regex
 from stretto.plan.fields import plain
 from stretto.plan.item import Draft, Read, reads_as_work
 from stretto.types import Role
 
-_WORD = re.compile(r"[^\W\d_]{3,}")
+_WORD = regex(r"[^\W\d_]{3,}")
 # Atomic groups: rows of stars and blanks belong to one of them only.
 _SAID = r"(?:(?:type|worker|agent|role|assigned to)\s{0,3}[:=]\s{0,3}[*_`\"']{0,3})?"
-_LABEL = re.compile(
+_LABEL = regex(
     rf"(?>[\s*_`]*)[\[(]?(?>[\s*`]*){_SAID}([^\W_][\w/ -]{{0,39}}?)(?>[\s*_`\"']*)"
     r"(?:[\])](?>[\s*_`]*):?|:(?>[*_`]*)|[-=]>|\u2192|[-\u2013\u2014]\s)\s*(?=\S)"
 )
 # The same behind it: `Write the code. (code/solve)`
-_BEHIND = re.compile(
+_BEHIND = regex(
     rf"[\[(][*_`]{{0,3}}{_SAID}([^\W_][\w/ -]{{0,39}}?)[*_`\"']{{0,3}}[\])][*_.`]{{0,4}}\s*\Z", re.IGNORECASE
 )
-_DASHED = re.compile(r"\s(?:[-\u2013\u2014\u2192]|[-=]>)\s{0,3}[*_`@\[]{0,3}([^\W_][\w/ -]{0,39}?)[*_`\].]{0,3}\s*\Z")
-_ADDRESSED = re.compile(r"[*_`]{0,3}@([^\W_][\w/-]{0,39})[*_`]{0,3}[:,]?\s+(?=\S)")
+_DASHED = regex(r"\s(?:[-\u2013\u2014\u2192]|[-=]>)\s{0,3}[*_`@\[]{0,3}([^\W_][\w/ -]{0,39}?)[*_`\].]{0,3}\s*\Z")
+_ADDRESSED = regex(r"[*_`]{0,3}@([^\W_][\w/-]{0,39})[*_`]{0,3}[:,]?\s+(?=\S)")
 _WIDE = str.maketrans("\uff08\uff09\uff1a\u3010\u3011\uff3b\uff3d", "():[][]")
 _HEAD = 60
 _ALIKE = 4  # letters that two words which begin alike have in common
 _FEWEST = 3
-_ENDING = re.compile("(?:ing|ers?|ors?|es?|s)$")
-_EVERYTHING = re.compile(r"\b(?:any|anything|everything|whatever|general|all)\b", re.IGNORECASE)
+_ENDING = regex("(?:ing|ers?|ors?|es?|s)$")
+_EVERYTHING = regex(r"\b(?:any|anything|everything|whatever|general|all)\b", re.IGNORECASE)
 _COMMON = frozenset(
     [
         "and",

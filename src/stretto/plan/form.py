@@ -4,18 +4,18 @@ A plan has what its prompt speaks of. A model that is offered `needs` and not to
 topics, and one that is asked for an analysis where its prompt says nothing of one writes the answer there.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
 
+from stretto.ground.regex import regex
 from stretto.plan.sizes import sizes
 from stretto.prompts import uses
 from stretto.types import Role
 
-_NEEDS = re.compile(r"\bneeds\b")
-_BRIEF = re.compile(r"""["'`]brief["'`]""")  # quoted: many a prompt asks to be brief
+_NEEDS = regex(r"\bneeds\b")
+_BRIEF = regex(r"""["'`]brief["'`]""")  # quoted: many a prompt asks to be brief
 
 
 class Form(Struct, frozen=True):

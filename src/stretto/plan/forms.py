@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
+from stretto.ground.regex import regex
 from stretto.plan.calls import calls
 from stretto.plan.fields import FIELD, decode_text, is_field, plain, unwrapped
 from stretto.plan.fitting import called
@@ -16,23 +17,23 @@ from stretto.plan.sections import sections
 from stretto.plan.tags import from_html, tag_calls, tagged
 from stretto.types import Role
 
-_ENCODED = re.compile(r"""(["'])\s*[\[{](?:\s|\\[nrt])*\\+["']""")
+_ENCODED = regex(r"""(["'])\s*[\[{](?:\s|\\[nrt])*\\+["']""")
 _QUOTE = "[\"'“”]"
-_KEYED = re.compile(rf"""{_QUOTE}([^"'“”\\\n]{{1,60}}){_QUOTE}\s*:\s*\{{(?=\s*{_QUOTE}?({FIELD}){_QUOTE}?\s*:)""")
-_OBJECT = re.compile(rf"""(\[\s*)?\{{\s*{_QUOTE}?({FIELD}){_QUOTE}?\s*:""")
-_TEXTS = re.compile(r"""\s*(?:```\w*\s*)?\[\s*(["'])""")
+_KEYED = regex(rf"""{_QUOTE}([^"'“”\\\n]{{1,60}}){_QUOTE}\s*:\s*\{{(?=\s*{_QUOTE}?({FIELD}){_QUOTE}?\s*:)""")
+_OBJECT = regex(rf"""(\[\s*)?\{{\s*{_QUOTE}?({FIELD}){_QUOTE}?\s*:""")
+_TEXTS = regex(r"""\s*(?:```\w*\s*)?\[\s*(["'])""")
 # What has no entries as its values, though these have the keys of one: a list's own name, and a schema.
 _CONTAINERS = frozenset(
     {"tasks", "subtasks", "plan", "steps", "tasklist", "todo", "properties", "items", "definitions", "function"}
     | {"arguments", "parameters", "args"}
 )
 # YAML's other form, in which texts have no quotes.
-_FLOW = re.compile(r"^[ \t]*-[ \t]*\{[ \t]*\w{1,16}:[ \t]+[^\s\"'\[{]", re.MULTILINE)
+_FLOW = regex(r"^[ \t]*-[ \t]*\{[ \t]*\w{1,16}:[ \t]+[^\s\"'\[{]", re.MULTILINE)
 # Each line as Markdown quotes it, and the signs of JSON as a Chinese keyboard writes them.
-_CITED = re.compile(r"^[ \t]{0,3}>[ \t]?", re.MULTILINE)
-_WIDE = re.compile(r"""(?<=["'“”}\]\d])\s{0,9}([：，])(?=\s{0,9}["'“”{\[\d])""")  # noqa: RUF001
+_CITED = regex(r"^[ \t]{0,3}>[ \t]?", re.MULTILINE)
+_WIDE = regex(r"""(?<=["'“”}\]\d])\s{0,9}([：，])(?=\s{0,9}["'“”{\[\d])""")  # noqa: RUF001
 _MARKS = str.maketrans("｛｝［］＂「」『』«»：，", '{}[]""""""":,')  # noqa: RUF001
-_TICKS = re.compile(r"(?<=[{\[:,(\s])`([^`\"\\\n]{0,2000})`(?=\s{0,9}[,:}\])])")
+_TICKS = regex(r"(?<=[{\[:,(\s])`([^`\"\\\n]{0,2000})`(?=\s{0,9}[,:}\])])")
 _NARROW = {"：": ":", "，": ","}  # noqa: RUF001
 
 

@@ -2,20 +2,20 @@
 
 import csv
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from stretto.ground.regex import regex
 from stretto.plan.fields import DESCRIPTION, is_field, plain, unwrapped
 from stretto.plan.fitting import called
 from stretto.plan.item import Draft, Read, draft_of, reads_as_work, weight_of
 from stretto.types import Role
 
-_LISTS = re.compile(r"\[\s{0,40}\[")
+_LISTS = regex(r"\[\s{0,40}\[")
 _PLACES = {2: ("type", "description"), 3: ("id", "type", "description"), 4: ("id", "type", "description", "needs")}
 """What stands where in rows that do not say it, in the order in which a plan is asked for."""
 _FRAME = str.maketrans("│┃║", "|||")
-_RULE = re.compile(r"\s*[+\u2500-\u257f][-=+|\u2500-\u257f]{2,}\s*")
+_RULE = regex(r"\s*[+\u2500-\u257f][-=+|\u2500-\u257f]{2,}\s*")
 """A line of a frame between rows."""
 _CONTAINERS = ("tasks", "subtasks", "plan", "workers", "assignments")
 

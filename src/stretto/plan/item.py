@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from stretto.ground.regex import regex
 from stretto.ground.text import clean
 from stretto.plan.fields import (
     DESCRIPTION,
@@ -24,12 +25,12 @@ from stretto.plan.fields import (
     unwrapped,
 )
 
-_LETTER = re.compile(r"[^\W\d_]")
-_NOTHING = re.compile(r"(?:none|null|nil|no|nothing|n/?a|not applicable|empty|-+|\[\s*\])\.?", re.IGNORECASE)
+_LETTER = regex(r"[^\W\d_]")
+_NOTHING = regex(r"(?:none|null|nil|no|nothing|n/?a|not applicable|empty|-+|\[\s*\])\.?", re.IGNORECASE)
 _LISTS = ("tasks", "steps", "items", "actions", "jobs", "assignments")
 _PARTS = ("subtasks", "tasks", "children")
 _OF_NEED = frozenset({*ID, "task", "subtask", "name", "ref"})
-_APART = re.compile(r"\s*[,;\n]\s*")
+_APART = regex(r"\s*[,;\n]\s*")
 # A model that is told its schema may write it down once more, and that has types and descriptions too.
 _FORM = frozenset({"object", "array", "string"})
 _MESSAGE = frozenset({"text", "outputtext", "output_text"})  # types of parts, in which the plan itself stands as a text

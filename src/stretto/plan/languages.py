@@ -2,6 +2,8 @@
 
 import re
 
+from stretto.ground.regex import regex
+
 _ENGLISH = {
     "tasks": "任务 子任务 任务列表 任務 子任務 タスク サブタスク 작업 하위작업 aufgaben teilaufgaben"
     " tareas subtareas tâches sous-tâches taches tarefas subtarefas compiti sottocompiti задачи"
@@ -17,7 +19,7 @@ _ENGLISH = {
     "brief": "摘要 简要说明 概要 要約 요약 kurzfassung resumen résumé resumo riassunto кратко",
 }
 _WORDS = {word: name for name, words in _ENGLISH.items() for word in words.replace("_", "").replace("-", "").split()}
-_KEY = re.compile(r"""(["'“”])([^\W\d_][\w-]{0,19})(["'“”])(?=\s{0,9}[:\uff1a])""")
+_KEY = regex(r"""(["'“”])([^\W\d_][\w-]{0,19})(["'“”])(?=\s{0,9}[:\uff1a])""")
 
 
 def english(name: str) -> str:

@@ -10,42 +10,43 @@ from typing import Any
 
 from msgspec import Struct
 
+from stretto.ground.regex import regex
 from stretto.plan.fields import FIELD, NEEDS, QUOTES, TYPE, is_field, listed, plain
 from stretto.plan.fitting import called, labelled
 from stretto.plan.item import Draft, Read, draft_of, reads_as_work, weight_of
 from stretto.types import Role
 
-_LINE = re.compile(
+_LINE = regex(
     r"([ \t]*)"
     r"(?:([-*+\u2013]|\(?(?:\d{1,3}[.):]|[A-Za-z][.)]|[ivxIVX]{1,5}[.)])|\d{1,2}\ufe0f?\u20e3|#{1,6}"
     r"|[\u2022\u2023\u2043\u2190-\u27bf\u2b00-\u2bff\U0001f300-\U0001faff]\ufe0f?)(?=[ \t])"
     r"|([一二三四五六七八九十]{1,3}[、.\uff0e]|第[一二三四五六七八九十\d]{1,3}[步项個个][:\uff1a、]?))?"
     r"[ \t]*(.*)"
 )
-_FIELD = re.compile(
+_FIELD = regex(
     rf"""[*_`"']{{0,3}}({FIELD}(?:[ _-][A-Za-z]{{1,12}})?)[*_`"']{{0,3}}[ \t]*:[*_`]{{0,3}}(?:[ \t]+(.*))?$"""
 )
-_NUMBERED = re.compile(
+_NUMBERED = regex(
     r"[*_\s]*(?:(?:sub[ -]?)?(?:task|step)\s{0,3}#?|t(?=\d{1,3}[*_\s]*[:(]))(\d{1,3})\b[\s:.)\u2013\u2014-]*(.*)",
     re.IGNORECASE,
 )
 # `**Costs** (research): …`
-_CALLED = re.compile(
+_CALLED = regex(
     r"[*_`]{0,3}(\w[^()\[\]:]{0,60}?)[*_`]{0,3}\s{0,3}[(\[]([^()\[\]]{1,40})[)\]][*_`]{0,3}\s{0,3}:[*_`]{0,3}\s"
 )
-_BOX = re.compile(r"\[[ xX]?\]\s+")
-_KEY = re.compile(r"([\w.-]{1,40}):")
-_FLOW = re.compile(rf"(?:\A\{{|,)\s*([\"']?)({FIELD})\1\s*:")
+_BOX = regex(r"\[[ xX]?\]\s+")
+_KEY = regex(r"([\w.-]{1,40}):")
+_FLOW = regex(rf"(?:\A\{{|,)\s*([\"']?)({FIELD})\1\s*:")
 # The same without braces: `Type: plan, Description: …`
-_PLAIN_FLOW = re.compile(rf"(?:\A|[,;|])\s*(?:\*\*|[\"'`_])?({FIELD})(?:\*\*|[\"'`_])?\s*:(?:\*\*)?\s")
-_NEEDED = re.compile(
+_PLAIN_FLOW = regex(rf"(?:\A|[,;|])\s*(?:\*\*|[\"'`_])?({FIELD})(?:\*\*|[\"'`_])?\s*:(?:\*\*)?\s")
+_NEEDED = regex(
     r"[\[(]\s{0,3}(?:needs|depends on|dependencies|requires|after|uses)\s{0,3}:?\s{0,3}([^\[\]()]{1,120})[\])]"
     r"[.*_]{0,3}\s*\Z",
     re.IGNORECASE,
 )
 _BLOCKS = frozenset({"|", ">", "|-", ">-", "|+", ">+"})
 # What says that a list is a plan. "Here are the steps:" begins many an answer, and so does "a plan for your trip:".
-_HEADING = re.compile(
+_HEADING = regex(
     r"\b(?:sub[ -]?tasks?|tasks|task list|(?:teil)?aufgaben|tareas|subtareas|tâches)\b|子任务|任务"
     r"|^\W*(?:(?:the|my|our|work) )?plan\W*$",
     re.IGNORECASE,

@@ -3,12 +3,13 @@
 import re
 import unicodedata
 
+from stretto.ground.regex import regex
 from stretto.plan.item import Draft
 from stretto.types import Subtask
 
 LONGEST_ID = 40
-_UNSAFE = re.compile(r"[^\w.-]")
-_RESERVED = re.compile(r"orchestrator|synthesizer|i\d+", re.IGNORECASE)
+_UNSAFE = regex(r"[^\w.-]")
+_RESERVED = regex(r"orchestrator|synthesizer|i\d+", re.IGNORECASE)
 
 
 def safe_id(text: str) -> str:

@@ -9,24 +9,25 @@ from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
+from stretto.ground.regex import regex
 from stretto.plan.naming import LONGEST_ID, safe_id
 from stretto.types import Subtask
 
-_NUMBER = re.compile(r"(?:sub)?(?:task|step|part|result|id|no|nr|t|s)?0*([1-9]\d{0,3})")
+_NUMBER = regex(r"(?:sub)?(?:task|step|part|result|id|no|nr|t|s)?0*([1-9]\d{0,3})")
 # An id within other words: `result of t1`, `{{t1.output}}`, `Task 1: what it does`.
-_SPOKEN = re.compile(
+_SPOKEN = regex(
     r"(?<![^\W_])(?:(?:sub)?(?:task|step|part|result)s?[ _#.-]{0,2}|[ts#]_?)0*[1-9]\d{0,3}(?![^\W_])", re.IGNORECASE
 )
-_ONE_WORD = re.compile(r"[\w.-]+")
-_OUTPUT = re.compile(r"[._-]?(?:outputs?|results?|answers?|text)", re.IGNORECASE)
-_RANGE = re.compile(r"(\D{0,12})(\d{1,4})\s*(?:-|\u2013|\.{2,3}|to|through|bis)\s*\D{0,12}?(\d{1,4})", re.IGNORECASE)
-_ALL = re.compile(
+_ONE_WORD = regex(r"[\w.-]+")
+_OUTPUT = regex(r"[._-]?(?:outputs?|results?|answers?|text)", re.IGNORECASE)
+_RANGE = regex(r"(\D{0,12})(\d{1,4})\s*(?:-|\u2013|\.{2,3}|to|through|bis)\s*\D{0,12}?(\d{1,4})", re.IGNORECASE)
+_ALL = regex(
     r"\*|(?:all|everything|every|each)(?: of)?(?: the)?(?: (?:previous|prior|preceding|earlier|other|above))?"
     r"(?: (?:sub-?)?(?:tasks?|steps?|results?|ones))?(?: above| before)?",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"[\w-]+")
-_BEFORE = re.compile(
+_WORD = regex(r"[\w-]+")
+_BEFORE = regex(
     r"(?:the )?(?:previous|prior|preceding|last|above)(?: (?:sub-?)?(?:task|step|result|one)| output)?", re.IGNORECASE
 )
 _SHORTEST = 3  # letters of a name that a longer one may begin with

@@ -4,12 +4,12 @@ Where no list of subtasks is found in that way, the whole reply is read once mor
 that models write.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from msgspec.structs import replace
 
+from stretto.ground.regex import regex
 from stretto.ground.text import clean
 from stretto.plan.beginning import opening_in, size_in
 from stretto.plan.fitting import fitted, keyed
@@ -28,7 +28,7 @@ from stretto.plan.item import (
 from stretto.plan.scanner import Entry, Scanner
 from stretto.types import Role
 
-_SAYS = re.compile(r"[\w.…]")
+_SAYS = regex(r"[\w.…]")
 _READABLE = 131_072  # characters of a reply that are looked at for other forms
 _HOPELESS = 200  # objects that say nothing, each read in several ways, after which no more are while there is no plan
 _DEEP = 2  # a reply inside a reply, as text, and one in that

@@ -15,25 +15,26 @@ from typing import Literal
 
 from msgspec import Struct
 
+from stretto.ground.regex import regex
 from stretto.plan.beginning import REACH, further_at, list_at
 from stretto.plan.fields import FIELD, LOOSE, QUOTES, is_field
 
 # Nothing looks further back, and no pattern that does is longer: so it never matters how the text was cut.
 _WINDOW = 1024
 
-_ELEMENT = re.compile(r"""\{\s{0,40}["'“”](?:type|description|id|needs)["'“”]\s{0,40}\Z""")
-_NAME = re.compile(rf"""["'“”]({FIELD})["'“”]\s{{0,40}}\Z""")
-_SPACE = re.compile(r"\s*+")
-_BETWEEN = re.compile(r"[\s,:}]*+")
+_ELEMENT = regex(r"""\{\s{0,40}["'“”](?:type|description|id|needs)["'“”]\s{0,40}\Z""")
+_NAME = regex(rf"""["'“”]({FIELD})["'“”]\s{{0,40}}\Z""")
+_SPACE = regex(r"\s*+")
+_BETWEEN = regex(r"[\s,:}]*+")
 _TYPOGRAPHIC = "“”„"
 _RUNS = {
-    '"': re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL),
-    "'": re.compile(r"(?:[^'\\]++|\\.)*+", re.DOTALL),
-    _TYPOGRAPHIC: re.compile(r"(?:[^“”„\\]++|\\.)*+", re.DOTALL),
+    '"': regex(r'(?:[^"\\]++|\\.)*+', re.DOTALL),
+    "'": regex(r"(?:[^'\\]++|\\.)*+", re.DOTALL),
+    _TYPOGRAPHIC: regex(r"(?:[^“”„\\]++|\\.)*+", re.DOTALL),
 }
-_STRUCTURE = re.compile(r"""[{}\[\]"'“”„:,]""")
-_BEGINNING = re.compile(r"[\[{:]")
-_COLON = re.compile(":")
+_STRUCTURE = regex(r"""[{}\[\]"'“”„:,]""")
+_BEGINNING = regex(r"[\[{:]")
+_COLON = regex(":")
 
 
 class Entry(Struct, frozen=True):

@@ -3,12 +3,13 @@
 import re
 from typing import Any
 
+from stretto.ground.regex import regex
 from stretto.plan.fields import NEEDS, QUOTES, decode_text, is_field, listed, plain
 from stretto.plan.item import Draft, Read, draft_of, weight_of
 
-_HEADING = re.compile(r"""^[ \t]{0,8}\[{1,2}[ \t]*([\w"'/.-]{1,80})[ \t]*\]{1,2}[ \t]*(?:#.*)?$""", re.MULTILINE)
-_KEY = re.compile(r"^[ \t]{0,8}[\"']?([A-Za-z][\w-]{0,15})[\"']?[ \t]*=[ \t]*", re.MULTILINE)
-_END = re.compile(r"^[ \t]{0,3}(?:```|~~~)|^[ \t]*\n(?=[^\[=\n]{1,200}$)", re.MULTILINE)
+_HEADING = regex(r"""^[ \t]{0,8}\[{1,2}[ \t]*([\w"'/.-]{1,80})[ \t]*\]{1,2}[ \t]*(?:#.*)?$""", re.MULTILINE)
+_KEY = regex(r"^[ \t]{0,8}[\"']?([A-Za-z][\w-]{0,15})[\"']?[ \t]*=[ \t]*", re.MULTILINE)
+_END = regex(r"^[ \t]{0,3}(?:```|~~~)|^[ \t]*\n(?=[^\[=\n]{1,200}$)", re.MULTILINE)
 _LONG = ('"' * 3, "'" * 3)
 _LISTS = frozenset({"tasks", "task", "subtasks", "subtask", "steps", "step", "plan", "items"})
 

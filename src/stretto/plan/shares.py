@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from stretto.errors import TaskError
+from stretto.ground.regex import regex
 from stretto.types import Input
 from stretto.types.images import SIZE
 
@@ -20,7 +21,7 @@ _FENCES = ("```", "~~~")
 _NAMED = 3  # pieces that are called by their names
 _FILE = "diff --git "
 _FRAME = 48  # bytes of a block's tags in a prompt, beside the name
-_PIECE = re.compile(r"i([1-9]\d{0,8})(?::([1-9]\d{0,8})(?:-([1-9]\d{0,8})|:([1-9]\d{0,8})-([1-9]\d{0,8}))?)?", re.ASCII)
+_PIECE = regex(r"i([1-9]\d{0,8})(?::([1-9]\d{0,8})(?:-([1-9]\d{0,8})|:([1-9]\d{0,8})-([1-9]\d{0,8}))?)?", re.ASCII)
 
 
 class Piece(Struct, frozen=True, order=True):

@@ -4,30 +4,31 @@ import html
 import re
 from collections.abc import Mapping
 
+from stretto.ground.regex import regex
 from stretto.plan.fields import DESCRIPTION, FIELD, is_field, plain
 from stretto.plan.fitting import called
 from stretto.plan.item import Draft, Read, draft_of, reads_as_work, weight_of
 from stretto.types import Role
 
-_ENTRY = re.compile(r"<(?:(?:sub_?)?(?:task|step)|item)\b([^<>]{0,300})>", re.IGNORECASE)
-_END = re.compile(r"</(?:(?:sub_?)?(?:task|step)|item)s?>", re.IGNORECASE)
-_TAG = re.compile(rf"<(/?)({FIELD})>")
-_ANY_TAG = re.compile(r"</?[A-Za-z]\w{0,30}[^<>]{0,300}>")
-_ATTRIBUTE = re.compile(r"""([A-Za-z]\w{0,15})\s{0,9}=\s{0,9}["']([^"'<>]{0,300})["']""")
+_ENTRY = regex(r"<(?:(?:sub_?)?(?:task|step)|item)\b([^<>]{0,300})>", re.IGNORECASE)
+_END = regex(r"</(?:(?:sub_?)?(?:task|step)|item)s?>", re.IGNORECASE)
+_TAG = regex(rf"<(/?)({FIELD})>")
+_ANY_TAG = regex(r"</?[A-Za-z]\w{0,30}[^<>]{0,300}>")
+_ATTRIBUTE = regex(r"""([A-Za-z]\w{0,15})\s{0,9}=\s{0,9}["']([^"'<>]{0,300})["']""")
 # Claude's `<invoke name="plan">`, Qwen's `<function=plan>`, GLM's `<tool_call>plan`; and what they are given.
-_INVOKED = re.compile(
+_INVOKED = regex(
     r"""<invoke name=["']([\w/. -]{1,40})["']>|<function=([\w/. -]{1,40})>"""
     r"|<tool_call>\s{0,9}([\w/.-]{1,40})\s{0,9}(?=<arg_key>)"
 )
-_GIVEN = re.compile(
+_GIVEN = regex(
     r"""<parameter(?: name)?=["']?([\w -]{1,40})["']?>"""
     r"|<arg_key>\s{0,9}([\w -]{1,40})\s{0,9}</arg_key>\s{0,9}<arg_value>|(</(?:parameter|arg_value)>)"
 )
-_NAMED = re.compile(r"<([A-Za-z][\w/.-]{0,39})>([^<>]{5,4000})</([A-Za-z][\w/.-]{0,39})>")
-_ITEM = re.compile(r"<li\b[^<>]{0,200}>\s*", re.IGNORECASE)
-_ROW = re.compile(r"<tr\b[^<>]{0,200}>\s*", re.IGNORECASE)
-_GAP = re.compile(r"\n[ \t\n]*\n")
-_CELL = re.compile(r"</t[hd]>\s*", re.IGNORECASE)
+_NAMED = regex(r"<([A-Za-z][\w/.-]{0,39})>([^<>]{5,4000})</([A-Za-z][\w/.-]{0,39})>")
+_ITEM = regex(r"<li\b[^<>]{0,200}>\s*", re.IGNORECASE)
+_ROW = regex(r"<tr\b[^<>]{0,200}>\s*", re.IGNORECASE)
+_GAP = regex(r"\n[ \t\n]*\n")
+_CELL = regex(r"</t[hd]>\s*", re.IGNORECASE)
 
 
 def tagged(text: str) -> list[Read]:

@@ -3,11 +3,13 @@
 import re
 import unicodedata
 
+from stretto.ground.regex import regex
+
 # Only these lines are touched: a result may be a program, and a mark in it would break that.
-_LEAD = re.compile(r"[\W_]+")
+_LEAD = regex(r"[\W_]+")
 _ANY = "\ufffd"  # a letter of a script whose letters may look like any of ours
 _HEADINGS = r"(?:partial[\W_]*)?(?:workers?[\W_]*results?|results?[\W_]*of|ledger|missing)"
-_WORDS = re.compile(re.sub(r"(?<!\\)[a-z]", lambda found: f"[{found[0]}{_ANY}]", _HEADINGS) + rf"(?![^\W_]|{_ANY})")
+_WORDS = regex(re.sub(r"(?<!\\)[a-z]", lambda found: f"[{found[0]}{_ANY}]", _HEADINGS) + rf"(?![^\W_]|{_ANY})")
 _EQUALS = (
     "=\u02ed\u1400\u2017\u207c\u208c\u2243\u2245\u2248\u224c\u2251\u2252\u2253\u2254\u2255\u2256\u2257\u225f\u2261"
     "\u2550\u268c\u29e3\u2a6e\u2a74\u2a75\u2a76\u2b7e\u2e17\u2e40\u2e5d\u30a0\ua78a\ufe66\uff1d\U0001f7f0"
@@ -40,8 +42,8 @@ _WRITTEN = frozenset(
     }
 )
 """Scripts in which headings of their own are written: a line all in one of them imitates none of ours."""
-_UNSEEN = re.compile("[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
-_RUN = re.compile(r"([^\w\n])\1{2,}")
+_UNSEEN = regex("[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
+_RUN = regex(r"([^\w\n])\1{2,}")
 _LONGEST_HEADING = 200
 MARK = "| "
 

@@ -8,6 +8,7 @@ from importlib import resources
 
 from msgspec import Struct
 
+from stretto.ground.regex import regex
 from stretto.prompts.filling import names, text
 
 LONGEST = 8
@@ -15,23 +16,23 @@ LONGEST = 8
 
 _PART = 4
 _SIGNS = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # each of which is a word: no spaces tell more
-_WORD = re.compile(rf"[{_SIGNS}]|[^\W{_SIGNS}]+")
+_WORD = regex(rf"[{_SIGNS}]|[^\W{_SIGNS}]+")
 _PUNCTUATION = str.maketrans(dict.fromkeys(map(ord, string.punctuation.replace("_", "") + "’“”„…–—"), " "))  # noqa: RUF001
-_PLACEHOLDER = re.compile(r"\{\w+\}")
+_PLACEHOLDER = regex(r"\{\w+\}")
 # With a mark of a heading before it: a program may well have a variable called ledger.
 _MARKS = "=#*"
-_HEADING = re.compile(
+_HEADING = regex(
     rf"^[ \t]*[{_MARKS}][{_MARKS} \t]*"
     r"(?:(?:partial )?result of \S+ \([^)\n]*\)|(?:partial )?worker result \(|ledger[ \t]*=="
     r"|missing: result of )[^\n]*\n?",
     re.IGNORECASE | re.MULTILINE,
 )
-_ENDS = re.compile(r"[.!?:。！？：](?=\s|$)|\n")  # noqa: RUF001 - of sentences, in all scripts
-_LEAD = re.compile(
+_ENDS = regex(r"[.!?:。！？：](?=\s|$)|\n")  # noqa: RUF001 - of sentences, in all scripts
+_LEAD = regex(
     r"\W*(?:the (?:whole )?task(?: is)?(?: to)?|your part[^:\n]*|my part[^:\n]*|task|thank you for the task)\b\W*",
     re.IGNORECASE,
 )
-_QUOTED = re.compile(r"""["'`«„“][^"'`«»„“”\n]*["'`»“”]""")
+_QUOTED = regex(r"""["'`«„“][^"'`«»„“”\n]*["'`»“”]""")
 _SHORT = 60  # words of a task or a reply beyond which saying them again may well be the work itself
 _LETTERS = 20  # of a word, at most
 _LEAST = 4  # words of a reply of which this can be said

@@ -1,12 +1,12 @@
 """The texts of the prompts, files beside this one, and filling in their placeholders."""
 
-import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from importlib import resources
 from typing import Literal, get_args
 
 from stretto.errors import ConfigError
+from stretto.ground.regex import regex
 from stretto.types import RoleName
 
 Asked = RoleName | Literal["checker"]
@@ -22,7 +22,7 @@ PLACEHOLDERS: dict[Asked, frozenset[str]] = {
 ROLES: tuple[RoleName, ...] = get_args(RoleName)
 
 # `{word}` is a placeholder and `{{word}}` the literal `{word}`; every other brace is just a brace (JSON examples).
-_WORD = re.compile(r"\{\{([A-Za-z_]\w*)\}\}|\{([A-Za-z_]\w*)\}")
+_WORD = regex(r"\{\{([A-Za-z_]\w*)\}\}|\{([A-Za-z_]\w*)\}")
 
 
 @cache

@@ -4,12 +4,12 @@ Where something is not whole a ledger says in JSON, a line for each subtask, wha
 stands there and nowhere else, so no error is ever read as a result.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
 
+from stretto.ground.regex import regex
 from stretto.prompts.defusing import defused
 from stretto.prompts.filling import filled
 from stretto.types import Outcome, PlanState, Result, Subtask, Verdict
@@ -18,7 +18,7 @@ _LONGEST_LINE = 300
 _LONGEST_TYPE = 80
 _LONGEST_ASKED = 120
 # Controls, line and paragraph ends of every kind, and what turns the direction of writing.
-_CONTROLS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
+_CONTROLS = regex(r"[\s\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 _EMPTY = "(This result is empty.)"
 _PLANS: dict[PlanState, str] = {
     "incomplete": "the end of the plan could not be read, so there may be parts that nobody worked on",

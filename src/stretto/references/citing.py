@@ -1,12 +1,12 @@
 """References become citations: what passage each supports, and whether the words it quotes are in the input."""
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from stretto.ground.regex import regex
 from stretto.references.evidence import Evidence, is_evidence
 from stretto.references.marks import Part
 from stretto.references.passages import Passages, Span
@@ -18,7 +18,7 @@ _MOST = 2_000
 
 _REMARKS = 20
 _LONG = 100_000  # characters of an answer; a passage has a tenth of that
-_QUOTATION = re.compile(r"[\"“„«「]([^\"“”„«»「」\n]{1,600})[\"“”»」][.,;:!?。，、！？*_]*\s*\Z")
+_QUOTATION = regex(r"[\"“„«「]([^\"“”„«»「」\n]{1,600})[\"“”»」][.,;:!?。，、！？*_]*\s*\Z")
 _BACK = 640
 
 

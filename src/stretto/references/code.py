@@ -7,14 +7,16 @@ import re
 
 from msgspec import Struct
 
+from stretto.ground.regex import regex
+
 _REACH = 120  # characters of a line that are looked at
-_MAYBE_OPENING = re.compile(r"[ \t>*+\-\d.)`~]*\Z")
-_START = re.compile(r"[ \t>]{0,40}(?:(?:[-*+]|\d{1,9}[.)])[ \t]{1,8}[ \t>]{0,40}){0,3}(`{3,}|~{3,})?")
-_MAYBE_CLOSING = re.compile(r"[ \t>]*[`~]*[ \t]*\r?\Z")
-_CLOSING = re.compile(r"[ \t>]*(`{3,}|~{3,})[ \t]*\r?(?:\n|\Z)")
-_MAYBE_BREAK = re.compile(r"[ \t\r*+\-\d.)`~]*\Z")
-_BREAK = re.compile(r"[ \t]*(?:\r?\n|#|>|\||```|~~~|[-*+][ \t]|\d{1,9}[.)][ \t])")
-_PARAGRAPH_ENDS = re.compile(r"\n" + _BREAK.pattern)
+_MAYBE_OPENING = regex(r"[ \t>*+\-\d.)`~]*\Z")
+_START = regex(r"[ \t>]{0,40}(?:(?:[-*+]|\d{1,9}[.)])[ \t]{1,8}[ \t>]{0,40}){0,3}(`{3,}|~{3,})?")
+_MAYBE_CLOSING = regex(r"[ \t>]*[`~]*[ \t]*\r?\Z")
+_CLOSING = regex(r"[ \t>]*(`{3,}|~{3,})[ \t]*\r?(?:\n|\Z)")
+_MAYBE_BREAK = regex(r"[ \t\r*+\-\d.)`~]*\Z")
+_BREAK = regex(r"[ \t]*(?:\r?\n|#|>|\||```|~~~|[-*+][ \t]|\d{1,9}[.)][ \t])")
+_PARAGRAPH_ENDS = regex(r"\n" + _BREAK.pattern)
 
 
 class Opening(Struct, frozen=True):

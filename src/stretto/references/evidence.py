@@ -7,6 +7,7 @@ from itertools import accumulate
 
 from msgspec import Struct
 
+from stretto.ground.regex import regex
 from stretto.types import Input
 
 _FEWEST = 8
@@ -15,8 +16,8 @@ _FEWEST = 8
 _LONG = 20_000  # characters of a line in which letters are counted
 
 _ALIKE = {"'": '"‘’‚‛‹›“”„‟«»′″', "-": "‐‑‒–—―−"}
-_MARKUP = re.compile(r"`+|(?<!\w)[*_~]{1,3}(?=\S)|(?<=\S)[*_~]{1,3}(?!\w)")  # of code and emphasis, not of products
-_ELLIPSIS = re.compile(r"\s?(?:\[(?:…|\.{3})\]|\((?:…|\.{3})\)|…|\.{3,})\s?")
+_MARKUP = regex(r"`+|(?<!\w)[*_~]{1,3}(?=\S)|(?<=\S)[*_~]{1,3}(?!\w)")  # of code and emphasis, not of products
+_ELLIPSIS = regex(r"\s?(?:\[(?:…|\.{3})\]|\((?:…|\.{3})\)|…|\.{3,})\s?")
 _IDEOGRAPH = "\u2e80"
 
 

@@ -1,12 +1,12 @@
 """An answer for people who want to know what it rests on: numbers in the text, and below it what they mean."""
 
-import re
 from collections.abc import Mapping, Sequence
 
+from stretto.ground.regex import regex
 from stretto.references.reader import References
 from stretto.types import Citation
 
-_NUMBERED = re.compile(r"(?<![\w\])])\[(\d{1,3})\](?!\()")
+_NUMBERED = regex(r"(?<![\w\])])\[(\d{1,3})\](?!\()")
 _LONGEST = 200
 _Key = tuple[str, tuple[int, int] | None, str, bool | None]
 

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
+from stretto.ground.regex import regex
+
 LONGEST = 400
 """Characters of a reference; what is longer is text."""
 
-_HEAD = re.compile(r"\[\^[ \t]?[\w./+-][\w./+\-,;:#^ \t–—]{0,120}")
-_PARAGRAPH = re.compile(r"\n[ \t\r]*\n")
+_HEAD = regex(r"\[\^[ \t]?[\w./+-][\w./+\-,;:#^ \t–—]{0,120}")
+_PARAGRAPH = regex(r"\n[ \t\r]*\n")
 _CLOSERS = {
     '"': '"”',
     "“": '”"“',
@@ -21,19 +23,19 @@ _CLOSERS = {
     "「": "」",
     "『": "』",
 }
-_END = re.compile(r"(?<!\\)[\"”“»«'’」』](?:(?:\s{0,3}[,;]\s{0,3}|\s{1,3})\^?[\w./+:–-]{1,60}){0,8}\s{0,3}\]")
-_ITEM = re.compile(
+_END = regex(r"(?<!\\)[\"”“»«'’」』](?:(?:\s{0,3}[,;]\s{0,3}|\s{1,3})\^?[\w./+:–-]{1,60}){0,8}\s{0,3}\]")
+_ITEM = regex(
     r"[\s,;]*\^?(?P<label>[\w./+-]+)"
     r"(?:(?:\s*:\s*(?:lines?\s*|L)?|\s*,?\s*lines?\s+|\s*#?L)(?P<first>\d{1,9})(?:\s*[-–—]\s*L?(?P<last>\d{1,9}))?)?"
 )
-_NAMED = re.compile(
+_NAMED = regex(
     r"(?P<label>[^\"“„«‘「『]+?)"
     r"(?:\s*:\s*(?:lines?\s*|L)?(?P<first>\d{1,9})(?:\s*[-–—]\s*L?(?P<last>\d{1,9}))?)?[\s,:]*(?=[\"“„«‘「『]|\Z)"
 )
-_LINES = re.compile(r"(\d{1,9})(?:[-–—]L?(\d{1,9}))?")
-_OPENING = re.compile(r"[\s:,]*([\"“„«»'‘「『])")
-_NEXT = re.compile(r"\s*(?:\Z|[\"“„«「『]|[\s,;]\s*(?:[\"“„«「『]|\^?([\w./+-]+)))")
-_UNREADABLE = re.compile(r"\s*\S")
+_LINES = regex(r"(\d{1,9})(?:[-–—]L?(\d{1,9}))?")
+_OPENING = regex(r"[\s:,]*([\"“„«»'‘「『])")
+_NEXT = regex(r"\s*(?:\Z|[\"“„«「『]|[\s,;]\s*(?:[\"“„«「『]|\^?([\w./+-]+)))")
+_UNREADABLE = regex(r"\s*\S")
 
 
 class Part(Struct, frozen=True):

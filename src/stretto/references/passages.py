@@ -4,20 +4,22 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
+from stretto.ground.regex import regex
+
 Span = tuple[int, int]
 
-_MARKER = re.compile(r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*(?:\[[ xX]\][ \t]+)?(?:#{1,6}[ \t]+)?")
+_MARKER = regex(r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*(?:\[[ xX]\][ \t]+)?(?:#{1,6}[ \t]+)?")
 _CLOSING = "\"'”’»)\\]」』*_"
 _ENDS = "。！？｡؟।॥።"  # what ends a sentence without a blank behind it
-_SENTENCE = re.compile(rf"[{_ENDS}]+[{_CLOSING}]*[ \t\xa0\u3000]*|(?<![\\.!?…])[.!?…]++[{_CLOSING}]*+[ \t\xa0]+")
+_SENTENCE = regex(rf"[{_ENDS}]+[{_CLOSING}]*[ \t\xa0\u3000]*|(?<![\\.!?…])[.!?…]++[{_CLOSING}]*+[ \t\xa0]+")
 _AFTER = "\"'”’»)\\])」』*_"
-_FINAL = re.compile(rf"[{_AFTER}]*[{_ENDS}]+[”’»)」』]*|[{_AFTER}]*(?:[.!?…]+[{_AFTER}]*)?(?!\w)")
-_SHORT = re.compile(
+_FINAL = regex(rf"[{_AFTER}]*[{_ENDS}]+[”’»)」』]*|[{_AFTER}]*(?:[.!?…]+[{_AFTER}]*)?(?!\w)")
+_SHORT = regex(
     r"(?:^|[\s(\[])(?:[^\W\d_]|(?:[^\W\d_]\.)+[^\W\d_]|Dr|Mr|Mrs|Ms|Prof|St|No|Nr|Fig|Sec|vs|cf|al|approx|ca|bzw|etc|p|pp)\.$"
 )
-_CELL = re.compile(r"(?<!\\)\|[ \t]*")
+_CELL = regex(r"(?<!\\)\|[ \t]*")
 _ABOVE = 20  # lines that are searched for what a reference on a line of its own belongs to
-_UNDERLINE = re.compile(r"[ \t]*[-=*_|: \t\r]*")
+_UNDERLINE = regex(r"[ \t]*[-=*_|: \t\r]*")
 
 
 class Passages:

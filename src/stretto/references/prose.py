@@ -8,6 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from stretto.ground.regex import regex
 from stretto.references.code import breaks, closing_fence, opening, span_closes
 from stretto.references.marks import LONGEST
 
@@ -15,11 +16,11 @@ HOLD = -1
 """What a piece of scanning returns that needs more text to go on."""
 
 _LEAD = r"(?:[ \xa0]?[(\uff08])?[ \xa0]?\[\^"
-_STOP = re.compile(rf"\\[!-/:-@\[-`{{-~]?|`{{1,100}}|\n|{_LEAD}")
-_STOP_IN_SPAN = re.compile(rf"`{{1,100}}|\n|{_LEAD}")
-_NEAR_STOP = re.compile(r"[\\`\n\[]")  # of which each stop has one, behind three letters at most
-_STOP_IN_INFO = re.compile(r"[`\n]")
-_TAIL = re.compile(r"[ \xa0]?[(\uff08][ \xa0]?\[?\Z|[ \xa0]?\[\Z|[ \xa0]\Z")  # what may become a lead
+_STOP = regex(rf"\\[!-/:-@\[-`{{-~]?|`{{1,100}}|\n|{_LEAD}")
+_STOP_IN_SPAN = regex(rf"`{{1,100}}|\n|{_LEAD}")
+_NEAR_STOP = regex(r"[\\`\n\[]")  # of which each stop has one, behind three letters at most
+_STOP_IN_INFO = regex(r"[`\n]")
+_TAIL = regex(r"[ \xa0]?[(\uff08][ \xa0]?\[?\Z|[ \xa0]?\[\Z|[ \xa0]\Z")  # what may become a lead
 
 
 class Prose(ABC):

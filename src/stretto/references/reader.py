@@ -5,15 +5,16 @@ from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
+from stretto.ground.regex import regex
 from stretto.references.citing import Found, cite
 from stretto.references.marks import LONGEST, Mark, read_mark
 from stretto.references.prose import HOLD, Prose, wait
 from stretto.references.sources import Sources
 from stretto.types import Citation, Input
 
-_BETWEEN = re.compile(r"[ \xa0]?[,;]?[ \xa0]?\[\^")
-_MAYBE_BETWEEN = re.compile(r"[ \xa0]?[,;]?[ \xa0]?\[?\Z")
-_ENCLOSING = re.compile(r"[ \xa0]?[)\uff09]")
+_BETWEEN = regex(r"[ \xa0]?[,;]?[ \xa0]?\[\^")
+_MAYBE_BETWEEN = regex(r"[ \xa0]?[,;]?[ \xa0]?\[?\Z")
+_ENCLOSING = regex(r"[ \xa0]?[)\uff09]")
 _OPENED = "(\uff08"
 _MANY = 20_000
 

@@ -4,10 +4,11 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 
+from stretto.ground.regex import regex
 from stretto.references.marks import Mark
 
-_USUAL = re.compile(r"[ti]\d{1,5}", re.IGNORECASE)
-_DIGITS = re.compile(r"\d+")
+_USUAL = regex(r"[ti]\d{1,5}", re.IGNORECASE)
+_DIGITS = regex(r"\d+")
 
 
 class Sources:

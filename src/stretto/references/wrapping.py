@@ -2,9 +2,11 @@
 
 import re
 
-_OPENING = re.compile(r"\s{0,40}(`{3,}|~{3,})[ \t]{0,8}(?:markdown|md)[ \t]{0,8}\r?\n", re.IGNORECASE)
+from stretto.ground.regex import regex
+
+_OPENING = regex(r"\s{0,40}(`{3,}|~{3,})[ \t]{0,8}(?:markdown|md)[ \t]{0,8}\r?\n", re.IGNORECASE)
 _LONGEST = 110  # characters of a line that may be a fence
-_FENCE = re.compile(r"[ \t]{0,3}(`{3,}|~{3,})[ \t]*(\S?)")
+_FENCE = regex(r"[ \t]{0,3}(`{3,}|~{3,})[ \t]*(\S?)")
 
 
 class Unwrapped:

@@ -1,7 +1,6 @@
 """One run of a rehearsal, in virtual time."""
 
 import asyncio
-import re
 from collections import Counter
 from decimal import Decimal
 from typing import Literal
@@ -10,6 +9,7 @@ from msgspec import Struct
 
 from stretto import events as e
 from stretto.errors import ConfigError, StrettoError
+from stretto.ground.regex import regex
 from stretto.rehearsal.conditions import Rehearsal
 from stretto.run.stream import RunStream
 from stretto.runs import Run
@@ -18,7 +18,7 @@ from stretto.virtual import virtually
 
 Answered = Literal["full", "part", "none"]
 
-_VARIES = re.compile(r"'\w+'|\$?(?<![\w./:-])(?![45]\d\d:)\d+(?:[.,]\d+)*(?!\w)")
+_VARIES = regex(r"'\w+'|\$?(?<![\w./:-])(?![45]\d\d:)\d+(?:[.,]\d+)*(?!\w)")
 """Names and numbers of one run in a reason; no status, and no part of a model's name."""
 
 

@@ -2,13 +2,13 @@
 
 import codecs
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from stretto.ground.regex import regex
 from stretto.ground.text import clean
 from stretto.head import taken_apart
 from stretto.server.refused import BadBodyError
@@ -16,7 +16,7 @@ from stretto.types import Message, Request
 
 T = TypeVar("T")
 
-_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+_HALF = regex(rb"\\u[dD][89a-fA-F]")
 
 ROLES: dict[str, Literal["system", "user", "assistant"]] = {
     "system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "user",

@@ -8,11 +8,13 @@ import time
 from functools import lru_cache
 from typing import Any
 
+from stretto.ground.regex import regex
+
 _SECONDS = 0.05  # of the processor, for all patterns and texts of one reply; usual ones take microseconds
 _LEAST = 1e-3  # seconds for one of them
 _MOST = 100_000  # characters of a pattern whose counts are written out, as its engine does
-_TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(\d*)(?:,\d*)?\}|.", re.DOTALL)
-_LITERAL = re.compile(r"(\\[pPN]\{|\\.)|\{(?![\d,])", re.DOTALL)
+_TOKEN = regex(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(\d*)(?:,\d*)?\}|.", re.DOTALL)
+_LITERAL = regex(r"(\\[pPN]\{|\\.)|\{(?![\d,])", re.DOTALL)
 
 
 class Slow(ValueError):

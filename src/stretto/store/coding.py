@@ -3,11 +3,10 @@
 The only place where the wording of a message is read: what these formats wrote does not change any more.
 """
 
-import re
-
 from msgspec.structs import replace
 
 from stretto.events import AnyEvent, CallFinished, DegradedCode, RunDegraded, RunFailed, RunInterrupted, SubtaskFinished
+from stretto.ground.regex import regex
 from stretto.types import SkipCode
 from stretto.types.facts import Facts
 
@@ -30,8 +29,8 @@ _DEGRADED: tuple[tuple[str, str, str, DegradedCode], ...] = (  # policy, beginni
 )
 
 
-_RAISED = re.compile(r"; raise (budget and tokens|budget|tokens)\b")
-_CONTEXT = re.compile(r"its context is ([\d,]+) tokens")
+_RAISED = regex(r"; raise (budget and tokens|budget|tokens)\b")
+_CONTEXT = regex(r"its context is ([\d,]+) tokens")
 
 
 class Coding:

@@ -1,14 +1,14 @@
 """Where a store is: a file, or a database of a server."""
 
-import re
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import Struct
 
 from stretto.errors import ConfigError
+from stretto.ground.regex import regex
 
-_UNREADABLE = re.compile(r"\s|%(?![0-9A-Fa-f]{2})")
+_UNREADABLE = regex(r"\s|%(?![0-9A-Fa-f]{2})")
 _SCHEMES = ("postgresql://", "postgres://")
 
 

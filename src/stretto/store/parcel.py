@@ -28,6 +28,7 @@ from stretto.events import (
     encode,
 )
 from stretto.ground.ids import made_at
+from stretto.ground.regex import regex
 from stretto.store.coding import Coding
 from stretto.types import Reply, Request, Usage
 from stretto.types.definitions import definition_of
@@ -36,12 +37,12 @@ FORMAT, VERSION = "stretto-run", 3
 LONGEST = 1 << 28
 """Bytes of a line at most."""
 
-_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+_ULID = regex(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+_TIME = regex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 _FIRST, _AHEAD = datetime(2020, 1, 1, tzinfo=UTC), timedelta(minutes=5)
 """Before any run, and how far another clock may be ahead of ours."""
-_CALL = re.compile(r"c[0-9]{1,9}")
-_SUBTASK = re.compile(r"[\w.-]{1,40}(?:/[\w.-]{1,40})*")
+_CALL = regex(r"c[0-9]{1,9}")
+_SUBTASK = regex(r"[\w.-]{1,40}(?:/[\w.-]{1,40})*")
 _AGAIN = "export the run again (stretto export RUN -o FILE)"
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _request = msgspec.json.Decoder(Request)

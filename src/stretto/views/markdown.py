@@ -10,12 +10,13 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 
+from stretto.ground.regex import regex
 from stretto.views.markup import Html, tag
 
 MOST = 100_000
 """Characters that are shown."""
 
-_ADDRESS = re.compile(r"(?:https?|mailto):", re.IGNORECASE)
+_ADDRESS = regex(r"(?:https?|mailto):", re.IGNORECASE)
 
 
 def as_html(text: str) -> Html:

@@ -1,6 +1,5 @@
 """Markdown as rich renders it, made fit for answers: every word is shown, and nothing in it is obeyed."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from typing import ClassVar
@@ -15,9 +14,11 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
+from stretto.ground.regex import regex
+
 _THEME = Theme({"markdown.code": "cyan", "markdown.block_quote": "none", "markdown.link_url": "underline"})
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
-_END = re.compile(r"(?:\x1b\[[\d;]*m|[ \t])+$")
+_LINE = regex(r"[^\n]*\n|[^\n]+")
+_END = regex(r"(?:\x1b\[[\d;]*m|[ \t])+$")
 """Blanks at the end of a line, which nobody wants to copy, and styles."""
 _LEAST_COLUMN = 6  # cells; with less, a table is shown as a list of its rows
 _LONGEST_LIT = 20_000  # characters of code that are coloured: it takes a millisecond for every few hundred

@@ -1,19 +1,19 @@
 """The lowest lines of a terminal, which are written again and again while everything above them stays."""
 
 import contextlib
-import re
 from collections.abc import Sequence
 from typing import TextIO
 
 from stretto.cli.live.lines import cells
 from stretto.cli.screen import drawing_on, size_of
+from stretto.ground.regex import regex
 
 _HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"
 _TOGETHER, _DONE = "\x1b[?2026h", "\x1b[?2026l"
 """Terminals that know synchronized output show what is between these two at once; others pass over it."""
 _ECHO = "\x1b[4D"
 """Back by what a terminal echoes of Ctrl-C, twice: in the last cell it would wrap, and all be off by a line."""
-_CODE = re.compile(r"\x1b\[[\d;]*m")
+_CODE = regex(r"\x1b\[[\d;]*m")
 
 
 class Region:

@@ -5,7 +5,6 @@ numpy for it.
 """
 
 import mmap
-import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,14 @@ from typing import Any
 from msgspec import Struct
 
 from stretto.errors import ConfigError
+from stretto.ground.regex import regex
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)  # what llama.cpp reads; a file of the other byte order has a version beyond these
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _TEXT, _LIST = 8, 9
 _LONGEST = 4096  # numbers of a list that are kept: one a layer, not the scores of a vocabulary
-_PART = re.compile(r"-(\d{5})-of-(\d{5})(?=\.gguf$)")
+_PART = regex(r"-(\d{5})-of-(\d{5})(?=\.gguf$)")
 _F16 = 2  # bytes of a number in the cache
 
 

@@ -5,17 +5,17 @@ Source: https://huggingface.co/docs/huggingface_hub/package_reference/file_downl
 
 import hashlib
 import importlib.util
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from stretto.errors import ConfigError
 from stretto.ground.extras import installing
+from stretto.ground.regex import regex
 from stretto.models.local.gguf import parts
 from stretto.models.local.places import HubFile
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256 = regex(r"[0-9a-f]{64}")
 
 
 def cached(file: HubFile) -> Path | None:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from stretto.ground.regex import regex
+
 GET = "stretto models local --get"
 """The command that downloads a file."""
-_AT_HUB = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)/((?:[\w-][\w.-]*/)*[\w-][\w. -]*\.gguf)", re.ASCII)
+_AT_HUB = regex(r"([\w-][\w.-]*/[\w-][\w.-]*)/((?:[\w-][\w.-]*/)*[\w-][\w. -]*\.gguf)", re.ASCII)
 
 
 class HubFile(Struct, frozen=True):

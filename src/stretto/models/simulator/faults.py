@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from stretto.errors import ConfigError
 from stretto.ground.amounts import seconds
+from stretto.ground.regex import regex
 from stretto.models.simulator.dice import dice
 from stretto.models.simulator.refusals import Refusal, out_of_quota, refusal
 from stretto.types import RoleName
@@ -33,7 +34,7 @@ _FIELDS = {
 }  # fmt: skip
 """The field of a `Fault` that each word of a fault's text sets."""
 _BYTES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)(B|KB|MB|)", re.IGNORECASE)
+_SIZE = regex(r"(\d+(?:\.\d+)?)(B|KB|MB|)", re.IGNORECASE)
 
 
 class Fault(Struct, frozen=True, metaclass=Keyworded):

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from stretto.ground.regex import regex
 from stretto.models.simulator.parts import PARTS, Part, part_of
 
-_LEAP_YEARS = re.compile(r"\bleap[ -]years?\b", re.IGNORECASE)
+_LEAP_YEARS = regex(r"\bleap[ -]years?\b", re.IGNORECASE)
 
 ANALYSIS = (
     "Three divisibility rules decide whether a year is a leap year; to be settled are where counting starts and what "

@@ -4,13 +4,14 @@ import re
 
 from msgspec import Struct
 
+from stretto.ground.regex import regex
 from stretto.models.simulator.reading import resolve, text_of
 from stretto.types import Request
 
-_AT_MOST = re.compile(r"\b(?:at most|never more than|no more than|up to|maximum of)\s+(\d+)", re.IGNORECASE)
-_WORKER_LINES = re.compile(r"^workers?\b[^\n]*:[ \t]*\n((?:[ \t]*- [^\n]*\n?)+)", re.IGNORECASE | re.MULTILINE)
-_WORKER_NAME = re.compile(r"^[ \t]*- `?([^\s:`]+)`?(?:[ \t]*:|[ \t]*$)", re.MULTILINE)
-_ENUM = re.compile(r'"type"\s*:\s*\{[^{}\]]*?"enum"\s*:\s*\[([^\]]*)\]')
+_AT_MOST = regex(r"\b(?:at most|never more than|no more than|up to|maximum of)\s+(\d+)", re.IGNORECASE)
+_WORKER_LINES = regex(r"^workers?\b[^\n]*:[ \t]*\n((?:[ \t]*- [^\n]*\n?)+)", re.IGNORECASE | re.MULTILINE)
+_WORKER_NAME = regex(r"^[ \t]*- `?([^\s:`]+)`?(?:[ \t]*:|[ \t]*$)", re.MULTILINE)
+_ENUM = regex(r'"type"\s*:\s*\{[^{}\]]*?"enum"\s*:\s*\[([^\]]*)\]')
 _SIZED = "`size`"
 """How a prompt that asks for a plan's size speaks of it."""
 

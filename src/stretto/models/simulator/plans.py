@@ -6,6 +6,7 @@ import re
 import msgspec
 from msgspec import Struct
 
+from stretto.ground.regex import regex
 from stretto.models.simulator import leap_years
 from stretto.models.simulator.dice import dice
 from stretto.models.simulator.parts import part_of
@@ -14,7 +15,7 @@ from stretto.models.simulator.reading import is_repair, ledger_of, remark_of, ro
 from stretto.plan.sizes import sizes
 from stretto.types import Request
 
-_EXACTLY = re.compile(r"(?<!at most )(?<!more than )(?<!up to )\b(\d{1,6}) (?:\w+ )?subtasks\b", re.IGNORECASE)
+_EXACTLY = regex(r"(?<!at most )(?<!more than )(?<!up to )\b(\d{1,6}) (?:\w+ )?subtasks\b", re.IGNORECASE)
 _FEWEST, _MOST = 3, 6
 _LONGEST_SUBJECT = 90
 _VALUE = 3  # of every subtask: nothing in a task tells which matters more

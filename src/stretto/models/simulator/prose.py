@@ -3,12 +3,13 @@
 import random
 import re
 
+from stretto.ground.regex import regex
 from stretto.models.simulator import leap_years
 from stretto.models.simulator.parts import part_of
 from stretto.models.simulator.plans import subject_of
 from stretto.models.simulator.reading import Assignment, Section
 
-_WORD = re.compile(r"[^\W\d_][\w-]{3,}")
+_WORD = regex(r"[^\W\d_][\w-]{3,}")
 _COMMON = frozenset((
     "about", "after", "also", "answer", "because", "before", "between", "check", "cover", "describe", "each",
     "explain", "find", "from", "give", "have", "into", "just", "list", "main", "make", "more", "most", "only",

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from stretto.ground.regex import regex
 from stretto.types import Request, RoleName
 
 UNDER_WAY = "already under way"
@@ -24,36 +25,34 @@ AGAIN = "Write the plan once more"
 BUILDS_ON = "Your part builds on these results"
 """How a worker is told what it needs."""
 
-_ROUND = re.compile(
+_ROUND = regex(
     r'This is round (\d{1,6}) of \d{1,6}\. If the answer can be written from these results, leave "tasks" empty'
 )
-_INPUT = re.compile(r'<input(?:-\d+)? id="(i\d+)"[^\n]*>\n')
-_FEW_WORDS = re.compile(r'[^\s"<>]+(?:[ \t]+[^\s"<>]+){2,7}')
-_RESULT = re.compile(
+_INPUT = regex(r'<input(?:-\d+)? id="(i\d+)"[^\n]*>\n')
+_FEW_WORDS = regex(r'[^\s"<>]+(?:[ \t]+[^\s"<>]+){2,7}')
+_RESULT = regex(
     r"^[ \t]*=== (?:PARTIAL )?(?:WORKER RESULT\b|RESULT OF (\S+))"
     r"[ \t]*(?:\(([^\n]*?)\)(?=: | ===|,))?[^\n]*(?:\n|\Z)",
     re.MULTILINE,
 )
-_LEDGER = re.compile(r"^[ \t]*=== LEDGER\b[^\n]*(?:\n|\Z)", re.MULTILINE)
-_NAMES_TASKS = re.compile(r"""["'`]tasks["'`]""")
+_LEDGER = regex(r"^[ \t]*=== LEDGER\b[^\n]*(?:\n|\Z)", re.MULTILINE)
+_NAMES_TASKS = regex(r"""["'`]tasks["'`]""")
 
 _TASK_LABELS = (
-    re.compile(r"<(?:original_)?task>\n?", re.IGNORECASE),
-    re.compile(r"^[#= \t]*(?:the |your |original |main |whole )?task[ \t=]*(?::|\n)\s*", re.IGNORECASE | re.MULTILINE),
-    re.compile(r"\btask\b[^\n:]{0,40}:\s*", re.IGNORECASE),
+    regex(r"<(?:original_)?task>\n?", re.IGNORECASE),
+    regex(r"^[#= \t]*(?:the |your |original |main |whole )?task[ \t=]*(?::|\n)\s*", re.IGNORECASE | re.MULTILINE),
+    regex(r"\btask\b[^\n:]{0,40}:\s*", re.IGNORECASE),
 )
 # A task ends where the prompt takes over again: at a closing tag, a section, a label on a line of its own.
-_TASK_END = re.compile(
+_TASK_END = regex(
     r"</(?:original_)?task>|\n[ \t]*\n(?=[#=]|[^\n]{1,120}:[ \t]*\n)|\n[ \t]*(?=(?:Style|Type|Guidelines|Description):)"
     r"|\sand the following\b",
     re.IGNORECASE,
 )
-_YOUR_PART = re.compile(
-    r"^your part(?! builds)[^\n(:]*(?:\(([^\n)]*)\)[^\n]*)?:\s*([^\n]+)", re.IGNORECASE | re.MULTILINE
-)
-_ONE_PART = re.compile(r"^You write one part \(([^\n)]*)\)", re.MULTILINE)
-_TYPE = re.compile(r"^(?:style|type|subtask type|worker type):[ \t]*(\S[^\n]*)", re.IGNORECASE | re.MULTILINE)
-_DESCRIPTION = re.compile(
+_YOUR_PART = regex(r"^your part(?! builds)[^\n(:]*(?:\(([^\n)]*)\)[^\n]*)?:\s*([^\n]+)", re.IGNORECASE | re.MULTILINE)
+_ONE_PART = regex(r"^You write one part \(([^\n)]*)\)", re.MULTILINE)
+_TYPE = regex(r"^(?:style|type|subtask type|worker type):[ \t]*(\S[^\n]*)", re.IGNORECASE | re.MULTILINE)
+_DESCRIPTION = regex(
     r"^(?:guidelines|description|subtask|your subtask|instructions?|in particular|what is wanted of you):\s*(\S[^\n]*)",
     re.IGNORECASE | re.MULTILINE,
 )

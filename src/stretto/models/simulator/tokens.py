@@ -1,9 +1,9 @@
 """Text in pieces of about a token."""
 
-import re
+from stretto.ground.regex import regex
 
 _CHARS_PER_TOKEN = 4
-_PIECE = re.compile(r"\s?\S{1,5}|\s")
+_PIECE = regex(r"\s?\S{1,5}|\s")
 
 
 def pieces(text: str) -> tuple[str, ...]:

@@ -1,12 +1,12 @@
 """What all addresses under `/api/runs` have in common: the store, the run that is named, the form of an answer."""
 
-import re
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from stretto.errors import RunNotFound
+from stretto.ground.regex import regex
 from stretto.models.simulator.refusals import Refusal
 from stretto.runs import Run
 from stretto.server.endpoint.guard import CLIENT
@@ -14,7 +14,7 @@ from stretto.server.endpoint.service import SERVICE, Service
 from stretto.server.refused import RefusedError
 from stretto.store.sqlite import Store
 
-ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+ULID = regex(r"[0-9A-HJKMNP-TV-Z]{26}")
 
 
 def store_of(request: web.Request) -> Store:

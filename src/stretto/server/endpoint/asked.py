@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto.errors import ConfigError
+from stretto.ground.regex import regex
 from stretto.head import messages_of
 from stretto.run.roles import shaped
 from stretto.server.body import ChatBody
@@ -28,13 +29,13 @@ NO_TOOLS = (
 )
 _NO_STOP = "no text ends the answer of a workflow; leave it out, or ask a model by itself (provider:model)"
 
-_HEADING = re.compile(r"\s*#{1,4} *Task:(?!\s*respond\b)", re.IGNORECASE)  # what answers from documents has it, too
-_ABOUT = re.compile(
+_HEADING = regex(r"\s*#{1,4} *Task:(?!\s*respond\b)", re.IGNORECASE)  # what answers from documents has it, too
+_ABOUT = regex(
     r"\b(titles?|tags?|follow[- ]?ups?|user might \w+ (?:send|ask) next|emojis?|name|summary|search quer(?:y|ies)"
     r"|autocomplet\w*|compacted|prompt for a[nm]? image generation)\b",
     re.IGNORECASE,
 )
-_CHORE = re.compile(
+_CHORE = regex(
     r"\b(generate|suggest|give|provide|create|write|reply|respond|come up|summari[sz]e)\b[^.!?\n]{0,100}"
     r"\b(titles?|tags?|follow[- ]?up|emoji|name)\b[^.!?\n]{0,100}\b(chat|conversation|dialog(?:ue)?|messages?)\b",
     re.IGNORECASE,

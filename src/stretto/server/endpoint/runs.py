@@ -10,6 +10,7 @@ from aiohttp import web
 
 from stretto.errors import NoStore, RunBusy, RunNotFound
 from stretto.events import AnyEvent, encode
+from stretto.ground.regex import regex
 from stretto.server.endpoint.api import ULID, answer, known, run_of, store_of
 from stretto.server.endpoint.sending import Sending
 from stretto.server.endpoint.service import SERVICE
@@ -18,7 +19,7 @@ from stretto.server.refused import BadBodyError, conflict
 from stretto.store.listing import Wanted
 from stretto.store.summary import Standing
 
-SINCE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]+Z)?")
+SINCE = regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]+Z)?")
 MOST = 100
 """Runs on one page."""
 _OPENING = b"retry: 2000\n\n"

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +11,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from stretto.errors import RunBusy, RunNotFound, TaskError
+from stretto.ground.regex import regex
 from stretto.plan.given import PlanFile
 from stretto.run.opening import NothingKept
 from stretto.run.stream import RunStream
@@ -29,7 +29,7 @@ from stretto.types import Input
 from stretto.workflow import Workflow
 
 KEY = "Idempotency-Key"
-KEY_FORM = re.compile(r"[ -~]{0,255}")
+KEY_FORM = regex(r"[ -~]{0,255}")
 
 
 class Text(Struct, forbid_unknown_fields=True):

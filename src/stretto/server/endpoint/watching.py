@@ -1,17 +1,17 @@
 """Watching runs: those that are carried here as they happen, all others as the store tells of them."""
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from stretto.events import AnswerDelta, AnyEvent, RunFailed, RunFinished, RunInterrupted, RunStarted
+from stretto.ground.regex import regex
 from stretto.run.stream import RunStream
 from stretto.server.endpoint.elsewhere import Heed, passing
 from stretto.store.sqlite import Store
 
 _ENDS = (RunFinished, RunFailed, RunInterrupted)
-AFTER = re.compile(r"[0-9]{1,9}")
+AFTER = regex(r"[0-9]{1,9}")
 """The number of an event, behind which somebody watches on."""
 _GLANCE = 1.0
 """Seconds between two looks at a run that another process carries."""
