@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 from stretto.errors import ConfigError, TaskError
-from stretto.forecast import Forecast
 from stretto.ground.aside import outcome
 from stretto.ground.ids import is_ulid, new_ulid
 from stretto.ground.tracebacks import without_frames
@@ -16,20 +15,21 @@ from stretto.head import checked_inputs, checked_task
 from stretto.plan.given import DIRECT, AnyPlan, given_plan
 from stretto.pool import AnyProvider, Pools
 from stretto.proposal import Approve
-from stretto.replay import ReplayStream, recording_of
 from stretto.rerun import Rerun, fresh_of, rerun_of
-from stretto.run.opening import New, Wishes, explained
+from stretto.run.opening import New, Wishes
 from stretto.run.roles import Worker, check_definition, shaped
-from stretto.run.rows import RowStream, Wanted, all_of, row_stream
 from stretto.run.stream import RunStream
 from stretto.run.team import Settings, Team, batched, team_of
 from stretto.runs import Parsed, Run
 from stretto.shapes import Shape
 from stretto.store.locations import Location, location_of
-from stretto.store.travel import entries
 from stretto.types import Input, Limits, Memory, Message, Price, Role, Row
 from stretto.types.keywords import check_keywords, renamed
-from stretto.virtual import virtually
+
+if TYPE_CHECKING:  # what not every run needs is loaded by what needs it: whoever starts one waits for all of it
+    from stretto.forecast import Forecast
+    from stretto.replay import ReplayStream
+    from stretto.run.rows import RowStream
 
 Answer = TypeVar("Answer")
 
@@ -192,8 +192,11 @@ class Workflow(Generic[Parsed]):
         only: Sequence[str] = (),
         fresh: Sequence[str] = (),
         inputs: Sequence[Input] | None = None,
-    ) -> list[Forecast]:
+    ) -> "list[Forecast]":
         """What `rerun` with these would reuse, what it would ask and why, and what that would cost; nothing is sent."""
+        from stretto.run.explaining import explained
+        from stretto.virtual import virtually
+
         with without_frames:
             store, wanted = self._kept("rerun"), rerun_of(self.definition, run_id, plan, only, fresh, inputs)
             async with self._pools.here() as pool:
@@ -213,12 +216,15 @@ class Workflow(Generic[Parsed]):
             yield
 
     @renamed(run="run_id")
-    def replay(self, run_id: str, *, timed: bool = False) -> ReplayStream[Parsed]:
+    def replay(self, run_id: str, *, timed: bool = False) -> "ReplayStream[Parsed]":
         """A run of this workflow's store once more, from its records: as it was defined, with no key and no network.
 
         `timed`: in the time that was recorded, not at once. Nothing is stored. Raises `RunNotFound`; a call that is not
         recorded is a `MissingRecord` in the stream.
         """
+        from stretto.replay import ReplayStream, recording_of
+        from stretto.store.travel import entries
+
         store = self._kept("replayed")
         return ReplayStream(recording_of(entries(store, run_id)), timed=timed, shape=self.shape)
 
@@ -249,7 +255,7 @@ class Workflow(Generic[Parsed]):
         fresh: Sequence[str] = (),
         inputs: Sequence[Input] = (),
         approve: Approve | None = None,
-    ) -> RowStream:
+    ) -> "RowStream":
         """The same for each item of a list: `rows = await workflow.map("Say what {item} is", items)`, or `async for`.
 
         Items are texts (`{item}`), or mappings, Structs, dataclasses and pydantic models, whose fields are placeholders
@@ -260,6 +266,8 @@ class Workflow(Generic[Parsed]):
         order of the list. All else is told at `stream`. Raises `TaskError`, before anything is asked, for a placeholder
         that an item lacks.
         """
+        from stretto.run.rows import Wanted, row_stream
+
         stream: Callable[..., RunStream[Any]] = partial(self._stream, approve=approve)
         wanted = Wanted(template, then, answer, worker, as_completed, fresh, checked_inputs(inputs))
         return row_stream(self._team, self.shape, stream, wanted, items)
@@ -267,6 +275,8 @@ class Workflow(Generic[Parsed]):
     @without_frames
     def map_sync(self, template: str, items: Iterable[Any], **more: Any) -> list[Row]:
         """All rows of `map`, which says what it takes, from code that is not asynchronous, in a notebook too."""
+        from stretto.run.rows import all_of
+
         return outcome(all_of(self.map(template, items, **more)))
 
     @property

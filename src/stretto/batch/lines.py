@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, BinaryIO, Literal
 
 import msgspec
 from msgspec import Struct
 
 from stretto.errors import TaskError
+from stretto.ground.text import nearest
 from stretto.types import Input
 
 Form = Literal["task", "chat", "response"]
@@ -117,6 +117,6 @@ def _id(facts: Mapping[str, Any], name: str, where: str) -> str | int:
 def _check_keys(facts: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
     for key in facts:
         if key not in known:
-            near = get_close_matches(key, known, n=1)
-            meant = f"did you mean {near[0]!r}?" if near else f"a line has {', '.join(known)}"
+            near = nearest(key, known, 0.6)
+            meant = f"did you mean {near!r}?" if near else f"a line has {', '.join(known)}"
             raise TaskError(f"{where}: unknown key {key[:80]!r}; {meant}")

@@ -1,11 +1,11 @@
 """What to say of a command line that cannot be understood."""
 
-import difflib
 from collections.abc import Iterable
 
 import click
 
 from stretto.ground.regex import regex
+from stretto.ground.text import nearest
 
 _ELSEWHERE = {
     "help": "stretto --help",
@@ -23,8 +23,8 @@ def unknown(command: str, known: Iterable[str]) -> str:
     """There is no such command: which may be meant."""
     if command in _ELSEWHERE:
         return f"no command {command!r}; did you mean `{_ELSEWHERE[command]}`?"
-    if near := difflib.get_close_matches(command, known := list(known), n=1, cutoff=0.6):
-        return f"no command {command!r}; did you mean {near[0]!r}?"
+    if near := nearest(command, known := list(known), 0.6):
+        return f"no command {command!r}; did you mean {near!r}?"
     return f"no command {command!r}; there are {', '.join(known)}; a task goes to `stretto run TASK`"
 
 
@@ -38,8 +38,8 @@ def refusal(error: click.ClickException) -> str:
 
 def _said(error: click.ClickException, context: click.Context | None) -> str:
     if isinstance(error, click.NoSuchOption):
-        near = difflib.get_close_matches(error.option_name, error.possibilities or (), n=1)
-        return f"no option {error.option_name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+        near = nearest(error.option_name, error.possibilities or (), 0.6)
+        return f"no option {error.option_name!r}" + (f"; did you mean {near!r}?" if near else "")
     message = error.format_message()
     if message.startswith(_WORDS) and context and any(each.name == "task" for each in context.command.params):
         words = message.removeprefix(_WORDS).lstrip("s ")

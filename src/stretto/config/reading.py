@@ -2,7 +2,6 @@
 
 import tomllib
 from collections.abc import Collection
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,13 @@ from stretto.config.values import (
     file_beside,
     kind_of,
     limits_of,
-    nearest,
+    meant,
     price_of,
     provider_of,
     role_of,
 )
 from stretto.errors import ConfigError
-from stretto.ground.files import read_text
+from stretto.ground.files import SHIPPED, read_text
 from stretto.models.providers import KNOWN, Provider
 from stretto.run.roles import WORKERS_OWN, workers_only
 from stretto.types import Limits, Memory, Price, Role
@@ -61,11 +60,7 @@ def read_file(path: Path) -> Source:
 
 def presets() -> list[str]:
     """The names of the workflows that come with the package."""
-    return sorted(
-        entry.name.removesuffix(".toml")
-        for entry in (resources.files("stretto") / "presets").iterdir()
-        if entry.name.endswith(".toml")
-    )
+    return sorted(path.stem for path in (SHIPPED / "presets").glob("*.toml"))
 
 
 def preset_text(name: str) -> str:
@@ -74,7 +69,7 @@ def preset_text(name: str) -> str:
         raise ConfigError(
             f"no preset {name!r}{among(name, presets())} (a file is named with a / or .toml: ./{name}.toml)"
         )
-    return (resources.files("stretto") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
+    return (SHIPPED / "presets" / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def read_preset(name: str) -> Source:
@@ -169,4 +164,4 @@ def _check_keys(table: dict[str, Any], known: Collection[str], place: str) -> No
         if key in TOOLS:
             raise ConfigError(f"{place}{key}: {NO_TOOLS}")
         if key not in known:
-            raise ConfigError(f"{place}{key}: unknown key{nearest(key, known) or '; known are ' + ', '.join(known)}")
+            raise ConfigError(f"{place}{key}: unknown key{meant(key, known) or '; known are ' + ', '.join(known)}")

@@ -1,6 +1,5 @@
 """Tables of a configuration become frozen structs; whatever does not fit is an error that names its place."""
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from stretto.errors import ConfigError
 from stretto.ground import amounts
 from stretto.ground.amounts import dollars
 from stretto.ground.files import read_bytes, read_text
-from stretto.ground.text import other_encoding
+from stretto.ground.text import nearest, other_encoding
 from stretto.models.providers import KNOWN, Local, Provider, split_model
 from stretto.models.simulator import Simulator, parse_fault
 from stretto.pool import AnyProvider
@@ -182,16 +181,16 @@ def share(text: str, place: str) -> float:
     return found
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def meant(word: str, known: Iterable[str]) -> str:
     """The question whether another word was meant; empty if none comes near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f'; did you mean "{near[0]}"?' if near else ""
+    near = nearest(word, known)
+    return f'; did you mean "{near}"?' if near else ""
 
 
 def among(word: str, known: Iterable[str]) -> str:
     """Whether another word was meant, and all that there are."""
     known = list(known)
-    near = nearest(word, known)
+    near = meant(word, known)
     return f"{near}{' There' if near else '; there'} are {', '.join(known)}"
 
 

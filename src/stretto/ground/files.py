@@ -5,6 +5,8 @@ import io
 from pathlib import Path
 from typing import BinaryIO
 
+SHIPPED = Path(__file__).parents[1]
+"""Where the files lie that come with the package, beside its modules."""
 LARGEST = 1 << 26
 """Bytes of a file that is read as a whole: a task, a plan, a prompt. No model takes as much."""
 

@@ -1,5 +1,7 @@
 """Text as it may go over the wire, into the log, and to people: without lone surrogates, and with nothing that acts."""
 
+from collections.abc import Iterable
+
 _CONTROLS = frozenset({*range(0x20), *range(0x7F, 0xA0)})
 _TURNS = frozenset({*range(0x202A, 0x202F), *range(0x2066, 0x206A)})  # make what follows be read from the other side
 _ENDS = frozenset({*range(0x09, 0x0E), 0x1C, 0x1D, 0x1E, 0x85, 0x2028, 0x2029})  # of a line, for whatever reads lines
@@ -27,6 +29,13 @@ def seemly(text: str) -> str:
 def one_line(text: str) -> str:
     """The text as a part of one line, whoever reads it: every end of a line is a blank, and nothing acts."""
     return text if text.isascii() and text.isprintable() else text.translate(_ONE_LINE)
+
+
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """Which of the words may be meant by one that is none of them; `cutoff`: how alike it is at least, 0 to 1."""
+    from difflib import get_close_matches  # a mistake can wait for it, and a start need not
+
+    return next(iter(get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
 
 
 def other_encoding(data: bytes) -> str | None:

@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import msgspec
 
 from stretto.errors import TaskError
 from stretto.ground.regex import regex
-from stretto.ground.text import clean
+from stretto.ground.text import clean, nearest
 
 ITEM = "item"
 """The placeholder for the whole of an item: its text, or it as JSON; unless it has a field of that name."""
@@ -106,8 +105,8 @@ def _lack(lacking: Sequence[tuple[int, str]], items: Sequence[Any], places: Sequ
 
 
 def _nearest(name: str, known: dict[str, None]) -> str:
-    near = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f", which may be {{{near[0]}}}" if near else f"; there are {_listed(known)}"
+    near = nearest(name, known, 0.6)
+    return f", which may be {{{near}}}" if near else f"; there are {_listed(known)}"
 
 
 def _listed(known: dict[str, None]) -> str:

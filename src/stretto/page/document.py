@@ -4,8 +4,8 @@ import base64
 import hashlib
 import re
 from html import escape
-from importlib.resources import files
 
+from stretto.ground.files import SHIPPED
 from stretto.ground.regex import regex
 from stretto.ground.text import clean, one_line
 from stretto.page.content import Content, encoded
@@ -75,7 +75,7 @@ def _module(name: str) -> str:
 
 
 def _asset(name: str) -> str:
-    return (files("stretto") / "page" / name).read_text(encoding="utf-8")
+    return (SHIPPED / "page" / name).read_text(encoding="utf-8")
 
 
 def _digest(text: str) -> str:

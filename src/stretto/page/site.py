@@ -1,8 +1,8 @@
 """The page as a server gives it: one document for every address, and the modules and styles that it loads."""
 
 from functools import cache
-from importlib.resources import files
 
+from stretto.ground.files import SHIPPED
 from stretto.page.document import MODULES
 
 ENTRY = "app"
@@ -39,7 +39,7 @@ HEADERS = {
 def assets() -> dict[str, tuple[str, bytes]]:
     """What it loads, by name: the kind of each, and its bytes."""
     names = (*(f"{name}.js" for name in SERVED), *(f"{name}.css" for name in _STYLES))
-    return {name: (_KINDS[name[name.rindex(".") :]], (files("stretto") / "page" / name).read_bytes()) for name in names}
+    return {name: (_KINDS[name[name.rindex(".") :]], (SHIPPED / "page" / name).read_bytes()) for name in names}
 
 
 @cache

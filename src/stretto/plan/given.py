@@ -4,7 +4,6 @@ import json
 from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 from unicodedata import normalize
 
@@ -12,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from stretto.errors import TaskError
-from stretto.ground.text import clean, other_encoding
+from stretto.ground.text import clean, nearest, other_encoding
 from stretto.plan.book import worker_for
 from stretto.plan.naming import LONGEST_ID, is_reserved, safe_id
 from stretto.plan.shares import called, shares
@@ -174,8 +173,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _nearest(word: str, known: Mapping[str, Any]) -> str:
-    near = get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known) or 'none'}"
+    near = nearest(word, known)
+    return f"; did you mean {near!r}?" if near else f"; there are {', '.join(known) or 'none'}"
 
 
 def _where(message: str) -> str:

@@ -4,10 +4,10 @@ import re
 import string
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
-from importlib import resources
 
 from msgspec import Struct
 
+from stretto.ground.files import SHIPPED
 from stretto.ground.regex import regex
 from stretto.prompts.filling import names, text
 
@@ -157,9 +157,8 @@ def _ours() -> frozenset[tuple[str, ...]]:
 
 def _pieces() -> list[str]:
     """All that stands in the prompts and presets of the package, between placeholders."""
-    presets = (resources.files("stretto") / "presets").iterdir()
     told = [text(name) for name in names()]
-    told += [entry.read_text(encoding="utf-8") for entry in presets if entry.name.endswith(".toml")]
+    told += [path.read_text(encoding="utf-8") for path in sorted((SHIPPED / "presets").glob("*.toml"))]
     return [piece for each in told for piece in _PLACEHOLDER.split(each)]
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from importlib import resources
 from typing import Literal, get_args
 
 from stretto.errors import ConfigError
+from stretto.ground.files import SHIPPED
 from stretto.ground.regex import regex
 from stretto.types import RoleName
 
@@ -28,14 +28,13 @@ _WORD = regex(r"\{\{([A-Za-z_]\w*)\}\}|\{([A-Za-z_]\w*)\}")
 @cache
 def text(name: str) -> str:
     """The prompt in the file `NAME.md`, as it stands there."""
-    return (resources.files("stretto") / "prompts" / f"{name}.md").read_text(encoding="utf-8")
+    return (SHIPPED / "prompts" / f"{name}.md").read_text(encoding="utf-8")
 
 
 @cache
 def names() -> list[str]:
     """Every prompt there is a file of."""
-    files = (entry.name for entry in (resources.files("stretto") / "prompts").iterdir())
-    return sorted(name.removesuffix(".md") for name in files if name.endswith(".md"))
+    return sorted(path.stem for path in (SHIPPED / "prompts").glob("*.md"))
 
 
 def template(role: Asked, prompt: str | None) -> str:

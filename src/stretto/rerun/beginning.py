@@ -1,7 +1,6 @@
 """What a rerun begins with: the plan it takes over, the subtasks it may compute, what it asks anew."""
 
 from collections.abc import Collection, Container, Sequence
-from difflib import get_close_matches
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,6 +9,7 @@ from stretto.calls import fingerprint
 from stretto.engine.caller import PLAN
 from stretto.engine.requests import plan_request
 from stretto.errors import StoreError, TaskError
+from stretto.ground.text import nearest
 from stretto.head import checked_inputs, head_of
 from stretto.plan.given import AnyPlan, given_plan
 from stretto.runs import Run
@@ -174,6 +174,6 @@ def _same(subtask: Subtask, before: Subtask) -> bool:
 def _check(flag: str, names: Collection[str], known: Collection[str]) -> None:
     for name in names:
         if name not in known:
-            near = get_close_matches(name, list(known), n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known) or 'none'}"
+            near = nearest(name, known)
+            hint = f"; did you mean {near!r}?" if near else f"; there are {', '.join(known) or 'none'}"
             raise TaskError(f"{flag} {name}: no such subtask in the plan{hint}")

@@ -12,14 +12,11 @@ from stretto.calls import lasting
 from stretto.errors import RunNotFound, StoreError
 from stretto.events import AnyEvent, RunResumed, RunStarted
 from stretto.fold import fold
-from stretto.forecast import Forecast, explain
 from stretto.plan.given import AnyPlan
 from stretto.plan.shares import Pieces
 from stretto.policies.memo import Earlier, Replies
-from stretto.policies.prices import Prices
 from stretto.proposal import Approve
 from stretto.rerun import EVERYTHING, Rerun, basis_of, given_before, given_results
-from stretto.run.mapping import mapped
 from stretto.run.roles import check_images
 from stretto.run.team import Team
 from stretto.runs import Run
@@ -29,7 +26,7 @@ from stretto.store.recall import Recall
 from stretto.store.schema import GLANCE
 from stretto.store.sqlite import Store
 from stretto.types import Basis, Definition, Each, Input, Known, Memory, Message, Plan, Reply, Request, Result
-from stretto.types.definitions import definition_of, knowing
+from stretto.types.definitions import definition_of
 
 
 class NothingKept(StoreError):
@@ -117,7 +114,7 @@ async def open_run(
     before: Run | None = None
     if begin is None:
         history = await patiently(lambda: store.events(run))
-        before = _kept(fold(history))
+        before = resumable(fold(history))
         own = await patiently(lambda: store.replies(run))
     basis = before.basis if before else begin.basis if isinstance(begin, New) else Basis()
     origin: Run | None = None
@@ -134,24 +131,12 @@ async def open_run(
         recall = await patiently(lambda: stack.enter_context(Recall(store.location, GLANCE)))
     basis = basis if before else replace(basis, approve=approve)
     given = given_results(basis, origin) if origin else given_before(basis, before) if before else {}
-    replies = Replies(own, _earlier(memory, basis, recorded, recall), shared=memory.reuse != "off")
-    team = team.carrying(basis).knowing({**known, **_known_to(before or origin)})
+    replies = Replies(own, earlier_of(memory, basis, recorded, recall), shared=memory.reuse != "off")
+    team = team.carrying(basis).knowing({**known, **known_to(before or origin)})
     return Opening(history, _event(team, begin, basis, origin), replies, given, team.definition)
 
 
-async def explained(rerun: Rerun, definition: Definition, path: Location, prices: Prices) -> list[Forecast]:
-    """What a rerun would do about each call, in virtual time; nothing is asked and nothing is written."""
-    store = Store(path)
-    origin, recorded = _kept(store.run(rerun.origin)), store.replies(rerun.origin)
-    basis = basis_of(rerun, origin, recorded, definition)
-    memory, informed = definition.memory, knowing(mapped(definition, basis), _known_to(origin))
-    with Recall(path) as recall:
-        earlier = _earlier(memory, basis, recorded, recall if memory.reuse == "store" else None)
-        replies = Replies(earlier=earlier, shared=memory.reuse != "off")
-        return await explain(informed, basis, origin, store.records(rerun.origin), replies, prices)
-
-
-def _known_to(run: Run | None) -> dict[str, Known]:
+def known_to(run: Run | None) -> dict[str, Known]:
     """What an earlier run knew of its models."""
     try:
         return {} if run is None else definition_of(run.workflow).known
@@ -173,7 +158,7 @@ def _event(team: Team, begin: New | Rerun | None, basis: Basis, origin: Run | No
     return RunStarted(task=task, workflow=record, simulated=team.simulated, basis=basis)
 
 
-def _kept(run: Run) -> Run:
+def resumable(run: Run) -> Run:
     """The run, if it can be gone on from; raises `NothingKept` if there is nothing for that."""
     if run.forgotten:
         raise NothingKept(
@@ -190,7 +175,7 @@ def _kept(run: Run) -> Run:
 async def _origin(store: Store, run: str, *, lost: bool) -> Run | None:
     """The run that a rerun is of. A rerun that goes on (`lost`) can do without: then this is None, and it is told."""
     try:
-        return _kept(await patiently(lambda: store.run(run)))
+        return resumable(await patiently(lambda: store.run(run)))
     except (RunNotFound, NothingKept) as error:
         if not lost:
             raise
@@ -198,7 +183,7 @@ async def _origin(store: Store, run: str, *, lost: bool) -> Run | None:
         return None
 
 
-def _earlier(memory: Memory, basis: Basis, recorded: Mapping[str, list[Reply]], recall: Recall | None) -> Earlier:
+def earlier_of(memory: Memory, basis: Basis, recorded: Mapping[str, list[Reply]], recall: Recall | None) -> Earlier:
     """What other runs have recorded for a request: that which a rerun is of, then all in the store."""
 
     def find(key: str, request: Request) -> tuple[str, Reply] | None:

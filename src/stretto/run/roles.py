@@ -1,7 +1,6 @@
 """Who does what, as users write it: roles, models alone or functions become roles, and are checked at the door."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -10,6 +9,7 @@ from msgspec.structs import replace
 from stretto import prompts
 from stretto.engine.checking import checker_of
 from stretto.errors import ConfigError
+from stretto.ground.text import nearest
 from stretto.models.functions import Function, function_role, speakers
 from stretto.models.providers import FORMS, Local, Provider, split_model
 from stretto.pool import AnyProvider
@@ -300,5 +300,5 @@ def _check_models(models: Sequence[str], place: str, providers: Mapping[str, Any
 
 
 def _meant(word: str, known: Iterable[str]) -> str:
-    near = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]!r}? Known are" if near else "; known are"
+    near = nearest(word, known, 0.6)
+    return f"; did you mean {near!r}? Known are" if near else "; known are"

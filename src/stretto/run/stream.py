@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from stretto.engine import Execution
 from stretto.engine.steering import Steering
-from stretto.errors import CallError, ConfigError, DeadlineError, StrettoError, TaskError, cause_of
+from stretto.errors import CallError, ConfigError, StrettoError, TaskError, cause_of
 from stretto.events import AnyEvent, RunFailed, RunInterrupted, RunResumed, RunStarted
-from stretto.forecast.approval import Approval, Approved, Outlook
+from stretto.forecast.approval import Ahead, Approval, Approved
 from stretto.ground.tracebacks import without_frames
 from stretto.ground.turns import my_turn
 from stretto.logger import log
@@ -25,16 +25,15 @@ from stretto.policies.composition import Composition
 from stretto.pool import Pool
 from stretto.proposal import Approve, Proposal
 from stretto.rerun import Rerun
-from stretto.run.knowing import find_out, knowledge, learn
+from stretto.run.assembly import foretold, opened, ready
+from stretto.run.knowing import find_out, learn
 from stretto.run.opening import New, open_run
-from stretto.run.purse import check_priced, keep_to_day, open_account
-from stretto.run.roles import roles
+from stretto.run.purse import open_account
 from stretto.run.team import Team
 from stretto.runs import Parsed, Run
 from stretto.shapes import Shape, fitted
 from stretto.store.journal import Journal
 from stretto.store.locations import Location, written
-from stretto.store.patience import patiently
 from stretto.types import Basis
 from stretto.types.facts import facts_of
 
@@ -71,7 +70,7 @@ class RunStream(Generic[Parsed]):
         self._plan_only = plan_only
         self._approve = approve
         self._approval: Approval | None = None
-        self._outlook: Outlook | None = None
+        self._ahead: Ahead | None = None
         self._events: asyncio.Queue[AnyEvent | None] = asyncio.Queue()
         self._unread = False  # nobody reads them any more
         self._carrier: asyncio.Task[None] | None = None
@@ -136,9 +135,9 @@ class RunStream(Generic[Parsed]):
         It is not over where only its plan was asked for.
         """
         left = self.run.status == "running" or (self._plan_only and self.run.status == "interrupted")
-        if self._outlook is None or not self.run.plan.subtasks or not left:
+        if self._ahead is None or not self.run.plan.subtasks or not left:
             return None
-        return await asyncio.to_thread(await self._outlook.ahead(self.run.plan))
+        return await asyncio.to_thread(await self._ahead(self.run.plan))
 
     def stop_subtask(self, subtask: str) -> None:
         """Stop one subtask: what it has said so far is its result, which is `cut`, and the run goes on with that.
@@ -259,55 +258,28 @@ class RunStream(Generic[Parsed]):
         )
 
     async def _open(self, stack: AsyncExitStack) -> None:
-        team, store, definition = self._team, self._store, self._team.definition
         began = asyncio.get_running_loop().time()
+        team, store = self._team, self._store
         pool = await stack.enter_async_context(self._pool())
-        models = team.all_models
-        for model in models:
-            pool.model(model)  # a missing key is an error before anything is asked or written
-        pool.look_up_prices(models)
-        if definition.limits.budget is not None:
-            await check_priced(pool, models, definition.limits)
-        keeps = definition.memory.record == "all"
-        known = await knowledge(pool, models, store)
+        known = await ready(pool, team, store)
         await my_turn()
-        try:
-            async with asyncio.timeout(
-                definition.limits.deadline
-            ):  # for it waits while another program holds the store
-                approve = self._approve is not None
-                opening = await open_run(team, store, self.run_id, self._begin, stack, known, approve=approve)
-                await keep_to_day(store, self.run_id, definition.limits)
-                self._journal = journal = await patiently(
-                    lambda: Journal(
-                        self.run_id,
-                        store=store,
-                        show=self._show,
-                        history=opening.history,
-                        keeps_texts=keeps,
-                    )
-                )
-        except TimeoutError:
-            held = f" ({store}: another program may hold it, or what is left of the budget of the day)" if store else ""
-            raise DeadlineError(
-                f"the deadline of {definition.limits.deadline:g} s came before the run could be opened{held}; raise it"
-            ) from None
-        definition = opening.definition
-        await stack.enter_async_context(journal)
+        approve = self._approve is not None
+        opening, journal = await opened(
+            team, store, self.run_id, self._begin, stack, known, self._show, approve=approve
+        )
+        self._journal = await stack.enter_async_context(journal)
         journal.append(opening.event)
-        account, replies = await open_account(definition, journal, pool), opening.replies
-        asking = partial(find_out, pool, store)
-        bounds = Bounds(definition.known, pool, definition.limits.max_subtasks, asking)
-        composition = Composition(pool.model, definition.limits, account, pool.prices, replies, self._jitter, bounds)
-        given = opening.given
-        waits = {model for _, kind, role in roles(definition) if kind == "worker" for model in role.all_models}
-        batches = {model: part for model in waits if pool.endpoint(model) and (part := pool.batch_price(model))}
-        self._outlook = Outlook(definition, journal, store, models, pool.prices, given, batches)
+        definition, replies = opening.definition, opening.replies
+        account = await open_account(definition, journal, pool)
+        limits, asking = definition.limits, partial(find_out, pool, store)
+        bounds = Bounds(definition.known, pool, limits.max_subtasks, asking)
+        composition = Composition(pool.model, limits, account, pool.prices, replies, self._jitter, bounds)
+        self._ahead = foretold(opening, journal, pool, store)
         if self._approve is not None:
-            self._approval = Approval(self._approve, self._outlook, journal)
-        ask, shape, consider = composition.model, self._shape, self._approval
+            self._approval = Approval(self._approve, self._ahead, journal)
+        ask, given, consider = composition.model, opening.given, self._approval
         execution = Execution(
-            definition, journal, ask, account, replies, given, shape, consider, began, streamed=self.streamed
+            definition, journal, ask, account, replies, given, self._shape, consider, began, streamed=self.streamed
         )
         try:
             await self._execute(execution, journal)

@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 from msgspec import StructMeta
 
 from stretto.errors import ConfigError
+from stretto.ground.text import nearest
 from stretto.ground.tracebacks import without_frames
 
 _T = TypeVar("_T")
@@ -17,10 +18,8 @@ def check_keywords(place: str, names: Iterable[Any], known: tuple[str, ...]) -> 
     """Raise `ConfigError` for a name that is not known."""
     for name in names:
         if name not in known:
-            from difflib import get_close_matches  # a mistake can wait for it, and `import stretto` need not
-
-            near = get_close_matches(str(name), known, n=1, cutoff=0.5)
-            meant = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+            near = nearest(str(name), known)
+            meant = f"; did you mean {near!r}?" if near else f"; there are {', '.join(known)}"
             raise ConfigError(f"{place}: there is no {name!r}{meant}")
 
 
