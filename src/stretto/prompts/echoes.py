@@ -121,7 +121,12 @@ def _told(part: str) -> _Told:
 
 
 def _words(part: str) -> list[str]:
-    return _WORD.findall(part.casefold())
+    return _plain(part) if part.isascii() else _WORD.findall(part.casefold())
+
+
+def _plain(part: str) -> list[str]:
+    """The words of a text with spaces between them: a third of what a pattern takes."""
+    return part.casefold().translate(_PUNCTUATION).split()
 
 
 def _triples(words: Sequence[str]) -> list[tuple[str, ...]]:
@@ -138,14 +143,14 @@ def _runs(part: str, length: int) -> Iterator[tuple[tuple[str, ...], tuple[int, 
 
 def _may_echo(reply: str) -> bool:
     """Whether a closer look is needed: a run of eight words has one of four in it that begins at a fourth word."""
-    words = reply.casefold().translate(_PUNCTUATION).split()  # a third of what a pattern takes
+    words = _plain(reply)
     parts = zip(words[0::_PART], words[1::_PART], words[2::_PART], words[3::_PART], strict=False)
     return not _anchors().isdisjoint(parts)
 
 
 @cache
 def _anchors() -> frozenset[tuple[str, ...]]:
-    runs = [words for words in map(_words, _pieces()) if len(words) >= LONGEST]
+    runs = [words for words in map(_plain, _pieces()) if len(words) >= LONGEST]
     return frozenset(part for words in runs for part in zip(*(words[at:] for at in range(_PART)), strict=False))
 
 
