@@ -408,6 +408,25 @@ def test_a_list_called_tasks_counts_before_one_that_only_looks_like_it() -> None
     assert [text for _, text in drafts(steps + "}")] == ["Read it well", "Write it well"]
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["t1, t2, t3 and so on", "t1,t2,t3,t4 and so on.", "T1", "The objective, what to return, what is out of scope."],
+)
+def test_what_a_schema_says_of_a_field_is_no_subtask(said: str) -> None:
+    items, _ = read(json.dumps({"tasks": [{**TASKS[0], "description": said}, TASKS[1]]}))
+    assert [item.description for item in items if isinstance(item, Draft)] == ["Write the code."]
+    assert len(items) == 2
+
+
+def test_json_that_was_cut_off_is_no_list_of_fields() -> None:
+    text = json.dumps(WHOLE, indent=2)
+    for end in (text.index("first.") + 3, text.index('"needs"') + 12):
+        reader = PlanReader(WORKERS)
+        items = [*reader.feed(text[:end]), *reader.end(whole=False)]
+        assert [type(item) for item in items] == [Broken]
+        assert reader.state == "open"
+
+
 def test_the_form_itself_before_the_plan_is_no_plan() -> None:
     schema = '{"tasks": [{"type": "object", "description": "a subtask"}]}'
     assert drafts(f"{schema}\n{J}") == [("plan", "Say what comes first."), ("code/solve", "Write the code.")]

@@ -33,6 +33,12 @@ _OF_NEED = frozenset({*ID, "task", "subtask", "name", "ref"})
 _APART = regex(r"\s*[,;\n]\s*")
 # A model that is told its schema may write it down once more, and that has types and descriptions too.
 _FORM = frozenset({"object", "array", "string"})
+# What the schema says of an id and of a description, which small models write in their place.
+_OF_FORM = re.compile(
+    r"(?:t\d{1,3}\b[\s,.…]{0,9}){1,99}(?:and so on|etc)?\W{0,9}"
+    r"|the objective, what to return, what is out of scope\W{0,9}",
+    re.IGNORECASE,
+)
 _MESSAGE = frozenset({"text", "outputtext", "output_text"})  # types of parts, in which the plan itself stands as a text
 _OF_MESSAGE = frozenset({"type", "text", "annotations"})
 
@@ -105,7 +111,7 @@ def draft_of(fields: Mapping[str, Any]) -> Draft | str:
         return (
             f"`description` is {'missing' if fields.get('description') is None else 'not a text that says something'}"
         )
-    if type_ in _FORM:
+    if type_ in _FORM or _OF_FORM.fullmatch(description.strip()):
         return "it describes the form of a plan"
     if type_ in _MESSAGE and fields.keys() <= _OF_MESSAGE:
         return "it is a part of a message"

@@ -191,7 +191,11 @@ def _ends(line: _Line, entry: _Entry | None) -> bool:
 def _field(line: _Line) -> tuple[str, str] | None:
     """The field that a line names, and its value."""
     found = None if line.mark.startswith("#") else _FIELD.match(line.said)
-    return (found[1], found[2] or "") if found and is_field(found[1]) else None
+    if found is None or not is_field(found[1]):
+        return None
+    value = found[2] or ""
+    # JSON over several lines that was cut off; what is half there would be taken for whole.
+    return None if line.said.startswith('"') and value.endswith((",", "[", "{")) else (found[1], value)
 
 
 def _begins(line: _Line, name: str, entry: _Entry) -> bool:
