@@ -34,7 +34,7 @@ _APART = regex(r"\s*[,;\n]\s*")
 # A model that is told its schema may write it down once more, and that has types and descriptions too.
 _FORM = frozenset({"object", "array", "string"})
 # What the schema says of an id and of a description, which small models write in their place.
-_OF_FORM = re.compile(
+_OF_FORM = regex(
     r"(?:t\d{1,3}\b[\s,.…]{0,9}){1,99}(?:and so on|etc)?\W{0,9}"
     r"|the objective, what to return, what is out of scope\W{0,9}",
     re.IGNORECASE,
