@@ -131,6 +131,40 @@ def test_an_answer_that_says_our_prompt_again_is_asked_once_more_and_shown_anew(
     assert "".join(event.text for event in deltas[[event.restart for event in deltas].index(True) :]) == told.run.answer
 
 
+@pytest.mark.parametrize(
+    ("reply", "left"),
+    [
+        (f"Task: {TASK}\n\nDear customer.", "Dear customer."),
+        (f"**Task:** {TASK.upper()}\n\n**Your part:** the email\nDear customer.", "Dear customer."),
+        (f"Task: {TASK}\nYour part: Dear customer.", "Dear customer."),
+        ("Your part: Dear customer.", "Dear customer."),
+        ("Task: Answer the letter.\nDear customer.", "Task: Answer the letter.\nDear customer."),
+        ("Dear customer.\nYour part: to wait.", "Dear customer.\nYour part: to wait."),
+        ("", ""),
+    ],
+)
+def test_a_reply_may_begin_as_its_prompt_ends(reply: str, left: str) -> None:
+    assert reply[prompts.headed(reply, TASK, "The email.") :].lstrip() == left
+
+
+def test_a_heading_that_the_task_wants_is_left_alone() -> None:
+    wanted = "Write a ticket with the lines Task: and Your part: in it."
+    assert prompts.headed("Your part: tea", wanted, "") == 0
+
+
+def test_the_last_lines_of_a_prompt_are_cut_off_results_and_answers_without_asking_again() -> None:
+    def synthesizer(call: Call, _: int) -> Iterable[Beat]:
+        return [f"Task: {call.request.messages[-1].content.partition('Task: ')[2].partition(chr(10))[0]}\n\nThe moon."]
+
+    model = Scripted(
+        by_role(orchestrator=plan_of("Name the cause."), worker="Your part: It is the moon.", synthesizer=synthesizer)
+    )
+    told = carry(model)
+    assert (told.run.results["t1"].text, told.run.answer, len(model.calls)) == ("It is the moon.", "The moon.", 3)
+    assert "cut out" in told.run.results["t1"].remark
+    assert any("cut out" in remark for remark in told.run.remarks)
+
+
 def test_what_still_stands_in_an_answer_is_cut_out_and_said() -> None:
     told = carry(by_role(orchestrator=plan_of("One."), worker="Done: it is.", synthesizer=f"The moon. {RULE}"))
     assert told.run.answer == "The moon."

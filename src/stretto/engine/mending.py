@@ -75,8 +75,10 @@ def again_request(request: Request, why: Fault, told: Told) -> Request:
 
 def cleaned(text: str, told: Told) -> tuple[str, str]:
     """A reply without what it says of our prompts, and a remark if something had to be cut out."""
-    spans = prompts.echoes(text, told.material)
-    return (prompts.without(text, spans), _CUT_OUT) if spans else (text, "")
+    head = prompts.headed(text, told.task, told.asked)
+    rest = text[head:].lstrip() if head else text
+    spans = prompts.echoes(rest, told.material)
+    return (prompts.without(rest, spans), _CUT_OUT) if spans or head else (text, "")
 
 
 def mended(result: Result, ask: Ask, told: Told) -> Asking[Result]:
@@ -85,7 +87,7 @@ def mended(result: Result, ask: Ask, told: Told) -> Asking[Result]:
         return result
     why = fault(result.text, told)
     if why is None:
-        return result
+        return _kept(result, told) if prompts.headed(result.text, told.task, told.asked) else result
     if not speakers(ask.role):  # it would only say the same
         return result if why != "empty" else replace(result, outcome="failed", error="the function returned no text")
     (said,) = yield [Ask(ask.role, again_request(ask.request, why, told), AGAIN)]

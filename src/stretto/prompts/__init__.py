@@ -1,7 +1,7 @@
 """The prompts: a file each, `text("worker")`, and what is filled into them."""
 
 from stretto.prompts.defusing import MARK, defused
-from stretto.prompts.echoes import echoes, recites, restates, without
+from stretto.prompts.echoes import echoes, headed, recites, restates, without
 from stretto.prompts.filling import (
     PLACEHOLDERS,
     ROLES,
@@ -29,6 +29,7 @@ __all__ = [
     "echoes",
     "fill",
     "filled",
+    "headed",
     "joined_text",
     "names",
     "needs_text",

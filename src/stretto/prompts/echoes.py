@@ -32,6 +32,7 @@ _LEAD = regex(
     r"\W*(?:the (?:whole )?task(?: is)?(?: to)?|your part[^:\n]*|my part[^:\n]*|task|thank you for the task)\b\W*",
     re.IGNORECASE,
 )
+_LABEL = regex(r"[\s*_#>-]{0,20}(task|your part|my part)[*_ ]{0,5}:[*_ \t]{0,5}", re.IGNORECASE)
 _QUOTED = regex(r"""["'`«„“][^"'`«»„“”\n]*["'`»“”]""")
 _SHORT = 60  # words of a task or a reply beyond which saying them again may well be the work itself
 _LETTERS = 20  # of a word, at most
@@ -52,6 +53,19 @@ def echoes(reply: str, material: Iterable[str]) -> list[tuple[int, int]]:
     headings = {match.group().strip().casefold() for part in material for match in _HEADING.finditer(part)}
     found = [span for span in found if reply[slice(*span)].strip().casefold() not in headings]
     return _joined(sorted([*found, *(_sentence(reply, *span) for span in ours)]))
+
+
+def headed(reply: str, task: str, asked: str) -> int:
+    """How far a reply begins as its prompt ends, with `Task:` and the task, and `Your part:`: small models do."""
+    at, said = 0, f"{task}\n{asked}".casefold()
+    while (label := _LABEL.match(reply, at)) and f"{label[1].casefold()}:" not in said:
+        line = reply[label.end() :].partition("\n")[0]
+        words = _words(line)
+        if words and any(words == _words(part.strip().partition("\n")[0]) for part in (task, asked)):
+            at = label.end() + len(line)
+            continue
+        return label.end() if label[1].casefold() != "task" else at
+    return at
 
 
 def without(reply: str, spans: Iterable[tuple[int, int]]) -> str:
