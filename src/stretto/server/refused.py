@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from stretto import errors as e
-from stretto.models.simulator.refusals import Refusal, bad_request
+from stretto.models.error_bodies import Refusal, bad_request
 
 _JSON = "application/json"
 _INVALID, _OURS, _THEIRS = "invalid_request_error", "server_error", "upstream_error"

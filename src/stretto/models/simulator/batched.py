@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator
 
 from stretto.calls import Call, Chunk, Done, Sent, Text
 from stretto.errors import BatchError
+from stretto.models.error_bodies import Refusal, refusal
 from stretto.models.simulator.provider import SimulatedProvider
-from stretto.models.simulator.refusals import Refusal, refusal
 from stretto.models.simulator.script import Script
 
 _GATHERED = 1.0  # seconds in which calls come together, as they do for a real batch

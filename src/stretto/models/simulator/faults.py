@@ -11,8 +11,8 @@ from msgspec import Struct, field
 from stretto.errors import ConfigError
 from stretto.ground.amounts import seconds
 from stretto.ground.regex import regex
+from stretto.models.error_bodies import Refusal, out_of_quota, refusal
 from stretto.models.simulator.dice import dice
-from stretto.models.simulator.refusals import Refusal, out_of_quota, refusal
 from stretto.types import RoleName
 from stretto.types.keywords import Keyworded
 

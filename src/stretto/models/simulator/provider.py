@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from stretto.calls import Call, Chunk, Done, Sent, Text
 from stretto.errors import CallError, CallTimeout, ConnectError, CutError, EmptyReply, ReplyError
+from stretto.models.error_bodies import Refusal
 from stretto.models.simulator.faults import Outages
 from stretto.models.simulator.rates import Rates
-from stretto.models.simulator.refusals import Refusal
 from stretto.models.simulator.script import Script
 from stretto.models.simulator.settings import Grain, Simulator
 from stretto.types import Allowance, Request, Usage

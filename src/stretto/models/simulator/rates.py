@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from stretto.models.simulator.refusals import Refusal, rate_limited
+from stretto.models.error_bodies import Refusal, rate_limited
 from stretto.models.simulator.settings import Simulator
 from stretto.types import Allowance, Quota
 

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from stretto.errors import RunNotFound
 from stretto.ground.regex import regex
-from stretto.models.simulator.refusals import Refusal
+from stretto.models.error_bodies import Refusal
 from stretto.runs import Run
 from stretto.server.endpoint.guard import CLIENT
 from stretto.server.endpoint.service import SERVICE, Service

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from stretto.errors import StrettoError
 from stretto.ground.ids import new_ulid
-from stretto.models.simulator.refusals import Refusal
+from stretto.models.error_bodies import Refusal
 from stretto.server.body import ChatBody, json_object, read_body
 from stretto.server.endpoint import openapi, page, runs, starting, steering
 from stretto.server.endpoint.asked import answering, asked_of, check_options

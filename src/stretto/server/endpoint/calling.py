@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from stretto import errors as e
 from stretto.calls import Chunk, Done, Reasoning, Restarted, Text, Transcript
 from stretto.head import messages_of
-from stretto.models.simulator.refusals import bad_request
+from stretto.models.error_bodies import bad_request
 from stretto.server.body import ChatBody
 from stretto.server.endpoint.asked import NO_TOOLS
 from stretto.server.endpoint.carrying import RUN

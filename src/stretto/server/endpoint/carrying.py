@@ -9,7 +9,7 @@ from aiohttp import web
 
 from stretto import events as e
 from stretto.errors import StrettoError
-from stretto.models.simulator.refusals import Refusal
+from stretto.models.error_bodies import Refusal
 from stretto.run.stream import RunStream
 from stretto.runs import Run
 from stretto.server.endpoint.progress import Progress

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from stretto.models.simulator.refusals import Refusal
+from stretto.models.error_bodies import Refusal
 from stretto.server.endpoint.voice import Ending
 from stretto.server.refused import error_body
 from stretto.types import Usage

@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 from aiohttp import web
 
-from stretto.models.simulator.refusals import Refusal
+from stretto.models.error_bodies import Refusal
 from stretto.server.body import json_in
 from stretto.server.endpoint.service import SERVICE
 from stretto.server.refused import BadBodyError, RefusedError

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from stretto.models.simulator.refusals import Refusal
+from stretto.models.error_bodies import Refusal
 from stretto.server.endpoint.responses_items import CallItem, Item, MessageItem, Told
 from stretto.server.endpoint.voice import Ending
 from stretto.types import Usage

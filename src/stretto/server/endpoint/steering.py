@@ -9,7 +9,7 @@ from msgspec import Struct
 from stretto.cluster.orders import Order
 from stretto.engine.approving import withdrawal
 from stretto.errors import RunBusy, TaskError
-from stretto.models.simulator.refusals import Refusal
+from stretto.models.error_bodies import Refusal
 from stretto.proposal import Again, Answer, Decision, Drop, Edit, Stop
 from stretto.runs import Run
 from stretto.server.endpoint.api import answer, known, run_of, store_of

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import Self
 
-from stretto.models.simulator.refusals import Refusal
+from stretto.models.error_bodies import Refusal
 from stretto.server.refused import RefusedError
 
 STOPPING = Refusal(503, "server_error", "stopping", "the server is stopping; ask again later", 5.0)

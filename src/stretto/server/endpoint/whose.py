@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from stretto.config import Configuration, recorded_providers, recorded_roles
 from stretto.errors import ConfigError
-from stretto.models.simulator.refusals import Refusal
+from stretto.models.error_bodies import Refusal
 from stretto.pool import AnyProvider
 from stretto.run.mapping import mapped
 from stretto.runs import Run

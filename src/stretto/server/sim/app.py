@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 
 from stretto.calls import fingerprint
+from stretto.models.error_bodies import Refusal
 from stretto.models.simulator.provider import SimulatedProvider
-from stretto.models.simulator.refusals import Refusal
 from stretto.models.simulator.script import Script
 from stretto.models.simulator.settings import PROFILES, Simulator
 from stretto.server.body import ChatBody, read_body

@@ -14,9 +14,9 @@ from aiohttp import web
 from msgspec import Struct
 
 from stretto.calls import fingerprint
+from stretto.models.error_bodies import Refusal
 from stretto.models.simulator.batched import failed_line
 from stretto.models.simulator.provider import SimulatedProvider
-from stretto.models.simulator.refusals import Refusal
 from stretto.models.simulator.script import Script
 from stretto.server.body import chat_of
 from stretto.server.refused import BadBodyError, error_facts, refused

@@ -1,4 +1,4 @@
-"""How a provider says no: one form for the typed errors in the process and for the bodies of the server."""
+"""How an endpoint says no: one form for the simulator's typed errors and for the bodies of our servers."""
 
 from msgspec import Struct
 
