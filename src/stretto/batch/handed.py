@@ -6,7 +6,6 @@ from typing import Any
 
 from stretto.batch.ways import Ended
 from stretto.cluster import Cluster
-from stretto.cluster.queue import PRIORITY
 from stretto.errors import StrettoError, error_named
 from stretto.events import RunFailed
 from stretto.run.stream import RunStream, shaped
@@ -28,7 +27,7 @@ class Handed:
     def __init__(self, store: Location, priority: int | None, told: Callable[[str], None]) -> None:
         self._cluster = Cluster(store)
         self._store = Store(store, GLANCE)
-        self._priority = PRIORITY if priority is None else priority
+        self._priority = priority
         self._told = told
 
     @asynccontextmanager

@@ -104,11 +104,10 @@ async def _submit(
     server: Server, streams: list[RunStream[Any]], priority: int | None, *, wait: bool, quiet: bool
 ) -> int:
     from stretto.cluster import Cluster
-    from stretto.cluster.queue import PRIORITY
 
     async with Cluster(server) as cluster:
         for stream in streams:
-            run = await cluster.submit(stream, PRIORITY if priority is None else priority)
+            run = await cluster.submit(stream, priority)
             if not (wait and len(streams) == 1):
                 click.echo(run)
         if not wait:

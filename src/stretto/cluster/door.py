@@ -51,11 +51,12 @@ class Cluster:
         await self._news.__aexit__()
         await asyncio.to_thread(self._stack.close)
 
-    async def submit(self, stream: RunStream[Any], priority: int = PRIORITY) -> str:
+    async def submit(self, stream: RunStream[Any], priority: int | None = None) -> str:
         """Have a worker carry a run, as `Workflow.stream` (or `rerun`, `resume`) gives it; its id.
 
-        It is in the list of runs when this returns. `priority`: the lower goes first, from 1 on. A run that waits
-        already stays where it is. Raises `ConfigError` for a workflow with Python functions, which nobody else has.
+        It is in the list of runs when this returns. `priority`: the lower goes first, from 1 on; 1000. A run that
+        waits already stays where it is. Raises `ConfigError` for a workflow with Python functions, which nobody else
+        has.
         """
         if stream.store != self._server.url:
             where = "no store" if stream.store is None else location_of(stream.store)
@@ -66,7 +67,7 @@ class Cluster:
                 "them behind an endpoint"
             )
         await self._begun(stream)
-        await asked(lambda: self._waiting.put(stream.run_id, priority))
+        await asked(lambda: self._waiting.put(stream.run_id, PRIORITY if priority is None else priority))
         return stream.run_id
 
     async def _begun(self, stream: RunStream[Any]) -> None:
