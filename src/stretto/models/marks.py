@@ -66,6 +66,8 @@ _BEGINNINGS = (
     "Here's my thought process:",
     "Here are my reasoning steps:",
 )
+FIRST = frozenset("<[◁").union(word[0] for word in _BEGINNINGS)
+"""The first letters of all that may stand before a reply and is none of its text."""
 # What templates put before a reply, and servers leave there that do not know them; and what they put behind one.
 LEAD = regex(
     r"(?:<\|(?:im_start|start_header_id|begin_of_text|startoftext|assistant|bot|begin_of_box|START_RESPONSE)\|>"
@@ -90,6 +92,13 @@ BLANK = 256  # characters that are held back while a tag may follow them: some m
 UNTAGGED = regex(r"analysis(?=[\s\S])|Here(?:'s| is| are) my (?:thought process|reasoning steps):")
 UNTAGGED_END = regex(r"assistantfinal|\[BEGIN FINAL RESPONSE\]|Here(?:'s| is) my response:")
 LONGEST_END = 24
+
+
+def may_mark(text: str) -> bool:
+    """Whether a tag of a block may be in a text, or begin at its end; the brackets of JSON are none."""
+    if "<" in text or "◁" in text:
+        return True
+    return "[" in text and ("[T" in text or "[/" in text or text.rstrip(" \t\r").endswith("["))
 
 
 def may_begin(text: str, *, led: bool) -> bool:

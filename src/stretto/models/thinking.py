@@ -29,8 +29,7 @@ class ThinkFilter:
 
     def is_plain(self, text: str) -> bool:
         """Whether a text that comes next goes through as it is, in one piece or in several."""
-        waits = self._held or self._trail or self._state != "open"
-        return not (waits or "<" in text or "[" in text or "◁" in text)
+        return not (self._held or self._trail or self._state != "open" or marks.may_mark(text))
 
     def feed(self, piece: str) -> list[Chunk]:
         """What can be told apart so far."""
@@ -61,10 +60,10 @@ class ThinkFilter:
 
     def end(self) -> list[Chunk]:
         """What was held back to the last; marks that end a reply are no part of it."""
-        last = self._last[-1:]
-        ended = not self._struck or not self._trail.rstrip().endswith("</s>")  # of a text that is struck out
-        rest = marks.TRAIL.sub("", last + self._trail).removeprefix(last) if ended else self._trail
-        self._trail = ""
+        rest, self._trail, last = self._trail, "", self._last[-1:]
+        struck = self._struck and rest.rstrip().endswith("</s>")  # the end of a text that is struck out
+        if rest and not struck:
+            rest = marks.TRAIL.sub("", last + rest).removeprefix(last)
         chunks = self._sort(rest) if rest else []
         if self._channels:
             return chunks + self._channels.end()
@@ -82,6 +81,9 @@ class ThinkFilter:
         self._held += piece
         held = self._held
         text = held.lstrip(marks.UNSEEN)
+        if text and text[0] not in marks.FIRST and not self._led:  # nearly always
+            self._state, self._held = "open", ""
+            return self._watch(text if self._thought else held)
         while lead := (marks.LED if self._led else marks.LEAD).match(text):
             text, self._led, self._struck = text[lead.end() :], True, False
         if self._thought and (again := marks.END_AGAIN.match(text)):
@@ -121,7 +123,7 @@ class ThinkFilter:
         """Pass text on, and look for blocks, and for an end without a beginning; `_held` may become a tag."""
         if not piece:
             return []
-        if not self._held and "<" not in piece and "[" not in piece and "◁" not in piece:  # nearly always
+        if not self._held and not marks.may_mark(piece):  # nearly always
             return self._pass(piece)
         seen = self._passed.last + self._held + piece
         self._held = ""

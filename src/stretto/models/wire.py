@@ -155,6 +155,8 @@ def meaning(reason: str) -> str:
     reply came to an end in order; whether it says anything is looked at all the same.
     """
     said = reason.lower()
+    if said == "stop":  # nearly always
+        return said
     for words, means in _MEANINGS:
         if words.search(said):
             return means or said
