@@ -7,6 +7,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator
 from functools import cache
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -16,9 +17,10 @@ from stretto.calls import Call, Chunk, Notice, Reasoning, Sent, Text
 from stretto.events import RunDegraded
 from stretto.models.answered import Answered, Source
 from stretto.models.contexts import tells
+from stretto.models.controls import unmarked
 from stretto.models.dialect import Dialect
 from stretto.models.http import FAILURES, Http, no_room
-from stretto.models.providers import PATH, Provider, address
+from stretto.models.providers import PATH, Provider, address, is_here
 from stretto.models.proxies import proxy_for
 from stretto.models.refusals import of_images
 from stretto.models.secrets import Secrets
@@ -60,6 +62,7 @@ class ChatModel:
         self._label = label
         self._http = endpoints.http
         self._telling = endpoints.telling
+        self._obeys = is_here(provider)  # what runs on this machine takes marks of its template wherever they stand
         self._timeout = endpoints.timeout
         self._url = address(provider.base_url, PATH)
         self._proxy = endpoints.proxy(self._url)
@@ -124,6 +127,8 @@ class ChatModel:
                 f"{self._label}: its provider takes no images (images = false), and there are some"
             )
         body = dialect.body(self._name, call)
+        if self._obeys:
+            _unmark(body["messages"])
         return msgspec.json.encode(body), body["stream"]
 
     async def _answered(self, call: Call, data: bytes, *, streamed: bool) -> tuple[Answered, aiohttp.ClientResponse]:
@@ -180,3 +185,14 @@ class ChatModel:
         if tells(response.headers):
             self._telling.add(self._provider.base_url)
         return response
+
+
+def _unmark(messages: list[dict[str, Any]]) -> None:
+    """Leave no mark of a template in what these messages say."""
+    for message in messages:
+        if isinstance(message["content"], str):
+            message["content"] = unmarked(message["content"])
+        else:
+            for part in message["content"]:
+                if "text" in part:
+                    part["text"] = unmarked(part["text"])
