@@ -354,8 +354,13 @@ _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 def now() -> str:
     """The wall clock as events write it: RFC 3339, UTC, milliseconds."""
-    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
-    return f"{_second(seconds)}.{rest // 1_000_000:03d}Z"
+    return _moment(time.time_ns() // 1_000_000)
+
+
+@lru_cache(maxsize=1)  # many an event comes in the same one as the event before
+def _moment(milliseconds: int) -> str:
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{_second(seconds)}.{rest:03d}Z"
 
 
 @lru_cache(maxsize=1)
