@@ -37,7 +37,7 @@ trickle once every=200ms    6 done                   6 done            6 done   
 trickle always every=200ms  directly                 5 done, 1 failed  5 done, 1 failed  6 done, answer unmerged
 html once                   directly                 5 done, 1 failed  5 done, 1 failed  6 done, answer unmerged
 empty once                  6 done                   6 done            6 done            6 done
-huge once size=2MB          6 done                   6 done            6 done            6 done
+huge once size=1MB          6 done                   6 done            6 done            6 done
 """
 
 

@@ -29,7 +29,7 @@ def condensings(run: Run) -> int:
 
 def simulated(context: int, subtasks: int, tokens: int) -> Run:
     """A run of so many subtasks, each with a result of so many tokens."""
-    simulator = Simulator(subtasks=subtasks, length=tokens, length_spread=0, ttft_spread=0)
+    simulator = Simulator(subtasks=subtasks, length=tokens, length_spread=0, ttft_spread=0, grain="line")
     limits = Limits(max_subtasks=subtasks, parallel=500)
     flow = Workflow(
         "sim:x", {"part": "sim:x"}, Role("sim:x", context=context), limits=limits, providers={"sim": simulator}

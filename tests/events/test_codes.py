@@ -20,6 +20,7 @@ from stretto.events import AnyEvent, CallFinished, RunDegraded, RunFailed, RunIn
 from stretto.models.simulator.faults import parse_fault
 from stretto.proposal import Proposal, Stop
 from stretto.store.coding import Coding
+from stretto.store.copying import copy
 from stretto.store.parcel import read_parcel
 from stretto.store.schema import connect
 from stretto.store.sqlite import Store
@@ -91,8 +92,8 @@ FLOWS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 """Workflows that are stopped, give something up or fail."""
 
 
-def told(store: Path) -> list[AnyEvent]:
-    """The events of all these, carried out."""
+def carry_all(store: Path) -> None:
+    """Carry out all these, and keep their events."""
 
     async def carry(facts: dict[str, Any], how: dict[str, Any]) -> None:
         roles = {"orchestrator": Role("sim:default"), "workers": {"work": Role("sim:default")}}
@@ -103,8 +104,6 @@ def told(store: Path) -> list[AnyEvent]:
 
     for facts, how in FLOWS:
         asyncio.run(carry(facts, how))
-    kept = Store(store)
-    return [event for run in kept.recent() for event in kept.events(run.id)]
 
 
 def uncoded(body: bytes, form: int) -> bytes:
@@ -135,12 +134,21 @@ def rows(store: Path, form: int) -> list[tuple[Any, ...]]:
         ]
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the events of all these."""
+    store = tmp_path_factory.mktemp("codes") / "s.db"
+    carry_all(store)
+    return store
+
+
 @pytest.mark.parametrize(("form", "version", "lacking"), [(4, 1, ("idempotency", "aside")), (7, 2, ())])
 def test_older_stores_and_files_get_what_their_messages_alone_told(
-    tmp_path: Path, form: int, version: int, lacking: Sequence[str]
+    kept: Path, tmp_path: Path, form: int, version: int, lacking: Sequence[str]
 ) -> None:
     store = tmp_path / "s.db"
-    events = told(store)
+    copy(kept, store)
+    events = [event for run in Store(store).recent() for event in Store(store).events(run.id)]
     codes = {each.code for each in events if isinstance(each, RunDegraded | SubtaskFinished | RunInterrupted)}
     assert codes > {"stopped", "fallback", "unasked", "unpaid", "skipped", "cut"}
     assert any(isinstance(each, RunFailed) and each.call for each in events)

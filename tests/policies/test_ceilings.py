@@ -220,7 +220,9 @@ def rehearsed(seed: int) -> Run:
         {"part": Role("sim:w", options=lot.choice([{}, {"max_tokens": lot.randint(50, 600)}]))},
         Role("sim:s", system=lot.choice([None, "Be kind. " * 50]), options=lot.choice([{}, {"max_tokens": 900}])),
         limits=Limits(parallel=16, budget=Decimal(str(round(10 ** lot.uniform(-2.5, 0.2), 5)))),
-        providers={"sim": Simulator(seed=seed, length=lot.uniform(20, 400), length_spread=lot.uniform(0, 1.5))},
+        providers={
+            "sim": Simulator(seed=seed, length=lot.uniform(20, 400), length_spread=lot.uniform(0, 1.5), grain="line")
+        },
         prices=prices,
     )
 

@@ -102,7 +102,7 @@ def test_300_subtasks_at_600_a_minute_take_the_ideal_time_without_one_refusal() 
             {"part": Role("sim:fast")},
             Role("sim:fast"),
             limits=Limits(rpm=600, max_subtasks=300, parallel=300),
-            providers={"sim": Simulator(rpm=600, burst=1.0, length=50, length_spread=0)},
+            providers={"sim": Simulator(rpm=600, burst=1.0, length=50, length_spread=0, grain="line")},
         )
         async with flow.stream("Describe tides in 300 subtasks.") as events:
             ends = [clock() async for event in events if isinstance(event, SubtaskFinished) and event.outcome == "done"]

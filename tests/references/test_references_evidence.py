@@ -167,10 +167,10 @@ def test_of_an_image_nothing_can_be_looked_for() -> None:
 
 
 def test_three_hundred_quotes_in_a_large_input_are_looked_for_in_seconds() -> None:
-    lines = [f"line {number} has the words {number * 7919} and nothing else" for number in range(200_000)]
-    answer = "".join(f'A [^i1 "the words {number * 700 * 7919} and nothing"]. ' for number in range(300))
+    lines = [f"line {number} has the words {number * 7919} and nothing else" for number in range(50_000)]
+    answer = "".join(f'A [^i1 "the words {number * 175 * 7919} and nothing"]. ' for number in range(300))
     found, remarks = cited(answer, Input("big", "\n".join(lines)))
-    assert [one.lines for one in found[:3]] == [(1, 1), (701, 701), (1401, 1401)]
+    assert [one.lines for one in found[:3]] == [(1, 1), (176, 176), (351, 351)]
     assert len([one for one in found if one.verified]) == 286
     assert len(remarks) == 14
 

@@ -441,7 +441,7 @@ def test_faults_with_times_take_their_turns() -> None:
 
 
 def test_a_rate_hits_its_share_of_the_requests_and_always_the_same_ones() -> None:
-    simulator = Simulator(seed=1, faults=(Fault("500", rate=0.1),), length=10)
+    simulator = Simulator(seed=1, faults=(Fault("500", rate=0.1),), length=10, grain="line")
     hits = [outcomes(simulator, worker(TEA, "plan", f"Describe port {n}"), 1) for n in range(300)]
     assert 15 <= sum(hit == ["ServerError"] for hit in hits) <= 50
     assert hits == [outcomes(simulator, worker(TEA, "plan", f"Describe port {n}"), 1) for n in range(300)]

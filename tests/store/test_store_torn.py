@@ -26,7 +26,7 @@ from stretto.store.summary import Summary, summary_of
 from stretto.types import Reply, Request
 
 AT = "2026-01-01T00:00:00.000Z"
-CASES = share(30, 6)  # of each kind of damage to each kind of store
+CASES = share(30, 4)  # of each kind of damage to each kind of store
 
 
 class Truth(NamedTuple):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -42,13 +43,15 @@ class Scripted:
     def __init__(self, script: Script) -> None:
         self._script = script
         self.calls: list[Call] = []
+        self._asked = Counter[str]()
         self.sent_at: list[float] = []
         self.in_flight = 0
         self.most_in_flight = 0
         self.cancelled = 0
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
-        nth = sum(earlier.fingerprint == call.fingerprint for earlier in self.calls)
+        nth = self._asked[call.fingerprint]
+        self._asked[call.fingerprint] += 1
         self.calls.append(call)
         self.sent_at.append(clock())
         self.in_flight += 1
