@@ -11,13 +11,13 @@ from stretto.cli.progress import Progress
 from stretto.events import CallStarted
 from stretto.views.timeline.timeline import Timeline
 
-SLOW = Simulator(ttft=0.6, ttft_spread=0, tokens_per_second=300)
+SLOW = Simulator(ttft=0.4, ttft_spread=0, tokens_per_second=600)
 LESS = Simulator(ttft=0.3, ttft_spread=0, tokens_per_second=3000)
 
 
 def test_a_silent_run_says_what_is_waited_for_and_how_far_that_is(capsys: pytest.CaptureFixture[str]) -> None:
     flow = Workflow("sim:o", {"part": "sim:w"}, "sim:s", providers={"sim": SLOW})
-    assert carry(flow.stream("Compare teas in 3 subtasks"), Output(), Progress(quiet=False, silence=0.25)) == 0
+    assert carry(flow.stream("Compare teas in 3 subtasks"), Output(), Progress(quiet=False, silence=0.15)) == 0
     said = [line.split(None, 1)[1] for line in capsys.readouterr().err.splitlines()]
     waiting = [line for line in said if line.startswith("waiting")]
     assert re.fullmatch(r"waiting +for the plan, \d s", waiting[0])

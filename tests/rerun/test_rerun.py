@@ -293,7 +293,7 @@ def test_degraded_replies_serve_their_own_run_only(kitchen: Kitchen) -> None:
             {"draft": Role(("down:w", "sim:w"))},
             "sim:s",
             store=kitchen.store,
-            providers={"sim": FAST, "down": Simulator(faults=(parse_fault("500"),))},
+            providers={"sim": FAST, "down": replace(FAST, faults=(parse_fault("500"),))},
             limits=Limits(attempts=1),
         )
         first = await flow.run("Compare teas in exactly 3 subtasks")

@@ -15,7 +15,7 @@ from stretto import Simulator, Workflow
 from stretto.page.site import HEADERS, SERVED, assets, shell
 from stretto.server.endpoint import Guard
 
-SLOW: dict[str, Any] = {"ttft": 0.2, "tokens_per_second": 400}
+SLOW: dict[str, Any] = {"ttft": 0.2, "tokens_per_second": 1000}
 NONE = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 

@@ -12,7 +12,7 @@ from serving import TASK, Client, runs, served, workflow
 from stretto.server.endpoint import Guard
 from stretto.store.sqlite import Store
 
-SLOW: dict[str, Any] = {"ttft": 0.2, "tokens_per_second": 400}
+SLOW: dict[str, Any] = {"ttft": 0.2, "tokens_per_second": 1000}
 NONE = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 

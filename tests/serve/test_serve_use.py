@@ -21,7 +21,7 @@ from simulated import pool_of, simulator_of
 from stretto import Workflow
 from terminal import Begun, Terminal
 
-SLOW: dict[str, Any] = {"ttft": 0.2, "tokens_per_second": 400}
+SLOW: dict[str, Any] = {"ttft": 0.2, "tokens_per_second": 1000}
 
 
 async def until(true: Callable[[], bool]) -> None:
