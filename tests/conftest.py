@@ -4,6 +4,7 @@ import gc
 import multiprocessing
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
@@ -21,6 +22,9 @@ from in_memory import keep_in_memory
 # Or this one and each of some thousand processes compiles anew what it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A script that starts this in the background has it ignored, by all children too: no Ctrl-C of a test would end one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 pytest.register_assert_rewrite("contract")
 settings.load_profile(FEW)
 keep_in_memory()
