@@ -23,7 +23,7 @@ from in_memory import keep_in_memory
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A script that starts this in the background has it ignored, by all children too: no Ctrl-C of a test would end one.
+    # As where a script starts this in the background; children would ignore it, too, and no Ctrl-C of a test end one.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 pytest.register_assert_rewrite("contract")
 settings.load_profile(FEW)

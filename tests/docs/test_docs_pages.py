@@ -9,7 +9,7 @@ import pytest
 from docs_build.__main__ import FOLDER, WRITERS, page
 from docs_build.outside import outside
 
-from pages import DOCS, PAGES, Reader, blocks, links
+from pages import DOCS, PAGES, Reader, blocks, links, repository
 from places import ROOT
 from programs import Programs
 from terminal import served
@@ -27,9 +27,14 @@ def programs() -> Iterator[Programs]:
         yield programs
 
 
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return repository(tmp_path_factory.mktemp("project"))
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "design.md" and blocks(page)])
-def test_what_a_page_shows_works(page: str, url: str, programs: Programs, tmp_path: Path) -> None:
-    Reader(tmp_path, url, programs).read(page)
+def test_what_a_page_shows_works(page: str, project: Path, url: str, programs: Programs, tmp_path: Path) -> None:
+    Reader(tmp_path, project, url, programs).read(page)
 
 
 @pytest.mark.parametrize("name", WRITERS)

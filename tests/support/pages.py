@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,14 +56,29 @@ def blocks(page: str) -> list[Block]:
     ]
 
 
-class Reader:
-    """Types what a page shows, in a folder with a small repository in it; every provider's address is `url`."""
+def repository(folder: Path) -> Path:
+    """A small repository, with one change that is not committed."""
+    for name, text in _FILES.items():
+        _write(folder / name, text)
+    git = "git -c user.name=a -c user.email=a@b"
+    line = f"git init -q -b main --template= . && git add . && {git} commit -qm 'A queue'"
+    world = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull}
+    subprocess.run(["bash", "-euc", line], cwd=folder, env=world, check=True)
+    _write(folder / "src/queue.py", "def take(items):\n    return items.pop(1)\n")
+    return folder
 
-    def __init__(self, folder: Path, url: str, programs: Programs) -> None:
-        self._folder = folder
-        self._home = folder / "project"
-        for name, text in _FILES.items():
-            self._write(name, text)
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+class Reader:
+    """Types what a page shows, in a folder with a copy of `project` in it; every provider's address is `url`."""
+
+    def __init__(self, folder: Path, project: Path, url: str, programs: Programs) -> None:
+        self._home = shutil.copytree(project, folder / "project")
         self._environ = {
             "PATH": f"{programs.folder}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT / "src"),
@@ -77,10 +93,6 @@ class Reader:
             self._environ[variable(name, "BASE_URL")] = url
             if provider.key_env:
                 self._environ[provider.key_env] = "x"
-        self._sh(
-            "git init -q -b main . && git add . && git -c user.name=a -c user.email=a@b commit -qm 'A queue' && "
-            "printf 'def take(items):\\n    return items.pop(1)\\n' > src/queue.py"
-        )
 
     def read(self, page: str) -> None:
         """Do what the page shows, from its beginning; a block that does not work is an `AssertionError`."""
@@ -89,12 +101,12 @@ class Reader:
 
     def _do(self, block: Block) -> None:
         if block.title:
-            self._write(block.title, block.code)
+            _write(self._home / block.title, block.code)
         if block.remark.startswith("not run"):
             return
         match block.language:
             case "toml":
-                read_file(self._write(block.title or "page.toml", block.code))
+                read_file(_write(self._home / (block.title or "page.toml"), block.code))
             case "python" if not block.title.startswith("tests/"):
                 self._check(block, self._run(["python", "-c", _quick(block.code)]))
             case "sh":
@@ -103,10 +115,6 @@ class Reader:
     def _check(self, block: Block, done: "subprocess.CompletedProcess[str]") -> None:
         wanted = int(block.remark.removeprefix("exit code ")) if block.remark.startswith("exit code") else 0
         assert done.returncode == wanted, f"{block.code}\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}"
-
-    def _sh(self, command: str) -> None:
-        done = self._run(["bash", "-euo", "pipefail", "-c", command])
-        assert not done.returncode, done.stderr
 
     def _run(self, command: list[str]) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -119,12 +127,6 @@ class Reader:
             timeout=60,
             check=False,
         )
-
-    def _write(self, name: str, text: str) -> Path:
-        path = self._home / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        return path
 
 
 def _quick(code: str) -> str:
