@@ -24,6 +24,13 @@ def test_anything_else_is_no_model_and_the_error_names_the_place(written: str) -
         split_model(written, "workers.draft.model")
 
 
+@pytest.mark.parametrize("written", ["http://127.0.0.1:8080/v1", "https://me:secret@tea.test/v1"])
+def test_an_address_in_the_place_of_a_model_says_where_it_goes_and_shows_none_of_it(written: str) -> None:
+    with pytest.raises(ConfigError, match=r"^-m: an address is no model; set VLLM_BASE_URL") as caught:
+        split_model(written, "-m")
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", [*KNOWN, "my-box", "a.b"])
 def test_every_provider_has_its_two_variables(name: str) -> None:
     prefix = name.upper().replace("-", "_").replace(".", "_")

@@ -155,6 +155,9 @@ UNTOLD = "?…"
 def split_model(written: str, place: str) -> tuple[str, str]:
     """`provider:model` taken apart; raises `ConfigError` that names the place."""
     provider, colon, model = written.partition(":")
+    if provider in {"http", "https"} and model.startswith("//"):  # which may have a password in it
+        ways = "set VLLM_BASE_URL to it and write vllm:MODEL, or put it into [providers.NAME] and write NAME:MODEL"
+        raise ConfigError(f"{place}: an address is no model; {ways}")
     if not colon and written in KNOWN:
         raise ConfigError(f"{place}: {written!r} is a provider; name a model of it too: {written}:MODEL")
     if not colon or not provider or not model:
