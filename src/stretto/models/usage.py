@@ -43,7 +43,7 @@ def usage_of(told: Any, characters: int = 0) -> Usage | Doubtful | None:
     if not told or not isinstance(told, dict):
         return DOUBTFUL if told else None
     told = inside if isinstance(inside := told.get("tokens"), dict) else told  # Cohere counts what it bills beside it
-    given = [next((told[name] for name in names if told.get(name) is not None), None) for names in _NAMES]
+    given = [_first(told, names) for names in _NAMES]
     if not any(given):
         return None  # no request is free of tokens: a gateway that does not know
     asked, said, total = map(_tokens, given)
@@ -74,6 +74,14 @@ def merged(before: Any, told: Any) -> Any:
     return {**before, **{name: value for name, value in told.items() if value}, **kept}
 
 
+def _first(told: dict[str, Any], names: tuple[str, ...]) -> Any:
+    """What is told under the first of these names that tells anything."""
+    for name in names:
+        if (found := told.get(name)) is not None:
+            return found
+    return None
+
+
 def _cached(told: dict[str, Any]) -> int:
     if found := _part(told, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens"):
         return found
@@ -91,8 +99,10 @@ def _part(told: dict[str, Any], tables: tuple[str, ...], name: str) -> int:
 
 def _tokens(value: Any) -> int | None:
     """A number of tokens, however it is written; None if it is none."""
-    if value is None:  # nearly always
+    if value is None:
         return None
+    if value.__class__ is int and 0 <= value <= _MOST:  # nearly always
+        return value
     if isinstance(value, str):
         try:
             value = float(value[:40])
