@@ -20,11 +20,12 @@ from stretto.rerun import EVERYTHING, Rerun, basis_of, given_before, given_resul
 from stretto.run.roles import check_images
 from stretto.run.team import Team
 from stretto.runs import Run
-from stretto.store.locations import Location
+from stretto.store.locations import Location, Server
 from stretto.store.patience import patiently
 from stretto.store.recall import Recall
 from stretto.store.schema import GLANCE
 from stretto.store.sqlite import Store
+from stretto.store.writer import at_work
 from stretto.types import Basis, Definition, Each, Input, Known, Memory, Message, Plan, Reply, Request, Result
 from stretto.types.definitions import definition_of
 
@@ -106,6 +107,8 @@ async def open_run(
     store = Store(path, GLANCE, _log.warning)
     if begin is None:
         await patiently(lambda: store.check(run))
+    if not isinstance(path, Server):
+        await stack.enter_async_context(at_work(path))
     await patiently(lambda: stack.enter_context(store.carrying(run)))
     if isinstance(begin, New) and begin.again and await patiently(lambda: store.has(run)):
         begin = None

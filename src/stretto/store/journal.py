@@ -75,10 +75,9 @@ class Journal:
         self._unwritten: list[Entry] = []
         self._handing: asyncio.TimerHandle | None = None
         self._due = 0.0  # when that is; uvloop's timers do not all say it
-        self._ended = self._loop.create_future()
         self._unrecorded = 0  # requests that may leave, or have left, and are not on the disk
         self._error: StoreError | None = None
-        self._writer = Writing(store, run, self._from_writer, self._writer_ended, patience) if store else None
+        self._writer = Writing(store, run, self._from_writer, patience) if store else None
 
     async def __aenter__(self) -> Self:
         return self
@@ -90,7 +89,7 @@ class Journal:
                     await self.settled()
             finally:
                 self._hand_over()
-                await self._close(self._writer)
+                await self._writer.close()
                 self._show = _unseen  # whoever watched is not to be kept for it
 
     @property
@@ -186,24 +185,6 @@ class Journal:
     def _from_writer(self, count: int, error: StoreError | None) -> None:
         with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
             self._loop.call_soon_threadsafe(self._committed, count, error)
-
-    def _writer_ended(self) -> None:
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._ended.set_result, None)
-
-    async def _close(self, writer: Writing) -> None:
-        """Have all of it written; the loop goes on meanwhile, and whoever is cancelled waits for it all the same."""
-        writer.finish()
-        interruption = None
-        while not self._ended.done():
-            try:
-                await asyncio.wait([self._ended])
-            except asyncio.CancelledError as error:
-                interruption = error
-        writer.join()
-        writer.release()
-        if interruption is not None:
-            raise interruption
 
     def _committed(self, count: int, error: StoreError | None) -> None:
         """The next `count` events are on the disk: show them, and what is not stored between them."""

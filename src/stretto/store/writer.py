@@ -10,7 +10,8 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from weakref import WeakKeyDictionary
 
 from msgspec import Struct
@@ -19,6 +20,7 @@ from stretto.errors import StoreError
 from stretto.store.connecting import identity
 from stretto.store.into_file import FileSink
 from stretto.store.locations import Location, Server
+from stretto.store.patience import patiently
 from stretto.store.rows import Entry
 from stretto.store.sinks import Sink
 
@@ -34,9 +36,8 @@ class Writing:
 
     After each statement `committed(n, None)` is called in the writer's thread: the next n rows are on the disk; or
     `committed(n, error)`: they are not, and after that nothing more of this run is written. While another program holds
-    the store for longer than `patience` seconds, they are on the disk beside it (`stretto.store.late`). `ended` is
-    called when everything is written; if nobody else writes there, the connection is closed and the thread about to
-    end. Made and used in one event loop.
+    the store for longer than `patience` seconds, they are on the disk beside it (`stretto.store.late`). Made and used
+    in one event loop.
     """
 
     def __init__(
@@ -44,13 +45,13 @@ class Writing:
         location: Location,
         run: str,
         committed: Callable[[int, StoreError | None], None],
-        ended: Callable[[], None],
         patience: float = HELD,
     ) -> None:
         self.run = run
         self.committed = committed
-        self.ended = ended
         self.error: StoreError | None = None
+        self._loop = asyncio.get_running_loop()
+        self._ended = self._loop.create_future()
         self._writer = _writer(location, patience)
         self._writer.users += 1
 
@@ -68,26 +69,53 @@ class Writing:
         """Whether a request may only leave once it is recorded."""
         return self._writer.sink.strict
 
-    def finish(self) -> None:
-        """Write what was submitted; `ended` tells when it is."""
+    async def close(self) -> None:
+        """Have all of it written; the loop goes on meanwhile, and whoever is cancelled waits for it all the same.
+
+        If nobody else writes there, the connection is closed then, and the thread has ended.
+        """
+        self._finish()
+        interruption = None
+        while not self._ended.done():
+            try:
+                await asyncio.wait([self._ended])
+            except asyncio.CancelledError as error:
+                interruption = error
+        if not self._writer.users:
+            self._writer.join()
+        self.committed = _nobody  # whoever was told is not to be kept for it
+        if interruption is not None:
+            raise interruption
+
+    def _finish(self) -> None:
         self._writer.users -= 1
         last = not self._writer.users
         if last:
             _forget(self._writer)
         self._writer.queue.put(_Item(self, (), last))
 
-    def release(self) -> None:
-        """It has ended, and whoever was told of that is not to be kept for it."""
-        self.committed = self.ended = _nobody
-
-    def join(self) -> None:
-        """Wait for the end of a thread that has told of it."""
-        if not self._writer.users:
-            self._writer.join()
+    def ended(self) -> None:
+        """Everything is written, as the thread says."""
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+            self._loop.call_soon_threadsafe(self._ended.set_result, None)
 
 
 def _nobody(*_: object) -> None:
     """Nobody is told any more."""
+
+
+@asynccontextmanager
+async def at_work(location: Location) -> AsyncIterator[None]:
+    """Have the writer of a store be the last of this process that closes it.
+
+    Then SQLite moves all that was written into the file, and waits for the disk: in the writer's thread, and not in
+    the event loop.
+    """
+    writing = await patiently(lambda: Writing(location, "", _nobody))
+    try:
+        yield
+    finally:
+        await writing.close()
 
 
 class _Item(Struct, frozen=True):
