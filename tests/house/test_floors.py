@@ -43,8 +43,16 @@ def imported(module: str) -> frozenset[str]:
     return frozenset(_imported(module))
 
 
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Every statement within, at any depth; no expression has one in it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield child
+            yield from statements(child)
+
+
 def _imported(module: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(FILES[module].read_text())):
+    for node in statements(ast.parse(FILES[module].read_text())):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -111,7 +119,8 @@ def test_no_expression_is_compiled_when_it_is_imported() -> None:
                 yield child.lineno
             yield from compiled(child)
 
-    found = {name: [*compiled(ast.parse(path.read_text()))] for name, path in FILES.items()}
+    texts = {name: path.read_text() for name, path in FILES.items()}
+    found = {name: [*compiled(ast.parse(text))] for name, text in texts.items() if "re.compile" in text}
     assert {name: lines for name, lines in found.items() if lines} == {}, "say it with stretto.ground.regex"
 
 
