@@ -368,6 +368,27 @@ async def silence(_: Exchange) -> None:
 
 
 @on_loop
+async def test_tls_that_is_there_or_not_against_the_url_is_told_with_what_to_write() -> None:
+    async def plainly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async def alert(exchange: Exchange) -> None:
+        await exchange.send(b"\x15\x03\x03\x00\x02\x02\x46")
+        exchange.close()
+
+    async with Endpoint(alert) as server, asking(server) as model:
+        with pytest.raises(RequestError, match="speaks TLS; write https://"):
+            await ask(model)
+        async with await asyncio.start_server(plainly, "127.0.0.1", 0) as other:
+            port = other.sockets[0].getsockname()[1]
+            async with asking(server, base_url=f"https://127.0.0.1:{port}/v1") as secure:
+                with pytest.raises(RequestError, match="does not speak TLS; write http://"):
+                    await ask(secure)
+
+
+@on_loop
 async def test_silence_before_the_first_byte_ends_the_call() -> None:
     assert "no reply within 0.1 s" in str(await fails(silence, first_byte=0.1))
 

@@ -131,6 +131,21 @@ def test_an_answer_that_says_our_prompt_again_is_asked_once_more_and_shown_anew(
     assert "".join(event.text for event in deltas[[event.restart for event in deltas].index(True) :]) == told.run.answer
 
 
+@pytest.mark.parametrize("own", ["Say in German what this is about: {original_task}", None])
+def test_who_does_the_whole_task_and_says_it_again_is_asked_for_that_once_more(own: str | None) -> None:
+    def worker(call: Call, _: int) -> Iterable[Beat]:
+        return [TIDES] if call.part == "" else ["Gezeiten."]
+
+    model = Scripted(by_role(worker=worker))
+    told = carry(model, Definition(None, {"part": Role("sim:x", own)}, None), task=TIDES)
+    assert told.run.results["t1"].text == "Gezeiten."
+    first, again = model.prompts("worker")
+    if own:  # it says what is to be done
+        assert again.startswith(f"{first}\n\nYour last reply only says")
+    else:
+        assert again == TIDES
+
+
 @pytest.mark.parametrize(
     ("reply", "left"),
     [

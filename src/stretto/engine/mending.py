@@ -61,11 +61,11 @@ def fault(text: str, told: Told) -> Fault | None:
 def again_request(request: Request, why: Fault, told: Told) -> Request:
     """What is asked once more when the reply to `request` has this fault.
 
-    Who repeats what it was told is told less: the material and what is asked, without rules; but what a user wrote may
-    want just these words to be said, so it stays.
+    Who repeats what it was told is told less: the material and what is asked, without rules; but what a user wrote says
+    what is to be done, or wants just these words to be said, so it stays.
     """
-    if why in {"empty", "recited"}:
-        return further(request, prompts.filled(why))
+    if why in {"empty", "recited"} or told.prompt:
+        return further(request, prompts.filled("empty" if why == "empty" else "recited"))
     texts = [text.strip() for text in told.builds_on if text.strip()]
     material = "Material:\n" + "".join(f"{text}\n\n" for text in texts) if texts else ""
     part = prompts.filled("plainly", asked=told.asked, task=told.task) if told.asked else told.task

@@ -13,6 +13,7 @@ from stretto.engine.requests import remarked_request, role_of, task_of, worker_r
 from stretto.engine.results import result_said
 from stretto.engine.windows import narrowed
 from stretto.models.functions import speakers
+from stretto.plan.given import WHOLE
 from stretto.types import Definition, Head, Result, Subtask
 
 
@@ -41,7 +42,8 @@ def work(
         (said,) = yield asked
         if again and whole and (narrower := narrowed(definition, role, request, said.error)):
             return (yield from work(narrower, task, subtask, whole, sample, head, remark, again=False))
-        told = told_of(role, request, task, subtask.description, [subtask.brief, *(each.text for _, each in needed)])
+        part = "" if subtask.description.startswith(WHOLE) else subtask.description
+        told = told_of(role, request, task, part, [subtask.brief, *(each.text for _, each in needed)])
         told = replace(told, alone=subtask.alone)
         result = yield from mended(result_said(subtask.id, said), asked[0], told)
     else:

@@ -17,6 +17,9 @@ from stretto.plan.naming import LONGEST_ID, is_reserved, safe_id
 from stretto.plan.shares import called, shares
 from stretto.types import Definition, Input, Plan, Role, Subtask
 
+WHOLE = "the whole task"
+"""What a subtask is called that nobody has planned."""
+
 
 class PlanLine(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """A subtask as a plan in a file has it."""
@@ -114,7 +117,7 @@ def fixed_plan(definition: Definition, inputs: Sequence[Input]) -> Plan | None:
     if len(work) == 1 and inputs and definition.synthesizer and _only_reads(definition.workers[work[0][0]]):
         return DIRECT
     subtasks = [
-        Subtask(f"t{number}", name, f"the whole task{', for ' if reads else ''}{called(inputs, reads)}", reads=reads)
+        Subtask(f"t{number}", name, f"{WHOLE}{', for ' if reads else ''}{called(inputs, reads)}", reads=reads)
         for number, (name, reads) in enumerate(work[:most], 1)
     ]
     return Plan(tuple(subtasks), "complete" if len(work) <= most else "bounded")
