@@ -68,7 +68,7 @@ class Performing:
         self._workers: asyncio.TaskGroup | None = None
         self._round: dict[str, Subtask] = {}  # those of the round that is carried out
         self._planning = False
-        self._asking: dict[str, asyncio.Timeout] = {}
+        self._asking: set[str] = set()
         self._kept: dict[str, Result] = {}  # what the account has set aside for
         self._over: set[str] = set()
 
@@ -102,7 +102,8 @@ class Performing:
 
     def stop(self, subtask: str) -> None:
         """Give up what is asked for a subtask, as the log says."""
-        self._asking.pop(subtask).reschedule(asyncio.get_running_loop().time())
+        self._asking.remove(subtask)
+        self._performing[subtask].cancel()
 
     def fixed(self, subtask: str) -> str:
         """Why a subtask cannot be asked anew; empty if it can."""
@@ -187,15 +188,15 @@ class Performing:
         """What whoever does a subtask makes of it; if somebody stops it, what there was then."""
         full = self._path + subtask.id
         ended: tuple[Result, float] | None = None
+        self._asking.add(subtask.id)
         try:
-            async with asyncio.timeout(None) as scope:
-                self._asking[subtask.id] = scope
-                ended = await self._asked(subtask, role, needed)
-        except TimeoutError:
-            if full not in self._journal.fold.stopped:
-                raise
+            ended = await self._asked(subtask, role, needed)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if full not in self._journal.fold.stopped or task is None or task.uncancel():
+                raise  # somebody stops more than this
         finally:
-            self._asking.pop(subtask.id, None)
+            self._asking.discard(subtask.id)
             self._said.pop(full, None)
         text = self._journal.fold.stopped.get(full)
         return (stopped(subtask.id, text or ""), 0.0) if ended is None or text is not None else ended
