@@ -159,7 +159,9 @@ class Fold:
     def _part(self, subtask: str) -> tuple["_Planned", str]:
         """Where a subtask belongs, and its id there."""
         within, _, own = subtask.rpartition("/")
-        return self._parts.setdefault(within, _Planned()), own
+        if within not in self._parts:
+            self._parts[within] = _Planned()
+        return self._parts[within], own
 
     def _withdraw(self, event: e.PlanWithdrawn) -> None:
         """Nothing counts of the plan; the calls that were made for it do."""
