@@ -37,9 +37,10 @@ def file_of(path: Path, run: str) -> bytes:
     return b"".join(exported(path, run))
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> bytes:
-    return file_of(tmp_path / "from.db", a_run(tmp_path / "from.db").id)
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    store = tmp_path_factory.mktemp("travel") / "from.db"
+    return file_of(store, a_run(store).id)
 
 
 def test_a_run_comes_out_of_another_store_as_it_was(tmp_path: Path) -> None:
