@@ -15,6 +15,14 @@ _MARK = regex(
 
 def unmarked(text: str) -> str:
     """The text with a space in each mark of a template, so that it is read as what is written there."""
-    if ">" not in text and "]" not in text:
-        return text
-    return _MARK.sub(r"\g<0> ", text)
+    return _MARK.sub(r"\g<0> ", text) if _may_be_marked(text) else text
+
+
+def _may_be_marked(text: str) -> bool:
+    """Whether a closer look is needed: single letters are found in no time, and most texts lack one of them."""
+    return (
+        ("|" in text and ("<|" in text or "|>" in text))
+        or "\uff5c" in text
+        or (">" in text and "_of_turn>" in text)
+        or ("]" in text and ("INST]" in text or "TOOL" in text or "_PROMPT]" in text))
+    )
