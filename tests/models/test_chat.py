@@ -379,7 +379,7 @@ async def test_tls_that_is_there_or_not_against_the_url_is_told_with_what_to_wri
         exchange.close()
 
     async with Endpoint(alert) as server, asking(server) as model:
-        with pytest.raises(RequestError, match="speaks TLS; write https://"):
+        with pytest.raises(ReplyError, match=r"does not speak HTTP .*whether it is https:// there"):
             await ask(model)
         async with await asyncio.start_server(plainly, "127.0.0.1", 0) as other:
             port = other.sockets[0].getsockname()[1]

@@ -20,7 +20,7 @@ _LONGEST_HEADER = 2**16  # bytes; gateways write whole policies and traces into 
 _MOST_HEADERS = 1000
 _SHOWN = 120  # letters of what is wrong with an answer
 _AT_ONCE = 2**20  # bytes of a request; aiohttp warns of more, and reads a file in pieces instead
-_ALERT = r"b'\x15\x03"  # how an alert of TLS begins, as aiohttp shows what is no status line
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"})  # OpenSSL's reasons, the second from 3.2 on
 _LEFT_OPEN = 3  # connections in a row that may turn out to be closed as a request is to leave
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE})
 
@@ -192,12 +192,6 @@ def no_room(error: Exception) -> bool:
 
 def failure(error: Exception, where: str, *, began: bool, late: str) -> errors.CallError:
     """Our error for one of the network's; `began`: a part of the reply was here already; `late`: what took too long."""
-    if scheme := _other_scheme(error):
-        return errors.RequestError(f"{where}: {scheme} in the base URL")
-    return _failure(error, where, began=began, late=late)
-
-
-def _failure(error: Exception, where: str, *, began: bool, late: str) -> errors.CallError:
     broke = errors.CutError if began else errors.ConnectError
     match error:
         case aiohttp.ConnectionTimeoutError():
@@ -209,28 +203,26 @@ def _failure(error: Exception, where: str, *, began: bool, late: str) -> errors.
         case aiohttp.InvalidURL():
             return errors.RequestError(f"{where}: no usable URL")
         case aiohttp.ClientConnectorError():
-            proxy = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
-            reason = error.strerror or error.os_error
-            if isinstance(error.os_error, ConnectionRefusedError):
-                reason = "nothing listens there; is the server running?"
-            elif isinstance(error, aiohttp.ClientConnectorDNSError):
-                reason = f"{reason}; is there a network, and is the name right?"
-            return errors.Unreachable(f"{where}: cannot connect to {proxy}{error.host}:{error.port} ({reason})")
+            return _unconnected(error, where)
         case aiohttp.ClientHttpProxyError():
             return errors.ConnectError(f"{where}: the proxy answers {error.status} {error.message}")
         case aiohttp.ClientResponseError() if not began:
             why = _short(f"{error.message}")
-            return errors.ReplyError(f"{where}: what answers there does not speak HTTP{why}; check the base URL")
+            check = "check the base URL, and whether it is https:// there"
+            return errors.ReplyError(f"{where}: what answers there does not speak HTTP{why}; {check}")
     return broke(f"{where}: the connection broke: {str(error) or type(error).__name__}")
 
 
-def _other_scheme(error: Exception) -> str:
-    """What to write instead, if who answers speaks TLS and was not asked so, or was and does not; empty if not."""
-    if isinstance(error, aiohttp.ClientConnectorSSLError) and "WRONG_VERSION_NUMBER" in str(error.os_error):
-        return "what answers there does not speak TLS; write http://"
-    if isinstance(error, aiohttp.ClientResponseError) and _ALERT in error.message:
-        return "what answers there speaks TLS; write https://"
-    return ""
+def _unconnected(error: aiohttp.ClientConnectorError, where: str) -> errors.CallError:
+    if getattr(error.os_error, "reason", "") in _NO_TLS:
+        return errors.RequestError(f"{where}: what answers there does not speak TLS; write http:// in the base URL")
+    proxy = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
+    reason = error.strerror or error.os_error
+    if isinstance(error.os_error, ConnectionRefusedError):
+        reason = "nothing listens there; is the server running?"
+    elif isinstance(error, aiohttp.ClientConnectorDNSError):
+        reason = f"{reason}; is there a network, and is the name right?"
+    return errors.Unreachable(f"{where}: cannot connect to {proxy}{error.host}:{error.port} ({reason})")
 
 
 def _short(said: str) -> str:
