@@ -60,18 +60,6 @@ def test_who_was_held_back_comes_forward_again_when_a_longer_type_has_a_short_on
     assert told == [1, 0]
 
 
-def test_a_subtask_is_awaited_by_those_that_need_it_and_the_last_by_whoever_reads_all() -> None:
-    urgencies = Urgencies()
-    first, second, third = (Subtask("t1", "a", "x"), Subtask("t2", "a", "x"), Subtask("t3", "a", "x", ("t1",)))
-    told = []
-    for subtask in (first, second, third):
-        urgencies.plan(subtask)
-    for subtask in (first, second, third):
-        urgencies.finish(subtask, 1.0)
-        told.append(urgencies.awaited(subtask))
-    assert told == [True, False, True]
-
-
 def test_what_others_need_goes_first_whatever_its_type_took() -> None:
     urgencies, subtasks = planned(*"abc" * 5)
     urgencies.plan(Subtask("t16", "b", "x", ("t13",)))

@@ -95,21 +95,6 @@ def test_three_hundred_workers_that_finish_at_once_share_a_few_transactions(tmp_
     asyncio.run(main())
 
 
-def test_who_is_in_no_hurry_is_told_when_it_is_on_the_disk_too(tmp_path: Path) -> None:
-    path = tmp_path / "runs.db"
-
-    async def main() -> None:
-        async with Journal("R", store=path, show=lambda _: None) as journal:
-            begin(journal)
-            loop = asyncio.get_running_loop()
-            began = loop.time()
-            await journal.settled(soon=True)
-            assert stored(path) == [1]
-            assert loop.time() - began >= 0.02  # what comes until then goes along
-
-    asyncio.run(main())
-
-
 def test_an_event_that_cannot_be_written_is_an_error_and_stops_no_other(tmp_path: Path) -> None:
     async def main() -> None:
         shown: list[e.AnyEvent] = []

@@ -151,8 +151,7 @@ class Performing:
                 code=result.code,
             )
         )
-        # What others build on is on the disk; if nothing waits for it, a moment later, with what comes until then.
-        await self._journal.settled(soon=not self._urgencies.awaited(subtask))
+        await self._journal.settled()  # what others build on is on the disk
         return result
 
     async def _result(self, subtask: Subtask) -> tuple[Result, float]:

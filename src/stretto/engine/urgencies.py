@@ -90,10 +90,6 @@ class Urgencies:
             if other.type in changed:
                 self._move(other)
 
-    def awaited(self, subtask: Subtask) -> bool:
-        """Whether anything waits for one that is over now: another that needs it, or whoever reads all of them."""
-        return self._depths[subtask.id] > 0 or not any(self._unfinished.values())
-
     def reopen(self, subtask: Subtask) -> None:
         """One that was over is to be done anew."""
         self._unfinished[self._depths[subtask.id]] += 1

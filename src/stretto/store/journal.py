@@ -132,17 +132,14 @@ class Journal:
         if self._writer is not None and (paid or self._writer.strict or self._unrecorded > _FEW):
             await self.settled()
 
-    async def settled(self, *, soon: bool = False) -> None:
-        """Everything taken in so far is on the disk and was shown; raises `StoreError` if it cannot be.
-
-        `soon`: nobody is in a hurry, so that it may go along with what else comes in a moment.
-        """
+    async def settled(self) -> None:
+        """Everything taken in so far is on the disk and was shown; raises `StoreError` if it cannot be."""
         if self._error:
             raise self._error
         if self._waiting:
             future = self._loop.create_future()
             self._settled.append((self._seq, future))
-            self._write(_LINGER if soon else _AT_ONCE)
+            self._write(_AT_ONCE)
             await future
 
     def _pass_on(self, event: AnyEvent) -> None:
