@@ -1,5 +1,6 @@
 """The command `stretto`, and `python -m stretto`: what is needed until there is something that could be stopped."""
 
+import gc
 import os
 import sys
 
@@ -8,6 +9,7 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """The command line. Ctrl-C before a command has begun, or after its end, ends the program without a word."""
+    gc.disable()  # what is imported stays for ever: to look for garbage in it took a quarter of a short run's time
     sys.excepthook = _end_quietly
     import signal  # takes its time
 
@@ -16,8 +18,14 @@ def main() -> None:
         signal.signal(signal.SIGINT, _end)
     from stretto.cli import main as command  # takes its time, too
 
+    def begin() -> None:
+        gc.freeze()
+        gc.enable()
+        if obeys:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
     try:
-        command(lambda: signal.signal(signal.SIGINT, signal.default_int_handler) if obeys else None)
+        command(begin)
     finally:
         if obeys:
             signal.signal(signal.SIGINT, _end)
