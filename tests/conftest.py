@@ -35,8 +35,8 @@ _FIXTURES = {"pytester"}  # pytest's own
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Three processes for each processor (`-n auto`): more than half of the time that tests take is waiting."""
-    return 3 * (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    """Two processes for each processor (`-n auto`): about half of the time that tests take is waiting."""
+    return 2 * (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 @pytest.hookimpl(wrapper=True)
