@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from stretto.calls import Call, Chunk, Done, Model, Notice
 from stretto.errors import BudgetError, CallError, CircuitOpen
 from stretto.events import RunDegraded
-from stretto.policies.attempts import Again, until_whole
+from stretto.policies.attempts import Again, Attempts, until_whole
 
 
 def never(_first: str, _second: str) -> bool:
@@ -73,7 +73,7 @@ class Fallback:
         return [Notice(RunDegraded(policy="fallback", code="fallback", reason=told, instead=instead))]
 
 
-class _Choosing:
+class _Choosing(Attempts):
     """The attempts at one call: which of the choices is asked, and how those before it failed."""
 
     __slots__ = ("_call", "_failures", "_fallback", "_index")

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
-from stretto.calls import SPOKEN, Call, Chunk, Done, Model, Notice, Sent
+from stretto.calls import Call, Chunk, Done, Model, Notice, Sent
 from stretto.errors import CallError, Loading, RateLimited, ServerError
 from stretto.events import CallRetried
-from stretto.policies.attempts import Again, until_whole
+from stretto.policies.attempts import Again, Attempts, until_whole
 from stretto.policies.governor.lane import Passage
 from stretto.policies.governor.place import HeldBackError, Place
 from stretto.policies.governor.queue import Queue
@@ -35,32 +35,11 @@ class Limit:
         """The reply, once the call was admitted and not refused."""
         return until_whole(call, _Admission(self, self.queue.place(call, self._max_wait)))
 
-    async def admitted(self, place: Place) -> AsyncGenerator[Chunk, None]:
-        """One request, once it may go out; what is to be told of its refusal is left at its place."""
-        while isinstance(passage := await self._enter(place), Notice):
-            yield passage
-        chunks = self._model.stream(place.call)
-        try:
-            try:
-                async for chunk in chunks:
-                    if isinstance(chunk, SPOKEN):
-                        if not passage.heard:
-                            self.queue.lane.accept(passage, asyncio.get_running_loop().time())
-                    elif self._note(passage, chunk):
-                        continue
-                    yield chunk
-            finally:
-                await chunks.aclose()
-        except RateLimited as error:
-            place.refused = self._refused(error, passage, place)
-            raise
-        except CallError as error:
-            self._fail(passage, error)
-            raise
-        finally:
-            self.queue.leave(passage)
+    def ask(self, call: Call) -> AsyncGenerator[Chunk, None]:
+        """Ask the model."""
+        return self._model.stream(call)
 
-    async def _enter(self, place: Place) -> Passage | Notice:
+    async def enter(self, place: Place) -> Passage | Notice:
         """Wait until the call may go out; or what to tell of a long wait. Raises `RateLimited` if it is too long."""
         try:
             return await self.queue.enter(place)
@@ -71,21 +50,21 @@ class Limit:
             raise RateLimited(f"{reason} (longer than max_wait = {self._max_wait:g} s)", retry_after=wait)
         return Notice(CallRetried(reason=reason, wait=wait, attempt=0, rate_limited=True))
 
-    def _note(self, passage: Passage, chunk: Chunk) -> bool:
-        """Learn from a chunk; whether it is for nobody else."""
+    def hear(self, passage: Passage, chunk: Chunk) -> bool:
+        """Learn from a chunk; whether it is for others, too."""
         if isinstance(chunk, _SAYS_NOTHING):
-            return False
-        lane, now = self.queue.lane, asyncio.get_running_loop().time()
-        if not passage.heard:
-            lane.accept(passage, now)
-        if isinstance(chunk, Allowance):
-            lane.tell(passage, chunk, now)
             return True
+        lane = self.queue.lane
+        if not passage.heard:
+            lane.accept(passage, asyncio.get_running_loop().time())
+        if isinstance(chunk, Allowance):
+            lane.tell(passage, chunk, asyncio.get_running_loop().time())
+            return False
         if isinstance(chunk, Done) and chunk.usage:
             lane.settle(passage, chunk.usage)
-        return False
+        return True
 
-    def _fail(self, passage: Passage, error: CallError) -> None:
+    def fail(self, passage: Passage, error: CallError) -> None:
         """Learn from an error that is no rate limit."""
         now, lane = asyncio.get_running_loop().time(), self.queue.lane
         if isinstance(error.allowance, Allowance):
@@ -95,7 +74,7 @@ class Limit:
             if error.retry_after is not None:
                 lane.pause(now + min(error.retry_after, self._max_wait))
 
-    def _refused(self, error: RateLimited, passage: Passage, place: Place) -> Notice:
+    def refused(self, error: RateLimited, passage: Passage, place: Place) -> Notice:
         """Close the lane for as long as it takes, and tell of it; raises the error if that is too long."""
         lane, now = self.queue.lane, asyncio.get_running_loop().time()
         if place.held_since is None:
@@ -117,20 +96,37 @@ class Limit:
         return Notice(CallRetried(reason=str(error), wait=place.told - now, attempt=0, rate_limited=True))
 
 
-class _Admission:
-    """The attempts at one call: each from the same place in the queue."""
+class _Admission(Attempts):
+    """The attempts at one call: each from the same place in the queue, with a passage of its own."""
 
-    __slots__ = ("_limit", "_place")
+    __slots__ = ("_limit", "_passage", "_place")
 
     def __init__(self, limit: Limit, place: Place) -> None:
         self._limit = limit
         self._place = place
+        self._passage: Passage | None = None
+
+    async def begin(self) -> Notice | None:
+        passage = await self._limit.enter(self._place)
+        if isinstance(passage, Notice):
+            return passage
+        self._passage = passage
+        return None
 
     def ask(self) -> AsyncGenerator[Chunk, None]:
-        return self._limit.admitted(self._place)
+        return self._limit.ask(self._place.call)
+
+    def hear(self, chunk: Chunk) -> bool:
+        return self._passage is None or self._limit.hear(self._passage, chunk)
 
     def failed(self, error: CallError, *, planned: bool) -> Again:  # noqa: ARG002 - a plan that broke off was not refused
-        refused, self._place.refused = self._place.refused, None
-        if refused is None:
+        if self._passage is None or not isinstance(error, RateLimited):
+            if self._passage is not None:
+                self._limit.fail(self._passage, error)
             raise error
-        return Again((refused,))
+        return Again((self._limit.refused(error, self._passage, self._place),))
+
+    def end(self) -> None:
+        if self._passage is not None:
+            self._limit.queue.leave(self._passage)
+            self._passage = None

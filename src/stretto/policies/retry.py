@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from stretto.calls import Call, Chunk, Model, Notice
 from stretto.errors import CallError, EmptyReply, TransientError
 from stretto.events import CallRetried
-from stretto.policies.attempts import Again, until_whole
+from stretto.policies.attempts import Again, Attempts, until_whole
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
@@ -53,7 +53,7 @@ class Retry:
         return max(asked, self._jitter(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))))
 
 
-class _Tries:
+class _Tries(Attempts):
     """The attempts at one call: how many there were, and how many ended with an empty reply."""
 
     __slots__ = ("_attempts", "_call", "_empty", "_retry")

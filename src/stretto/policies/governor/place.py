@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import Callable
 
-from stretto.calls import Call, Notice
+from stretto.calls import Call
 from stretto.policies.governor.lane import Lane, Passage
 
 LONG = 5.0
@@ -23,12 +23,12 @@ class Place:
     """A call's place in a queue. It is kept by one that is sent back.
 
     `patience`: seconds it may be held back by limits that its provider has told. `told`: the loop time until which it
-    knows to be held back. `refused`: what is to be told of its newest refusal.
+    knows to be held back.
     """
 
     __slots__ = (
         "_lane", "_most", "_push", "arrived", "call", "characters", "future", "held_since", "key", "patience",
-        "refused", "ticket", "told",
+        "ticket", "told",
     )  # fmt: skip
 
     def __init__(
@@ -40,7 +40,6 @@ class Place:
         self.ticket = ticket
         self.patience = patience
         self.told = -math.inf
-        self.refused: Notice | None = None
         self.arrived = asyncio.get_running_loop().time()
         self.held_since: float | None = None
         """Since when refusals hold it back; None if it was not refused."""
