@@ -12,12 +12,13 @@ from stretto.errors import ConfigError
 from stretto.ground import amounts
 from stretto.ground.amounts import dollars
 from stretto.ground.files import read_bytes, read_text
-from stretto.ground.text import nearest, other_encoding
+from stretto.ground.text import other_encoding
 from stretto.models.providers import KNOWN, Local, Provider, split_model
 from stretto.models.simulator import Simulator, parse_fault
 from stretto.pool import AnyProvider
 from stretto.shapes import check_schema
 from stretto.types import Limits, Price, Role
+from stretto.types.keywords import nearest_name
 
 _T = TypeVar("_T")
 
@@ -183,7 +184,7 @@ def share(text: str, place: str) -> float:
 
 def meant(word: str, known: Iterable[str]) -> str:
     """The question whether another word was meant; empty if none comes near."""
-    near = nearest(word, known)
+    near = nearest_name(word, known)
     return f'; did you mean "{near}"?' if near else ""
 
 

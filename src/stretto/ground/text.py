@@ -31,24 +31,11 @@ def one_line(text: str) -> str:
     return text if text.isascii() and text.isprintable() else text.translate(_ONE_LINE)
 
 
-_ELSEWHERE = {
-    "api_key": "key_env", "api_key_env": "key_env", "api_key_name": "key_env", "key": "key_env", "env_key": "key_env",
-    "api_base": "base_url", "api_url": "base_url", "endpoint": "base_url", "url": "base_url", "host": "base_url",
-    "system_prompt": "system", "instructions": "prompt", "instruction": "prompt", "description": "about",
-    "concurrency": "parallel", "max_concurrency": "parallel", "max_workers": "parallel",
-    "max_cost": "budget", "retries": "attempts", "max_retries": "attempts",
-}  # fmt: skip
-"""What other programs call things that have another name here."""
-
-
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     """Which of the words may be meant by one that is none of them; `cutoff`: how alike it is at least, 0 to 1."""
-    known = list(known)
-    if (ours := _ELSEWHERE.get(word)) in known:
-        return ours
     from difflib import get_close_matches  # a mistake can wait for it, and a start need not
 
-    return next(iter(get_close_matches(word, known, n=1, cutoff=cutoff)), None)
+    return next(iter(get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
 
 
 def other_encoding(data: bytes) -> str | None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
-from stretto.calls import Call, Chunk, Done, Model, Notice, Sent
+from stretto.calls import SPOKEN, Call, Chunk, Done, Model, Notice, Sent
 from stretto.errors import CallError, Loading, RateLimited, ServerError
 from stretto.events import CallRetried
 from stretto.policies.attempts import Again, Attempts, until_whole
@@ -52,7 +52,7 @@ class Limit:
 
     def hear(self, passage: Passage, chunk: Chunk) -> bool:
         """Learn from a chunk; whether it is for others, too."""
-        if isinstance(chunk, _SAYS_NOTHING):
+        if isinstance(chunk, _SAYS_NOTHING) or (passage.heard and isinstance(chunk, SPOKEN)):  # nearly always
             return True
         lane = self.queue.lane
         if not passage.heard:

@@ -63,7 +63,7 @@ async def opened(
         ) from None
 
 
-def foretold(opening: Opening, journal: Journal, pool: Pool, store: Location | None) -> Ahead:
+def foretold(team: Team, opening: Opening, journal: Journal, pool: Pool, store: Location | None) -> Ahead:
     """What foretells the rest of a run; the walk that it takes is loaded with the first question."""
 
     @cache
@@ -71,9 +71,8 @@ def foretold(opening: Opening, journal: Journal, pool: Pool, store: Location | N
         from stretto.forecast.outlook import Outlook
 
         definition = opening.definition
-        models = list(dict.fromkeys(model for _, _, role in roles(definition) for model in role.all_models))
         waits = {model for _, kind, role in roles(definition) if kind == "worker" for model in role.all_models}
         batches = {model: part for model in waits if pool.endpoint(model) and (part := pool.batch_price(model))}
-        return Outlook(definition, journal, store, models, pool.prices, opening.given, batches)
+        return Outlook(definition, journal, store, team.all_models, pool.prices, opening.given, batches)
 
     return lambda plan: outlook().ahead(plan)

@@ -274,7 +274,7 @@ class RunStream(Generic[Parsed]):
         limits, asking = definition.limits, partial(find_out, pool, store)
         bounds = Bounds(definition.known, pool, limits.max_subtasks, asking)
         composition = Composition(pool.model, limits, account, pool.prices, replies, self._jitter, bounds)
-        self._ahead = foretold(opening, journal, pool, store)
+        self._ahead = foretold(team, opening, journal, pool, store)
         if self._approve is not None:
             self._approval = Approval(self._approve, self._ahead, journal)
         ask, given, consider = composition.model, opening.given, self._approval

@@ -14,11 +14,27 @@ _T = TypeVar("_T")
 _Given = ParamSpec("_Given")
 
 
+_ELSEWHERE = {
+    "api_key": "key_env", "api_key_env": "key_env", "api_key_name": "key_env", "key": "key_env", "env_key": "key_env",
+    "api_base": "base_url", "api_url": "base_url", "endpoint": "base_url", "url": "base_url", "host": "base_url",
+    "system_prompt": "system", "instructions": "prompt", "instruction": "prompt", "description": "about",
+    "concurrency": "parallel", "max_concurrency": "parallel", "max_workers": "parallel",
+    "max_cost": "budget", "retries": "attempts", "max_retries": "attempts",
+}  # fmt: skip
+"""What other programs call things that have another name here."""
+
+
+def nearest_name(word: str, known: Iterable[str]) -> str | None:
+    """Which keyword or key may be meant: what another program calls so, else the one that is spelled most alike."""
+    known = list(known)
+    return ours if (ours := _ELSEWHERE.get(word)) in known else nearest(word, known)
+
+
 def check_keywords(place: str, names: Iterable[Any], known: tuple[str, ...]) -> None:
     """Raise `ConfigError` for a name that is not known."""
     for name in names:
         if name not in known:
-            near = nearest(str(name), known)
+            near = nearest_name(str(name), known)
             meant = f"; did you mean {near!r}?" if near else f"; there are {', '.join(known)}"
             raise ConfigError(f"{place}: there is no {name!r}{meant}")
 
