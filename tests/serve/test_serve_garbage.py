@@ -4,7 +4,7 @@ import asyncio
 import gc
 
 from loops import on_loop
-from stretto.server.garbage import collected
+from stretto.server.endpoint.serving import collected
 
 
 @on_loop

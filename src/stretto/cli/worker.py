@@ -68,9 +68,8 @@ async def _work(
     from aiohttp import web
 
     from stretto.cluster.worker import Worker
-    from stretto.server.ending import Ending, obeying
     from stretto.server.health import health_routes
-    from stretto.server.listening import listening
+    from stretto.server.listening import Ending, listening, obeying
 
     files = layers(None)  # once: what is wrong with one of them is no fault of any run
 

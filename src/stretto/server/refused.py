@@ -38,6 +38,11 @@ def conflict(code: str, message: str) -> RefusedError:
     return RefusedError(Refusal(409, "conflict", code, message))
 
 
+def not_found(code: str, message: str, param: str | None = None) -> RefusedError:
+    """What is said of something that is not there."""
+    return RefusedError(Refusal(404, _INVALID, code, message, param=param))
+
+
 def error_facts(refusal: Refusal) -> dict[str, Any]:
     """What an error says of itself."""
     return {"message": refusal.message, "type": refusal.kind, "code": refusal.code, "param": refusal.param}

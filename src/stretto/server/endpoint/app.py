@@ -4,30 +4,31 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
-import msgspec
 from aiohttp import web
 
+from stretto.cluster import Cluster
+from stretto.cluster.orders import obey
 from stretto.errors import StrettoError
 from stretto.ground.ids import new_ulid
 from stretto.models.error_bodies import Refusal
 from stretto.server.body import ChatBody, json_object, read_body
 from stretto.server.endpoint import openapi, page, runs, starting, steering
-from stretto.server.endpoint.asked import answering, asked_of, check_options
+from stretto.server.endpoint.api import answer, body_of
+from stretto.server.endpoint.asked import answering, asked_of, check_options, with_function
 from stretto.server.endpoint.calling import Calling, request_of
 from stretto.server.endpoint.carrying import Carrying
 from stretto.server.endpoint.completions import Completion
-from stretto.server.endpoint.elsewhere import cluster
-from stretto.server.endpoint.functions import with_function
 from stretto.server.endpoint.guard import CLIENT, guarding
 from stretto.server.endpoint.hosting import HOSTING, Hosting
-from stretto.server.endpoint.received import body_of
 from stretto.server.endpoint.responses import Response
 from stretto.server.endpoint.responses_body import chat_asked
 from stretto.server.endpoint.service import SERVICE, Offer, Service
 from stretto.server.endpoint.voice import Voice
 from stretto.server.health import health_routes
-from stretto.server.refused import OURS, BadBodyError, RefusedError, refusal_of, refused
+from stretto.server.refused import OURS, BadBodyError, RefusedError, not_found, refusal_of, refused
+from stretto.store.locations import Server
 
 REUSE = "x-stretto-reuse"
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -95,7 +96,7 @@ async def _sign(request: web.Request, response: web.StreamResponse) -> None:
 
 async def _models(request: web.Request) -> web.Response:
     listed = [_facts(name) for name in _listed(request.app[SERVICE].offer)]
-    return _json({"object": "list", "data": listed})
+    return answer({"object": "list", "data": listed})
 
 
 def _listed(offer: Offer) -> list[str]:
@@ -111,7 +112,7 @@ async def _model(request: web.Request) -> web.Response:
     offer = request.app[SERVICE].offer
     if name not in offer.workflows and not (offer.door and offer.door.models(name)):
         raise _unknown(request.app[SERVICE], name)
-    return _json(_facts(name))
+    return answer(_facts(name))
 
 
 def _facts(name: str) -> dict[str, str | int]:
@@ -119,14 +120,9 @@ def _facts(name: str) -> dict[str, str | int]:
     return {"id": name, "object": "model", "created": _SINCE, "owned_by": owner}
 
 
-def _json(facts: object) -> web.Response:
-    return web.Response(body=msgspec.json.encode(facts), content_type="application/json")
-
-
 def _unknown(service: Service, name: str) -> RefusedError:
     known = ", ".join(service.offer.workflows) + (", and PROVIDER:MODEL" if service.offer.door else "")
-    message = f"there is no model {name[:100]!r} here; there are {known}"
-    return RefusedError(Refusal(404, "invalid_request_error", "model_not_found", message, param="model"))
+    return not_found("model_not_found", f"there is no model {name[:100]!r} here; there are {known}", "model")
 
 
 async def _chat_completions(request: web.Request) -> web.StreamResponse:
@@ -158,7 +154,7 @@ async def _answer(request: web.Request, chat: ChatBody, voice: Voice) -> web.Str
     stream = workflow.stream(asked.task, inputs=asked.inputs, direct=asked.direct)
     with service.runs.place() as place:
         carrying = Carrying(stream, place, voice, service.carrying, whole=workflow.shape is not None)
-        return await (carrying.stream(request, service.offer.silence) if chat.stream else carrying.answer())
+        return await carrying.give(request, stream=chat.stream)
 
 
 async def _call(request: web.Request, chat: ChatBody, voice: Voice) -> web.StreamResponse:
@@ -171,7 +167,7 @@ async def _call(request: web.Request, chat: ChatBody, voice: Voice) -> web.Strea
     desk = await door.desk(request[CLIENT])
     with service.calls.place() as place:
         calling = Calling(desk, models, asked, place, voice, reuse=reuse)
-        return await (calling.stream(request, service.offer.silence) if chat.stream else calling.answer())
+        return await calling.give(request, stream=chat.stream)
 
 
 def _reuses(request: web.Request) -> bool:
@@ -185,8 +181,23 @@ def _reuses(request: web.Request) -> bool:
 async def _closed(app: web.Application) -> AsyncIterator[None]:
     """What the server carries, and what came through the door, is closed with the application."""
     service = app[SERVICE]
-    async with cluster(service.offer.store, service.stream, service.stop_run) as service.cluster:
+    async with _cluster(service) as service.cluster:
         yield
         await app[HOSTING].close()
         if door := app[SERVICE].offer.door:
             await door.close()
+
+
+@asynccontextmanager
+async def _cluster(service: Service) -> AsyncIterator[Cluster | None]:
+    """Workers on other machines, if the store is one that they reach; what others want of our runs is heard in turn."""
+    if not isinstance(location := service.offer.store, Server):
+        yield None
+        return
+    async with Cluster(location) as found:
+        ears = asyncio.create_task(obey(location, service.stream, service.stop_run), name="stretto-ears")
+        try:
+            yield found
+        finally:
+            ears.cancel()
+            await asyncio.wait([ears])

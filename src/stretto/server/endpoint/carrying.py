@@ -1,35 +1,72 @@
 """A run as the answer to a request, streamed or whole; whoever leaves stops it, and every call of it."""
 
 import logging
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractContextManager, aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
-from aiohttp import web
-
 from stretto import events as e
+from stretto.calls import Chunk, Reasoning, Restarted, Text
 from stretto.errors import StrettoError
+from stretto.ground.text import one_line
 from stretto.models.error_bodies import Refusal
 from stretto.run.stream import RunStream
 from stretto.runs import Run
-from stretto.server.endpoint.progress import Progress
-from stretto.server.endpoint.said import Said
-from stretto.server.endpoint.sending import Sending
-from stretto.server.endpoint.streaming import streamed, tell_wait
+from stretto.server.endpoint.answering import Answering
 from stretto.server.endpoint.turnstile import Place
 from stretto.server.endpoint.voice import Ending, Voice
 from stretto.server.endpoint.watching import Carried
 from stretto.server.refused import RefusedError, refusal_of
 
-RUN = "x-stretto-run"
-_JSON = "application/json"
+_LONGEST = 300  # characters of what others say
+_LONG = 3.0  # seconds of a wait that is told
 _CUT = {"truncated", "cut"}
 _ONCE = {"x-should-retry": "false"}
 """Said with a run that failed: it has tried what there is to try, and another one is paid again."""
 _log = logging.getLogger("stretto.serve")
 
 
-class Carrying:
+class Progress:
+    """Says of each event what somebody who waits would want to know: a line for a chat window, or nothing."""
+
+    def __init__(self) -> None:
+        self._writing = False
+
+    def line(self, event: e.AnyEvent) -> str:
+        """The line of one event, with its end; empty if it tells nothing."""
+        told = self._told(event)
+        return f"{told}\n" if told else ""
+
+    def _told(self, event: e.AnyEvent) -> str:
+        match event:
+            case e.RunStarted() if event.basis.plan is None and event.workflow["definition"]["orchestrator"]:
+                return "planning"
+            case e.SubtaskPlanned():
+                return f"- {event.subtask} ({event.type}): {short(event.description)}"
+            case e.PlanFinished() if event.subtasks and not event.within:
+                return f"planned: {event.subtasks} subtask{'' if event.subtasks == 1 else 's'}"
+            case e.SubtaskFinished():
+                return f"- {event.subtask} {event.outcome}{f': {short(event.error)}' if event.error else ''}"
+            case e.SubtaskReopened():
+                return f"- {event.subtask} is asked anew{f': {short(event.remark)}' if event.remark else ''}"
+            case e.CallRetried() if event.wait >= _LONG or not event.rate_limited:
+                whose = event.subtask or event.role
+                return f"{whose}: asked again in {event.wait:.0f} s: {short(event.reason)}"
+            case e.RunDegraded():
+                return f"{event.policy}: {short(event.reason)}"
+            case e.CallStarted() if event.role == "synthesizer" and not self._writing:
+                self._writing = True
+                return "writing the answer"
+        return ""
+
+
+def short(text: str) -> str:
+    """A text on one line, cut if it is long."""
+    line = one_line(text)
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+
+
+class Carrying(Answering):
     """Answers one request by a run. As long as `carrying` is open others may watch the run.
 
     `whole`: the answer is sent when it is all there, as one that must fit a schema is.
@@ -44,62 +81,44 @@ class Carrying:
         *,
         whole: bool,
     ) -> None:
+        super().__init__(place, voice, stream.run_id)
         self._stream = stream
-        self._place = place
-        self._voice = voice
         self._carrying = carrying
         self._whole = whole
         self._progress = Progress()
-        self._said = Said()
-        self._headers = {RUN: stream.run_id}
+        self._thoughts = ""
 
-    async def answer(self) -> web.Response:
-        """The answer as one response; raises `RefusedError` if there is none."""
-        thoughts = ""
-        await self._place.turn()
-        async with self._stream as stream:
-            async with aclosing(self._watched(stream)) as events:
-                async for event in events:
-                    thoughts += self._progress.line(event)
-            run = _finished(stream)
-        body = self._voice.whole(run.answer, thoughts, ending(run))
-        return web.Response(body=body, content_type=_JSON, headers=self._headers)
+    async def _chunks(self, *, stream: bool) -> AsyncGenerator[Chunk, None]:  # noqa: ARG002 - a run streams anyhow
+        """What is told of the run, which others may watch meanwhile; its error as what a client is told of it."""
+        async with self._stream as events:
+            with self._carrying(events) as carried:
+                try:
+                    async for event in events:
+                        carried.take(event)
+                        for chunk in self._said_of(event):
+                            yield chunk
+                except StrettoError as error:
+                    raise self._refused(error) from error
 
-    async def stream(self, request: web.Request, silence: float) -> web.StreamResponse:
-        """The answer as server-sent events; an error once they have begun is the last of them."""
-        return await streamed(request, self._voice, self._tell, self._headers, silence)
-
-    async def _tell(self, sending: Sending) -> bytes:
-        """Send all that is told of the run; what comes last."""
-        await tell_wait(sending, self._voice, self._place)
-        await self._place.turn()
-        async with self._stream as stream:
-            async with aclosing(self._watched(stream)) as events:
-                async for event in events:
-                    if told := self._told(event):
-                        await sending.send(told)
-            run = _finished(stream)
-        rest = self._said.end(run.answer)
-        return (self._voice.text(rest) if rest else b"") + self._voice.closing(ending(run))
-
-    async def _watched(self, stream: RunStream[Any]) -> AsyncGenerator[e.AnyEvent, None]:
-        """The events of the run, which others may watch meanwhile; its error as what a client is told of it."""
-        with self._carrying(stream) as carried:
-            try:
-                async for event in stream:
-                    carried.take(event)
-                    yield event
-            except StrettoError as error:
-                raise self._refused(error) from error
-
-    def _told(self, event: e.AnyEvent) -> bytes:
+    def _said_of(self, event: e.AnyEvent) -> Iterator[Chunk]:
         if not isinstance(event, e.AnswerDelta):
-            line = self._progress.line(event)
-            return self._voice.thought(line) if line else b""
+            if line := self._progress.line(event):
+                self._thoughts += line
+                yield Reasoning(line)
+            return
         if event.restart:
-            self._said.restart()
-        text = "" if self._whole else self._said.take(event.text)
-        return self._voice.text(text) if text else b""
+            yield Restarted()
+        if not self._whole:
+            yield Text(event.text)
+
+    def _outcome(self) -> tuple[str, str, Ending]:
+        """Raises `RefusedError` if the run was stopped."""
+        stream = self._stream
+        if stream.begun and stream.run.status == "finished":
+            return stream.run.answer, self._thoughts, ending(stream.run)
+        kept = f"; what is complete of it is kept: stretto resume {stream.run_id}" if stream.recorded else ""
+        refusal = Refusal(503, "server_error", "stopped", f"the run was stopped before its end{kept}")
+        raise RefusedError(refusal, {**self._headers, **_ONCE})
 
     def _refused(self, error: StrettoError) -> RefusedError:
         refusal = refusal_of(error, self._stream.run_id)
@@ -120,12 +139,3 @@ def ending(run: Run[Any]) -> Ending:
     if coverage.direct:
         told["direct"] = coverage.direct
     return Ending("length" if coverage.answer in _CUT else "stop", run.usage, told)
-
-
-def _finished(stream: RunStream[Any]) -> Run[Any]:
-    """The run, if it has an answer; raises `RefusedError` if it was stopped."""
-    if stream.begun and stream.run.status == "finished":
-        return stream.run
-    kept = f"; what is complete of it is kept: stretto resume {stream.run_id}" if stream.recorded else ""
-    refusal = Refusal(503, "server_error", "stopped", f"the run was stopped before its end{kept}")
-    raise RefusedError(refusal, {RUN: stream.run_id, **_ONCE})

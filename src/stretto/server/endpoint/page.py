@@ -1,23 +1,24 @@
 """The page at `/`: its files, and what it is told of a run while that goes on."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from aiohttp import web
 
-from stretto.errors import NoStore, RunNotFound
-from stretto.events import AnyEvent
+from stretto.errors import NoStore, RunNotFound, StrettoError
+from stretto.events import AnyEvent, PlanApproved, PlanFinished
 from stretto.page.content import plain
 from stretto.page.pieces import Foretold, Pieces
 from stretto.page.said import Said, calls_of, said_of
 from stretto.page.site import HEADERS, assets, shell
+from stretto.run.stream import RunStream
 from stretto.runs import Run
-from stretto.server.endpoint.api import known, no_run, run_of, store_of
-from stretto.server.endpoint.foretelling import Foretelling
+from stretto.server.endpoint.api import answer, known, no_run, run_of, store_of
 from stretto.server.endpoint.sending import Sending
 from stretto.server.endpoint.service import SERVICE
 from stretto.server.endpoint.watching import Carried, elsewhere
@@ -28,6 +29,9 @@ _EVERY = 0.15
 """Seconds between two pieces: what is told in between is told together."""
 _MANY = 200
 """Events that would hold up everybody else for a time that is felt."""
+_KEPT = 1000
+"""Runs of which it is remembered when they were to be done."""
+_log = logging.getLogger("stretto.serve")
 
 
 def routes() -> list[web.RouteDef]:
@@ -65,8 +69,7 @@ def _file(kind: str, body: bytes) -> web.Response:
 async def _pieces(request: web.Request) -> web.StreamResponse:
     """A run as server-sent pieces, until nobody carries it any more; whoever comes again begins with the whole."""
     run, store, service = run_of(request), store_of(request), request.app[SERVICE]
-    carried = service.carried.get(run)
-    if carried is not None and await carried.begun():
+    if carried := await service.begun(run):
         return await _followed(request, Pieces(carried.stream.heard, carried.stream.replying), _paced(carried), carried)
     if await asyncio.to_thread(store.is_awaited, run):
         return await _followed(request, Pieces(), elsewhere(store, run, 0, service.heed))
@@ -135,15 +138,15 @@ def _told(
 async def _said(request: web.Request) -> web.Response:
     """What was said in a row (`row`), or what an input says (`input`)."""
     run, store, asked = run_of(request), store_of(request), request.query
-    carried = request.app[SERVICE].carried.get(run)
-    here = carried if carried is not None and await carried.begun() else None
-    told = here.stream.run if here else await asyncio.to_thread(known, store, run)
+    carried = await request.app[SERVICE].begun(run)
+    told = carried.stream.run if carried else await known(store, run)
     if "input" in asked:
         texts = {f"i{number}": one.text for number, one in enumerate(told.basis.inputs, 1)}
-        return _json({"text": texts.get(asked["input"], "")})
+        return answer(plain({"text": texts.get(asked["input"], "")}))
     if "row" not in asked:
         raise BadBodyError("row is the key of a row, input the id of an input", "row")
-    return _json(await asyncio.to_thread(_row, store, told, asked["row"], here.stream.saying if here else _silent))
+    saying: Callable[[str], str] = carried.stream.saying if carried else lambda _: ""
+    return answer(plain(await asyncio.to_thread(_row, store, told, asked["row"], saying)))
 
 
 def _row(store: Store, run: Run[Any], key: str, saying: Callable[[str], str]) -> Said:
@@ -155,9 +158,48 @@ def _row(store: Store, run: Run[Any], key: str, saying: Callable[[str], str]) ->
     return said_of(run, key, {name: (one.request, one.reply) for name, one in found.items()}, saying)
 
 
-def _silent(_: str) -> str:
-    return ""
+class Foretelling:
+    """Reckons when a run will be done, once for each plan that it has, and has that stand in `known` by the run.
 
+    `known` has None for a run about which somebody is reckoning. Used as `async with`.
+    """
 
-def _json(facts: object) -> web.Response:
-    return web.Response(body=msgspec.json.encode(plain(facts)), content_type="application/json")
+    def __init__(self, known: dict[str, Foretold | None], run: str, stream: RunStream[Any] | None) -> None:
+        self._known = known
+        self._run = run
+        self._stream = stream
+        self._reckoning: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._reckoning is not None:
+            self._reckoning.cancel()
+            await asyncio.wait([self._reckoning])
+
+    def consider(self, events: Iterable[AnyEvent], second: float) -> None:
+        """What has happened until a second of the run: if there is a plan now, it is reckoned what that will take."""
+        if self._stream is None or not any(isinstance(event, PlanFinished | PlanApproved) for event in events):
+            return
+        run, before = self._stream.run, self._known.get(self._run)
+        planned = len(run.plan.subtasks)
+        waits = run.basis.approve and run.approval != "given"
+        known = self._run in self._known and (before is None or before.subtasks == planned)
+        if planned and not waits and not known and (self._reckoning is None or self._reckoning.done()):
+            self._known[self._run] = None
+            self._reckoning = asyncio.create_task(self._reckon(self._stream, second, planned))
+
+    async def _reckon(self, stream: RunStream[Any], second: float, planned: int) -> None:
+        try:
+            if proposal := await stream.forecast():
+                total, took = proposal.total, proposal.total.seconds
+                soon, late = round(second + took.p50, 3), round(second + took.p95, 3)
+                self._known[self._run] = Foretold(round(second, 3), soon, late, total.known, planned)
+        except StrettoError as error:  # the run goes on without
+            _log.warning("run %s: it cannot be foretold: %s", self._run, error)
+        finally:
+            if self._run in self._known and self._known[self._run] is None:  # else it was gone on with meanwhile
+                del self._known[self._run]
+            while len(self._known) > _KEPT:
+                del self._known[next(iter(self._known))]

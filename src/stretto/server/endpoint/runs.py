@@ -71,9 +71,8 @@ def _wanted(request: web.Request) -> Wanted:
 
 async def _show(request: web.Request) -> web.Response:
     run, store = run_of(request), store_of(request)
-    if (carried := request.app[SERVICE].carried.get(run)) and await carried.begun():
-        return web.Response(body=carried.stream.run.to_json(), content_type="application/json")
-    found = await asyncio.to_thread(known, store, run)
+    carried = await request.app[SERVICE].begun(run)
+    found = carried.stream.run if carried else await known(store, run)
     return web.Response(body=found.to_json(), content_type="application/json")
 
 
@@ -81,7 +80,7 @@ async def _events(request: web.Request) -> web.StreamResponse:
     run, store, after = run_of(request), store_of(request), _after(request)
     carried = request.app[SERVICE].carried.get(run)
     if carried is None:
-        kept = await asyncio.to_thread(known, store, run)
+        kept = await known(store, run)
         over = kept.status != "running" and not await asyncio.to_thread(store.is_queued, run)
         if over and after >= len(await asyncio.to_thread(store.events, run)):
             return web.Response(status=204)  # which tells an EventSource to ask no more
@@ -107,7 +106,7 @@ async def _cancel(request: web.Request) -> web.Response:
     if carried := request.app[SERVICE].carried.get(run):
         carried.stream.stop()
         return answer({"run": run, "status": "stopping"}, status=202)
-    kept = await asyncio.to_thread(known, store, run)
+    kept = await known(store, run)
     if (cluster := request.app[SERVICE].cluster) and kept.status == "running":
         with suppress(RunBusy):
             return answer({"run": run, "status": (await cluster.cancel(run)).status}, status=202)

@@ -11,11 +11,10 @@ from stretto.cluster import Cluster
 from stretto.page.pieces import Foretold
 from stretto.run.stream import RunStream
 from stretto.server.endpoint.door import Door
-from stretto.server.endpoint.elsewhere import Heed, passing
 from stretto.server.endpoint.guard import Guard
 from stretto.server.endpoint.sending import SILENCE
 from stretto.server.endpoint.turnstile import Turnstile
-from stretto.server.endpoint.watching import Carried
+from stretto.server.endpoint.watching import Carried, Heed, passing
 from stretto.store.locations import Location, Server
 from stretto.store.sqlite import Store
 from stretto.workflow import Workflow
@@ -102,6 +101,11 @@ class Service:
         """Wait until nobody is being answered."""
         await self.runs.empty()
         await self.calls.empty()
+
+    async def begun(self, run: str) -> Carried | None:
+        """A run that is being carried here, once something is known of it."""
+        carried = self.carried.get(run)
+        return carried if carried and await carried.begun() else None
 
     def stream(self, run: str) -> RunStream[Any] | None:
         """A run that is being carried here."""

@@ -1,23 +1,28 @@
-"""Serving until somebody wants it to end: once gently, twice at once."""
+"""Serving until somebody wants it to end: once gently, twice at once; garbage is collected while few wait."""
 
 import asyncio
-from collections.abc import Callable
+import gc
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from stretto.errors import ConfigError
-from stretto.server.ending import Ending, obeying
 from stretto.server.endpoint.app import endpoint_app
 from stretto.server.endpoint.guard import is_loopback
 from stretto.server.endpoint.service import SERVICE, Offer
-from stretto.server.garbage import collected
-from stretto.server.listening import listening
+from stretto.server.listening import Ending, listening, obeying
 
 GRACE = 30.0
 """Seconds that runs have to finish once nobody is let in any more."""
 _PARTING = 5.0
 _FEW = 32
 """Answers being written while which a whole collection of garbage takes no time that is felt."""
+_YOUNG, _OLDER, _ALL = 10_000, 5, 1_000_000
+"""Objects more than there were, and collections of the younger, after which each generation is looked at: the last
+practically never, but when we say so."""
+_LOOK, _LATEST = 5.0, 60.0
+"""Seconds between two looks whether few wait, and after which it is done though many do."""
 
 
 async def serve(
@@ -62,3 +67,39 @@ async def _wind_up(app: web.Application, ending: Ending, grace: float, tell: Cal
     await asyncio.wait([done], timeout=_PARTING)
     for each in (done, now):
         each.cancel()
+
+
+@asynccontextmanager
+async def collected(calm: Callable[[], bool], look: float = _LOOK) -> AsyncIterator[None]:
+    """For as long as this is open, whole collections are made while it is `calm`, or has not been for a minute.
+
+    A whole collection looks at every object that there is: with 200 runs under way it holds the event loop up for a
+    quarter of a second, and as Python does it by itself, a quarter of the server's work is that. A run that is over
+    leaves next to nothing for it: what of it refers to itself is taken apart at its end.
+    """
+    before = gc.get_threshold()
+    gc.freeze()  # what was imported stays for ever
+    gc.set_threshold(_YOUNG, _OLDER, _ALL)
+    collecting = asyncio.create_task(_collect(calm, look), name="stretto-garbage")
+    try:
+        yield
+    finally:
+        collecting.cancel()
+        await asyncio.wait([collecting])
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+async def _collect(calm: Callable[[], bool], look: float) -> None:
+    loop = asyncio.get_running_loop()
+    last, seen = loop.time(), _lasting()
+    while True:
+        await asyncio.sleep(look)
+        if _lasting() != seen and (calm() or loop.time() - last > _LATEST):
+            gc.collect()
+            last, seen = loop.time(), _lasting()
+
+
+def _lasting() -> int:
+    """How often objects came among the oldest, of which some may be garbage by now."""
+    return int(gc.get_stats()[1]["collections"])

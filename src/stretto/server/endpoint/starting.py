@@ -2,30 +2,32 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Struct, ValidationError
+from msgspec.structs import replace
 
-from stretto.errors import RunBusy, RunNotFound, TaskError
+from stretto.config import Configuration, recorded_providers, recorded_roles
+from stretto.errors import ConfigError, RunBusy, RunNotFound, TaskError
 from stretto.ground.regex import regex
 from stretto.plan.given import PlanFile
+from stretto.pool import AnyProvider
+from stretto.run.mapping import mapped
 from stretto.run.opening import NothingKept
 from stretto.run.stream import RunStream
 from stretto.runs import Run
-from stretto.server.endpoint.api import answer, known, no_run, run_of, store_of
-from stretto.server.endpoint.approver import Approver
-from stretto.server.endpoint.hosting import HOSTING, Hosting
-from stretto.server.endpoint.received import body_of, read_as
+from stretto.server.endpoint.api import answer, body_of, known, no_run, read_as, run_of, store_of
+from stretto.server.endpoint.hosting import HOSTING, Approver, Hosting
 from stretto.server.endpoint.service import SERVICE, Offer
-from stretto.server.endpoint.whose import carrier_of, named
-from stretto.server.refused import BadBodyError, conflict
+from stretto.server.refused import BadBodyError, conflict, not_found
 from stretto.store import idempotency
 from stretto.store.sqlite import Store
-from stretto.types import Input
+from stretto.types import Definition, Input
+from stretto.types.definitions import definition_of
 from stretto.workflow import Workflow
 
 KEY = "Idempotency-Key"
@@ -95,7 +97,7 @@ async def _start(request: web.Request) -> web.Response:
 
 async def _resume(request: web.Request) -> web.Response:
     run, store, asked = run_of(request), store_of(request), read_as(Resume, await body_of(request))
-    kept = await asyncio.to_thread(known, store, run)
+    kept = await known(store, run)
     workflow = await _workflow(request.app[SERVICE].offer, store, kept, asked.workflow)
     approver = Approver() if kept.basis.approve and kept.approval != "given" else None
     stream = workflow.resume(run, approve=approver)
@@ -106,7 +108,7 @@ async def _resume(request: web.Request) -> web.Response:
 
 async def _rerun(request: web.Request) -> web.Response:
     run, store, asked = run_of(request), store_of(request), read_as(Rerun, await body_of(request))
-    kept = await asyncio.to_thread(known, store, run)
+    kept = await known(store, run)
     workflow = await _workflow(request.app[SERVICE].offer, store, kept, asked.workflow)
 
     def stream(approve: Approver | None) -> RunStream[Any]:
@@ -138,7 +140,7 @@ async def _begun(
         is_new = run == stream.run_id
         await (hosting.begin(stream, approver) if is_new else hosting.begun(run))
     carried = request.app[SERVICE].carried.get(run)
-    status = "running" if carried and not carried.ended else (await asyncio.to_thread(known, store, run)).status
+    status = "running" if carried and not carried.ended else (await known(store, run)).status
     return answer({"run": run, "status": status}, 201 if is_new else 200, {"Location": f"/api/runs/{run}"})
 
 
@@ -181,3 +183,51 @@ def _told(run: str) -> Iterator[None]:
         raise conflict("run_busy", f"run {run} is being carried by another process") from error
     except NothingKept as error:
         raise conflict("nothing_kept", str(error)) from error
+
+
+def named(offer: Offer, name: str) -> Workflow[Any]:
+    """The workflow that is served under a name; raises `RefusedError` if none is."""
+    if name not in offer.workflows:
+        message = f"there is no workflow {name[:100]!r} here; there are {', '.join(offer.workflows)}"
+        raise not_found("workflow_not_found", message, "workflow")
+    return offer.workflows[name]
+
+
+def carrier_of(offer: Offer, store: Store, run: Run[Any]) -> Workflow[Any]:
+    """The workflow that a run was carried by at last; raises `RefusedError` if it cannot be had."""
+    if run.basis.client:
+        raise conflict("single_calls", f"run {run.id} is no task but single calls: there is nothing to go on with")
+    try:
+        before = definition_of(run.workflow)
+        for workflow in offer.workflows.values():
+            if _bare(mapped(workflow.definition, run.basis)) == _bare(before):
+                return workflow
+        return _recorded(offer, store, run)
+    except (ConfigError, ValidationError) as error:
+        message = f"run {run.id} cannot be carried as it records itself: {error}; name a served workflow for it"
+        raise conflict("workflow_needed", message) from error
+
+
+def _bare(definition: Definition) -> Definition:
+    """A definition without what was found out about its models."""
+    workers = {
+        name: role if role.workflow is None else replace(role, workflow=_bare(role.workflow))
+        for name, role in definition.workers.items()
+    }
+    return replace(definition, workers=workers, known={})
+
+
+def _recorded(offer: Offer, store: Store, run: Run[Any]) -> Workflow[Any]:
+    """A workflow as a run records it, at the providers that are served, and at its own prices."""
+    served: dict[str, AnyProvider] = {}
+    for workflow in reversed([*offer.workflows.values()]):
+        served |= workflow.providers
+    imported = store.is_imported(run.id)
+    roles = recorded_roles(run.id, run.workflow, imported=imported)
+    providers = recorded_providers(run.id, run.workflow, served, imported=imported)
+
+    def make(*definition: Any, **facts: Any) -> Workflow[Any]:
+        known: Mapping[str, AnyProvider] = {**facts["providers"], **served}
+        return Workflow(*definition, **{**facts, "providers": known})
+
+    return Configuration([roles, providers]).workflow(make, models={}, store=store.location)

@@ -9,14 +9,12 @@ from msgspec import Struct
 from stretto.cluster.orders import Order
 from stretto.engine.approving import withdrawal
 from stretto.errors import RunBusy, TaskError
-from stretto.models.error_bodies import Refusal
 from stretto.proposal import Again, Answer, Decision, Drop, Edit, Stop
 from stretto.runs import Run
-from stretto.server.endpoint.api import answer, known, run_of, store_of
+from stretto.server.endpoint.api import answer, body_of, known, read_as, run_of, store_of
 from stretto.server.endpoint.hosting import HOSTING
-from stretto.server.endpoint.received import body_of, read_as
 from stretto.server.endpoint.service import SERVICE
-from stretto.server.refused import BadBodyError, RefusedError, conflict
+from stretto.server.refused import BadBodyError, RefusedError, conflict, not_found
 from stretto.types.definitions import definition_of
 
 
@@ -43,9 +41,8 @@ async def _proposal(request: web.Request) -> web.Response:
         return answer(approver.proposal)
     if cluster is not None and (told := await cluster.proposal(run)) is not None:
         return answer(told)
-    await asyncio.to_thread(known, store, run)
-    message = f"no plan of run {run} waits for an answer"
-    raise RefusedError(Refusal(404, "invalid_request_error", "no_proposal", message))
+    await known(store, run)
+    raise not_found("no_proposal", f"no plan of run {run} waits for an answer")
 
 
 async def _answer(request: web.Request) -> web.Response:
@@ -59,13 +56,13 @@ async def _answer(request: web.Request) -> web.Response:
         _check(decision, service.carried[run].stream.run)
         approver.answer(decision, None if isinstance(decision, Stop) else service.runs.place())
     elif service.cluster is not None and await service.cluster.proposal(run) is not None:
-        _check(decision, await asyncio.to_thread(known, store, run))
+        _check(decision, await known(store, run))
         try:
             await service.cluster.answer(run, asked)
         except TaskError as error:
             raise _nothing_waits(run) from error
     else:
-        await asyncio.to_thread(known, store, run)
+        await known(store, run)
         raise _nothing_waits(run)
     return answer({"run": run, "decision": asked.decision}, 202)
 
@@ -96,17 +93,15 @@ async def _again(request: web.Request) -> web.Response:
 async def _steered(request: web.Request, order: Order) -> web.Response:
     """Have an order followed, here or by whoever carries its run; what is said of that."""
     run, subtask, store, service = order.run, order.subtask, store_of(request), request.app[SERVICE]
-    carried = service.carried.get(run)
-    is_here = carried is not None and await carried.begun()
-    now = carried.stream.run if carried and is_here else await asyncio.to_thread(known, store, run)
-    if not is_here and (service.cluster is None or not await asyncio.to_thread(store.is_carried, run)):
+    carried = await service.begun(run)
+    now = carried.stream.run if carried else await known(store, run)
+    if not carried and (service.cluster is None or not await asyncio.to_thread(store.is_carried, run)):
         raise conflict("not_carried_here", f"run {run} is not carried here; none of its subtasks can be steered")
     within, _, own = subtask.rpartition("/")
     if own not in {each.id for each in now.part(within).plan.subtasks}:
-        message = f"there is no subtask {subtask[:80]!r} in the plan of this run"
-        raise RefusedError(Refusal(404, "invalid_request_error", "subtask_not_found", message))
+        raise not_found("subtask_not_found", f"there is no subtask {subtask[:80]!r} in the plan of this run")
     try:
-        if carried and is_here:
+        if carried:
             order.follow(carried.stream)
         elif service.cluster is not None:
             await service.cluster.order(order)

@@ -1,13 +1,14 @@
 """Watching runs: those that are carried here as they happen, all others as the store tells of them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from stretto.cluster.news import Until
 from stretto.events import AnswerDelta, AnyEvent, RunFailed, RunFinished, RunInterrupted, RunStarted
 from stretto.ground.regex import regex
 from stretto.run.stream import RunStream
-from stretto.server.endpoint.elsewhere import Heed, passing
 from stretto.store.sqlite import Store
 
 _ENDS = (RunFinished, RunFailed, RunInterrupted)
@@ -15,6 +16,13 @@ AFTER = regex(r"[0-9]{1,9}")
 """The number of an event, behind which somebody watches on."""
 _GLANCE = 1.0
 """Seconds between two looks at a run that another process carries."""
+Heed = Callable[[str], AbstractContextManager[Until]]
+"""Watches a run: gives what waits until something is new of it, or so many seconds have passed."""
+
+
+def passing(_: str) -> AbstractContextManager[Until]:
+    """Where nobody tells of anything: the seconds pass."""
+    return nullcontext(asyncio.sleep)
 
 
 class Carried:

@@ -3,7 +3,10 @@
 import asyncio
 import socket
 import struct
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
 
 from aiohttp import web
 
@@ -182,3 +185,30 @@ async def _sleep_until(moment: float) -> None:
     delay = moment - asyncio.get_running_loop().time()
     if delay > 0:
         await asyncio.sleep(delay)
+
+
+@contextmanager
+def served(simulator: Simulator) -> Iterator[tuple[str, SimulatedProvider]]:
+    """The simulator on a free loopback port for as long as this is open: its base URL, and the provider's counts."""
+    app, ready, stop = simulator_app(simulator), Future[str](), asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        try:
+            async with listening(app) as base_url:
+                ready.set_result(base_url)
+                await stop.wait()
+        except BaseException as error:
+            if ready.done():
+                raise
+            ready.set_exception(error)
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), name="stretto-simulator")
+    thread.start()
+    try:
+        yield ready.result(), app[PROVIDER]
+    finally:
+        if loop.is_running():
+            loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
