@@ -4,19 +4,17 @@ from pathlib import Path
 
 import click
 
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, option
 from stretto.cli.meaning import HERE
 from stretto.cli.screen import say
 from stretto.cli.trusting import told, words
 from stretto.config import claims, read_file
 
 
-@click.command(
-    cls=Command, examples=("stretto allow", "stretto allow clones/tea/stretto.toml", "stretto allow --forget")
-)
+@command("stretto allow", "stretto allow clones/tea/stretto.toml", "stretto allow --forget")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=HERE)
 @option("--forget", is_flag=True, help="Take your word for FILE back.")
-def command(file: Path, forget: bool) -> None:
+def allow(file: Path, forget: bool) -> None:
     """Give your word for FILE (./stretto.toml): what it names of addresses, keys and files may be used from now on.
 
     A stretto.toml in the current folder may have come with somebody else's repository. What it says of providers'

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, option
 from stretto.cli.prune import megabytes
 from stretto.cli.stored import store_option, store_path
 from stretto.errors import TaskError
@@ -12,15 +12,11 @@ from stretto.store.copying import copy
 from stretto.store.locations import Location
 
 
-@click.command(
-    name="backup",
-    cls=Command,
-    examples=("stretto backup runs-2026-01-31.db", "stretto backup --force /mnt/backup/runs.db"),
-)
+@command("stretto backup runs-2026-01-31.db", "stretto backup --force /mnt/backup/runs.db")
 @click.argument("file", type=click.Path(path_type=Path))
 @option("--force", is_flag=True, help="Replace FILE if it exists.")
 @store_option
-def command(file: Path, force: bool, store: Location | None) -> None:
+def backup(file: Path, force: bool, store: Location | None) -> None:
     """Copy the store to FILE, as it is at one moment, while other processes write to it.
 
     The copy is checked, and only you can read it: it holds prompts and replies. It is a store: --store FILE reads it.

@@ -14,12 +14,12 @@ import click
 
 from stretto.batch.counts import Counts
 from stretto.cli import ANSWERED, FAILED, INTERRUPTED, PARTIAL, SHORT
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, option
 from stretto.cli.limit_options import amount
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
 from stretto.cli.meaning import HERE, build, chosen_models, configured
-from stretto.cli.options import input_options, priority_option, workflow_options
+from stretto.cli.options import input_options, priority_option, quiet_option, workflow_options
 from stretto.cli.screen import say
 from stretto.cli.stored import store_path
 from stretto.cli.tally import Tally
@@ -38,14 +38,11 @@ _CANCELLED = "calls in flight are cancelled"
 _GO_ON = "lines that are handed over go on at the workers (stretto cancel stops one)"
 
 
-@click.command(
-    cls=Command,
-    examples=(
-        "stretto batch tasks.jsonl -o answers.jsonl",
-        "stretto batch tasks.jsonl -o answers.jsonl --runs 32 --budget 2c --total-budget 5",
-        "stretto batch tasks.jsonl -o answers.jsonl --retry-failed",
-        """jq -c '{id: .nr, task: .question}' faq.jsonl | stretto batch -w solve -o answers.jsonl -""",
-    ),
+@command(
+    "stretto batch tasks.jsonl -o answers.jsonl",
+    "stretto batch tasks.jsonl -o answers.jsonl --runs 32 --budget 2c --total-budget 5",
+    "stretto batch tasks.jsonl -o answers.jsonl --retry-failed",
+    """jq -c '{id: .nr, task: .question}' faq.jsonl | stretto batch -w solve -o answers.jsonl -""",
 )
 @click.argument("source", metavar="LINES", type=click.Path(dir_okay=False, allow_dash=True))
 @option(
@@ -81,7 +78,7 @@ _GO_ON = "lines that are handed over go on at the workers (stretto cancel stops 
     help="Have workers carry the runs (`stretto worker`), on whichever machine; the store must be postgresql://….",
 )
 @priority_option
-@option("-q", "--quiet", is_flag=True, section="Output", help="No progress on stderr, only errors.")
+@quiet_option
 @input_options
 @workflow_options
 def batch(

@@ -2,45 +2,43 @@
 
 import re
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from decimal import Decimal
-from typing import Any, TypeVar
 
 import click
 
 from stretto.cli.console import Console
-from stretto.cli.help import option
+from stretto.cli.help import option, together
+from stretto.cli.limit_options import amount
 from stretto.cli.progress import Progress
 from stretto.cli.proposal_table import table, whole
 from stretto.cli.words import dollars
-from stretto.errors import ConfigError, TaskError
+from stretto.errors import TaskError
 from stretto.ground import amounts
 from stretto.plan.given import given_plan, read_plan, write_plan
 from stretto.proposal import Again, Approve, Decision, Drop, Edit, Go, Over, Proposal, Stop, dependents, without
 from stretto.types import Definition
 
-F = TypeVar("F", bound=Callable[..., Any])
 _ASK = "[g]o  [v]iew  [e]dit  [d]rop IDS  [a]gain REMARK  [s]top > "
 _SECTION = "Approval"
 
 
-def confirm_options(command: F) -> F:
-    """--confirm and --confirm-over."""
-    over = option(
-        "--confirm-over",
-        metavar="MONEY",
-        section=_SECTION,
-        callback=_money,
-        help="The same, if it may cost more than that (19 of 20 such runs cost less) or nobody knows: 0.50, 50c.",
-    )
-    asks = option(
+confirm_options = together(
+    option(
         "--confirm",
         is_flag=True,
         section=_SECTION,
         help="Show the plan with a forecast of tokens, cost and time before anything of it is asked: go, view all of "
         "it, edit it, drop subtasks, ask again with a remark, or stop.",
-    )
-    return asks(over(command))
+    ),
+    option(
+        "--confirm-over",
+        metavar="MONEY",
+        section=_SECTION,
+        callback=amount(amounts.dollars, nothing=True),
+        help="The same, if it may cost more than that (19 of 20 such runs cost less) or nobody knows: 0.50, 50c.",
+    ),
+)
 
 
 def approval(
@@ -189,12 +187,3 @@ class Confirmation:
 
 def _ids(rest: str) -> list[str]:
     return list(dict.fromkeys(re.split(r"[\s,]+", rest.strip()))) if rest.strip() else []
-
-
-def _money(ctx: click.Context, param: click.Parameter, written: str | None) -> Decimal | None:
-    if written is None:
-        return None
-    try:
-        return amounts.dollars(written, "")
-    except ConfigError as error:
-        raise click.BadParameter(str(error).removeprefix(": "), ctx, param) from error

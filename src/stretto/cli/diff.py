@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, option
 from stretto.cli.screen import tell
 from stretto.cli.stored import find_run, store_option, store_path
 from stretto.cli.words import dollars, short
@@ -18,7 +18,7 @@ from stretto.store.sqlite import Store
 from stretto.types import Result, Subtask
 
 
-@click.command(cls=Command, examples=("stretto diff 01K9ZQ4T 01K9ZR7M", "stretto diff 01K9ZR7M", "stretto diff --last"))
+@command("stretto diff 01K9ZQ4T 01K9ZR7M", "stretto diff 01K9ZR7M", "stretto diff --last")
 @click.argument("run1", required=False)
 @click.argument("run2", required=False)
 @option("--last", is_flag=True, help="The newest run, with the one it is a rerun of; so it is if none is named.")

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from stretto.cli import ANSWERED, CONFIG, FAILED
 from stretto.cli.diagnosis import Check, Diagnosis, lines
 from stretto.cli.endpoints import Answer, ask_all, endpoints, keys_set, remedy, usable
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, option
 from stretto.cli.installed import extras, variables, versions
 from stretto.cli.meaning import chosen_models, usual_files
 from stretto.cli.options import workflow_options
@@ -32,21 +32,17 @@ _PATIENCE = 5.0  # seconds
 _SHOWN = 20  # findings of a damaged store
 
 
-@click.command(
-    name="doctor",
-    cls=Command,
-    examples=(
-        "stretto doctor",
-        "stretto doctor -w ./stretto.toml --budget 50c --offline",
-        "stretto doctor --store copy.db --store-check",
-        "stretto doctor --json | jq .endpoints",
-    ),
+@command(
+    "stretto doctor",
+    "stretto doctor -w ./stretto.toml --budget 50c --offline",
+    "stretto doctor --store copy.db --store-check",
+    "stretto doctor --json | jq .endpoints",
 )
 @option("--offline", is_flag=True, help="Ask no endpoint, not even one of this machine.")
 @option("--store-check", is_flag=True, help="All of the store, not only its structure and the newest runs.")
 @option("--json", "as_json", is_flag=True, help="One JSON object.")
 @workflow_options
-def command(
+def doctor(
     offline: bool,
     store_check: bool,
     as_json: bool,

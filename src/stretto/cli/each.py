@@ -1,14 +1,12 @@
 """The same task for each item of a list, from the command line."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from msgspec import Struct
 
-from stretto.cli.help import option
-from stretto.cli.options import with_options
+from stretto.cli.help import option, together
 from stretto.config.values import schema_at
 from stretto.errors import TaskError
 from stretto.inputs.lists import FORMS, ListForm, read_list
@@ -16,7 +14,6 @@ from stretto.maps import Listing
 from stretto.run.stream import RunStream
 from stretto.workflow import Workflow
 
-F = TypeVar("F", bound=Callable[..., Any])
 _SECTION = "The same for each item of a list"
 
 
@@ -30,9 +27,8 @@ class List(Struct, frozen=True):
     as_completed: bool
 
 
-def each_options(command: F) -> F:
-    """--each and what belongs to it."""
-    source = option(
+each_options = together(
+    option(
         "--each",
         "source",
         type=click.Path(dir_okay=False, allow_dash=True),
@@ -40,29 +36,24 @@ def each_options(command: F) -> F:
         section=_SECTION,
         help="Do TASK for each item of LIST: lines of text ({item}), rows of CSV or TSV, JSON (their fields: {name}, "
         "{user.name}), or - for standard input. Rows come out: JSON lines, or a table with -o FILE.csv.",
-    )
-    form = option(
+    ),
+    option(
         "--each-format",
         "form",
         type=click.Choice(FORMS),
         metavar="FORM",
         section=_SECTION,
         help=f"How LIST is written: {', '.join(FORMS)}.  [default: as its name ends, else text]",
-    )
-    worker = option("--worker", metavar="NAME", section=_SECTION, help="Which worker does it, if there are several.")
-    then = option(
+    ),
+    option("--worker", metavar="NAME", section=_SECTION, help="Which worker does it, if there are several."),
+    option(
         "--then",
         metavar="TASK",
         section=_SECTION,
         help="Write one answer to this from all results; rows go to -o FILE then.  [default: none, rows alone]",
-    )
-    done = option(
-        "--as-completed",
-        is_flag=True,
-        section=_SECTION,
-        help="Rows as they are done, not in the order of LIST.",
-    )
-    return with_options(command, (source, form, worker, then, done))
+    ),
+    option("--as-completed", is_flag=True, section=_SECTION, help="Rows as they are done, not in the order of LIST."),
+)
 
 
 def list_of_flags(flags: dict[str, Any]) -> List | None:

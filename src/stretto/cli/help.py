@@ -1,13 +1,15 @@
 """Help pages: options under headings, and examples that are not wrapped."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 
+from stretto.errors import ConfigError
 from stretto.ground.regex import regex
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 class Option(click.Option):
@@ -98,6 +100,41 @@ def _broken(words: Sequence[str], columns: int) -> Iterator[str]:
         used += 1 + len(word)
 
 
-def option(*names: str, section: str = "Options", **settings: Any) -> Callable[[F], F]:
+def command(*examples: str, name: str | None = None) -> Callable[[Callable[..., Any]], Command]:
+    """A `click.command` with examples; it is called as the function is, unless it has a `name`."""
+    return click.command(name, cls=Command, examples=examples)
+
+
+class Decorator(Protocol):
+    """What gives a command options or arguments."""
+
+    def __call__(self, command: F, /) -> F:
+        """The command with these."""
+
+
+def option(*names: str, section: str = "Options", **settings: Any) -> Decorator:
     """A `click.option` under a heading."""
     return click.option(*names, cls=Option, section=section, **settings)
+
+
+def every(read: Callable[[str], T]) -> Callable[[click.Context, click.Parameter, Sequence[str]], tuple[T, ...]]:
+    """Reads each value of an option that is repeatable; a `ConfigError` is one of usage here."""
+
+    def callback(ctx: click.Context, param: click.Parameter, written: Sequence[str]) -> tuple[T, ...]:
+        try:
+            return tuple(map(read, written))
+        except ConfigError as error:
+            raise click.BadParameter(str(error), ctx, param) from error
+
+    return callback
+
+
+def together(*options: Decorator) -> Decorator:
+    """Several options as one, which a command's help lists in this order."""
+
+    def decorate(command: F) -> F:
+        for each in reversed(options):
+            command = each(command)
+        return command
+
+    return decorate

@@ -10,7 +10,7 @@ from textwrap import wrap
 
 import click
 
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, option
 from stretto.cli.limit_options import amount
 from stretto.cli.meaning import layers
 from stretto.cli.screen import say
@@ -33,13 +33,10 @@ from stretto.workflow import Workflow
 _USUAL = Path("stretto.toml")
 
 
-@click.command(
-    cls=Command,
-    examples=(
-        "stretto init",
-        "stretto init --preset review -m together:openai/gpt-oss-120b --budget 50c",
-        "stretto init --preset translate german.toml",
-    ),
+@command(
+    "stretto init",
+    "stretto init --preset review -m together:openai/gpt-oss-120b --budget 50c",
+    "stretto init --preset translate german.toml",
 )
 @click.argument("file", type=click.Path(path_type=Path), default=_USUAL)
 @option("--preset", "named", metavar="NAME", help="The preset to begin with; `stretto presets` lists them.")

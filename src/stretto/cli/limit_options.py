@@ -1,17 +1,16 @@
 """Options of what a run may use, and of what is remembered of it; and how amounts are read."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from stretto.cli.help import option
+from stretto.cli.help import Decorator, option
 from stretto.config import number, seconds, share
 from stretto.errors import ConfigError
 from stretto.ground.amounts import dollars
 from stretto.types import Limits
 
-F = TypeVar("F", bound=Callable[..., Any])
 _DEFAULT = Limits()
 
 Default = Callable[[str], str]
@@ -28,11 +27,11 @@ def given_runs(_: str) -> str:
     return "  [default: RUN's]"
 
 
-def _limits(default: Default) -> list[Callable[[F], F]]:
+def _limits(default: Default) -> list[Decorator]:
     """A flag for every limit."""
     whole = click.IntRange(min=1)
 
-    def limit(name: str, text: str, new: object, **kind: Any) -> Callable[[F], F]:
+    def limit(name: str, text: str, new: object, **kind: Any) -> Decorator:
         return option(f"--{name}", section="Limits", help=text + default(str(new)), **kind)
 
     count, rate, length = (
@@ -74,7 +73,7 @@ def _limits(default: Default) -> list[Callable[[F], F]]:
             "hedge",
             "Share of a run's cost that may go into asking stragglers a second time: 5%.",
             "none",
-            callback=amount(share),
+            callback=amount(share, nothing=True),
             metavar="SHARE",
         ),
         limit(
@@ -94,10 +93,11 @@ def _limits(default: Default) -> list[Callable[[F], F]]:
     ]
 
 
-def _memory(default: Default) -> list[Callable[[F], F]]:
-    """A flag for everything that `[memory]` says."""
+def limit_options(default: Default) -> list[Decorator]:
+    """What a run may use, and what is remembered of it: all that `[limits]` and `[memory]` say."""
     heading = "Memory"
     return [
+        *_limits(default),
         option(
             "--reuse",
             type=click.Choice(["run", "store", "off"]),
@@ -120,13 +120,10 @@ def _memory(default: Default) -> list[Callable[[F], F]]:
     ]
 
 
-def limit_options(default: Default) -> list[Callable[[F], F]]:
-    """What a run may use, and what is remembered of it."""
-    return [*_limits(default), *_memory(default)]
-
-
-def amount(read: Callable[[str, str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
-    """Reads a flag's value; nothing of something is an error."""
+def amount(
+    read: Callable[[str, str], Any], *, nothing: bool = False
+) -> Callable[[click.Context, click.Parameter, str | None], Any]:
+    """Reads a flag's value; nothing of something is an error, unless `nothing` may be said."""
 
     def callback(ctx: click.Context, param: click.Parameter, written: str | None) -> Any:
         if written is None:
@@ -137,7 +134,7 @@ def amount(read: Callable[[str, str], Any]) -> Callable[[click.Context, click.Pa
             raise click.BadParameter(str(error).removeprefix(": "), ctx, param) from error
         if read is share and amount > 1:
             raise click.BadParameter("must be a share, from 0 to 1 or to 100%", ctx, param)
-        if amount == 0 and read is not share:
+        if amount == 0 and not nothing:
             raise click.BadParameter("must be more than 0", ctx, param)
         return amount
 

@@ -10,14 +10,14 @@ import click
 
 from stretto import events as e
 from stretto.cli.cited import cited, uncited
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, option
 from stretto.cli.input_sizes import sizes
 from stretto.cli.live import drawable
 from stretto.cli.moments import local, precisely
 from stretto.cli.prompts import default_prompts, sent_prompts
 from stretto.cli.screen import drawing_on, say, tell, tell_text
 from stretto.cli.shortcomings import VERDICTS
-from stretto.cli.stored import find_run, plain_option, store_option, store_path
+from stretto.cli.stored import find_run, plain_option, run_options, store_option, store_path
 from stretto.cli.words import dollars, short
 from stretto.errors import RunNotFound, TaskError
 from stretto.fold import fold
@@ -31,22 +31,18 @@ from stretto.views.twins import twins_of
 _NAMED = 20  # subtasks that are named where one is not there
 
 
-@click.command(
-    cls=Command,
-    examples=(
-        "stretto show --last",
-        "stretto show 01K9ZQ4T --brief",
-        "stretto show --last | less",
-        "stretto show --last --plan > plan.json",
-        "stretto show --prompts",
-        "stretto show --cite",
-        "stretto show --html run.html",
-        "stretto show t3",
-    ),
+@command(
+    "stretto show --last",
+    "stretto show 01K9ZQ4T --brief",
+    "stretto show --last | less",
+    "stretto show --last --plan > plan.json",
+    "stretto show --prompts",
+    "stretto show --cite",
+    "stretto show --html run.html",
+    "stretto show t3",
 )
-@click.argument("run", required=False)
+@run_options
 @click.argument("subtask", required=False)
-@option("--last", is_flag=True, help="The newest run; so it is if none is named.")
 @option("--brief", is_flag=True, help="Without prompts and replies.")
 @option("--plan", is_flag=True, help="The plan alone, as JSON to edit and to run with --plan.")
 @option("--prompts", is_flag=True, help="What its calls were asked, alone; without RUN, the default prompts.")

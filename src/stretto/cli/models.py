@@ -8,7 +8,7 @@ import click
 
 from stretto.cli import ANSWERED, FAILED, report
 from stretto.cli.endpoints import Answer, ask_all, endpoints, remedy, usable
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, option
 from stretto.cli.meaning import configured
 from stretto.cli.screen import say
 from stretto.config import Configuration, among
@@ -24,22 +24,18 @@ _PATIENCE = 10.0  # seconds
 _SIMULATOR, _LOCAL = "sim", "local"
 
 
-@click.command(
-    name="models",
-    cls=Command,
-    examples=(
-        "stretto models",
-        "stretto models together gpt-oss",
-        "stretto models ollama --json | jq -r .model",
-        "stretto models local",
-    ),
+@command(
+    "stretto models",
+    "stretto models together gpt-oss",
+    "stretto models ollama --json | jq -r .model",
+    "stretto models local",
 )
 @click.argument("provider", required=False)
 @click.argument("text", required=False)
 @option("-w", "--workflow", "named", metavar="WORKFLOW", help="A file with [providers] of your own, or a preset.")
 @option("--get", "wanted", metavar="FILE", help="Download OWNER/REPO/FILE.gguf from Hugging Face, for -m local:…")
 @option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def command(provider: str | None, text: str | None, named: str | None, wanted: str | None, as_json: bool) -> int:
+def models(provider: str | None, text: str | None, named: str | None, wanted: str | None, as_json: bool) -> int:
     """List the models of PROVIDER as -m takes them, with the tokens they take and what a million tokens cost.
 
     Asked is the provider's endpoint; without PROVIDER, each of those whose key is set, and local servers. TEXT: only

@@ -3,15 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import click
-
 from stretto.cli.carry import Output, carry
-from stretto.cli.fresh import fresh_option
-from stretto.cli.help import Command
+from stretto.cli.help import command
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
 from stretto.cli.meaning import build, chosen_models, configured
-from stretto.cli.options import input_options, output_options, task_options, workflow_options
+from stretto.cli.options import fresh_option, input_options, output_options, task_options, workflow_options
 from stretto.cli.stored import same_store, store_path
 from stretto.cli.task import not_a_file, read_named, read_task, reads_stdin
 from stretto.errors import TaskError
@@ -20,13 +17,10 @@ from stretto.plan.given import PlanFile, read_plan
 from stretto.store.locations import Location
 
 
-@click.command(
-    cls=Command,
-    examples=(
-        'stretto plan "Compare Postgres and SQLite for a job queue" -o plan.json',
-        "stretto run --plan plan.json",
-        "stretto resume --last",
-    ),
+@command(
+    'stretto plan "Compare Postgres and SQLite for a job queue" -o plan.json',
+    "stretto run --plan plan.json",
+    "stretto resume --last",
 )
 @task_options
 @input_options

@@ -2,22 +2,18 @@
 
 import click
 
-from stretto.cli.help import Command
+from stretto.cli.help import command
 from stretto.cli.screen import say, tell
 from stretto.config import presets
 from stretto.config.preset import preset
 
 
-@click.command(
-    name="presets",
-    cls=Command,
-    examples=(
-        "stretto presets",
-        "stretto presets review > review.toml && stretto run -w ./review.toml -f change.diff",
-    ),
+@command(
+    "stretto presets",
+    "stretto presets review > review.toml && stretto run -w ./review.toml -f change.diff",
 )
 @click.argument("name", required=False)
-def command(name: str | None) -> None:
+def presets_command(name: str | None) -> None:
     """List the workflows that come with Stretto, or print the one called NAME: a file to be read, or to be edited.
 
     Each is used with `-w NAME`; `stretto init --preset NAME` makes it your own.

@@ -2,7 +2,7 @@
 
 import click
 
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, option
 from stretto.cli.moments import moment
 from stretto.cli.stored import store_option, store_path
 from stretto.errors import TaskError
@@ -11,10 +11,10 @@ from stretto.store.locations import Location
 from stretto.store.pruning import Pruned, compact, condemned, prune, size_of, weigh
 
 
-@click.command(
-    name="prune",
-    cls=Command,
-    examples=("stretto prune --older 30d --dry-run", "stretto prune --older 30d --keep 1000", "stretto prune --keep 0"),
+@command(
+    "stretto prune --older 30d --dry-run",
+    "stretto prune --older 30d --keep 1000",
+    "stretto prune --keep 0",
 )
 @option("--older", metavar="WHEN", callback=moment, help="Runs last begun or ended before: 30d, 8w ago, or a date.")
 @option("--keep", type=click.IntRange(min=0), metavar="N", help="Never the newest N runs.")
@@ -26,7 +26,7 @@ from stretto.store.pruning import Pruned, compact, condemned, prune, size_of, we
 )
 @option("--json", "as_json", is_flag=True, help="What was done as one JSON object.")
 @store_option
-def command(
+def prune_command(
     older: str | None, keep: int | None, dry_run: bool, vacuum: bool | None, as_json: bool, store: Location | None
 ) -> None:
     """Remove recorded runs that are older than --older and not among the newest --keep; one of the two is enough.

@@ -1,14 +1,12 @@
 """What `stretto rehearse` takes beside the options of `run`."""
 
 import re
-from collections.abc import Callable
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 import click
 
-from stretto.cli.help import option
+from stretto.cli.help import Decorator, every, option, together
 from stretto.cli.limit_options import amount
-from stretto.cli.options import with_options
 from stretto.config import number, seconds
 from stretto.config.values import among, limits_of
 from stretto.errors import ConfigError
@@ -18,102 +16,93 @@ from stretto.models.simulator.settings import Tells
 from stretto.rehearsal import Rehearsal, Variation, vary
 from stretto.types import Limits
 
-F = TypeVar("F", bound=Callable[..., Any])
 _AT = regex(r"([\w-]+):\s+(.+)", re.DOTALL)
 
 
-def _faults(ctx: click.Context, param: click.Parameter, written: tuple[str, ...]) -> list[tuple[str | None, Fault]]:
-    """Each fault with the provider it goes wrong at, None for all."""
-    found: list[tuple[str | None, Fault]] = []
-    for fault in written:
-        at = _AT.fullmatch(fault)
-        try:
-            found.append((at[1], parse_fault(at[2])) if at else (None, parse_fault(fault)))
-        except ConfigError as error:
-            raise click.BadParameter(str(error), ctx, param) from error
-    return found
+def _fault_at(written: str) -> tuple[str | None, Fault]:
+    """A fault with the provider it goes wrong at, None for all."""
+    at = _AT.fullmatch(written)
+    return (at[1], parse_fault(at[2])) if at else (None, parse_fault(written))
 
 
-def rehearsal_options(command: F) -> F:
-    """How often is rehearsed, what is varied, and what is assumed of the providers."""
+def _rehearsal(*names: str, text: str, **kind: Any) -> Decorator:
+    return option(*names, section="Rehearsal", help=text, **kind)
 
-    def rehearsal(*names: str, text: str, **kind: Any) -> Callable[[F], F]:
-        return option(*names, section="Rehearsal", help=text, **kind)
 
-    options = (
-        rehearsal(
-            "--runs",
-            type=click.IntRange(min=1),
-            metavar="N",
-            text="Runs of every row, exactly: the same figures each time.  [default: as many as 6 seconds allow, up to "
-            "200; a row that made no difference in the first 20 has those alone]",
-        ),
-        rehearsal(
-            "--subtasks",
-            type=click.IntRange(min=1),
-            metavar="N",
-            text="Subtasks of every plan.  [default: with --like as many as there, else 3 to 6]",
-        ),
-        rehearsal(
-            "--vary",
-            "varied",
-            multiple=True,
-            metavar="LIMIT=VALUE",
-            text="A limit to change in a row of its own, for example parallel=16. Repeatable.  "
-            "[default: half and double parallel, budget and deadline; hedge]",
-        ),
-        rehearsal(
-            "--like",
-            metavar="RUN",
-            text="Take speeds and lengths from recorded runs: the id of one, last, or all (the newest 100).  "
-            "[default: the simulator's own]",
-        ),
-        rehearsal(
-            "--fault",
-            "--faults",
-            "faults",
-            callback=_faults,
-            multiple=True,
-            metavar="[PROVIDER: ]FAULT",
-            text='What goes wrong: "429 rate=0.1", "together: 500 always role=worker"; see `stretto sim`. Repeatable.  '
-            "[default: nothing]",
-        ),
-        rehearsal(
-            "--provider-rpm",
-            callback=amount(number),
-            metavar="N",
-            text="Requests a minute that every provider permits; --rpm is what the workflow keeps to.  "
-            "[default: rpm of [providers.NAME], else no limit]",
-        ),
-        rehearsal(
-            "--provider-tpm",
-            callback=amount(number),
-            metavar="N",
-            text="Tokens a minute that every provider permits.  [default: tpm of [providers.NAME], else no limit]",
-        ),
-        rehearsal(
-            "--provider-tells",
-            type=click.Choice(get_args(Tells)),
-            metavar="WHAT",
-            text="What every provider says of its limits: headers (all), retry_after (with a 429, when to ask again), "
-            "nothing.  [default: headers]",
-        ),
-        rehearsal(
-            "--provider-batch",
-            callback=amount(seconds),
-            metavar="TIME",
-            text="How long a batch takes at every provider (--batch): 20m, 3h.  [default: 24h, what they promise]",
-        ),
-        rehearsal(
-            "--seed",
-            type=int,
-            metavar="N",
-            default=0,
-            show_default=True,
-            text="Another seed, other chances; the same seed, the same figures.",
-        ),
-    )
-    return with_options(command, options)
+rehearsal_options = together(
+    _rehearsal(
+        "--runs",
+        type=click.IntRange(min=1),
+        metavar="N",
+        text="Runs of every row, exactly: the same figures each time.  [default: as many as 6 seconds allow, up to "
+        "200; a row that made no difference in the first 20 has those alone]",
+    ),
+    _rehearsal(
+        "--subtasks",
+        type=click.IntRange(min=1),
+        metavar="N",
+        text="Subtasks of every plan.  [default: with --like as many as there, else 3 to 6]",
+    ),
+    _rehearsal(
+        "--vary",
+        "varied",
+        multiple=True,
+        metavar="LIMIT=VALUE",
+        text="A limit to change in a row of its own, for example parallel=16. Repeatable.  "
+        "[default: half and double parallel, budget and deadline; hedge]",
+    ),
+    _rehearsal(
+        "--like",
+        metavar="RUN",
+        text="Take speeds and lengths from recorded runs: the id of one, last, or all (the newest 100).  "
+        "[default: the simulator's own]",
+    ),
+    _rehearsal(
+        "--fault",
+        "--faults",
+        "faults",
+        callback=every(_fault_at),
+        multiple=True,
+        metavar="[PROVIDER: ]FAULT",
+        text='What goes wrong: "429 rate=0.1", "together: 500 always role=worker"; see `stretto sim`. Repeatable.  '
+        "[default: nothing]",
+    ),
+    _rehearsal(
+        "--provider-rpm",
+        callback=amount(number),
+        metavar="N",
+        text="Requests a minute that every provider permits; --rpm is what the workflow keeps to.  "
+        "[default: rpm of [providers.NAME], else no limit]",
+    ),
+    _rehearsal(
+        "--provider-tpm",
+        callback=amount(number),
+        metavar="N",
+        text="Tokens a minute that every provider permits.  [default: tpm of [providers.NAME], else no limit]",
+    ),
+    _rehearsal(
+        "--provider-tells",
+        type=click.Choice(get_args(Tells)),
+        metavar="WHAT",
+        text="What every provider says of its limits: headers (all), retry_after (with a 429, when to ask again), "
+        "nothing.  [default: headers]",
+    ),
+    _rehearsal(
+        "--provider-batch",
+        callback=amount(seconds),
+        metavar="TIME",
+        text="How long a batch takes at every provider (--batch): 20m, 3h.  [default: 24h, what they promise]",
+    ),
+    _rehearsal(
+        "--seed",
+        type=int,
+        metavar="N",
+        default=0,
+        show_default=True,
+        text="Another seed, other chances; the same seed, the same figures.",
+    ),
+)
+"""How often is rehearsed, what is varied, and what is assumed of the providers."""
 
 
 def variations_of(rehearsal: Rehearsal, varied: tuple[str, ...]) -> list[Variation]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, option
 from stretto.cli.meaning import chosen_models, configured, limit_flags
-from stretto.cli.options import input_options, workflow_options
+from stretto.cli.options import input_options, quiet_option, workflow_options
 from stretto.cli.progress import Progress
 from stretto.cli.rehearsal_options import rehearsal_options, variations_of
 from stretto.cli.rehearsal_report import Report, as_json, as_text
@@ -46,21 +46,18 @@ from stretto.workflow import Workflow
 _RECENT = 100  # runs that `--like all` looks at
 
 
-@click.command(
-    cls=Command,
-    examples=(
-        'stretto rehearse "Compare Postgres and SQLite for a job queue"',
-        "stretto rehearse --subtasks 100 --provider-rpm 300 --vary parallel=16 --vary rpm=300 TASK",
-        'stretto rehearse -i docs/ "What changed for users?"',
-        'stretto rehearse -w solve --like all --budget 50c --fault "500 rate=0.05" TASK',
-        "stretto rehearse --json TASK | jq .variations[0].makespan.p95",
-    ),
+@command(
+    'stretto rehearse "Compare Postgres and SQLite for a job queue"',
+    "stretto rehearse --subtasks 100 --provider-rpm 300 --vary parallel=16 --vary rpm=300 TASK",
+    'stretto rehearse -i docs/ "What changed for users?"',
+    'stretto rehearse -w solve --like all --budget 50c --fault "500 rate=0.05" TASK',
+    "stretto rehearse --json TASK | jq .variations[0].makespan.p95",
 )
 @click.argument("task", required=False)
 @input_options
 @workflow_options
 @rehearsal_options
-@option("-q", "--quiet", is_flag=True, section="Output", help="No progress on stderr, only errors.")
+@quiet_option
 @option("--json", "in_json", is_flag=True, section="Output", help="One JSON object with every quantile.")
 def rehearse(
     task: str | None,

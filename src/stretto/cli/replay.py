@@ -2,31 +2,25 @@
 
 from pathlib import Path
 
-import click
-
 from stretto.cli import FAILED
 from stretto.cli.carry import Output, carry
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, option
 from stretto.cli.live import progress as progress_for
 from stretto.cli.options import answer_options
 from stretto.cli.screen import say
-from stretto.cli.stored import find_run, store_option, store_path
+from stretto.cli.stored import find_run, run_options, store_option, store_path
 from stretto.replay import ReplayStream, recording_of
 from stretto.store.locations import Location
 from stretto.store.sqlite import Store
 from stretto.store.travel import entries
 
 
-@click.command(
-    cls=Command,
-    examples=(
-        "stretto replay --last",
-        "stretto replay 01K9ZQ4T --timed",
-        "stretto import bug.jsonl && stretto replay --last --json",
-    ),
+@command(
+    "stretto replay --last",
+    "stretto replay 01K9ZQ4T --timed",
+    "stretto import bug.jsonl && stretto replay --last --json",
 )
-@click.argument("run", required=False)
-@option("--last", is_flag=True, help="The newest run; so it is if none is named.")
+@run_options
 @option("--timed", is_flag=True, help="In the time that was recorded, not at once.")
 @store_option
 @answer_options

@@ -11,15 +11,14 @@ import msgspec
 
 from stretto.cli.carry import Output, carry
 from stretto.cli.confirm import approval, confirm_options
-from stretto.cli.fresh import fresh_option, names
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, option
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
 from stretto.cli.meaning import build, chosen_models, recorded, tell_drift
-from stretto.cli.options import answer_options, input_options, plan_option, recorded_options
+from stretto.cli.options import answer_options, fresh_option, input_options, names, plan_option, recorded_options
 from stretto.cli.plan import plan_file
 from stretto.cli.screen import tell
-from stretto.cli.stored import find_run, same_store, store_path
+from stretto.cli.stored import find_run, run_options, same_store, store_path
 from stretto.cli.task import read_named
 from stretto.cli.words import dollars, short
 from stretto.forecast import Forecast
@@ -29,18 +28,14 @@ from stretto.store.sqlite import Store
 _BELOW = 40  # columns in front of what goes on in a second line, at most
 
 
-@click.command(
-    cls=Command,
-    examples=(
-        "stretto rerun --last -w ./stretto.toml --explain",
-        "stretto rerun 01K9ZQ4T -m synthesizer=openai:gpt-5",
-        "stretto rerun --last -w ./stretto.toml --only t3,t5",
-        "stretto rerun --last --fresh t2",
-        "stretto rerun --last --plan plan.json -o answer.md",
-    ),
+@command(
+    "stretto rerun --last -w ./stretto.toml --explain",
+    "stretto rerun 01K9ZQ4T -m synthesizer=openai:gpt-5",
+    "stretto rerun --last -w ./stretto.toml --only t3,t5",
+    "stretto rerun --last --fresh t2",
+    "stretto rerun --last --plan plan.json -o answer.md",
 )
-@click.argument("run", required=False)
-@option("--last", is_flag=True, help="The newest run; so it is if none is named.")
+@run_options
 @input_options
 @plan_option
 @option(

@@ -4,30 +4,24 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import click
-
 from stretto.cli.carry import Output, carry
 from stretto.cli.confirm import approval, confirm_options
-from stretto.cli.help import Command, option
+from stretto.cli.help import command
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
 from stretto.cli.meaning import build, chosen_models, recorded, tell_drift
 from stretto.cli.options import answer_options, recorded_options
-from stretto.cli.stored import find_run, same_store, store_path
+from stretto.cli.stored import find_run, run_options, same_store, store_path
 from stretto.store.locations import Location
 from stretto.store.sqlite import Store
 
 
-@click.command(
-    cls=Command,
-    examples=(
-        "stretto resume --last",
-        "stretto resume 01K9ZQ4T",
-        "stretto resume --last -m workers=groq:openai/gpt-oss-20b --parallel 4",
-    ),
+@command(
+    "stretto resume --last",
+    "stretto resume 01K9ZQ4T",
+    "stretto resume --last -m workers=groq:openai/gpt-oss-20b --parallel 4",
 )
-@click.argument("run", required=False)
-@option("--last", is_flag=True, help="The newest run; so it is if none is named.")
+@run_options
 @recorded_options
 @confirm_options
 @answer_options

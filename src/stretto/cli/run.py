@@ -9,12 +9,11 @@ import click
 from stretto.cli.carry import Output, carry
 from stretto.cli.confirm import approval, confirm_options
 from stretto.cli.each import check, each_options, list_of_flags, read, stream_of
-from stretto.cli.fresh import fresh_option
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, option
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
 from stretto.cli.meaning import build, chosen_models, configured
-from stretto.cli.options import answer_options, input_options, plan_option, task_options, workflow_options
+from stretto.cli.options import answer_options, fresh_option, input_options, plan_option, task_options, workflow_options
 from stretto.cli.plan import plan_file
 from stretto.cli.stored import same_store, store_option, store_path
 from stretto.cli.task import checked, not_a_file, read_named, read_task, reads_stdin
@@ -27,18 +26,15 @@ _BRISK = Source("the demo", None, {"providers": {"sim": {"ttft": 0.2, "tokens_pe
 """A pace at which one can see what happens, without waiting for it."""
 
 
-@click.command(
-    cls=Command,
-    examples=(
-        'stretto run "Compare Postgres and SQLite for a job queue"',
-        "stretto run -m together:openai/gpt-oss-120b -f task.md -o answer.md",
-        'stretto run -i docs/ -i "src/**/*.py" "Which claims of the docs does the code not keep?"',
-        "git log -20 | stretto run -m workers=groq:openai/gpt-oss-20b -",
-        'stretto run -w solve -m sim:fast "Write a program that prints the next 20 leap years."',
-        'stretto run --confirm-over 0.50 -i docs/ "What changed for users?"',
-        'stretto run --each cities.csv -o out.csv "Name the river that {city} in {country} lies on."',
-        'stretto run --json "Name three uses of a brick" | jq -r .kind',
-    ),
+@command(
+    'stretto run "Compare Postgres and SQLite for a job queue"',
+    "stretto run -m together:openai/gpt-oss-120b -f task.md -o answer.md",
+    'stretto run -i docs/ -i "src/**/*.py" "Which claims of the docs does the code not keep?"',
+    "git log -20 | stretto run -m workers=groq:openai/gpt-oss-20b -",
+    'stretto run -w solve -m sim:fast "Write a program that prints the next 20 leap years."',
+    'stretto run --confirm-over 0.50 -i docs/ "What changed for users?"',
+    'stretto run --each cities.csv -o out.csv "Name the river that {city} in {country} lies on."',
+    'stretto run --json "Name three uses of a brick" | jq -r .kind',
 )
 @task_options
 @input_options
@@ -95,9 +91,7 @@ def run(
     return carry(stream, where, progress)
 
 
-@click.command(
-    cls=Command, examples=("stretto demo", "stretto demo -q -o answer.md", "stretto demo -m local:model.gguf")
-)
+@command("stretto demo", "stretto demo -q -o answer.md", "stretto demo -m local:model.gguf")
 @click.argument("task", default=LEAP_YEARS)
 @option("-m", "--model", metavar="MODEL", default="sim:default", help="A real model in the simulator's place.")
 @store_option

@@ -7,7 +7,7 @@ from typing import get_args
 
 import click
 
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, option
 from stretto.cli.moments import local, minutes, moment, zones
 from stretto.cli.stored import store_option, store_path
 from stretto.cli.words import columns_of, fitting, short
@@ -22,13 +22,10 @@ _NARROW = 72
 _DONE = 3  # the column of numbers
 
 
-@click.command(
-    cls=Command,
-    examples=(
-        "stretto runs",
-        'stretto runs --task "job queue" --since 2d',
-        "stretto runs --status failed --since 2026-01-31 -n 5 --json | jq -r .run",
-    ),
+@command(
+    "stretto runs",
+    'stretto runs --task "job queue" --since 2d',
+    "stretto runs --status failed --since 2026-01-31 -n 5 --json | jq -r .run",
 )
 @option("--task", metavar="TEXT", default="", help="Only runs whose task has this text, in any case.")
 @option(

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, option
 from stretto.cli.limit_options import amount
 from stretto.cli.listening import address_options
 from stretto.cli.options import offer_options
@@ -20,14 +20,11 @@ _WHOLE = click.IntRange(min=0)
 _RUNS, _WAITING, _BODY, _GRACE = 32, 64, "16M", 30  # what `stretto.server.endpoint` has, loaded when one is wanted
 
 
-@click.command(
-    cls=Command,
-    examples=(
-        "stretto serve",
-        "stretto serve -w research -w ./review.toml --budget 0.50",
-        "stretto serve --host 0.0.0.0 --api-key-env STRETTO_SERVE_KEY",
-        "stretto serve -m sim:default --ignore-tools",
-    ),
+@command(
+    "stretto serve",
+    "stretto serve -w research -w ./review.toml --budget 0.50",
+    "stretto serve --host 0.0.0.0 --api-key-env STRETTO_SERVE_KEY",
+    "stretto serve -m sim:default --ignore-tools",
 )
 @address_options(8000, "; any but this machine's own needs --api-key-env")
 @option(

@@ -5,37 +5,26 @@ from typing import get_args
 
 import click
 
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, every, option
 from stretto.cli.listening import address_options
 from stretto.cli.screen import say
-from stretto.errors import ConfigError
 from stretto.models.simulator import PROFILES, Fault, Simulator, parse_fault
 from stretto.models.simulator.settings import Tells
 
 _NUMBER = click.FloatRange(min=0, min_open=True)
 
 
-def _faults(ctx: click.Context, param: click.Parameter, written: tuple[str, ...]) -> tuple[Fault, ...]:
-    try:
-        return tuple(parse_fault(fault) for fault in written)
-    except ConfigError as error:
-        raise click.BadParameter(str(error), ctx, param) from error
-
-
-@click.command(
-    cls=Command,
-    examples=(
-        "stretto sim --port 0",
-        'stretto sim --fault "429 rate=0.1" --fault "500 always role=worker match=budget" --rpm 600',
-        "TOGETHER_BASE_URL=http://127.0.0.1:8765/v1 TOGETHER_API_KEY=x stretto run -m together:fast TASK",
-    ),
+@command(
+    "stretto sim --port 0",
+    'stretto sim --fault "429 rate=0.1" --fault "500 always role=worker match=budget" --rpm 600',
+    "TOGETHER_BASE_URL=http://127.0.0.1:8765/v1 TOGETHER_API_KEY=x stretto run -m together:fast TASK",
 )
 @address_options(8765)
 @option("--seed", type=int, metavar="N", default=0, show_default=True, help="Another seed, other texts and times.")
 @option(
     "--fault",
     "faults",
-    callback=_faults,
+    callback=every(parse_fault),
     multiple=True,
     metavar="FAULT",
     help='What goes wrong, for example "429 for=20s" or "500 rate=0.1 role=worker"; see above. Repeatable.  '

@@ -5,20 +5,17 @@ Commands that only read import this and neither a workflow nor what carries one:
 
 import os
 import shlex
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from click.core import ParameterSource
 from platformdirs import user_state_path
 
-from stretto.cli.help import option
+from stretto.cli.help import option, together
 from stretto.errors import RunNotFound, TaskError
 from stretto.store.locations import Location, location_of
 from stretto.store.sqlite import Store
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Location(click.Path):
@@ -33,26 +30,26 @@ class _Location(click.Path):
         return super().convert(found, param, ctx) if isinstance(found, Path) else found
 
 
-def store_option(command: F) -> F:
-    """--store."""
-    return option(
-        "--store",
-        type=_Location(),
-        envvar="STRETTO_STORE",
-        metavar="FILE",
-        help="Where runs are kept: a file, or postgresql://….  [default: $STRETTO_STORE, else the user's state folder]",
-    )(command)
+store_option = option(
+    "--store",
+    type=_Location(),
+    envvar="STRETTO_STORE",
+    metavar="FILE",
+    help="Where runs are kept: a file, or postgresql://….  [default: $STRETTO_STORE, else the user's state folder]",
+)
 
+plain_option = option(
+    "--plain",
+    is_flag=True,
+    section="Output",
+    help="On a terminal, lines and the answer as plain text that breaks between words, not the live picture.  "
+    "[default: $STRETTO_PROGRESS]",
+)
 
-def plain_option(command: F) -> F:
-    """--plain."""
-    return option(
-        "--plain",
-        is_flag=True,
-        section="Output",
-        help="On a terminal, lines and the answer as plain text that breaks between words, not the live picture.  "
-        "[default: $STRETTO_PROGRESS]",
-    )(command)
+run_options = together(
+    click.argument("run", required=False),
+    option("--last", is_flag=True, help="The newest run; so it is if none is named."),
+)
 
 
 def store_path(store: Location | None) -> Location:

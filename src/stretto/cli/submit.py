@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from stretto.cli import ANSWERED, FAILED, PARTIAL
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, option
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
 from stretto.cli.meaning import HERE, build, chosen_models, configured
-from stretto.cli.options import input_options, priority_option, task_options, workflow_options
+from stretto.cli.options import input_options, priority_option, quiet_option, task_options, workflow_options
 from stretto.cli.run import example
 from stretto.cli.screen import say
 from stretto.cli.stored import find_run, store_option, store_path
@@ -29,18 +29,15 @@ from stretto.workflow import Workflow
 _LINES = frozenset({".jsonl", ".ndjson"})
 
 
-@click.command(
-    cls=Command,
-    examples=(
-        'stretto submit "Compare Postgres and SQLite for a job queue"',
-        "stretto submit --priority 10 --wait -f task.txt",
-        "stretto submit -w solve -f tasks.jsonl",
-    ),
+@command(
+    'stretto submit "Compare Postgres and SQLite for a job queue"',
+    "stretto submit --priority 10 --wait -f task.txt",
+    "stretto submit -w solve -f tasks.jsonl",
 )
 @task_options
 @priority_option
 @option("--wait", is_flag=True, section="Workers", help="Wait until all are over; of one task, print the answer.")
-@option("-q", "--quiet", is_flag=True, section="Output", help="No progress on stderr, only errors.")
+@quiet_option
 @input_options
 @workflow_options
 def submit(
@@ -128,7 +125,7 @@ async def _submit(
     return PARTIAL if any(each.status == "finished" for each in runs) else FAILED
 
 
-@click.command(cls=Command, examples=("stretto cancel 01KXYZ", "stretto cancel --last"))
+@command("stretto cancel 01KXYZ", "stretto cancel --last")
 @click.argument("run", required=False)
 @option("--last", is_flag=True, help="The newest run.")
 @store_option

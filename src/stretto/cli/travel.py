@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from stretto import events as e
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, option
 from stretto.cli.screen import say
-from stretto.cli.stored import find_run, store_option, store_path
+from stretto.cli.stored import find_run, run_options, store_option, store_path
 from stretto.cli.words import short
 from stretto.cli.writing import write_whole
 from stretto.errors import TaskError
@@ -22,16 +22,12 @@ from stretto.store.travel import exported, imported
 _STANDARD = "-"
 
 
-@click.command(
-    "export",
-    cls=Command,
-    examples=(
-        "stretto export --last -o run.jsonl",
-        "stretto export 01K9ZQ4T | gzip > run.jsonl.gz",
-    ),
+@command(
+    "stretto export --last -o run.jsonl",
+    "stretto export 01K9ZQ4T | gzip > run.jsonl.gz",
+    name="export",
 )
-@click.argument("run", required=False)
-@option("--last", is_flag=True, help="The newest run; so it is if none is named.")
+@run_options
 @option(
     "-o",
     "--output",
@@ -56,14 +52,11 @@ def export_run(run: str | None, last: bool, output: Path | None, store: Location
         say(f"written to {output}")
 
 
-@click.command(
-    "import",
-    cls=Command,
-    examples=(
-        "stretto import run.jsonl",
-        "stretto import --store bug.db run.jsonl && stretto show --last --store bug.db",
-        "gunzip -c run.jsonl.gz | stretto import -",
-    ),
+@command(
+    "stretto import run.jsonl",
+    "stretto import --store bug.db run.jsonl && stretto show --last --store bug.db",
+    "gunzip -c run.jsonl.gz | stretto import -",
+    name="import",
 )
 @click.argument(
     "files",

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, option
 from stretto.cli.options import offer_options
 from stretto.cli.screen import say
 from stretto.cli.stored import find_run, store_path
@@ -17,7 +17,7 @@ from stretto.store.locations import Location
 from stretto.store.sqlite import Store
 
 
-@click.command(cls=Command, examples=("stretto ui", "stretto ui 01K9ZQ4T", "stretto ui --port 8000 -w ./stretto.toml"))
+@command("stretto ui", "stretto ui 01K9ZQ4T", "stretto ui --port 8000 -w ./stretto.toml")
 @click.argument("run", required=False)
 @option("--last", is_flag=True, help="The newest run.")
 @option("--port", type=click.IntRange(0, 65535), metavar="N", default=0, help="Port.  [default: any free one]")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from stretto.cli.help import Command, option
+from stretto.cli.help import command, option
 from stretto.cli.meaning import build, layers, recorded
 from stretto.cli.screen import say
 from stretto.cli.stored import store_option, store_path
@@ -15,10 +15,7 @@ from stretto.store.sqlite import Store
 from stretto.workflow import Workflow
 
 
-@click.command(
-    cls=Command,
-    examples=("stretto worker", "stretto worker --runs 32 --store postgresql://stretto@db/stretto"),
-)
+@command("stretto worker", "stretto worker --runs 32 --store postgresql://stretto@db/stretto")
 @option(
     "--runs",
     type=click.IntRange(min=1),
