@@ -43,6 +43,12 @@ def layer(table: dict[str, object], folder: Path | None = None) -> Source:
         {"OPENAI": {"base_url": "http://127.0.0.1:9/v1"}},  # OPENAI_API_KEY is its key, too
         {"mine": {"base_url": "https://evil.test/v1"}},
         {"mine": {"base_url": "http://127.0.0.1:9/v1", "key_env": "AWS_SECRET_ACCESS_KEY"}},
+        {"AWS_SECRET_ACCESS": {"base_url": "http://127.0.0.1:9/v1", "key_env": "AWS_SECRET_ACCESS_KEY"}},
+        {"aws-secret-access": {"base_url": "http://127.0.0.1:9/v1", "key_env": "AWS_SECRET_ACCESS_KEY"}},
+        {"openAI": {"base_url": "http://127.0.0.1:9/v1", "key_env": "OPENAI_API_KEY"}},
+        {"ollama": {"base_url": "http://127.0.0.1:9/v1", "key_env": "OPENAI_API_KEY"}},
+        {"mine": {"base_url": "http://127.0.0.1:9/v1", "key_env": "MINE_KEY", "headers": {"X-A": "b"}}},
+        {"mine": {"base_url": "https://mine.test/v1", "key_env": "MINE_KEY"}},
         {"mine": {"base_url": "http://127.0.0.1.evil.test/v1"}},
         {"mine": {"base_url": "http://localhost@evil.test/v1"}},
         {"mine": {"base_url": "http://127.0.0.1:9/v1?to=evil.test"}},
@@ -86,10 +92,16 @@ def test_what_can_harm_nobody_needs_no_word(table: dict[str, object]) -> None:
     assert is_harmless(layer(table), [], KEYS)
 
 
-def test_a_server_here_needs_a_word_as_soon_as_a_key_would_go_there() -> None:
-    here = layer({"providers": {"mine": {"base_url": "http://127.0.0.1:9/v1"}}})
+def test_a_server_here_needs_a_word_as_soon_as_another_key_than_its_own_would_go_there() -> None:
+    address = {"base_url": "http://127.0.0.1:9/v1"}
+    here = layer({"providers": {"mine": address}})
     assert is_harmless(here, [], {})
-    assert not is_harmless(here, [], {"MINE_API_KEY": "sk-1"})
+    assert is_harmless(here, [], {"MINE_API_KEY": "sk-1"})
+    assert is_harmless(layer({"providers": {"mine": {**address, "key_env": "MINE_KEY"}}}), [], {"MINE_KEY": "sk-1"})
+    assert not is_harmless(layer({"providers": {"mine": {**address, "key_env": "YOURS_KEY"}}}), [], {})
+    several = layer({"providers": {"my-own": address}})  # of several words, of which any name can be made
+    assert is_harmless(several, [], {})
+    assert not is_harmless(several, [], {"MY_OWN_API_KEY": "sk-1"})
     own = layer({"providers": {"mine": {"base_url": "https://mine.test/v1", "key_env": "MINE"}}})
     assert not is_harmless(here, [own], {})
 

@@ -278,6 +278,23 @@ def test_greenlets_may_each_run_the_same_workflow() -> None:
     assert (done.stdout, done.stderr) == ("finished finished finished\n", "")
 
 
+WITHIN = """
+import asyncio, nest_asyncio, stretto
+nest_asyncio.apply()
+flow = stretto.Workflow(
+    "sim:o", {"part": "sim:w"}, "sim:s", providers={"sim": stretto.Simulator(ttft=0.01, tokens_per_second=1e4)},
+)
+async def main():
+    print(flow.run_sync("Describe tea.").status, asyncio.run(flow.run("Describe milk.")).status)
+asyncio.run(main())
+"""
+
+
+def test_a_loop_that_may_be_run_within_itself_runs_workflows_as_notebooks_do() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHIN], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("finished finished\n", "")
+
+
 MAP = """
 import asyncio, json, sys
 from stretto import Provider, Workflow

@@ -70,8 +70,8 @@ def claims(source: Source) -> list[Claim]:
 def is_harmless(source: Source, others: Sequence[Source], environ: Mapping[str, str]) -> bool:
     """Whether a file needs nobody's word; `others` are the layers that it is merged with.
 
-    Such a file can have no key, and no file that it was not given with, sent anywhere, and lifts no ceiling of the
-    user's own. It may name servers of this machine that have no key.
+    Such a file can have no key, and no file that it was not given with, sent to another machine, and lifts no ceiling
+    of the user's own. It may name servers of this machine that have no key, or one that is called after them.
     """
     return not _claims(source, lambda name: _is_nobodys(name, source, others, environ), others)
 
@@ -155,19 +155,30 @@ def _of_providers(source: Source, nobodys: Callable[[str], bool]) -> Iterator[Cl
             key = claim.place.removeprefix(f"{place}.")
             value = table[key]
             usual = known is not None and value == getattr(known, key, None)
-            if not (usual or (key in {"base_url", "local"} and own) or (key == "headers" and not value)):
+            if not (usual or (key in {"base_url", "local", "key_env"} and own) or (key == "headers" and not value)):
                 yield claim
 
 
 def _is_nobodys(name: str, source: Source, others: Sequence[Source], environ: Mapping[str, str]) -> bool:
-    """Whether a provider is a server of this machine that no key and no secret goes to."""
+    """Whether a provider is a server of this machine that no key goes to but its own."""
     table = source.table.get("providers", {}).get(name, {})
     known = KNOWN.get(name)
     url = str(table.get("base_url", known.base_url if known and known.local else ""))
-    keyless = not (table.get("key_env") or table.get("headers") or (known and known.key_env))
+    secrets = {str(table.get("key_env") or ""), known.key_env or "" if known else ""}
+    if environ.get(unnamed := variable(name, "API_KEY"), "").strip():
+        secrets.add(unnamed)  # it is sent where no other is named
     elsewhere = any(name in other.table.get("providers", {}) for other in others)
-    unset = not environ.get(variable(name, "API_KEY"), "").strip()
-    return is_here(url) and "?" not in url and keyless and not elsewhere and unset
+    return is_here(url) and "?" not in url and not table.get("headers") and not elsewhere and secrets <= _own_keys(name)
+
+
+def _own_keys(name: str) -> frozenset[str]:
+    """Variables whose key is a server's own, because they are called after it; and that there is none.
+
+    A name of several words could be made so that any variable is called after it.
+    """
+    if not name.isalnum() or any(provider.key_env == variable(name, "API_KEY") for provider in KNOWN.values()):
+        return frozenset({""})
+    return frozenset({"", variable(name, "API_KEY"), variable(name, "KEY")})
 
 
 def _of_prices(source: Source, nobodys: Callable[[str], bool]) -> Iterator[Claim]:
