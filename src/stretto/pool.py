@@ -187,7 +187,7 @@ class Pool:
 
     def _open_batch(self, name: str, model: str, given: AnyProvider) -> Model:
         if isinstance(given, Simulator):
-            from stretto.models.simulator.batched import BatchedModel
+            from stretto.models.simulator.provider import BatchedModel
 
             return BatchedModel(self._simulated(name, given), model)
         from stretto.models.batches.model import BatchModel  # and with it aiohttp

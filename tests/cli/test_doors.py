@@ -8,7 +8,7 @@ import pytest
 
 from screens import Seat
 from stretto.cli.words import columns_of, fitting, folded, hung
-from stretto.models.lengths import told_of_length
+from stretto.models.error_forms import told_of_length
 from stretto.store.sqlite import Store
 from terminal import Terminal, served
 

@@ -16,9 +16,8 @@ from stretto import Local, Provider
 from stretto.config.values import provider_of
 from stretto.errors import ConfigError
 from stretto.models.local.gguf import ModelFile, parts, read
-from stretto.models.local.memory import ENOUGH, available, check, fitting, needed
-from stretto.models.local.places import HubFile, hub_file
-from stretto.models.local.threads import idle
+from stretto.models.local.hub import HubFile, hub_file
+from stretto.models.local.memory import ENOUGH, available, check, fitting, idle, needed
 from stretto.pool import nobody_is_paid
 
 HEADER = ggufs.header(ggufs.FACTS)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from endpoint import call, delta, hear, http, reply, sse, streamed
 from loops import on_loop
-from stretto.models.halves import Halves
+from stretto.models.growing import Halves
 from stretto.models.loosely import decoded
 
 

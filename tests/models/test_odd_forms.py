@@ -39,10 +39,9 @@ from stretto.errors import (
 )
 from stretto.models.error_forms import error_inside, status_inside
 from stretto.models.loosely import several
-from stretto.models.parts import pieces_of
 from stretto.models.refusals import refusal
 from stretto.models.reply import Reply
-from stretto.models.wire import read
+from stretto.models.wire import pieces_of, read
 
 PIECES = [delta(content="As"), delta(content="sam"), delta("stop")]
 

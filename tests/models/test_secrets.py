@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from beside import beside
 from stretto import Provider, Role, Workflow
 from stretto.calls import Chunk, Done, Text
-from stretto.models.secrets import Secrets
-from stretto.models.veil import Veil
+from stretto.models.secrets import Secrets, Veil
 
 KEY = "sk-live_Zq7/9+secret"
 APART = ["", "\0", "\u200b", "\u2060", "\ufeff", "\u00ad", "\u034f", "\x1b", "\u202e", "\n", " ", "\u3164", "\ufe0f"]

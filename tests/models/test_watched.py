@@ -1,8 +1,6 @@
 """When the pieces of a streamed reply are passed on: as they come, or gathered where nobody watches."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
 
 import aiohttp
 import msgspec
@@ -12,7 +10,7 @@ from msgspec.structs import replace
 
 from models import call
 from stretto.calls import Call, Text
-from stretto.models.answered import Answered, Source
+from stretto.models.answered import Answered, Response, Source
 from stretto.models.providers import Provider
 from stretto.models.secrets import Secrets
 from virtual import clock, virtually
@@ -21,26 +19,21 @@ STEP = 0.01
 WORDS = ("one ", "two ", "three")
 
 
-class Streaming:
+def streaming() -> Response:
     """A response that says a word every hundredth of a second."""
+    loop = asyncio.get_running_loop()
+    protocol = BaseProtocol(loop)
+    protocol.connection_made(asyncio.Transport())
+    content = aiohttp.StreamReader(protocol, 2**16, loop=loop)
+    for number, word in enumerate(WORDS, 1):
+        loop.call_later(number * STEP, content.feed_data, _event(word))
 
-    status = 200
-    charset = "utf-8"
-    content_type = "text/event-stream"
+    def end() -> None:
+        content.feed_data(_event("", "stop"))
+        content.feed_eof()
 
-    def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.headers: Mapping[str, str] = {}
-        protocol = BaseProtocol(loop)
-        protocol.connection_made(asyncio.Transport())
-        self.content: Any = aiohttp.StreamReader(protocol, 2**16, loop=loop)
-        for number, word in enumerate(WORDS, 1):
-            loop.call_later(number * STEP, self.content.feed_data, _event(word))
-        loop.call_later(len(WORDS) * STEP + 1, self._end)
-
-    def _end(self) -> None:
-        self.content.feed_data(_event("", "stop"))
-        self.content.feed_eof()
+    loop.call_later(len(WORDS) * STEP + 1, end)
+    return Response(200, charset="utf-8", content_type="text/event-stream", content=content)
 
 
 def _event(word: str, finish: str | None = None) -> bytes:
@@ -51,7 +44,7 @@ def _event(word: str, finish: str | None = None) -> bytes:
 async def heard(asked: Call) -> list[tuple[float, str]]:
     """The pieces of text of a reply, each with the time it was passed on."""
     source = Source("x", "http://localhost/v1", Secrets(None, {}, ""), 60.0)
-    answered = Answered(source, Provider("http://localhost/v1"), Streaming(), asked, 30.0, 60.0)
+    answered = Answered(source, Provider("http://localhost/v1"), streaming(), asked, 30.0, 60.0)
     began = clock()
     return [(round(clock() - began, 3), each.text) async for each in answered.chunks() if isinstance(each, Text)]
 

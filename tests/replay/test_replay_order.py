@@ -7,8 +7,7 @@ from msgspec.structs import replace
 
 from models import call, listen
 from stretto.calls import Call, Done, fingerprint
-from stretto.models.replay.model import Replay
-from stretto.models.replay.order import Order
+from stretto.models.replay.model import Order, Replay
 from stretto.models.replay.records import RecordedCall, Records
 from virtual import virtually
 

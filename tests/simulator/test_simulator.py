@@ -36,7 +36,7 @@ from stretto.errors import (
 from stretto.models.simulator import KINDS, SimulatedModel, SimulatedProvider, parse_fault
 from stretto.models.simulator.rates import duration
 from stretto.models.simulator.reading import role_of
-from stretto.models.simulator.tokens import pieces
+from stretto.models.simulator.writing import pieces
 from stretto.plan.book import rest_request
 from stretto.plan.form import Form, plan_schema
 from stretto.plan.reader import PlanReader

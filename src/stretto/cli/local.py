@@ -37,8 +37,7 @@ def checks(workflow: Workflow) -> list[Check]:
 
 def get(written: str) -> Path:
     """Download the file that `OWNER/REPO/FILE.gguf` names; who calls for that has agreed to it."""
-    from stretto.models.local.hub import download
-    from stretto.models.local.places import GET, hub_file
+    from stretto.models.local.hub import GET, download, hub_file
 
     file = hub_file(written.removeprefix("local:"))
     if file is None:
@@ -77,9 +76,8 @@ def _told(workflow: Workflow, model: str, provider: Local) -> str:
 
 
 def _get_if_wanted(model: str) -> None:
-    from stretto.models.local.hub import cached, download, size
+    from stretto.models.local.hub import cached, download, hub_file, size
     from stretto.models.local.memory import gigabytes
-    from stretto.models.local.places import hub_file
 
     file = hub_file(model.partition(":")[2])
     if file is None or cached(file) is not None or (console := Console.found()) is None:

@@ -62,7 +62,7 @@ def models(provider: str | None, text: str | None, named: str | None, wanted: st
 def _list_files(part: str, *, as_json: bool) -> int:
     """The models in files of this machine; a hint if there are none."""
     from stretto.cli.local import listed
-    from stretto.models.local.places import GET
+    from stretto.models.local.hub import GET
 
     found = [each for each in listed() if part in each["model"].casefold()]
     _print(found, as_json=as_json)

@@ -14,7 +14,7 @@ from stretto.calls import Call, Chunk, Done, Sent, Text
 from stretto.engine.caller import PLAN
 from stretto.engine.condensing import CONDENSE, THOUGHT
 from stretto.forecast.history import ENOUGH, History, Kind
-from stretto.models.batches.gathered import QUIET
+from stretto.models.batches.model import QUIET
 from stretto.models.functions import PROVIDER
 from stretto.models.providers import PROMISED
 from stretto.models.simulator.shaped import shaped

@@ -122,11 +122,12 @@ def _why(error: Exception) -> str:
 
 async def _followed(session: aiohttp.ClientSession, keeper: Doorkeeper, written: str, most: int) -> str:
     """What is at an address, or at that to which it leads."""
-    tls, url = Http().tls, _address(written)
+    http, url = Http(), _address(written)
     for _ in range(_REDIRECTS + 1):
         proxy = proxy_for(str(url))
         await keeper.check(url.host or "", proxy)
         headers = {"User-Agent": "stretto", "Accept": "text/*, application/json;q=0.9"}
+        tls = http.tls(str(url))
         async with session.get(url, headers=headers, proxy=proxy, ssl=tls, allow_redirects=False) as response:
             place = response.headers.get("Location")
             if response.status not in {301, 302, 303, 307, 308} or not place:

@@ -44,7 +44,14 @@ def _same(network: ipaddress.IPv4Network | ipaddress.IPv6Network, address: ipadd
 def is_here(url: str) -> bool:
     """Whether a URL names this machine by an address or name that can mean no other."""
     try:
-        host = urlsplit(url).hostname or ""
+        return is_loopback(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address can mean this machine only."""
+    try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

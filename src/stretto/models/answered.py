@@ -5,20 +5,21 @@ Source of the format: https://platform.openai.com/docs/api-reference/chat.
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
+import aiohttp
 import msgspec
+from msgspec import Struct
 
 from stretto import errors
 from stretto.calls import Call, Chunk
 from stretto.ground.text import clean
 from stretto.models.alike import Alike
 from stretto.models.allowance import allowance
-from stretto.models.error_forms import error_inside, status_inside
+from stretto.models.error_forms import error_inside, of_redirect, status_inside
 from stretto.models.http import FAILURES, Reader, failure
 from stretto.models.loosely import claims, decoded, other_interface, several, unpacked
 from stretto.models.providers import Provider
-from stretto.models.redirects import of_redirect
 from stretto.models.refusals import refusal, request_id
 from stretto.models.reply import LARGEST, Reply, joined
 from stretto.models.secrets import Secrets
@@ -65,33 +66,14 @@ class Source:
         return f"not finished within {self._timeout:g} s" if whole else otherwise
 
 
-class Response(Protocol):
-    """What answers a request, as far as it is read here: aiohttp's, or what is told of one."""
+class Response(Struct, frozen=True):
+    """What is told of a response, as far as it is read like one that came by itself."""
 
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        ...
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers."""
-        ...
-
-    @property
-    def charset(self) -> str | None:
-        """What its body is said to be encoded in."""
-        ...
-
-    @property
-    def content_type(self) -> str:
-        """What its body is said to be."""
-        ...
-
-    @property
-    def content(self) -> Any:
-        """Its body, as it comes."""
-        ...
+    status: int
+    headers: Mapping[str, str] = {}
+    charset: str = ""
+    content_type: str = "application/json"
+    content: Any = None
 
 
 class Answered:
@@ -101,7 +83,7 @@ class Answered:
         self,
         source: Source,
         provider: Provider,
-        response: Response,
+        response: aiohttp.ClientResponse | Response,
         call: Call,
         first: float,
         until: float,

@@ -15,12 +15,12 @@ import msgspec
 from stretto import errors
 from stretto.calls import Call, Chunk, Notice, Reasoning, Sent, Text
 from stretto.events import RunDegraded
+from stretto.ground.regex import regex
 from stretto.models.answered import Answered, Source
 from stretto.models.contexts import tells
-from stretto.models.controls import unmarked
 from stretto.models.dialect import Dialect
 from stretto.models.http import FAILURES, Http, no_room
-from stretto.models.providers import PATH, Provider, address, is_here
+from stretto.models.providers import PATH, Provider, address, headers_of, is_here
 from stretto.models.proxies import proxy_for
 from stretto.models.refusals import of_images
 from stretto.models.secrets import Secrets
@@ -28,6 +28,10 @@ from stretto.models.secrets import Secrets
 _HELD_BACK = 0.1, 0.5  # seconds after which a call that found no file descriptor looks again
 _MANY = 1000
 _ADAPTABLE = frozenset({400, 404, 415, 422})
+_MARK = regex(
+    r"<(?=\|[\w./:-]{1,40}\|?>|[\w./-]{1,40}\|>|\uff5c[^<>\n]{1,40}\uff5c>|/?(?:start_of_turn|end_of_turn)>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT)\])"
+)
 
 
 class Endpoints:
@@ -69,9 +73,7 @@ class ChatModel:
         self._connect = aiohttp.ClientTimeout(total=None, connect=provider.connect)
         self._dialect = Dialect(provider.schema, stream_usage=provider.stream_usage)
         self._lowered: dict[str, Dialect] = {}  # by call, for what its model writes is refused by chance
-        self._headers = {"Content-Type": "application/json", "User-Agent": "stretto", **provider.headers}
-        if key and not any(name.lower() == "authorization" for name in provider.headers):
-            self._headers["Authorization"] = f"Bearer {key}"
+        self._headers = {"Content-Type": "application/json", **headers_of(provider, key)}
         self._secrets = Secrets(key, provider.headers, self._url)
         self._source = Source(label, self._url, self._secrets, endpoints.timeout)
 
@@ -172,7 +174,7 @@ class ChatModel:
                     headers=self._headers,
                     allow_redirects=False,
                     proxy=self._proxy,
-                    ssl=self._http.tls if self._url.startswith("https:") else True,
+                    ssl=self._http.tls(self._url),
                     timeout=self._connect,
                 )
         except FAILURES as error:
@@ -196,3 +198,23 @@ def _unmark(messages: list[dict[str, Any]]) -> None:
             for part in message["content"]:
                 if "text" in part:
                     part["text"] = unmarked(part["text"])
+
+
+def unmarked(text: str) -> str:
+    """The text with a space in each mark of a template, so that it is read as what is written there.
+
+    A text that has them would speak as another: servers that run a model themselves (llama.cpp, Ollama, vLLM) take
+    `<|im_start|>system` in a file, a page or a result for the token of that name, and what follows for the words of
+    whoever set the model up. Sources: the chat templates of Qwen, Llama, Mistral, Gemma, DeepSeek, Phi and gpt-oss.
+    """
+    return _MARK.sub(r"\g<0> ", text) if _may_be_marked(text) else text
+
+
+def _may_be_marked(text: str) -> bool:
+    """Whether a closer look is needed: single letters are found in no time, and most texts lack one of them."""
+    return (
+        ("|" in text and ("<|" in text or "|>" in text))
+        or "\uff5c" in text
+        or (">" in text and "_of_turn>" in text)
+        or ("]" in text and ("INST]" in text or "TOOL" in text or "_PROMPT]" in text))
+    )

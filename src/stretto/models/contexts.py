@@ -18,8 +18,7 @@ import msgspec
 from stretto.ground.regex import regex
 from stretto.models.http import Http
 from stretto.models.listing import Listed, count_of, listing
-from stretto.models.providers import Provider, from_environment, is_here
-from stretto.models.proxies import proxy_for
+from stretto.models.providers import Provider, from_environment, headers_of, is_here
 from stretto.types import Known
 
 _NUM_CTX = regex(r"^\s*num_ctx\s+(\d+)", re.MULTILINE)
@@ -107,13 +106,9 @@ async def _said(provider: Provider, http: Http, path: str, asked: Any = None) ->
     """What a server answers beside `/v1`, as JSON; None if it does not know that path."""
     parts = urlsplit(provider.base_url)
     url = urlunsplit(parts._replace(path=parts.path.rstrip("/").removesuffix("/v1") + path, query="", fragment=""))
-    tls = http.tls if url.startswith("https:") else True
-    headers = {"User-Agent": "stretto", **provider.headers}
     method = "GET" if asked is None else "POST"
     try:
-        async with http.session.request(
-            method, url, json=asked, headers=headers, proxy=proxy_for(url), ssl=tls, allow_redirects=False
-        ) as response:
+        async with http.request(method, url, json=asked, headers=headers_of(provider)) as response:
             body = await response.content.read(_LARGEST) if response.status == 200 else b""
             while body and not response.content.at_eof() and len(body) < _LARGEST:
                 body += await response.content.read(_LARGEST - len(body))

@@ -1,12 +1,14 @@
-"""Errors in all the forms in which endpoints tell them: what they say, and where they stand in a reply."""
+"""Errors in all the forms in which endpoints tell them: what they say, and where they stand in a reply; redirects."""
 
 import re
 from typing import Any
+from urllib.parse import urljoin
 
 import msgspec
 
 from stretto.ground.regex import regex
 from stretto.models.loosely import loose
+from stretto.models.providers import PATH
 
 # A server that knows no such path, and says so with status 200 (LM Studio).
 _NO_PATH = regex(r"unexpected endpoint|cannot post\b|(?:unknown|no such) (?:endpoint|path|route|url)", re.IGNORECASE)
@@ -32,6 +34,29 @@ _WORDS = (
     (regex(r"overloaded|unavailable|timeout|not.?ready", re.IGNORECASE), 503),
     (regex(r"invalid|not.?found|unsupported|bad.?request|validation", re.IGNORECASE), 400),
 )
+# Refusals of length, as issue trackers quote those of llama.cpp, vLLM, OpenAI, Anthropic, Gemini, Together, Mistral and
+# LM Studio.
+_TOO_LONG = regex(
+    r"exceed_context_size|context_(?:length|window)_exceeded|maximum context|context.?(?:length|size|window|limit)"
+    r"|too many (?:input )?tokens|too (?:long|large) for (?:the |requested )?model|reduce the length"
+    r"|(?:prompt|input|request|messages?) (?:is|are) too (?:long|large)|token count .{0,40}exceeds"
+    r"|max_new_tokens.{0,3} must be <=|range of input length"
+    r"|max(?:imum)? input (?:characters|tokens|length)|超长",
+    re.IGNORECASE | re.DOTALL,
+)
+_SIZE = regex(
+    r"\"?\bn_ctx\"?[\s:=(]+([\d,]+)"
+    r"|available context size \(([\d,]+)"
+    r"|maximum context length (?:is|of) ([\d,]+)|([\d,]+) maximum context length"
+    r"|context (?:length|window|size) (?:is|of)(?: only)? ([\d,]+)"
+    r"|number of tokens allowed \(([\d,]+)\)|> ([\d,]+) maximum|must be <= ([\d,]+)"
+    r"|input length should be \[1, ([\d,]+)\]",
+    re.IGNORECASE,
+)
+_OF_RATES = regex(r"per.?(?:minute|day)\b|\bTPM\b|rate.?limit", re.IGNORECASE)
+_OF_PACE = regex(r"please wait|throttl", re.IGNORECASE)  # Bedrock's "too many tokens" are those of a minute
+_STATUSES = frozenset({400, 403, 413, 422, 500})
+_LEAST, _MOST = 64, 10**8  # tokens of a window that can be meant
 
 
 def error_inside(data: bytes) -> Any:
@@ -143,3 +168,41 @@ def _title(page: str) -> str:
 
 def _short(value: Any) -> str:
     return (value if isinstance(value, str) else msgspec.json.encode(value).decode())[:1000]
+
+
+def of_redirect(url: str, location: str) -> str:
+    """What to say of a redirect from this URL, with what to do; it is not followed: what is sent there bears a key."""
+    target = _base(urljoin(url, location))
+    if target == _base(url):
+        why = "redirects to itself" if location else "redirects, and does not say where to"
+        return f"{why}; check the base URL, and proxies in between"
+    if not target.startswith(("http://", "https://")):
+        return f"redirects to {target}, which is no place to ask; check the base URL, and proxies in between"
+    return f"redirects elsewhere; if that is right, set the base URL to {target}"
+
+
+def _base(url: str) -> str:
+    """The base URL that it stands for, without anybody's name and password: `https://known.com@unknown.com`."""
+    scheme, slashes, rest = url.partition("?")[0].removesuffix(PATH).partition("//")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
+
+
+def is_too_long(status: int, text: str) -> bool:
+    """Whether a refusal with this status, code and message is one of length."""
+    return status == 413 or (status in _STATUSES and bool(_TOO_LONG.search(text)) and not _OF_PACE.search(text))
+
+
+def told_of_length(text: str, body: str) -> tuple[int | None, str]:
+    """Of a message that refuses a request for its length: the model's context, if told, and what to add to it."""
+    ways = "shorten the task or its inputs, read them in shares (share), or name a model with a larger context"
+    size = None if _OF_RATES.search(text) else _size(text) or _size(body)
+    if size:
+        return size, f"its context is {size:,} tokens; {ways}"
+    return None, f'it is longer than the model takes; {ways}, or say what it takes, in the role: context = "4k"'
+
+
+def _size(text: str) -> int | None:
+    found = _SIZE.search(text)
+    size = int(next(each for each in found.groups() if each).replace(",", "") or 0) if found else 0
+    return size if _LEAST <= size <= _MOST else None

@@ -150,15 +150,7 @@ class FunctionModel:
         if inspect.iscoroutinefunction(self._function):
             return await self._function(*arguments)
         returned = await in_thread(_outcome, self._function, *arguments)
-        if isinstance(returned, _Raised):
-            raise returned.error
         return await returned if inspect.isawaitable(returned) else returned
-
-
-class _Raised(Struct, frozen=True):
-    """What a function raised in its thread."""
-
-    error: BaseException
 
 
 def _outcome(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -166,9 +158,7 @@ def _outcome(function: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return function(*arguments)
     except StopIteration as error:
-        return _Raised(RuntimeError(f"StopIteration: {error}" if error.args else "StopIteration"))
-    except BaseException as error:  # noqa: BLE001 - it is raised where the function was called
-        return _Raised(error)
+        raise RuntimeError(f"StopIteration: {error}" if error.args else "StopIteration") from error
 
 
 def _takes_two(function: Callable[..., Any]) -> bool:

@@ -6,6 +6,7 @@ import io
 import os
 import socket
 import ssl
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ import truststore
 from stretto import errors
 from stretto.ground.aside import in_thread
 from stretto.ground.turns import my_turn
+from stretto.models.proxies import proxy_for
 
 _LONGEST_HEADER = 2**16  # bytes; gateways write whole policies and traces into one
 _MOST_HEADERS = 1000
@@ -35,12 +37,11 @@ class Http:
         self._session: aiohttp.ClientSession | None = None
         self._tls: ssl.SSLContext | None = None
 
-    @property
-    def tls(self) -> ssl.SSLContext:
-        """The system's certificates, read now if need be."""
-        if self._tls is None:
+    def tls(self, url: str) -> ssl.SSLContext | bool:
+        """What aiohttp is to know of TLS for a URL: the system's certificates, read now if need be."""
+        if self._tls is None and url.startswith("https:"):
             self._tls = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        return self._tls
+        return self._tls or True
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -73,6 +74,10 @@ class Http:
                 if closed > _LEFT_OPEN or not isinstance(error.__cause__, aiohttp.ClientConnectionResetError):
                     raise
 
+    def request(self, method: str, url: str, **how: Any) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """What answers a request that is sent once, through the proxy for its URL; no redirect is followed."""
+        return self.session.request(method, url, proxy=proxy_for(url), ssl=self.tls(url), allow_redirects=False, **how)
+
     async def close(self) -> None:
         """Close the session and every connection; whoever asks meanwhile gets a new one."""
         session, self._session = self._session, None
@@ -93,6 +98,16 @@ class _LookUps:
 def names() -> aiohttp.ThreadedResolver:
     """What finds the addresses of hosts."""
     return aiohttp.ThreadedResolver(_LookUps())  # type: ignore[arg-type]
+
+
+async def body_of(response: aiohttp.ClientResponse, most: int, where: str, otherwise: str) -> bytes:
+    """A whole body; `ReplyError` if it is larger than what is expected can be, which says what it is `otherwise`."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > most:
+            raise errors.ReplyError(f"{where}: more than {most >> 20} MB; {otherwise}")
+    return bytes(body)
 
 
 class Reader:

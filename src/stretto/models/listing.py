@@ -14,9 +14,8 @@ from msgspec import Struct
 
 from stretto import errors
 from stretto.ground.text import clean
-from stretto.models.http import FAILURES, Http, failure
-from stretto.models.providers import Provider, address, from_environment, key_of
-from stretto.models.proxies import proxy_for
+from stretto.models.http import FAILURES, Http, body_of, failure
+from stretto.models.providers import Provider, address, from_environment, headers_of, key_of
 from stretto.models.refusals import refusal, request_id
 from stretto.models.secrets import Secrets
 
@@ -56,9 +55,7 @@ async def listing(
 
 
 def _headers(provider: Provider, key: str | None, url: str) -> dict[str, str]:
-    headers = {"User-Agent": "stretto", **provider.headers}
-    if key and not any(header.lower() == "authorization" for header in provider.headers):
-        headers["Authorization"] = f"Bearer {key}"
+    headers = headers_of(provider, key)
     if key and urlsplit(url).hostname == _ANTHROPIC:
         headers.pop("Authorization", None)
         headers |= {"x-api-key": key, "anthropic-version": "2023-06-01"}
@@ -67,19 +64,12 @@ def _headers(provider: Provider, key: str | None, url: str) -> dict[str, str]:
 
 async def _listed(http: Http, url: str, headers: Mapping[str, str], where: str) -> list[Listed]:
     query = {"limit": "1000"} if urlsplit(url).hostname == _ANTHROPIC else None  # else it is twenty
-    tls = http.tls if url.startswith("https:") else True
-    async with http.session.get(
-        url, headers=headers, params=query, proxy=proxy_for(url), ssl=tls, allow_redirects=False
-    ) as response:
-        body = bytearray()
-        while data := await response.content.readany():
-            body += data
-            if len(body) > _LARGEST:
-                raise errors.ReplyError(f"{where}: more than {_LARGEST >> 20} MB; that is no list of models")
+    async with http.request("GET", url, headers=headers, params=query) as response:
+        body = await body_of(response, _LARGEST, where, "that is no list of models")
         if response.status != 200:
-            raise _refused(response, bytes(body).decode("utf-8", "replace"), where)
+            raise _refused(response, body.decode("utf-8", "replace"), where)
     try:
-        return _read(msgspec.json.decode(bytes(body)))
+        return _read(msgspec.json.decode(body))
     except (msgspec.DecodeError, ValueError, RecursionError):
         kind = response.content_type
         raise errors.ReplyError(

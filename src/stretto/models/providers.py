@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
@@ -11,6 +10,7 @@ from msgspec.structs import replace
 
 from stretto.errors import ConfigError, MissingKey
 from stretto.ground.regex import regex
+from stretto.models import addresses
 from stretto.types.keywords import Keyworded
 
 PATH = "/chat/completions"
@@ -100,6 +100,8 @@ class Local(Struct, frozen=True, metaclass=Keyworded):
     memory: int | None = None
 
 
+QUIET, LONGEST = 1.0, 10.0
+"""Seconds without a further call after which a batch is closed, and seconds that it is open at the most."""
 PROMISED = 86_400.0
 """Seconds within which every provider promises that a batch has ended."""
 
@@ -174,13 +176,7 @@ def _maker(model: str) -> str:
 
 def is_here(provider: Provider) -> bool:
     """Whether a provider is a server on this machine: said to be local, or at a loopback address."""
-    host = urlsplit(provider.base_url).hostname or ""
-    if provider.local or host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return provider.local or addresses.is_here(provider.base_url)
 
 
 def variable(name: str, what: str) -> str:
@@ -192,6 +188,14 @@ def address(base_url: str, path: str) -> str:
     """The URL of a path below a base URL, whose query, if it has one, stays behind it."""
     parts = urlsplit(base_url)
     return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path, fragment=""))
+
+
+def headers_of(provider: Provider, key: str | None = None) -> dict[str, str]:
+    """What every request to a provider bears; its own headers say best how it knows us."""
+    headers = {"User-Agent": "stretto", **provider.headers}
+    if key and not any(name.lower() == "authorization" for name in provider.headers):
+        headers["Authorization"] = f"Bearer {key}"
+    return headers
 
 
 def from_environment(name: str, provider: Provider, environ: Mapping[str, str]) -> Provider:

@@ -8,8 +8,7 @@ from stretto.ground.regex import regex
 from stretto.ground.text import clean
 from stretto.models.allowance import allowance
 from stretto.models.durations import SPOKEN, duration, number
-from stretto.models.error_forms import error_inside, told
-from stretto.models.lengths import is_too_long, told_of_length
+from stretto.models.error_forms import error_inside, is_too_long, told, told_of_length
 
 # Waiting does not help: no money, or a limit that people set.
 _QUOTA = regex(

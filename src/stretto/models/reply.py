@@ -7,8 +7,7 @@ import msgspec
 
 from stretto import errors
 from stretto.calls import KEPT, OVERLONG, Chunk, Done, Reasoning, Restarted, Text
-from stretto.models.growing import Growing
-from stretto.models.halves import Halves
+from stretto.models.growing import Growing, Halves
 from stretto.models.thinking import ThinkFilter
 from stretto.models.usage import Doubtful, merged, usage_of
 from stretto.models.wire import BROKEN, Body, Choice, meaning

@@ -3,9 +3,76 @@
 import re
 
 from stretto.calls import Chunk, Reasoning, Restarted, Text
+from stretto.ground.regex import regex
 from stretto.models import marks
 from stretto.models.channels import Channels
-from stretto.models.midway import Midway, Passed
+
+_FENCE = regex(r"^[ \t]{0,3}(?:```|~~~)", re.MULTILINE)
+_QUOTES = "`\"'“„«\u2018("
+_REACH = 40  # longer than any tag that ends a block
+_FEW = 2  # words within a line that are more than an example of a tag
+
+
+class Passed:
+    """The text that was passed on: whether a tag behind it may open a block, and stands in no quotes and in no code."""
+
+    def __init__(self) -> None:
+        self.last = "\n"
+        """Its last letter; a newline at the start."""
+        self._pieces: list[str] = []  # from the beginning of a line on
+        self._fenced = False
+
+    def take(self, text: str) -> None:
+        """More of it."""
+        self._pieces.append(text)
+        self.last = text[-1]
+
+    def allows_thought(self) -> bool:
+        """Whether a tag that follows may open a block of thought."""
+        lines, newline, begun = "".join(self._pieces).rpartition("\n")
+        self._fenced ^= len(_FENCE.findall(lines)) % 2 == 1 if newline else False
+        self._pieces = [begun[:_REACH]]  # of a line only its beginning can be a fence
+        return self.last not in _QUOTES and not self._fenced
+
+
+class Midway:
+    """The block that a tag has opened in the midst of a text: what it is, is known when it ends. `line`: it begins one.
+
+    Some models think once more after they have begun to answer. An answer may speak of such tags, too: then they stand
+    in quotes or in code, or as words of a sentence, with blanks around them.
+    """
+
+    def __init__(self, tag: str, closing: re.Pattern[str], *, line: bool) -> None:
+        self.held = tag
+        """All of it so far, with its tag."""
+        self.rest = ""
+        """What follows its end."""
+        self._tag = len(tag)
+        self._closing = closing
+        self._line = line
+
+    def feed(self, piece: str) -> bool | None:
+        """Take more of it in: whether it was thought, once it has ended; it is text at once if its tag is a word."""
+        start = max(self._tag, len(self.held) - _REACH)
+        self.held += piece
+        if not self._line and self.held[self._tag : self._tag + 1].isspace() and self.held[self._tag] != "\n":
+            return self._end(len(self.held), thought=False)
+        if found := self._closing.search(self.held, start):
+            return self._end(found.end(), thought=self._is_thought(self.held[self._tag : found.start()]))
+        return None
+
+    def end(self) -> bool:
+        """Whether what never ended was thought: a tag that had its line for itself opened no sentence."""
+        return self._line and self.held[self._tag : self._tag + 1] in {"\n", "\r"}
+
+    def _is_thought(self, inside: str) -> bool:
+        if self._line:
+            return not (inside[:1] == " " and inside[-1:] == " ")
+        return "\n" in inside or len(inside.split()) >= _FEW
+
+    def _end(self, at: int, *, thought: bool) -> bool:
+        self.held, self.rest = self.held[:at], self.held[at:]
+        return thought
 
 
 class ThinkFilter:
@@ -136,17 +203,16 @@ class ThinkFilter:
                 return [Restarted(), *self._after(seen, found)]
         at = opened.start() if opened else marks.tail(seen)
         chunks = self._pass(seen[1:at])
-        return [*chunks, *self._open(seen[at:], opened[0])] if opened else self._hold(chunks, seen[at:])
+        if opened:
+            return [*chunks, *self._open(seen[at:], opened[0])]
+        self._held = seen[at:]
+        return chunks
 
     def _pass(self, text: str) -> list[Chunk]:
         if not text:
             return []
         self._passed.take(text)
         return [Text(text)]
-
-    def _hold(self, chunks: list[Chunk], rest: str) -> list[Chunk]:
-        self._held = rest
-        return chunks
 
     def _open(self, text: str, tag: str) -> list[Chunk]:
         """A block opens in the midst of a text, which begins with its tag here; or the text speaks of one."""

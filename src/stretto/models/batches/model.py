@@ -4,18 +4,18 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto import errors
 from stretto.calls import Call, Chunk, Sent
+from stretto.errors import CallError
 from stretto.ground.ids import new_ulid
-from stretto.models.answered import SIMULATED, Answered
-from stretto.models.batches.gathered import Answer, Gathered
-from stretto.models.batches.remote import ENDPOINT, Remote
+from stretto.models.answered import SIMULATED, Answered, Response
+from stretto.models.batches.remote import ENDPOINT, Answer, Remote
 from stretto.models.chat import ChatModel, Endpoints
-from stretto.models.providers import Provider
+from stretto.models.providers import LONGEST, QUIET, Provider
 
+_MOST, _LARGEST = 50_000, 90 * 2**20  # lines and bytes of one batch
 _SOON, _PATIENCE, _GROWTH = 1.0, 60.0, 1.5
 """Seconds until a batch is looked at first, seconds between two looks at the most, and how these grow."""
 _FAILURES = 60  # looks in a row that may fail: an hour, about
@@ -23,14 +23,71 @@ _OURS = (errors.AuthError, errors.QuotaError, errors.TransientError, errors.Rate
 """What says nothing of batches: a live call would end with the same, or the next one with something else."""
 
 
-class _Response(Struct, frozen=True):
-    """What a line of results says of a response, as far as it is read like one that came by itself."""
+class Gathered:
+    """The calls of one batch. `key` is what the logs of their runs, and the file at the provider, call it.
 
-    status: int
-    headers: dict[str, str] = {}
-    charset: str = ""
-    content_type: str = "application/json"
-    content: None = None
+    `sent_before`: a log says that it was sent, perhaps by a process that is over. `id`: the provider's name for it,
+    once it is known. `answers`: by the ids of lines, once it has ended; `why`: what became of those that are not among
+    them. `failure`: what kept all of it from being sent, or looked at.
+    """
+
+    def __init__(self, key: str, *, sent_before: bool = False) -> None:
+        self.key = key
+        self.sent_before = sent_before
+        self.lines: dict[str, bytes] = {}
+        self.waiting = 0
+        """How many calls wait for it."""
+        self.id = ""
+        self.answers: dict[str, Answer] | None = None
+        self.why = ""
+        self.failure: CallError | None = None
+        self.carrying = asyncio.Lock()
+        self.gone = asyncio.Event()
+        """Whether every call in it is in the log of its run, so that it may be sent."""
+        self._closed = sent_before
+        self._begun = self._closes = 0.0
+        self._size = 0
+        self._unlogged: set[str] = set()
+        if sent_before:
+            self.gone.set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether further calls may join."""
+        return not self._closed
+
+    def join(self, line: str, data: bytes) -> None:
+        """One more call."""
+        now = asyncio.get_running_loop().time()
+        self.waiting += 1
+        self._begun = self._begun if self.lines else now
+        self._closes = min(now + QUIET, self._begun + LONGEST)
+        self.lines[line] = data
+        self._unlogged.add(line)
+        self._size += len(data)
+        self._closed = len(self.lines) >= _MOST or self._size >= _LARGEST
+
+    async def closed(self) -> None:
+        """Wait until nobody joins any more."""
+        loop = asyncio.get_running_loop()
+        while not self._closed:
+            if (left := self._closes - loop.time()) > 0:
+                await asyncio.sleep(left)
+            else:
+                self._closed = True
+
+    def logged(self, line: str) -> None:
+        """The log of its run knows that this call goes out with this batch."""
+        self._unlogged.discard(line)
+        if self._closed and not self._unlogged:
+            self.gone.set()
+
+    def leave(self, line: str) -> None:
+        """Nobody waits for this call; if the batch was not sent yet, it goes without it."""
+        self.waiting -= 1
+        if not self.id:
+            self.lines.pop(line, None)
+        self.logged(line)
 
 
 class BatchModel(ChatModel):
@@ -136,7 +193,7 @@ class BatchModel(ChatModel):
         if answer is None:
             why = batch.why or f"the batch {batch.id} has ended without it"
             raise errors.BatchError(f"{self._label}: {why}")
-        response = _Response(answer.status, {SIMULATED: "true"} if answer.simulated else {})
+        response = Response(answer.status, {SIMULATED: "true"} if answer.simulated else {})
         try:
             return Answered(self._source, self._provider, response, call, 0.0, 0.0).read(answer.body)
         except (errors.TransientError, errors.RateLimited, errors.RequestError) as error:

@@ -16,10 +16,8 @@ from yarl import URL
 
 from stretto import errors
 from stretto.models.answered import SIMULATED
-from stretto.models.batches.gathered import Answer
-from stretto.models.http import FAILURES, Http
+from stretto.models.http import FAILURES, Http, body_of
 from stretto.models.providers import PATH, Provider, address
-from stretto.models.proxies import proxy_for
 from stretto.models.refusals import refusal
 
 ENDPOINT = f"/v1{PATH}"
@@ -31,6 +29,14 @@ _PAGES = 100  # of a list, with a hundred in each
 _HOPS = 5  # from an address to where a file lies
 _LARGEST = 512 * 2**20  # bytes of a file of results: several times what providers take as one batch
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Answer(Struct, frozen=True):
+    """What came back for one call: the status and body of a response, and whether they are the simulator's."""
+
+    status: int
+    body: bytes
+    simulated: bool
 
 
 class Standing(Struct, frozen=True):
@@ -115,12 +121,15 @@ class Remote:
         try:
             async with asyncio.timeout(_ONE_REQUEST):
                 for _ in range(_HOPS):
-                    async with await self._sent(method, url, **content) as response:
+                    # Only at the provider's own address it bears what it knows us by.
+                    ours = URL(url).origin() == URL(self._base).origin()
+                    headers = self._headers if ours else None
+                    async with self._http.request(method, url, headers=headers, **content) as response:
                         location = response.headers.get("location")
                         if method == "GET" and 300 <= response.status < 400 and location:
                             url, content = urljoin(url, location), {}  # a file may lie elsewhere
                             continue
-                        data = await self._read(response, path)
+                        data = await body_of(response, _LARGEST, f"{self._where}: {path}", "no batch is that large")
                     if not 200 <= response.status < 300:
                         text = self._told(data.decode("utf-8", "replace"))
                         raise refusal(response.status, response.headers, text, f"{self._where}: {path}")
@@ -129,28 +138,6 @@ class Remote:
             why = self._told(str(error) or type(error).__name__)
             raise errors.ConnectError(f"{self._where}: {path}: the connection broke: {why}") from None
         raise errors.ReplyError(f"{self._where}: {path}: redirects again and again; check the base URL")
-
-    async def _sent(self, method: str, url: str, **content: Any) -> aiohttp.ClientResponse:
-        """A request; only at the provider's own address it bears what it knows us by."""
-        ours = URL(url).origin() == URL(self._base).origin()
-        return await self._http.session.request(
-            method,
-            url,
-            headers=self._headers if ours else None,
-            proxy=proxy_for(url),
-            allow_redirects=False,
-            ssl=self._http.tls if url.startswith("https:") else True,
-            **content,
-        )
-
-    async def _read(self, response: aiohttp.ClientResponse, path: str) -> bytes:
-        """A body, unless it is larger than any can be."""
-        data = bytearray()
-        async for piece in response.content.iter_any():
-            data += piece
-            if len(data) > _LARGEST:
-                raise errors.ReplyError(f"{self._where}: {path}: more than {_LARGEST >> 20} MB; no batch is that large")
-        return bytes(data)
 
 
 def _answers(data: bytes, *, simulated: bool) -> Iterator[tuple[str, Answer]]:

@@ -5,17 +5,38 @@ Source: https://huggingface.co/docs/huggingface_hub/package_reference/file_downl
 
 import hashlib
 import importlib.util
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from msgspec import Struct
 
 from stretto.errors import ConfigError
 from stretto.ground.extras import installing
 from stretto.ground.regex import regex
 from stretto.models.local.gguf import parts
-from stretto.models.local.places import HubFile
 
+GET = "stretto models local --get"
+"""The command that downloads a file."""
+_AT_HUB = regex(r"([\w-][\w.-]*/[\w-][\w.-]*)/((?:[\w-][\w.-]*/)*[\w-][\w. -]*\.gguf)", re.ASCII)
 _SHA256 = regex(r"[0-9a-f]{64}")
+
+
+class HubFile(Struct, frozen=True):
+    """A file in a repository at Hugging Face: `OWNER/REPO`, and its name there."""
+
+    repository: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.repository}/{self.name}"
+
+
+def hub_file(name: str) -> HubFile | None:
+    """The file that `OWNER/REPO/FILE.gguf` names, unless there is one at that path here."""
+    apart = None if Path(name).expanduser().exists() else _AT_HUB.fullmatch(name)
+    return HubFile(apart[1], apart[2]) if apart else None
 
 
 def cached(file: HubFile) -> Path | None:

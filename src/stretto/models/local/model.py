@@ -9,8 +9,7 @@ from pathlib import Path
 
 from stretto.calls import Call, Chunk, Model
 from stretto.errors import ConfigError, RequestError, ServerError, TransientError
-from stretto.models.local.hub import cached
-from stretto.models.local.places import GET, hub_file
+from stretto.models.local.hub import GET, cached, hub_file
 from stretto.models.local.server import Launch, LocalServer
 from stretto.models.providers import SLOTS, Local, Provider
 from stretto.types import Limits

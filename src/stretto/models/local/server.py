@@ -18,8 +18,7 @@ from typing import Any, Self
 from stretto.errors import ConfigError, RequestError, ServerError
 from stretto.ground.extras import installing
 from stretto.models.local import gguf
-from stretto.models.local.memory import available, check, fitting
-from stretto.models.local.threads import idle
+from stretto.models.local.memory import available, check, fitting, idle
 
 _KEPT = 40  # lines of its log
 _TOLD = 6  # of these, in an error

@@ -1,6 +1,8 @@
 """What can go wrong on purpose, by script or by rate."""
 
+import hashlib
 import math
+import random
 import re
 import shlex
 from collections.abc import Callable
@@ -12,7 +14,6 @@ from stretto.errors import ConfigError
 from stretto.ground.amounts import seconds
 from stretto.ground.regex import regex
 from stretto.models.error_bodies import Refusal, out_of_quota, refusal
-from stretto.models.simulator.dice import dice
 from stretto.types import RoleName
 from stretto.types.keywords import Keyworded
 
@@ -113,6 +114,12 @@ class Outages:
     def last(self, fault: Fault, now: float) -> bool:
         """Whether a fault that concerns a request goes on at loop time `now`; it begins with the first one."""
         return fault.lasts is None or now < self._began.setdefault(fault, now) + fault.lasts
+
+
+def dice(*facts: object) -> random.Random:
+    """A source of chance that depends on nothing but these facts, in any process."""
+    digest = hashlib.blake2b(repr(facts).encode(), digest_size=8).digest()
+    return random.Random(int.from_bytes(digest, "big"))
 
 
 def pick_fault(

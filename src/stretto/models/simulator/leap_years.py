@@ -2,9 +2,21 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from stretto.ground.regex import regex
-from stretto.models.simulator.parts import PARTS, Part, part_of
+
+Part = Literal["plan", "solve", "test"]
+"""Which part of a piece of work a worker does: its plan, its substance, or its test."""
+
+PARTS: tuple[Part, ...] = ("plan", "solve", "test")
+
+# Looked at in this order: "test plan" is a test, "plan the code" is a plan.
+_WORDS: tuple[tuple[Part, tuple[str, ...]], ...] = (
+    ("test", ("test", "verif", "valid", "check", "review", "critic", "qa")),
+    ("plan", ("plan", "design", "outline", "research", "analy", "architect")),
+    ("solve", ("code", "coding", "solv", "program", "implement", "develop", "build", "write", "draft")),
+)
 
 _LEAP_YEARS = regex(r"\bleap[ -]years?\b", re.IGNORECASE)
 
@@ -162,6 +174,12 @@ confirmed by `calendar.isleap`.
 # The program comes first in an answer, whatever the order of the plan.
 _ANSWER_ORDER: tuple[Part, ...] = ("solve", "plan", "test")
 _WORKER: dict[Part, str] = {"plan": PLAN, "solve": PROGRAM, "test": TEST_PLAN}
+
+
+def part_of(words: str) -> Part | None:
+    """The part a worker's type speaks of, if it speaks of one."""
+    folded = words.casefold()
+    return next((part for part, stems in _WORDS if any(stem in folded for stem in stems)), None)
 
 
 def about_leap_years(task: str) -> bool:

@@ -5,7 +5,7 @@ import re
 
 from stretto.ground.regex import regex
 from stretto.models.simulator import leap_years
-from stretto.models.simulator.parts import part_of
+from stretto.models.simulator.leap_years import part_of
 from stretto.models.simulator.plans import subject_of
 from stretto.models.simulator.reading import Assignment, Section
 

@@ -1,14 +1,16 @@
 """What a simulated model will say to a request, how fast, and where it breaks off: decided before it begins."""
 
 import math
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
+from msgspec import Struct
 
+from stretto.ground.regex import regex
 from stretto.models.simulator import leap_years, plans
-from stretto.models.simulator.dice import dice
-from stretto.models.simulator.faults import Fault, pick_fault
-from stretto.models.simulator.judging import judgement
+from stretto.models.simulator.faults import Fault, dice, pick_fault
 from stretto.models.simulator.prose import answer_text, worker_text
 from stretto.models.simulator.reading import (
     assignment_of,
@@ -23,13 +25,38 @@ from stretto.models.simulator.reading import (
 from stretto.models.simulator.script import Script
 from stretto.models.simulator.settings import Simulator
 from stretto.models.simulator.shaped import is_shape_repair, schema_in, shaped
-from stretto.models.simulator.tokens import estimate, pieces
 from stretto.types import Request, RoleName, Usage
 
+_HOLDS, _FAILS = "holds", "fails"
+_PRAISE = "It does what was asked, and nothing that was left out is missing."
+_FAULT = "It leaves out a part of what was asked: say which cases it does not cover, and cover them."
 _BLOCK = "".join(f"And so it goes on, with nothing new in line {line}. " for line in range(1300))
 """What a huge reply goes on with, a piece at a time: in tokens it would take hours."""
 _AGAIN = " And so it goes on, with nothing new in it." * 400
 """What a reply that loops goes on with."""
+_CHARS_PER_TOKEN = 4
+_PIECE = regex(r"\s?\S{1,5}|\s")
+
+
+class Judgement(Struct, frozen=True):
+    """What is said under the keys that a judgement has, and the words for it."""
+
+    said: dict[str, Any]
+    remark: str
+
+
+def judgement(schema: Mapping[str, Any], doubts: float, chance: random.Random) -> Judgement | None:
+    """A judgement, if the schema is of one: a `verdict`, which fails at the rate `doubts`, or a number under `best`."""
+    properties = schema.get("properties", {})
+    verdict, best = properties.get("verdict"), properties.get("best")
+    if isinstance(verdict, Mapping) and {_HOLDS, _FAILS} <= set(verdict.get("enum", ())):
+        fails = chance.random() < doubts
+        return Judgement({"verdict": _FAILS if fails else _HOLDS}, _FAULT if fails else _PRAISE)
+    if isinstance(best, Mapping) and best.get("type") == "integer":
+        low = best.get("minimum", 1)
+        number = chance.randint(low, max(low, best.get("maximum", low)))
+        return Judgement({"best": number}, f"Number {number} says the most in the fewest words.")
+    return None
 
 
 def write_script(
@@ -134,3 +161,13 @@ def _allowed(said: tuple[str, ...], role: RoleName, request: Request, fault: Fau
     while cut > 1 and not said[cut - 1].strip().isalnum():
         cut -= 1
     return min(allowed, cut)
+
+
+def pieces(text: str) -> tuple[str, ...]:
+    """The text cut into pieces of about a token each; joined they are the text again."""
+    return tuple(_PIECE.findall(text))
+
+
+def estimate(chars: int) -> int:
+    """About how many tokens so many characters are."""
+    return -(-chars // _CHARS_PER_TOKEN)

@@ -4,13 +4,13 @@ import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 from msgspec import Struct
 
+from stretto.models import addresses
 from stretto.models.error_bodies import Refusal
 from stretto.server.refused import RefusedError, refused
 
@@ -93,12 +93,7 @@ def _is_ours(host: str) -> bool:
 
 def is_loopback(host: str) -> bool:
     """Whether a name or an address means this machine and nothing else."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host.endswith(".localhost") or addresses.is_loopback(host)
 
 
 def guarding(guard: Guard, is_open: Callable[[web.Request], bool]) -> Middleware:

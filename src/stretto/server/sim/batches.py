@@ -15,8 +15,7 @@ from msgspec import Struct
 
 from stretto.calls import fingerprint
 from stretto.models.error_bodies import Refusal
-from stretto.models.simulator.batched import failed_line
-from stretto.models.simulator.provider import SimulatedProvider
+from stretto.models.simulator.provider import SimulatedProvider, failed_line
 from stretto.models.simulator.script import Script
 from stretto.server.body import chat_of
 from stretto.server.refused import BadBodyError, error_facts, refused
