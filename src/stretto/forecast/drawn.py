@@ -14,9 +14,8 @@ from stretto.calls import Call, Chunk, Done, Sent, Text
 from stretto.engine.caller import PLAN
 from stretto.engine.condensing import CONDENSE, THOUGHT
 from stretto.forecast.history import ENOUGH, History, Kind
-from stretto.models.batches.model import QUIET
 from stretto.models.functions import PROVIDER
-from stretto.models.providers import PROMISED
+from stretto.models.providers import PROMISED, QUIET
 from stretto.models.simulator.shaped import shaped
 from stretto.policies.estimate import BYTES, USUAL, most_output, tokens_asked
 from stretto.store.efforts import Effort
