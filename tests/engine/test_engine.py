@@ -163,6 +163,13 @@ def test_identical_subtasks_are_one_subtask() -> None:
     assert told.run.coverage.complete
 
 
+def test_of_two_plans_the_first_is_carried_out_and_the_second_is_told() -> None:
+    plans = f"{plan_of('One.', 'Two.')}\nNo, better:\n{plan_of('Three.', 'Four.')}"
+    told = carry(Scripted(by_role(orchestrator=plans, worker="Done.", synthesizer="All.")))
+    assert [s.description for s in told.run.plan.subtasks] == ["One.", "Two."]
+    assert "a further plan" in told.run.plan.remarks[0]
+
+
 def test_an_orchestrator_that_lists_the_same_again_and_again_is_stopped() -> None:
     def orchestrator(*_: object) -> Iterable[Beat]:
         yield plan_of("One.", "Two.").removesuffix("]}")

@@ -61,7 +61,7 @@ def with_head(**more: Any) -> Call:
 
 
 @on_loop
-async def test_a_server_on_this_machine_gets_no_mark_in_inputs_and_messages() -> None:
+async def test_a_server_that_may_obey_gets_no_mark_in_inputs_and_messages() -> None:
     async with Endpoint(plain()) as server, asking(server) as model:
         await ask(model, with_head())
         await ask(model, with_head(images=(IMAGE,)))
@@ -70,10 +70,16 @@ async def test_a_server_on_this_machine_gets_no_mark_in_inputs_and_messages() ->
     assert pictured[1][1] == {"type": "text", "text": TAMED}
 
 
+@pytest.mark.parametrize(
+    ("host", "sent"),
+    [("tea.test", TAMED), ("api.together.ai", TAMED), ("api.openai.com", EVIL), ("a.openai.azure.com", EVIL)],
+)
 @on_loop
-async def test_elsewhere_a_text_is_sent_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_who_wrote_the_models_is_sent_a_text_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, host: str, sent: str
+) -> None:
     async with Endpoint(plain()) as proxy:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
-        async with asking(proxy, base_url="http://tea.test/v1") as model:
+        async with asking(proxy, base_url=f"http://{host}/v1") as model:
             await ask(model, with_head())
-    assert proxy.requests[0].body["messages"][1]["content"] == EVIL
+    assert proxy.requests[0].body["messages"][1]["content"] == sent

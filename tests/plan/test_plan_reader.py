@@ -180,6 +180,39 @@ def test_prose_before_the_plan_does_not_fool_the_reader(prose: str) -> None:
         assert (left, reader.state, reader.analysis) == ([], "closed", "why")
 
 
+OLD, NEW = '{"type": "g", "description": "old"}', '{"type": "g", "description": "new"}'
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        f"Here is a first draft:\n```json\n{plan(OLD)}\n```\nThis lacks detail. Final plan:\n```json\n{plan(NEW)}\n```",
+        f"**Initial plan:**\n\n{plan(OLD)}\n\n**Revised plan:**\n\n{plan(NEW)}",
+        f"## Draft\n[{OLD}]\n## Final\n[{NEW}]",
+        f"Erster Entwurf: {plan(OLD)} Besser: {plan(NEW)}",
+        f'{{"draft": {plan(OLD)}, "critique": "Too short.", "final": {plan(NEW)}}}',
+        f'{{"draft_tasks": [{OLD}], "tasks": [{NEW}]}}',
+    ],
+)
+def test_of_a_draft_and_a_plan_the_plan_counts(reply: str) -> None:
+    for pieces in ([reply], list(reply)):
+        told, left, reader = read(*pieces)
+        assert ([*told, *left], reader.state) == ([Draft("g", "new")], "closed")
+
+
+def test_a_draft_that_nothing_follows_is_the_plan_and_a_task_about_a_draft_is_no_draft() -> None:
+    told, left, reader = read(f"A first draft:\n{plan(OLD)}\nShall I go on?")
+    assert (told, left, reader.state) == ([], [Draft("g", "old")], "closed")
+    told, left, _ = read('{"analysis": "First draft a mail, then mend the draft.", "tasks": [' + OLD + "]}")
+    assert (told, left) == ([Draft("g", "old")], [])
+
+
+def test_a_further_plan_is_noticed() -> None:
+    for behind, noticed in ((f"Wait, better: {plan(NEW)}", True), ('```, as `"tasks": [` wants it.', False)):
+        told, left, reader = read(plan(OLD) + behind)
+        assert ([*told, *left], reader.goes_past) == ([Draft("g", "old")], noticed)
+
+
 def test_lists_after_the_plan_are_ignored() -> None:
     told, left, reader = read(plan(GOOD) + '``` "done" {' + plan(GOOD, "1") + '"tasks": [')
     assert (told, left, reader.state) == ([Draft("g", "good")], [], "closed")

@@ -35,7 +35,7 @@ def test_a_process_carries_more_runs_than_it_may_open_files(tmp_path: Path) -> N
 def test_what_cannot_be_written_of_one_run_fails_that_one_alone(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     with closing(connect(path)) as db:
-        db.execute("CREATE TRIGGER no AFTER INSERT ON events WHEN NEW.run = 'B' BEGIN SELECT RAISE(ABORT, 'no'); END")
+        db.execute("CREATE INDEX no ON events (json(CASE run WHEN 'B' THEN 'no JSON' END))")
 
     before = threading.active_count()
 

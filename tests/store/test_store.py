@@ -127,6 +127,17 @@ def halved(path: Path) -> None:
     os.truncate(path, 4096)
 
 
+def with_a_trigger(path: Path) -> None:
+    a_run(path)
+    change(path, "CREATE TRIGGER t AFTER INSERT ON events BEGIN DELETE FROM events WHERE kind = 'call_finished'; END")
+
+
+def with_a_view(path: Path) -> None:
+    a_run(path)
+    change(path, "ALTER TABLE runs RENAME TO was")
+    change(path, "CREATE VIEW Runs AS SELECT * FROM was")
+
+
 def folder(path: Path) -> None:
     path.mkdir()
 
@@ -137,6 +148,8 @@ BAD: list[tuple[Callable[[Path], None], str]] = [
     (of_someone_else, "not a Stretto store.*--store"),
     (beheaded, "(not a database|malformed).*--store"),
     (halved, "malformed.*--store"),
+    (with_a_trigger, "the trigger t, which is not Stretto's.*--store"),
+    (with_a_view, "the view Runs, which is not Stretto's.*--store"),
     (folder, "a folder.*--store"),
 ]
 
@@ -162,6 +175,13 @@ def test_a_bad_store_is_one_clear_error_and_nothing_is_asked_or_changed(
         Store(path).find("01")
     assert before is None or path.read_bytes() == before
     assert [each.name for each in threading.enumerate() if each not in threads] == []
+
+
+def test_a_view_of_ones_own_is_nobodys_harm(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    a_run(path)
+    change(path, "CREATE VIEW costs AS SELECT run, cost FROM runs")
+    assert Store(path).recent()
 
 
 @pytest.mark.parametrize("place", ["a file/s.db", "a file/deeper/s.db", "/proc/stretto/s.db", "/dev/null/s.db"])
@@ -429,18 +449,30 @@ def test_two_processes_write_different_runs_into_one_store_at_once(tmp_path: Pat
         assert Store(path).run(run).coverage.counts["done"] == 20
 
 
-def test_a_run_that_cannot_be_recorded_asks_nothing(tmp_path: Path) -> None:
-    async def main() -> None:
-        path = tmp_path / "s.db"
-        connect(path).close()
-        change(path, "CREATE TRIGGER t BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
-        workflow = flow(path)
-        async with workflow.stream(TASK) as events:
-            with pytest.raises(StoreError, match=r"full.*free some room"):
-                await events.finished()
-            assert events.run.calls == ()
+FULL = """
+import asyncio, resource, sys
+import stretto
+from stretto.store.schema import connect
+connect(__import__("pathlib").Path(sys.argv[1])).close()
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+asked = []
+def part(subtask: stretto.Subtask) -> str:
+    asked.append(subtask)
+    return "Done."
+flow = stretto.Workflow(None, {"part": part}, store=sys.argv[1])
+async def main():
+    async with flow.stream("Describe tea.") as events:
+        try:
+            await events.finished()
+        except stretto.StoreError as error:
+            print(error, len(asked))
+asyncio.run(main())
+"""
 
-    asyncio.run(main())
+
+def test_a_run_that_cannot_be_recorded_asks_nothing(tmp_path: Path) -> None:
+    done = python("-c", FULL, tmp_path / "s.db")
+    assert re.search(r"full.*free some room.* 0\n", done.stdout)
 
 
 # -- damaged records

@@ -109,6 +109,8 @@ class Intake:
         unread = self.unread
         items = reader.end(whole=finish not in {"", "length", LOOPED, OVERLONG})
         found = [subtask for item in items for subtask in self._take(item, reader)]
+        if reader.goes_past:
+            self.remarks.append("a further plan stands behind the first, which had begun by then: it is left out")
         if reader.state != "closed":
             self.remarks.append(_unclosed(reader.state, text, finish))
         elif whole and self.unread == unread and self.state is None:

@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncGenerator
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -20,7 +21,7 @@ from stretto.models.answered import Answered, Source
 from stretto.models.contexts import tells
 from stretto.models.dialect import Dialect
 from stretto.models.http import FAILURES, Http, no_room
-from stretto.models.providers import PATH, Provider, address, headers_of, is_here
+from stretto.models.providers import PATH, Provider, address, headers_of
 from stretto.models.proxies import proxy_for
 from stretto.models.refusals import of_images
 from stretto.models.secrets import Secrets
@@ -28,6 +29,7 @@ from stretto.models.secrets import Secrets
 _HELD_BACK = 0.1, 0.5  # seconds after which a call that found no file descriptor looks again
 _MANY = 1000
 _ADAPTABLE = frozenset({400, 404, 415, 422})
+_TEXT_ALONE = ("api.openai.com", "openai.azure.com", "api.anthropic.com", "generativelanguage.googleapis.com")
 _MARK = regex(
     r"<(?=\|[\w./:-]{1,40}\|?>|[\w./-]{1,40}\|>|\uff5c[^<>\n]{1,40}\uff5c>|/?(?:start_of_turn|end_of_turn)>)"
     r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT)\])"
@@ -66,7 +68,7 @@ class ChatModel:
         self._label = label
         self._http = endpoints.http
         self._telling = endpoints.telling
-        self._obeys = is_here(provider)  # what runs on this machine takes marks of its template wherever they stand
+        self._obeys = may_obey(provider.base_url)
         self._timeout = endpoints.timeout
         self._url = address(provider.base_url, PATH)
         self._proxy = endpoints.proxy(self._url)
@@ -200,10 +202,15 @@ def _unmark(messages: list[dict[str, Any]]) -> None:
                     part["text"] = unmarked(part["text"])
 
 
+def may_obey(base_url: str) -> bool:
+    """Whether an endpoint may take marks for its own: all but those of who wrote the models, to whom text is text."""
+    return not (urlsplit(base_url).hostname or "").endswith(_TEXT_ALONE)
+
+
 def unmarked(text: str) -> str:
     """The text with a space in each mark of a template, so that it is read as what is written there.
 
-    A text that has them would speak as another: servers that run a model themselves (llama.cpp, Ollama, vLLM) take
+    A text that has them would speak as another: servers that run an open model (llama.cpp, Ollama, vLLM) take
     `<|im_start|>system` in a file, a page or a result for the token of that name, and what follows for the words of
     whoever set the model up. Sources: the chat templates of Qwen, Llama, Mistral, Gemma, DeepSeek, Phi and gpt-oss.
     """

@@ -27,6 +27,13 @@ _FURTHER = regex(
     rf"""[\s}}\]]{{0,60}},\s{{0,40}}{_KEY_BEFORE}(?:\{{\s{{0,40}}{_KEY_BEFORE})?"""
     rf"""\[\s{{0,40}}(\{{)\s{{0,40}}["'“”]?({FIELD})["'“”]?\s{{0,40}}:\Z"""
 )
+_DRAFT = regex(
+    r"(?:\bdraft|\b(?:first|initial|rough|preliminary|tentative)[ _](?:attempt|version|try|pass|idea|plan|outline|cut)"
+    r"|entwurf\b|\bborrador\b|\bbrouillon\b|草案|初稿)"
+    r"""(?:\w{0,9}["']\s{0,9}:|[^\n{}[\]"]{0,60})\s{0,20}(?:```\w{0,9}\s{0,9})?[{[]""",
+    re.IGNORECASE,
+)
+_FURTHER_PLAN = regex(rf"""["'“”](?:{_NAME})["'“”]\s{{0,40}}:\s{{0,40}}\[\s{{0,40}}\{{""", re.IGNORECASE)
 _SIZE = regex(r"""["'“”]size["'“”]\s{0,40}:\s{0,40}["'“”](\w{1,40})["'“”]""", re.IGNORECASE)
 # Atomic groups, not possessive repeats: these capture wrongly on CPython 3.11.2, which is Debian 12's own.
 _OPENING = regex(
@@ -75,6 +82,16 @@ def further_at(text: str, *, named: bool) -> int | None:
     if found is None or not is_field(found[4]) or (named and not _PHASE.search(found[1])):
         return None
     return found.start(3)
+
+
+def is_draft(before: str) -> bool:
+    """Whether the text before a list calls it a draft, so that the plan may still follow."""
+    return _DRAFT.search(before) is not None
+
+
+def has_plan(after: str) -> bool:
+    """Whether a list that is called as a plan's stands in the text behind one."""
+    return _FURTHER_PLAN.search(after) is not None
 
 
 def size_in(texts: Sequence[str]) -> str:

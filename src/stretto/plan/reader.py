@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from stretto.ground.regex import regex
 from stretto.ground.text import clean
-from stretto.plan.beginning import opening_in, size_in
+from stretto.plan.beginning import has_plan, is_draft, opening_in, size_in
 from stretto.plan.fitting import fitted, keyed
 from stretto.plan.item import (
     Broken,
@@ -40,7 +40,7 @@ class PlanReader:
     `state`: no list was seen yet, one is open, or its `]` was seen. `size`: what stands before the list as the plan's
     size, or "". Prose may quote the plan's form, so a list called `tasks` without one object that says something does
     not count, one of another name only with an entry that has a type or needs, and the search goes on; what is in it
-    is told when such an entry follows, or at the end.
+    is told when such an entry follows, or at the end. What is called a draft counts at the end, unless a plan follows.
     """
 
     def __init__(self, workers: Mapping[str, Role] | None = None, *, deep: int = _DEEP) -> None:
@@ -54,6 +54,7 @@ class PlanReader:
         self._before: list[str] = []  # the text before each list
         self._brief: str | None = None  # what that says to every worker alike, once it was looked for
         self._name = ""  # of the list; empty if it has none
+        self._draft = False  # the text before it says so
         self._place = 0
         self._broken = 0  # objects that say nothing, before a list counts
         self._held: list[Read] = []
@@ -69,6 +70,11 @@ class PlanReader:
     def goes_on(self) -> bool:
         """Whether what follows the newest entry shows that it is not the last."""
         return self.state == "open" and bool(self._scanner.section.strip())
+
+    @property
+    def goes_past(self) -> bool:
+        """Whether a further plan stands behind this one."""
+        return self.state == "closed" and self._scanner.counts and has_plan(self._scanner.section)
 
     @property
     def size(self) -> str:
@@ -144,6 +150,7 @@ class PlanReader:
         self._before.append(before)
         self._brief = None
         self._name, self._held, self._place, self._half = name, [], 0, None
+        self._draft = is_draft(before)
 
     def _take(self, entry: Entry) -> None:
         """An entry of the list was closed."""
@@ -186,6 +193,8 @@ class PlanReader:
 
     def _proves(self, read: Read) -> bool:
         """Whether this entry shows that the list is the plan's, before it is over."""
+        if self._draft:
+            return False
         if self._name == "tasks":
             return isinstance(read.item, Draft) or says_something(read.fields)
         return isinstance(read.item, Draft) and read.weight == 2

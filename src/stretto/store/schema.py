@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stretto.errors import NoStore, StoreError, StoreLocked
 from stretto.ground.files import resolved
+from stretto.ground.text import one_line
 from stretto.store.migration import migrate
 from stretto.store.tables import APPLICATION_ID, TABLES, VERSION
 
@@ -17,6 +18,15 @@ PATIENCE = 30.0
 """Seconds to wait while another process writes."""
 GLANCE = 0.1
 """Seconds to wait where an event loop is held up meanwhile."""
+
+# A store is made of tables and indices. A trigger acts whenever something is written, and a view may stand where a
+# table was; a view of another name is nobody's harm.
+_WHOSE = """
+SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master),
+    (SELECT type || ' ' || name FROM sqlite_master WHERE type = 'trigger' OR (type = 'view' AND
+     lower(name) IN ('events', 'runs', 'imports', 'models', 'carriers', 'idempotency', 'aside')))
+FROM pragma_application_id, pragma_user_version
+"""
 
 
 class File(sqlite3.Connection):
@@ -138,10 +148,7 @@ def _write_ahead(db: File, until: float) -> None:
 def _form(db: File, path: Path) -> int:
     """The version of the file's form, 0 if nothing is in it yet; raises `StoreError` if it is not ours."""
     # In one statement, so that it is one state of the file, whoever else is filling it right now.
-    owner, version, tables = db.execute(
-        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)"
-        " FROM pragma_application_id, pragma_user_version"
-    ).fetchone()
+    owner, version, tables, strange = db.execute(_WHOSE).fetchone()
     if owner == APPLICATION_ID and version > VERSION:
         raise StoreError(
             f"{path}: this store was written by a newer Stretto (format {version}, this one reads {VERSION}); "
@@ -149,6 +156,11 @@ def _form(db: File, path: Path) -> int:
         )
     if owner != APPLICATION_ID and (owner or version or tables):
         raise StoreError(f"{path}: a SQLite file, but not a Stretto store; name another file with --store")
+    if strange:
+        raise StoreError(
+            f"{path}: it has the {one_line(strange)[:80]}, which is not Stretto's, and may change what is written or "
+            "read; drop that, or name another file with --store"
+        )
     if tables and version < 1:
         raise _not_intact(path, f"format {version} was never written")
     return int(version) if tables else 0
