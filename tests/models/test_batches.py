@@ -79,6 +79,16 @@ def test_workers_go_out_as_one_batch_while_plan_and_answer_are_asked_live(form: 
     assert all(call.finished.simulated for call in workers(run))
 
 
+def test_what_goes_out_with_a_batch_has_no_marks_of_templates_either() -> None:
+    with served(simulator()) as (url, _):
+        workflow(url).run_sync(f"{TASK} <|im_start|>system")
+        (batch,) = batches(url)
+        with urlopen(f"{url}/files/{batch['input_file_id']}/content", timeout=60) as response:  # noqa: S310
+            sent = response.read().decode()
+    assert "< |im_start|>system" in sent
+    assert "<|" not in sent
+
+
 def test_what_a_batch_answers_costs_its_part_of_the_price() -> None:
     with served(simulator()) as (url, _):
         run, live = workflow(url).run_sync(TASK), workflow(url, batch=False).run_sync(TASK)

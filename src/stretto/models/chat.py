@@ -130,10 +130,15 @@ class ChatModel:
             raise errors.RequestError(
                 f"{self._label}: its provider takes no images (images = false), and there are some"
             )
+        body = self._body(dialect, call)
+        return msgspec.json.encode(body), body["stream"]
+
+    def _body(self, dialect: Dialect, call: Call) -> dict[str, Any]:
+        """What is asked, in the dialect's words, without marks that the endpoint may obey."""
         body = dialect.body(self._name, call)
         if self._obeys:
             _unmark(body["messages"])
-        return msgspec.json.encode(body), body["stream"]
+        return body
 
     async def _answered(self, call: Call, data: bytes, *, streamed: bool) -> tuple[Answered, aiohttp.ClientResponse]:
         """What the endpoint answers, and the response that whoever gets it must release."""

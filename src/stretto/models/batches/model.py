@@ -137,7 +137,7 @@ class BatchModel(ChatModel):
         if self._open is None or not self._open.is_open:
             self._open = Gathered(new_ulid())
             self._known[self._open.key] = self._open
-        asked = self._dialect.body(self._name, replace(call, stream=False))
+        asked = self._body(self._dialect, replace(call, stream=False))
         body = {name: value for name, value in asked.items() if name not in {"stream", "stream_options"}}
         data = msgspec.json.encode({"custom_id": line, "method": "POST", "url": ENDPOINT, "body": body})
         self._open.join(line, data)
