@@ -15,8 +15,8 @@ from stretto.cluster.queue import queue
 from stretto.errors import StoreError, StoreLocked
 from stretto.store.connecting import connect
 from stretto.store.locations import Server
-from stretto.store.postgres.preparing import unprepared
 from stretto.store.postgres.presence import forget
+from stretto.store.postgres.tables import unprepared
 from stretto.store.sqlite import Store
 from workers import asking, quick
 

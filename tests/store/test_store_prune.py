@@ -13,7 +13,7 @@ import pytest
 from forked import python, python_begun
 from stores import DAYS, change, fill, rows, twelve
 from stretto.errors import StoreError
-from stretto.store import lock
+from stretto.store import presence
 from stretto.store.checkup import findings
 from stretto.store.pruning import Pruned, compact, condemned, prune, size_of
 from stretto.store.sqlite import Store
@@ -70,7 +70,7 @@ def test_a_run_that_is_carried_or_went_on_meanwhile_stays(path: Path) -> None:
     with Store(path).carrying("01K0002"):
         assert prune(path, runs, before=DAYS[6]) == Pruned(4, 2)
     assert left(path) == [1, 2, *range(6, 12)]
-    assert lock.any_held(path) is False
+    assert presence.any_held(path) is False
 
 
 def test_room_is_given_back(path: Path) -> None:

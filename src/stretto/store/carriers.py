@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from typing import Protocol
 
 from stretto.errors import RunBusy, StoreError
-from stretto.store import late, lock, presence
+from stretto.store import late, presence
 from stretto.store.connecting import connect, identity
 from stretto.store.database import Database
 from stretto.store.locations import Location, Server
@@ -105,7 +105,7 @@ def goes_on(db: Database, location: Location, run: str) -> bool:
 def any_carried(location: Location) -> bool:
     """Whether somebody carries any run of this store right now."""
     if not isinstance(location, Server):
-        return lock.any_held(location)
+        return presence.any_held(location)
     with closing(connect(location, create=False)) as db:
         runs = db.execute("SELECT run FROM carriers").fetchall()
         return any(is_carried(db, location, run) for (run,) in runs)

@@ -10,12 +10,12 @@ from msgspec import Struct
 from stretto.calls import fingerprint
 from stretto.errors import StoreError
 from stretto.store.carriers import take_in_all
-from stretto.store.connecting import connect
+from stretto.store.connecting import connect, opened
 from stretto.store.database import READING, Database, transaction
 from stretto.store.locations import Location
 from stretto.store.logs import events_of, records_of
 from stretto.store.pruning import size_of
-from stretto.store.schema import PATIENCE, explain
+from stretto.store.schema import PATIENCE
 from stretto.store.summary import ONE, read, summary_of
 from stretto.store.tables import VERSION
 
@@ -44,12 +44,9 @@ class Finding(Struct, frozen=True):
 
 def facts(location: Location, patience: float = PATIENCE) -> Facts:
     """The store in figures; raises `StoreError` if it cannot be opened."""
-    with closing(connect(location, create=False, patience=patience)) as db:
-        try:
-            form, free = _form(db) if isinstance(location, Path) else (VERSION, 0)
-            (runs,) = db.execute("SELECT count(*) FROM runs").fetchone()
-        except sqlite3.Error as error:
-            raise explain(location, error) from error
+    with opened(location, create=False, patience=patience) as db:
+        form, free = _form(db) if isinstance(location, Path) else (VERSION, 0)
+        (runs,) = db.execute("SELECT count(*) FROM runs").fetchone()
     return Facts(location, form, size_of(location), runs, free)
 
 

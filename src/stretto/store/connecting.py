@@ -1,11 +1,13 @@
 """Opening a store, wherever it is."""
 
-from collections.abc import Hashable
+import sqlite3
+from collections.abc import Hashable, Iterator
+from contextlib import closing, contextmanager
 
 from stretto.store import schema
 from stretto.store.database import Database
 from stretto.store.locations import Location, Server
-from stretto.store.schema import PATIENCE
+from stretto.store.schema import PATIENCE, explain
 
 
 def connect(location: Location, *, create: bool = True, patience: float = PATIENCE) -> Database:
@@ -18,6 +20,16 @@ def connect(location: Location, *, create: bool = True, patience: float = PATIEN
 
         return session(location, create=create, patience=patience)
     return schema.connect(location, create=create, patience=patience)
+
+
+@contextmanager
+def opened(location: Location, *, create: bool = True, patience: float = PATIENCE) -> Iterator[Database]:
+    """A connection for as long as this is open; whatever goes wrong with it is a `StoreError` that says what to do."""
+    with closing(connect(location, create=create, patience=patience)) as db:
+        try:
+            yield db
+        except sqlite3.Error as error:
+            raise explain(location, error) from error
 
 
 def identity(location: Location) -> Hashable:

@@ -3,17 +3,15 @@
 A run counts on the day on which it was carried last, with all that it has cost.
 """
 
-import sqlite3
-from contextlib import closing
 from decimal import Decimal
 
 from stretto.errors import DayBudgetError, StoreError
 from stretto.store.carriers import is_carried
-from stretto.store.connecting import connect
+from stretto.store.connecting import opened
 from stretto.store.database import ALONE, Database, transaction
 from stretto.store.locations import Location
 from stretto.store.logs import events_of
-from stretto.store.schema import PATIENCE, explain
+from stretto.store.schema import PATIENCE
 from stretto.store.spent import paid, today
 
 _KEEP = "INSERT INTO aside VALUES (?, ?) ON CONFLICT (run) DO UPDATE SET amount = excluded.amount"
@@ -25,18 +23,14 @@ def set_aside(location: Location, run: str, budget: Decimal, most: Decimal, pati
     False if that may be possible when runs are over that are being carried; raises `DayBudgetError` if it is not. What
     other runs have cost that are not over is found in their logs.
     """
-    with closing(connect(location, patience=patience)) as db:
-        try:
-            with transaction(db, ALONE):
-                held = _held(db, location, run)
-                cost = _spent(db, location, {run, *held})
-                if cost + budget > most:
-                    raise DayBudgetError(_why(location, budget, most, cost))
-                if fits := cost + sum(held.values()) + budget <= most:
-                    db.execute(_KEEP, (run, str(budget)))
-                return fits
-        except sqlite3.Error as error:
-            raise explain(location, error) from error
+    with opened(location, patience=patience) as db, transaction(db, ALONE):
+        held = _held(db, location, run)
+        cost = _spent(db, location, {run, *held})
+        if cost + budget > most:
+            raise DayBudgetError(_why(location, budget, most, cost))
+        if fits := cost + sum(held.values()) + budget <= most:
+            db.execute(_KEEP, (run, str(budget)))
+        return fits
 
 
 def _held(db: Database, location: Location, run: str) -> dict[str, Decimal]:

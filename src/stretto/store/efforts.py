@@ -1,8 +1,6 @@
 """What the newest calls of a store took: tokens and seconds, by model and by what they were made for."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import datetime
 
 import msgspec
@@ -10,9 +8,9 @@ from msgspec import Struct
 
 from stretto import events as e
 from stretto.calls import KEPT
-from stretto.store.connecting import connect
+from stretto.store.connecting import opened
 from stretto.store.locations import Location
-from stretto.store.schema import PATIENCE, explain
+from stretto.store.schema import PATIENCE
 from stretto.store.sums import event_is_whole
 from stretto.types import RoleName, Usage
 
@@ -47,11 +45,8 @@ def newest_efforts(location: Location, patience: float = PATIENCE) -> list[Effor
     Left out are replies that were reused and calls that a rate limit held back or that were asked in duplicate: what
     these took is no matter of the call. A damaged event counts as not there.
     """
-    with closing(connect(location, create=False, patience=patience)) as db:
-        try:
-            rows = db.execute(_NEWEST, (_ROWS,)).fetchall()
-        except sqlite3.Error as error:
-            raise explain(location, error) from error
+    with opened(location, create=False, patience=patience) as db:
+        rows = db.execute(_NEWEST, (_ROWS,)).fetchall()
     return list(_efforts(rows))
 
 

@@ -1,16 +1,14 @@
 """What was found out about models, kept by the endpoint that has them."""
 
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 
 from msgspec import Struct
 
 from stretto.errors import NoStore
 from stretto.events import now
-from stretto.store.connecting import connect
+from stretto.store.connecting import opened
 from stretto.store.locations import Location
-from stretto.store.schema import PATIENCE, explain
+from stretto.store.schema import PATIENCE
 from stretto.store.sums import values_sum
 from stretto.types import Known
 
@@ -34,14 +32,10 @@ class Remembered(Struct, frozen=True):
 def remembered(location: Location, patience: float = PATIENCE) -> dict[Place, Remembered]:
     """All that is remembered; nothing if there is no store yet. A damaged row counts as not there."""
     try:
-        db = connect(location, create=False, patience=patience)
+        with opened(location, create=False, patience=patience) as db:
+            rows = db.execute("SELECT endpoint, model, context, bytes, at, model_sum FROM models").fetchall()
     except NoStore:
         return {}
-    with closing(db):
-        try:
-            rows = db.execute("SELECT endpoint, model, context, bytes, at, model_sum FROM models").fetchall()
-        except sqlite3.Error as error:
-            raise explain(location, error) from error
     return {
         (endpoint, model): Remembered(Known(context, each), at)
         for endpoint, model, context, each, at, said in rows
@@ -49,18 +43,12 @@ def remembered(location: Location, patience: float = PATIENCE) -> dict[Place, Re
     }
 
 
-def _is_held(context: int | None) -> bool:
-    """Whether SQLite can hold it: what an endpoint says may be any number."""
-    return context is None or abs(context) < 2**63
-
-
 def remember(location: Location, found: Mapping[Place, Known], patience: float = PATIENCE) -> None:
     """Keep what was found out, as of now; raises `StoreError`."""
     if not found:
         return
-    rows = [(*place, known.context, known.bytes, now()) for place, known in found.items() if _is_held(known.context)]
-    with closing(connect(location, patience=patience)) as db:
-        try:
-            db.executemany(_KEEP, [(*row, values_sum(row)) for row in rows])
-        except sqlite3.Error as error:
-            raise explain(location, error) from error
+    # What an endpoint says may be any number, and SQLite holds no larger one.
+    held = [(place, known) for place, known in found.items() if abs(known.context or 0) < 2**63]
+    rows = [(*place, known.context, known.bytes, now()) for place, known in held]
+    with opened(location, patience=patience) as db:
+        db.executemany(_KEEP, [(*row, values_sum(row)) for row in rows])

@@ -2,27 +2,73 @@
 
 What is written there is believed for as long as that process lives; so a killed one is in nobody's way, and a stopped
 one keeps its run. Processes that cannot be seen from here (another container's, or where there is no /proc) are told by
-a lock that the system holds for them (`stretto.store.lock`). One connection and one lock serve all runs of a thread:
-a process that carries hundreds must not run out of file descriptors.
+a lock that the system holds for them. One connection and one lock serve all runs of a thread: a process that carries
+hundreds must not run out of file descriptors.
 """
 
 import os
 import sqlite3
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from functools import cache
 from itertools import count
 from pathlib import Path
 from secrets import token_hex
 
+from filelock import FileLock, Timeout
+
 from stretto.errors import StoreLocked
-from stretto.store import late, lock
+from stretto.store import late
 from stretto.store.database import busy, transaction
-from stretto.store.schema import connect, explain
+from stretto.store.schema import beside, connect, explain, keep_private
 
 _PROC = Path("/proc")
 _numbers = count()
 _ours: set[str] = set()
 """What this process is carrying, each with a number of its own."""
+
+
+@contextmanager
+def held(store: Path, name: str) -> Iterator[bool]:
+    """Hold the lock of this name, beside the store; False if somebody else does. A dead one does not."""
+    folder = _folder(store)
+    lock = FileLock(folder / name, mode=0o600)
+    try:
+        folder.mkdir(exist_ok=True, mode=0o700)
+        keep_private(folder)
+        lock.acquire(blocking=False)
+    except Timeout:
+        yield False
+        return
+    except OSError as error:
+        raise explain(store, error) from error
+    try:
+        yield True
+    finally:
+        # While it is still held: whoever has it open by now sees that it is gone, and does not take it.
+        (folder / name).unlink(missing_ok=True)
+        lock.release()
+
+
+def is_held(store: Path, name: str) -> bool:
+    """Whether somebody holds the lock of this name right now; what a dead one left is cleared away."""
+    if not (_folder(store) / name).exists():
+        return False
+    with held(store, name) as free:
+        return not free
+
+
+def any_held(store: Path) -> bool:
+    """Whether somebody carries any run of this store right now."""
+    try:
+        names = [entry.name for entry in _folder(store).iterdir()]
+    except FileNotFoundError:
+        return False
+    return any(is_held(store, name) for name in names)
+
+
+def _folder(store: Path) -> Path:
+    return beside(store, ".locks")
 
 
 class Presence:
@@ -36,7 +82,7 @@ class Presence:
             self._db = stack.enter_context(closing(connect(path, patience=patience)))
             # Often in an event loop: it waits for no disk, and moves nothing out of the write-ahead log.
             self._db.execute("PRAGMA wal_autocheckpoint = 0")
-            stack.enter_context(lock.held(path, self._lock))
+            stack.enter_context(held(path, self._lock))
             self._stack = stack.pop_all()
 
     def close(self) -> None:
@@ -86,15 +132,15 @@ def lives(path: Path, owner: str) -> bool:
     try:
         boot, space, number, _ = process.split(" ")
         if (boot, space) != _world():
-            return lock.is_held(path, name)
+            return is_held(path, name)
     except (ValueError, OSError):
-        return lock.is_held(path, name)
+        return is_held(path, name)
     try:
         if _process(number) == process:
             return True
     except OSError:
         pass  # there is no such process
-    lock.is_held(path, name)  # it left that
+    is_held(path, name)  # it left that
     return False
 
 

@@ -2,17 +2,17 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 
 from msgspec import Struct
 
 from stretto.errors import StoreError
 from stretto.store.carriers import goes_on, is_queued, take_in_all
-from stretto.store.connecting import connect
+from stretto.store.connecting import connect, opened
 from stretto.store.database import Database, transaction
 from stretto.store.locations import Location, Server
-from stretto.store.schema import PATIENCE, explain
+from stretto.store.schema import PATIENCE
 
 _AT_ONCE = 20  # runs in one transaction
 _TABLES = "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relnamespace = 'stretto'::regnamespace"
@@ -37,7 +37,7 @@ def condemned(location: Location, *, before: str | None = None, keep: int | None
         SELECT run FROM (SELECT run, last_at FROM runs ORDER BY rowid DESC LIMIT 9223372036854775807 OFFSET ?) AS older
         WHERE last_at < ? AND (last_at <> '' OR ?)
     """
-    with _asking(location) as db:
+    with opened(location, create=False) as db:
         rows = db.execute(query, (keep or 0, before or _EVER, before is None)).fetchall()
     return [run for (run,) in rows]
 
@@ -48,17 +48,8 @@ def weigh(location: Location, runs: Sequence[str]) -> int:
         SELECT coalesce(sum(length(body) + coalesce(length(request), 0) + coalesce(length(reply), 0)), 0) FROM events
         WHERE run = ?
     """
-    with _asking(location) as db:
+    with opened(location, create=False) as db:
         return int(sum(db.execute(query, (run,)).fetchone()[0] for run in runs))
-
-
-@contextmanager
-def _asking(location: Location) -> Iterator[Database]:
-    with closing(connect(location, create=False)) as db:
-        try:
-            yield db
-        except sqlite3.Error as error:
-            raise explain(location, error) from error
 
 
 def prune(location: Location, runs: Sequence[str], *, before: str | None = None, patience: float = PATIENCE) -> Pruned:
@@ -68,14 +59,11 @@ def prune(location: Location, runs: Sequence[str], *, before: str | None = None,
     """
     removed = 0
     take_in_all(location, patience)
-    with closing(connect(location, patience=patience)) as db:
+    with opened(location, patience=patience) as db:
         oldest = sorted(runs)
         for some in (oldest[at : at + _AT_ONCE] for at in range(0, len(oldest), _AT_ONCE)):
             began = time.monotonic()
-            try:
-                removed += _remove(db, location, some, before or _EVER)
-            except sqlite3.Error as error:
-                raise explain(location, error) from error
+            removed += _remove(db, location, some, before or _EVER)
             # Whoever waits to write gets as much time as this took: SQLite lets the quickest in, not the first.
             time.sleep(time.monotonic() - began)
     return Pruned(removed, len(runs) - removed)
@@ -114,7 +102,7 @@ def compact(location: Location, patience: float = PATIENCE) -> None:
 def size_of(location: Location) -> int:
     """Bytes the store takes on the disk: a file with its write-ahead log, of a database our tables."""
     if isinstance(location, Server):
-        with _asking(location) as db:
+        with opened(location, create=False) as db:
             return int(db.execute(_TABLES).fetchone()[0])
     files = (location, location.with_name(location.name + "-wal"))
     return sum(file.stat().st_size for file in files if file.exists())

@@ -43,10 +43,10 @@ class Summary(Struct, frozen=True, kw_only=True):
     error_type: str | None = None
 
 
+_TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
 _COLUMNS = (
     *("run", "status", "events", "started_at", "last_at", "task", "simulated", "origin", "subtasks", "done", "missing"),
-    *("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost", "error", "error_type"),
-    "summary_sum",
+    *(*_TOKENS, "cost", "error", "error_type", "summary_sum"),
 )
 ROW = ", ".join(_COLUMNS)
 """What `read` reads."""
@@ -101,37 +101,14 @@ def read(row: tuple[Any, ...]) -> Summary | None:
     *values, said = row
     if values_sum(tuple(values)) != said:
         return None
-    run, status, events, started_at, last_at, task, simulated, origin, subtasks, done, missing, *rest = values
-    *tokens, cost, error, error_type = rest
-    return Summary(
-        run=run,
-        status=status,
-        events=events,
-        started_at=started_at,
-        last_at=last_at,
-        task=task,
-        simulated=bool(simulated),
-        origin=origin,
-        subtasks=subtasks,
-        done=done,
-        missing=missing,
-        usage=Usage(*tokens),
-        cost=None if cost is None else Decimal(cost),
-        error=error,
-        error_type=error_type,
-    )
+    facts = dict(zip(_COLUMNS, values, strict=False))
+    facts["usage"] = Usage(*(facts.pop(name) for name in _TOKENS))
+    facts["simulated"] = bool(facts["simulated"])
+    facts["cost"] = None if facts["cost"] is None else Decimal(facts["cost"])
+    return Summary(**facts)
 
 
 def _values(told: Summary) -> tuple[Any, ...]:
-    facts = (
-        told.run,
-        told.status,
-        told.events,
-        told.started_at,
-        told.last_at,
-        told.task,
-        int(told.simulated),
-        told.origin,
-    )
-    counts = (told.subtasks, told.done, told.missing, *astuple(told.usage))
-    return (*facts, *counts, None if told.cost is None else str(told.cost), told.error, told.error_type)
+    *facts, usage, cost, error, error_type = astuple(told)
+    numbers = (int(each) if isinstance(each, bool) else each for each in facts)
+    return (*numbers, *astuple(usage), None if cost is None else str(cost), error, error_type)

@@ -1,21 +1,18 @@
 """Taking a run out of a store, and into one."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 
 import msgspec
 
 from stretto.errors import StoreError
 from stretto.events import decode
 from stretto.store.carriers import take_in_all
-from stretto.store.connecting import connect
+from stretto.store.connecting import opened
 from stretto.store.database import READING, Database, transaction
 from stretto.store.locations import Location
 from stretto.store.logs import damaged, least_of, not_found
 from stretto.store.parcel import LONGEST, Entry, Parcel, check, header
 from stretto.store.rows import insert
-from stretto.store.schema import explain
 from stretto.store.summary import summary_of, write
 from stretto.store.sums import event_is_whole, record_is_whole
 
@@ -31,44 +28,32 @@ def entries(location: Location, run: str) -> Iterator[Entry]:
     Raises `RunNotFound`, or `StoreError` if a part of it is damaged.
     """
     take_in_all(location, run=run)
-    with closing(connect(location, create=False)) as db:
-        try:
-            yield from _entries(db, location, run)
-        except sqlite3.Error as error:
-            raise explain(location, error) from error
+    with opened(location, create=False) as db:
+        yield from _entries(db, location, run)
 
 
 def exported(location: Location, run: str) -> Iterator[bytes]:
     """A run as the lines of a file; no more than one of them is in memory at a time."""
     take_in_all(location, run=run)
-    with closing(connect(location, create=False)) as db:
-        try:
-            db.execute(READING)  # so that the number and the lines are of one moment, whoever is writing
-            (number,) = db.execute("SELECT count(*) FROM events WHERE run = ?", (run,)).fetchone()
-            if not number:
-                raise not_found(location, run)
-            yield header(run, number)
-            for entry in _entries(db, location, run):
-                line = entry.line
-                if len(line) > LONGEST:
-                    raise StoreError(
-                        f"{location}: event {entry.event.seq} of run {run} is too long for a file to import"
-                    )
-                yield line
-        except sqlite3.Error as error:
-            raise explain(location, error) from error
+    with opened(location, create=False) as db:
+        db.execute(READING)  # so that the number and the lines are of one moment, whoever is writing
+        (number,) = db.execute("SELECT count(*) FROM events WHERE run = ?", (run,)).fetchone()
+        if not number:
+            raise not_found(location, run)
+        yield header(run, number)
+        for entry in _entries(db, location, run):
+            line = entry.line
+            if len(line) > LONGEST:
+                raise StoreError(f"{location}: event {entry.event.seq} of run {run} is too long for a file to import")
+            yield line
 
 
 def imported(location: Location, parcel: Parcel) -> bool:
     """Take a run in, whole or not at all; False if it was there already, `StoreError` if another one was."""
-    with closing(connect(location)) as db:
-        try:
-            with transaction(db):
-                new = not _is_there(db, location, parcel)
-                if new:
-                    _insert(db, parcel)
-        except sqlite3.Error as error:
-            raise explain(location, error) from error
+    with opened(location) as db, transaction(db):
+        new = not _is_there(db, location, parcel)
+        if new:
+            _insert(db, parcel)
     return new
 
 

@@ -15,8 +15,7 @@ from stretto.errors import ConfigError, StoreError, StoreLocked
 from stretto.ground.extras import installing
 from stretto.store.database import ALONE, READING, WRITING, Rows
 from stretto.store.locations import Server
-from stretto.store.postgres.preparing import GONE, prepare, unprepared
-from stretto.store.postgres.tables import SCHEMA
+from stretto.store.postgres.tables import GONE, SCHEMA, prepare, unprepared
 
 _KEPT = 4  # connections that nobody needs just now
 _WAIT = 5_000  # milliseconds for a lock that another holds
