@@ -18,7 +18,7 @@ from stretto.cli.help import command, option
 from stretto.cli.limit_options import amount
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
-from stretto.cli.meaning import HERE, build, chosen_models, configured
+from stretto.cli.meaning import name_of, wanted
 from stretto.cli.options import input_options, priority_option, quiet_option, workflow_options
 from stretto.cli.screen import say
 from stretto.cli.stored import store_path
@@ -28,7 +28,6 @@ from stretto.cli.words import dollars, short
 from stretto.errors import ConfigError, TaskError
 from stretto.ground.amounts import dollars as money
 from stretto.inputs import MOST
-from stretto.store.locations import Location
 
 _TOLD = 10  # lines that failed and are told of one by one
 _LOOK = 1.0  # seconds
@@ -92,9 +91,6 @@ def batch(
     quiet: bool,
     inputs: tuple[str, ...],
     max_input: float | None,
-    named: str | None,
-    models: tuple[str, ...],
-    store: Location | None,
     **flags: Any,
 ) -> int:
     """Do the task of each of LINES, many at the same time, and write a line for each as it is done.
@@ -108,10 +104,9 @@ def batch(
     """
     if source != "-" and output.exists() and Path(source).exists() and output.samefile(source):
         raise TaskError(f"-o {output}: those are the lines themselves, which would be lost; name another file")
-    place = store_path(store)
-    progress = progress_for(quiet=quiet, as_json=False, plain=True)
+    progress = progress_for(quiet=quiet, plain=True)
     texts = read_named(inputs, max_input, progress.input, stdin=source != "-")
-    workflow = build(configured(named), chosen_models(models), flags, place, progress.model)
+    workflow = wanted(flags, progress.model)
     if total_budget is not None and workflow.definition.limits.budget is None:
         raise ConfigError(
             "--total-budget: a run begins if its own budget is left of it; say that, too (--budget MONEY)"
@@ -125,7 +120,8 @@ def batch(
     from stretto.batch.source import Source
     from stretto.batch.ways import Here, Way
 
-    jobs = Jobs(workflow, _name(named), batch_name(output), texts, int(max_input or MOST))
+    place = store_path(flags["store"])
+    jobs = Jobs(workflow, name_of(flags["named"]), batch_name(output), texts, int(max_input or MOST))
     written = OutFile(output, retry_failed=retry_failed)
     with Source(source, sys.stdin.buffer) as lines, Tally(quiet=quiet) as tally:
         told = _Told(tally)
@@ -184,13 +180,6 @@ async def _until_stopped(carrying: Coroutine[Any, Any, object], look: Callable[[
         if not stopped:
             raise
     return stopped
-
-
-def _name(named: str | None) -> str:
-    """The workflow's name as a model: that of its file, or preset."""
-    if named is None:
-        return HERE.stem if HERE.is_file() else "general"
-    return Path(named).stem if "/" in named or named.endswith(".toml") else named
 
 
 def _others(counts: Counts) -> str:

@@ -6,7 +6,9 @@ import os
 import shlex
 import signal
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -14,14 +16,19 @@ from stretto import events as e
 from stretto.calls import KEPT
 from stretto.cli import ANSWERED, BROKEN_PIPE, INTERRUPTED, PARTIAL, report
 from stretto.cli.cited import cited, uncited
+from stretto.cli.live import progress as progress_for
+from stretto.cli.local import prepare
 from stretto.cli.progress import Progress
 from stretto.cli.proposal_table import how_good, would_take
 from stretto.cli.rows import RowFile
 from stretto.cli.screen import drawing_on, say
+from stretto.cli.stored import same_store
 from stretto.errors import BudgetError, DeadlineError, PlanError, StoreError, StrettoError
+from stretto.ground.files import failing_as
 from stretto.plan.given import write_plan
 from stretto.run.stream import RunStream
 from stretto.runs import Run
+from stretto.workflow import Workflow
 
 _KEPT = "what is complete is kept"
 
@@ -41,8 +48,17 @@ class Output(Struct, frozen=True):
     as_completed: bool = False
 
 
-def carry(stream: RunStream, output: Output, progress: Progress) -> int:
-    """Carry a run to its end and return the exit code; every error has been reported then."""
+def shown_by(flags: dict[str, Any], *, as_completed: bool = False) -> tuple[Output, Progress]:
+    """Where the answer goes, and what shows the run meanwhile, as -o, -q, --plain, --json and --cite say."""
+    file, as_json = flags["output"], flags["as_json"]
+    output = Output(file, as_json, same_store(), cite=flags.get("cite", False), as_completed=as_completed)
+    return output, progress_for(quiet=flags["quiet"], as_json=bool(as_json), plain=flags["plain"])
+
+
+def carry(stream: RunStream, output: Output, progress: Progress, workflow: Workflow | None = None) -> int:
+    """Carry a run (of a `workflow` whose models are asked) to its end; the exit code. Every error is reported then."""
+    if workflow is not None:
+        prepare(workflow, progress.model)
     return asyncio.run(_Carrier(stream, output, progress).carry())
 
 
@@ -139,7 +155,8 @@ class _Carrier:
         if self._output.as_json == "events":
             self._put(e.encode(event).decode() + "\n")
         if self._rows is not None:
-            self._take_row(self._rows, event)
+            with self._kept(f"{self._output.file}: cannot be written"):
+                self._rows.take(event)
         match event:
             case e.AnswerDelta() if self._live:
                 if event.restart:
@@ -155,18 +172,8 @@ class _Carrier:
         output = self._output
         if output.file is None and (each.then or output.as_json):
             return
-        try:
+        with self._kept(f"{output.file}: cannot be written"):
             self._rows = RowFile(run, output.file, self._put_rows, as_completed=output.as_completed)
-        except OSError as error:
-            raise self._lost(f"{output.file}: cannot be written: {error.strerror}") from error
-
-    def _take_row(self, rows: RowFile, event: e.AnyEvent) -> None:
-        try:
-            rows.take(event)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise self._lost(f"{self._output.file}: cannot be written: {error.strerror}") from error
 
     def _put_rows(self, lines: str) -> None:
         """Rows on stdout; on a terminal, above what is drawn there."""
@@ -198,28 +205,23 @@ class _Carrier:
 
     def _deliver(self, text: str, what: str) -> None:
         if (file := self._output.file) is not None and self._rows is None:
-            try:
+            with self._kept(f"{file}: cannot be written"):
                 file.write_text(text, encoding="utf-8")
-            except OSError as error:
-                raise self._lost(f"{file}: cannot be written: {error.strerror}") from error
             self._progress.tell(what, f"written to {file}")
         elif not self._output.as_json:
             self._put(text)
 
     def _put(self, text: str, *, drawn: bool = False) -> None:
-        try:
+        with self._kept("cannot write the output"):
             (drawing_on(sys.stdout) if drawn else sys.stdout.write)(text)
             sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise self._lost(f"cannot write the output: {error.strerror}") from error
         if text:
             self._open_line = self._live and not text.endswith("\n")
 
-    def _lost(self, why: str) -> StrettoError:
+    def _kept(self, what: str) -> AbstractContextManager[None]:
+        """An `OSError` meanwhile is told with where the run is kept."""
         kept = f"; the run is kept: stretto show {self._run}" if self._stream.recorded else ""
-        return StrettoError(why + kept)
+        return failing_as(StrettoError, what, kept)
 
     def _end_line(self) -> None:
         """On a terminal, what comes next begins on a line of its own."""

@@ -3,7 +3,7 @@
 import re
 import shutil
 from collections.abc import Awaitable
-from decimal import Decimal
+from typing import Any
 
 import click
 
@@ -41,10 +41,9 @@ confirm_options = together(
 )
 
 
-def approval(
-    definition: Definition, progress: Progress, *, confirm: bool, confirm_over: Decimal | None
-) -> Approve | None:
+def approval(definition: Definition, progress: Progress, flags: dict[str, Any]) -> Approve | None:
     """Who approves a plan, if the flags want anybody to; raises `click.UsageError` if nobody can be asked."""
+    confirm, confirm_over = flags["confirm"], flags["confirm_over"]
     if not confirm and confirm_over is None:
         return None
     console = Console.found()

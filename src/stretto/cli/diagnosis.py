@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from stretto.cli import NOT_THERE
 from stretto.config.origins import Value
+from stretto.ground.text import many
 
 _WIDEST = 32
 
@@ -59,8 +60,8 @@ def lines(diagnosis: Diagnosis) -> Iterator[str]:
         yield from _section(heading, [(_marked(check), check.said) for check in checks])
     yield from _section("Not there", NOT_THERE)
     count, doubts = len(diagnosis.faults), sum(check.state == "warning" for check in diagnosis.checks)
-    warned = f"{doubts} {'warning' if doubts == 1 else 'warnings'} (marked ?)" if doubts else ""
-    faults = f"{count} {'fault' if count == 1 else 'faults'} (marked !)" if count else ""
+    warned = f"{many(doubts, 'warning')} (marked ?)" if doubts else ""
+    faults = f"{many(count, 'fault')} (marked !)" if count else ""
     yield ", ".join(filter(None, (faults, warned))) or "Nothing is amiss."
 
 

@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 import click
@@ -10,6 +9,7 @@ import click
 from stretto.cli.help import command, option
 from stretto.cli.screen import tell
 from stretto.cli.stored import find_run, store_option, store_path
+from stretto.cli.totals import between
 from stretto.cli.words import dollars, short
 from stretto.errors import TaskError
 from stretto.runs import Run
@@ -140,10 +140,5 @@ def _told(run: Run) -> dict[str, str]:
         "Calls reused": str(reused),
         "Tokens paid": f"{run.usage.input_tokens:,} + {run.usage.output_tokens:,}",
         "Cost": "unknown" if run.cost is None else dollars(run.cost),
-        "Time": f"{_seconds(run):.1f} s",
+        "Time": f"{between(run.started_at, run.last_at):.1f} s",
     }
-
-
-def _seconds(run: Run) -> float:
-    """From the first event to the last one."""
-    return (datetime.fromisoformat(run.last_at) - datetime.fromisoformat(run.started_at)).total_seconds()

@@ -11,18 +11,19 @@ from click.core import ParameterSource
 
 from stretto.cli import ANSWERED, CONFIG, FAILED
 from stretto.cli.diagnosis import Check, Diagnosis, lines
-from stretto.cli.endpoints import Answer, ask_all, endpoints, keys_set, remedy, usable
+from stretto.cli.endpoints import Answer, ask_all, keys_set, remedy, usable
 from stretto.cli.help import command, option
 from stretto.cli.installed import extras, variables, versions
 from stretto.cli.meaning import chosen_models, usual_files
 from stretto.cli.options import workflow_options
 from stretto.cli.outlook import Outlook, outlook
-from stretto.cli.prune import counted, megabytes
+from stretto.cli.prune import megabytes
 from stretto.cli.screen import say, tell
 from stretto.cli.stored import store_path
 from stretto.cli.words import not_listed
 from stretto.config.origins import Value
 from stretto.errors import AuthError, NoStore, StoreError
+from stretto.ground.text import many
 from stretto.models.contexts import others_than
 from stretto.models.providers import Provider, from_environment, is_here
 from stretto.store.checkup import Finding, facts, findings, glance
@@ -42,33 +43,26 @@ _SHOWN = 20  # findings of a damaged store
 @option("--store-check", is_flag=True, help="All of the store, not only its structure and the newest runs.")
 @option("--json", "as_json", is_flag=True, help="One JSON object.")
 @workflow_options
-def doctor(
-    offline: bool,
-    store_check: bool,
-    as_json: bool,
-    named: str | None,
-    models: tuple[str, ...],
-    store: Location | None,
-    **flags: Any,
-) -> int:
+def doctor(offline: bool, store_check: bool, as_json: bool, **flags: Any) -> int:
     """See what is installed, what is in force and where each setting comes from, which endpoints answer, and the store.
 
     Takes the flags of `run`, to say what they would amount to. Keys are named, never shown. The exit code is 0 unless
     something that is configured cannot work: 3 if that is the configuration or a key, else 1. Nothing is changed.
     """
-    seen = outlook(named, chosen_models(models), flags, store_path(store), offline=offline)
-    known = endpoints(seen.configuration)
+    store = store_path(flags["store"])
+    seen = outlook(flags["named"], chosen_models(flags["models"]), flags, store, offline=offline)
+    known = seen.configuration.endpoints()
     keyless = {name: known[name] for name in known if name in seen.needed and known[name].key_env is None}
     asked = {} if offline else {**usable(known), **keyless}
     diagnosis = Diagnosis(
         versions=versions(),
         extras=extras(),
-        files=[*_files(named), *seen.faults, *seen.files],
-        settings=[*seen.settings, _store_setting(store_path(store))],
+        files=[*_files(flags["named"]), *seen.faults, *seen.files],
+        settings=[*seen.settings, _store_setting(store)],
         variables=variables(known),
         endpoints=asyncio.run(_endpoints(asked, seen)),
         prices=seen.prices,
-        store=_store(store_path(store), whole=store_check),
+        store=_store(store, whole=store_check),
     )
     if as_json:
         import msgspec
@@ -111,7 +105,7 @@ async def _endpoints(asked: Mapping[str, Provider], seen: Outlook) -> list[Check
         name, provider = answer.provider, asked[answer.provider]
         if answer.error is None:
             url = from_environment(name, provider, os.environ).base_url.partition("?")[0]
-            count = f"{len(answer.models):,} model{'' if len(answer.models) == 1 else 's'}"
+            count = many(len(answer.models), "model")
             told.append(Check(name, "ok", f"{url} answers in {answer.seconds * 1000:,.0f} ms, {count}"))
             told += _not_listed(seen, answer, provider)
             continue
@@ -143,7 +137,7 @@ def _store(store: Location, *, whole: bool) -> list[Check]:
         return [_no_store(store)]
     except StoreError as error:
         return [Check(str(store), "fault", str(error).removeprefix(f"{store}: "))]
-    size = f"format {told.form}, {megabytes(told.size)}, {megabytes(told.free)} of it free, {counted(told.runs)}"
+    size = f"format {told.form}, {megabytes(told.size)}, {megabytes(told.free)} of it free, {many(told.runs, 'run')}"
     look = "nothing amiss" if whole else "nothing amiss at a glance (--store-check looks at everything)"
     head = Check(str(store), "fault" if found else "ok", f"{size}; {f'{len(found):,} findings' if found else look}")
     return [head, *_damage(found)]

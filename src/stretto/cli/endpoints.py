@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from stretto.config import Configuration
 from stretto.errors import AuthError, CallError, CallTimeout, ConfigError, ConnectError, StrettoError
 from stretto.models.http import Http
 from stretto.models.listing import Listed, listing
-from stretto.models.providers import KNOWN, Provider, variable
+from stretto.models.providers import Provider, variable
 
 
 class Answer(Struct, frozen=True):
@@ -20,11 +19,6 @@ class Answer(Struct, frozen=True):
     seconds: float
     models: tuple[Listed, ...] = ()
     error: StrettoError | None = None
-
-
-def endpoints(configuration: Configuration) -> dict[str, Provider]:
-    """Every provider with an endpoint, known or configured."""
-    return {**KNOWN, **{name: p for name, p in configuration.providers().items() if isinstance(p, Provider)}}
 
 
 def keys_set(name: str, provider: Provider) -> list[str]:

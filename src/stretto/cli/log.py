@@ -3,7 +3,6 @@
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 
 import click
@@ -18,6 +17,7 @@ from stretto.cli.prompts import default_prompts, sent_prompts
 from stretto.cli.screen import drawing_on, say, tell, tell_text
 from stretto.cli.shortcomings import VERDICTS
 from stretto.cli.stored import find_run, plain_option, run_options, store_option, store_path
+from stretto.cli.totals import between
 from stretto.cli.words import dollars, short
 from stretto.errors import RunNotFound, TaskError
 from stretto.fold import fold
@@ -255,7 +255,7 @@ def _call(call: CallRecord, record: Record | None, status: str, twin: str) -> li
     if done and done.usage:
         facts.append(f"{done.usage.input_tokens:,} + {done.usage.output_tokens:,} tokens")
     if call.started_at and call.finished_at:
-        facts.append(f"{_seconds(call.started_at, call.finished_at):.2f} s from {precisely(call.started_at)}")
+        facts.append(f"{between(call.started_at, call.finished_at):.2f} s from {precisely(call.started_at)}")
     facts += [dollars(done.cost)] if done and done.cost else []
     facts += [f"asked {done.asked}"] if done and done.asked else []
     facts += [f"a duplicate of {twin}: asked once" if twin else "reused"] if done and done.reused else []
@@ -272,7 +272,3 @@ def _call(call: CallRecord, record: Record | None, status: str, twin: str) -> li
 
 def _mark(simulated: bool) -> str:
     return " (simulated)" if simulated else ""
-
-
-def _seconds(start: str, end: str) -> float:
-    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

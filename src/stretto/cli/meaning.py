@@ -8,12 +8,14 @@ from typing import Any
 from msgspec import Struct
 from platformdirs import user_config_path
 
+from stretto.cli.stored import find_run, store_path
 from stretto.cli.trusting import Untrusted, trusted
 from stretto.config import (
     Choice,
     Configuration,
     Source,
     default_model,
+    is_file,
     read_file,
     read_preset,
     read_workflow,
@@ -30,6 +32,13 @@ from stretto.workflow import Workflow
 
 HERE = Path("stretto.toml")
 """The file that is read wherever one happens to be."""
+
+
+def name_of(named: str | None) -> str:
+    """The name that a workflow has as a model: that of its file, or preset."""
+    if named is None:
+        return HERE.stem if HERE.is_file() else "general"
+    return Path(named).stem if is_file(named) else named
 
 
 def usual_files() -> list[Path]:
@@ -124,6 +133,23 @@ def made(
         max_tokens=flags.get("max_tokens"),
         batch=flags.get("batch"),
     )
+
+
+def wanted(flags: dict[str, Any], say: Callable[[str], None]) -> Workflow:
+    """The workflow of a new run, as all flags of a command describe it beside files and environment."""
+    return build(configured(flags["named"]), chosen_models(flags["models"]), flags, store_path(flags["store"]), say)
+
+
+def going_on(run: str | None, *, last: bool, flags: dict[str, Any], say: Callable[[str], None]) -> tuple[str, Workflow]:
+    """The id of the run that is meant, and the workflow it goes on with: that of then, but for what flags say."""
+    store, named = Store(store_path(flags["store"])), flags["named"]
+    run_id = find_run(store, run, last=last)
+    # STRETTO_MODEL is for new work; a run keeps its models unless a flag says otherwise.
+    chosen = chosen_models(flags["models"], environment=bool(named))
+    workflow = build(recorded(store, run_id, named), chosen, flags, store.location, say)
+    if named is None:
+        tell_drift(store, run_id, workflow.definition, say)
+    return run_id, workflow
 
 
 def configured(named: str | None, untrusted: Untrusted = "ask") -> Configuration:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from stretto.cli import ANSWERED, FAILED, report
-from stretto.cli.endpoints import Answer, ask_all, endpoints, remedy, usable
+from stretto.cli.endpoints import Answer, ask_all, remedy, usable
 from stretto.cli.help import command, option
 from stretto.cli.meaning import configured
 from stretto.cli.screen import say
@@ -72,7 +72,7 @@ def _list_files(part: str, *, as_json: bool) -> int:
 
 
 def _asked(configuration: Configuration, provider: str | None) -> dict[str, Provider]:
-    known = endpoints(configuration)
+    known = configuration.endpoints()
     if provider is None:
         return usable(known)
     if provider not in known:

@@ -101,23 +101,22 @@ def _presets(_: click.Context, incomplete: str) -> Iterable[CompletionItem]:
 
 
 def _providers(_: click.Context, incomplete: str) -> Iterable[CompletionItem]:
-    from stretto.cli.endpoints import endpoints
     from stretto.cli.meaning import configured
 
-    names = [*endpoints(configured(None, "skip")), "local", "sim"]
+    names = [*configured(None, "skip").endpoints(), "local", "sim"]
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def _models(ctx: click.Context, incomplete: str) -> Iterable[CompletionItem]:
     """The models that files name, and those that are taken where none is named; behind `ROLE=` too."""
-    from stretto.cli.endpoints import endpoints, usable
+    from stretto.cli.endpoints import usable
     from stretto.cli.meaning import configured
 
     role, equals, begun = incomplete.partition("=")
     role, begun = (f"{role}=", begun) if equals and ":" not in role else ("", incomplete)
     configuration = configured(ctx.params.get("named"), "skip")
     named = [model for layer in configuration.layers for model in _named(layer.table)]
-    named += [f"{name}:{p.model}" for name, p in usable(endpoints(configuration)).items() if p.model]
+    named += [f"{name}:{p.model}" for name, p in usable(configuration.endpoints()).items() if p.model]
     named += [f"local:{path}" for path in sorted(Path().glob("*.gguf"))]
     named += ["sim:default", "sim:fast", "sim:instant"]
     return [CompletionItem(role + model) for model in dict.fromkeys(named) if model.startswith(begun)]

@@ -15,7 +15,7 @@ from stretto.config.origins import Value, values
 from stretto.errors import ConfigError
 from stretto.ground.extras import installing
 from stretto.models import discovery
-from stretto.models.providers import KNOWN, Local, Provider, from_environment, key_of
+from stretto.models.providers import Local, Provider, from_environment, key_of
 from stretto.pool import Pool
 from stretto.store.locations import Location
 from stretto.types import Price
@@ -104,8 +104,7 @@ def _look(
 
 def _by_key(configuration: Configuration) -> Choice:
     """The model that is taken where none is named, as far as no server is asked."""
-    ours = {name: p for name, p in configuration.providers().items() if isinstance(p, Provider)}
-    model = discovery.with_key({**KNOWN, **ours}, os.environ)
+    model = discovery.with_key(configuration.endpoints(), os.environ)
     if model is None:
         raise ConfigError("no model is named and no key is set; with --offline no local server is asked for one")
     return Choice(model, "a key is set")

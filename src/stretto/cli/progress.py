@@ -14,7 +14,7 @@ from stretto.cli.shortcomings import LISTED, gaps, shortcomings
 from stretto.cli.totals import totals
 from stretto.cli.waiting import Waiting
 from stretto.cli.words import hung, not_listed, short
-from stretto.ground.text import seemly
+from stretto.ground.text import many, seemly
 from stretto.inputs import Gathered
 from stretto.runs import Run
 from stretto.types import Each, Outcome, Plan
@@ -261,7 +261,7 @@ class Progress:
 def _list_facts(each: Each, plan: Plan) -> str:
     """How long a list is, and what is to be said of it before anything is asked."""
     items, texts = len(each.items), len({subtask.description for subtask in plan.subtasks})
-    facts = [f"{items:,} item{'s' if items != 1 else ''}"]
+    facts = [many(items, "item")]
     facts += [f"{texts:,} different ones: what is the same is asked once"] if texts < items else []
     has_ids = all(isinstance(item, dict) and "id" in item for item in each.items)
     if has_ids and str(each.items[0]["id"]) != plan.subtasks[0].id:

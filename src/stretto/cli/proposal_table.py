@@ -6,6 +6,7 @@ from textwrap import wrap
 
 from stretto.cli.words import dollars, long_span, short
 from stretto.forecast.approval import Approved
+from stretto.ground.text import many
 from stretto.proposal import Line, Proposal, Range
 from stretto.runs import Run
 from stretto.types import Plan
@@ -31,7 +32,7 @@ def table(proposal: Proposal, width: int) -> str:
     for line in rows[:-1]:
         mark = "*" if line.critical and proposal.lines else " "
         starts.append(f"{mark} {short(_name(line), names):<{names}} {short(_said(line), max(1, room - names - 3))}")
-    starts.append(f"  total of {_many(proposal.total.calls)}")
+    starts.append(f"  total of {many(proposal.total.calls, 'call')}")
     if left := len(proposal.lines) - len(listed):
         starts.insert(len(listed) + 1, f"  … and {left:,} more rows of the list")
         cells.insert(len(listed) + 1, [""] * len(cells[0]))
@@ -78,7 +79,7 @@ def _wrapped(text: str, width: int) -> Iterator[str]:
 
 def _head(proposal: Proposal) -> str:
     if proposal.lines:
-        return f"  {_many(len(proposal.lines), 'subtask')} (p50-p95)"
+        return f"  {many(len(proposal.lines), 'subtask')} (p50-p95)"
     return "  no subtasks: answered directly (p50-p95)"
 
 
@@ -86,7 +87,7 @@ def would_take(proposal: Proposal) -> Iterator[str]:
     """What carrying a plan out would take, in lines of its own: as it is, and the other way if there are two."""
     total, both = proposal.total, list(ways(proposal))
     if total.calls:
-        yield f"{_many(total.calls)}, {_tokens(total.tokens)} tokens{'' if both else f', {_taken(total)}'}"
+        yield f"{many(total.calls, 'call')}, {_tokens(total.tokens)} tokens{'' if both else f', {_taken(total)}'}"
     yield from both
 
 
@@ -103,7 +104,7 @@ def ways(proposal: Proposal, first: str = "") -> Iterator[str]:
 
     yield f"live{other('no-batch', live)}: {_taken(live)}"
     if proposal.batches:
-        took = f"{_taken(batch)}, as {_many(proposal.batches, 'batch', 'batches')} of this store took"
+        took = f"{_taken(batch)}, as {many(proposal.batches, 'batch', 'batches')} of this store took"
     else:
         cost = _paid(batch)
         took = f"{cost}{long_span(batch.seconds.p95)} at most, for providers promise a batch within 24 hours"
@@ -164,7 +165,7 @@ def _said(line: Line) -> str:
 
 def _notes(proposal: Proposal, width: int) -> str:
     total = proposal.total
-    known = f"{_many(total.known)} of this store"
+    known = f"{many(total.known, 'call')} of this store"
     where = {
         "history": f"from {known}",
         "mixed": f"from {known}, ~ from prices and defaults",
@@ -183,10 +184,6 @@ def _notes(proposal: Proposal, width: int) -> str:
 
 def _indented(note: str, width: int) -> list[str]:
     return wrap(short(note, 300), max(_SHORTEST, width - 1), initial_indent="  ", subsequent_indent="    ")
-
-
-def _many(number: int, what: str = "call", several: str = "") -> str:
-    return f"{number:,} {what if number == 1 else several or f'{what}s'}"
 
 
 def _tokens(tokens: Range[int]) -> str:

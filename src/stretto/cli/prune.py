@@ -6,6 +6,7 @@ from stretto.cli.help import command, option
 from stretto.cli.moments import moment
 from stretto.cli.stored import store_option, store_path
 from stretto.errors import TaskError
+from stretto.ground.text import many
 from stretto.store.carriers import any_carried
 from stretto.store.locations import Location
 from stretto.store.pruning import Pruned, compact, condemned, prune, size_of, weigh
@@ -61,7 +62,7 @@ def _say_what_would_go(runs: list[str], size: int, *, as_json: bool) -> None:
         return
     for run in runs:
         click.echo(run)
-    click.echo(f"{counted(len(runs))} would be removed, about {megabytes(size)}", err=True)
+    click.echo(f"{many(len(runs), 'run')} would be removed, about {megabytes(size)}", err=True)
 
 
 def _say_what_went(done: Pruned, before: int, after: int, *, as_json: bool, vacuumed: bool, why: str = "") -> None:
@@ -69,8 +70,8 @@ def _say_what_went(done: Pruned, before: int, after: int, *, as_json: bool, vacu
         facts = {"removed": done.removed, "kept": done.kept, "vacuumed": vacuumed}
         _echo({"dry_run": False, **facts, "bytes_before": before, "bytes_after": after})
         return
-    kept = f"; {counted(done.kept)} stayed, because they are being carried or went on" if done.kept else ""
-    click.echo(f"removed {counted(done.removed)}{kept}")
+    kept = f"; {many(done.kept, 'run')} stayed, because they are being carried or went on" if done.kept else ""
+    click.echo(f"removed {many(done.removed, 'run')}{kept}")
     if vacuumed:
         click.echo(
             f"{megabytes(max(before - after, 0))} given back: {megabytes(before)} before, {megabytes(after)} now"
@@ -83,11 +84,6 @@ def _echo(facts: dict[str, object]) -> None:
     import msgspec
 
     click.echo(msgspec.json.encode(facts))
-
-
-def counted(count: int) -> str:
-    """`1 run`, `2,000 runs`."""
-    return f"{count:,} run{'' if count == 1 else 's'}"
 
 
 def megabytes(size: int) -> str:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from stretto.cli.rehearsal_table import Row, advice, advised, share, table
 from stretto.cli.words import short, span
+from stretto.ground.text import many
 from stretto.policies.prices import FREE
 from stretto.rehearsal import Recorded, Rehearsal
 from stretto.run.roles import roles
@@ -109,7 +110,7 @@ def _models(report: Report) -> Iterator[_Assumed]:
 def _head(report: Report) -> Iterator[str]:
     """That all this is simulated, and what it rests on."""
     runs, task = report.rows[0].figures.runs, short(report.rehearsal.task, 60)
-    yield f"simulated: {_many(runs, 'run')} a row of {task!r}; no model was asked, nothing was paid"
+    yield f"simulated: {many(runs, 'run')} a row of {task!r}; no model was asked, nothing was paid"
     for model in _models(report):
         yield (
             f"assumed: {model.model}: {model.ttft:.2g} s to the first token, then {model.tokens_per_second:.3g} tokens "
@@ -127,14 +128,14 @@ def _head(report: Report) -> Iterator[str]:
         known = provider.stands_for
         at_once = f", {known.parallel} calls at once" if known and known.parallel else ""
         batch = f", a batch takes {span(provider.batch)}" if name in waiting else ""
-        faults = f", with {_many(len(provider.faults), 'fault')}" if provider.faults else ""
+        faults = f", with {many(len(provider.faults), 'fault')}" if provider.faults else ""
         yield f"assumed: {name} permits {' and '.join(limits) or 'any rate'}{told}{at_once}{batch}{faults}"
     wanted, most = report.subtasks, report.configured.max_subtasks
     if wanted is not None:
         raised = f" (max_subtasks is {most}: a run needs --max-subtasks {wanted})" if wanted > most else ""
         planned = report.rehearsal.definition.orchestrator is not None
         told = (
-            f"a plan of {_many(wanted, 'subtask')}{raised}"
+            f"a plan of {many(wanted, 'subtask')}{raised}"
             if planned
             else "no plan, as in this workflow nobody makes one"
         )
@@ -151,13 +152,9 @@ def _basis(model: _Assumed, recorded: Recorded | None) -> str:
     if recorded is None:
         return "the simulator's own"
     if not model.calls:
-        return f"the simulator's own: {_many(recorded.calls.get(model.model, 0), 'recorded call')} are too few"
+        return f"the simulator's own: {many(recorded.calls.get(model.model, 0), 'recorded call')} are too few"
     simulated = ", simulated" if recorded.simulated else ""
-    return f"from {_many(model.calls, 'call')} of {_many(recorded.runs, 'recorded run')}{simulated}"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    return f"from {many(model.calls, 'call')} of {many(recorded.runs, 'recorded run')}{simulated}"
 
 
 def _missing(report: Report) -> Iterator[str]:

@@ -21,7 +21,6 @@ from stretto.cli.task import not_a_file, read_named, read_task, reads_stdin
 from stretto.config import Choice
 from stretto.errors import ConfigError
 from stretto.models import discovery
-from stretto.models.providers import KNOWN, Provider
 from stretto.models.simulator import Fault
 from stretto.models.simulator.settings import Tells
 from stretto.policies.prices import FREE
@@ -39,7 +38,6 @@ from stretto.rehearsal import (
     recorded,
     usual,
 )
-from stretto.store.locations import Location
 from stretto.store.sqlite import Store
 from stretto.workflow import Workflow
 
@@ -63,9 +61,6 @@ def rehearse(
     task: str | None,
     inputs: tuple[str, ...],
     max_input: float | None,
-    named: str | None,
-    models: tuple[str, ...],
-    store: Location | None,
     runs: int | None,
     subtasks: int | None,
     varied: tuple[str, ...],
@@ -89,8 +84,8 @@ def rehearse(
     not_a_file(task, inputs)
     texts = read_named(inputs, max_input, Progress(quiet=quiet).input, stdin=not reads_stdin(task, None))
     text = read_task(task, None)
-    workflow = _workflow(named, models, flags, quiet=quiet)
-    known = _recorded(Store(store_path(store)), like, workflow) if like else None
+    workflow = _workflow(flags, quiet=quiet)
+    known = _recorded(Store(store_path(flags["store"])), like, workflow) if like else None
     if subtasks and flags.get("max_subtasks") and subtasks > flags["max_subtasks"]:
         raise click.UsageError(
             f"--subtasks {subtasks} is more than --max-subtasks {flags['max_subtasks']} lets through"
@@ -134,14 +129,13 @@ def rehearse(
     return 0
 
 
-def _workflow(named: str | None, models: tuple[str, ...], flags: dict[str, Any], *, quiet: bool) -> Workflow:
+def _workflow(flags: dict[str, Any], *, quiet: bool) -> Workflow:
     """The workflow that would be run; without any model and without a key, one of the simulator's."""
-    configuration, chosen = configured(named), chosen_models(models)
+    configuration, chosen = configured(flags["named"]), chosen_models(flags["models"])
     default = None
     if configuration.models_missing(chosen):
-        ours = {name: p for name, p in configuration.providers().items() if isinstance(p, Provider)}
         # Whether a key is there, as `run` would choose; local servers are not asked, because nothing is sent.
-        model = discovery.with_key({**KNOWN, **ours}, os.environ) or "sim:default"
+        model = discovery.with_key(configuration.endpoints(), os.environ) or "sim:default"
         default = Choice(model, "no model is named")
         if not quiet:
             say(f"no model is named, so {model} is rehearsed; -m names another")

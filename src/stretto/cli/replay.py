@@ -1,11 +1,10 @@
 """`stretto replay`."""
 
-from pathlib import Path
+from typing import Any
 
 from stretto.cli import FAILED
-from stretto.cli.carry import Output, carry
+from stretto.cli.carry import carry, shown_by
 from stretto.cli.help import command, option
-from stretto.cli.live import progress as progress_for
 from stretto.cli.options import answer_options
 from stretto.cli.screen import say
 from stretto.cli.stored import find_run, run_options, store_option, store_path
@@ -24,17 +23,7 @@ from stretto.store.travel import entries
 @option("--timed", is_flag=True, help="In the time that was recorded, not at once.")
 @store_option
 @answer_options
-def replay(
-    run: str | None,
-    last: bool,
-    timed: bool,
-    store: Location | None,
-    output: Path | None,
-    quiet: bool,
-    plain: bool,
-    as_json: str | None,
-    cite: bool,
-) -> int:
+def replay(run: str | None, last: bool, timed: bool, store: Location | None, **flags: Any) -> int:
     """Carry RUN out once more, from its records: no key, no network, and the same answer to the byte.
 
     RUN is a run's id, or the beginning or end of it; without one it is the newest. The plan is read, subtasks are
@@ -43,10 +32,10 @@ def replay(
     """
     path = store_path(store)
     recording = recording_of(entries(path, find_run(Store(path), run, last=last)))
-    progress = progress_for(quiet=quiet, as_json=bool(as_json), plain=plain)
+    output, progress = shown_by(flags)
     progress.tell("replay", f"{recording.run.id}, from its records: nothing is asked, nothing is stored")
     stream = ReplayStream(recording, timed=timed)
-    code = carry(stream, Output(output, as_json, cite=cite), progress)
+    code = carry(stream, output, progress)
     for difference in stream.differences:
         say(f"the replay differs from the run: {difference}")
     return FAILED if stream.differences else code

@@ -9,21 +9,17 @@ from typing import Any
 import click
 import msgspec
 
-from stretto.cli.carry import Output, carry
+from stretto.cli.carry import carry, shown_by
 from stretto.cli.confirm import approval, confirm_options
 from stretto.cli.help import command, option
-from stretto.cli.live import progress as progress_for
-from stretto.cli.local import prepare
-from stretto.cli.meaning import build, chosen_models, recorded, tell_drift
+from stretto.cli.meaning import going_on
 from stretto.cli.options import answer_options, fresh_option, input_options, names, plan_option, recorded_options
 from stretto.cli.plan import plan_file
 from stretto.cli.screen import tell
-from stretto.cli.stored import find_run, run_options, same_store, store_path
+from stretto.cli.stored import run_options
 from stretto.cli.task import read_named
 from stretto.cli.words import dollars, short
 from stretto.forecast import Forecast
-from stretto.store.locations import Location
-from stretto.store.sqlite import Store
 
 _BELOW = 40  # columns in front of what goes on in a second line, at most
 
@@ -59,16 +55,6 @@ def rerun(
     only: tuple[str, ...],
     fresh: tuple[str, ...],
     explain: bool,
-    named: str | None,
-    models: tuple[str, ...],
-    store: Location | None,
-    output: Path | None,
-    quiet: bool,
-    plain: bool,
-    as_json: str | None,
-    cite: bool,
-    confirm: bool,
-    confirm_over: Decimal | None,
     **flags: Any,
 ) -> int:
     """Run the task of RUN again, as a new run that asks only what has changed.
@@ -79,25 +65,19 @@ def rerun(
     those the run was started with, whatever has become of ./stretto.toml since: -w ./stretto.toml takes the edited one,
     -m other models, flags other limits. -i gives other inputs; without it they are those of RUN, as they were then.
     """
-    path = store_path(store)
-    run_id = find_run(Store(path), run, last=last)
-    progress = progress_for(quiet=quiet, as_json=bool(as_json), plain=plain)
-    configuration = recorded(Store(path), run_id, named)
-    workflow = build(configuration, chosen_models(models, environment=bool(named)), flags, path, progress.model)
-    if named is None:
-        tell_drift(Store(path), run_id, workflow.definition, progress.model)
+    output, progress = shown_by(flags)
+    run_id, workflow = going_on(run, last=last, flags=flags, say=progress.model)
     given = plan_file(plan) if plan else None
     texts = read_named(inputs, max_input, progress.input) if inputs else None
     if explain:
-        if as_json == "final":
+        if output.as_json == "final":
             raise click.UsageError("--json=final is of a run, and --explain makes none; its lines are --json")
         lines = asyncio.run(workflow.explain(run_id, plan=given, only=only, fresh=fresh, inputs=texts))
-        _print(run_id, lines, as_json=bool(as_json))
+        _print(run_id, lines, as_json=bool(output.as_json))
         return 0
-    prepare(workflow, progress.model)
-    approve = approval(workflow.definition, progress, confirm=confirm, confirm_over=confirm_over)
+    approve = approval(workflow.definition, progress, flags)
     stream = workflow.rerun(run_id, plan=given, only=only, fresh=fresh, inputs=texts, approve=approve)
-    return carry(stream, Output(output, as_json, same_store(), cite), progress)
+    return carry(stream, output, progress, workflow)
 
 
 def _print(run: str, lines: Sequence[Forecast], *, as_json: bool) -> None:

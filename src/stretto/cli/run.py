@@ -1,21 +1,18 @@
 """`stretto run` and `stretto demo`."""
 
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
 
-from stretto.cli.carry import Output, carry
+from stretto.cli.carry import carry, shown_by
 from stretto.cli.confirm import approval, confirm_options
 from stretto.cli.each import check, each_options, list_of_flags, read, stream_of
 from stretto.cli.help import command, option
-from stretto.cli.live import progress as progress_for
-from stretto.cli.local import prepare
-from stretto.cli.meaning import build, chosen_models, configured
+from stretto.cli.meaning import build, chosen_models, wanted
 from stretto.cli.options import answer_options, fresh_option, input_options, plan_option, task_options, workflow_options
 from stretto.cli.plan import plan_file
-from stretto.cli.stored import same_store, store_option, store_path
+from stretto.cli.stored import store_option, store_path
 from stretto.cli.task import checked, not_a_file, read_named, read_task, reads_stdin
 from stretto.config import Configuration, Source, presets, read_preset
 from stretto.config.preset import preset
@@ -51,16 +48,6 @@ def run(
     max_input: float | None,
     plan: Path | None,
     fresh: tuple[str, ...],
-    named: str | None,
-    models: tuple[str, ...],
-    store: Location | None,
-    output: Path | None,
-    quiet: bool,
-    plain: bool,
-    as_json: str | None,
-    cite: bool,
-    confirm: bool,
-    confirm_over: Decimal | None,
     **flags: Any,
 ) -> int:
     """Answer TASK: an orchestrator plans it, workers do the parts in parallel, a synthesizer writes the answer.
@@ -68,27 +55,24 @@ def run(
     Without TASK, or with -, it is read from standard input. The answer goes to stdout, streamed on a terminal and whole
     into a pipe; everything else goes to stderr. With --each, TASK is done for each item of a list.
     """
-    wanted = list_of_flags(flags)
-    check(wanted, plan=plan, output=output, cite=cite, stdin=not reads_stdin(task, file) and "-" not in inputs)
+    each, free = list_of_flags(flags), not reads_stdin(task, file)
+    output, progress = shown_by(flags, as_completed=bool(each and each.as_completed))
+    check(each, plan=plan, output=output.file, cite=output.cite, stdin=free and "-" not in inputs)
     given = plan_file(plan) if plan else None
     planned = given.task if given and task is None and file is None else ""
     not_a_file(task, inputs)
-    progress = progress_for(quiet=quiet, as_json=bool(as_json), plain=plain)
-    items = read(wanted) if wanted else None
-    stdin = bool(planned) or not reads_stdin(task, file)
-    texts = read_named(inputs, max_input, progress.input, stdin=stdin)
-    text = planned or read_task(task, file, example(named))
-    schema = flags.pop("schema") if wanted else None  # then it is that of each row
-    workflow = build(configured(named), chosen_models(models), flags, store_path(store), progress.model)
-    approve = approval(workflow.definition, progress, confirm=confirm, confirm_over=confirm_over)
+    items = read(each) if each else None
+    texts = read_named(inputs, max_input, progress.input, stdin=bool(planned) or free)
+    text = planned or read_task(task, file, example(flags["named"]))
+    schema = flags.pop("schema") if each else None  # then it is that of each row
+    workflow = wanted(flags, progress.model)
+    approve = approval(workflow.definition, progress, flags)
     more: dict[str, Any] = {"fresh": fresh, "inputs": texts, "approve": approve}
-    if wanted and items:
-        stream = stream_of(workflow, text, wanted, items, schema, **more)
+    if each and items:
+        stream = stream_of(workflow, text, each, items, schema, **more)
     else:
         stream = workflow.stream(text, plan=given, **more)
-    prepare(workflow, progress.model)
-    where = Output(output, as_json, same_store(), cite, bool(wanted and wanted.as_completed))
-    return carry(stream, where, progress)
+    return carry(stream, output, progress, workflow)
 
 
 @command("stretto demo", "stretto demo -q -o answer.md", "stretto demo -m local:model.gguf")
@@ -96,27 +80,17 @@ def run(
 @option("-m", "--model", metavar="MODEL", default="sim:default", help="A real model in the simulator's place.")
 @store_option
 @answer_options
-def demo(
-    task: str,
-    model: str,
-    store: Location | None,
-    output: Path | None,
-    quiet: bool,
-    plain: bool,
-    as_json: str | None,
-    cite: bool,
-) -> int:
+def demo(task: str, model: str, store: Location | None, **flags: Any) -> int:
     """The main job on the built-in simulator: no key, no network, no configuration, no language model.
 
     It carries a full script for its own task, the next 20 leap years; for any other TASK its texts are made up. With -m
     a model does it: `local:FILE.gguf` is one that needs neither key nor network.
     """
-    progress = progress_for(quiet=quiet, as_json=bool(as_json), plain=plain)
+    output, progress = shown_by(flags)
     # Nobody's configuration: what is recommended when that is broken must not read it.
     solve = Configuration([_BRISK, read_preset("solve")])
     workflow = build(solve, chosen_models([model], environment=False), {}, store_path(store), progress.model)
-    prepare(workflow, progress.model)
-    return carry(workflow.stream(checked(task, "TASK")), Output(output, as_json, same_store(), cite), progress)
+    return carry(workflow.stream(checked(task, "TASK")), output, progress, workflow)
 
 
 def example(named: str | None) -> str:

@@ -11,10 +11,8 @@ from stretto.cli.limit_options import amount
 from stretto.cli.listening import address_options
 from stretto.cli.options import offer_options
 from stretto.cli.screen import say
-from stretto.cli.stored import store_path
 from stretto.config import number, seconds
 from stretto.errors import ConfigError
-from stretto.store.locations import Location
 
 _WHOLE = click.IntRange(min=0)
 _RUNS, _WAITING, _BODY, _GRACE = 32, 64, "16M", 30  # what `stretto.server.endpoint` has, loaded when one is wanted
@@ -87,9 +85,6 @@ def serve(
     max_waiting: int,
     max_body: float,
     grace: float,
-    named: tuple[str, ...],
-    models: tuple[str, ...],
-    store: Location | None,
     **flags: Any,
 ) -> None:
     """Serve workflows as models, behind an OpenAI-compatible endpoint, until Ctrl-C.
@@ -100,21 +95,11 @@ def serve(
 
     Ctrl-C lets what is being answered finish; a second one stops it, and every run can be resumed.
     """
-    bounds = {"most_runs": max_runs, "most_waiting": max_waiting, "largest": int(max_body)}
     key = _key(api_key_env)
     from stretto.cli.served import offered, page_of, until_told  # the HTTP server is loaded when one is wanted
 
-    offer = offered(
-        named,
-        models,
-        flags,
-        store_path(store),
-        key,
-        origins=frozenset(origins),
-        provider=provider,
-        ignore_tools=ignore_tools,
-        **bounds,
-    )
+    bounds = {"most_runs": max_runs, "most_waiting": max_waiting, "largest": int(max_body)}
+    offer = offered(flags, key, origins=frozenset(origins), provider=provider, ignore_tools=ignore_tools, **bounds)
 
     def ready(url: str) -> None:
         say(f"{', '.join(offer.workflows)} at {url}, and a page to watch them at {page_of(url)}; Ctrl-C stops it")

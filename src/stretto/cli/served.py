@@ -2,38 +2,29 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from stretto.cli.local import prepare
-from stretto.cli.meaning import HERE, build, chosen_models, configured, limit_flags, memory_flags
+from stretto.cli.meaning import HERE, configured, limit_flags, memory_flags, name_of, wanted
 from stretto.cli.screen import say
+from stretto.cli.stored import store_path
 from stretto.config import Configuration, Source, keys_of, presets
 from stretto.errors import ConfigError
 from stretto.server.endpoint import Door, Guard, Means, Offer
 from stretto.server.endpoint import serve as until_told
-from stretto.store.locations import Location
 from stretto.workflow import Workflow
 
 __all__ = ["offered", "page_of", "until_told"]
 
 
 def offered(
-    named: Sequence[str],
-    models: tuple[str, ...],
-    flags: dict[str, Any],
-    store: Location,
-    key: Mapping[str, str],
-    *,
-    origins: frozenset[str],
-    provider: str | None,
-    **bounds: Any,
+    flags: dict[str, Any], key: Mapping[str, str], *, origins: frozenset[str], provider: str | None, **bounds: Any
 ) -> Offer:
     """What these flags have served, to whoever bears a `key` or that of a client; `bounds` are an `Offer`'s own."""
-    configuration = _all_of(named)
+    configuration, store = _all_of(flags["named"]), store_path(flags["store"])
     clients = configuration.clients()
     guarded = {**key, **keys_of(clients)}
-    workflows = _workflows(named, models, flags, store)
+    workflows = _workflows(flags)
     memory = configuration.memory(memory_flags(flags))
     if memory.record == "usage" and (named_ones := [name for name, client in clients.items() if client.budget]):
         raise ConfigError(f'clients.{named_ones[0]}.budget: what was spent is not kept (record = "usage"); keep "all"')
@@ -43,13 +34,14 @@ def offered(
     return Offer(workflows, Guard(guarded, origins), door=Door(means, clients, provider), store=store, **bounds)
 
 
-def looked_at(named: Sequence[str], models: tuple[str, ...], flags: dict[str, Any], store: Location) -> Offer:
+def looked_at(flags: dict[str, Any]) -> Offer:
     """The same for whoever sits at this machine, to start and to look; where no model is to be had, to look."""
     _log_to_stderr()
+    store = store_path(flags["store"])
     try:
-        return Offer(_workflows(named, models, flags, store), store=store)
+        return Offer(_workflows(flags), store=store)
     except ConfigError as error:
-        if named or models:
+        if flags["named"] or flags["models"]:
             raise
         say(f"no run can be started: {error}")
         return Offer({}, store=store)
@@ -60,9 +52,7 @@ def page_of(url: str, run: str = "") -> str:
     return url.removesuffix("v1") + (f"runs/{run}" if run else "")
 
 
-def _workflows(
-    named: Sequence[str], models: tuple[str, ...], flags: dict[str, Any], store: Location
-) -> dict[str, Workflow[Any]]:
+def _workflows(flags: dict[str, Any]) -> dict[str, Workflow[Any]]:
     """What is served, by the names that they have as models."""
     found = dict[str, Workflow[Any]]()
     usual: list[str | None] = [*([None] if HERE.is_file() else []), *presets()]
@@ -73,11 +63,11 @@ def _workflows(
             told.add(why)
             say(why)
 
-    for each in named or usual:
-        name = HERE.stem if each is None else Path(each).stem if "/" in each or each.endswith(".toml") else each
+    for each in flags["named"] or usual:
+        name = name_of(each)
         if name in found:
             raise ConfigError(f"-w {each}: {name!r} is served already; a model's name is that of its file")
-        found[name] = build(configured(each), chosen_models(models), flags, store, once)
+        found[name] = wanted({**flags, "named": each}, once)
         prepare(found[name], once)
     return found
 

@@ -11,13 +11,14 @@ from stretto.cli import ANSWERED, FAILED, PARTIAL
 from stretto.cli.help import command, option
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
-from stretto.cli.meaning import HERE, build, chosen_models, configured
+from stretto.cli.meaning import name_of, wanted
 from stretto.cli.options import input_options, priority_option, quiet_option, task_options, workflow_options
 from stretto.cli.run import example
 from stretto.cli.screen import say
 from stretto.cli.stored import find_run, store_option, store_path
 from stretto.cli.task import not_a_file, read_named, read_task, reads_stdin
 from stretto.errors import TaskError
+from stretto.ground.files import failing_as
 from stretto.inputs import MOST
 from stretto.run.stream import RunStream
 from stretto.runs import Run
@@ -48,9 +49,6 @@ def submit(
     quiet: bool,
     inputs: tuple[str, ...],
     max_input: float | None,
-    named: str | None,
-    models: tuple[str, ...],
-    store: Location | None,
     **flags: Any,
 ) -> int:
     """Hand TASK to a worker on whichever machine (`stretto worker`), and print the id of its run.
@@ -61,17 +59,16 @@ def submit(
     """
     from stretto.cluster.queue import server_of
 
-    server = server_of(store_path(store))
-    progress = progress_for(quiet=quiet, as_json=False, plain=True)
-    workflow = build(configured(named), chosen_models(models), flags, server, progress.model)
+    server, progress = server_of(store_path(flags["store"])), progress_for(quiet=quiet, plain=True)
+    workflow = wanted(flags, progress.model)
     prepare(workflow, progress.model)
     lines = file is not None and file.suffix in _LINES and task is None
     texts = read_named(inputs, max_input, progress.input, stdin=not lines and not reads_stdin(task, file))
     if lines and file is not None:
-        streams = _of_lines(workflow, file, texts, int(max_input or MOST), named)
+        streams = _of_lines(workflow, file, texts, int(max_input or MOST), flags["named"])
     else:
         not_a_file(task, inputs)
-        streams = [workflow.stream(read_task(task, file, example(named)), inputs=texts)]
+        streams = [workflow.stream(read_task(task, file, example(flags["named"])), inputs=texts)]
     return asyncio.run(_submit(server, streams, priority, wait=wait, quiet=quiet))
 
 
@@ -82,16 +79,12 @@ def _of_lines(
     from stretto.batch.jobs import Jobs, batch_name
     from stretto.batch.lines import raw_lines, read_line
 
-    name = (named and Path(named).stem) or (HERE.stem if HERE.is_file() else "general")
-    jobs = Jobs(workflow, name, batch_name(file), inputs, most)
+    jobs = Jobs(workflow, name_of(named), batch_name(file), inputs, most)
     streams = []
-    try:
-        with file.open("rb") as data:
-            for number, line in raw_lines(data, str(file)):
-                job = jobs.of(read_line(number, line, str(file)), f"{file}: line {number}")
-                streams.append(jobs.stream(job, jobs.inputs(job)))
-    except OSError as error:
-        raise TaskError(f"{file}: cannot be read: {error.strerror}; name a file of JSON lines") from error
+    with failing_as(TaskError, f"{file}: cannot be read", "; name a file of JSON lines"), file.open("rb") as data:
+        for number, line in raw_lines(data, str(file)):
+            job = jobs.of(read_line(number, line, str(file)), f"{file}: line {number}")
+            streams.append(jobs.stream(job, jobs.inputs(job)))
     if not streams:
         raise TaskError(f'{file}: no line in it; write {{"id": …, "task": …}}')
     return streams

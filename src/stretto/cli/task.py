@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stretto.errors import TaskError
-from stretto.ground.files import read_all, read_bytes
+from stretto.ground.files import failing_as, read_all, read_bytes
 from stretto.inputs import MOST, Gathered, gather
 from stretto.types import Input
 
@@ -19,25 +19,14 @@ def read_task(task: str | None, file: Path | None, example: str = "stretto run T
     if file is not None and task is not None:
         raise TaskError("a task and -f FILE exclude each other; give one")
     if file is not None and str(file) != "-":
-        try:
+        with failing_as(TaskError, f"{file}: cannot be read", "; name a file that holds the task"):
             return _decoded(read_bytes(file), str(file))
-        except OSError as error:
-            raise TaskError(
-                f"{file}: cannot be read: {error.strerror or error}; name a file that holds the task"
-            ) from error
     if task is not None and task != "-":
         return checked(task, "TASK")
     if task is None and file is None and sys.stdin.isatty():
         raise TaskError(f"no task; say it, name a file (-f FILE), or pipe it in, for example: {example}")
-    return _decoded(_piped(), _PIPE)
-
-
-def _piped() -> bytes:
-    """All of standard input; raises `TaskError` if it cannot be read."""
-    try:
-        return read_all(sys.stdin.buffer, _PIPE)
-    except OSError as error:
-        raise TaskError(f"{_PIPE}: cannot be read: {error.strerror or error}") from error
+    with failing_as(TaskError, f"{_PIPE}: cannot be read"):
+        return _decoded(read_all(sys.stdin.buffer, _PIPE), _PIPE)
 
 
 def read_named(

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from stretto.cli.words import dollars, span
+from stretto.ground.text import many
 from stretto.runs import CallRecord, Run
 from stretto.types import Citation
 from stretto.views.twins import twins_of
@@ -49,14 +50,10 @@ def cited_facts(citations: Sequence[Citation]) -> str:
     found = sum(each.verified is True for each in citations)
     not_found = sum(each.verified is False for each in citations)
     sources = len({each.source for each in citations})
-    facts = [f"{_many(len(citations), 'passage')} from {_many(sources, 'source')}"]
-    facts += [f"{_many(found, 'quote')} verified"] if found else []
+    facts = [f"{many(len(citations), 'passage')} from {many(sources, 'source')}"]
+    facts += [f"{many(found, 'quote')} verified"] if found else []
     facts += [f"{not_found:,} not found in their input"] if not_found else []
     return ", ".join(facts)
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def between(start: str, end: str) -> float:

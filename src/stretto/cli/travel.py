@@ -13,6 +13,7 @@ from stretto.cli.stored import find_run, run_options, store_option, store_path
 from stretto.cli.words import short
 from stretto.cli.writing import write_whole
 from stretto.errors import TaskError
+from stretto.ground.files import failing_as
 from stretto.models.providers import KNOWN
 from stretto.store.locations import Location
 from stretto.store.parcel import Parcel, read_parcel
@@ -84,11 +85,8 @@ def import_runs(files: tuple[Path, ...], store: Location | None) -> None:
 def _read(file: Path) -> Parcel:
     if str(file) == _STANDARD:
         return read_parcel(sys.stdin.buffer, "standard input")
-    try:
-        with file.open("rb") as opened:
-            return read_parcel(opened, str(file))
-    except OSError as error:
-        raise TaskError(f"{file}: cannot be read: {error.strerror or error}") from error
+    with failing_as(TaskError, f"{file}: cannot be read"), file.open("rb") as opened:
+        return read_parcel(opened, str(file))
 
 
 def _told(parcel: Parcel) -> str:

@@ -13,7 +13,6 @@ from stretto.cli.help import command, option
 from stretto.cli.options import offer_options
 from stretto.cli.screen import say
 from stretto.cli.stored import find_run, store_path
-from stretto.store.locations import Location
 from stretto.store.sqlite import Store
 
 
@@ -23,16 +22,7 @@ from stretto.store.sqlite import Store
 @option("--port", type=click.IntRange(0, 65535), metavar="N", default=0, help="Port.  [default: any free one]")
 @option("--no-open", is_flag=True, help="Say the address, and open nothing.")
 @offer_options
-def ui(
-    run: str | None,
-    last: bool,
-    port: int,
-    no_open: bool,
-    named: tuple[str, ...],
-    models: tuple[str, ...],
-    store: Location | None,
-    **flags: Any,
-) -> None:
+def ui(run: str | None, last: bool, port: int, no_open: bool, **flags: Any) -> None:
     """Open a page in the browser on which runs are watched, started and steered, or on RUN, until Ctrl-C.
 
     It is served to this machine alone, at an address that goes to stdout; `stretto serve` has the same page. Where
@@ -40,11 +30,10 @@ def ui(
 
     RUN is a run's id, or the beginning or end of it; without one the page is the list of all.
     """
-    kept = store_path(store)
-    shown = find_run(Store(kept, tell=say), run, last=last) if run or last else ""
+    shown = find_run(Store(store_path(flags["store"]), tell=say), run, last=last) if run or last else ""
     from stretto.cli.served import looked_at, page_of, until_told  # the HTTP server is loaded when one is wanted
 
-    offer = looked_at(named, models, flags, kept)
+    offer = looked_at(flags)
 
     def ready(url: str) -> None:
         page = page_of(url, shown)

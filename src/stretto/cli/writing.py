@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from stretto.errors import StrettoError
+from stretto.ground.files import failing_as
 
 
 def write_whole(output: Path, lines: Iterable[bytes], option: str) -> None:
@@ -13,30 +14,16 @@ def write_whole(output: Path, lines: Iterable[bytes], option: str) -> None:
 
     A pipe or device is written to as it is: a file in its place would be the end of `/dev/null`.
     """
-    if output.exists() and not output.is_file():
-        _pour(output, lines, option)
-        return
-    beside = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - a number
-            file.writelines(lines)
-        beside.replace(output)
-    except OSError as error:
-        raise StrettoError(
-            f"{output}: cannot be written: {error.strerror or error}; name another file with {option}"
-        ) from error
-    finally:
-        with suppress(OSError):
-            beside.unlink()
-
-
-def _pour(output: Path, lines: Iterable[bytes], option: str) -> None:
-    try:
-        with output.open("wb") as opened:
-            opened.writelines(lines)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise StrettoError(
-            f"{output}: cannot be written: {error.strerror or error}; name another file with {option}"
-        ) from error
+    with failing_as(StrettoError, f"{output}: cannot be written", f"; name another file with {option}"):
+        if output.exists() and not output.is_file():
+            with output.open("wb") as file:
+                file.writelines(lines)
+            return
+        beside = output.with_name(f".{output.name}.{os.getpid()}")
+        try:
+            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - a number
+                file.writelines(lines)
+            beside.replace(output)
+        finally:
+            with suppress(OSError):
+                beside.unlink()

@@ -1,6 +1,6 @@
 """Layers of configuration, and the workflow they amount to."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ from stretto.config.reading import Source
 from stretto.config.teams import Choice, Part, Team
 from stretto.config.values import among, convert, limits_of, price_of, provider_of, schema_at
 from stretto.errors import ConfigError
+from stretto.models.providers import KNOWN, Provider
 from stretto.pool import AnyProvider
 from stretto.store.locations import Location, written
 from stretto.types import Limits, Memory, Price, Role
@@ -35,33 +36,28 @@ class Configuration:
 
     def providers(self) -> dict[str, AnyProvider]:
         """Every provider a layer mentions, over what is known."""
-        tables: dict[str, dict[str, Any]] = {}
-        places: dict[str, str] = {}
-        for layer in reversed(self._layers):
-            for name, table in layer.table.get("providers", {}).items():
-                tables[name] = {**tables.get(name, {}), **table}
-                places[name] = f"{layer.name}: providers.{name}"
-        return {name: provider_of(name, table, places[name]) for name, table in tables.items()}
+        return {name: provider_of(name, table, at) for name, table, at in self._tables("providers", ".{}")}
+
+    def endpoints(self) -> dict[str, Provider]:
+        """Every provider with an endpoint, known or configured."""
+        return {**KNOWN, **{name: each for name, each in self.providers().items() if isinstance(each, Provider)}}
 
     def prices(self) -> dict[str, Price]:
         """What the layers say that models cost, merged key by key."""
-        tables: dict[str, dict[str, Any]] = {}
-        places: dict[str, str] = {}
-        for layer in reversed(self._layers):
-            for model, table in layer.table.get("prices", {}).items():
-                tables[model] = {**tables.get(model, {}), **table}
-                places[model] = f'{layer.name}: prices."{model}"'
-        return {model: price_of(model, table, places[model]) for model, table in tables.items()}
+        return {model: price_of(model, table, at) for model, table, at in self._tables("prices", '."{}"')}
 
     def clients(self) -> dict[str, Client]:
         """Who the layers say may ask an endpoint, merged key by key."""
-        tables: dict[str, dict[str, Any]] = {}
-        places: dict[str, str] = {}
+        return {name: client_of(table, at) for name, table, at in self._tables("clients", ".{}")}
+
+    def _tables(self, section: str, named: str) -> Iterator[tuple[str, dict[str, Any], str]]:
+        """Each table of a section by its name, merged, and the place where the most specific layer has it."""
+        found: dict[str, tuple[dict[str, Any], str]] = {}
         for layer in reversed(self._layers):
-            for name, table in layer.table.get("clients", {}).items():
-                tables[name] = {**tables.get(name, {}), **table}
-                places[name] = f"{layer.name}: clients.{name}"
-        return {name: client_of(table, places[name]) for name, table in tables.items()}
+            for name, table in layer.table.get(section, {}).items():
+                before, _ = found.get(name, ({}, ""))
+                found[name] = {**before, **table}, f"{layer.name}: {section}{named.format(name)}"
+        return ((name, *each) for name, each in found.items())
 
     def limits(self, flags: Mapping[str, Any]) -> Limits:
         """The limits that layers and flags say."""

@@ -6,13 +6,12 @@ from stretto.config.building import Configuration
 from stretto.config.teams import Choice
 from stretto.ground.aside import Aside
 from stretto.models import discovery
-from stretto.models.providers import KNOWN, Provider, from_environment, variable
+from stretto.models.providers import from_environment, variable
 
 
 def default_model(configuration: Configuration) -> Choice:
     """The model of the first provider with a key, else of a local server that answers, and why; else `ConfigError`."""
-    ours = {name: p for name, p in configuration.providers().items() if isinstance(p, Provider)}
-    providers = {**KNOWN, **ours}
+    providers = configuration.endpoints()
     if model := discovery.with_key(providers, os.environ):
         name = model.partition(":")[0]
         variables = (providers[name].key_env, variable(name, "API_KEY"))

@@ -15,31 +15,17 @@ import msgspec
 from msgspec import Struct
 
 from stretto.config.origins import shown
-from stretto.config.reading import Source, read_file
+from stretto.config.reading import Source, is_file, read_file
 from stretto.errors import ConfigError
-from stretto.ground.files import resolved
+from stretto.ground.files import failing_as, resolved
 from stretto.ground.ids import new_ulid
 from stretto.models.addresses import is_here
 from stretto.models.providers import KNOWN, variable
 from stretto.run.roles import DEEPEST
 
 _ROLE = frozenset(
-    {
-        "model",
-        "prompt",
-        "system",
-        "options",
-        "about",
-        "stream",
-        "schema",
-        "models",
-        "samples",
-        "merge",
-        "context",
-        "share",
-        "batch",
-        "expired",
-    }
+    {"model", "prompt", "system", "options", "about", "stream", "schema"}
+    | {"models", "samples", "merge", "context", "share", "batch", "expired"}
 )
 _LIMITS = frozenset(
     {"parallel", "max_subtasks", "rounds", "rpm", "tpm", "deadline", "hedge", "attempts", "timeout", "max_wait"}
@@ -113,7 +99,7 @@ def _of_role(table: Mapping[str, Any], place: str, source: Source, root: Path, d
         elif key in {"prompt_file", "schema_file"}:
             yield from _of_file((source.folder or Path()) / str(value), f"{place}.{key}", str(value), root)
         elif key == "workflow" and isinstance(value, str):
-            if "/" in value or value.endswith(".toml"):  # else it is a preset
+            if is_file(value):  # else it is a preset
                 yield from _of_workflow((source.folder or Path()) / value, f"{place}.{key}", value, root, depth)
         else:
             yield _claim(place, key, value)
@@ -228,13 +214,10 @@ class Words:
 
     def withdraw(self, file: Path) -> bool:
         """Forget it; whether there was anything to forget."""
-        try:
-            self._place(file).unlink()
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise ConfigError(f"{self._place(file)}: cannot be removed: {error.strerror or error}") from error
-        return True
+        there = self._place(file).exists()
+        with failing_as(ConfigError, f"{self._place(file)}: cannot be removed"):
+            self._place(file).unlink(missing_ok=True)
+        return there
 
     def _given(self, file: Path) -> list[str]:
         try:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from stretto.errors import ConfigError
 from stretto.ground import amounts
 from stretto.ground.amounts import dollars
-from stretto.ground.files import read_bytes, read_text
+from stretto.ground.files import failing_as, read_bytes, read_text
 from stretto.ground.text import other_encoding
 from stretto.models.providers import KNOWN, Local, Provider, split_model
 from stretto.models.simulator import Simulator, parse_fault
@@ -41,9 +41,8 @@ def role_of(table: Mapping[str, Any], place: str, folder: Path | None) -> Role:
     if "prompt_file" in facts:
         path = file_beside(facts.pop("prompt_file"), f"{place}.prompt_file", folder)
         try:
-            facts["prompt"] = read_text(path)
-        except OSError as error:
-            raise ConfigError(f"{place}.prompt_file: {path}: cannot be read: {error.strerror or error}") from error
+            with failing_as(ConfigError, f"{place}.prompt_file: {path}: cannot be read"):
+                facts["prompt"] = read_text(path)
         except UnicodeDecodeError as error:
             raise ConfigError(f"{place}.prompt_file: {path}: not UTF-8 text (byte {error.start})") from error
     if "schema_file" in facts:
@@ -73,20 +72,16 @@ def file_beside(file: Any, place: str, folder: Path | None) -> Path:
 
 def schema_at(path: Path, place: str) -> dict[str, Any]:
     """The JSON schema in a file."""
-    try:
+    with failing_as(ConfigError, f"{place}: cannot be read", "; name a file with a JSON schema"):
         data = read_bytes(path).removeprefix(b"\xef\xbb\xbf")
-        if other := other_encoding(data):
-            raise ConfigError(f"{place}: {other}")
-        schema = msgspec.json.decode(data)
-    except OSError as error:
-        raise ConfigError(
-            f"{place}: cannot be read: {error.strerror or error}; name a file with a JSON schema"
-        ) from error
+    if other := other_encoding(data):
+        raise ConfigError(f"{place}: {other}")
+    try:
+        schema: dict[str, Any] = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{place}: not JSON: {error}") from error
     check_schema(schema, place)
-    found: dict[str, Any] = schema
-    return found
+    return schema
 
 
 def limits_of(table: Mapping[str, Any], place: str) -> Limits:

@@ -2,8 +2,12 @@
 
 import errno
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from stretto.errors import StrettoError
 
 SHIPPED = Path(__file__).parents[1]
 """Where the files lie that come with the package, beside its modules."""
@@ -28,6 +32,20 @@ def read_all(file: BinaryIO, name: str) -> bytes:
     if len(data) > LARGEST:
         raise OSError(errno.EFBIG, f"more than {LARGEST >> 20} MB, which no model reads", name)
     return data
+
+
+@contextmanager
+def failing_as(kind: type[StrettoError], what: str, remedy: str = "") -> Iterator[None]:
+    """An `OSError` meanwhile becomes an error of this kind: what could not be done, why, and the remedy.
+
+    But not that nobody reads a pipe any more, which is no fault.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise kind(f"{what}: {error.strerror or error}{remedy}") from error
 
 
 def resolved(path: Path) -> Path:

@@ -31,6 +31,11 @@ def one_line(text: str) -> str:
     return text if text.isascii() and text.isprintable() else text.translate(_ONE_LINE)
 
 
+def many(number: int, what: str, several: str = "") -> str:
+    """`1 call`, `2,000 calls`, `2 batches`."""
+    return f"{number:,} {what if number == 1 else several or f'{what}s'}"
+
+
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     """Which of the words may be meant by one that is none of them; `cutoff`: how alike it is at least, 0 to 1."""
     from difflib import get_close_matches  # a mistake can wait for it, and a start need not

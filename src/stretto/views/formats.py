@@ -22,11 +22,6 @@ def dollars(cost: Decimal | None) -> str:
     return f"${cost:,.2f}" if cost >= 1 else f"${cost:.3f}" if cost >= Decimal("0.01") else f"${float(cost):.2g}"
 
 
-def many(number: int, what: str) -> str:
-    """`1 call`, `2 calls`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
 def short(text: str, most: int) -> str:
     """A text on one line, short."""
     line = " ".join(text[: 8 * most].split())

@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from stretto.ground.text import many
 from stretto.types import Result
-from stretto.views.formats import cut, dollars, many, seconds, short
+from stretto.views.formats import cut, dollars, seconds, short
 from stretto.views.markup import Html, joined, tag
 from stretto.views.rows import again, bill, planned
 from stretto.views.timeline.calls import Call

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from stretto.ground.text import clean
+from stretto.ground.text import clean, many
 from stretto.references import footnotes
 from stretto.types import AnswerState
-from stretto.views.formats import dollars, many, seconds, short
+from stretto.views.formats import dollars, seconds, short
 from stretto.views.lines import plan_table
 from stretto.views.markdown import as_html
 from stretto.views.markup import Html, joined, tag

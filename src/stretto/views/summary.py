@@ -1,6 +1,7 @@
 """A run in one line; it loads nothing that draws, because `repr` of a run is asked for where nobody looks at it."""
 
-from stretto.views.formats import dollars, many, short
+from stretto.ground.text import many
+from stretto.views.formats import dollars, short
 from stretto.views.told import ToldRun
 
 
