@@ -66,8 +66,11 @@ def constructor(kind: type) -> str:
     for each in _functions(kind):
         if each.name == "__init__":
             return f"{name}{_arguments(each)}"
-    given = [f"{field.name}: {field.type}" + (f" = {field.default}" if field.default else "") for field in fields(kind)]
-    return _call(name, given)
+    own = [each for each in reversed(kind.__mro__) if each.__module__.startswith("stretto.")]
+    declared = [field for each in own for field in fields(each)]
+    return _call(
+        name, [f"{each.name}: {each.type}" + (f" = {each.default}" if each.default else "") for each in declared]
+    )
 
 
 def methods(kind: type) -> list[Method]:

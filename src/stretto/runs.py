@@ -1,77 +1,35 @@
 """What a run amounts to, as data; `stretto.fold` reads it from the run's events."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from decimal import Decimal
 from typing import Any, Generic, Literal
 
 import msgspec
-from msgspec import Struct, field
 from typing_extensions import TypeVar
 
-from stretto import events as e
 from stretto.plan.naming import same_work
+from stretto.records import Approval, CallRecord, Part, RunRecord, Status, Withdrawn
 from stretto.types import (
     OUTCOMES,
     AnswerState,
-    Basis,
-    Citation,
     Coverage,
     Doubtful,
     Missing,
     Outcome,
-    Plan,
     PlanState,
     Result,
-    RoleName,
     Row,
     Subtask,
-    Usage,
 )
+
+__all__ = ["Approval", "CallRecord", "Parsed", "Part", "Run", "Status", "Withdrawn", "coverage_of"]
 
 _UNREAD = "there was no room for it in what the answer is written from; give the synthesizer a larger context"
 
-Status = Literal["running", "finished", "failed", "interrupted", "unreadable"]
-Approval = Literal["", "asked", "given"]
-"""Whether somebody is asked right now about the plan of a run, or has approved it; empty: neither."""
 Parsed = TypeVar("Parsed", default=Any)
 """What `run.parsed` is: the type that the workflow was given as its `answer`, else anything."""
 
 
-class CallRecord(Struct, frozen=True):
-    """One call as the log tells it; `finished_at` is None while it is under way.
-
-    `batch`: the batch of its provider that it was sent with.
-    """
-
-    id: str
-    role: RoleName
-    subtask: str | None
-    fingerprint: str
-    model: str
-    started_at: str | None = None
-    finished_at: str | None = None
-    started: e.CallStarted | None = None
-    finished: e.CallFinished | None = None
-    retries: tuple[e.CallRetried, ...] = ()
-    part: str = ""
-    batch: str = ""
-
-
-class Part(Struct, frozen=True):
-    """What a workflow that does a subtask has planned, and its results by the ids of its own subtasks."""
-
-    plan: Plan = Plan()
-    results: dict[str, Result] = {}
-
-
-class Withdrawn(Struct, frozen=True):
-    """A plan that did not find approval, and the remark with which the orchestrator was asked for another one."""
-
-    plan: Plan
-    remark: str
-
-
-class Run(Struct, Generic[Parsed], frozen=True, kw_only=True):
+class Run(RunRecord, Generic[Parsed], frozen=True, kw_only=True):
     """One execution of a workflow, complete or not, as its events tell it.
 
     `basis` is what it began with beside its task; its `plan` is also one that took another's place before it was
@@ -89,34 +47,6 @@ class Run(Struct, Generic[Parsed], frozen=True, kw_only=True):
     that somebody has stopped, with what there was of each.
     """
 
-    id: str
-    task: str
-    workflow: dict[str, Any]
-    status: Status = "running"
-    simulated: bool = False
-    basis: Basis = Basis()
-    plan: Plan = Plan()
-    withdrawn: tuple[Withdrawn, ...] = ()
-    results: dict[str, Result] = field(default_factory=dict)
-    parts: dict[str, Part] = field(default_factory=dict)
-    answer: str = ""
-    coverage: Coverage = Coverage()
-    citations: tuple[Citation, ...] = ()
-    remarks: tuple[str, ...] = ()
-    assumed: tuple[str, ...] = ()
-    usage: Usage = Usage()
-    saved: Usage = Usage()
-    cost: Decimal | None = None
-    error: str | None = None
-    error_type: str | None = None
-    code: e.StopCode = ""
-    approval: Approval = ""
-    stopped: dict[str, str] = field(default_factory=dict)
-    calls: tuple[CallRecord, ...] = ()
-    executions: int = 1
-    pauses: tuple[tuple[str, str], ...] = ()
-    started_at: str = ""
-    last_at: str = ""
     parsed: Parsed = None  # type: ignore[assignment]  # of a finished run it is there, and nobody asks another for it
 
     def part(self, within: str) -> Part:

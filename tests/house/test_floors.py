@@ -16,7 +16,7 @@ from stretto.ground.regex import regex
 HOUSE = Path(stretto.__file__).parent
 FLOORS: dict[str, int] = {
     **dict.fromkeys(("types", "errors", "ground", "virtual"), 0),
-    **dict.fromkeys(("events", "calls", "runs", "fold", "head", "plan", "prompts", "shapes"), 1),
+    **dict.fromkeys(("events", "calls", "records", "runs", "fold", "head", "plan", "prompts", "shapes"), 1),
     **dict.fromkeys(("references", "logger", "views", "maps", "page", "proposal"), 1),
     **dict.fromkeys(("models", "policies", "store", "inputs"), 2),
     **dict.fromkeys(("engine", "pool", "forecast", "rerun", "run", "replay", "config"), 3),

@@ -4,28 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec.structs import replace
 
 from stretto import events as e
 from stretto.maps.planning import ids_of
-from stretto.types import Each, Result, RoleName, Row, Subtask, Usage
+from stretto.records import CallRecord
+from stretto.types import Each, Result, Row, Subtask, Usage
 from stretto.views.rows import subtask_row
-from stretto.views.told import ToldCall
-
-
-class _Call(Struct):
-    """A call of an item, as far as it has come."""
-
-    id: str
-    role: RoleName
-    subtask: str | None
-    part: str
-    model: str
-    started_at: str | None = None
-    finished_at: str | None = None
-    started: e.CallStarted | None = None
-    finished: e.CallFinished | None = None
-    retries: tuple[e.CallRetried, ...] = ()
 
 
 class RowReader:
@@ -34,11 +19,11 @@ class RowReader:
     `calls` are those of earlier executions; `items` take the place of the list's own in the rows.
     """
 
-    def __init__(self, each: Each, calls: Iterable[ToldCall] = (), items: Sequence[Any] = ()) -> None:
+    def __init__(self, each: Each, calls: Iterable[CallRecord] = (), items: Sequence[Any] = ()) -> None:
         self._items = items or each.items
         self._shaped = each.schema is not None
         self._places = {id_: place for place, id_ in enumerate(ids_of(each.items))}
-        self._calls: dict[str, dict[str, ToldCall]] = {}
+        self._calls: dict[str, dict[str, CallRecord]] = {}
         for call in calls:
             self._of(call.subtask)[call.id] = call
 
@@ -46,26 +31,14 @@ class RowReader:
         """One event further; the row that it completes, if it does."""
         match event:
             case e.CallStarted() if event.subtask:
-                call = _Call(event.call, event.role, event.subtask, event.part, event.model, event.at, started=event)
-                self._of(event.subtask).setdefault(event.call, call)
+                self._of(event.subtask).setdefault(event.call, _call(event, event.at))
             case e.CallFinished() if event.subtask:
-                before = self._of(event.subtask).get(event.call)
-                self._of(event.subtask)[event.call] = _Call(
-                    event.call,
-                    event.role,
-                    event.subtask,
-                    event.part,
-                    event.model,
-                    before.started_at if before else None,
-                    event.at,
-                    finished=event,
-                )
+                calls = self._of(event.subtask)
+                began = calls[event.call].started_at if event.call in calls else None
+                calls[event.call] = replace(_call(event, began), finished_at=event.at, finished=event)
             case e.SubtaskFinished() if event.subtask in self._places:
-                return self.row(
-                    Result(
-                        event.subtask, event.outcome, event.text, event.error, event.verdict, event.remark, event.tokens
-                    )
-                )
+                facts = (event.text, event.error, event.verdict, event.remark, event.tokens)
+                return self.row(Result(event.subtask, event.outcome, *facts))
         return None
 
     def row(self, result: Result) -> Row:
@@ -89,12 +62,17 @@ class RowReader:
             reused=facts.calls > 0 and facts.reused == facts.calls,
         )
 
-    def _of(self, subtask: str | None) -> dict[str, ToldCall]:
+    def _of(self, subtask: str | None) -> dict[str, CallRecord]:
         """The calls of an item, those of a workflow that does it included."""
         return self._calls.setdefault((subtask or "").partition("/")[0], {})
 
 
-def rows_of(each: Each | None, results: Mapping[str, Result], calls: Iterable[ToldCall]) -> list[Row]:
+def _call(event: e.CallStarted | e.CallFinished, began: str | None) -> CallRecord:
+    """A call of an item, as far as a row tells of it."""
+    return CallRecord(event.call, event.role, event.subtask, "", event.model, began, part=event.part)
+
+
+def rows_of(each: Each | None, results: Mapping[str, Result], calls: Iterable[CallRecord]) -> list[Row]:
     """The rows that there are so far, in the order of the list; none of a run that is no map."""
     if each is None:
         return []

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from msgspec.structs import fields
 
 from stretto.errors import ConfigError
+from stretto.records import RunRecord
 from stretto.views.rows import CallRow, SubtaskRow, call_rows, subtask_rows
-from stretto.views.told import ToldRun
 
 Rows = Literal["subtasks", "calls"]
 
@@ -24,7 +24,7 @@ _DTYPES: dict[Any, str] = {
 }
 
 
-def frame(run: ToldRun, what: Rows = "subtasks") -> Any:
+def frame(run: RunRecord, what: Rows = "subtasks") -> Any:
     """A `pandas.DataFrame` with a row for each subtask or each call; its columns are the fields of their rows.
 
     Every column has the same type however many rows there are: what is unknown is `NaN`, `NaT` or `<NA>`. Money is

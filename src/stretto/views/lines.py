@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from stretto.ground.text import many
+from stretto.records import RunRecord
 from stretto.types import Result
 from stretto.views.formats import cut, dollars, seconds, short
 from stretto.views.markup import Html, joined, tag
@@ -11,7 +12,6 @@ from stretto.views.rows import again, bill, planned
 from stretto.views.timeline.calls import Call
 from stretto.views.timeline.rows import Row
 from stretto.views.timeline.timeline import Timeline
-from stretto.views.told import ToldRun
 
 WIDTH = 1000
 """Units from the start of a run to its end."""
@@ -29,7 +29,7 @@ _COLOURS = {"running": "running", "waiting": "m", "queued": "m", "failed": "fail
 _MARKS = 20  # of one call
 
 
-def plan_table(run: ToldRun, timeline: Timeline, now: float) -> Html:
+def plan_table(run: RunRecord, timeline: Timeline, now: float) -> Html:
     """The orchestrator, every subtask and the synthesizer, in the order of the plan, at a second of the run."""
     rows, results = list(timeline.rows()), {id_: result for id_, _, result in planned(run) if result}
     shown = _shown(rows)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from stretto.ground.text import clean, many
+from stretto.records import RunRecord
 from stretto.references import footnotes
 from stretto.types import AnswerState
 from stretto.views.formats import dollars, seconds, short
@@ -12,7 +13,6 @@ from stretto.views.markup import Html, joined, tag
 from stretto.views.rows import again, one_by_one
 from stretto.views.style import STYLE
 from stretto.views.timeline.past import timeline_of_run
-from stretto.views.told import ToldRun
 from stretto.views.twins import twins_of
 
 _LISTED = 12
@@ -25,7 +25,7 @@ _ENDS: dict[AnswerState, str] = {
 }
 
 
-def run_page(run: ToldRun, *, writing: str = "", now: str = "") -> Html:
+def run_page(run: RunRecord, *, writing: str = "", now: str = "") -> Html:
     """The run; while it is under way, `writing` is its answer so far, and `now` how late it is (RFC 3339).
 
     Everything in it that a model or a user wrote is text: it can neither act nor fetch anything.
@@ -52,14 +52,14 @@ def sheet(*parts: Html) -> Html:
     return Html(clean(page))
 
 
-def _head(run: ToldRun, took: float) -> Html:
+def _head(run: RunRecord, took: float) -> Html:
     status = tag("b", run.status, class_=_STATUS.get(run.status, "failed"))
     simulated = " · simulated: no language model was asked" if run.simulated else ""
     first = tag("div", status, " ", tag("b", short(run.task, _LINE)), simulated)
     return joined(first, tag("div", " · ".join(_facts(run, took)), class_="m"))
 
 
-def _facts(run: ToldRun, took: float) -> Iterator[str]:
+def _facts(run: RunRecord, took: float) -> Iterator[str]:
     alone = one_by_one(run.calls)
     yield seconds(took) + (f" (one call after another: {seconds(alone)})" if alone > took * 1.05 else "")
     yield many(len(run.calls), "call")
@@ -77,7 +77,7 @@ def _facts(run: ToldRun, took: float) -> Iterator[str]:
     yield run.id
 
 
-def missing(run: ToldRun) -> Iterator[str]:
+def missing(run: RunRecord) -> Iterator[str]:
     """What the answer lacks, and why: a line each."""
     coverage = run.coverage
     if coverage.direct:
@@ -101,6 +101,6 @@ def _listed(what: str, lines: Sequence[str]) -> list[Html]:
     return [tag("div", tag("b", what), tag("ul", *items), class_="doubt")]
 
 
-def _cited(run: ToldRun, answer: str) -> str:
+def _cited(run: RunRecord, answer: str) -> str:
     described = {each.id: f"{each.type}: {each.description}" for each in run.plan.subtasks}
     return footnotes(answer, run.citations, described)

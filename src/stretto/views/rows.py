@@ -4,11 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Protocol
 
 from msgspec import Struct
 
+from stretto.events import CallFinished, CallRetried
+from stretto.records import CallRecord, RunRecord
 from stretto.types import Result, Subtask
-from stretto.views.told import Ended, ToldCall, ToldRun
 
 
 class SubtaskRow(Struct, frozen=True):
@@ -62,6 +64,18 @@ class CallRow(Struct, frozen=True):
     error: str | None
 
 
+class Ended(Protocol):
+    """What a call came to."""
+
+    @property
+    def finished(self) -> CallFinished | None:
+        """Its end, once that is there."""
+
+    @property
+    def retries(self) -> Sequence[CallRetried]:
+        """How often it was asked again."""
+
+
 class Bill(Struct, frozen=True):
     """What some calls came to: tokens and US dollars that were paid, None if a part of those is unknown."""
 
@@ -70,20 +84,20 @@ class Bill(Struct, frozen=True):
     cost: Decimal | None
 
 
-def subtask_rows(run: ToldRun) -> list[SubtaskRow]:
+def subtask_rows(run: RunRecord) -> list[SubtaskRow]:
     """Every subtask in the order of the plan, those of a workflow within a subtask below it."""
-    calls: defaultdict[str, list[ToldCall]] = defaultdict(list)
+    calls: defaultdict[str, list[CallRecord]] = defaultdict(list)
     for call in run.calls:
         calls[call.subtask or ""].append(call)
     return [subtask_row(id_, subtask, result, calls[id_]) for id_, subtask, result in planned(run)]
 
 
-def call_rows(run: ToldRun) -> list[CallRow]:
+def call_rows(run: RunRecord) -> list[CallRow]:
     """Every call in the order in which they began."""
     return [_call(call) for call in run.calls]
 
 
-def planned(run: ToldRun, within: str = "") -> Iterator[tuple[str, Subtask, Result | None]]:
+def planned(run: RunRecord, within: str = "") -> Iterator[tuple[str, Subtask, Result | None]]:
     """The subtasks with their whole ids and results, depth first."""
     part = run.parts.get(within) if within else run
     if part is None:
@@ -120,18 +134,18 @@ def again(calls: Iterable[Ended]) -> int:
     return sum(len(call.retries) for call in calls)
 
 
-def one_by_one(calls: Iterable[ToldCall]) -> float:
+def one_by_one(calls: Iterable[CallRecord]) -> float:
     """Seconds that these calls would have taken one after another; those from the records took none."""
     spans = ((began(call), moment(call.finished_at)) for call in calls if call.finished and not call.finished.reused)
     return sum((end - start).total_seconds() for start, end in spans if start and end)
 
 
-def began(call: ToldCall) -> datetime | None:
+def began(call: CallRecord) -> datetime | None:
     """When a call's request left; if none did, when it was held back first."""
     return moment(call.started_at or (call.retries[0].at if call.retries else None))
 
 
-def subtask_row(id_: str, subtask: Subtask, result: Result | None, calls: Sequence[ToldCall]) -> SubtaskRow:
+def subtask_row(id_: str, subtask: Subtask, result: Result | None, calls: Sequence[CallRecord]) -> SubtaskRow:
     """The row of one subtask, which has these calls."""
     started = min(filter(None, map(began, calls)), default=None)
     finished = max(filter(None, (moment(call.finished_at) for call in calls)), default=None) if result else None
@@ -159,7 +173,7 @@ def subtask_row(id_: str, subtask: Subtask, result: Result | None, calls: Sequen
     )
 
 
-def _call(call: ToldCall) -> CallRow:
+def _call(call: CallRecord) -> CallRow:
     started, end, paid = began(call), call.finished, bill([call])
     return CallRow(
         call=call.id,
@@ -182,7 +196,7 @@ def _call(call: ToldCall) -> CallRow:
     )
 
 
-def _model(call: ToldCall) -> str:
+def _model(call: CallRecord) -> str:
     return call.finished.asked or call.model if call.finished else call.model
 
 

@@ -1,11 +1,11 @@
 """A run in one line; it loads nothing that draws, because `repr` of a run is asked for where nobody looks at it."""
 
 from stretto.ground.text import many
+from stretto.records import RunRecord
 from stretto.views.formats import dollars, short
-from stretto.views.told import ToldRun
 
 
-def summary(run: ToldRun) -> str:
+def summary(run: RunRecord) -> str:
     """A run in one line: how it stands, what it did and what that cost."""
     done = sum(result.outcome == "done" for result in run.results.values())
     facts = [f"{done} of {many(len(run.plan.subtasks), 'subtask')} done", many(len(run.calls), "call")]

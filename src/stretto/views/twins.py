@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from stretto.events import CallFinished
-from stretto.views.told import ToldCall
+from stretto.records import CallRecord
 
 
 class Twins:
@@ -23,7 +23,7 @@ class Twins:
         return "" if ended.origin or not subtask or first == subtask else first
 
 
-def twins_of(calls: Iterable[ToldCall]) -> dict[str, str]:
+def twins_of(calls: Iterable[CallRecord]) -> dict[str, str]:
     """The calls that are duplicates, by their ids, each with the subtask that asked the same before."""
     twins = Twins()
     return {call.id: twin for call in calls if call.finished and (twin := twins.of(call.finished))}

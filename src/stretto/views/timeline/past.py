@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from stretto import events as e
+from stretto.records import RunRecord
 from stretto.views.rows import moment
 from stretto.views.timeline.timeline import Timeline
-from stretto.views.told import ToldRun
 
 
 class Clock:
@@ -64,7 +64,7 @@ def timeline_of(events: Iterable[e.AnyEvent]) -> tuple[Timeline, float]:
     return following.timeline, following.now
 
 
-def timeline_of_run(run: ToldRun, now: str = "") -> tuple[Timeline, float]:
+def timeline_of_run(run: RunRecord, now: str = "") -> tuple[Timeline, float]:
     """The same from what the events amount to, which does not say how long subtasks waited to be asked.
 
     `now`: until then calls go on that are under way (RFC 3339); without it until the last thing that is told.
@@ -88,12 +88,12 @@ def timeline_of_run(run: ToldRun, now: str = "") -> tuple[Timeline, float]:
     return timeline, last
 
 
-def _clock(run: ToldRun) -> Clock:
+def _clock(run: RunRecord) -> Clock:
     known = [at for at, _ in _told(run) if at]
     return Clock(moment(run.started_at) or min(known, default=None), run.pauses)
 
 
-def _told(run: ToldRun) -> Iterator[tuple[datetime | None, e.AnyEvent]]:
+def _told(run: RunRecord) -> Iterator[tuple[datetime | None, e.AnyEvent]]:
     """What the log says of calls and pauses, and when."""
     for pause, _ in run.pauses:
         yield moment(pause), e.RunResumed(workflow={})

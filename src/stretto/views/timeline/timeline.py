@@ -5,10 +5,10 @@ from decimal import Decimal
 from typing import assert_never
 
 from stretto import events as e
+from stretto.records import RunRecord
 from stretto.types import RoleName
 from stretto.views.rows import planned
 from stretto.views.timeline.rows import ANSWER, PLAN, Row
-from stretto.views.told import ToldRun
 from stretto.views.twins import Twins
 
 CHARACTERS = 4
@@ -85,12 +85,12 @@ class Timeline:
             case _:
                 assert_never(event)
 
-    def lay_out(self, run: ToldRun) -> None:
+    def lay_out(self, run: RunRecord) -> None:
         """The plan of a run that was carried before."""
         for id_, subtask, _ in planned(run):
             self._planned(id_, subtask.type, subtask.description, subtask.needs, subtask.round)
 
-    def settle(self, run: ToldRun) -> None:
+    def settle(self, run: RunRecord) -> None:
         """What came of its subtasks, each at the end of its last call here."""
         for id_, _, result in planned(run):
             if result:
@@ -98,7 +98,7 @@ class Timeline:
                 ends = [call.end for call in row.calls if call.end is not None]
                 row.end(max(ends, default=None), result.outcome, result.error or "", result.verdict, result.remark)
 
-    def go_on(self, run: ToldRun) -> None:
+    def go_on(self, run: RunRecord) -> None:
         """A run that was carried before goes on: what it has already, without when that was."""
         self.lay_out(run)
         self.settle(run)
