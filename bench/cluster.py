@@ -22,7 +22,7 @@ from pathlib import Path
 
 from stretto import Workflow
 from stretto.cluster import Cluster
-from stretto.cluster.notices import notices
+from stretto.cluster.news import notices
 from stretto.cluster.queue import server_of
 from stretto.store.connecting import connect
 from stretto.store.listing import Wanted

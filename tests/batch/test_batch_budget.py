@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drawn import examples
-from stretto.batch.purse import Purse
+from stretto.batch.carrying import Purse
 from stretto.virtual import virtually
 
 

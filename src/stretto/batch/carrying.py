@@ -9,7 +9,6 @@ from typing import Any
 from stretto.batch.counts import Counts
 from stretto.batch.jobs import Job, Jobs
 from stretto.batch.outfile import OutFile
-from stretto.batch.purse import Purse
 from stretto.batch.results import answered, failed, state_of
 from stretto.batch.source import Source
 from stretto.batch.ways import Ended, Way
@@ -28,6 +27,41 @@ from stretto.workflow import Workflow
 _EVERY_LINE = (AuthError, ConfigError, StoreError)
 """What is no matter of a line: the next one would end with the same."""
 _PAGE = 500  # runs that are listed at once
+
+
+class Purse:
+    """What all runs together may cost, US dollars; `each`: the budget of one, which is set aside while it is carried.
+
+    `spent`: what runs of the batch have cost before.
+    """
+
+    def __init__(self, total: Decimal, each: Decimal, spent: Decimal) -> None:
+        self._total = total
+        self._each = each
+        self._spent = spent
+        self._begun = 0
+        self._changed = asyncio.Condition()
+
+    async def take(self, before: Decimal) -> bool:
+        """Set a run's budget aside, of which `before` is spent already; False if it is not left.
+
+        It waits for runs that are being carried as long as what they may leave could be enough.
+        """
+        async with self._changed:
+            while self._total - self._spent + before - self._each * self._begun < self._each:
+                if not self._begun:
+                    return False
+                await self._changed.wait()
+            self._spent -= before
+            self._begun += 1
+            return True
+
+    async def settle(self, cost: Decimal) -> None:
+        """A run is over, and has cost so much over all its executions."""
+        async with self._changed:
+            self._spent += cost
+            self._begun -= 1
+            self._changed.notify_all()
 
 
 class Batch:

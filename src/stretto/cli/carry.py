@@ -15,13 +15,13 @@ from msgspec import Struct
 from stretto import events as e
 from stretto.calls import KEPT
 from stretto.cli import ANSWERED, BROKEN_PIPE, INTERRUPTED, PARTIAL, report
-from stretto.cli.cited import cited, uncited
 from stretto.cli.live import progress as progress_for
 from stretto.cli.local import prepare
 from stretto.cli.progress import Progress
 from stretto.cli.proposal_table import how_good, would_take
 from stretto.cli.rows import RowFile
 from stretto.cli.screen import drawing_on, say
+from stretto.cli.shortcomings import cited, uncited
 from stretto.cli.stored import same_store
 from stretto.errors import BudgetError, DeadlineError, PlanError, StoreError, StrettoError
 from stretto.ground.files import failing_as

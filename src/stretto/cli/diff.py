@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from stretto.cli.help import command, option
+from stretto.cli.moments import between
 from stretto.cli.screen import tell
 from stretto.cli.stored import find_run, store_option, store_path
-from stretto.cli.totals import between
 from stretto.cli.words import dollars, short
 from stretto.errors import TaskError
 from stretto.runs import Run

@@ -8,16 +8,14 @@ from pathlib import Path
 import click
 
 from stretto import events as e
-from stretto.cli.cited import cited, uncited
 from stretto.cli.help import command, option
-from stretto.cli.input_sizes import sizes
 from stretto.cli.live import drawable
-from stretto.cli.moments import local, precisely
+from stretto.cli.moments import between, local, precisely
 from stretto.cli.prompts import default_prompts, sent_prompts
 from stretto.cli.screen import drawing_on, say, tell, tell_text
-from stretto.cli.shortcomings import VERDICTS
+from stretto.cli.shortcomings import VERDICTS, cited, uncited
 from stretto.cli.stored import find_run, plain_option, run_options, store_option, store_path
-from stretto.cli.totals import between
+from stretto.cli.totals import sizes
 from stretto.cli.words import dollars, short
 from stretto.errors import RunNotFound, TaskError
 from stretto.fold import fold

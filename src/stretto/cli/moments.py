@@ -23,6 +23,11 @@ def precisely(at: str) -> str:
     return f"{here:{seconds}}.{here.microsecond // 1000:03} {here.tzname()}"
 
 
+def between(start: str, end: str) -> float:
+    """Seconds from one moment to another, as events write them."""
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+
+
 def zones(moments: Iterable[str]) -> list[str]:
     """The names of the zones these moments are told in: two, where summer time began or ended between them."""
     return list(dict.fromkeys(str(datetime.fromisoformat(at).astimezone().tzname()) for at in moments if at))

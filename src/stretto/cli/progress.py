@@ -8,10 +8,9 @@ from contextlib import AbstractContextManager
 
 from stretto import events as e
 from stretto.cli.folding import Folding
-from stretto.cli.input_sizes import sizes
 from stretto.cli.screen import say, size_of
 from stretto.cli.shortcomings import LISTED, gaps, shortcomings
-from stretto.cli.totals import totals
+from stretto.cli.totals import sizes, totals
 from stretto.cli.waiting import Waiting
 from stretto.cli.words import hung, not_listed, short
 from stretto.ground.text import many, seemly

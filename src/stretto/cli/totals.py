@@ -1,12 +1,14 @@
 """What a run came to: its calls, tokens and money, how long it took, and how long its calls would have taken alone."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
+from stretto.cli.moments import between
 from stretto.cli.words import dollars, span
 from stretto.ground.text import many
+from stretto.policies.estimate import BYTES, tokens_in
 from stretto.runs import CallRecord, Run
-from stretto.types import Citation
+from stretto.types import Citation, Input
+from stretto.types.images import SIZE
 from stretto.views.twins import twins_of
 
 
@@ -56,11 +58,6 @@ def cited_facts(citations: Sequence[Citation]) -> str:
     return ", ".join(facts)
 
 
-def between(start: str, end: str) -> float:
-    """Seconds from one moment to another, as events write them."""
-    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
-
-
 def alone(calls: Iterable[CallRecord]) -> float:
     """Seconds that these calls would have taken one after another.
 
@@ -73,3 +70,16 @@ def alone(calls: Iterable[CallRecord]) -> float:
             held = sum(retry.wait for retry in call.retries if retry.rate_limited and retry.at >= start)
             total += max(0.0, between(start, end) - held)
     return total
+
+
+def sizes(inputs: Sequence[Input]) -> str:
+    """How many inputs, and how large they are; tokens as the budget counts them, rather more than fewer."""
+    texts, images = [each.text for each in inputs if not each.data], sum(bool(each.data) for each in inputs)
+    told = [f"{len(texts):,} files"] if len(texts) > 1 else []
+    told += [_bytes(sum(len(text.encode()) for text in texts))] if texts else []
+    told += ["an image" if images == 1 else f"{images} images"] if images else []
+    return ", ".join([*told, f"about {sum(map(tokens_in, texts)) + images * SIZE // BYTES:,} tokens"])
+
+
+def _bytes(size: int) -> str:
+    return f"{size:,} bytes" if size < 1000 else f"{size / 1000:,.0f} kB" if size < 1e6 else f"{size / 1e6:,.1f} MB"

@@ -1,18 +1,44 @@
-"""Telling those who watch runs when there is something new, over one connection for all of them."""
+"""Being told by a server when something is new (LISTEN and NOTIFY), and telling all who watch its runs."""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from functools import partial
 from typing import Any, Self
 
-from stretto.cluster.notices import notices
 from stretto.store.locations import Server
+from stretto.store.postgres.sessions import WATCHFUL, driver
 from stretto.store.postgres.tables import CHANNEL
+
+_AGAIN = 0.5  # seconds until a lost connection is made again
 
 Until = Callable[[float], Coroutine[Any, Any, None]]
 """Waits until something is new, or may be, or so many seconds have passed; what came since it last did counts, too."""
+
+
+async def notices(server: Server, channels: Sequence[str]) -> AsyncGenerator[tuple[str, str], None]:
+    """What is told on these channels, each with what is said; `("", "")` where something may have been missed.
+
+    So it is at the beginning, and whenever a connection was lost. Close it to end its connection.
+    """
+    psycopg = driver()
+    while True:
+        try:
+            connection = await psycopg.AsyncConnection.connect(server.url, autocommit=True, **WATCHFUL)
+        except psycopg.Error:
+            await asyncio.sleep(_AGAIN)
+            continue
+        try:
+            for channel in channels:
+                await connection.execute(f"LISTEN {channel}")
+            yield "", ""
+            async for each in connection.notifies():
+                yield each.channel, each.payload
+        except psycopg.Error:
+            await asyncio.sleep(_AGAIN)
+        finally:
+            await connection.close()
 
 
 class News:

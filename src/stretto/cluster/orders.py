@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from stretto.cluster.notices import notices
+from stretto.cluster.news import notices
 from stretto.cluster.queue import CANCEL
 from stretto.errors import RunBusy, StoreError, TaskError
 from stretto.run.stream import RunStream
@@ -20,7 +20,11 @@ ORDER = "stretto_order"
 """Where it is told that there is an order: a notification is its run and its id."""
 _ANSWERED = 5.0  # seconds in which whoever carries a run does what it is told
 _LOOK = 0.02  # seconds between two looks at whether that is done
+_GIVE = "WITH put AS (INSERT INTO orders (id, said) VALUES (?, ?)) SELECT pg_notify(?, ?)"
 _TAKE = "UPDATE orders SET taken = true WHERE id = ? AND NOT taken RETURNING said"
+_TELL = "UPDATE orders SET outcome = ? WHERE id = ? RETURNING id"
+_OUTCOME = "SELECT outcome FROM orders WHERE id = ?"
+_DROP = "DELETE FROM orders WHERE id = ? RETURNING id"
 
 Find = Callable[[str], RunStream[Any] | None]
 """The stream of a run, if it is carried here."""
@@ -45,15 +49,15 @@ class Order(Struct, frozen=True):
 async def give(server: Server, order: Order) -> None:
     """Have whoever carries the run do it; raises what keeps them from that, and `RunBusy` if nobody answers."""
     name = token_hex(16)
-    await asyncio.to_thread(_put, server, name, order)
+    await _ask(server, _GIVE, name, msgspec.json.encode(order), ORDER, f"{order.run} {name}")
     until = asyncio.get_running_loop().time() + _ANSWERED
     try:
-        while (outcome := await asyncio.to_thread(_outcome, server, name)) is None:
+        while (outcome := await _ask(server, _OUTCOME, name)) is None:
             if asyncio.get_running_loop().time() > until:
                 raise RunBusy(f"run {order.run}: whoever carries it has not answered; try again in a moment")
             await asyncio.sleep(_LOOK)
     finally:
-        await asyncio.to_thread(_drop, server, name)
+        await _ask(server, _DROP, name)
     if outcome:
         raise TaskError(outcome)
 
@@ -71,7 +75,7 @@ async def obey(server: Server, find: Find, stop: Callable[[str], None]) -> None:
 
 
 async def _done(server: Server, name: str, stream: RunStream[Any]) -> None:
-    said = await asyncio.to_thread(_taken, server, name)
+    said = await _ask(server, _TAKE, name)
     if said is None:
         return
     outcome = ""
@@ -81,32 +85,15 @@ async def _done(server: Server, name: str, stream: RunStream[Any]) -> None:
         outcome = str(error)
     except msgspec.DecodeError as error:  # of another version
         outcome = f"whoever carries run {stream.run_id} does not know this order ({error}); it is of another version"
-    await asyncio.to_thread(_tell, server, name, outcome)
+    await _ask(server, _TELL, outcome, name)
 
 
-def _put(server: Server, name: str, order: Order) -> None:
-    with closing(connect(server)) as db:
-        db.execute("INSERT INTO orders (id, said) VALUES (?, ?)", (name, msgspec.json.encode(order)))
-        db.execute("SELECT pg_notify(?, ?)", (ORDER, f"{order.run} {name}"))
+async def _ask(server: Server, statement: str, *values: object) -> Any:
+    """What the first row of this statement has first; None if there is no row."""
 
+    def asked() -> Any:
+        with closing(connect(server)) as db:
+            row = db.execute(statement, values).fetchone()
+        return row and row[0]
 
-def _taken(server: Server, name: str) -> bytes | None:
-    with closing(connect(server)) as db:
-        row = db.execute(_TAKE, (name,)).fetchone()
-    return bytes(row[0]) if row else None
-
-
-def _tell(server: Server, name: str, outcome: str) -> None:
-    with closing(connect(server)) as db:
-        db.execute("UPDATE orders SET outcome = ? WHERE id = ?", (outcome, name))
-
-
-def _outcome(server: Server, name: str) -> str | None:
-    with closing(connect(server)) as db:
-        row = db.execute("SELECT outcome FROM orders WHERE id = ?", (name,)).fetchone()
-    return None if row is None or row[0] is None else str(row[0])
-
-
-def _drop(server: Server, name: str) -> None:
-    with closing(connect(server)) as db:
-        db.execute("DELETE FROM orders WHERE id = ?", (name,))
+    return await asyncio.to_thread(asked)

@@ -2,8 +2,7 @@
 
 from stretto.config.building import Configuration
 from stretto.config.clients import Client, keys_of
-from stretto.config.defaults import default_model
-from stretto.config.loading import load
+from stretto.config.loading import default_model, load
 from stretto.config.reading import Source, is_file, presets, read_file, read_preset, read_workflow
 from stretto.config.record import recorded_providers, recorded_roles
 from stretto.config.teams import Choice

@@ -1,4 +1,4 @@
-"""A workflow from one file, for Python: nothing else is read, whatever lies in the current folder."""
+"""A workflow from one file, for Python: nothing else is read, whatever lies here; and the model where none is named."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from stretto.config.building import Configuration
-from stretto.config.defaults import default_model
 from stretto.config.reading import Source, checked, read_file, read_preset, read_workflow
 from stretto.config.teams import Choice
 from stretto.errors import ConfigError
+from stretto.ground.aside import Aside
+from stretto.models import discovery
+from stretto.models.providers import from_environment, variable
 from stretto.pool import AnyProvider
 from stretto.run.roles import AnyModel
 from stretto.store.locations import location_of
@@ -50,6 +52,20 @@ def load(
         default = Choice(usual, "STRETTO_MODEL") if usual else default_model(configuration)
     where = None if store is None else location_of(store)
     return configuration.workflow(made, models=chosen, default=default, store=where, batch=batch)
+
+
+def default_model(configuration: Configuration) -> Choice:
+    """The model of the first provider with a key, else of a local server that answers, and why; else `ConfigError`."""
+    providers = configuration.endpoints()
+    if model := discovery.with_key(providers, os.environ):
+        name = model.partition(":")[0]
+        variables = (providers[name].key_env, variable(name, "API_KEY"))
+        held = next(v for v in variables if v and os.environ.get(v, "").strip())
+        return Choice(model, f"{held} is set")
+    if model := Aside(discovery.local(providers, os.environ)).result():
+        name = model.partition(":")[0]
+        return Choice(model, f"{name} answers at {from_environment(name, providers[name], os.environ).base_url}")
+    raise discovery.none_found()
 
 
 def _chosen(model: AnyModel | None) -> dict[str | None, Choice]:

@@ -1,4 +1,4 @@
-"""The items of a list: where they stand, and what they are as data."""
+"""The items of a list: where they stand, what they are as data, and the plan with a subtask for each."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 
 from stretto.errors import TaskError
+from stretto.plan.naming import is_reserved, safe_id
+from stretto.types import Each, Plan, Subtask
 
 
 class Listing(list[Any]):
@@ -53,3 +55,26 @@ def _fields(item: Any) -> Any:
     if hasattr(item, "model_dump"):
         return item.model_dump(mode="json")
     raise TypeError(f"{type(item).__name__} is no data")
+
+
+def plan_of(each: Each, texts: Sequence[str], worker: str) -> Plan:
+    """The plan in which this worker does a subtask for each item; `texts` are their tasks."""
+    named = zip(ids_of(each.items), texts, strict=True)
+    return Plan(tuple(Subtask(id_, worker, text, alone=True) for id_, text in named), "complete")
+
+
+def ids_of(items: Sequence[Any]) -> list[str]:
+    """The ids of items: what they say under `id`, if each has one of its own that can be an id; else t1, t2 and on."""
+    own = [_own(item) for item in items]
+    found = [id_ for id_ in own if id_]
+    if len(found) == len(items) and len(set(found)) == len(found):
+        return found
+    return [f"t{number}" for number in range(1, len(items) + 1)]
+
+
+def _own(item: Any) -> str:
+    written = item.get("id") if isinstance(item, dict) else None
+    if isinstance(written, bool) or not isinstance(written, str | int):
+        return ""
+    id_ = str(written)
+    return id_ if safe_id(id_) == id_ and not is_reserved(id_) else ""

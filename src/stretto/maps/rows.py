@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from stretto import events as e
-from stretto.maps.planning import ids_of
+from stretto.maps.items import ids_of
 from stretto.records import CallRecord
 from stretto.types import Each, Result, Row, Subtask, Usage
 from stretto.views.rows import subtask_row
@@ -78,3 +78,25 @@ def rows_of(each: Each | None, results: Mapping[str, Result], calls: Iterable[Ca
         return []
     reader = RowReader(each, calls)
     return [reader.row(results[id_]) for id_ in ids_of(each.items) if id_ in results]
+
+
+class Ordered:
+    """Holds back the rows that come before those in front of them; `ids` are those of all, in their order."""
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        self._wanted = list(ids)
+        self._next = 0
+        self._held: dict[str, Row] = {}
+
+    def keep(self, ids: Iterable[str]) -> None:
+        """Only these are to come; none has come so far."""
+        self._wanted = list(ids)
+
+    def take(self, row: Row) -> list[Row]:
+        """One more row; those that can go on now."""
+        self._held[row.id] = row
+        found = []
+        while self._next < len(self._wanted) and self._wanted[self._next] in self._held:
+            found.append(self._held.pop(self._wanted[self._next]))
+            self._next += 1
+        return found

@@ -1,4 +1,4 @@
-"""Drawing the picture: its rows as lines of a terminal of a certain width and height."""
+"""Drawing the picture: its rows as lines of a terminal of a certain width and height, and below them how far it is."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,7 +6,6 @@ from msgspec import Struct
 
 from stretto.cli.live.bars import Axis
 from stretto.cli.live.cellwords import count, harmless, model_name, money, seconds
-from stretto.cli.live.footer import footer
 from stretto.cli.live.lines import Line, Span, cells, clipped, left, right
 from stretto.views.timeline.axis import reach
 from stretto.views.timeline.crowds import Crowd, Item, arranged
@@ -18,7 +17,8 @@ _MARKS = {"done": "✓", "failed": "✗", "skipped": "✗", "truncated": "!", "c
 _STYLES = {"done": "ok", "failed": "bad", "skipped": "bad", "truncated": "warn", "cut": "warn", "stopped": "warn"}
 _LONGEST_ID, _LONGEST_TYPE, _LONGEST_MODEL = 14, 12, 18
 _LEAST_TEXT, _LEAST_BAR, _MOST_BAR = 14, 10, 40
-_WIDEST = 160
+_WIDEST, _NARROW = 160, 30
+_BETWEEN = " · "
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -179,3 +179,37 @@ def _of_crowd(crowd: Crowd, now: float) -> _Cells:
     type_ = crowd.type or (crowd.rows[0].type if len({row.type for row in crowd.rows}) == 1 else "")
     return _Cells((mark, style), f"{len(crowd.rows)}{_TIMES}", harmless(type_, 60), [(told, style)], facts,
                   lambda axis: axis.crowd(crowd.rows, style))  # fmt: skip
+
+
+def footer(timeline: Timeline, now: float, width: int, axis: Axis | None) -> Line:
+    """As many facts as fit, the most important first, and under the bars what their axis reaches to."""
+    scale = axis.scale() if axis is not None and axis.width else ""
+    room = width - (len(scale) + 1 if scale else 0)
+    spans: list[Span] = [("  ", "")]
+    used = 2
+    for told, style in _facts(timeline, now, " of " if width >= _NARROW else "/"):
+        between = _BETWEEN if len(spans) > 1 else ""
+        if used + len(between) + cells(told) > room:
+            break
+        spans += [(between, "dim"), (told, style)]
+        used += len(between) + cells(told)
+    if scale:
+        spans += [(" " * (width - len(scale) - used), ""), (scale, "dim")]
+    return clipped(spans, width)
+
+
+def _facts(timeline: Timeline, now: float, of: str) -> list[Span]:
+    rows = timeline.within("")
+    states: dict[str, int] = {}
+    for row in rows:
+        states[row.state] = states.get(row.state, 0) + 1
+    facts: list[Span] = [(seconds(now), "bold")]
+    if rows:
+        facts.append((f"{states.get('done', 0)}{of}{len(rows)} done", ""))
+    bad = sum(states.get(state, 0) for state in ("failed", "skipped", "truncated", "cut"))
+    facts += [(f"{bad} not done", "bad")] if bad else []
+    facts += [(f"{states['running']} running", "run")] if states.get("running") else []
+    facts += [(f"{count(timeline.tokens)} tokens", "")] if timeline.tokens else []
+    facts += [(money(timeline.cost), "")] if timeline.cost else []
+    facts += [(f"{timeline.calls} call{'' if timeline.calls == 1 else 's'}", "")] if timeline.calls else []
+    return facts

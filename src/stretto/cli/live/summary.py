@@ -8,7 +8,6 @@ from stretto.cli.live.lines import Line, Span, cells, clipped
 from stretto.runs import Run
 
 _BETWEEN = " · "
-_NARROW = 50
 
 
 def summary_lines(facts: Sequence[str], run: Run, width: int) -> list[Line]:
