@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from drawn import examples
 from places import GOLDEN
-from stories import Story
+from stories import Story, text_of
 from stretto import Usage
 from stretto import events as e
-from stretto.cli.live.lines import cells, clipped, cut, painted, text_of
+from stretto.cli.live.lines import cells, clipped, cut, painted
 from stretto.fold import fold
 from stretto.views.timeline.axis import reach
 from stretto.views.timeline.past import timeline_of

@@ -2,9 +2,10 @@
 
 import pytest
 
+from stories import text_of
 from stretto import Coverage, Run, Usage
 from stretto import events as e
-from stretto.cli.live.lines import cells, text_of
+from stretto.cli.live.lines import cells
 from stretto.cli.live.summary import summary_lines
 from stretto.cli.progress import Progress
 from stretto.cli.totals import totals

@@ -6,8 +6,13 @@ from typing import Any
 from stretto import RoleName, Usage
 from stretto import events as e
 from stretto.cli.live.drawing import drawn
-from stretto.cli.live.lines import cells, text_of
+from stretto.cli.live.lines import Line, cells
 from stretto.views.timeline.timeline import Timeline
+
+
+def text_of(line: Line) -> str:
+    """A line of the picture without its styles."""
+    return "".join(text for text, _ in line).rstrip()
 
 
 class Story:

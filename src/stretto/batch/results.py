@@ -1,7 +1,6 @@
 """What comes out for a line: a line of ours, or one as OpenAI's Batch API writes it; each begins with its id."""
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -16,6 +15,8 @@ from stretto.server.endpoint.completions import Completion
 from stretto.server.endpoint.responses import Response
 from stretto.server.endpoint.voice import Ending, Voice
 from stretto.server.refused import error_facts, refusal_of
+from stretto.views.rows import moment
+from stretto.views.timeline.past import clock
 
 BEGINNING = b'{"id":'
 """With what every line begins, so that one that was cut can be told from what is none of ours."""
@@ -85,14 +86,14 @@ def _answer(run: Run[Any]) -> Any:
 
 def _took(run: Run[Any]) -> dict[str, Any]:
     missing = [{"subtask": each.subtask, "why": each.reason} for each in run.coverage.missing]
-    seconds = round(sum(_spans(run)), 3) if run.started_at else None
+    last = moment(run.last_at) if run.started_at else None
     return {
         **({"missing": missing} if missing else {}),
         "run": run.id,
         "input_tokens": run.usage.input_tokens,
         "output_tokens": run.usage.output_tokens,
         "cost": None if run.cost is None else float(run.cost),
-        "seconds": seconds,
+        "seconds": last and round(clock(run)(last), 3),
     }
 
 
@@ -103,11 +104,3 @@ def _request(line: Line, run: str, status: int, body: Mapping[str, Any]) -> byte
 
 def _encoded(facts: Mapping[str, Any]) -> bytes:
     return msgspec.json.encode(facts) + b"\n"
-
-
-def _spans(run: Run[Any]) -> Iterator[float]:
-    """Seconds of each execution of a run."""
-    starts = [run.started_at, *(again for _, again in run.pauses)]
-    ends = [*(stopped for stopped, _ in run.pauses), run.last_at]
-    for start, end in zip(starts, ends, strict=True):
-        yield (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

@@ -83,7 +83,11 @@ class _Commands(click.Group):
         if cmd_name in _COMMANDS:
             module, attribute, _ = _COMMANDS[cmd_name]
             command: click.Command = getattr(importlib.import_module(f"stretto.cli.{module}"), attribute)
-            return _offering(command) if ctx.resilient_parsing else command
+            if not ctx.resilient_parsing:
+                return command
+            from stretto.cli.offers import attach  # a shell asks what could be written
+
+            return attach(command)
         if cmd_name.startswith("-") or ctx.resilient_parsing:
             return None  # click says which option it does not know; a TAB is told nothing
         from stretto.cli.usage_errors import unknown
@@ -93,7 +97,8 @@ class _Commands(click.Group):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Commands and options; click would load every command for it."""
         named = [(name, line) for name, (_, _, line) in _COMMANDS.items() if name.startswith(incomplete)]
-        return [*(CompletionItem(name, help=line) for name, line in named), *_options(self, ctx, incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=line) for name, line in named), *options]
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Here it is that --help is printed."""
@@ -185,7 +190,10 @@ def _run(begin: Callable[[], object] | None) -> int:
         error.show()
         code = USAGE
     except click.ClickException as error:
-        code = _refused(error)
+        from stretto.cli.usage_errors import refusal
+
+        say(refusal(error))
+        code = error.exit_code
     except errors.StrettoError as error:
         code = report(error)
     except (click.Abort, KeyboardInterrupt):
@@ -201,24 +209,6 @@ def report(error: errors.StrettoError) -> int:
     if isinstance(error, errors.ConfigError | errors.AuthError) or isinstance(error.__cause__, errors.AuthError):
         return CONFIG
     return SHORT if isinstance(error, errors.BudgetError | errors.DeadlineError) else FAILED
-
-
-def _refused(error: click.ClickException) -> int:
-    from stretto.cli.usage_errors import refusal
-
-    say(refusal(error))
-    return error.exit_code
-
-
-def _offering(command: click.Command) -> click.Command:
-    """The command for a shell that asks what could be written."""
-    from stretto.cli.offers import attach
-
-    return attach(command)
-
-
-def _options(command: click.Command, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-    return click.Command.shell_complete(command, ctx, incomplete)
 
 
 def _open_streams() -> None:

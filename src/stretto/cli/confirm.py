@@ -142,8 +142,7 @@ class Confirmation:
         if ids and (others := dependents(proposal.plan.subtasks, ids)):
             named = ", ".join(others)
             need = "needs" if len(others) == 1 else "need"
-            answer = await console.line(f"{named} {need} {', '.join(ids)}; drop {named} as well? [y/n] > ")
-            if answer is None or answer.strip().lower() not in {"y", "yes"}:
+            if not await console.agrees(f"{named} {need} {', '.join(ids)}; drop {named} as well? [y/n] > "):
                 return None
             ids += others
         try:

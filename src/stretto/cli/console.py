@@ -49,6 +49,10 @@ class Console:
             return None
         return read.rstrip("\r\n")
 
+    async def agrees(self, question: str) -> bool:
+        """Whether the answer to a question is yes."""
+        return (await self.line(question) or "").strip().lower() in {"y", "yes"}
+
     async def _readable(self) -> bytes:
         """The next line: a terminal gives one at a time."""
         loop = asyncio.get_running_loop()

@@ -9,7 +9,7 @@ from msgspec import Struct
 from stretto.cli.help import option, together
 from stretto.config.values import schema_at
 from stretto.errors import TaskError
-from stretto.inputs.lists import FORMS, ListForm, read_list
+from stretto.inputs.lists import FORMS, ListForm
 from stretto.maps import Listing
 from stretto.run.stream import RunStream
 from stretto.workflow import Workflow
@@ -81,11 +81,6 @@ def check(wanted: List | None, *, plan: Path | None, output: Path | None, cite: 
         raise TaskError(f"-o {output}: that is the list itself, which would be lost; name another file")
     if wanted.source == "-" and not stdin:
         raise TaskError("--each -: standard input is read already; say the task as TASK, or with -f FILE")
-
-
-def read(wanted: List) -> Listing:
-    """The items of the list."""
-    return read_list(wanted.source, wanted.form)
 
 
 def stream_of(

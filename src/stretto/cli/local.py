@@ -83,6 +83,5 @@ def _get_if_wanted(model: str) -> None:
     if file is None or cached(file) is not None or (console := Console.found()) is None:
         return
     much = f" ({gigabytes(bytes_)})" if (bytes_ := size(file)) else ""
-    answer = asyncio.run(console.line(f"{model} is not here{much}. Download it? [y/N] "))
-    if (answer or "").strip().lower() in {"y", "yes"}:
+    if asyncio.run(console.agrees(f"{model} is not here{much}. Download it? [y/N] ")):
         download(file)

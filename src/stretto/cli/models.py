@@ -18,7 +18,7 @@ from stretto.models.providers import Provider
 from stretto.models.simulator import PROFILES
 from stretto.policies.prices import LISTED, contexts
 from stretto.pool import Pool, is_the_known_one
-from stretto.types import Limits, Price
+from stretto.types import Limits
 
 _PATIENCE = 10.0  # seconds
 _SIMULATOR, _LOCAL = "sim", "local"
@@ -133,15 +133,11 @@ async def _facts(
         {
             "model": model,
             "context": context or windows.get(model),
-            **_prices(prices[model]),
+            **{key: getattr(prices[model], key, None) for key in ("input", "output", "cached")},
             "assumed": pool.prices.assumed.get(model),
         }
         for model, context in found.items()
     ]
-
-
-def _prices(price: Price | None) -> dict[str, Any]:
-    return {"input": price and price.input, "output": price and price.output, "cached": price and price.cached}
 
 
 def _print(facts: Sequence[dict[str, Any]], *, as_json: bool) -> None:

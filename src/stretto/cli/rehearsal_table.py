@@ -44,9 +44,7 @@ def table(rows: Sequence[Row], columns: int | None) -> list[str]:
 
 def advice(rows: Sequence[Row]) -> str:
     """The setting that is surely better, and how surely; else that there is none, and which have their price."""
-    better = [(row.against.worth, row) for row in rows[1:] if row.against.worth is not None]
-    if better:
-        _, row = max(better, key=lambda each: each[0])
+    if row := _better(rows):
         return f"change {_setting(row.variation)}: {_effects(row.against)}"
     priced = [row for row in rows[1:] if _differs(row.against) > 0]
     told = "".join(f"; {_setting(row.variation)} has its price: {_effects(row.against)}" for row in priced[:1])
@@ -55,8 +53,13 @@ def advice(rows: Sequence[Row]) -> str:
 
 def advised(rows: Sequence[Row]) -> str | None:
     """The name of the variation that `advice` names, None if it names none."""
-    better = [(row.against.worth, row) for row in rows[1:] if row.against.worth is not None]
-    return max(better, key=lambda each: each[0])[1].variation.name if better else None
+    return row.variation.name if (row := _better(rows)) else None
+
+
+def _better(rows: Sequence[Row]) -> Row | None:
+    """The row that is surely better than the first; the best of them, if there are several."""
+    better = [row for row in rows[1:] if row.against.worth is not None]
+    return max(better, key=lambda row: row.against.worth or (), default=None)
 
 
 def _differs(against: Comparison) -> int:

@@ -7,7 +7,7 @@ import click
 
 from stretto.cli.carry import carry, shown_by
 from stretto.cli.confirm import approval, confirm_options
-from stretto.cli.each import check, each_options, list_of_flags, read, stream_of
+from stretto.cli.each import check, each_options, list_of_flags, stream_of
 from stretto.cli.help import command, option
 from stretto.cli.meaning import build, chosen_models, wanted
 from stretto.cli.options import answer_options, fresh_option, input_options, plan_option, task_options, workflow_options
@@ -16,6 +16,7 @@ from stretto.cli.stored import store_option, store_path
 from stretto.cli.task import checked, not_a_file, read_named, read_task, reads_stdin
 from stretto.config import Configuration, Source, presets, read_preset
 from stretto.config.preset import preset
+from stretto.inputs.lists import read_list
 from stretto.store.locations import Location
 
 LEAP_YEARS = "Write a program that prints the next 20 leap years."
@@ -61,7 +62,7 @@ def run(
     given = plan_file(plan) if plan else None
     planned = given.task if given and task is None and file is None else ""
     not_a_file(task, inputs)
-    items = read(each) if each else None
+    items = read_list(each.source, each.form) if each else None
     texts = read_named(inputs, max_input, progress.input, stdin=bool(planned) or free)
     text = planned or read_task(task, file, example(flags["named"]))
     schema = flags.pop("schema") if each else None  # then it is that of each row

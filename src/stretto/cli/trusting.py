@@ -18,7 +18,6 @@ from stretto.ground.text import one_line
 Untrusted = Literal["ask", "refuse", "skip"]
 """What becomes of a file that nobody has given their word for: it is asked for; the file is refused, or passed over."""
 
-_YES = {"y", "yes"}
 _LONGEST = 200  # characters of what a file says
 
 
@@ -45,8 +44,7 @@ def trusted(file: Path, source: Source, others: Sequence[Source], untrusted: Unt
 def _ask(console: Console, file: Path, claimed: Sequence[Claim]) -> None:
     for line in [f"{file} is in this folder, and says what nobody but you can allow:", *told(claimed)]:
         say(line)
-    answer = asyncio.run(console.line("stretto: is that what you want? [y/N] ")) or ""
-    if answer.strip().lower() not in _YES:
+    if not asyncio.run(console.agrees("stretto: is that what you want? [y/N] ")):
         raise refusal(file, claimed)
     words().give(file, claimed)
 

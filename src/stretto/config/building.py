@@ -27,12 +27,7 @@ class Configuration:
     """
 
     def __init__(self, layers: Sequence[Source]) -> None:
-        self._layers = tuple(layers)
-
-    @property
-    def layers(self) -> tuple[Source, ...]:
-        """The layers, the most specific first."""
-        return self._layers
+        self.layers = tuple(layers)
 
     def providers(self) -> dict[str, AnyProvider]:
         """Every provider a layer mentions, over what is known."""
@@ -53,7 +48,7 @@ class Configuration:
     def _tables(self, section: str, named: str) -> Iterator[tuple[str, dict[str, Any], str]]:
         """Each table of a section by its name, merged, and the place where the most specific layer has it."""
         found: dict[str, tuple[dict[str, Any], str]] = {}
-        for layer in reversed(self._layers):
+        for layer in reversed(self.layers):
             for name, table in layer.table.get(section, {}).items():
                 before, _ = found.get(name, ({}, ""))
                 found[name] = {**before, **table}, f"{layer.name}: {section}{named.format(name)}"
@@ -113,7 +108,9 @@ class Configuration:
             if batch and part.works:
                 origins[f"{part.place}.batch"] = "batch"
             roles[part.place] = part.role(choice)
-        origins |= self._limit_origins()
+        origins |= {
+            f"limits.{key}": each.name for each in reversed(self.layers) for key in each.table.get("limits", {})
+        }
         try:
             definition = team.definition(roles, self.limits(limits or {}))
             return make(
@@ -133,19 +130,14 @@ class Configuration:
     def _merged(self, section: str) -> dict[str, Any]:
         """What the layers say in a section."""
         merged: dict[str, Any] = {}
-        for layer in reversed(self._layers):
+        for layer in reversed(self.layers):
             merged |= layer.table.get(section, {})
         return merged
-
-    def _limit_origins(self) -> dict[str, str]:
-        return {
-            f"limits.{key}": layer.name for layer in reversed(self._layers) for key in layer.table.get("limits", {})
-        }
 
     def team(self) -> Team:
         """Who does what, in the most specific layer that says it."""
         sections = ("orchestrator", "workers", "synthesizer")
-        return Team(next(layer for layer in self._layers if any(section in layer.table for section in sections)))
+        return Team(next(layer for layer in self.layers if any(section in layer.table for section in sections)))
 
 
 def _check_names(models: Mapping[str | None, Choice], parts: Sequence[Part]) -> None:

@@ -72,11 +72,6 @@ def clipped(line: Line, room: int) -> Line:
     return kept
 
 
-def text_of(line: Line) -> str:
-    """The line without its styles."""
-    return "".join(text for text, _ in line).rstrip()
-
-
 def painted(line: Line) -> str:
     """The line as a terminal takes it."""
     told = []

@@ -1,34 +1,12 @@
 """The timeline of a run as it was: from its events, or from what they amount to."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from stretto import events as e
 from stretto.records import RunRecord
 from stretto.views.rows import moment
 from stretto.views.timeline.timeline import Timeline
-
-
-class Clock:
-    """Seconds in which a run was carried until a moment: the time between two executions is left out.
-
-    `began`: when it did; `pauses`: from when until when nobody carried it.
-    """
-
-    def __init__(self, began: datetime | None, pauses: Iterable[tuple[str, str]] = ()) -> None:
-        self._began = began
-        known = ((moment(start), moment(end)) for start, end in pauses)
-        self._pauses = [(start, end) for start, end in known if start and end and end > start]
-
-    def at(self, when: datetime) -> float:
-        """The second of a moment; 0 before the run began."""
-        if self._began is None:
-            return 0.0
-        passed = when - self._began
-        for start, end in self._pauses:
-            if when > start:
-                passed -= min(when, end) - start
-        return max(0.0, passed.total_seconds())
 
 
 class Following:
@@ -69,9 +47,9 @@ def timeline_of_run(run: RunRecord, now: str = "") -> tuple[Timeline, float]:
 
     `now`: until then calls go on that are under way (RFC 3339); without it until the last thing that is told.
     """
-    clock = _clock(run)
-    dated = [(clock.at(at), event) for at, event in _told(run) if at]
-    ends = [clock.at(at) for at in map(moment, (now, run.last_at)) if at]
+    second_of = clock(run)
+    dated = [(second_of(at), event) for at, event in _told(run) if at]
+    ends = [second_of(at) for at in map(moment, (now, run.last_at)) if at]
     last = max([*ends, *(second for second, _ in dated)], default=0.0)
     timeline = Timeline()
     timeline.lay_out(run)
@@ -88,9 +66,20 @@ def timeline_of_run(run: RunRecord, now: str = "") -> tuple[Timeline, float]:
     return timeline, last
 
 
-def _clock(run: RunRecord) -> Clock:
-    known = [at for at, _ in _told(run) if at]
-    return Clock(moment(run.started_at) or min(known, default=None), run.pauses)
+def clock(run: RunRecord) -> Callable[[datetime], float]:
+    """Tells the second of a moment of a run: 0 before it began, and without the time between two executions."""
+    began = moment(run.started_at) or min((at for at, _ in _told(run) if at), default=None)
+    known = ((moment(start), moment(end)) for start, end in run.pauses)
+    pauses = [(start, end) for start, end in known if start and end and end > start]
+
+    def second(when: datetime) -> float:
+        passed = when - (began or when)
+        for start, end in pauses:
+            if when > start:
+                passed -= min(when, end) - start
+        return max(0.0, passed.total_seconds())
+
+    return second
 
 
 def _told(run: RunRecord) -> Iterator[tuple[datetime | None, e.AnyEvent]]:
@@ -99,17 +88,10 @@ def _told(run: RunRecord) -> Iterator[tuple[datetime | None, e.AnyEvent]]:
         yield moment(pause), e.RunResumed(workflow={})
     for call in run.calls:
         if call.started_at:
-            yield (
-                moment(call.started_at),
-                e.CallStarted(
-                    call=call.id,
-                    role=call.role,
-                    subtask=call.subtask,
-                    fingerprint="",
-                    model=call.model,
-                    part=call.part,
-                ),
+            begun = e.CallStarted(
+                call=call.id, role=call.role, subtask=call.subtask, fingerprint="", model=call.model, part=call.part
             )
+            yield moment(call.started_at), begun
         for retry in call.retries:
             yield moment(retry.at), retry
         if call.finished:
