@@ -17,7 +17,7 @@ from stretto import events as e
 from stretto.calls import fingerprint
 from stretto.engine.requests import plan_request, worker_request
 from stretto.errors import TaskError
-from stretto.forecast.differences import difference
+from stretto.forecast.earlier import difference
 from stretto.head import checked_inputs, head_of, messages_of, recorded, taken_apart
 from stretto.models.simulator.reading import role_of
 from stretto.policies.estimate import tokens_asked, tokens_in

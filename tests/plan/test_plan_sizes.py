@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from models import Scripted, by_role, carry
 from stretto import Definition, Limits, Role
 from stretto.engine.requests import plan_request
+from stretto.plan.form import size_lines, sizes
 from stretto.plan.reader import PlanReader
-from stretto.plan.sizes import size_lines, sizes
 
 WORKERS = {"part": Role("sim:w")}
 

@@ -27,7 +27,7 @@ from stretto.engine.requests import (
     worker_request,
 )
 from stretto.head import head_of
-from stretto.plan.sizes import size_lines
+from stretto.plan.form import size_lines
 from stretto.prompts import names, text
 from stretto.types import Request
 

@@ -38,9 +38,8 @@ from stretto.models.simulator.rates import duration
 from stretto.models.simulator.reading import role_of
 from stretto.models.simulator.writing import pieces
 from stretto.plan.book import rest_request
-from stretto.plan.form import Form, plan_schema
+from stretto.plan.form import Form, plan_schema, size_lines
 from stretto.plan.reader import PlanReader
-from stretto.plan.sizes import size_lines
 from stretto.types import Request
 
 LEAP = "Write a program that prints the next 20 leap years."

@@ -10,9 +10,9 @@ from stretto.engine.caller import PIECE
 from stretto.engine.requests import answers_alike
 from stretto.errors import CallError
 from stretto.plan.book import PlanBook
+from stretto.plan.form import oversize
 from stretto.plan.item import Broken, Draft
 from stretto.plan.reader import PlanReader
-from stretto.plan.sizes import oversize
 from stretto.store.journal import Journal
 from stretto.types import Definition, PlanState, Subtask
 

@@ -12,10 +12,9 @@ from stretto import prompts
 from stretto.errors import PlanError
 from stretto.models.functions import speakers, work
 from stretto.plan.book import rest_request, worker_for
-from stretto.plan.form import form_of, plan_schema
+from stretto.plan.form import form_of, plan_schema, size_lines
 from stretto.plan.given import plan_text
 from stretto.plan.naming import same_work
-from stretto.plan.sizes import size_lines
 from stretto.types import Basis, Definition, Head, Message, Plan, PlanState, Request, Result, Role, Subtask
 
 

@@ -1,6 +1,6 @@
 """Text as it may go over the wire, into the log, and to people: without lone surrogates, and with nothing that acts."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 _CONTROLS = frozenset({*range(0x20), *range(0x7F, 0xA0)})
 _TURNS = frozenset({*range(0x202A, 0x202F), *range(0x2066, 0x206A)})  # make what follows be read from the other side
@@ -41,6 +41,12 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     from difflib import get_close_matches  # a mistake can wait for it, and a start need not
 
     return next(iter(get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
+
+
+def meant(word: str, known: Collection[str]) -> str:
+    """What to add where a word is none of those that are known: which may be meant, or which there are."""
+    near = nearest(word, known)
+    return f"; did you mean {near!r}?" if near else f"; there are {', '.join(known) or 'none'}"
 
 
 def other_encoding(data: bytes) -> str | None:

@@ -7,7 +7,7 @@ import msgspec
 
 from stretto import prompts
 from stretto.plan.item import Draft
-from stretto.plan.naming import LONGEST_ID, is_reserved, numbered, safe_id, same_work
+from stretto.plan.naming import LONGEST_ID, is_reserved, numbered, safe_id, same_work, shown
 from stretto.plan.needs import Needs
 from stretto.types import Role, Subtask
 
@@ -138,12 +138,11 @@ class PlanBook:
 
 
 def _renamed(asked: str, wanted: str, id_: str) -> str:
-    shown = asked if len(asked) <= LONGEST_ID else asked[:LONGEST_ID] + "…"
     if wanted != asked:
         why = f"has more than {LONGEST_ID} characters, or others than letters, digits, _ . and -"
     else:
         why = "means something else" if is_reserved(wanted) else "stands twice in the plan"
-    return f"id {shown!r} {why}; this one is now {id_!r}"
+    return f"id {shown(asked)} {why}; this one is now {id_!r}"
 
 
 def rest_request(planned: Sequence[Subtask]) -> str:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from stretto.ground.regex import regex
 from stretto.plan.fields import plain
 from stretto.plan.item import Draft, Read, reads_as_work
+from stretto.plan.naming import shown
 from stretto.types import Role
 
 _WORD = regex(r"[^\W\d_]{3,}")
@@ -30,30 +31,10 @@ _FEWEST = 3
 _ENDING = regex("(?:ing|ers?|ors?|es?|s)$")
 _EVERYTHING = regex(r"\b(?:any|anything|everything|whatever|general|all)\b", re.IGNORECASE)
 _COMMON = frozenset(
-    [
-        "and",
-        "the",
-        "for",
-        "with",
-        "from",
-        "that",
-        "this",
-        "what",
-        "which",
-        "into",
-        "their",
-        "its",
-        "each",
-        "one",
-        "are",
-        "not",
-        "but",
-        "who",
-        "how",
-        "task",
-        "tasks",
-        "worker",
-    ]
+    {
+        *("and", "the", "for", "with", "from", "that", "this", "what", "which", "into", "their", "its", "each", "one"),
+        *("are", "not", "but", "who", "how", "task", "tasks", "worker"),
+    }
 )
 
 
@@ -73,10 +54,10 @@ def fitted(draft: Draft, workers: Mapping[str, Role]) -> Draft:
     if name := called(draft.type or draft.id or "", workers):
         return replace(draft, type=name)
     if name := _meant(draft.type, workers) if draft.type else _meant(draft.description, workers, abouts=False):
-        said = f"type {_short(draft.type)} is taken to mean" if draft.type else "it names no type, and is given to"
+        said = f"type {shown(draft.type)} is taken to mean" if draft.type else "it names no type, and is given to"
         return replace(draft, type=name, remark=f"{said} {name!r}")
     name = general(workers)
-    said = f"no worker is of type {_short(draft.type)}" if draft.type else "it names no type"
+    said = f"no worker is of type {shown(draft.type)}" if draft.type else "it names no type"
     return replace(draft, type=name, remark=f"{said}, and {name!r} does it")
 
 
@@ -149,7 +130,3 @@ def _stem(word: str) -> str:
     """What `coding` and `coder` have in common with `code`; a blank if nothing is left that says anything."""
     stem = _ENDING.sub("", plain(word))
     return stem if len(stem) >= _FEWEST else word + " "
-
-
-def _short(type_: str) -> str:
-    return repr(type_ if len(type_) <= 40 else type_[:40] + "…")

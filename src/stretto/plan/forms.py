@@ -7,13 +7,11 @@ from collections.abc import Iterator, Mapping
 
 from stretto.ground.regex import regex
 from stretto.plan.calls import calls
-from stretto.plan.fields import FIELD, decode_text, is_field, plain, unwrapped
+from stretto.plan.fields import FIELD, decode_text, in_english, is_field, plain, unwrapped
 from stretto.plan.fitting import called
-from stretto.plan.grids import by_worker, object_in, rows, separated, table
+from stretto.plan.grids import by_worker, object_in, rows, sections, separated, table
 from stretto.plan.item import Draft, Read
-from stretto.plan.languages import in_english
 from stretto.plan.lines import read_lines
-from stretto.plan.sections import sections
 from stretto.plan.tags import from_html, tag_calls, tagged
 from stretto.types import Role
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from stretto.errors import TaskError
-from stretto.ground.text import clean, nearest, other_encoding
+from stretto.ground.text import clean, meant, other_encoding
 from stretto.plan.book import worker_for
 from stretto.plan.naming import LONGEST_ID, is_reserved, safe_id
 from stretto.plan.shares import called, shares
@@ -145,11 +145,11 @@ def _subtasks(file: PlanFile, workers: Mapping[str, Role], place: str) -> tuple[
         if not line.description.strip():
             raise TaskError(f"{where}.description: empty; say what is to be done")
         if worker_for(line.type, workers) is None:
-            raise TaskError(f"{where}.type: no worker {line.type!r}{_nearest(line.type, workers)}")
+            raise TaskError(f"{where}.type: no worker {line.type!r}{meant(line.type, workers)}")
         needs = tuple(dict.fromkeys(normalize("NFC", clean(need.strip())) for need in line.needs))
         for need in needs:
             if need not in subtasks:
-                raise TaskError(f"{where}.needs: {need!r} is no subtask listed before it{_nearest(need, subtasks)}")
+                raise TaskError(f"{where}.needs: {need!r} is no subtask listed before it{meant(need, subtasks)}")
         subtasks[id_] = Subtask(
             id_, clean(line.type), clean(line.description), needs, line.value, reads=line.reads, brief=clean(file.brief)
         )
@@ -173,11 +173,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if times > 1:
         raise TaskError(f"the key {key[:80]!r} stands {times} times in one object; only one of them can count")
     return dict(pairs)
-
-
-def _nearest(word: str, known: Mapping[str, Any]) -> str:
-    near = nearest(word, known)
-    return f"; did you mean {near!r}?" if near else f"; there are {', '.join(known) or 'none'}"
 
 
 def _where(message: str) -> str:

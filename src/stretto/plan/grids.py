@@ -1,14 +1,15 @@
-"""Plans by row and column, or by worker: a table in Markdown, CSV, or an object that has a list for each worker."""
+"""Plans by row and column, by worker or in sections: tables in Markdown, CSV, a list for each worker, TOML."""
 
 import csv
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from stretto.ground.regex import regex
-from stretto.plan.fields import DESCRIPTION, is_field, plain, unwrapped
+from stretto.plan.fields import DESCRIPTION, NEEDS, QUOTES, decode_text, is_field, listed, parted, plain, unwrapped
 from stretto.plan.fitting import called
-from stretto.plan.item import Draft, Read, draft_of, reads_as_work, weight_of
+from stretto.plan.item import Draft, Read, draft_of, reads_as_work, sure
 from stretto.types import Role
 
 _LISTS = regex(r"\[\s{0,40}\[")
@@ -18,11 +19,16 @@ _FRAME = str.maketrans("│┃║", "|||")
 _RULE = regex(r"\s*[+\u2500-\u257f][-=+|\u2500-\u257f]{2,}\s*")
 """A line of a frame between rows."""
 _CONTAINERS = ("tasks", "subtasks", "plan", "workers", "assignments")
+_HEADING = regex(r"""^[ \t]{0,8}\[{1,2}[ \t]*([\w"'/.-]{1,80})[ \t]*\]{1,2}[ \t]*(?:#.*)?$""", re.MULTILINE)
+_KEY = regex(r"^[ \t]{0,8}[\"']?([A-Za-z][\w-]{0,15})[\"']?[ \t]*=[ \t]*", re.MULTILINE)
+_END = regex(r"^[ \t]{0,3}(?:```|~~~)|^[ \t]*\n(?=[^\[=\n]{1,200}$)", re.MULTILINE)
+_LONG = ('"' * 3, "'" * 3)
+_PLURALS = frozenset({"tasks", "task", "subtasks", "subtask", "steps", "step", "plan", "items"})
 
 
 def table(text: str) -> list[Read]:
     """The rows of a table whose columns are the fields of a subtask."""
-    found, names = list[Read](), list[str]()
+    found, names = list[dict[str, str]](), list[str]()
     for line in text.translate(_FRAME).splitlines():
         if line.count("|") < 2:
             names = names if _RULE.fullmatch(line) else []
@@ -32,11 +38,8 @@ def table(text: str) -> list[Read]:
             names = [plain(cell) for cell in cells] if sum(map(is_field, cells)) > 1 else []
             names = names if any(name in DESCRIPTION for name in names) else []
         elif any(cell.strip("-: ") for cell in cells):
-            fields = {name: cell for name, cell in zip(names, cells, strict=False) if cell}
-            draft, weight = draft_of(fields), weight_of(fields)
-            if isinstance(draft, Draft) and weight == 2:
-                found.append(Read(draft, weight))
-    return found
+            found.append({name: cell for name, cell in zip(names, cells, strict=False) if cell})
+    return sure(found)
 
 
 def separated(text: str) -> list[Read]:
@@ -52,7 +55,7 @@ def separated(text: str) -> list[Read]:
 
 
 def _rows(names: list[str], lines: list[str], mark: str) -> list[Read]:
-    found = list[Read]()
+    found = list[dict[str, str]]()
     place = next(at for at, name in enumerate(names) if name in DESCRIPTION)
     try:
         for row in csv.reader((line + "\n" for line in lines), delimiter=mark, skipinitialspace=True):
@@ -60,13 +63,10 @@ def _rows(names: list[str], lines: list[str], mark: str) -> list[Read]:
                 break
             more = max(0, len(row) - len(names))  # commas that should be in quotes, mostly in the longest text
             cells = [*row[:place], mark.join(row[place : place + more + 1]), *row[place + more + 1 :]]
-            fields = {name: cell.strip() for name, cell in zip(names, cells, strict=False) if cell.strip()}
-            draft, weight = draft_of(fields), weight_of(fields)
-            if isinstance(draft, Draft) and weight == 2:
-                found.append(Read(draft, weight))
-    except csv.Error:  # a cell longer than any, or a NUL: what was read stands
-        return found
-    return found
+            found.append({name: cell.strip() for name, cell in zip(names, cells, strict=False) if cell.strip()})
+    except csv.Error:
+        pass  # a cell longer than any, or a NUL: what was read stands
+    return sure(found)
 
 
 def rows(text: str) -> list[Read]:
@@ -74,13 +74,13 @@ def rows(text: str) -> list[Read]:
     form = object_in(text)
     columns = {plain(name): value for name, value in form.items() if is_field(name) and isinstance(value, list)}
     if len(columns) > 1 and any(name in DESCRIPTION for name in columns):
-        return _reads([dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=False)])
+        return sure([dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=False)])
     listed = next((form[name] for name in form if plain(name) in _CONTAINERS and isinstance(form[name], list)), None)
     table = [each for each in (_list_in(text) if listed is None else listed) if isinstance(each, list) and each]
     names = [plain(str(cell)) for cell in table[0]] if table else []
     if len(names) > 1 and all(map(is_field, names)) and any(name in DESCRIPTION for name in names):
-        return _reads([dict(zip(names, cells, strict=False)) for cells in table[1:]])
-    return _reads([dict(zip(_PLACES[len(row)], row, strict=True)) for row in table if len(row) in _PLACES])
+        return sure([dict(zip(names, cells, strict=False)) for cells in table[1:]])
+    return sure([dict(zip(_PLACES[len(row)], row, strict=True)) for row in table if len(row) in _PLACES])
 
 
 def _list_in(text: str) -> list[Any]:
@@ -91,11 +91,6 @@ def _list_in(text: str) -> list[Any]:
     except (ValueError, RecursionError):
         return []
     return form if isinstance(form, list) else []
-
-
-def _reads(entries: list[dict[str, Any]]) -> list[Read]:
-    drafts = [(draft_of(fields), weight_of(fields)) for fields in entries]
-    return [Read(draft, weight) for draft, weight in drafts if isinstance(draft, Draft) and weight == 2]
 
 
 def by_worker(text: str, workers: Mapping[str, Role]) -> list[Read]:
@@ -123,3 +118,40 @@ def object_in(text: str) -> dict[str, Any]:
             return form
         form = inner
     return {}
+
+
+def sections(text: str) -> list[Read]:
+    """The sections that have the fields of a subtask; one that has a name of its own has it as its id.
+
+    In TOML, or in what looks like it: a heading in brackets for each subtask, and below it a field a line.
+    """
+    found = []
+    for heading, body in parted(_HEADING, text):
+        name, fields = heading[1].rpartition(".")[2].strip("\"'"), _fields(body)
+        found.append(fields if plain(name) in _PLURALS else {"id": name, **fields})
+    return sure(found)
+
+
+def _fields(body: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for key, raw in parted(_KEY, body):
+        if is_field(key[1]):
+            fields.setdefault(plain(key[1]), _value(raw, is_list=plain(key[1]) in NEEDS))
+    return fields
+
+
+def _value(raw: str, *, is_list: bool) -> Any:
+    """A value as TOML writes it, or one without quotes; what stands behind it is none of it."""
+    if raw.startswith(_LONG):
+        return raw[3:].partition(raw[:3])[0].strip()
+    end = _END.search(raw)
+    value = (raw[: end.start()] if end else raw).strip()
+    if value.startswith("["):
+        return listed(value.partition("]")[0].replace("'", '"'))
+    if not value:
+        return ""
+    if value[0] in QUOTES:
+        value = value.splitlines()[0]
+        closing = value.rfind(value[0], 1)
+        return decode_text(value[1 : closing if closing > 0 else None])
+    return value.splitlines()[0] if is_list else value

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -100,6 +100,12 @@ def weight_of(fields: Mapping[str, Any]) -> int:
     if any(says(_only(fields.get(name))) for name in TYPE) or any(fields.get(name) is not None for name in NEEDS):
         return 2
     return 1 if any(fields.get(name) is not None for name in (*ID, *_WORK)) else 0
+
+
+def sure(entries: Iterable[Mapping[str, Any]]) -> list[Read]:
+    """The subtasks among entries with plain names that have a type or needs, as nothing else has."""
+    read = ((draft_of(fields), weight_of(fields)) for fields in entries)
+    return [Read(draft, weight) for draft, weight in read if isinstance(draft, Draft) and weight == 2]
 
 
 def draft_of(fields: Mapping[str, Any]) -> Draft | str:

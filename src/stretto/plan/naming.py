@@ -21,6 +21,11 @@ def safe_id(text: str) -> str:
     return made if any(letter.isalnum() for letter in made) else ""
 
 
+def shown(text: str) -> str:
+    """A name of a plan as a remark quotes it, cut if it is long."""
+    return repr(text if len(text) <= LONGEST_ID else text[:LONGEST_ID] + "…")
+
+
 def is_reserved(id_: str) -> bool:
     """Whether an id means something else: a role, or an input (`i1`, `i2`, …)."""
     return _RESERVED.fullmatch(id_) is not None

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from msgspec.structs import replace
 
 from stretto.ground.regex import regex
-from stretto.plan.naming import LONGEST_ID, safe_id
+from stretto.plan.fields import plain
+from stretto.plan.naming import LONGEST_ID, safe_id, shown
 from stretto.types import Subtask
 
 _NUMBER = regex(r"(?:sub)?(?:task|step|part|result|id|no|nr|t|s)?0*([1-9]\d{0,3})")
@@ -66,11 +67,11 @@ class Needs:
         if subtask.id not in self._types:
             self._order.append(subtask.id)
             self._places[subtask.id] = len(self._order)
-        self._types[subtask.id] = _plain(subtask.type)
+        self._types[subtask.id] = plain(subtask.type)
         self._undescribed.append(subtask)
         for name in filter(None, written):
             self._written.setdefault(name.strip(), subtask.id)
-        for name in map(_plain, (*filter(None, written), subtask.id)):
+        for name in map(plain, (*filter(None, written), subtask.id)):
             self._plain.setdefault(name, subtask.id)
             self._called.setdefault(subtask.id, set()).add(name)
 
@@ -96,8 +97,8 @@ class Needs:
             if (id_ := self._exactly(need)) is not None:
                 self._mean(subtask.id, need, id_)
                 continue
-            number = _NUMBER.fullmatch(_plain(need))
-            for key in (_plain(need), int(number[1])) if number else (_plain(need),):
+            number = _NUMBER.fullmatch(plain(need))
+            for key in (plain(need), int(number[1])) if number else (plain(need),):
                 self._waiting.setdefault(key, []).append((subtask.id, need))
         if self._listed.issuperset(self._open[subtask.id].values()):  # else nobody has what it waits for
             yield from self._ready()
@@ -113,7 +114,7 @@ class Needs:
         for id_, need, meant in sorted(unclear, key=lambda each: self._later(each[2], each[0])):
             if meant is None:
                 del self._open[id_][need]
-                self._remark(id_, f"its need {_short(need)} names no subtask and is left out")
+                self._remark(id_, f"its need {shown(need)} names no subtask and is left out")
             else:
                 self._mean(id_, need, meant)
         yield from self._ready()
@@ -124,7 +125,7 @@ class Needs:
         for need in filter(None, map(str.strip, subtask.needs)):
             found = self._each(need, subtask.id)
             if found != [need]:
-                self._remark(subtask.id, f"its need {_short(need)} is taken to mean {', '.join(map(repr, found))}")
+                self._remark(subtask.id, f"its need {shown(need)} is taken to mean {', '.join(map(repr, found))}")
             needs += found
         return list(dict.fromkeys(needs))
 
@@ -143,32 +144,32 @@ class Needs:
         if _ONE_WORD.fullmatch(need):  # it may be the name of what is listed later
             spoken = _SPOKEN.match(need)
             return [spoken[0]] if spoken and _OUTPUT.fullmatch(need, spoken.end()) else [need]
-        said = {_plain(word) for word in _WORD.findall(need)}
-        named = [id_ for name, id_ in self._written.items() if len(name) >= _SHORTEST and _plain(name) in said]
+        said = {plain(word) for word in _WORD.findall(need)}
+        named = [id_ for name, id_ in self._written.items() if len(name) >= _SHORTEST and plain(name) in said]
         return _SPOKEN.findall(need) or [id_ for id_ in named if id_ != whose] or [need]
 
     def _describes(self, need: str) -> str | None:
         """The subtask whose whole description a need is."""
         for subtask in self._undescribed:
-            self._described.setdefault(_plain(subtask.description), subtask.id)
+            self._described.setdefault(plain(subtask.description), subtask.id)
         self._undescribed.clear()
-        return self._described.get(_plain(need))
+        return self._described.get(plain(need))
 
     def _exactly(self, need: str) -> str | None:
         """The subtask that a need names by its id: as it was written, as it became, or in another spelling."""
         made = safe_id(need) or need[:LONGEST_ID]
-        known = self._written.get(need) or (made if made in self._types else None) or self._plain.get(_plain(need))
-        if known is None and (number := _NUMBER.fullmatch(_plain(need))):
+        known = self._written.get(need) or (made if made in self._types else None) or self._plain.get(plain(need))
+        if known is None and (number := _NUMBER.fullmatch(plain(need))):
             known = next(iter(self._order[int(number[1]) - 1 : int(number[1])]), None)
         return known
 
     def _loosely(self, need: str, whose: str) -> str | None:
         """The one subtask whose name begins like the need, or the need like it; else the one that has it as a type."""
-        plain, others = _plain(need), {name: id_ for name, id_ in self._plain.items() if id_ != whose}
-        alike = {id_ for name, id_ in others.items() if name and min(len(name), len(plain)) >= _SHORTEST
-                 and (name.startswith(plain) or plain.startswith(name))}  # fmt: skip
+        said, others = plain(need), {name: id_ for name, id_ in self._plain.items() if id_ != whose}
+        alike = {id_ for name, id_ in others.items() if name and min(len(name), len(said)) >= _SHORTEST
+                 and (name.startswith(said) or said.startswith(name))}  # fmt: skip
         if len(alike) != 1:
-            alike = {id_ for id_, type_ in self._types.items() if id_ != whose and type_ == plain}
+            alike = {id_ for id_, type_ in self._types.items() if id_ != whose and type_ == said}
         return alike.pop() if len(alike) == 1 else None
 
     def _mean(self, whose: str, need: str, id_: str) -> None:
@@ -177,11 +178,11 @@ class Needs:
             self._open[whose].pop(need, None)
             meant = "" if need == id_ else f"means {id_!r}, which "
             circle = "means itself" if id_ == whose else f"{meant}waits for it"
-            self._remark(whose, f"its need {_short(need)} {circle} and is left out")
+            self._remark(whose, f"its need {shown(need)} {circle} and is left out")
             return
         self._open[whose][need] = id_
         if need not in self._written and safe_id(need) != id_:
-            self._remark(whose, f"its need {_short(need)} is taken to mean {id_!r}")
+            self._remark(whose, f"its need {shown(need)} is taken to mean {id_!r}")
         if self._later(id_, whose):
             self._remark(whose, f"it needs {id_!r}, which is listed later, and waits for it")
 
@@ -218,13 +219,3 @@ class Needs:
         remarks = self._remarks.setdefault(whose, [])
         if text not in remarks:
             remarks.append(text)
-
-
-def _plain(name: str) -> str:
-    """A name without case, blanks and punctuation."""
-    folded = name.casefold()
-    return folded if folded.isalnum() else "".join(filter(str.isalnum, folded))
-
-
-def _short(need: str) -> str:
-    return repr(need if len(need) <= LONGEST_ID else need[:LONGEST_ID] + "…")

@@ -5,9 +5,9 @@ import re
 from collections.abc import Mapping
 
 from stretto.ground.regex import regex
-from stretto.plan.fields import DESCRIPTION, FIELD, is_field, plain
+from stretto.plan.fields import DESCRIPTION, FIELD, is_field, parted, plain
 from stretto.plan.fitting import called
-from stretto.plan.item import Draft, Read, draft_of, reads_as_work, weight_of
+from stretto.plan.item import Draft, Read, reads_as_work, sure
 from stretto.types import Role
 
 _ENTRY = regex(r"<(?:(?:sub_?)?(?:task|step)|item)\b([^<>]{0,300})>", re.IGNORECASE)
@@ -33,21 +33,17 @@ _CELL = regex(r"</t[hd]>\s*", re.IGNORECASE)
 
 def tagged(text: str) -> list[Read]:
     """Entries in XML: `<task><type>…</type><description>…</description></task>`."""
-    opened = list(_ENTRY.finditer(text))
-    ends = [*(match.start() for match in opened[1:]), len(text)]
     found = []
-    for match, end in zip(opened, ends, strict=False):
+    for match, rest in parted(_ENTRY, text):
         fields = {plain(name): html.unescape(value) for name, value in _ATTRIBUTE.findall(match[1])}
-        inside = _END.split(text[match.end() : end], maxsplit=1)[0]
+        inside = _END.split(rest, maxsplit=1)[0]
         inside = inside.replace("<![CDATA[", "").replace("]]>", "")
         fields |= _elements(inside)
-        rest = " ".join(_ANY_TAG.sub(" ", inside).split())
-        if rest and not any(fields.get(name) for name in DESCRIPTION):
-            fields["description"] = html.unescape(rest)
-        draft = draft_of(fields)
-        if isinstance(draft, Draft) and (weight := weight_of(fields)) == 2:
-            found.append(Read(draft, weight))
-    return found
+        said = " ".join(_ANY_TAG.sub(" ", inside).split())
+        if said and not any(fields.get(name) for name in DESCRIPTION):
+            fields["description"] = html.unescape(said)
+        found.append(fields)
+    return sure(found)
 
 
 def _elements(text: str) -> dict[str, str]:
@@ -65,17 +61,12 @@ def _elements(text: str) -> dict[str, str]:
 
 def tag_calls(text: str, workers: Mapping[str, Role]) -> list[Read]:
     """The workers that are called in tags, or whose names are tags around what they are to do."""
-    opened = list(_INVOKED.finditer(text))
-    ends = [*(match.start() for match in opened[1:]), len(text)]
     found = []
-    for match, end in zip(opened, ends, strict=False):
-        given = {name: value for name, value in _given(text[match.end() : end]).items() if is_field(name)}
+    for match, rest in parted(_INVOKED, text):
+        given = {name: value for name, value in _given(rest).items() if is_field(name)}
         name = called(match[1] or match[2] or match[3], workers)
-        fields = {**given, "type": name} if name else given
-        draft, weight = draft_of(fields), weight_of(fields)
-        if isinstance(draft, Draft) and weight == 2:
-            found.append(Read(draft, weight))
-    return found or [
+        found.append({**given, "type": name} if name else given)
+    return sure(found) or [
         Read(Draft(type_, said), 2)
         for match in _NAMED.finditer(text)
         if match[1] == match[3] and (type_ := called(match[1], workers))

@@ -16,8 +16,16 @@ from stretto.prompts.filling import (
     uses,
     whole,
 )
-from stretto.prompts.results import joined_text, needs_text, one_line, result_text, results_text, unmerged_text
-from stretto.prompts.work import worker_lines, worker_prompt
+from stretto.prompts.results import (
+    joined_text,
+    needs_text,
+    one_line,
+    result_text,
+    results_text,
+    unmerged_text,
+    worker_lines,
+    worker_prompt,
+)
 
 __all__ = [
     "MARK",

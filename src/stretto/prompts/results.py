@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from stretto.ground.regex import regex
 from stretto.prompts.defusing import defused
-from stretto.prompts.filling import filled
-from stretto.types import Outcome, PlanState, Result, Subtask, Verdict
+from stretto.prompts.filling import fill, filled, template, uses
+from stretto.types import Outcome, PlanState, Result, Role, Subtask, Verdict
 
 _LONGEST_LINE = 300
 _LONGEST_TYPE = 80
@@ -70,7 +70,9 @@ def results_text(
     if whole and plan == "complete" and not condensed and not unread:
         return "".join(blocks)
     lines = [_line(s, results[s.id], condensed=s.id in condensed) for s in subtasks]
-    return "".join([*blocks, _ledger_head(), *lines, _plan_line(plan), _unread_line(unread)])
+    lines += [_written(_PlanEntry(plan, _PLANS[plan]))] if plan in _PLANS else []
+    lines += [_written(_UnreadEntry(unread))] if unread else []
+    return "".join([*blocks, f"\n=== LEDGER ===\n{filled('ledger')}\n", *lines])
 
 
 def result_text(subtask: Subtask, result: Result) -> tuple[str, str]:
@@ -90,6 +92,10 @@ def _line(subtask: Subtask, result: Result, *, condensed: bool = False) -> str:
         subtask.needs,
         condensed,
     )
+    return _written(entry)
+
+
+def _written(entry: Struct) -> str:
     return msgspec.json.encode(entry).decode() + "\n"
 
 
@@ -182,13 +188,23 @@ def _why(result: Result) -> str:
     return one_line(result.error or "")
 
 
-def _ledger_head() -> str:
-    return f"\n=== LEDGER ===\n{filled('ledger')}\n"
+def worker_lines(workers: Mapping[str, Role]) -> str:
+    """The workers as the orchestrator reads them, a line each."""
+    return "\n".join(f"- {name}: {role.about}" if role.about else f"- {name}" for name, role in workers.items())
 
 
-def _unread_line(unread: int) -> str:
-    return msgspec.json.encode(_UnreadEntry(unread)).decode() + "\n" if unread else ""
-
-
-def _plan_line(plan: PlanState) -> str:
-    return msgspec.json.encode(_PlanEntry(plan, _PLANS[plan])).decode() + "\n" if plan in _PLANS else ""
+def worker_prompt(role: Role, task: str, subtask: Subtask, needed: Sequence[tuple[Subtask, Result]]) -> str:
+    """What a worker is asked, with the results its subtask builds on."""
+    prompt = template("worker", role.prompt)
+    brief = "\n" + filled("brief", brief=subtask.brief) + "\n" if subtask.brief.strip() else ""
+    needs = needs_text(needed)
+    values = {
+        "original_task": task,
+        "task_type": subtask.type,
+        "task_description": subtask.description,
+        "brief": brief,
+        "needs": needs,
+    }
+    # A prompt without these placeholders loses nothing.
+    before = "" if uses(prompt, "brief") else brief.lstrip("\n")
+    return before + fill(prompt, values) + ("" if uses(prompt, "needs") else needs)

@@ -57,7 +57,7 @@ class _Citing:
 
     def remark(self, text: str) -> None:
         """Note something to be told of the answer; what is told already is not told again."""
-        self.remarks[_line(text, 240)] = None
+        self.remarks[line(text, 240)] = None
 
     def place(self, at: int, parts: list[Part]) -> Iterator[Citation]:
         """The citations that references at one place make."""
@@ -122,7 +122,7 @@ def _bounded(remarks: tuple[str, ...]) -> tuple[str, ...]:
     return (*remarks[:_REMARKS], f"and {more:,} more like these") if more > 0 else remarks
 
 
-def _line(text: str, most: int) -> str:
+def line(text: str, most: int) -> str:
     """A text on one line, without control characters."""
     line = "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
     return line if len(line) <= most else line[: most - 1] + "…"

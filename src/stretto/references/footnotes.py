@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from stretto.ground.regex import regex
+from stretto.references.citing import line
 from stretto.references.reader import References
 from stretto.types import Citation
 
@@ -79,14 +80,9 @@ def _closed(answer: str) -> tuple[str, tuple[tuple[int, int], ...]]:
 
 def _described(one: Citation, described: Mapping[str, str]) -> str:
     if not one.name:
-        return _line(": ".join(filter(None, (one.source, described.get(one.source, "")))))
+        return line(": ".join(filter(None, (one.source, described.get(one.source, "")))), _LONGEST)
     lines = "-".join(str(line) for line in dict.fromkeys(one.lines or ()))
     where = f", line{'s' if '-' in lines else ''} {lines}" if lines else ""
-    quote = f': "{_line(one.quote)}"' if one.quote else ""
+    quote = f': "{line(one.quote, _LONGEST)}"' if one.quote else ""
     doubt = " (not found in the file)" if one.verified is False else ""
-    return f"{_line(one.name)}{where}{quote}{doubt}"
-
-
-def _line(text: str) -> str:
-    line = "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+    return f"{line(one.name, _LONGEST)}{where}{quote}{doubt}"

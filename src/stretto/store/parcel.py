@@ -27,7 +27,7 @@ from stretto.events import (
     decode,
     encode,
 )
-from stretto.ground.ids import made_at
+from stretto.ground.ids import is_ulid, made_at
 from stretto.ground.regex import regex
 from stretto.store.coding import Coding
 from stretto.types import Reply, Request, Usage
@@ -37,7 +37,6 @@ FORMAT, VERSION = "stretto-run", 3
 LONGEST = 1 << 28
 """Bytes of a line at most."""
 
-_ULID = regex(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _TIME = regex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 _FIRST, _AHEAD = datetime(2020, 1, 1, tzinfo=UTC), timedelta(minutes=5)
 """Before any run, and how far another clock may be ahead of ours."""
@@ -188,7 +187,7 @@ def _header(line: bytes, place: str) -> _Header:
             f"{place}: line 1: version {told.version} of this format, and this Stretto reads 1 to {VERSION}; "
             "use the Stretto that wrote it, or a newer one"
         )
-    if not _ULID.fullmatch(told.run):  # it becomes the name of a file
+    if not is_ulid(told.run):  # it becomes the name of a file
         raise TaskError(f"{place}: line 1: {told.run[:40]!r} is no id of a run (a ULID); {_AGAIN}")
     if made_at(told.run) > datetime.now(UTC) + _AHEAD:  # it would be the newest run for as long
         raise TaskError(f"{place}: line 1: run {told.run} is of the future; is the clock of this machine right?")

@@ -15,12 +15,12 @@ from stretto.types.plans import (
     Plan,
     PlanState,
     Result,
+    Row,
     SkipCode,
     Subtask,
     Verdict,
 )
 from stretto.types.requests import Head, Input, Message, Reply, Request
-from stretto.types.rows import Row
 from stretto.types.workflows import Definition, Known, Memory, Merge, Role, RoleName
 
 __all__ = [

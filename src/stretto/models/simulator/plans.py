@@ -21,7 +21,7 @@ from stretto.models.simulator.reading import (
     text_of,
     under_way,
 )
-from stretto.plan.sizes import sizes
+from stretto.plan.form import sizes
 from stretto.types import Request
 
 _AT_MOST = regex(r"\b(?:at most|never more than|no more than|up to|maximum of)\s+(\d+)", re.IGNORECASE)

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 from aiohttp import web
 from msgspec import Struct, ValidationError
-from msgspec.structs import replace
 
 from stretto.config import Configuration, recorded_providers, recorded_roles
 from stretto.errors import ConfigError, RunBusy, RunNotFound, TaskError
@@ -26,8 +25,8 @@ from stretto.server.endpoint.service import SERVICE, Offer
 from stretto.server.refused import BadBodyError, conflict, not_found
 from stretto.store import idempotency
 from stretto.store.sqlite import Store
-from stretto.types import Definition, Input
-from stretto.types.definitions import definition_of
+from stretto.types import Input
+from stretto.types.definitions import definition_of, knowing
 from stretto.workflow import Workflow
 
 KEY = "Idempotency-Key"
@@ -200,21 +199,13 @@ def carrier_of(offer: Offer, store: Store, run: Run[Any]) -> Workflow[Any]:
     try:
         before = definition_of(run.workflow)
         for workflow in offer.workflows.values():
-            if _bare(mapped(workflow.definition, run.basis)) == _bare(before):
+            # Without what was found out about their models.
+            if knowing(mapped(workflow.definition, run.basis), {}) == knowing(before, {}):
                 return workflow
         return _recorded(offer, store, run)
     except (ConfigError, ValidationError) as error:
         message = f"run {run.id} cannot be carried as it records itself: {error}; name a served workflow for it"
         raise conflict("workflow_needed", message) from error
-
-
-def _bare(definition: Definition) -> Definition:
-    """A definition without what was found out about its models."""
-    workers = {
-        name: role if role.workflow is None else replace(role, workflow=_bare(role.workflow))
-        for name, role in definition.workers.items()
-    }
-    return replace(definition, workers=workers, known={})
 
 
 def _recorded(offer: Offer, store: Store, run: Run[Any]) -> Workflow[Any]:

@@ -9,7 +9,7 @@ from stretto.calls import fingerprint
 from stretto.engine.caller import PLAN
 from stretto.engine.requests import plan_request
 from stretto.errors import StoreError, TaskError
-from stretto.ground.text import nearest
+from stretto.ground.text import meant
 from stretto.head import checked_inputs, head_of
 from stretto.plan.given import AnyPlan, given_plan
 from stretto.runs import Run
@@ -174,6 +174,4 @@ def _same(subtask: Subtask, before: Subtask) -> bool:
 def _check(flag: str, names: Collection[str], known: Collection[str]) -> None:
     for name in names:
         if name not in known:
-            near = nearest(name, known)
-            hint = f"; did you mean {near!r}?" if near else f"; there are {', '.join(known) or 'none'}"
-            raise TaskError(f"{flag} {name}: no such subtask in the plan{hint}")
+            raise TaskError(f"{flag} {name}: no such subtask in the plan{meant(name, known)}")
