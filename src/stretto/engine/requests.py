@@ -5,6 +5,7 @@ a recorded reply is found again.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -128,8 +129,14 @@ def worker_request(
     task = task_of(subtask, task)
     if role.prompt is None and not needed and is_whole_task(subtask, task):
         return request_for(role, task, sample, head)
-    rules = prompts.fill(prompts.rules("worker", role.prompt), {"task_type": subtask.type})
+    rules = _worker_rules(role.prompt, subtask.type)
     return request_for(role, prompts.worker_prompt(role, task, subtask, needed), sample, head, rules)
+
+
+@lru_cache(maxsize=64)
+def _worker_rules(prompt: str | None, type_: str) -> str:
+    """What each worker of a type is told first: one text for all of them, as a thousand may be asked at once."""
+    return prompts.fill(prompts.rules("worker", prompt), {"task_type": type_}).strip()
 
 
 def remarked_request(request: Request, remark: str) -> Request:

@@ -48,7 +48,7 @@ class Urgencies:
 
     def __init__(self) -> None:
         self._subtasks: dict[str, Subtask] = {}
-        self._needs: dict[str, list[str]] = {}
+        self._needs: dict[str, tuple[str, ...]] = {}
         self._depths: dict[str, int] = {}
         self._urgencies: dict[str, Urgency] = {}
         self._unfinished: Counter[int] = Counter()
@@ -61,7 +61,7 @@ class Urgencies:
 
     def plan(self, subtask: Subtask) -> None:
         """A subtask was planned; whatever it needs has become more urgent."""
-        needs = [need for need in subtask.needs if need in self._subtasks]  # others make it fail
+        needs = tuple([need for need in subtask.needs if need in self._subtasks])  # others make it fail
         self._subtasks[subtask.id], self._needs[subtask.id] = subtask, needs
         self._depths[subtask.id] = 0
         self._unfinished[0] += 1

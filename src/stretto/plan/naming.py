@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from sys import intern
 
 from stretto.ground.regex import regex
 from stretto.plan.item import Draft
@@ -39,4 +40,7 @@ def numbered(id_: str, copy: int) -> str:
 
 def same_work(subtask: Subtask | Draft) -> tuple[str, str]:
     """What two subtasks have in common that are the same one; spaces are easily written differently."""
-    return subtask.type.strip().casefold(), " ".join(subtask.description.split())
+    description = " ".join(subtask.description.split())
+    if description == subtask.description:
+        description = subtask.description  # not a second time in memory
+    return intern(subtask.type.strip().casefold()), description

@@ -48,7 +48,7 @@ class Needs:
         self._order: list[str] = []
         self._described: dict[str, str] = {}  # ids by what is to be done
         self._undescribed: list[Subtask] = []  # those that are not among these yet: few needs are written so
-        self._called: dict[str, set[str]] = {}  # by id, all its names without case, blanks and punctuation
+        self._called: dict[str, tuple[str, ...]] = {}  # by id, all its names without case, blanks and punctuation
         self._waiting: dict[
             str | int, list[tuple[str, str]]
         ] = {}  # who waits for such a name, or place, with what need
@@ -73,7 +73,7 @@ class Needs:
             self._written.setdefault(name.strip(), subtask.id)
         for name in map(plain, (*filter(None, written), subtask.id)):
             self._plain.setdefault(name, subtask.id)
-            self._called.setdefault(subtask.id, set()).add(name)
+            self._called[subtask.id] = (*self._called.get(subtask.id, ()), name)
 
     def release(self, subtask: Subtask) -> None:
         """A subtask was planned, with all it needs before it."""
@@ -213,7 +213,8 @@ class Needs:
                 needs = tuple(dict.fromkeys(meant for meant in open_.values() if meant))
                 self._listed.add(id_)
                 remark = "; ".join(filter(None, (subtask.remark, *self._remarks.pop(id_, ()))))
-                yield replace(subtask, needs=needs, remark=remark)
+                same = needs == subtask.needs and remark == subtask.remark
+                yield subtask if same else replace(subtask, needs=needs, remark=remark)
 
     def _remark(self, whose: str, text: str) -> None:
         remarks = self._remarks.setdefault(whose, [])
