@@ -37,7 +37,7 @@ from endpoint import (
     streamed,
 )
 from loops import on_loop
-from stretto import Usage, events
+from stretto import Message, Usage, events
 from stretto.calls import Done, Notice, Reasoning, Sent, Text
 from stretto.errors import (
     AuthError,
@@ -572,6 +572,21 @@ async def test_a_request_leaves_on_another_connection_where_the_server_has_close
             assert (await ask(model, call(stream=stream))).text
             await asyncio.sleep(0)  # it is closed by now, and the loop has yet to hear of it
         assert (len(server.requests), server.connections) == (20, 20)
+
+
+@on_loop
+async def test_a_request_of_megabytes_goes_out_whole_and_with_its_length_on_another_connection_too() -> None:
+    async def leaves(exchange: Exchange) -> None:
+        await exchange.send(plain())
+        exchange.close()
+
+    told = "Which of these teas? " + "t\u00e9 \U0001f375 " * 300_000
+    async with Endpoint(leaves) as server, asking(server) as model:
+        for _ in range(4):
+            assert (await ask(model, call(messages=(Message("user", told),)))).text
+            await asyncio.sleep(0)  # it is closed by now, and the loop has yet to hear of it
+    assert [each.body["messages"][0]["content"] == told for each in server.requests] == [True] * 4
+    assert not any("transfer-encoding" in each.headers for each in server.requests)
 
 
 @on_loop

@@ -2,10 +2,10 @@
 
 import asyncio
 import errno
-import io
 import os
 import socket
 import ssl
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
@@ -21,7 +21,8 @@ from stretto.models.proxies import proxy_for
 _LONGEST_HEADER = 2**16  # bytes; gateways write whole policies and traces into one
 _MOST_HEADERS = 1000
 _SHOWN = 120  # letters of what is wrong with an answer
-_AT_ONCE = 2**20  # bytes of a request; aiohttp warns of more, and reads a file in pieces instead
+_AT_ONCE = 2**20  # bytes of a request; aiohttp warns of more
+_PIECE = 2**16  # bytes of a larger one that are written at once
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"})  # OpenSSL's reasons, the second from 3.2 on
 _LEFT_OPEN = 3  # connections in a row that may turn out to be closed as a request is to leave
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE})
@@ -59,7 +60,7 @@ class Http:
             )
         return self._session
 
-    async def post(self, url: str, data: bytes, **how: Any) -> aiohttp.ClientResponse:
+    async def post(self, url: str, data: bytes, headers: Mapping[str, str], **how: Any) -> aiohttp.ClientResponse:
         """What answers a POST of this data; `how` is what aiohttp takes.
 
         Some servers close a connection after each reply and do not say so (llama.cpp under load). A request that was
@@ -68,7 +69,10 @@ class Http:
         closed = 0
         while True:
             try:
-                return await self.session.post(url, data=data if len(data) <= _AT_ONCE else io.BytesIO(data), **how)
+                if len(data) <= _AT_ONCE:
+                    return await self.session.post(url, data=data, headers=headers, **how)
+                sized = {**headers, "Content-Length": str(len(data))}
+                return await self.session.post(url, data=_in_pieces(data), headers=sized, **how)
             except aiohttp.ClientOSError as error:
                 closed += 1
                 if closed > _LEFT_OPEN or not isinstance(error.__cause__, aiohttp.ClientConnectionResetError):
@@ -83,6 +87,12 @@ class Http:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+
+async def _in_pieces(data: bytes) -> AsyncIterator[bytes]:
+    """A large request, without a copy of it: aiohttp makes one of what it reads as a file."""
+    for at in range(0, len(data), _PIECE):
+        yield data[at : at + _PIECE]
 
 
 class _LookUps:

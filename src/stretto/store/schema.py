@@ -129,6 +129,7 @@ def _prepare(db: File, path: Path, *, create: bool, patience: float) -> None:
         for name in ("", "-wal", "-shm"):
             keep_private(path.with_name(path.name + name))
         _write_ahead(db, time.monotonic() + patience)
+        db.execute("PRAGMA cache_size = -512")  # kB: whoever only writes reads little twice (2 MB else, each)
         db.execute("PRAGMA synchronous = FULL")  # a commit is on the disk, not on its way there
 
 
