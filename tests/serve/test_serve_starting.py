@@ -100,6 +100,16 @@ async def test_the_same_key_begins_no_second_run_and_another_request_is_refused_
 
 
 @on_loop
+async def test_of_many_that_come_at_once_with_the_same_key_one_begins_a_run(tmp_path: Path) -> None:
+    body = {"workflow": "general", "task": TASK, "plan": ALPHA}
+    async with served(silent(tmp_path / "runs.db")) as client:
+        for key in ("k1", "k2", "k3", "k4"):
+            all_of_them = await asyncio.gather(*(posted(client, "runs", body, key) for _ in range(24)))
+            assert sorted(status for status, _ in all_of_them) == [*[200] * 23, 201]
+            assert len({told["run"] for _, told in all_of_them}) == 1
+
+
+@on_loop
 async def test_a_key_whose_run_was_never_begun_begins_one(tmp_path: Path) -> None:
     store, body = tmp_path / "runs.db", {"workflow": "general", "task": TASK}
     async with served(workflow(store)) as client:

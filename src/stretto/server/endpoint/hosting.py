@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from aiohttp import web
@@ -73,6 +74,25 @@ class Hosting:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._hosted: dict[str, Hosted] = {}
+        self._claiming: dict[str, asyncio.Event] = {}
+
+    @contextmanager
+    def claiming(self, run: str) -> Iterator[None]:
+        """A key is being claimed for this run, which is begun before this is left, or never."""
+        self._claiming[run] = asyncio.Event()
+        try:
+            yield
+        finally:
+            self._settle(run)
+
+    async def claimed(self, run: str) -> None:
+        """Wait while a key is claimed here for this run: until it is carried it looks like one that was never begun."""
+        if run in self._claiming:
+            await self._claiming[run].wait()
+
+    def _settle(self, run: str) -> None:
+        if over := self._claiming.pop(run, None):
+            over.set()
 
     async def begin(self, stream: RunStream[Any], approver: Approver | None = None, *, here: bool = False) -> None:
         """Carry a run, whose plan this one approves; when this returns its first event is on the disk.
@@ -91,6 +111,7 @@ class Hosting:
         place, begun = self._service.runs.place(), _Begun(loop=asyncio.get_running_loop())
         task = asyncio.create_task(self._carry(stream, approver, place, begun), name=f"stretto-hosted-{run}")
         self._hosted[run] = Hosted(task, begun, approver)
+        self._settle(run)
         task.add_done_callback(lambda _: self._hosted.pop(run))
         await self.begun(run)
 

@@ -135,9 +135,10 @@ async def _begun(
     with _told(origin):
         approver = Approver() if asked.approve else None
         stream = make(approver)
-        run = await _claimed(hosting, store, key, _digest(asked, origin), stream.run_id) if key else stream.run_id
-        is_new = run == stream.run_id
-        await (hosting.begin(stream, approver) if is_new else hosting.begun(run))
+        with hosting.claiming(stream.run_id):
+            run = await _claimed(hosting, store, key, _digest(asked, origin), stream.run_id) if key else stream.run_id
+            is_new = run == stream.run_id
+            await (hosting.begin(stream, approver) if is_new else hosting.begun(run))
     carried = request.app[SERVICE].carried.get(run)
     status = "running" if carried and not carried.ended else (await known(store, run)).status
     return answer({"run": run, "status": status}, 201 if is_new else 200, {"Location": f"/api/runs/{run}"})
@@ -147,6 +148,8 @@ async def _claimed(hosting: Hosting, store: Store, key: str, digest: str, run: s
     """The run that a key stands for; this one, if it stands for none yet, or for one that was never begun."""
     while True:
         stands, what = await asyncio.to_thread(idempotency.claim, store.location, key, digest, run)
+        if stands != run:
+            await hosting.claimed(stands)
         if stands != run and not hosting.carries(stands) and not await asyncio.to_thread(_is_kept, store, stands):
             await asyncio.to_thread(idempotency.release, store.location, key, stands)
         elif what != digest:
