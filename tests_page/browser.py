@@ -42,6 +42,7 @@ class Browser:
         self._session: str | None = None
         self._rest = b""
         self._said: dict[int, dict[str, Any]] = {}
+        self._at = (0.0, 0.0)
         theirs_in, self._to = os.pipe()
         self._from, theirs_out = os.pipe()
 
@@ -123,13 +124,25 @@ class Browser:
 
     def click(self, selector: str) -> None:
         """Click on the middle of an element, with the mouse."""
-        box = self.js(
+        self.hold(selector)
+        self.let_go()
+
+    def hold(self, selector: str) -> None:
+        """Press the mouse on the middle of an element."""
+        self._at = self.js(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)}); "
             "e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect(); "
             "return [b.x + b.width / 2, b.y + b.height / 2]; })()"
         )
-        for kind in ("mousePressed", "mouseReleased"):
-            self.tell("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
+        self._mouse("mousePressed")
+
+    def let_go(self) -> None:
+        """Let go of what the mouse is pressed on."""
+        self._mouse("mouseReleased")
+
+    def _mouse(self, kind: str) -> None:
+        x, y = self._at
+        self.tell("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def write(self, selector: str, text: str) -> None:
         """Write into a field, in the place of what stands there."""

@@ -135,6 +135,34 @@ def test_a_run_is_started_stopped_gone_on_with_and_run_again(browser: Browser, t
         assert only_here(browser, server)
 
 
+def test_who_goes_on_with_a_run_as_soon_as_it_has_stopped_sees_it_go_on(browser: Browser, tmp_path: Path) -> None:
+    with serving(workflow(tmp_path / "runs.db", **NEVER)) as server:
+        run = server.start(TASK)
+        browser.go(f"{server.url}runs/{run}")
+        browser.until("document.querySelector('.row.running') !== null")
+        browser.js(
+            "(() => { const b = document.querySelector('.acts .main');"
+            " const seen = new MutationObserver(() => { if (!b.hidden) { seen.disconnect(); b.click(); } });"
+            " seen.observe(b, { attributes: true, attributeFilter: ['hidden'] }); })()"
+        )
+        browser.click(".acts button[title^=Stop]")
+        browser.until("document.querySelector('.head').textContent.includes('2 executions')")
+        assert browser.text(".head .state") == "running"
+
+
+def test_what_is_pressed_while_a_run_beside_it_goes_on_is_opened(browser: Browser, tmp_path: Path) -> None:
+    with serving(workflow(tmp_path / "runs.db", **NEVER), workflow(tmp_path / "runs.db")) as server:
+        done = finished(server, workflow="second")
+        browser.go(f"{server.url}runs/{server.start(TASK)}?beside={done}")
+        browser.until("document.querySelectorAll('.beside li').length === 5")
+        browser.js("document.querySelector('.beside li').drawnBefore = true")
+        browser.until("!document.querySelector('.beside li').drawnBefore")
+        browser.hold(".beside li:nth-of-type(2) button")
+        browser.js("new Promise((over) => setTimeout(over, 1200))")  # it is drawn once a second
+        browser.let_go()
+        browser.until("document.querySelectorAll('.beside pre').length > 0")
+
+
 def test_a_plan_waits_is_cut_down_and_is_carried_out(browser: Browser, tmp_path: Path) -> None:
     with serving(workflow(tmp_path / "runs.db")) as server:
         browser.go(server.url)

@@ -9,6 +9,7 @@ import { classOf, MARKS } from "./timeline.js";
 /** @typedef {import("./model.js").Row} Row */
 
 const OFTEN = 1000; // ms between two drawings while one of them goes on
+const SOON = 50; // ms until it is tried again to draw what somebody presses
 const WORDS = /** @type {Record<string, string>} */ ({ taken: "taken over", anew: "asked anew", new: "new", gone: "not in it", open: "under way" });
 
 /**
@@ -34,9 +35,14 @@ export function beside(left, right) {
   const list = h("ul.beside", { "aria-label": "What became of each row" });
   let opened = "";
   let timer = 0;
+  let pressed = false;
+  // A button that is drawn anew while it is pressed hears of no click.
+  list.addEventListener("pointerdown", () => (pressed = true));
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => (pressed = false));
 
   function renew() {
-    timer = 0;
+    timer = pressed ? setTimeout(renew, SOON) : 0;
+    if (timer) return;
     if (!left.facts || !right.facts) return;
     const end = Math.max(left.end(), right.end()); // one axis for both
     left.facts.end = right.facts.end = end;

@@ -20,12 +20,15 @@ export function following(model, run, told) {
   model.said = (row) => asked(`${path}/said?row=${encodeURIComponent(row.key)}`).catch(() => ({}));
   model.input = async (input) => String((await asked(`${path}/said?input=${encodeURIComponent(input.id)}`)).text);
   let reading = false;
+  let wanted = false;
 
   /** @param {(piece: Piece) => void} take */
   async function follow(take) {
+    wanted = true;
     if (reading) return;
     reading = true;
     for (let patience = PATIENCE; ; patience = Math.min(MOST, patience * 2)) {
+      wanted = false;
       try {
         await read(await ask(path), (piece) => {
           model.live = (piece.status ?? model.facts?.status) === "running";
@@ -33,6 +36,7 @@ export function following(model, run, told) {
           told("");
           take(piece);
         });
+        if (wanted) continue; // who goes on with it may be quicker than the end of what was told before
         if (model.facts?.status !== "running") break;
       } catch (error) {
         if (error instanceof Refused && error.status < 500) {
