@@ -52,6 +52,18 @@ def test_an_answer_for_a_file_is_in_the_file_and_not_on_stdout(terminal: Termina
     assert (terminal.folder / "answer.md").read_text() == terminal("run", "-q", "-m", "sim:instant", TASK).out
 
 
+def test_a_dash_is_stdout(terminal: Terminal) -> None:
+    plain = terminal("run", "-q", "-m", "sim:instant", TASK).out
+    assert terminal("run", "-q", "-m", "sim:instant", "-o", "-", TASK).out == plain
+    assert "tasks" in terminal("plan", "-q", "-m", "sim:instant", "-o", "-", TASK).out
+    terminal.write("list.txt", "tea\nmilk\n")
+    assert (
+        len(terminal("run", "-q", "-m", "sim:instant", "--each", "list.txt", "-o", "-", "{item}").out.splitlines()) == 2
+    )
+    assert "has to be a file" in terminal("batch", "-m", "sim:instant", "list.txt", "-o", "-").err
+    assert not (terminal.folder / "-").exists()
+
+
 @pytest.mark.parametrize("output", ["missing/answer.md", ".", "file.txt/answer.md", "/proc/answer.md"])
 def test_an_output_that_cannot_be_written_is_said_before_anything_is_asked(terminal: Terminal, output: str) -> None:
     terminal.write("file.txt", "text")

@@ -6,12 +6,15 @@ import re
 import socket
 import stat
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from beside import beside
+from forked import python
 from stretto.inputs.pages import read_page
 from stretto.inputs.texts import NoTextError
 from terminal import STRETTO, Terminal
@@ -111,6 +114,54 @@ def test_stdout_may_be_closed_or_full(terminal: Terminal) -> None:
         )
         assert (done.returncode, "Traceback" in done.stderr) == (code, False), shell
         assert code == 0 or "cannot write the output: No space left on device" in done.stderr
+
+
+# Root may do everything, so whoever has to be kept out is nobody.
+AS_NOBODY = """
+import os, sys
+if not os.getuid():
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+from stretto.__main__ import main
+sys.argv[0] = "stretto"
+main()
+"""
+
+
+@pytest.fixture
+def shut() -> Iterator[Terminal]:
+    """A folder that everybody gets to, until it is shut."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        yield Terminal(path)
+        path.chmod(0o755)
+
+
+def as_nobody(terminal: Terminal, *args: str) -> "subprocess.CompletedProcess[str]":
+    return python("-c", AS_NOBODY, *args, folder=terminal.folder, environ=terminal.environ)
+
+
+def test_a_store_is_read_where_nothing_can_be_written(shut: Terminal) -> None:
+    shut("run", "-q", *SIM, TASK)
+    shut.store.chmod(0o444)
+    shut.folder.chmod(0o555)
+    assert "finished" in as_nobody(shut, "runs").stdout
+    assert "## Task" in as_nobody(shut, "show", "--last").stdout
+    done = as_nobody(shut, "run", *SIM, TASK)
+    assert (done.returncode, "cannot be written; check its permissions" in done.stderr) == (1, True)
+
+
+def test_a_folder_that_is_shut_is_named_and_its_configuration_passed_by(shut: Terminal) -> None:
+    shut.folder.chmod(0o700 if not os.getuid() else 0)
+    done = as_nobody(shut, "run", *SIM, "--store", str(shut.folder / "s.db"), TASK)
+    assert (done.returncode, f"{shut.folder / 's.db'}: Permission denied" in done.stderr) == (1, True)
+
+
+def test_a_time_zone_that_is_none_hides_no_run(terminal: Terminal) -> None:
+    terminal("run", "-q", *SIM, TASK)
+    assert " UTC " in terminal("runs", TZ="XYZ25:99").out
 
 
 def test_as_a_module_it_is_called_the_same(terminal: Terminal) -> None:

@@ -173,7 +173,7 @@ def main(begin: Callable[[], object] | None = None) -> None:
     except BrokenPipeError:
         code = BROKEN_PIPE
     except OSError as error:
-        say(f"cannot write the output: {error.strerror or error}")
+        say(f"{error.filename or 'cannot write the output'}: {error.strerror or error}")
         code = FAILED
     _drop_unwritable()
     sys.exit(code)

@@ -102,6 +102,8 @@ def batch(
     The same command goes on after Ctrl-C or a crash: what is written is not done again, what was under way is resumed,
     and no completed call is paid twice. What was handed to workers goes on meanwhile.
     """
+    if str(output) == "-":
+        raise TaskError("-o -: what is written is not done again, so it has to be a file; name one")
     if source != "-" and output.exists() and Path(source).exists() and output.samefile(source):
         raise TaskError(f"-o {output}: those are the lines themselves, which would be lost; name another file")
     progress = progress_for(quiet=quiet, plain=True)

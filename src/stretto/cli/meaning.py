@@ -23,6 +23,7 @@ from stretto.config import (
     recorded_roles,
 )
 from stretto.errors import TaskError
+from stretto.ground.files import is_a_file
 from stretto.run.mapping import mapped
 from stretto.run.roles import roles
 from stretto.store.locations import Location
@@ -37,7 +38,7 @@ HERE = Path("stretto.toml")
 def name_of(named: str | None) -> str:
     """The name that a workflow has as a model: that of its file, or preset."""
     if named is None:
-        return HERE.stem if HERE.is_file() else "general"
+        return HERE.stem if is_a_file(HERE) else "general"
     return Path(named).stem if is_file(named) else named
 
 
@@ -56,7 +57,7 @@ def layers(named: str | None, but: Path | None = None, untrusted: Untrusted = "a
     What lies in the current folder counts as far as its user trusts it; else `untrusted` says what becomes of it.
     """
     explicit = [read_workflow(named)] if named else []
-    usual = [path for path in usual_files() if path != but and path.is_file()]
+    usual = [path for path in usual_files() if path != but and is_a_file(path)]
     if named and usual and Path(named).is_file() and usual[0].samefile(named):
         del usual[0]  # -w names it: that is its user's word
     files = [read_file(path) for path in usual]
@@ -174,7 +175,7 @@ def recorded(store: Store, run: str, named: str | None, files: Layers | None = N
 
 def tell_drift(store: Store, run: str, kept: Definition, say: Callable[[str], None]) -> None:
     """Say it if the file of the current folder has roles that differ from those a run keeps, as it is not read then."""
-    if not HERE.is_file():
+    if not is_a_file(HERE):
         return
     # Where the file names no model the run's own counts here: which one would be taken is no matter of the file.
     default = Choice(next(model for _, _, role in roles(kept) for model in role.all_models), "the run")

@@ -11,15 +11,24 @@ seconds, minutes = "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"
 """How exactly a moment is told."""
 
 
+def _here(at: str) -> datetime:
+    """A moment in the time of this machine, if `TZ` names one."""
+    told = datetime.fromisoformat(at)
+    try:
+        return told.astimezone()
+    except (ValueError, OverflowError):  # more than a day away from UTC
+        return told.astimezone(UTC)
+
+
 def local(at: str, exactly: str = seconds, *, zone: bool = True) -> str:
     """A moment as events write it (UTC), in the time of this machine: 2026-01-31 09:30:00 CET."""
-    here = datetime.fromisoformat(at).astimezone()
+    here = _here(at)
     return here.strftime(exactly) + (f" {here.tzname()}" if zone else "")
 
 
 def precisely(at: str) -> str:
     """The same to the millisecond."""
-    here = datetime.fromisoformat(at).astimezone()
+    here = _here(at)
     return f"{here:{seconds}}.{here.microsecond // 1000:03} {here.tzname()}"
 
 
@@ -30,7 +39,7 @@ def between(start: str, end: str) -> float:
 
 def zones(moments: Iterable[str]) -> list[str]:
     """The names of the zones these moments are told in: two, where summer time began or ended between them."""
-    return list(dict.fromkeys(str(datetime.fromisoformat(at).astimezone().tzname()) for at in moments if at))
+    return list(dict.fromkeys(str(_here(at).tzname()) for at in moments if at))
 
 
 def moment(ctx: click.Context, param: click.Parameter, written: str | None) -> str | None:

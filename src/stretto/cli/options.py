@@ -154,7 +154,9 @@ def _either(ctx: click.Context, param: click.Parameter, chosen: _Chosen) -> _Cho
 
 
 def _writable(ctx: click.Context, param: click.Parameter, output: Path | None) -> Path | None:
-    """An answer that was paid for must not be lost to a folder that is not there."""
+    """An answer that was paid for must not be lost to a folder that is not there; `-` is stdout."""
+    if output is not None and str(output) == "-":
+        return None
     if output is not None:
         try:
             new = not output.exists()
@@ -175,7 +177,7 @@ output_options = together(
     option(
         "-o",
         "--output",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
         metavar="FILE",
         section="Output",
         callback=_writable,

@@ -10,6 +10,7 @@ from stretto.cli.screen import say
 from stretto.cli.stored import store_path
 from stretto.config import Configuration, Source, keys_of, presets
 from stretto.errors import ConfigError
+from stretto.ground.files import is_a_file
 from stretto.server.endpoint import Door, Guard, Means, Offer
 from stretto.server.endpoint import serve as until_told
 from stretto.workflow import Workflow
@@ -55,7 +56,7 @@ def page_of(url: str, run: str = "") -> str:
 def _workflows(flags: dict[str, Any]) -> dict[str, Workflow[Any]]:
     """What is served, by the names that they have as models."""
     found = dict[str, Workflow[Any]]()
-    usual: list[str | None] = [*([None] if HERE.is_file() else []), *presets()]
+    usual: list[str | None] = [*([None] if is_a_file(HERE) else []), *presets()]
     told = set[str]()
 
     def once(why: str) -> None:

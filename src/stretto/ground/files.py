@@ -54,3 +54,11 @@ def resolved(path: Path) -> Path:
         return path.resolve()
     except RuntimeError as error:  # what Python says of a circle of links before 3.13
         raise OSError(errno.ELOOP, "links that lead in a circle", str(path)) from error
+
+
+def is_a_file(path: Path) -> bool:
+    """Whether there is a file of this name, as far as one may look."""
+    try:
+        return path.is_file()
+    except OSError:  # a folder that is closed to us
+        return False

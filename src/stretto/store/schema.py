@@ -48,7 +48,7 @@ def connect(path: Path, *, create: bool = True, patience: float = PATIENCE) -> "
         _check_kind(path, written=create)
         # Autocommit: transactions are begun and ended by name, so a batch is exactly one. `rw`: SQLite itself would
         # make a missing file readable for everyone.
-        uri = f"{path.absolute().as_uri()}?mode=rw"
+        uri = f"{path.absolute().as_uri()}?{'immutable=1' if not create and _is_still(path) else 'mode=rw'}"
         db = sqlite3.connect(
             uri, uri=True, timeout=patience, isolation_level=None, check_same_thread=False, factory=File
         )
@@ -116,6 +116,11 @@ def keep_private(path: Path) -> None:
         found = path.stat()
         if found.st_mode & 0o077 and found.st_uid == getattr(os, "getuid", lambda: None)():
             path.chmod(found.st_mode & 0o700)
+
+
+def _is_still(path: Path) -> bool:
+    """Whether nobody here can write into the store's folder, nor has: SQLite would want to, if only to read."""
+    return not os.access(resolved(path).parent, os.W_OK) and not beside(path, "-wal").exists()
 
 
 def _prepare(db: File, path: Path, *, create: bool, patience: float) -> None:
