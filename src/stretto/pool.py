@@ -210,7 +210,7 @@ class Pool:
         if isinstance(provider, Simulator):
             simulated = self._simulated(name, provider)
             # One simulated provider is one pool's, and its limits are those of all its models.
-            lane = self._lanes.setdefault(name, _simulated_lane(provider, limited=simulated.limited))
+            lane = self._lanes.setdefault(name, _simulated_lane(provider, limited=simulated.rates.limited))
             return simulated.connect(model, self._limits.timeout), lane
         if isinstance(provider, Local):
             return self._open_local(f"{name}:{model}", model, provider)

@@ -17,8 +17,8 @@ from models import plan_of
 from stores import fill, rows
 from stretto import Limits, Provider, Role, Run, Workflow
 from stretto.errors import CallError, StoreError
-from stretto.models.contexts import contexts
 from stretto.models.http import Http
+from stretto.models.listing import contexts
 from stretto.models.providers import KNOWN, is_here
 from stretto.store.known import Remembered, remember, remembered
 from stretto.store.schema import connect

@@ -7,10 +7,9 @@ from typing import Any
 
 from stretto import Price, Provider, Role, Simulator, Workflow
 from stretto.cli.proposal_table import table, would_take
-from stretto.forecast.batches import Batches, batches_of, mark
 from stretto.forecast.drawn import Grounds
 from stretto.forecast.gate import Work, forecast
-from stretto.forecast.history import History, Kind
+from stretto.forecast.history import Batches, History, Kind, batches_of, mark
 from stretto.models.simulator import parse_fault
 from stretto.proposal import Proposal, Stop
 from stretto.store.efforts import Effort, newest_efforts

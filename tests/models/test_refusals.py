@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stretto import errors
-from stretto.models.durations import duration
+from stretto.models.allowance import duration
 from stretto.models.refusals import refusal, request_id, retry_after
 from stretto.types.facts import Facts, facts_of
 

@@ -24,7 +24,7 @@ from stretto.cli.words import not_listed
 from stretto.config.origins import Value
 from stretto.errors import AuthError, NoStore, StoreError
 from stretto.ground.text import many
-from stretto.models.contexts import others_than
+from stretto.models.listing import others_than
 from stretto.models.providers import Provider, from_environment, is_here
 from stretto.store.checkup import Finding, facts, findings, glance
 from stretto.store.locations import Location

@@ -5,7 +5,6 @@ import json
 import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from random import Random
-from typing import Any
 
 from msgspec import Struct
 
@@ -161,7 +160,8 @@ class DrawnModel:
         if call.part != PLAN or call.subtask in self._planned or call.request.schema is None:
             return '{"tasks": []}'
         self._planned.add(call.subtask or "")
-        types = _types_in(call.request.schema)
+        tasks = call.request.schema["properties"]["tasks"]["items"]
+        types: list[str] = tasks["properties"]["type"]["enum"]
         return json.dumps(
             {"tasks": [{"type": types[n % len(types)], "description": f"part {n + 1}"} for n in range(_SUBTASKS)]}
         )
@@ -177,9 +177,3 @@ class DrawnBatch:
         """Something as long as a reply to this call would be."""
         async for chunk in self._drawn.answered(call, batched=True):
             yield chunk
-
-
-def _types_in(schema: Mapping[str, Any]) -> list[str]:
-    """The types of subtasks that the schema of a plan knows."""
-    types: list[str] = schema["properties"]["tasks"]["items"]["properties"]["type"]["enum"]
-    return types

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from random import Random
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -28,6 +29,7 @@ _DRAWS, _FEWEST, _OTHER = 200, 3, 4
 _CALLS, _BESIDE = 800, 5  # drawn in all, so that no forecast takes a time that is felt; a walk costs as much as 5 more
 _SEED = 1
 _ANSWER = "answer"
+_Amount = TypeVar("_Amount", int, float, Decimal)
 
 
 class Work(Struct, frozen=True):
@@ -98,7 +100,8 @@ def _total(draws: Sequence[_Draw], grounds: Grounds) -> Line:
 
 async def _drawn(definition: Definition, plan: Plan, work: Work, grounds: Grounds, most: int = _CALLS) -> list[_Draw]:
     """As many walks as it takes to see how much they differ, and as can be made in a moment."""
-    log, given = _log(plan, work), {**_done(work.results), **work.given}
+    done = {id_: result for id_, result in work.results.items() if result.outcome == "done"}
+    log, given = _log(plan, work), {**done, **work.given}
     like, chance = dict[Kind, Sequence[Effort]](), Random(_SEED)
     draws: list[_Draw] = []
     wanted = 1
@@ -107,10 +110,6 @@ async def _drawn(definition: Definition, plan: Plan, work: Work, grounds: Ground
         calls = sum(map(len, draws[0].calls.values()))
         wanted = max(_FEWEST, min(_DRAWS, most // (calls + _BESIDE)))
     return draws
-
-
-def _done(results: Mapping[str, Result]) -> dict[str, Result]:
-    return {id_: result for id_, result in results.items() if result.outcome == "done"}
 
 
 def _log(plan: Plan, work: Work) -> list[e.AnyEvent]:
@@ -175,10 +174,8 @@ def _line(
         type=subtask.type,
         description=subtask.description,
         needs=subtask.needs,
-        calls=round(_range([len(calls) for calls in draws]).p50),
-        tokens=_whole(
-            [sum(taken.usage.input_tokens + taken.usage.output_tokens for taken in calls) for calls in draws]
-        ),
+        calls=_typical([len(calls) for calls in draws])[0],
+        tokens=Range(*_typical([sum(taken.tokens for taken in calls) for calls in draws])),
         cost=_money(known) if len(known) == len(costs) else None,
         seconds=_range([_busy(calls) for calls in draws] if seconds is None else seconds),
         source=_source(told),
@@ -215,19 +212,17 @@ def _source(told: Sequence[Sequence[Effort]]) -> Source:
     return "history" if known == len(told) else "mixed" if known else "defaults"
 
 
-def _range(draws: Sequence[float]) -> Range[float]:
+def _typical(draws: Sequence[_Amount]) -> tuple[_Amount, _Amount]:
+    """What half of them come to at most, and 19 of 20."""
     ordered = sorted(draws)
     last = len(ordered) - 1
-    return Range(round(ordered[last // 2], 3), round(ordered[math.ceil(0.95 * last)], 3))
+    return ordered[last // 2], ordered[math.ceil(0.95 * last)]
 
 
-def _whole(draws: Sequence[float]) -> Range[int]:
-    found = _range(draws)
-    return Range(round(found.p50), round(found.p95))
+def _range(draws: Sequence[float]) -> Range[float]:
+    return Range(*(round(each, 3) for each in _typical(draws)))
 
 
 def _money(draws: Sequence[Decimal]) -> Range[Decimal]:
     """Dollars, to the millionth."""
-    ordered = sorted(draws)
-    last = len(ordered) - 1
-    return Range(*(Decimal(f"{ordered[place]:.6f}") for place in (last // 2, math.ceil(0.95 * last))))
+    return Range(*(Decimal(f"{each:.6f}") for each in _typical(draws)))

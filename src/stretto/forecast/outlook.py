@@ -6,18 +6,17 @@ from functools import partial
 
 from stretto.calls import fingerprint
 from stretto.engine.requests import plan_request
-from stretto.forecast.batches import Batches, batches_of
 from stretto.forecast.drawn import SCALE, Grounds
 from stretto.forecast.gate import Work, forecast
-from stretto.forecast.history import History, history_of
+from stretto.forecast.history import Batches, History, batches_of, history_of
 from stretto.head import head_of
 from stretto.policies.estimate import tokens_asked
 from stretto.policies.prices import Prices
 from stretto.proposal import Proposal
 from stretto.runs import Run
+from stretto.store.connecting import patiently
 from stretto.store.journal import Journal
 from stretto.store.locations import Location
-from stretto.store.patience import patiently
 from stretto.store.schema import GLANCE, PATIENCE
 from stretto.types import Definition, Plan, Price, Result
 

@@ -5,6 +5,7 @@ import, all that it never meets took a seventh of the time in which a short run 
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any, AnyStr, Generic, cast
 
 
@@ -22,3 +23,10 @@ class _Late(Generic[AnyStr]):
 def regex(pattern: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
     """The expression `pattern`, for the names of modules: its mistakes, too, are seen when it is first used."""
     return cast(re.Pattern[AnyStr], _Late(pattern, flags))
+
+
+def parted(pattern: re.Pattern[str], text: str) -> Iterator[tuple[re.Match[str], str]]:
+    """Each place that fits, with the text behind it up to the next one."""
+    found = list(pattern.finditer(text))
+    for each, end in zip(found, [*(after.start() for after in found[1:]), len(text)], strict=False):
+        yield each, text[each.end() : end]

@@ -33,12 +33,8 @@ def is_public(address: str) -> bool:
             return is_public(str(ipaddress.IPv4Address(int(found) & 0xFFFF_FFFF)))
         if found not in _GLOBAL or int(found) >> 32 & 0xFDFF_FFFF == 0x5EFE:  # ISATAP stands for IPv4
             return False
-    kept = found.is_multicast or found.is_reserved or any(found in each for each in _NEVER if _same(each, found))
+    kept = found.is_multicast or found.is_reserved or any(found in each for each in _NEVER)
     return found.is_global and not kept
-
-
-def _same(network: ipaddress.IPv4Network | ipaddress.IPv6Network, address: ipaddress._BaseAddress) -> bool:
-    return network.version == address.version
 
 
 def is_here(url: str) -> bool:

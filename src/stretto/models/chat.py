@@ -18,9 +18,9 @@ from stretto.calls import Call, Chunk, Notice, Reasoning, Sent, Text
 from stretto.events import RunDegraded
 from stretto.ground.regex import regex
 from stretto.models.answered import Answered, Source
-from stretto.models.contexts import tells
 from stretto.models.dialect import Dialect
 from stretto.models.http import FAILURES, Http, no_room
+from stretto.models.listing import tells
 from stretto.models.providers import PATH, Provider, address, headers_of
 from stretto.models.proxies import proxy_for
 from stretto.models.refusals import of_images

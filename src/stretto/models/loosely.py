@@ -55,7 +55,8 @@ def decoded(data: bytes, charset: str = "", errors: str = "replace") -> str:
 
     `errors`: what becomes of bytes that are no letters, as `bytes.decode` takes it.
     """
-    encoding = _encoding(data)
+    found = json.detect_encoding(data)  # UTF-16 has a zero in its first four bytes, or says what it is
+    encoding = "utf-8-sig" if found == "utf-8" else found
     with suppress(UnicodeDecodeError):
         return data.decode(encoding)
     if encoding == "utf-8-sig":
@@ -79,12 +80,6 @@ def unpacked(data: bytes, most: int) -> bytes:
         except zlib.error:
             break
     return data
-
-
-def _encoding(data: bytes) -> str:
-    """That of JSON, whatever writes it: UTF-16 has a zero in its first four bytes, or says what it is."""
-    found = json.detect_encoding(data)
-    return "utf-8-sig" if found == "utf-8" else found
 
 
 _DIGITS = 40

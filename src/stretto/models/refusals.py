@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from stretto import errors
 from stretto.ground.regex import regex
 from stretto.ground.text import clean
-from stretto.models.allowance import allowance
-from stretto.models.durations import SPOKEN, duration, number
+from stretto.models.allowance import SPOKEN, allowance, duration, number
 from stretto.models.error_forms import error_inside, is_too_long, told, told_of_length
 
 # Waiting does not help: no money, or a limit that people set.
@@ -89,7 +88,9 @@ def refusal(
     """The typed error for an answer with an error status; `where` names provider, model and URL, `request` its id."""
     message, code = told(body.strip())
     text = f"{where}: {status} {message}" if message else f"{where}: {status}"
-    headers = {**_headers_inside(body), **{_name(name): value for name, value in headers.items()}}
+    # Azure puts a hyphen into names.
+    named = {name.lower().replace("x-rate-limit-", "x-ratelimit-"): value for name, value in headers.items()}
+    headers = {**_headers_inside(body), **named}
     asked = _retry_after(headers)
     if asked is None:
         date = headers.get("date", "")
@@ -109,11 +110,6 @@ def refusal(
     error = kind(text, status=status, request_id=request, retry_after=wait, allowance=allowed, context=context)
     error.said = message
     return error
-
-
-def _name(header: str) -> str:
-    """A header's name as most write it; Azure puts a hyphen into it."""
-    return header.lower().replace("x-rate-limit-", "x-ratelimit-")
 
 
 def _of_access(message: str) -> str:

@@ -93,13 +93,6 @@ def is_field(name: str) -> bool:
     return plain(name) in NAMES
 
 
-def parted(pattern: re.Pattern[str], text: str) -> Iterator[tuple[re.Match[str], str]]:
-    """Each place that fits, with the text behind it up to the next one."""
-    found = list(pattern.finditer(text))
-    for each, end in zip(found, [*(after.start() for after in found[1:]), len(text)], strict=False):
-        yield each, text[each.end() : end]
-
-
 def says(value: Any) -> bool:
     """Tell a text from nothing, from other things and from the dots of a quoted form."""
     return isinstance(value, str) and _SAYS.search(value) is not None

@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 
 from stretto.ground.regex import regex
-from stretto.plan.calls import calls
+from stretto.plan.calls import calls, from_html, tag_calls, tagged
 from stretto.plan.fields import FIELD, decode_text, in_english, is_field, plain, unwrapped
 from stretto.plan.fitting import called
 from stretto.plan.grids import by_worker, object_in, rows, sections, separated, table
 from stretto.plan.item import Draft, Read
 from stretto.plan.lines import read_lines
-from stretto.plan.tags import from_html, tag_calls, tagged
 from stretto.types import Role
 
 _ENCODED = regex(r"""(["'])\s*[\[{](?:\s|\\[nrt])*\\+["']""")

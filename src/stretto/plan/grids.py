@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from stretto.ground.regex import regex
-from stretto.plan.fields import DESCRIPTION, NEEDS, QUOTES, decode_text, is_field, listed, parted, plain, unwrapped
+from stretto.ground.regex import parted, regex
+from stretto.plan.fields import DESCRIPTION, NEEDS, QUOTES, decode_text, is_field, listed, plain, unwrapped
 from stretto.plan.fitting import called
 from stretto.plan.item import Draft, Read, draft_of, reads_as_work, sure
 from stretto.types import Role

@@ -127,12 +127,9 @@ def draft_of(fields: Mapping[str, Any]) -> Draft | str:
         type_ = title  # who puts the worker's name there has no other place for it
     own = _id(fields) or (title if type_ not in {"", title} and len(title.split()) == 1 else None)
     needs = next((fields[name] for name in NEEDS if fields.get(name) is not None), None)
-    return Draft(type_, description, own, _needs(needs), _number(fields.get("value")), title=_called(title, type_))
-
-
-def _called(title: str, type_: str) -> str:
-    """A title by which others may need a subtask, if it has several words: one is its id, or its worker's."""
-    return title if len(title.split()) > 1 and title != type_ else ""
+    # By a title of several words others may need it: one word is its id, or its worker's.
+    called = title if len(title.split()) > 1 and title != type_ else ""
+    return Draft(type_, description, own, _needs(needs), _number(fields.get("value")), title=called)
 
 
 def parts_in(fields: Mapping[str, Any], whole: Draft) -> list[Draft]:
@@ -205,8 +202,7 @@ def _id(fields: Mapping[str, Any]) -> str | None:
 
 def _needs(value: Any) -> tuple[str, ...]:
     """The names of the subtasks whose results are used, however that is written."""
-    names = list(_names(value))
-    return tuple(name for name in names if name and not _NOTHING.fullmatch(name.strip()))
+    return tuple(name for name in _names(value) if name and not _NOTHING.fullmatch(name.strip()))
 
 
 def _names(value: Any, *, inside: bool = False) -> Iterator[str]:

@@ -152,8 +152,9 @@ def _block(subtask: Subtask, result: Result) -> str:
         return ""
     type_ = one_line(subtask.type, _LONGEST_TYPE)
     what = f"PARTIAL RESULT OF {subtask.id} ({type_}; {result.outcome})"
+    said = defused(result.text) if result.text.strip() else _EMPTY
     head = f"RESULT OF {subtask.id} ({type_})" if result.outcome == "done" else what
-    return f"\n=== {head}: {_asked(subtask)} ===\n{_doubt(result)}{_said(result)}\n"
+    return f"\n=== {head}: {_asked(subtask)} ===\n{_doubt(result)}{said}\n"
 
 
 def _lack(subtask: Subtask, result: Result) -> str:
@@ -170,10 +171,6 @@ def _asked(subtask: Subtask) -> str:
 def _kept(result: Result) -> bool:
     """Whether there is something of a result to be read."""
     return result.outcome == "done" or (result.outcome in _KEPT and bool(result.text.strip()))
-
-
-def _said(result: Result) -> str:
-    return defused(result.text) if result.text.strip() else _EMPTY
 
 
 def _doubt(result: Result) -> str:

@@ -120,7 +120,7 @@ def _quotes(content: str, at: int, knows: Knows) -> Iterator[tuple[str, int]]:
         at = next((place for place in range(start, len(content)) if _closes(content, place, closers, knows)), -1)
         text = content[start:at] if at >= 0 else content[start:]
         at = at + 1 if at >= 0 else len(content)
-        yield _unescaped(text), at
+        yield re.sub(r"\\([\"'“”\\\[\]])", r"\1", text).strip(), at
 
 
 def _closes(content: str, place: int, closers: str, knows: Knows) -> bool:
@@ -129,10 +129,6 @@ def _closes(content: str, place: int, closers: str, knows: Knows) -> bool:
         return False
     after = _NEXT.match(content, place + 1)
     return after is not None and (after[1] is None or knows(after[1].rstrip(".")))
-
-
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\([\"'“”\\\[\]])", r"\1", text).strip()
 
 
 def _lines(first: str | None, last: str | None) -> tuple[int, int] | None:

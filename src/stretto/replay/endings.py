@@ -48,7 +48,8 @@ class Endings:
         self._short = {event.code for event in gave_up}  # what there was no time for
         self._ended_late = run.error_type == DeadlineError.__name__
         # Only at a deadline a call leaves nothing in the log: if the task was to be answered directly, there it was.
-        silent = run.status == "failed" and not any(_writes(event) for event in log)
+        written = any(isinstance(event, e.CallFinished) and event.role == "synthesizer" for event in log)
+        silent = run.status == "failed" and not written
         self._unwritten = silent and definition.get("limits", {}).get("deadline") is not None
 
     def calls(self) -> Iterator[RecordedCall]:
@@ -172,10 +173,6 @@ def _gone(run: Run, log: Sequence[e.AnyEvent]) -> Iterator[str]:
                 anew = f"{within}{slash}{id_}/"
                 for subtask in [each for each in asked if f"{each}/".startswith(anew)]:
                     yield from asked.pop(subtask)
-
-
-def _writes(event: e.AnyEvent) -> bool:
-    return isinstance(event, e.CallFinished) and event.role == "synthesizer"
 
 
 def _class(name: str | None) -> type[CallError] | None:

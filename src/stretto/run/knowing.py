@@ -168,7 +168,7 @@ async def _answers(pool: Pool, asked: Mapping[str, Sequence[str]]) -> dict[str, 
     http = Http()
 
     async def of(written: Sequence[str]) -> dict[str, Known]:
-        from stretto.models.contexts import contexts
+        from stretto.models.listing import contexts
 
         name, provider = split_model(written[0], "model")[0], _endpoint(pool, written[0])
         patience = _HERE if is_here(provider) else _THERE

@@ -10,15 +10,14 @@ from stretto.errors import StoreError, StoreLocked
 from stretto.store import late
 from stretto.store.database import transaction
 from stretto.store.logs import damaged
-from stretto.store.rows import Entry, keep
+from stretto.store.rows import Entry, Source, keep
 from stretto.store.schema import GLANCE, connect, explain, identity
-from stretto.store.sinks import Source
 
 _AGAIN = 0.2  # seconds after which a store that is held is tried again
 
 
 class FileSink:
-    """The connection of a writer's thread to a store file (`stretto.store.sinks.Sink`)."""
+    """The connection of a writer's thread to a store file (`stretto.store.rows.Sink`)."""
 
     strict = False  # whoever goes on with a run does so after this process is dead
 

@@ -53,7 +53,7 @@ def connect(path: Path, *, create: bool = True, patience: float = PATIENCE) -> "
             uri, uri=True, timeout=patience, isolation_level=None, check_same_thread=False, factory=File
         )
         # A damaged text must not keep anyone from the others; its checksum tells.
-        db.text_factory = _lenient
+        db.text_factory = lambda text: text.decode("utf-8", "replace")
         try:
             _prepare(db, path, create=create, patience=patience)
         except BaseException:
@@ -71,10 +71,6 @@ def identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _lenient(text: bytes) -> str:
-    return text.decode("utf-8", "replace")
 
 
 def beside(path: Path, ending: str) -> Path:

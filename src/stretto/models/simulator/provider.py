@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 
 from stretto.calls import Call, Chunk, Done, Sent, Text
@@ -13,7 +13,7 @@ from stretto.models.simulator.faults import Outages
 from stretto.models.simulator.rates import Rates
 from stretto.models.simulator.script import Script
 from stretto.models.simulator.settings import Grain, Simulator
-from stretto.types import Allowance, Request, Usage
+from stretto.types import Request, Usage
 
 _HAIR = 1e-6  # timers and floats do not meet exactly
 _GATHERED = 1.0  # seconds in which calls come together, as they do for a real batch
@@ -37,7 +37,7 @@ class SimulatedProvider:
         self.max_in_flight = 0
         self.cancelled = 0
         self.billed: dict[str, Usage] = {}
-        self._rates = Rates(self.simulator)
+        self.rates = Rates(self.simulator)
         self._outages = Outages()
 
     def connect(self, model: str, timeout: float = math.inf) -> "SimulatedModel":
@@ -52,27 +52,14 @@ class SimulatedProvider:
         from stretto.models.simulator.writing import write_script  # its patterns are a tenth of the start-up
 
         prompt_tokens = _characters(request) // 4
-        if refusal := self._rates.admit(prompt_tokens, now):
+        if refusal := self.rates.admit(prompt_tokens, now):
             self.refused += 1
             return refusal
         nth, simulator = self.asked[fingerprint], self.simulator.of(model)
         script = write_script(simulator, model, request, fingerprint, nth, lambda fault: self._outages.last(fault, now))
         self.asked[fingerprint] += 1
-        self._rates.charge(script.usage.output_tokens)
+        self.rates.charge(script.usage.output_tokens)
         return script
-
-    @property
-    def limited(self) -> bool:
-        """Whether it has limits."""
-        return self._rates.limited
-
-    def allowance(self, now: float) -> Allowance | None:
-        """What an answer says of the limits; None without limits, or if nothing is told of them."""
-        return self._rates.allowance(now)
-
-    def rate_headers(self, now: float) -> Mapping[str, str]:
-        """The limits as HTTP headers; empty without limits."""
-        return self._rates.headers(now)
 
     @contextmanager
     def flight(self) -> Iterator[None]:
@@ -117,7 +104,7 @@ class SimulatedModel:
         with self._provider.flight():
             yield Sent()
             script = self._provider.ask(self._name, call.request, call.fingerprint, now)
-            told = self._provider.allowance(now)
+            told = self._provider.rates.allowance(now)
             if isinstance(script, Refusal):
                 raise script.error(self._name, allowance=told)
             if told:

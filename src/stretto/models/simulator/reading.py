@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from stretto.ground.regex import regex
+from stretto.ground.regex import parted, regex
 from stretto.types import Request, RoleName
 
 UNDER_WAY = "already under way"
@@ -165,12 +165,7 @@ def sections_of(request: Request) -> list[Section]:
     text = text_of(request)
     if ledger := _LEDGER.search(text):
         text = text[: ledger.start()]
-    found = list(_RESULT.finditer(text))
-    ends = [match.start() for match in found[1:]] + [len(text)]
-    return [
-        Section(match[2] or "result", text[match.end() : end].strip(), match[1] or "")
-        for match, end in zip(found, ends, strict=True)
-    ]
+    return [Section(match[2] or "result", body.strip(), match[1] or "") for match, body in parted(_RESULT, text)]
 
 
 def ledger_of(request: Request) -> list[Entry]:

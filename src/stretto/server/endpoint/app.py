@@ -14,7 +14,7 @@ from stretto.errors import StrettoError
 from stretto.ground.ids import new_ulid
 from stretto.models.error_bodies import Refusal
 from stretto.server.body import ChatBody, json_object, read_body
-from stretto.server.endpoint import openapi, page, runs, starting, steering
+from stretto.server.endpoint import openapi, page, runs, starting
 from stretto.server.endpoint.api import answer, body_of
 from stretto.server.endpoint.asked import answering, asked_of, check_options, with_function
 from stretto.server.endpoint.calling import Calling, request_of
@@ -48,7 +48,7 @@ def endpoint_app(offer: Offer) -> web.Application:
     app.router.add_get("/v1/models/{name:.+}", _model)
     app.router.add_post("/v1/chat/completions", _chat_completions)
     app.router.add_post("/v1/responses", _responses)
-    app.router.add_routes([*runs.routes(), *starting.routes(), *steering.routes(), *openapi.routes(), *page.routes()])
+    app.router.add_routes([*runs.routes(), *starting.routes(), *openapi.routes(), *page.routes()])
     app.router.add_routes(health_routes(app[SERVICE].gauges))
     app.on_response_prepare.append(_sign)
     return app

@@ -3,7 +3,7 @@
 import binascii
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -15,7 +15,7 @@ from stretto.head import messages_of
 from stretto.run.roles import shaped
 from stretto.server.body import ChatBody
 from stretto.server.refused import BadBodyError
-from stretto.types import Input, Message
+from stretto.types import Input
 from stretto.types.images import image_input
 from stretto.workflow import Workflow
 
@@ -64,7 +64,8 @@ def asked_of(chat: ChatBody) -> Asked:
     task = spoken[-1].content
     if not task.strip():
         raise BadBodyError("the last message is empty; say what is to be done", "messages")
-    before = [Input(_BEFORE, _told(spoken[:-1]))] if spoken[:-1] else []
+    told = "\n\n".join(f"{_SPEAKERS[each.role]}: {each.content}" for each in spoken[:-1])
+    before = [Input(_BEFORE, told)] if told else []
     pictures = [_image(address, number) for number, address in enumerate(chat.images, 1)]
     direct = not pictures and is_chore(task)
     if system:
@@ -110,10 +111,6 @@ def answering(workflow: Workflow[Any], chat: ChatBody) -> Workflow[Any]:
         where = "tools" if chat.function else "response_format"
         raise BadBodyError(f"{where}: {error}", where) from error
     return varied
-
-
-def _told(messages: Sequence[Message]) -> str:
-    return "\n\n".join(f"{_SPEAKERS[each.role]}: {each.content}" for each in messages)
 
 
 def _image(address: str, number: int) -> Input:

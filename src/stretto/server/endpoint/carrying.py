@@ -98,7 +98,8 @@ class Carrying(Answering):
                         for chunk in self._said_of(event):
                             yield chunk
                 except StrettoError as error:
-                    raise self._refused(error) from error
+                    _log.warning("run %s: %s: %s", events.run_id, type(error).__name__, error)
+                    raise RefusedError(refusal_of(error, events.run_id), {**self._headers, **_ONCE}) from error
 
     def _said_of(self, event: e.AnyEvent) -> Iterator[Chunk]:
         if not isinstance(event, e.AnswerDelta):
@@ -119,11 +120,6 @@ class Carrying(Answering):
         kept = f"; what is complete of it is kept: stretto resume {stream.run_id}" if stream.recorded else ""
         refusal = Refusal(503, "server_error", "stopped", f"the run was stopped before its end{kept}")
         raise RefusedError(refusal, {**self._headers, **_ONCE})
-
-    def _refused(self, error: StrettoError) -> RefusedError:
-        refusal = refusal_of(error, self._stream.run_id)
-        _log.warning("run %s: %s: %s", self._stream.run_id, type(error).__name__, error)
-        return RefusedError(refusal, {**self._headers, **_ONCE})
 
 
 def ending(run: Run[Any]) -> Ending:

@@ -13,10 +13,9 @@ from stretto.proposal import Answer, Proposal
 from stretto.runs import Run
 from stretto.server.endpoint.api import ULID, answer
 from stretto.server.endpoint.openapi_forms import FORMS, TEXT, Json, or_null, ref
-from stretto.server.endpoint.runs import MOST, SINCE, STANDINGS
+from stretto.server.endpoint.runs import MOST, SINCE, STANDINGS, Anew
 from stretto.server.endpoint.service import SERVICE, Offer
 from stretto.server.endpoint.starting import KEY, KEY_FORM, Rerun, Resume, Start
-from stretto.server.endpoint.steering import Anew
 from stretto.server.endpoint.watching import AFTER
 from stretto.store.summary import Summary
 

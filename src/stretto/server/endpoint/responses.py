@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -17,28 +17,8 @@ _ECHOED = ("instructions", "max_output_tokens", "metadata", "temperature", "text
 _NO_TOOLS: dict[str, Any] = {"tool_choice": "none", "tools": []}
 
 
-class Item(Protocol):
-    """An answer as an item of a response, a message or the call of a function; `at` is its place among the items."""
-
-    def whole(self, text: str, status: str) -> dict[str, Any]:
-        """All of it."""
-        ...
-
-    def begins(self, at: int) -> list[Told]:
-        """Events that come before its first piece."""
-        ...
-
-    def piece(self, at: int, text: str) -> Told:
-        """The event of a piece of it."""
-        ...
-
-    def ends(self, at: int, text: str) -> list[Told]:
-        """Events that say once more what was said in pieces."""
-        ...
-
-
 class MessageItem:
-    """An answer in words."""
+    """An answer in words, as an item of a response; `at` is its place among the items."""
 
     def __init__(self, id_: str) -> None:
         self._id = f"msg_{id_}"
@@ -72,7 +52,7 @@ class MessageItem:
 
 
 class CallItem:
-    """An answer as what a function is to be called with."""
+    """An answer as what a function is to be called with, in the same way."""
 
     def __init__(self, id_: str, name: str) -> None:
         self._id = f"fc_{id_}"
@@ -114,7 +94,7 @@ class Response:
             "parallel_tool_calls": False, **tools, "store": False,
         }  # fmt: skip
         self._id = id_
-        self._item: Item = CallItem(id_, function) if function else MessageItem(id_)
+        self._item: CallItem | MessageItem = CallItem(id_, function) if function else MessageItem(id_)
         self._sequence = 0
         self._thoughts: list[str] = []
         self._texts: list[str] = []

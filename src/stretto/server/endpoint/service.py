@@ -10,7 +10,7 @@ from msgspec import Struct
 from stretto.cluster import Cluster
 from stretto.page.pieces import Foretold
 from stretto.run.stream import RunStream
-from stretto.server.endpoint.door import Door
+from stretto.server.endpoint.desk import Door
 from stretto.server.endpoint.guard import Guard
 from stretto.server.endpoint.sending import SILENCE
 from stretto.server.endpoint.turnstile import Turnstile

@@ -74,7 +74,7 @@ async def _chat_completions(request: web.Request) -> web.StreamResponse:
             return refused(error.refusal, {})
         asked = chat.request
         script = provider.ask(asked.model, asked, fingerprint(asked), start)
-        headers = {**provider.rate_headers(start), "x-stretto-simulated": "true"}
+        headers = {**provider.rates.headers(start), "x-stretto-simulated": "true"}
         if isinstance(script, Refusal):
             return refused(script, headers)
         headers["x-request-id"] = script.request_id

@@ -9,15 +9,14 @@ import time
 from collections.abc import Mapping, Sequence
 
 from stretto.errors import RunBusy, StoreError, StoreLocked
+from stretto.store.connecting import AWAY
 from stretto.store.database import transaction
 from stretto.store.forgetting import forget
 from stretto.store.locations import Server
-from stretto.store.patience import AWAY
 from stretto.store.postgres.presence import owners
 from stretto.store.postgres.sessions import Session, session
 from stretto.store.postgres.tables import CHANNEL
-from stretto.store.rows import Entry, columns
-from stretto.store.sinks import Source
+from stretto.store.rows import Entry, Source, columns
 from stretto.store.summary import write
 
 _AGAIN = 0.25  # seconds between two tries
@@ -33,7 +32,7 @@ _NOTIFY = "SELECT pg_notify(?, told) FROM unnest(?::text[]) AS told"
 
 
 class ServerSink:
-    """The connection of a writer's thread to a server (`stretto.store.sinks.Sink`)."""
+    """The connection of a writer's thread to a server (`stretto.store.rows.Sink`)."""
 
     pause = None
     strict = True
