@@ -1,6 +1,7 @@
 """A plan as code that nobody runs, or in tags: `Task(type="plan", …)`, or each worker called with what it is to do.
 
-In tags are entries in XML, calls of tools as models write them, lists and tables in HTML. Source of the calls: LLMCompiler (https://arxiv.org/abs/2312.04511), and models that were trained to call tools.
+In tags are entries in XML, calls of tools as models write them, lists and tables in HTML. Source of the
+calls: LLMCompiler (https://arxiv.org/abs/2312.04511), and models that were trained to call tools.
 """
 
 import html
