@@ -1,4 +1,4 @@
-"""Stopping: Ctrl-C once and twice, SIGTERM, kill -9, and a reader who leaves."""
+"""Stopping: Ctrl-C once and twice, SIGTERM, a terminal that is gone, kill -9, and a reader who leaves."""
 
 import os
 import signal
@@ -36,7 +36,7 @@ def start(terminal: Terminal, url: str, *args: str, installed: bool = False) -> 
     return terminal.child("run", "-m", "together:x", *args, TASK, installed=installed)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_cancels_every_call_records_the_stop_and_says_how_to_go_on(
     terminal: Terminal, number: signal.Signals
 ) -> None:
@@ -60,6 +60,25 @@ def test_a_signal_cancels_every_call_records_the_stop_and_says_how_to_go_on(
     assert out.decode().splitlines()[-1].startswith('{"kind":"run_interrupted"')
     assert kinds(terminal("show", run, "--json").events)[-1] == "run_interrupted"
     assert "interrupted" in terminal("show", run, "--brief").out
+
+
+def test_what_is_to_outlive_its_terminal_does(terminal: Terminal) -> None:
+    with served(Simulator(ttft=0.5)) as (url, provider):
+        terminal.environ |= {"TOGETHER_BASE_URL": url, "TOGETHER_API_KEY": "x"}
+        command = ["nohup", STRETTO, "run", "-q", "-m", "together:x", TASK]
+        child = subprocess.Popen(
+            command,
+            cwd=terminal.folder,
+            env=terminal.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        while not provider.in_flight:
+            time.sleep(0.01)
+        child.send_signal(signal.SIGHUP)
+        out, _ = child.communicate(timeout=60)
+    assert (child.returncode, out.decode().startswith("# ")) == (0, True)
 
 
 def test_twice_means_now_and_the_store_is_intact(terminal: Terminal) -> None:

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, localcontext
 from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +21,7 @@ from msgspec import Struct
 from pydantic import BaseModel
 
 from forked import python, python_begun
-from stretto import Fault, Limits, Memory, Provider, Role, Run, Simulator, Workflow, read_inputs, schema_of
+from stretto import Fault, Limits, Memory, Price, Provider, Role, Run, Simulator, Workflow, read_inputs, schema_of
 from stretto.errors import ConfigError, ConnectError, MissingKey, StrettoError
 from stretto.store.sqlite import Store
 from stretto.types import Definition, limits, workflows
@@ -259,6 +259,17 @@ async def _got(app: Any, path: str) -> bytes:
         {**scope, "headers": [], "http_version": "1.1", "scheme": "http", "asgi": {"version": "3.0"}}, receive, send
     )
     return b"".join(said)
+
+
+def test_money_is_exact_whatever_its_program_reckons_with() -> None:
+    def cost() -> Decimal | None:
+        price = Price(Decimal("1.2345678"), Decimal("7.6543219"))
+        workflow = Workflow("sim:x", {"part": "sim:x"}, "sim:x", providers={"sim": INSTANT}, prices={"sim:x": price})
+        return workflow.run_sync(TASK, fresh="everything").cost
+
+    with localcontext(Context(prec=3, traps=[Inexact])):
+        rounded = cost()
+    assert rounded == cost() is not None
 
 
 GREENLETS = """

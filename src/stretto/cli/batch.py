@@ -1,9 +1,7 @@
 """`stretto batch`."""
 
 import asyncio
-import contextlib
 import os
-import signal
 import sys
 from collections.abc import Callable, Coroutine
 from decimal import Decimal
@@ -27,6 +25,7 @@ from stretto.cli.task import read_named
 from stretto.cli.words import dollars, short
 from stretto.errors import ConfigError, TaskError
 from stretto.ground.amounts import dollars as money
+from stretto.ground.signals import obey
 from stretto.inputs import MOST
 
 _TOLD = 10  # lines that failed and are told of one by one
@@ -158,7 +157,7 @@ class _Told:
 
 async def _until_stopped(carrying: Coroutine[Any, Any, object], look: Callable[[], None], left: str) -> bool:
     """Carry it, with a look at it now and then; whether a signal has stopped it. A second one ends all at once."""
-    loop, task, stopped = asyncio.get_running_loop(), asyncio.ensure_future(carrying), False
+    task, stopped = asyncio.ensure_future(carrying), False
 
     def stop() -> None:
         nonlocal stopped
@@ -169,10 +168,7 @@ async def _until_stopped(carrying: Coroutine[Any, Any, object], look: Callable[[
         say(f"stopping: {left} (Ctrl-C again stops at once)")
         task.cancel()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Where the loop takes no signal handlers (Windows), Ctrl-C raises KeyboardInterrupt as everywhere.
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, stop)
+    obey(stop)
     try:
         while not task.done():  # what is to be seen of it changes on a terminal
             await asyncio.wait([task], timeout=_LOOK)

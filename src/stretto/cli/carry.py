@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import shlex
-import signal
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -25,6 +24,7 @@ from stretto.cli.shortcomings import cited, uncited
 from stretto.cli.stored import same_store
 from stretto.errors import BudgetError, DeadlineError, PlanError, StoreError, StrettoError
 from stretto.ground.files import failing_as
+from stretto.ground.signals import obey
 from stretto.plan.given import write_plan
 from stretto.run.stream import RunStream
 from stretto.runs import Run
@@ -236,12 +236,9 @@ class _Carrier:
         return self._stream.run_id + self._output.flags + file
 
     def _obey_signals(self) -> None:
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine that runs has a task
-        for number in (signal.SIGINT, signal.SIGTERM):
-            # Where the loop takes no signal handlers (Windows), Ctrl-C raises KeyboardInterrupt as everywhere.
-            with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(number, self._stop, task)
+        obey(self._stop, task)
 
     def _stop(self, task: asyncio.Task[int]) -> None:
         if self._stopped:

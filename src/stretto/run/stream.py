@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from decimal import Decimal
+from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow, setcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Self
@@ -36,6 +36,8 @@ from stretto.store.journal import Journal
 from stretto.store.locations import Location, written
 from stretto.types import Basis
 from stretto.types.facts import facts_of
+
+_EXACT = Context(prec=28, traps=[DivisionByZero, InvalidOperation, Overflow])
 
 
 class RunStream(Generic[Parsed]):
@@ -231,6 +233,7 @@ class RunStream(Generic[Parsed]):
         return self.run
 
     async def _carry(self) -> None:
+        setcontext(_EXACT.copy())  # whose program this is may reckon in three digits, or forbid what is inexact
         try:
             await my_turn()
             async with AsyncExitStack() as stack:

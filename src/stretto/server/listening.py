@@ -1,14 +1,13 @@
 """Serving an application on a port."""
 
 import asyncio
-import contextlib
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from stretto.errors import ConfigError
+from stretto.ground.signals import disobey, obey
 
 _BACKLOG = 4096
 """Connections that may wait to be accepted: a fan-out opens a thousand at once."""
@@ -65,15 +64,8 @@ class Ending:
 @asynccontextmanager
 async def obeying(ending: Ending) -> AsyncIterator[None]:
     """As long as this is open, signals ask for the end."""
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    # Where the loop takes no signal handlers (Windows), Ctrl-C raises KeyboardInterrupt as everywhere.
-    with contextlib.suppress(NotImplementedError):
-        for number in numbers:
-            loop.add_signal_handler(number, ending.ask)
+    obey(ending.ask)
     try:
         yield
     finally:
-        with contextlib.suppress(NotImplementedError):
-            for number in numbers:
-                loop.remove_signal_handler(number)
+        disobey()
