@@ -20,8 +20,8 @@ from stretto.errors import StrettoError
 from stretto.events import AnyEvent, CallFinished, RunDegraded, RunFailed, RunInterrupted, SubtaskFinished, decode
 from stretto.models.simulator.faults import parse_fault
 from stretto.proposal import Proposal, Stop
-from stretto.store.coding import Coding
 from stretto.store.copying import copy
+from stretto.store.migration import Coding
 from stretto.store.parcel import read_parcel
 from stretto.store.schema import connect
 from stretto.store.sqlite import Store

@@ -11,9 +11,8 @@ from stretto.batch.lines import Line
 from stretto.errors import StrettoError
 from stretto.runs import Run
 from stretto.server.endpoint.carrying import ending
-from stretto.server.endpoint.completions import Completion
-from stretto.server.endpoint.responses import Response
-from stretto.server.endpoint.voice import Ending, Voice
+from stretto.server.endpoint.completions import Completion, Ending
+from stretto.server.endpoint.responses import Response, Voice
 from stretto.server.refused import error_facts, refusal_of
 from stretto.views.rows import moment
 from stretto.views.timeline.past import clock

@@ -65,8 +65,7 @@ async def _work(
     from aiohttp import web
 
     from stretto.cluster.worker import Worker
-    from stretto.server.health import health_routes
-    from stretto.server.listening import Ending, listening, obeying
+    from stretto.server.listening import Ending, health_routes, listening, obeying
 
     files = layers(None)  # once: what is wrong with one of them is no fault of any run
 

@@ -1,5 +1,6 @@
 """JSON schemas as providers take them: in the strict form, and without the keywords that one refuses."""
 
+from collections.abc import Callable
 from typing import Any
 
 from stretto.shapes.patterns import Patterns, Slow
@@ -29,17 +30,22 @@ def keywords(schema: Any) -> frozenset[str]:
 
 def without(schema: Any, dropped: frozenset[str]) -> Any:
     """The schema without these keywords, at any depth."""
+    return _made(schema, dropped, lambda form: form) if dropped else schema
+
+
+def _made(schema: Any, dropped: frozenset[str], own: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    """A schema without some keywords, of which each object is what `own` makes of it."""
     if isinstance(schema, list):
-        return [without(part, dropped) for part in schema]
-    if not isinstance(schema, dict) or not dropped:
+        return [_made(part, dropped, own) for part in schema]
+    if not isinstance(schema, dict):
         return schema
     form: dict[str, Any] = {}
     for key, value in schema.items():
         if key in _SCHEMAS:
-            form[key] = {name: without(part, dropped) for name, part in value.items()}
+            form[key] = {name: _made(part, dropped, own) for name, part in value.items()}
         elif key not in dropped:
-            form[key] = value if key in _VALUES else without(value, dropped)
-    return form
+            form[key] = value if key in _VALUES else _made(value, dropped, own)
+    return own(form)
 
 
 def strict(schema: Any) -> Any:
@@ -47,18 +53,13 @@ def strict(schema: Any) -> Any:
 
     Source: https://platform.openai.com/docs/guides/structured-outputs (supported schemas).
     """
-    if isinstance(schema, list):
-        return [strict(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    form: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key in _SCHEMAS:
-            form[key] = {name: strict(part) for name, part in value.items()}
-        elif key not in _REFUSED:
-            form["anyOf" if key == "oneOf" else key] = value if key in _VALUES else strict(value)
+    return _made(schema, _REFUSED, _strict)
+
+
+def _strict(form: dict[str, Any]) -> dict[str, Any]:
+    form = {"anyOf" if key == "oneOf" else key: value for key, value in form.items()}
     if "properties" in form:
-        required = set(schema.get("required", ()))
+        required = set(form.get("required", ()))
         form["properties"] = {
             name: part if name in required else _nullable(part) for name, part in form["properties"].items()
         }

@@ -1,12 +1,12 @@
-"""Serving an application on a port."""
+"""Serving an application on a port until it is told to end, and what whoever operates it asks."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from stretto.errors import ConfigError
+from stretto.errors import ConfigError, StoreError
 from stretto.ground.signals import disobey, obey
 
 _BACKLOG = 4096
@@ -15,6 +15,11 @@ _IDLE = 75.0
 """Seconds that a connection is kept on which nothing is asked."""
 _LINGER = 2.0
 """Seconds for the rest of a body that was refused: who is still sending it would not read why."""
+
+Gauges = Callable[[], Mapping[str, tuple[str, float]]]
+"""What is to be told: by its name, what it means, and how much of it there is; those named `_total` only grow."""
+
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @asynccontextmanager
@@ -69,3 +74,30 @@ async def obeying(ending: Ending) -> AsyncIterator[None]:
         yield
     finally:
         disobey()
+
+
+def health_routes(gauges: Gauges) -> list[web.RouteDef]:
+    """`GET /healthz` and `GET /metrics` (Prometheus's text), which tell of `gauges`.
+
+    These are asked for in a thread; 503 where the store cannot be reached.
+    """
+
+    async def told(request: web.Request) -> web.Response:
+        try:
+            found = await asyncio.to_thread(gauges)
+        except StoreError as error:
+            return web.Response(status=503, text=f"{error}\n")
+        if request.path == "/healthz":
+            return web.Response(text="ok\n")
+        return web.Response(body=exposition(found), headers={"content-type": _TEXT})
+
+    return [web.get("/healthz", told), web.get("/metrics", told)]
+
+
+def exposition(gauges: Mapping[str, tuple[str, float]]) -> bytes:
+    """The text that Prometheus reads."""
+    lines = []
+    for name, (meaning, value) in gauges.items():
+        kind = "counter" if name.endswith("_total") else "gauge"
+        lines += [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}", f"{name} {value:g}"]
+    return ("\n".join(lines) + "\n").encode()

@@ -3,7 +3,8 @@
 Format 1 gets checksums for its rows, and the list of runs; format 2, the table of what is known of models; format 3, an
 order of its runs and the table of who carries one; format 4, codes where its events told something in words alone;
 format 5, the table of keys that clients have given their requests; format 6, that of what runs have set aside; format
-7, what programs read of an error, which its message alone told.
+7, what programs read of an error, which its message alone told. Files of runs lack the same: codes up to version 1 of
+theirs, facts up to 2. Only here the wording of a message is read: what these formats wrote does not change any more.
 """
 
 from collections import defaultdict
@@ -16,13 +17,26 @@ import msgspec
 from msgspec.structs import replace
 
 from stretto.errors import StoreError
-from stretto.events import RunStarted, decode, encode
-from stretto.store.coding import Coding
+from stretto.events import (
+    AnyEvent,
+    CallFinished,
+    DegradedCode,
+    RunDegraded,
+    RunFailed,
+    RunInterrupted,
+    RunStarted,
+    SubtaskFinished,
+    decode,
+    encode,
+)
+from stretto.ground.regex import regex
 from stretto.store.database import Database
 from stretto.store.logs import events_of
 from stretto.store.summary import Summary, summary_of, write
 from stretto.store.sums import event_is_whole, event_sum, record_sum
 from stretto.store.tables import ASIDE, CARRIERS, IDEMPOTENCY, MODELS, RUNS, TABLES
+from stretto.types import SkipCode
+from stretto.types.facts import Facts
 
 # In the order of their first events.
 _IN_ORDER = """
@@ -39,6 +53,78 @@ WHERE kind IN ('call_finished', 'run_failed') AND (instr(body, ?) OR instr(body,
 """
 _LACKING = (b"ContextError", b"BudgetError")  # whose message alone told what programs read of it
 _INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+_SKIPPED: dict[str, SkipCode] = {
+    "the deadline came before it was asked": "unasked",
+    "the budget does not allow for it": "unpaid",
+}
+_DEGRADED: tuple[tuple[str, str, str, DegradedCode], ...] = (  # policy, beginning, end
+    ("budget", "", "; asked for a shorter reply", "shorter"),
+    ("budget", "checks and the like are left out", "", "left_out"),
+    ("budget", "subtasks are skipped", "", "skipped"),
+    ("deadline", "who is still at work is cut", "", "cut"),
+    ("deadline", "the plan is taken as far as it was written", "", "half_planned"),
+    ("deadline", "no further round is planned", "", "no_round"),
+    ("deadline", "the answer is kept as far as it was written", "", "half_written"),
+    ("dialect", "", "", "dialect"),
+    ("fallback", "", " instead", "fallback"),
+    ("plan", "the task was answered directly", "", "direct"),
+    ("", "the results themselves are the answer", "", "unmerged"),
+)
+
+
+_RAISED = regex(r"; raise (budget and tokens|budget|tokens)\b")
+_CONTEXT = regex(r"its context is ([\d,]+) tokens")
+
+
+class Coding:
+    """Gives the events of one run what they lack, in the order of its log; `codes`: whether they have none of these."""
+
+    def __init__(self, *, codes: bool) -> None:
+        self._codes = codes
+        self._failed: dict[str, str] = {}  # by what its error said, the last call that ended with it
+
+    def coded(self, event: AnyEvent) -> AnyEvent:
+        """The event as this version would have written it; the same object if that makes no difference."""
+        event = self._with_code(event) if self._codes else event
+        if isinstance(event, CallFinished | RunFailed) and event.facts is None and (facts := _facts(event)):
+            return replace(event, facts=facts)
+        return event
+
+    def _with_code(self, event: AnyEvent) -> AnyEvent:
+        match event:
+            case CallFinished(error=str(error), call=call):
+                self._failed[error] = call
+            case SubtaskFinished(outcome="skipped", code="", error=str(error)) if error in _SKIPPED:
+                return replace(event, code=_SKIPPED[error])
+            case RunInterrupted(code="", reason="stopped at its plan"):
+                return replace(event, code="stopped")
+            case RunFailed(call="", error=error) if error in self._failed:
+                return replace(event, call=self._failed[error])
+            case RunDegraded(code=""):
+                return _degraded(event)
+            case _:
+                pass
+        return event
+
+
+def _degraded(event: RunDegraded) -> RunDegraded:
+    told = event.reason
+    for policy, begins, ends, code in _DEGRADED:
+        if (not policy or event.policy == policy) and told.startswith(begins) and told.endswith(ends):
+            asked = told.removesuffix(ends).rpartition("; asked ")[2] if code == "fallback" else ""
+            return replace(event, code=code, instead=asked)
+    return event
+
+
+def _facts(event: CallFinished | RunFailed) -> Facts | None:
+    """The facts of an error that say more than its status, which was nowhere."""
+    told = event.error or ""
+    if event.error_type == "ContextError" and (found := _CONTEXT.search(told)):
+        return Facts(context=int(found[1].replace(",", "")))
+    if event.error_type == "BudgetError" and (found := _RAISED.search(told)):
+        return Facts(binding=tuple(found[1].split(" and ")))
+    return None
 
 
 def migrate(db: Database, path: Path, form: int) -> None:

@@ -29,7 +29,7 @@ from stretto.events import (
 )
 from stretto.ground.ids import is_ulid, made_at
 from stretto.ground.regex import regex
-from stretto.store.coding import Coding
+from stretto.store.migration import Coding
 from stretto.types import Reply, Request, Usage
 from stretto.types.definitions import definition_of
 

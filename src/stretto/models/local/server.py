@@ -96,18 +96,16 @@ class LocalServer:
 
     async def stop(self) -> None:
         """End the child process, if there is one; `start` begins anew."""
-        with self._lock:
-            launch, self._launch = self._launch, None
-        if launch is not None:
-            launch.end()
+        if launch := self.end():
             await _done(launch.ended)
 
-    def end(self) -> None:
-        """End the child process, at the end of this one."""
+    def end(self) -> "Launch | None":
+        """End the child process without waiting for that, as at the end of this one; which it is, if there is one."""
         with self._lock:
             launch, self._launch = self._launch, None
         if launch is not None:
             launch.end()
+        return launch
 
     @property
     def base_url(self) -> str:

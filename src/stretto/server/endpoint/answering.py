@@ -8,10 +8,11 @@ from contextlib import aclosing
 from aiohttp import web
 
 from stretto.calls import Chunk, Reasoning, Restarted, Text
+from stretto.server.endpoint.completions import Ending
+from stretto.server.endpoint.responses import Voice
 from stretto.server.endpoint.sending import Sending
 from stretto.server.endpoint.service import SERVICE
 from stretto.server.endpoint.turnstile import Place
-from stretto.server.endpoint.voice import Ending, Voice
 from stretto.server.refused import OURS, RefusedError
 
 ANEW = "\n\n---\n\n"

@@ -22,11 +22,10 @@ from stretto.server.endpoint.carrying import Carrying
 from stretto.server.endpoint.completions import Completion
 from stretto.server.endpoint.guard import CLIENT, guarding
 from stretto.server.endpoint.hosting import HOSTING, Hosting
-from stretto.server.endpoint.responses import Response
+from stretto.server.endpoint.responses import Response, Voice
 from stretto.server.endpoint.responses_body import chat_asked
 from stretto.server.endpoint.service import SERVICE, Offer, Service
-from stretto.server.endpoint.voice import Voice
-from stretto.server.health import health_routes
+from stretto.server.listening import health_routes
 from stretto.server.refused import OURS, BadBodyError, RefusedError, not_found, refusal_of, refused
 from stretto.store.locations import Server
 

@@ -13,9 +13,10 @@ from stretto.models.error_bodies import bad_request
 from stretto.server.body import ChatBody
 from stretto.server.endpoint.answering import Answering
 from stretto.server.endpoint.asked import NO_TOOLS
+from stretto.server.endpoint.completions import Ending
 from stretto.server.endpoint.desk import Desk
+from stretto.server.endpoint.responses import Voice
 from stretto.server.endpoint.turnstile import Place
-from stretto.server.endpoint.voice import Ending, Voice
 from stretto.server.refused import BadBodyError, RefusedError, refusal_of
 from stretto.types import Request, Usage
 

@@ -13,9 +13,10 @@ from stretto.models.error_bodies import Refusal
 from stretto.run.stream import RunStream
 from stretto.runs import Run
 from stretto.server.endpoint.answering import Answering
+from stretto.server.endpoint.completions import Ending
+from stretto.server.endpoint.responses import Voice
+from stretto.server.endpoint.service import Carried
 from stretto.server.endpoint.turnstile import Place
-from stretto.server.endpoint.voice import Ending, Voice
-from stretto.server.endpoint.watching import Carried
 from stretto.server.refused import RefusedError, refusal_of
 
 _LONGEST = 300  # characters of what others say

@@ -4,13 +4,21 @@ import time
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from stretto.models.error_bodies import Refusal
-from stretto.server.endpoint.voice import Ending
 from stretto.server.refused import error_body
 from stretto.types import Usage
 
 _encode = msgspec.json.encode
+
+
+class Ending(Struct, frozen=True):
+    """How an answer ended: its `finish` reason (`stop`, `length`, …), what it used, and what else is told of it."""
+
+    finish: str
+    usage: Usage
+    told: dict[str, Any] = {}
 
 
 class Completion:

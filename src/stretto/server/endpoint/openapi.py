@@ -14,9 +14,8 @@ from stretto.runs import Run
 from stretto.server.endpoint.api import ULID, answer
 from stretto.server.endpoint.openapi_forms import FORMS, TEXT, Json, or_null, ref
 from stretto.server.endpoint.runs import MOST, SINCE, STANDINGS, Anew
-from stretto.server.endpoint.service import SERVICE, Offer
+from stretto.server.endpoint.service import AFTER, SERVICE, Offer
 from stretto.server.endpoint.starting import KEY, KEY_FORM, Rerun, Resume, Start
-from stretto.server.endpoint.watching import AFTER
 from stretto.store.summary import Summary
 
 _STRUCTS = (Start, Resume, Rerun, Answer, Anew, Run, Summary, Proposal)

@@ -20,8 +20,7 @@ from stretto.run.stream import RunStream
 from stretto.runs import Run
 from stretto.server.endpoint.api import answer, known, no_run, run_of, store_of
 from stretto.server.endpoint.sending import Sending
-from stretto.server.endpoint.service import SERVICE
-from stretto.server.endpoint.watching import Carried, elsewhere
+from stretto.server.endpoint.service import SERVICE, Carried, elsewhere
 from stretto.server.refused import BadBodyError
 from stretto.store.sqlite import Store
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from stretto.models.error_bodies import Refusal
-from stretto.server.endpoint.voice import Ending
+from stretto.server.endpoint.completions import Completion, Ending
 from stretto.types import Usage
 
 Told = tuple[str, dict[str, Any]]
@@ -186,6 +186,10 @@ class Response:
         data = msgspec.json.encode({"type": kind, "sequence_number": self._sequence, **facts})
         self._sequence += 1
         return b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
+
+
+Voice = Completion | Response
+"""Says one answer in the form of its address: streamed, as bytes of server-sent events, or as one JSON object."""
 
 
 def _summary(text: str) -> dict[str, Any]:

@@ -19,8 +19,7 @@ from stretto.runs import Run
 from stretto.server.endpoint.api import ULID, answer, body_of, known, read_as, run_of, store_of
 from stretto.server.endpoint.hosting import HOSTING
 from stretto.server.endpoint.sending import Sending
-from stretto.server.endpoint.service import SERVICE
-from stretto.server.endpoint.watching import AFTER, elsewhere, here
+from stretto.server.endpoint.service import AFTER, SERVICE, elsewhere, here
 from stretto.server.refused import BadBodyError, RefusedError, conflict, not_found
 from stretto.store.listing import Wanted
 from stretto.store.summary import Standing

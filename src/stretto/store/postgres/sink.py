@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from stretto.errors import RunBusy, StoreError, StoreLocked
 from stretto.store.connecting import AWAY
 from stretto.store.database import transaction
-from stretto.store.forgetting import forget
 from stretto.store.locations import Server
 from stretto.store.postgres.presence import owners
 from stretto.store.postgres.sessions import Session, session
 from stretto.store.postgres.tables import CHANNEL
-from stretto.store.rows import Entry, Source, columns
+from stretto.store.rows import Entry, Source, columns, forget
 from stretto.store.summary import write
 
 _AGAIN = 0.25  # seconds between two tries
