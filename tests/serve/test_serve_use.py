@@ -7,6 +7,7 @@ import gzip
 import json
 import re
 import signal
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -179,10 +180,36 @@ async def test_a_huge_body_is_a_413_whether_its_length_is_told_or_not() -> None:
         assert answered(said)[0] == 413
 
 
+def _bare(data: bytes) -> bytes:
+    packing = zlib.compressobj(wbits=-15)
+    return packing.compress(data) + packing.flush()
+
+
+@pytest.mark.parametrize(
+    ("coding", "pack"),
+    [
+        ("gzip", gzip.compress),
+        ("X-GZIP", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", _bare),
+        ("identity", bytes),
+    ],
+)
 @on_loop
-async def test_a_body_that_is_not_packed_as_it_says_is_a_400() -> None:
+async def test_a_packed_body_is_unpacked(coding: str, pack: Callable[[bytes], bytes]) -> None:
     async with served() as client:
-        status, _ = answered(await raw(client, request(b"no gzip at all", "Content-Encoding: gzip")))
+        body = pack(json.dumps(chat()).encode())
+        assert (await raw(client, request(body, f"Content-Encoding: {coding}"))).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [("gzip", b"no gzip at all"), ("gzip", gzip.compress(b"{}" * 99)[:-9]), ("br", b"x"), ("deflate", b"x")],
+)
+@on_loop
+async def test_a_body_that_is_not_packed_as_it_says_is_a_400(coding: str, body: bytes) -> None:
+    async with served() as client:
+        status, _ = answered(await raw(client, request(body, f"Content-Encoding: {coding}")))
         assert status == 400
 
 

@@ -38,6 +38,7 @@ async def listening(
         shutdown_timeout=parting,
         keepalive_timeout=_IDLE,
         lingering_time=_LINGER,
+        auto_decompress=False,  # see `stretto.server.packed`
     )
     await runner.setup()
     try:

@@ -13,6 +13,7 @@ from stretto.runs import Run
 from stretto.server.body import json_in
 from stretto.server.endpoint.guard import CLIENT
 from stretto.server.endpoint.service import SERVICE, Service
+from stretto.server.packed import unpacked
 from stretto.server.refused import BadBodyError, RefusedError, not_found
 from stretto.store.sqlite import Store
 
@@ -63,14 +64,14 @@ async def body_of(request: web.Request) -> bytes:
     slowest = request.app[SERVICE].offer.slowest
     try:
         if request.content.is_eof():  # it came with its headers, as nearly always
-            return await request.read()
+            return await unpacked(request)
         async with asyncio.timeout(slowest):
-            return await request.read()
+            return await unpacked(request)
     except TimeoutError:
         message = f"the body did not arrive within {slowest:g} s"
         raise RefusedError(Refusal(408, "timeout", "request_timeout", message), {"connection": "close"}) from None
     except web.RequestPayloadError as error:
-        raise BadBodyError("the body does not arrive whole, or is not packed as its headers say") from error
+        raise BadBodyError("the body is not whole, or not packed (gzip, deflate) as its headers say") from error
 
 
 def read_as(kind: type[T], body: bytes) -> T:

@@ -17,6 +17,7 @@ from stretto.models.simulator.script import Script
 from stretto.models.simulator.settings import PROFILES, Simulator
 from stretto.server.body import ChatBody, read_body
 from stretto.server.listening import listening
+from stretto.server.packed import unpacked
 from stretto.server.refused import BadBodyError, refused
 from stretto.server.sim.batches import Batches
 from stretto.server.sim.completion import CompletionStream, models_body, whole
@@ -69,7 +70,7 @@ async def _chat_completions(request: web.Request) -> web.StreamResponse:
     start = asyncio.get_running_loop().time()
     with provider.flight():
         try:
-            chat = read_body(await request.read())
+            chat = read_body(await unpacked(request))
         except BadBodyError as error:
             return refused(error.refusal, {})
         asked = chat.request

@@ -18,6 +18,7 @@ from stretto.models.error_bodies import Refusal
 from stretto.models.simulator.provider import SimulatedProvider, failed_line
 from stretto.models.simulator.script import Script
 from stretto.server.body import chat_of
+from stretto.server.packed import unpacked
 from stretto.server.refused import BadBodyError, error_facts, refused
 from stretto.server.sim.completion import whole
 
@@ -84,7 +85,7 @@ class Batches:
 
     async def _create(self, request: web.Request) -> web.Response:
         try:
-            asked = msgspec.json.decode(await request.read())
+            asked = msgspec.json.decode(await unpacked(request))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return _bad(f"the body is not valid JSON: {error}")
         if not isinstance(asked, dict) or asked.get("input_file_id") not in self._files:
