@@ -24,6 +24,7 @@ from stretto.runs import CallRecord, Run
 from stretto.store.locations import Location
 from stretto.store.sqlite import Record, Store
 from stretto.types import Result
+from stretto.views.rows import planned
 from stretto.views.twins import twins_of
 
 _NAMED = 20  # subtasks that are named where one is not there
@@ -218,21 +219,19 @@ def _inputs(run: Run) -> list[str]:
 def _plan(run: Run) -> list[str]:
     lines = [f"## Plan ({run.plan.state or 'unfinished'})", ""]
     lines += [run.plan.analysis, ""] if run.plan.analysis else []
-    lines += _subtasks(run, "")
+    lines += _subtasks(run)
     return [*lines, *(f"  remark: {remark}" for remark in run.plan.remarks), ""]
 
 
-def _subtasks(run: Run, within: str) -> Iterator[str]:
-    """The subtasks of a plan with what came of each; those within one stand indented below it."""
-    part, indent = run.part(within), "  " * (within.count("/") + 1 if within else 0)
-    for subtask in part.plan.subtasks:
-        full, result = f"{within}/{subtask.id}" if within else subtask.id, part.results.get(subtask.id)
+def _subtasks(run: Run) -> Iterator[str]:
+    """The subtasks of the plan with what came of each; those within one stand indented below it."""
+    for id_, subtask, result in planned(run):
+        indent = "  " * id_.count("/")
         facts = [subtask.type, *([f"needs {', '.join(subtask.needs)}"] if subtask.needs else [])]
         facts += [f"reads {', '.join(subtask.reads)}"] if subtask.reads else []
         facts += [f"round {subtask.round}"] if subtask.round > 1 else []
-        yield f"{indent}- {full} ({', '.join(facts)}): {subtask.description}"
+        yield f"{indent}- {id_} ({', '.join(facts)}): {subtask.description}"
         yield f"{indent}  {_came_of(result) if result else 'unfinished'}"
-        yield from _subtasks(run, full) if full in run.parts else ()
 
 
 def _came_of(result: Result) -> str:

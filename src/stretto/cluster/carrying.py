@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -82,7 +83,7 @@ class Carrying:
                 return "finished"
             asked = before.basis.approve and before.approval != "given"
             workflow = await asyncio.to_thread(self._workflow_of, run)
-            stream = workflow.resume(run, approve=Put(self._server, run) if asked else None)
+            stream = workflow.resume(run, approve=partial(decided, self._server, run) if asked else None)
             await self._followed(run, stream)
             if stream.run.status == "finished":
                 self.done += 1
@@ -125,20 +126,13 @@ class Carrying:
             self.runs.pop(run, None)
 
 
-class Put:
-    """Decides about the plans of one run by what is kept of it in the store; where nothing is, the run is left."""
-
-    def __init__(self, server: Server, run: str) -> None:
-        self._server = server
-        self._run = run
-
-    async def __call__(self, proposal: Proposal) -> Decision:
-        """What was decided, or that it is to be decided yet."""
-        decision = await asyncio.to_thread(proposals.take, self._server, self._run)
-        if decision is not None:
-            return msgspec.json.decode(decision, type=Answer).decided()
-        await asyncio.to_thread(proposals.keep, self._server, self._run, msgspec.json.encode(proposal))
-        return Leave()
+async def decided(server: Server, run: str, proposal: Proposal) -> Decision:
+    """What is kept in the store of what was decided about a run's plan; where nothing is, the run is left."""
+    decision = await asyncio.to_thread(proposals.take, server, run)
+    if decision is not None:
+        return msgspec.json.decode(decision, type=Answer).decided()
+    await asyncio.to_thread(proposals.keep, server, run, msgspec.json.encode(proposal))
+    return Leave()
 
 
 def wait_no_more(server: Server, run: str) -> None:

@@ -50,52 +50,50 @@ def _unfolded(timeline: Timeline) -> Iterable[Row]:
 
 
 def _done(shown: Sequence[Row], room: int) -> list[Item]:  # noqa: ARG001 - the shape of all of these
-    return _grouped(shown, _is_done, _by_type)
+    """The crowds of what is done stand in front of the first row that is no role's."""
+    rest: list[Item] = [row for row in shown if not _is_done(row)]
+    at = 1 if rest and isinstance(rest[0], Row) and rest[0].role == "orchestrator" else 0
+    return [*rest[:at], *_crowds(shown, _is_done, by_type=True), *rest[at:]]
 
 
 def _waiting(shown: Sequence[Row], room: int) -> list[Item]:
     """Of those that wait, the first ones have lines of their own as far as there are any left."""
-    busy = _grouped([row for row in shown if not _waits(row)], _is_done, _by_type)
+    busy = _done([row for row in shown if not _waits(row)], room)
     wait = [row for row in shown if _waits(row)]
     own = max(0, room - len(busy) - len({row.type for row in wait}))
     last = [item for item in busy if isinstance(item, Row) and item.role == "synthesizer"]
-    return [*busy[: len(busy) - len(last)], *wait[:own], *_crowds(wait[own:], _waits, _by_type), *last]
+    return [*busy[: len(busy) - len(last)], *wait[:own], *_crowds(wait[own:], _waits, by_type=True), *last]
 
 
 def _fewer(shown: Sequence[Row], room: int) -> list[Item]:
     """One line for all that is done and one for all that waits; of failed and running ones, as many as fit."""
-    ends = [row for row in shown if row.is_role]
-    bad = [row for row in shown if not row.is_role and row.over and not _is_done(row)]
-    busy = [row for row in shown if row.state == "running" and not row.is_role]
-    done, wait = _crowds(shown, _is_done, _all), _crowds(shown, _waits, _all)
-    left = max(2, room - len(ends) - len(done) - len(wait))
+    done, wait, bad, busy = _apart(shown)
+    first = [row for row in shown if row.role == "orchestrator"]
+    last = [row for row in shown if row.role == "synthesizer"]
+    left = max(2, room - len(first) - len(last) - len(done) - len(wait))
     for_bad = min(len(bad), max(left // 3, left - len(busy)))
-    first = [row for row in ends if row.role == "orchestrator"]
-    last = [row for row in ends if row.role != "orchestrator"]
     return [*first, *done, *_some(bad, for_bad), *_some(busy, left - for_bad), *wait, *last]
 
 
 def _least(shown: Sequence[Row], room: int) -> list[Item]:  # noqa: ARG001
     """One line for each state."""
-    done, wait = _crowds(shown, _is_done, _all), _crowds(shown, _waits, _all)
-    bad = [row for row in shown if not row.is_role and row.over and not _is_done(row)]
-    busy = [row for row in shown if row.state == "running" and not row.is_role]
+    done, wait, bad, busy = _apart(shown)
     answer = [row for row in shown if row.role == "synthesizer"]
     return [*done, *wait, *_some(bad, 0), *_some(busy, 0), *answer]
 
 
-def _grouped(shown: Sequence[Row], joins: Callable[[Row], bool], kind: Callable[[Row], str]) -> list[Item]:
-    """The rows with the crowds of those that join in front of the first row that is no role's."""
-    rest: list[Item] = [row for row in shown if not joins(row)]
-    at = 1 if rest and isinstance(rest[0], Row) and rest[0].role == "orchestrator" else 0
-    return [*rest[:at], *_crowds(shown, joins, kind), *rest[at:]]
+def _apart(shown: Sequence[Row]) -> tuple[list[Item], list[Item], list[Row], list[Row]]:
+    """Of the rows that are no role's: all that is done as one, all that waits, those that failed, those that run."""
+    bad = [row for row in shown if not row.is_role and row.over and not _is_done(row)]
+    busy = [row for row in shown if row.state == "running" and not row.is_role]
+    return _crowds(shown, _is_done), _crowds(shown, _waits), bad, busy
 
 
-def _crowds(shown: Sequence[Row], joins: Callable[[Row], bool], kind: Callable[[Row], str]) -> list[Item]:
+def _crowds(shown: Sequence[Row], joins: Callable[[Row], bool], *, by_type: bool = False) -> list[Item]:
     groups: dict[str, list[Row]] = {}
     for row in shown:
         if joins(row):
-            groups.setdefault(kind(row), []).append(row)
+            groups.setdefault(row.type if by_type else "", []).append(row)
     word = "done" if joins is _is_done else "waiting"
     return [rows[0] if len(rows) == 1 else Crowd(word, rows, type_) for type_, rows in groups.items()]
 
@@ -116,11 +114,3 @@ def _is_done(row: Row) -> bool:
 
 def _waits(row: Row) -> bool:
     return row.state in _WAITS
-
-
-def _by_type(row: Row) -> str:
-    return row.type
-
-
-def _all(row: Row) -> str:  # noqa: ARG001 - the shape of `_by_type`
-    return ""
