@@ -34,7 +34,7 @@ from stretto.ground.aside import Aside
 from stretto.models.functions import Functions
 from stretto.models.providers import Provider
 from stretto.models.simulator import Fault, SimulatedProvider, Simulator, parse_fault
-from stretto.replay import Recording, ReplayStream, recording_of
+from stretto.replay import ReplayStream, recording_of
 from stretto.runs import Parsed, Run
 from stretto.store.parcel import read_parcel
 from stretto.workflow import Workflow
@@ -157,7 +157,9 @@ def replayed(request: pytest.FixtureRequest) -> Replayed:
     folders = (request.path.parent, request.config.rootpath)
 
     def replay(file: str | Path, workflow: Workflow | None = None) -> Run:
-        recording = _read(next((path for folder in folders if (path := folder / file).exists()), Path(file)))
+        path = next((path for folder in folders if (path := folder / file).exists()), Path(file))
+        with path.open("rb") as parcel:
+            recording = recording_of(read_parcel(parcel, str(path)).entries)
         stream = ReplayStream(
             recording, workflow.definition if workflow else None, shape=workflow.shape if workflow else None
         )
@@ -171,11 +173,6 @@ def replayed(request: pytest.FixtureRequest) -> Replayed:
                 raise AssertionError(f"{file}: the replay differs from the run: {'; '.join(stream.differences)}")
 
     return replay
-
-
-def _read(path: Path) -> Recording:
-    with path.open("rb") as file:
-        return recording_of(read_parcel(file, str(path)).entries)
 
 
 async def _finished(stream: ReplayStream) -> Run:

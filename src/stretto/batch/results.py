@@ -30,8 +30,9 @@ def state_of(run: Run[Any]) -> State:
 def answered(job: Job, run: Run[Any]) -> bytes:
     """The line of a finished run."""
     line, state = job.line, state_of(run)
-    if line.form == "task":
-        return _encoded({"id": line.id, "answer": _answer(run), "state": state, "error": None, **_took(run)})
+    if line.form == "task":  # an answer that had to be an object is one
+        answer = run.answer if run.parsed is None else msgspec.json.decode(run.answer)
+        return _encoded({"id": line.id, "answer": answer, "state": state, "error": None, **_took(run)})
     voice: Voice = (
         Completion(run.id, line.body["model"], usage_wanted=False, function=job.function)
         if line.form == "chat"
@@ -74,13 +75,6 @@ def _told(response: Any) -> State:
     body = response.get("body")
     ours = body.get("stretto") if isinstance(body, Mapping) else None
     return "partial" if isinstance(ours, Mapping) and ours.get("state") == "partial" else "done"
-
-
-def _answer(run: Run[Any]) -> Any:
-    """The answer; as an object if it had to be one."""
-    if run.parsed is None:
-        return run.answer
-    return msgspec.json.decode(run.answer)
 
 
 def _took(run: Run[Any]) -> dict[str, Any]:

@@ -72,10 +72,12 @@ class Console:
     async def edited(self, text: bytes, suffix: str) -> bytes | None:
         """The text as it comes back from `$VISUAL` or `$EDITOR`; None if there is no such editor, or it failed."""
         editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+        # It draws on the terminal, even if stdout is a file.
+        screen = sys.stderr.fileno() if self._fd == sys.stdin.fileno() else self._fd
         with _file(text, suffix) as path:
             try:
                 command = [*shlex.split(editor), str(path)]
-                child = await asyncio.create_subprocess_exec(*command, stdin=self._fd, stdout=self._screen)
+                child = await asyncio.create_subprocess_exec(*command, stdin=self._fd, stdout=screen)
             except (OSError, ValueError) as error:
                 say(f"{editor}: cannot be started: {error}; set VISUAL or EDITOR to an editor")
                 return None
@@ -88,11 +90,6 @@ class Console:
                 say(f"{editor}: ended with exit code {code}; nothing was changed")
                 return None
             return path.read_bytes()
-
-    @property
-    def _screen(self) -> int:
-        """Where an editor draws: the terminal, even if stdout is a file."""
-        return sys.stderr.fileno() if self._fd == sys.stdin.fileno() else self._fd
 
 
 @contextlib.contextmanager

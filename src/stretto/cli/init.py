@@ -21,6 +21,7 @@ from stretto.config import (
     Source,
     claims,
     default_model,
+    is_file,
     presets,
     read_file,
     read_preset,
@@ -62,7 +63,8 @@ def init(file: Path, named: str | None, model: str | None, budget: Decimal | Non
         budget = _ask_budget()
     if model:
         _check_model(chosen, usual, model)
-    called = "" if file == _USUAL else f"-w {_named(file)}"
+    written = str(file) if is_file(str(file)) else f"./{file}"
+    called = "" if file == _USUAL else f"-w {shlex.quote(written)}"
     _write(file, ones_own(chosen, called, model, budget), force=force)
     if claimed := claims(read_file(file)):  # whoever has it written has given their word for it
         words().give(file, claimed)
@@ -125,11 +127,6 @@ def _ask_budget() -> Decimal | None:
 def _check_model(chosen: Preset, usual: list[Source], model: str) -> None:
     """A model that could not be asked is an error now, not at the first run."""
     Configuration([read_preset(chosen.name), *usual]).workflow(Workflow, models={None: Choice(model, f"-m {model}")})
-
-
-def _named(file: Path) -> str:
-    """The file as -w takes it for one."""
-    return shlex.quote(str(file) if file.suffix == ".toml" or "/" in str(file) else f"./{file}")
 
 
 def _write(file: Path, text: str, *, force: bool) -> None:

@@ -55,7 +55,8 @@ class _Offered(click.types.StringParamType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
         try:
-            return [_seemly(item) for item in self._offer(ctx, incomplete) if _is_a_word(item)]
+            found = [item for item in self._offer(ctx, incomplete) if _is_a_word(item)]
+            return [CompletionItem(item.value, item.type, item.help and one_line(item.help)) for item in found]
         except StrettoError:  # no store yet, a broken file: the command itself will say so
             return []
 
@@ -63,10 +64,6 @@ class _Offered(click.types.StringParamType):
 def _is_a_word(item: CompletionItem) -> bool:
     """Whether a shell can be trusted to put it on the command line as one word; a file's author may have named it."""
     return item.type != "plain" or (item.value.isprintable() and not any(sign in item.value for sign in _NEVER))
-
-
-def _seemly(item: CompletionItem) -> CompletionItem:
-    return CompletionItem(item.value, item.type, item.help and one_line(item.help))
 
 
 def _runs(ctx: click.Context, incomplete: str) -> Iterable[CompletionItem]:

@@ -52,7 +52,9 @@ def _listed(proposal: Proposal) -> Sequence[Line]:
 def whole(plan: Plan, width: int, ids: Sequence[str] = ()) -> str:
     """Every word of a plan in lines of so many columns; of `ids` alone, if any are named."""
     lines = list[str]()
-    for about, text in (("analysis", plan.analysis), ("to every worker", _brief(plan))):
+    # What it says to every worker alike stands in each subtask that was planned since.
+    brief = plan.subtasks[-1].brief if plan.subtasks else ""
+    for about, text in (("analysis", plan.analysis), ("to every worker", brief)):
         if text and not ids:
             lines += [f"  {about}:", *_wrapped(text, width), ""]
     for subtask in plan.subtasks:
@@ -64,11 +66,6 @@ def whole(plan: Plan, width: int, ids: Sequence[str] = ()) -> str:
             lines += [*_wrapped(f"remark: {subtask.remark}", width)] if subtask.remark else []
             lines.append("")
     return "\n".join(lines).rstrip() + "\n" if lines else "  no subtasks: the task is answered directly\n"
-
-
-def _brief(plan: Plan) -> str:
-    """What the plan says to every worker alike: it stands in each subtask that was planned since."""
-    return plan.subtasks[-1].brief if plan.subtasks else ""
 
 
 def _wrapped(text: str, width: int) -> Iterator[str]:
@@ -179,11 +176,9 @@ def _notes(proposal: Proposal, width: int) -> str:
         notes.append("? a price is unknown")
     notes += ways(proposal, "s, then ")
     notes += [f"price assumed: {each}" for each in proposal.assumed]
-    return "\n".join(line for note in notes for line in _indented(note, width))
-
-
-def _indented(note: str, width: int) -> list[str]:
-    return wrap(short(note, 300), max(_SHORTEST, width - 1), initial_indent="  ", subsequent_indent="    ")
+    columns = max(_SHORTEST, width - 1)
+    folded = (wrap(short(note, 300), columns, initial_indent="  ", subsequent_indent="    ") for note in notes)
+    return "\n".join(line for lines in folded for line in lines)
 
 
 def _tokens(tokens: Range[int]) -> str:

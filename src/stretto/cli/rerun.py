@@ -89,22 +89,16 @@ def _print(run: str, lines: Sequence[Forecast], *, as_json: bool) -> None:
     names = max(len(line.name) for line in lines)
     types = max(len(line.type) for line in lines)
     for line in lines:
-        tokens = f"about {line.usage.input_tokens:,} + {line.usage.output_tokens:,} tokens" if _told(line) else ""
+        # A call that may be made, and whose like have told how long they are.
+        told = line.fate in {"new", "unknown"} and line.usage.input_tokens + line.usage.output_tokens > 0
+        tokens = f"about {line.usage.input_tokens:,} + {line.usage.output_tokens:,} tokens" if told else ""
+        money = dollars(line.cost) if line.fate == "new" and line.cost else ""
         fate = f"  {line.name:<{names}}  {line.type:<{types}}  {line.fate:<7}  "
-        why = ", ".join(part for part in (line.why, tokens, _money(line)) if part)
+        why = ", ".join(part for part in (line.why, tokens, money) if part)
         tell(f"{fate}{short(why, 300)}".rstrip(), " " * min(len(fate), _BELOW))
     tell(f"\n{_total(lines)}")
     for assumed in dict.fromkeys(line.assumed for line in lines if line.assumed and line.cost):
         tell(f"price assumed: {assumed}")
-
-
-def _told(line: Forecast) -> bool:
-    """Whether a call may be made, and calls like it have told how long they are."""
-    return line.fate in {"new", "unknown"} and line.usage.input_tokens + line.usage.output_tokens > 0
-
-
-def _money(line: Forecast) -> str:
-    return dollars(line.cost) if line.fate == "new" and line.cost else ""
 
 
 def _total(lines: Sequence[Forecast]) -> str:

@@ -95,15 +95,11 @@ def _of_tables(configuration: Configuration, section: str) -> Iterator[Value]:
     for layer in configuration.layers:
         for name, table in layer.table.get(section, {}).items():
             quoted = name if name.isidentifier() else f'"{name}"'
+            overruled = section == "providers" and os.environ.get(variable(name, "BASE_URL"), "").strip()
             for key, value in table.items():
-                if (name, key) not in seen and not _overruled(section, name, key):
+                if (name, key) not in seen and not (overruled and key == "base_url"):
                     seen.add((name, key))
                     yield Value(f"{section}.{quoted}.{key}", shown(key, value), layer.name)
-
-
-def _overruled(section: str, name: str, key: str) -> bool:
-    """Whether a variable says otherwise."""
-    return (section, key) == ("providers", "base_url") and bool(os.environ.get(variable(name, "BASE_URL"), "").strip())
 
 
 def shown(key: str, value: Any) -> str:

@@ -63,7 +63,11 @@ def is_harmless(source: Source, others: Sequence[Source], environ: Mapping[str, 
 
 
 def _claims(source: Source, nobodys: Callable[[str], bool], others: Sequence[Source] | None) -> list[Claim]:
-    found = [*_of_roles(source, _root(source), 1), *_of_providers(source, nobodys), *_of_prices(source, nobodys)]
+    found = [
+        *_of_roles(source, (source.folder or Path()).resolve(), 1),
+        *_of_providers(source, nobodys),
+        *_of_prices(source, nobodys),
+    ]
     found += [_claim("clients", name, table) for name, table in source.table.get("clients", {}).items()]
     limits = source.table.get("limits", {})
     found += [_claim("limits", key, value) for key, value in limits.items() if not _is_bound(key, value, others)]
@@ -76,10 +80,6 @@ def _claim(place: str, key: str, value: Any) -> Claim:
 
 def _rest(table: Mapping[str, Any], harmless: frozenset[str], place: str) -> list[Claim]:
     return [_claim(place, key, value) for key, value in table.items() if key not in harmless]
-
-
-def _root(source: Source) -> Path:
-    return (source.folder or Path()).resolve()
 
 
 def _of_roles(source: Source, root: Path, depth: int) -> Iterator[Claim]:

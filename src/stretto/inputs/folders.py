@@ -33,7 +33,7 @@ class Rules:
             pattern = pattern.removeprefix("!")
             if not pattern.strip("/") or line.startswith("#"):
                 continue
-            if _is_plain(pattern):
+            if not any(sign in pattern.rstrip("/") for sign in "/*?[\\"):  # a name, at any depth
                 self._names.setdefault(pattern.rstrip("/"), []).append((number, _rule(pattern, ignored=ignored)))
             elif len(self._patterns) < _MOST:
                 self._patterns.append((number, _rule(pattern, ignored=ignored)))
@@ -82,11 +82,6 @@ def _rule(pattern: str, *, ignored: bool) -> _Rule:
     if names[-1] == "**":  # what is inside, not the folder itself
         names.append("*")
     return _Rule(tuple(part(name, escapes=True) for name in names), ignored, folders)
-
-
-def _is_plain(pattern: str) -> bool:
-    """Whether a pattern is the name of files or folders at any depth."""
-    return not any(sign in pattern.rstrip("/") for sign in "/*?[\\")
 
 
 class Ignored:

@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -78,7 +78,8 @@ def _gather(source: str, most: int, known: set[Path], stdin: Callable[[int], byt
         elif path.exists() or path.is_symlink():
             found = _one(path, most, known)
         elif glob.has_magic(source):
-            found = _several(source, _matches(source), most, known, "no file with text in it has such a name")
+            matches = kept(sorted(files_matching(source)))  # folders among them are none
+            found = _several(source, matches, most, known, "no file with text in it has such a name")
         else:
             raise TaskError(
                 f"{source}: there is no such file or folder; name one, a quoted glob, or - for standard input"
@@ -129,7 +130,7 @@ def _input(path: Path, most: int, *, images: bool) -> Input:
     return Input(_name(path), read_text(path, most)) if image is None else image_input(_name(path), image)
 
 
-def _several(source: str, paths: Iterator[Path | str], most: int, known: set[Path], nothing: str) -> Gathered:
+def _several(source: str, paths: Iterable[Path | str], most: int, known: set[Path], nothing: str) -> Gathered:
     """Files that were found: what is no text among them is left out, and that is said."""
     images = source.lower().endswith(_PICTURES)  # a folder full of them is seldom meant to be sent
     inputs, left_out, again, size = list[Input](), list[str](), 0, 0
@@ -159,11 +160,6 @@ def _several(source: str, paths: Iterator[Path | str], most: int, known: set[Pat
     return Gathered(
         source, tuple(inputs), (*left_out, *([f"{source}: left out: all of it is there already"] if not inputs else []))
     )
-
-
-def _matches(pattern: str) -> Iterator[Path | str]:
-    """The files a glob means, in the order of their names; folders among them are none."""
-    yield from kept(sorted(files_matching(pattern)))
 
 
 def _name(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -69,30 +70,26 @@ def _lines(text: str, name: str) -> Iterator[tuple[str, str]]:
 
 def _json_lines(text: str, name: str) -> Iterator[tuple[str, Any]]:
     for place, line in _lines(text, name):
-        yield place, _decoded(line, place, "no JSON")
+        yield place, _decoded(line, place)
 
 
 def _json(text: str, name: str) -> Iterator[tuple[str, Any]]:
-    items = _decoded(text, name, "no JSON") if text.strip() else []
+    items = _decoded(text, name) if text.strip() else []
     if not isinstance(items, list):
         raise TaskError(f"{name}: it is no JSON array; make one of it, or name it .jsonl if it has a value a line")
     for number, item in enumerate(items, 1):
         yield f"{name}: item {number}", item
 
 
-def _decoded(text: str, place: str, what: str) -> Any:
+def _decoded(text: str, place: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise TaskError(f"{place}: {what}: {error}") from error
+        raise TaskError(f"{place}: no JSON: {error}") from error
 
 
 def _csv(text: str, name: str) -> Iterator[tuple[str, dict[str, str]]]:
     return _rows(text, name, max(_DELIMITERS, key=lambda sign: len(next(_cells(text, name, sign), (1, []))[1])))
-
-
-def _tsv(text: str, name: str) -> Iterator[tuple[str, dict[str, str]]]:
-    return _rows(text, name, "\t")
 
 
 def _rows(text: str, name: str, delimiter: str) -> Iterator[tuple[str, dict[str, str]]]:
@@ -137,7 +134,7 @@ def _cells(text: str, name: str, delimiter: str) -> Iterator[tuple[int, list[str
 _READERS: dict[ListForm, Callable[[str, str], Iterator[tuple[str, Any]]]] = {
     "text": _lines,
     "csv": _csv,
-    "tsv": _tsv,
+    "tsv": partial(_rows, delimiter="\t"),
     "jsonl": _json_lines,
     "json": _json,
 }

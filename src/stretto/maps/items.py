@@ -1,6 +1,6 @@
 """The items of a list: where they stand, what they are as data, and the plan with a subtask for each."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,13 +14,9 @@ class Listing(list[Any]):
     """A list, and where each of its items stands, in words."""
 
     def __init__(self, found: Iterable[tuple[str, Any]]) -> None:
-        self.places: list[str] = []
-        super().__init__(self._items(found))
-
-    def _items(self, found: Iterable[tuple[str, Any]]) -> Iterator[Any]:
-        for place, item in found:
-            self.places.append(place)
-            yield item
+        placed = list(found)
+        super().__init__(item for _, item in placed)
+        self.places = [place for place, _ in placed]
 
 
 def list_of(items: Iterable[Any]) -> list[Any]:

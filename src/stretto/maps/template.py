@@ -1,7 +1,7 @@
 """A template, and an item's fields in the place of its placeholders."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -27,7 +27,8 @@ def filled_in(template: str, items: Sequence[Any], places: Sequence[str]) -> lis
     """
     if not items:
         return []
-    known = _names(items)
+    # Every field that an item has, in their order, and the name of the whole of it.
+    known = dict.fromkeys([ITEM, *(key for item in items if isinstance(item, dict) for key in item)])
     names = _placeholders(template, known, items)
     lacking = [(place, name) for place, item in enumerate(items) for name in names if _look(item, name) is _NONE]
     if lacking:
@@ -43,11 +44,6 @@ _NONE = object()
 """What an item has under a name that it does not have."""
 
 
-def _names(items: Iterable[Any]) -> dict[str, None]:
-    """Every field that an item has, in their order, and the name of the whole of it."""
-    return dict.fromkeys([ITEM, *(key for item in items if isinstance(item, dict) for key in item)])
-
-
 def _placeholders(template: str, known: dict[str, None], items: Sequence[Any]) -> list[str]:
     found = dict.fromkeys(match[2] for match in _BRACES.finditer(template) if match[2])
     names = []
@@ -55,7 +51,8 @@ def _placeholders(template: str, known: dict[str, None], items: Sequence[Any]) -
         if name in known or any(_look(item, name) is not _NONE for item in items):
             names.append(name)
         elif _WORD.fullmatch(name):
-            meant = _nearest(name, known)
+            near = nearest(name, known, 0.6)
+            meant = f", which may be {{{near}}}" if near else f"; there are {_listed(known)}"
             raise TaskError(
                 f"the template: no row has {{{name}}}{meant}; {{{{{name}}}}} stands for a literal {{{name}}}"
             )
@@ -102,11 +99,6 @@ def _lack(lacking: Sequence[tuple[int, str]], items: Sequence[Any], places: Sequ
     more = len({other for other, _ in lacking}) - 1
     also = f" (so do {more} other rows)" if more > 1 else " (so does one other row)" if more else ""
     return f"{places[place]}: lacks {name!r}{also}; {has}; give it one, if only an empty one, or leave the row out"
-
-
-def _nearest(name: str, known: dict[str, None]) -> str:
-    near = nearest(name, known, 0.6)
-    return f", which may be {{{near}}}" if near else f"; there are {_listed(known)}"
 
 
 def _listed(known: dict[str, None]) -> str:

@@ -17,7 +17,7 @@ from stretto.runs import Run
 from stretto.types import Citation, Reply, Request
 from stretto.views.page import missing
 from stretto.views.rows import bill, one_by_one, planned
-from stretto.views.timeline.calls import Call, Span
+from stretto.views.timeline.calls import Call
 from stretto.views.timeline.rows import Row
 from stretto.views.timeline.timeline import Timeline
 
@@ -261,7 +261,7 @@ def _call(call: Call, now: float, request: Request | None, reply: Reply | None, 
         start=_moment(call.begun),
         end=_moment(call.end),
         part=call.part,
-        spans=[_span(each) for each in call.spans(now)],
+        spans=[(each.kind, round(each.start, 3), _moment(each.end), each.reason) for each in call.spans(now)],
         input=paid.input_tokens,
         output=paid.output_tokens,
         cost=money(paid.cost),
@@ -273,10 +273,6 @@ def _call(call: Call, now: float, request: Request | None, reply: Reply | None, 
         reasoning=texts.place(reply.reasoning) if reply else None,
         reply=texts.place(reply.text) if reply else None,
     )
-
-
-def _span(span: Span) -> tuple[str, float, float | None, str]:
-    return span.kind, round(span.start, 3), _moment(span.end), span.reason
 
 
 def _note(number: int, one: Citation, timeline: Timeline) -> Note:

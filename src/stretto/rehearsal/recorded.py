@@ -47,7 +47,8 @@ def recorded(runs: Sequence[Run]) -> Recorded:
     for run in runs:
         for call in run.calls:
             if one := _measured(call):
-                measured[_model(call)].append(one)
+                asked = call.finished and call.finished.asked
+                measured[asked or call.model].append(one)  # by the model that answered, as written
     plans = [len(run.plan.subtasks) for run in runs if run.plan.state == "complete" and run.plan.subtasks]
     return Recorded(
         {model: profile_of(calls[:_NEWEST]) for model, calls in measured.items() if len(calls) >= ENOUGH},
@@ -100,8 +101,3 @@ def _measured(call: CallRecord) -> _Measured | None:
         return None
     took = datetime.fromisoformat(call.finished_at) - datetime.fromisoformat(call.started_at)
     return _Measured(took.total_seconds(), done.usage.output_tokens, call.role == "worker")
-
-
-def _model(call: CallRecord) -> str:
-    """The model that answered, as written."""
-    return (call.finished.asked if call.finished else None) or call.model

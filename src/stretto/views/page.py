@@ -41,7 +41,8 @@ def run_page(run: RunRecord, *, writing: str = "", now: str = "") -> Html:
         colour = "failed" if run.status == "failed" else "doubt"
         parts.append(tag("p", tag("b", f"{run.status}: "), short(run.error, 2_000), class_=colour))
     if answer:
-        parts.append(tag("div", as_html(_cited(run, answer)), class_="a"))
+        described = {each.id: f"{each.type}: {each.description}" for each in run.plan.subtasks}
+        parts.append(tag("div", as_html(footnotes(answer, run.citations, described)), class_="a"))
     parts += _listed("removed from the answer", run.remarks)
     return sheet(*parts)
 
@@ -99,8 +100,3 @@ def _listed(what: str, lines: Sequence[str]) -> list[Html]:
     items = [tag("li", short(line, _LINE)) for line in lines[:_LISTED]]
     items += [tag("li", f"and {len(lines) - _LISTED:,} more")] if len(lines) > _LISTED else []
     return [tag("div", tag("b", what), tag("ul", *items), class_="doubt")]
-
-
-def _cited(run: RunRecord, answer: str) -> str:
-    described = {each.id: f"{each.type}: {each.description}" for each in run.plan.subtasks}
-    return footnotes(answer, run.citations, described)

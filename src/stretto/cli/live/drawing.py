@@ -8,7 +8,7 @@ from stretto.cli.live.bars import Axis
 from stretto.cli.live.cellwords import count, harmless, model_name, money, seconds
 from stretto.cli.live.lines import Line, Span, cells, clipped, left, right
 from stretto.views.timeline.axis import reach
-from stretto.views.timeline.crowds import Crowd, Item, arranged
+from stretto.views.timeline.crowds import Crowd, arranged
 from stretto.views.timeline.rows import Row
 from stretto.views.timeline.timeline import Timeline
 
@@ -39,9 +39,12 @@ def drawn(timeline: Timeline, now: float, width: int, height: int, *, moving: bo
     `moving`: the run goes on, so the axis reaches to the next round number.
     """
     width = min(width, _WIDEST)
-    each = [_cells(item, timeline, now) for item in arranged(timeline, max(0, height - 1))]
-    columns, room, bar = _columns(each, width)
+    each = [
+        _of_crowd(item, now) if isinstance(item, Crowd) else _of_row(item, timeline, now)
+        for item in arranged(timeline, max(0, height - 1))
+    ]
     names = min(_LONGEST_ID, max((cells(one.id) for one in each), default=0), max(2, width // 3))
+    columns, room, bar = _columns(each, names, width)
     axis = Axis(bar, reach(now) if moving else now, now)
     lines = [clipped(_line(one, names, room, columns, axis), width) for one in each]
     return [*lines, footer(timeline, now, width, axis if lines else None)][-height:] if height > 0 else []
@@ -67,9 +70,8 @@ def _fitted(text: Sequence[Span], room: int) -> list[Span]:
     return [*spans, (" " * (room - used), "")]
 
 
-def _columns(each: Sequence[_Cells], width: int) -> tuple[dict[str, int], int, int]:
-    """The columns there is room for and their widths, the room for the text, and that for the bar."""
-    names = min(_LONGEST_ID, max((cells(one.id) for one in each), default=0), max(2, width // 3))
+def _columns(each: Sequence[_Cells], names: int, width: int) -> tuple[dict[str, int], int, int]:
+    """The columns there is room for beside `names` and their widths, the room for the text, and that for the bar."""
     left_over = width - 2 - names - 1
     least = min(_LEAST_TEXT, max(4, width // 3))
     natural = {
@@ -89,10 +91,6 @@ def _columns(each: Sequence[_Cells], width: int) -> tuple[dict[str, int], int, i
     more = min(more, max(0, left_over - 2 * least), _MOST_BAR - _LEAST_BAR)
     bar = _LEAST_BAR + more if "bar" in chosen else 0
     return {name: chosen[name] for name in order}, max(0, left_over - more), bar
-
-
-def _cells(item: Item, timeline: Timeline, now: float) -> _Cells:
-    return _of_crowd(item, now) if isinstance(item, Crowd) else _of_row(item, timeline, now)
 
 
 def _of_row(row: Row, timeline: Timeline, now: float) -> _Cells:

@@ -26,7 +26,7 @@ _LONGEST_LIT = 20_000  # characters of code that are coloured: it takes a millis
 
 def finished(text: str) -> int:
     """Where the last block of a text begins: what stands before it changes no more, whatever follows in new lines."""
-    starts = [token.map[0] for token in _parsed(text) if _opens(token) and token.map]
+    starts = [token.map[0] for token in _parsed(text) if token.level == 0 and token.nesting >= 0 and token.map]
     if len(starts) < 2:
         return 0
     return sum(map(len, _LINE.findall(text)[: starts[-1]]))
@@ -55,11 +55,6 @@ def rendered(text: str, width: int, *, colours: bool = True, most: int | None = 
 
 def _parsed(text: str) -> list[Token]:
     return MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"]).parse(text)
-
-
-def _opens(token: Token) -> bool:
-    """Whether a block of the top level begins with it."""
-    return token.level == 0 and token.nesting >= 0
 
 
 def _blocks(tokens: Sequence[Token]) -> Iterator[list[Token]]:
