@@ -44,7 +44,7 @@ def build(*texts: str, folder: Path, models: Mapping[str | None, str] | None = N
     chosen = {role: Choice(model, "-m") for role, model in (models or {}).items()}
     default = Choice("sim:default", "nothing else")
     configuration = Configuration([*layers, read_preset("general")])
-    return configuration.workflow(Workflow, models=chosen, default=default, limits=limits)
+    return configuration.workflow(Workflow, models=chosen, default=default, flags=limits)
 
 
 def models(workflow: Workflow) -> dict[str, str]:

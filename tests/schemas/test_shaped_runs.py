@@ -326,7 +326,7 @@ def test_a_schema_file_is_found_beside_its_toml_and_a_flag_goes_before_it(tmp_pa
     assert definition.workers["part"].schema == SCHEMA
     assert definition.synthesizer
     assert definition.synthesizer.schema == {"type": "object"}
-    flagged = Configuration([read_file(file)]).workflow(Workflow, models={}, schema=tmp_path / "form.json")
+    flagged = Configuration([read_file(file)]).workflow(Workflow, models={}, flags={"schema": tmp_path / "form.json"})
     assert flagged.definition.synthesizer
     assert flagged.definition.synthesizer.schema == SCHEMA
 

@@ -1,11 +1,10 @@
 """What a command's arguments mean: the workflow that files, environment and flags add up to."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
 from platformdirs import user_config_path
 
 from stretto.cli.stored import find_run, store_path
@@ -28,7 +27,7 @@ from stretto.run.mapping import mapped
 from stretto.run.roles import roles
 from stretto.store.locations import Location
 from stretto.store.sqlite import Store
-from stretto.types import Definition, Limits, Memory
+from stretto.types import Definition
 from stretto.workflow import Workflow
 
 HERE = Path("stretto.toml")
@@ -86,20 +85,6 @@ def chosen_models(models: Sequence[str], *, environment: bool = True) -> dict[st
     return chosen
 
 
-def limit_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The limits that were given as flags."""
-    return _given(flags, Limits)
-
-
-def memory_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """What is remembered, as far as flags say it."""
-    return _given(flags, Memory)
-
-
-def _given(flags: Mapping[str, Any], kind: type[Struct]) -> dict[str, Any]:
-    return {key: flags[key] for key in kind.__struct_fields__ if flags.get(key) is not None}
-
-
 def build(
     configuration: Configuration,
     models: dict[str | None, Choice],
@@ -112,28 +97,7 @@ def build(
     if configuration.models_missing(models):
         default = default_model(configuration)
         say(f"{default.model}, because {default.by}; -m names another")
-    return made(configuration, models, default, flags, store)
-
-
-def made(
-    configuration: Configuration,
-    models: Mapping[str | None, Choice],
-    default: Choice | None,
-    flags: Mapping[str, Any],
-    store: Location,
-) -> Workflow:
-    """The workflow that files and flags describe, with this model where nobody names one."""
-    return configuration.workflow(
-        Workflow,
-        models=models,
-        default=default,
-        limits=limit_flags(flags),
-        memory=memory_flags(flags),
-        store=store,
-        schema=flags.get("schema"),
-        max_tokens=flags.get("max_tokens"),
-        batch=flags.get("batch"),
-    )
+    return configuration.workflow(Workflow, models=models, default=default, flags=flags, store=store)
 
 
 def wanted(flags: dict[str, Any], say: Callable[[str], None]) -> Workflow:
@@ -179,7 +143,9 @@ def tell_drift(store: Store, run: str, kept: Definition, say: Callable[[str], No
         return
     # Where the file names no model the run's own counts here: which one would be taken is no matter of the file.
     default = Choice(next(model for _, _, role in roles(kept) for model in role.all_models), "the run")
-    edited = made(recorded(store, run, str(HERE)), {}, default, {}, store.location).definition
+    edited = (
+        recorded(store, run, str(HERE)).workflow(Workflow, models={}, default=default, store=store.location).definition
+    )
     basis = store.run(run).basis
     old, new = ({place: role for place, _, role in roles(mapped(each, basis))} for each in (kept, edited))
     if differ := [place for place in dict.fromkeys([*old, *new]) if old.get(place) != new.get(place)]:

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from stretto.cli.diagnosis import Check, State
-from stretto.cli.meaning import layers, made
+from stretto.cli.meaning import layers
 from stretto.config import Choice, Configuration, default_model, read_preset
 from stretto.config.origins import Value, values
 from stretto.errors import ConfigError
@@ -82,7 +82,7 @@ def _look(
     if seen.faults:
         return
     try:
-        workflow = made(configuration, models, default, flags, store)
+        workflow = configuration.workflow(Workflow, models=models, default=default, flags=flags, store=store)
     except ConfigError as error:
         seen.faults.append(_fault("workflow", error))
         return

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stretto import events as e
 from stretto.cli.screen import say
-from stretto.cli.writing import write_whole
+from stretto.cli.stored import write_whole
 from stretto.page.content import content_of
 from stretto.page.document import document
 from stretto.runs import Run

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from stretto.cli.help import command, option
-from stretto.cli.meaning import chosen_models, configured, made
+from stretto.cli.meaning import chosen_models, configured
 from stretto.cli.options import input_options, quiet_option, workflow_options
 from stretto.cli.progress import Progress
 from stretto.cli.rehearsal_options import rehearsal_options, variations_of
@@ -139,7 +139,8 @@ def _workflow(flags: dict[str, Any], *, quiet: bool) -> Workflow:
         default = Choice(model, "no model is named")
         if not quiet:
             say(f"no model is named, so {model} is rehearsed; -m names another")
-    return made(configuration, chosen, default, flags, store_path(flags["store"]))
+    store = store_path(flags["store"])
+    return configuration.workflow(Workflow, models=chosen, default=default, flags=flags, store=store)
 
 
 def _recorded(store: Store, like: str, workflow: Workflow) -> Recorded:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stretto.cli.local import prepare
-from stretto.cli.meaning import HERE, configured, limit_flags, memory_flags, name_of, wanted
+from stretto.cli.meaning import HERE, configured, name_of, wanted
 from stretto.cli.screen import say
 from stretto.cli.stored import store_path
 from stretto.config import Configuration, Source, keys_of, presets
@@ -26,10 +26,10 @@ def offered(
     clients = configuration.clients()
     guarded = {**key, **keys_of(clients)}
     workflows = _workflows(flags)
-    memory = configuration.memory(memory_flags(flags))
+    memory = configuration.memory(flags)
     if memory.record == "usage" and (named_ones := [name for name, client in clients.items() if client.budget]):
         raise ConfigError(f'clients.{named_ones[0]}.budget: what was spent is not kept (record = "usage"); keep "all"')
-    limits = configuration.limits(limit_flags(flags))
+    limits = configuration.limits(flags)
     means = Means(configuration.providers(), configuration.prices(), limits, memory, store)
     _log_to_stderr()
     return Offer(workflows, Guard(guarded, origins), door=Door(means, clients, provider), store=store, **bounds)

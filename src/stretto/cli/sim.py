@@ -1,14 +1,14 @@
 """`stretto sim`."""
 
 import asyncio
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
 from stretto.cli.help import command, every, option
 from stretto.cli.listening import address_options
 from stretto.cli.screen import say
-from stretto.models.simulator import PROFILES, Fault, Simulator, parse_fault
+from stretto.models.simulator import PROFILES, Simulator, parse_fault
 from stretto.models.simulator.settings import Tells
 
 _NUMBER = click.FloatRange(min=0, min_open=True)
@@ -65,19 +65,7 @@ _NUMBER = click.FloatRange(min=0, min_open=True)
     show_default=True,
     help="Time that a batch takes.",
 )
-def sim(
-    port: int,
-    host: str,
-    seed: int,
-    faults: tuple[Fault, ...],
-    rpm: float | None,
-    tpm: float | None,
-    bucket: float | None,
-    tells: Tells,
-    ttft: float | None,
-    tokens_per_second: float | None,
-    batch: float,
-) -> None:
+def sim(port: int, host: str, **settings: Any) -> None:
     """Serve the simulator as an OpenAI-compatible endpoint, until Ctrl-C.
 
     Its base URL goes to stdout once it listens. The models default, fast and instant differ in speed; every other name
@@ -92,17 +80,7 @@ def sim(
     """
     from stretto.server.sim import serve  # the HTTP server is loaded when one is wanted
 
-    simulator = Simulator(
-        seed=seed,
-        faults=faults,
-        rpm=rpm,
-        tpm=tpm,
-        bucket=bucket,
-        tells=tells,
-        ttft=ttft,
-        tokens_per_second=tokens_per_second,
-        batch=batch,
-    )
+    simulator = Simulator(**settings)
 
     def ready(url: str) -> None:
         say(f"simulated endpoint at {url} (no language model); Ctrl-C stops it")

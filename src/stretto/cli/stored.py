@@ -5,6 +5,7 @@ Commands that only read import this and neither a workflow nor what carries one:
 
 import os
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from click.core import ParameterSource
 from platformdirs import user_state_path
 
 from stretto.cli.help import option, together
-from stretto.errors import RunNotFound, TaskError
+from stretto.errors import RunNotFound, StrettoError, TaskError
+from stretto.ground.files import failing_as, write_private
 from stretto.store.locations import Location, location_of
 from stretto.store.sqlite import Store
 
@@ -55,6 +57,19 @@ run_options = together(
 def store_path(store: Location | None) -> Location:
     """The store that was named, or the user's."""
     return store or user_state_path("stretto") / "runs.db"
+
+
+def write_whole(output: Path, data: Iterable[bytes], option: str) -> None:
+    """What holds a run into the file that an option names: all of it or nothing.
+
+    A pipe or device is written to as it is: a file in its place would be the end of `/dev/null`.
+    """
+    with failing_as(StrettoError, f"{output}: cannot be written", f"; name another file with {option}"):
+        if not output.exists() or output.is_file():
+            write_private(output, data)
+            return
+        with output.open("wb") as opened:
+            opened.writelines(data)
 
 
 def same_store() -> str:

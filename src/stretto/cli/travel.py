@@ -9,9 +9,8 @@ import click
 from stretto import events as e
 from stretto.cli.help import command, option
 from stretto.cli.screen import say
-from stretto.cli.stored import find_run, run_options, store_option, store_path
+from stretto.cli.stored import find_run, run_options, store_option, store_path, write_whole
 from stretto.cli.words import short
-from stretto.cli.writing import write_whole
 from stretto.errors import TaskError
 from stretto.ground.files import failing_as
 from stretto.models.providers import KNOWN

@@ -1,9 +1,9 @@
 """Layers of configuration, and the workflow they amount to."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from stretto.config.clients import Client, client_of
@@ -56,11 +56,11 @@ class Configuration:
 
     def limits(self, flags: Mapping[str, Any]) -> Limits:
         """The limits that layers and flags say."""
-        return limits_of({**self._merged("limits"), **flags}, "limits")
+        return limits_of(self._merged("limits", Limits, flags), "limits")
 
     def memory(self, flags: Mapping[str, Any]) -> Memory:
         """What layers and flags say is remembered."""
-        return convert({**self._merged("memory"), **flags}, Memory, "memory")
+        return convert(self._merged("memory", Memory, flags), Memory, "memory")
 
     def models_missing(self, models: Mapping[str | None, Choice]) -> bool:
         """Whether some role has no model yet."""
@@ -72,20 +72,18 @@ class Configuration:
         *,
         models: Mapping[str | None, Choice],
         default: Choice | None = None,
-        limits: Mapping[str, Any] | None = None,
-        memory: Mapping[str, Any] | None = None,
+        flags: Mapping[str, Any] | None = None,
         store: Location | None = None,
-        schema: Path | None = None,
-        max_tokens: int | None = None,
-        batch: bool | None = None,
     ) -> _T:
         """What `make` (`Workflow`, which lives above) makes of it.
 
-        `models` is what `-m` says by role (None: all of them), `default` serves roles without any model, `limits`
-        and `memory` are flags, `schema` is the file that one names for the answer's JSON schema, `max_tokens` the bound
-        that one sets to replies of workers and the synthesizer, `batch` whether all workers go out with batches (None:
-        as each says). Raises `ConfigError` naming the file or flag that cannot work.
+        `models` is what `-m` says by role (None: all of them), `default` serves roles without any model. `flags` say
+        limits, what is remembered, and as `schema` the file with the answer's JSON schema, as `max_tokens` the bound of
+        replies of workers and the synthesizer, as `batch` whether all workers go out with batches; None: as the layers
+        say. Raises `ConfigError` naming the file or flag that cannot work.
         """
+        flags = flags or {}
+        schema, max_tokens, batch = (flags.get(name) for name in ("schema", "max_tokens", "batch"))
         team = self.team()
         layer, parts = team.source, list(team.parts())
         _check_names(models, parts)
@@ -112,13 +110,13 @@ class Configuration:
             f"limits.{key}": each.name for each in reversed(self.layers) for key in each.table.get("limits", {})
         }
         try:
-            definition = team.definition(roles, self.limits(limits or {}))
+            definition = team.definition(roles, self.limits(flags))
             return make(
                 definition.orchestrator,
                 definition.workers,
                 definition.synthesizer,
                 limits=definition.limits,
-                memory=self.memory(memory or {}),
+                memory=self.memory(flags),
                 providers=self.providers(),
                 prices=self.prices(),
                 store=None if store is None else written(store),
@@ -127,12 +125,12 @@ class Configuration:
         except ConfigError as error:
             raise _located(error, origins) from error
 
-    def _merged(self, section: str) -> dict[str, Any]:
-        """What the layers say in a section."""
+    def _merged(self, section: str, kind: type[Struct], flags: Mapping[str, Any]) -> dict[str, Any]:
+        """What the layers say in a section, and what flags say instead."""
         merged: dict[str, Any] = {}
         for layer in reversed(self.layers):
             merged |= layer.table.get(section, {})
-        return merged
+        return merged | {key: flags[key] for key in kind.__struct_fields__ if flags.get(key) is not None}
 
     def team(self) -> Team:
         """Who does what, in the most specific layer that says it."""

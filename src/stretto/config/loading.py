@@ -51,7 +51,7 @@ def load(
         usual = os.environ.get("STRETTO_MODEL")
         default = Choice(usual, "STRETTO_MODEL") if usual else default_model(configuration)
     where = None if store is None else location_of(store)
-    return configuration.workflow(made, models=chosen, default=default, store=where, batch=batch)
+    return configuration.workflow(made, models=chosen, default=default, store=where, flags={"batch": batch})
 
 
 def default_model(configuration: Configuration) -> Choice:

@@ -17,8 +17,7 @@ from msgspec import Struct
 from stretto.config.origins import shown
 from stretto.config.reading import Source, is_file, read_file
 from stretto.errors import ConfigError
-from stretto.ground.files import failing_as, resolved
-from stretto.ground.ids import new_ulid
+from stretto.ground.files import failing_as, resolved, write_private
 from stretto.models.addresses import is_here
 from stretto.models.providers import KNOWN, variable
 from stretto.run.roles import DEEPEST
@@ -199,13 +198,10 @@ class Words:
         """Remember it; raises `ConfigError` where nothing can be written."""
         given = dict.fromkeys([*self._given(file), _digest(claimed)])
         place = self._place(file)
-        beside = place.with_name(f".{new_ulid()}")
         try:
             for folder in (self._folder.parent, self._folder):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as written:  # noqa: PTH123 - a number
-                written.write("\n".join([_named(file), *given]) + "\n")
-            beside.replace(place)
+            write_private(place, [f"{line}\n".encode() for line in (_named(file), *given)])
         except OSError as error:
             raise ConfigError(
                 f"{place}: cannot be written ({error.strerror or error}), so nothing is remembered; name the file "

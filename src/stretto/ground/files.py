@@ -2,8 +2,9 @@
 
 import errno
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,6 +33,18 @@ def read_all(file: BinaryIO, name: str) -> bytes:
     if len(data) > LARGEST:
         raise OSError(errno.EFBIG, f"more than {LARGEST >> 20} MB, which no model reads", name)
     return data
+
+
+def write_private(path: Path, data: Iterable[bytes]) -> None:
+    """All of it, or nothing: beside the file first, and for its owner only, because it may hold prompts and replies."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - a number
+            file.writelines(data)
+        beside.replace(path)
+    finally:
+        with suppress(OSError):
+            beside.unlink()
 
 
 @contextmanager
