@@ -93,21 +93,19 @@ def _cell() -> tuple[Draw, bool]:
     shell = get_ipython()
     if shell is None:
         raise ConfigError(f"{_ELSEWHERE} IPython does not run here.")
-    return _Output(DisplayHandle()).draw, not isinstance(shell, TerminalInteractiveShell)
+    return _into(DisplayHandle()), not isinstance(shell, TerminalInteractiveShell)
 
 
-class _Output:
+def _into(handle: Any) -> Draw:
     """One output of a cell, drawn again and again."""
+    put = handle.display
 
-    def __init__(self, handle: Any) -> None:
-        self._handle = handle
-        self._there = False
-
-    def draw(self, html: str, line: str) -> None:
-        """Put this in place of what it shows."""
-        put = self._handle.update if self._there else self._handle.display
+    def draw(html: str, line: str) -> None:
+        nonlocal put
         put({"text/html": html, "text/plain": line}, raw=True)
-        self._there = True
+        put = handle.update
+
+    return draw
 
 
 _ELSEWHERE = "stretto.notebook.show draws in a notebook; elsewhere `await workflow.run(task)` does the same unseen."

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -11,6 +11,7 @@ from typing import BinaryIO, Self
 from stretto.batch.counts import State
 from stretto.batch.results import BEGINNING, read_result
 from stretto.errors import StrettoError, TaskError
+from stretto.ground.files import failing_as
 
 
 def mark(key: str) -> bytes:
@@ -42,23 +43,19 @@ class OutFile:
             return
         if not self.path.is_file():  # what is read of a terminal or a pipe never ends
             raise TaskError(f"{self.path}: no regular file, and a second start reads what is there; name one with -o")
-        try:
-            with self.path.open("rb") as file:
-                for number, data in self._lines(file):
-                    self._take(number, data)
-        except OSError as error:
-            raise TaskError(f"{self.path}: cannot be read: {error.strerror}; name another file with -o") from error
+        remedy = "; name another file with -o"
+        with failing_as(TaskError, f"{self.path}: cannot be read", remedy), self.path.open("rb") as file:
+            for number, data in self._lines(file):
+                self._take(number, data)
 
     def __enter__(self) -> Self:
-        try:
+        with self._kept():
             if self._failed:
                 self._drop_failed()
             self._file = self.path.open("ab", buffering=0)
             self._file.truncate(self._whole)  # what was cut is whole in the store
             if self._open_end:
                 self._file.write(b"\n")
-        except OSError as error:
-            raise self._unwritable(error) from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -69,13 +66,14 @@ class OutFile:
         """One more line, in one piece; of what a full disk cuts off nothing stays."""
         assert self._file is not None  # noqa: S101 - it was entered
         start = self._file.seek(0, os.SEEK_END)
-        try:
-            while data:
-                data = data[self._file.write(data) :]
-        except OSError as error:
-            with suppress(OSError):
-                self._file.truncate(start)
-            raise self._unwritable(error) from error
+        with self._kept():
+            try:
+                while data:
+                    data = data[self._file.write(data) :]
+            except OSError:
+                with suppress(OSError):
+                    self._file.truncate(start)
+                raise
 
     def _lines(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         """The whole lines; the last one may be cut, and then it is left out."""
@@ -117,8 +115,9 @@ class OutFile:
             with suppress(OSError):
                 beside.unlink()
 
-    def _unwritable(self, error: OSError) -> StrettoError:
-        return StrettoError(f"{self.path}: cannot be written: {error.strerror}; what is complete is kept in the store")
+    def _kept(self) -> AbstractContextManager[None]:
+        """An `OSError` meanwhile is told with where the rest is."""
+        return failing_as(StrettoError, f"{self.path}: cannot be written", "; what is complete is kept in the store")
 
 
 def _may_be_ours(data: bytes) -> bool:

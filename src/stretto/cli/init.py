@@ -4,9 +4,11 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from textwrap import wrap
+from typing import TypeVar
 
 import click
 
@@ -31,6 +33,7 @@ from stretto.errors import ConfigError, StrettoError, TaskError
 from stretto.ground.amounts import dollars
 from stretto.workflow import Workflow
 
+T = TypeVar("T")
 _USUAL = Path("stretto.toml")
 
 
@@ -60,9 +63,9 @@ def init(file: Path, named: str | None, model: str | None, budget: Decimal | Non
     _, usual = layers(None, but=file)
     model = model or (_ask_model(chosen, usual) if asking else None)
     if budget is None and asking:
-        budget = _ask_budget()
+        budget = _asked_for(_budget, "Budget of a run in dollars (0.50, 50c; empty: none)")
     if model:
-        _check_model(chosen, usual, model)
+        _checked_model(chosen, usual, model)
     written = str(file) if is_file(str(file)) else f"./{file}"
     called = "" if file == _USUAL else f"-w {shlex.quote(written)}"
     _write(file, ones_own(chosen, called, model, budget), force=force)
@@ -85,15 +88,17 @@ def _ask_preset() -> str:
     for found in map(preset, presets()):
         for line in wrap(found.about, columns - 1, initial_indent=f"  {found.name:<10} ", subsequent_indent=" " * 13):
             click.echo(line, err=True)
-    while True:
+    return _asked_for(lambda written: preset(written).name, "Preset", "general") or "general"
+
+
+def _asked_for(read: Callable[[str], T], question: str, offered: str = "") -> T | None:
+    """What is made of the answer; asked again where that cannot be, and None where nothing is said."""
+    while written := str(click.prompt(question, offered, show_default=bool(offered), err=True)).strip():
         try:
-            return preset(_asked("Preset", "general")).name
+            return read(written)
         except ConfigError as error:
             say(str(error))
-
-
-def _asked(question: str, offered: str = "") -> str:
-    return str(click.prompt(question, offered, show_default=bool(offered), err=True)).strip()
+    return None
 
 
 def _ask_model(chosen: Preset, usual: list[Source]) -> str | None:
@@ -103,30 +108,19 @@ def _ask_model(chosen: Preset, usual: list[Source]) -> str | None:
     except ConfigError:  # nothing is found
         offered = ""
     hint = "" if offered else " (PROVIDER:MODEL; empty: chosen at each run)"
-    while model := _asked(f"Model{hint}", offered):
-        try:
-            _check_model(chosen, usual, model)
-        except ConfigError as error:
-            say(str(error))
-        else:
-            return model
-    return None
+    return _asked_for(lambda model: _checked_model(chosen, usual, model), f"Model{hint}", offered)
 
 
-def _ask_budget() -> Decimal | None:
-    while written := _asked("Budget of a run in dollars (0.50, 50c; empty: none)"):
-        try:
-            if budget := dollars(written, "budget"):
-                return budget
-            say("budget: must be more than 0")
-        except ConfigError as error:
-            say(str(error))
-    return None
+def _budget(written: str) -> Decimal:
+    if budget := dollars(written, "budget"):
+        return budget
+    raise ConfigError("budget: must be more than 0")
 
 
-def _check_model(chosen: Preset, usual: list[Source], model: str) -> None:
+def _checked_model(chosen: Preset, usual: list[Source], model: str) -> str:
     """A model that could not be asked is an error now, not at the first run."""
     Configuration([read_preset(chosen.name), *usual]).workflow(Workflow, models={None: Choice(model, f"-m {model}")})
+    return model
 
 
 def _write(file: Path, text: str, *, force: bool) -> None:

@@ -29,67 +29,40 @@ def given_runs(_: str) -> str:
 
 def _limits(default: Default) -> list[Decorator]:
     """A flag for every limit."""
-    whole = click.IntRange(min=1)
 
     def limit(name: str, text: str, new: object, **kind: Any) -> Decorator:
         return option(f"--{name}", section="Limits", help=text + default(str(new)), **kind)
 
-    count, rate, length = (
-        {"type": whole, "metavar": "N"},
+    count, rate, length, money = (
+        {"type": click.IntRange(min=1), "metavar": "N"},
         {"callback": amount(number), "metavar": "N"},
         {"callback": amount(seconds), "metavar": "TIME"},
+        {"callback": amount(dollars), "metavar": "MONEY"},
     )
+    a_day = "What all runs of the store may cost on a day (UTC); each sets its budget aside."
+    replies = (
+        "Tokens of each reply of a worker and of the synthesizer at most, in place of what their options say: 2k. "
+        "What is longer is cut short, and told; plans and checks are not bound."
+    )
+    stragglers = "Share of a run's cost that may go into asking stragglers a second time: 5%."
+    refused, wait = "Longest a call waits when a provider refuses it (429).", f"{_DEFAULT.max_wait / 60:g}m"
+    allowing = {"type": click.Choice(["refuse", "allow"])}
     return [
         limit("parallel", "Calls in flight at most.", _DEFAULT.parallel, **count),
         limit("max-subtasks", "Subtasks at most.", _DEFAULT.max_subtasks, **count),
         limit("rounds", "Times that subtasks are planned, with all results so far in view.", _DEFAULT.rounds, **count),
         limit("rpm", "Requests a minute at most.", "no limit", **rate),
         limit("tpm", "Tokens a minute at most: 200k.", "no limit", **rate),
-        limit(
-            "budget",
-            "What a run may cost at most, in US dollars: 0.50, 50c.",
-            "no limit",
-            callback=amount(dollars),
-            metavar="MONEY",
-        ),
-        limit(
-            "budget-per-day",
-            "What all runs of the store may cost on a day (UTC); each sets its budget aside.",
-            "no limit",
-            callback=amount(dollars),
-            metavar="MONEY",
-        ),
+        limit("budget", "What a run may cost at most, in US dollars: 0.50, 50c.", "no limit", **money),
+        limit("budget-per-day", a_day, "no limit", **money),
         limit("tokens", "Tokens a run may use at most: 250k.", "no limit", **rate),
-        limit(
-            "max-tokens",
-            "Tokens of each reply of a worker and of the synthesizer at most, in place of what their options say: 2k. "
-            "What is longer is cut short, and told; plans and checks are not bound.",
-            "what the workflow says",
-            callback=amount(_tokens),
-            metavar="N",
-        ),
+        limit("max-tokens", replies, "what the workflow says", callback=amount(_tokens), metavar="N"),
         limit("deadline", "When the answer must be there, from now: 20s, 2m30s.", "none", **length),
-        limit(
-            "hedge",
-            "Share of a run's cost that may go into asking stragglers a second time: 5%.",
-            "none",
-            callback=amount(share, nothing=True),
-            metavar="SHARE",
-        ),
-        limit(
-            "unpriced",
-            "Under a budget, models whose price is unknown.",
-            "refuse",
-            type=click.Choice(["refuse", "allow"]),
-        ),
+        limit("hedge", stragglers, "none", callback=amount(share, nothing=True), metavar="SHARE"),
+        limit("unpriced", "Under a budget, models whose price is unknown.", "refuse", **allowing),
         limit("attempts", "Times a failing call is asked.", _DEFAULT.attempts, **count),
         limit("timeout", "Longest time of one call: 90s, 10m.", f"{_DEFAULT.timeout / 60:g}m", **length),
-        limit(
-            "max-wait",
-            "Longest a call waits when a provider refuses it (429).",
-            f"{_DEFAULT.max_wait / 60:g}m",
-            **length,
-        ),
+        limit("max-wait", refused, wait, **length),
     ]
 
 

@@ -9,8 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from stretto.errors import ConfigError
-from stretto.ground import amounts
-from stretto.ground.amounts import dollars
+from stretto.ground.amounts import A_COUNT, A_SHARE, A_TIME, dollars, read_as
 from stretto.ground.files import failing_as, read_bytes, read_text
 from stretto.ground.text import other_encoding
 from stretto.models.providers import KNOWN, Local, Provider, split_model
@@ -155,26 +154,18 @@ def _amount(key: str, value: Any, place: str) -> Any:
 
 def seconds(text: str, place: str) -> float:
     """A time, or an error that says how one is written."""
-    found = amounts.seconds(text)
-    if found is None:
-        raise ConfigError(f"{place}: {text!r} is no time; write seconds, or 250ms, 20s, 2m30s, 1h")
-    return found
+    return float(read_as(A_TIME, text, place))
 
 
 def number(text: str, place: str) -> float:
     """A count, or an error that says how one is written."""
-    found = amounts.count(text)
-    if found is None:
-        raise ConfigError(f"{place}: {text!r} is no number; write 250000, 250k or 1.5M")
+    found: float = read_as(A_COUNT, text, place)
     return int(found) if found.is_integer() else found
 
 
 def share(text: str, place: str) -> float:
     """A share, or an error that says how one is written."""
-    found = amounts.share(text)
-    if found is None:
-        raise ConfigError(f"{place}: {text!r} is no share; write 0.05 or 5%")
-    return found
+    return float(read_as(A_SHARE, text, place))
 
 
 def meant(word: str, known: Iterable[str]) -> str:

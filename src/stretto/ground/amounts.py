@@ -64,15 +64,26 @@ def share(text: str) -> float | None:
 
 MONEY = "amount of US dollars; write 0.50, $0.50 or 50c"
 """What a text must be that is no amount of money."""
-_A_TIME = (seconds, "time; write seconds, or 250ms, 20s, 2m30s, 1h")
-_A_COUNT = (count, "number; write 250000, 250k or 1.5M")
+A_TIME = (seconds, "time; write seconds, or 250ms, 20s, 2m30s, 1h")
+A_COUNT = (count, "number; write 250000, 250k or 1.5M")
+A_SHARE = (share, "share; write 0.05 or 5%")
+"""What reads such a text, and what it must be."""
 WRITTEN: Mapping[str, tuple[Callable[[str], Any], str]] = {
     **dict.fromkeys(("budget", "budget_per_day"), (money, MONEY)),
-    "hedge": (share, "share; write 0.05 or 5%"),
-    **dict.fromkeys(("deadline", "timeout", "max_wait"), _A_TIME),
-    **dict.fromkeys(("tokens", "rpm", "tpm"), _A_COUNT),
+    "hedge": A_SHARE,
+    **dict.fromkeys(("deadline", "timeout", "max_wait"), A_TIME),
+    **dict.fromkeys(("tokens", "rpm", "tpm"), A_COUNT),
 }
 """Limits that may be given as a text: what reads it, and what it then must be."""
+
+
+def read_as(kind: tuple[Callable[[str], Any], str], text: str, place: str) -> Any:
+    """What a text says as one of these, or a `ConfigError` that says how such a thing is written."""
+    read, what = kind
+    found = read(text)
+    if found is None:
+        raise ConfigError(f"{place}: {text!r} is no {what}")
+    return found
 
 
 def limit(name: str, value: Any) -> Any:
@@ -84,7 +95,5 @@ def limit(name: str, value: Any) -> Any:
         if read is money and value is not None and not isinstance(value, Decimal):
             raise ConfigError(f"limits.{name}: {value!r} is no {what}")
         return value
-    found = read(value)
-    if found is None:
-        raise ConfigError(f"limits.{name}: {value!r} is no {what}")
+    found = read_as(WRITTEN[name], value, f"limits.{name}")
     return int(found) if name == "tokens" and found.is_integer() else found

@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from stretto import events as e
-from stretto.types import Outcome, RoleName, Verdict
+from stretto.types import Outcome, Result, RoleName, Verdict
 from stretto.views.timeline.calls import Call
 
 PLAN, ANSWER = "plan", "answer"
@@ -122,9 +122,9 @@ class Row(Struct):
         if not event.reused:
             self.cost = None if self.cost is None or event.cost is None else self.cost + event.cost
 
-    def end(self, now: float | None, outcome: Outcome, error: str, verdict: Verdict | None, remark: str) -> None:
+    def end(self, now: float | None, came: e.SubtaskFinished | Result) -> None:
         """It has an outcome; `now` is None if it had that before."""
-        self.state, self.error, self.verdict, self.remark = outcome, error, verdict, remark
+        self.state, self.error, self.verdict, self.remark = came.outcome, came.error or "", came.verdict, came.remark
         self.until = now
         self._retry = None
 

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from stretto import events as e
 from stretto.records import RunRecord
-from stretto.types import RoleName
+from stretto.types import RoleName, Subtask
 from stretto.views.rows import planned
 from stretto.views.timeline.rows import ANSWER, PLAN, Row
 from stretto.views.twins import Twins
@@ -54,7 +54,7 @@ class Timeline:
         """Show the next event of the run, that happened at this second."""
         match event:
             case e.SubtaskPlanned():
-                self._planned(event.subtask, event.type, event.description, event.needs, event.round)
+                self._planned(event.subtask, event)
             case e.PlanFinished():
                 self._plan_finished(event)
             case e.PlanWithdrawn():
@@ -63,7 +63,7 @@ class Timeline:
             case e.SubtaskStarted() if row := self.subtasks.get(event.subtask):
                 row.begin(now)
             case e.SubtaskFinished() if row := self.subtasks.get(event.subtask):
-                row.end(now, event.outcome, event.error or "", event.verdict, event.remark)
+                row.end(now, event)
             case e.SubtaskReopened():
                 self._reopen(event.subtask)
             case e.CallStarted():
@@ -88,7 +88,7 @@ class Timeline:
     def lay_out(self, run: RunRecord) -> None:
         """The plan of a run that was carried before."""
         for id_, subtask, _ in planned(run):
-            self._planned(id_, subtask.type, subtask.description, subtask.needs, subtask.round)
+            self._planned(id_, subtask)
 
     def settle(self, run: RunRecord) -> None:
         """What came of its subtasks, each at the end of its last call here."""
@@ -96,7 +96,7 @@ class Timeline:
             if result:
                 row = self.subtasks[id_]
                 ends = [call.end for call in row.calls if call.end is not None]
-                row.end(max(ends, default=None), result.outcome, result.error or "", result.verdict, result.remark)
+                row.end(max(ends, default=None), result)
 
     def go_on(self, run: RunRecord) -> None:
         """A run that was carried before goes on: what it has already, without when that was."""
@@ -144,12 +144,10 @@ class Timeline:
         needed = (self.subtasks.get(path + need) for need in row.needs)
         return [other.own for other in needed if other is not None and not other.over]
 
-    def _planned(self, id_: str, type_: str, description: str, needs: Sequence[str], round_: int) -> Row:
-        row = self.subtasks.get(id_)
-        if row is None:
-            row = self.subtasks[id_] = Row(id_, type_, description, tuple(needs), round_)
+    def _planned(self, id_: str, one: e.SubtaskPlanned | Subtask) -> None:
+        if id_ not in self.subtasks:
+            row = self.subtasks[id_] = Row(id_, one.type, one.description, tuple(one.needs), one.round)
             self._children.setdefault(row.parent, []).append(row)
-        return row
 
     def _reopen(self, subtask: str) -> None:
         """A subtask begins anew, and all that need it; what workflows had planned for them does not count."""
