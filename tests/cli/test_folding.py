@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drawn import examples
-from stretto.cli.folding import Folding
-from stretto.cli.words import columns_of
+from stretto.cli.words import Folding, columns_of
 
 ANSWER = """# A heading that is longer than the terminal is wide
 

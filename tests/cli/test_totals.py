@@ -5,8 +5,8 @@ import pytest
 from stories import text_of
 from stretto import Coverage, Run, Usage
 from stretto import events as e
+from stretto.cli.live.drawing import summary_lines
 from stretto.cli.live.lines import cells
-from stretto.cli.live.summary import summary_lines
 from stretto.cli.progress import Progress
 from stretto.cli.totals import totals
 from stretto.fold import fold

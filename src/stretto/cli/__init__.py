@@ -36,7 +36,7 @@ _COMMANDS = {
     "export": ("travel", "export_run", "Write a run into one file, for a bug report or a test."),
     "import": ("travel", "import_runs", "Take runs from such files into the store."),
     "prune": ("prune", "prune_command", "Remove old runs."),
-    "backup": ("backup", "backup", "Copy the store, whole, while it is written."),
+    "backup": ("prune", "backup", "Copy the store, whole, while it is written."),
     "ui": ("ui", "ui", "Open a page on which runs are watched, started and steered."),
     "serve": ("serve", "serve", "Serve workflows as models, behind an OpenAI-compatible endpoint."),
     "submit": ("submit", "submit", "Hand tasks to workers on other machines."),

@@ -20,8 +20,8 @@ from stretto.cli.progress import Progress
 from stretto.cli.proposal_table import how_good, would_take
 from stretto.cli.rows import RowFile
 from stretto.cli.screen import drawing_on, say
-from stretto.cli.shortcomings import cited, uncited
 from stretto.cli.stored import same_store
+from stretto.cli.totals import cited, uncited
 from stretto.errors import BudgetError, DeadlineError, PlanError, StoreError, StrettoError
 from stretto.ground.files import failing_as
 from stretto.ground.signals import obey

@@ -2,18 +2,22 @@
 
 import asyncio
 import os
+import platform
+import sqlite3
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from stretto import __version__
 from stretto.cli import ANSWERED, CONFIG, FAILED
 from stretto.cli.diagnosis import Check, Diagnosis, lines
 from stretto.cli.endpoints import Answer, ask_all, keys_set, remedy, usable
 from stretto.cli.help import command, option
-from stretto.cli.installed import extras, variables, versions
 from stretto.cli.meaning import chosen_models, usual_files
 from stretto.cli.options import workflow_options
 from stretto.cli.outlook import Outlook, outlook
@@ -23,14 +27,19 @@ from stretto.cli.stored import store_path
 from stretto.cli.words import not_listed
 from stretto.config.origins import Value
 from stretto.errors import AuthError, NoStore, StoreError
+from stretto.ground.extras import installing
+from stretto.ground.regex import regex
 from stretto.ground.text import many
 from stretto.models.listing import others_than
-from stretto.models.providers import Provider, from_environment, is_here
+from stretto.models.providers import Provider, from_environment, is_here, variable
 from stretto.store.checkup import Finding, facts, findings, glance
 from stretto.store.locations import Location
 
 _PATIENCE = 5.0  # seconds
 _SHOWN = 20  # findings of a damaged store
+_OURS = ("STRETTO_MODEL", "STRETTO_STORE", "STRETTO_LOG")
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_REQUIREMENT = regex(r"""^([\w.-]+).*extra\s*==\s*['"]([\w-]+)['"]""")
 
 
 @command(
@@ -55,11 +64,11 @@ def doctor(offline: bool, store_check: bool, as_json: bool, **flags: Any) -> int
     keyless = {name: known[name] for name in known if name in seen.needed and known[name].key_env is None}
     asked = {} if offline else {**usable(known), **keyless}
     diagnosis = Diagnosis(
-        versions=versions(),
-        extras=extras(),
+        versions=_versions(),
+        extras=_extras(),
         files=[*_files(flags["named"]), *seen.faults, *seen.files],
         settings=[*seen.settings, _store_setting(store)],
-        variables=variables(known),
+        variables=_variables(known),
         endpoints=asyncio.run(_endpoints(asked, seen)),
         prices=seen.prices,
         store=_store(store, whole=store_check),
@@ -159,3 +168,50 @@ def _damage(found: Sequence[Finding]) -> list[Check]:
         told.append(Check("…", "fault", f"and {len(found) - _SHOWN:,} more like these"))
     remedy = "move a damaged file away and go on with a backup, or keep it for the runs that are whole"
     return [*told, Check("remedy", "off", remedy)] if told else []
+
+
+def _versions() -> dict[str, str]:
+    """Of Stretto, of what it stands on, and of the system."""
+    return {
+        "stretto": __version__,
+        "python": f"{platform.python_version()} ({platform.python_implementation()}, {sys.executable})",
+        "sqlite": sqlite3.sqlite_version,
+        "aiohttp": metadata.version("aiohttp"),
+        "platform": platform.platform(),
+    }
+
+
+def _extras() -> list[Check]:
+    """Each extra, with the versions of what it needs, or how to install it."""
+    wanted: dict[str, list[str]] = {}
+    for requirement in metadata.requires("stretto") or ():
+        if found := _REQUIREMENT.match(requirement):
+            wanted.setdefault(found[2], []).append(found[1])
+    return [_extra(name, packages) for name, packages in wanted.items()]
+
+
+def _extra(name: str, packages: list[str]) -> Check:
+    try:
+        told = [f"{package} {metadata.version(package)}" for package in packages]
+    except metadata.PackageNotFoundError:
+        return Check(name, "off", f"not installed: {installing(name)}")
+    return Check(name, "ok", ", ".join(told))
+
+
+def _variables(providers: Mapping[str, Provider]) -> list[Check]:
+    """The variables that are set and say something to Stretto: their names, never what they hold."""
+    return [Check(name, "ok", said) for name, said in dict(_told_by(providers)).items()]
+
+
+def _told_by(providers: Mapping[str, Provider]) -> Iterator[tuple[str, str]]:
+    for name, provider in providers.items():
+        for held in keys_set(name, provider):
+            yield held, f"a key of {name}"
+        if os.environ.get(url := variable(name, "BASE_URL"), "").strip():
+            yield url, f"the address of {name}"
+    for name in _OURS:
+        if os.environ.get(name):
+            yield name, "one of Stretto's own"
+    for name in _PROXIES:
+        if os.environ.get(name):
+            yield name, "obeyed for every endpoint"

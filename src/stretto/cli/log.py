@@ -13,9 +13,8 @@ from stretto.cli.live import drawable
 from stretto.cli.moments import between, local, precisely
 from stretto.cli.prompts import default_prompts, sent_prompts
 from stretto.cli.screen import drawing_on, say, tell, tell_text
-from stretto.cli.shortcomings import VERDICTS, cited, uncited
 from stretto.cli.stored import find_run, plain_option, run_options, store_option, store_path
-from stretto.cli.totals import sizes
+from stretto.cli.totals import VERDICTS, cited, sizes, uncited
 from stretto.cli.words import dollars, short
 from stretto.errors import RunNotFound, TaskError
 from stretto.fold import fold

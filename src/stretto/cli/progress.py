@@ -7,12 +7,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from stretto import events as e
-from stretto.cli.folding import Folding
 from stretto.cli.screen import say, size_of
-from stretto.cli.shortcomings import LISTED, gaps, shortcomings
-from stretto.cli.totals import sizes, totals
+from stretto.cli.totals import LISTED, gaps, shortcomings, sizes, totals
 from stretto.cli.waiting import Waiting
-from stretto.cli.words import hung, not_listed, short
+from stretto.cli.words import Folding, hung, not_listed, short
 from stretto.ground.text import many, seemly
 from stretto.inputs import Gathered
 from stretto.runs import Run

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
-from stretto.cli.folding import Folding
-from stretto.cli.words import folded
+from stretto.cli.words import Folding, folded
 from stretto.ground.text import seemly
 
 

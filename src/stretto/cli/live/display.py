@@ -8,11 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 
 from stretto import events as e
-from stretto.cli.live.drawing import drawn
+from stretto.cli.live.drawing import drawn, status_line, summary_lines
 from stretto.cli.live.lines import painted
 from stretto.cli.live.page import Page
 from stretto.cli.live.region import Region
-from stretto.cli.live.summary import status_line, summary_lines
 from stretto.cli.progress import Progress
 from stretto.cli.totals import totals
 from stretto.cli.words import hung, short

@@ -1,12 +1,14 @@
 """Drawing the picture: its rows as lines of a terminal of a certain width and height, and below them how far it is."""
 
 from collections.abc import Callable, Sequence
+from textwrap import wrap
 
 from msgspec import Struct
 
 from stretto.cli.live.bars import Axis
 from stretto.cli.live.cellwords import count, harmless, model_name, money, seconds
 from stretto.cli.live.lines import Line, Span, cells, clipped, left, right
+from stretto.runs import Run
 from stretto.views.timeline.axis import reach
 from stretto.views.timeline.crowds import Crowd, arranged
 from stretto.views.timeline.rows import Row
@@ -211,3 +213,30 @@ def _facts(timeline: Timeline, now: float, of: str) -> list[Span]:
     facts += [(money(timeline.cost), "")] if timeline.cost else []
     facts += [(f"{timeline.calls} call{'' if timeline.calls == 1 else 's'}", "")] if timeline.calls else []
     return facts
+
+
+def summary_lines(facts: Sequence[str], run: Run, width: int) -> list[Line]:
+    """The facts and the run's id, in as few lines as they fit into."""
+    style, mark = ("ok", "✓") if run.coverage.complete else ("warn", "!")
+    told = [*facts, *(["simulated"] if run.simulated else []), f"run {run.id}"]
+    # A fact may be longer than a line.
+    told = [piece for fact in told for piece in wrap(fact, max(1, width - 2)) or [""]]
+    lines: list[list[Span]] = [[(mark, style), (" ", "")]]
+    used = 2
+    for index, fact in enumerate(told):
+        if index and used + len(_BETWEEN) + cells(fact) > width:
+            lines.append([("  ", "")])
+            used = 2
+        elif index:
+            lines[-1].append((_BETWEEN, "dim"))
+            used += len(_BETWEEN)
+        lines[-1].append((fact, "bold" if index == 0 else ""))
+        used += cells(fact)
+    return list(lines)
+
+
+def status_line(now: float, letters: int, width: int) -> Line:
+    """That the answer is being written, and how much of it there is."""
+    return clipped(
+        [("  ", ""), (seconds(now), "bold"), (" · ", "dim"), (f"the answer, {letters:,} letters", "dim")], width
+    )

@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 from stretto import events as e
-from stretto.cli.live.drawing import drawn
+from stretto.cli.live.drawing import drawn, summary_lines
 from stretto.cli.live.lines import painted
 from stretto.cli.live.page import Page
-from stretto.cli.live.summary import summary_lines
 from stretto.cli.totals import totals
 from stretto.ground.text import seemly
 from stretto.runs import Run
