@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from decimal import Decimal
 from typing import Any
 
@@ -185,13 +185,11 @@ class Batch:
     def _before(self) -> Decimal:
         """What the batch has cost before, and of that, what runs that are not over: workers may go on with them now."""
         total = Decimal(0)
-        try:
+        with suppress(NoStore):
             for told in self._earlier(group_of(named_ulid(self._jobs.batch, ""))):
                 total += (cost := spent(self._store, [told]))
                 if told.status != "finished":
                     self._begun[told.run] = cost
-        except NoStore:
-            pass
         return total
 
     async def _spent(self, group: str) -> Decimal:

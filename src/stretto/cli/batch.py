@@ -125,34 +125,31 @@ def batch(
     jobs = Jobs(workflow, name_of(flags["named"]), batch_name(output), texts, int(max_input or MOST))
     written = OutFile(output, retry_failed=retry_failed)
     with Source(source, sys.stdin.buffer) as lines, Tally(quiet=quiet) as tally:
-        told = _Told(tally)
+        told = _telling(tally)
         way: Way = Here(workflow)
         if submit:
             from stretto.batch.handed import Handed
 
             way = Handed(place, priority, tally.say)
         most = runs or (_HANDED if submit else _HERE)
-        carried = Batch(lines, written, workflow, jobs, way, place, runs=most, budget=total_budget, told=told.changed)
+        carried = Batch(lines, written, workflow, jobs, way, place, runs=most, budget=total_budget, told=told)
         left = _GO_ON if submit else _CANCELLED
-        stopped = asyncio.run(_until_stopped(carried.carry(), lambda: told.changed(carried.counts), left))
+        stopped = asyncio.run(_until_stopped(carried.carry(), lambda: told(carried.counts, ""), left))
     return _ended(carried.counts, output, stopped=stopped, quiet=quiet)
 
 
-class _Told:
-    """What is said while a batch is carried."""
+def _telling(tally: Tally) -> Callable[[Counts, str], None]:
+    """Says how far a batch is, and (the first few times) which line failed just now, and why."""
+    failures = 0
 
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
-        self._failures = 0
+    def tell(counts: Counts, failure: str) -> None:
+        nonlocal failures
+        failures += bool(failure)
+        if failure and failures <= _TOLD:
+            tally.say(f"failed: {short(failure, 300)}{' (more are counted)' if failures == _TOLD else ''}")
+        tally.show(f"{counts.over:,} of {counts.lines:,} lines{_others(counts)}")
 
-    def changed(self, counts: Counts, failure: str = "") -> None:
-        """It is so far; `failure`: the line that failed just now, and why."""
-        self._failures += bool(failure)
-        if failure and self._failures <= _TOLD:
-            self._tally.say(
-                f"failed: {short(failure, 300)}" + (" (more are counted)" if self._failures == _TOLD else "")
-            )
-        self._tally.show(f"{counts.over:,} of {counts.lines:,} lines{_others(counts)}")
+    return tell
 
 
 async def _until_stopped(carrying: Coroutine[Any, Any, object], look: Callable[[], None], left: str) -> bool:

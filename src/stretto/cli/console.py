@@ -6,7 +6,6 @@ import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -74,7 +73,9 @@ class Console:
         editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
         # It draws on the terminal, even if stdout is a file.
         screen = sys.stderr.fileno() if self._fd == sys.stdin.fileno() else self._fd
-        with _file(text, suffix) as path:
+        with tempfile.TemporaryDirectory(prefix="stretto-") as folder:  # which only its owner can read
+            path = Path(folder) / f"plan{suffix}"
+            path.write_bytes(text)
             try:
                 command = [*shlex.split(editor), str(path)]
                 child = await asyncio.create_subprocess_exec(*command, stdin=self._fd, stdout=screen)
@@ -90,12 +91,3 @@ class Console:
                 say(f"{editor}: ended with exit code {code}; nothing was changed")
                 return None
             return path.read_bytes()
-
-
-@contextlib.contextmanager
-def _file(text: bytes, suffix: str) -> Iterator[Path]:
-    """A file that only its owner can read, for as long as this is open."""
-    with tempfile.TemporaryDirectory(prefix="stretto-") as folder:
-        path = Path(folder) / f"plan{suffix}"
-        path.write_bytes(text)
-        yield path

@@ -106,8 +106,6 @@ class Progress:
             case e.CallStarted() if event.role == "synthesizer":
                 why = f"by one call, as if nobody had planned: {short(self._unplanned, 300)}"
                 self.tell("answer", why if self._unplanned else "is being written")
-            case _:
-                pass
 
     def model(self, why: str) -> None:
         """The model that is taken because none is named, and why."""

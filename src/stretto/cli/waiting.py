@@ -34,8 +34,6 @@ class Waiting:
                 self._calls.setdefault(event.call, (whose, time.monotonic()))
             case e.CallFinished():
                 self._calls.pop(event.call, None)
-            case _:
-                pass
 
     @contextlib.contextmanager
     def told(self, say: Callable[[str], None]) -> Iterator[None]:

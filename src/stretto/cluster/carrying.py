@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from stretto.cluster import engine
+from stretto.cluster import engine, queue
 from stretto.cluster.ending import end
 from stretto.errors import DayBudgetError, RunBusy, StoreLocked, StrettoError
 from stretto.events import RunFailed
@@ -138,8 +138,7 @@ async def decided(server: Server, run: str, proposal: Proposal) -> Decision:
 def wait_no_more(server: Server, run: str) -> None:
     """Have it known that this run waits for nobody."""
     with closing(connect(server, create=False)) as db:
-        for table in ("queued", "proposals"):
-            db.execute(f"DELETE FROM {table} WHERE run = ?", (run,))  # noqa: S608 - our own words
+        queue.wait_no_more(db, run)
 
 
 def wait_again(server: Server, worker: str, runs: Sequence[str] | None = None) -> None:

@@ -121,14 +121,19 @@ class Queue:
         with explained(self._server), closing(connect(self._server)) as db, alone(db, run):
             if self._status(run):
                 self._client.cancel_workflow(run)
-            for table in ("queued", "proposals"):
-                db.execute(f"DELETE FROM {table} WHERE run = ?", (run,))  # noqa: S608 - our own words
+            wait_no_more(db, run)
             db.execute("SELECT pg_notify(?, ?)", (CANCEL, run))
 
     def _status(self, run: str) -> str:
         """What DBOS says of a run; nothing if it does not know it."""
         found = self._client.list_workflows(workflow_ids=[run], load_input=False, load_output=False)
         return str(found[0].status) if found else ""
+
+
+def wait_no_more(db: Database, run: str) -> None:
+    """Have it known that this run waits for nobody."""
+    for table in ("queued", "proposals"):
+        db.execute(f"DELETE FROM {table} WHERE run = ?", (run,))  # noqa: S608 - our own words
 
 
 @contextmanager

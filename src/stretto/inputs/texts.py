@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from stretto.ground.text import other_encoding
 from stretto.types.images import LARGEST, media_of
 
 _KINDS: tuple[tuple[bytes, str], ...] = (
     (b"II*\0", "an image (TIFF); make a PNG of it first"),
     (b"MM\0*", "an image (TIFF); make a PNG of it first"),
     (b"%PDF-", "a PDF; make a text of it first (pdftotext FILE -)"),
-    (b"\xff\xfe", "UTF-16 text; make UTF-8 of it first (iconv -f UTF-16 -t UTF-8)"),
-    (b"\xfe\xff", "UTF-16 text; make UTF-8 of it first (iconv -f UTF-16 -t UTF-8)"),
 )
 _NO_FILE = "no regular file (a pipe, a socket or a device); pipe its text in, with -i -"
 _ONLY_TEXT = "; models are sent text only"
@@ -90,8 +89,8 @@ def decoded(data: bytes) -> str:
 def _check_kind(start: bytes) -> None:
     if media := media_of(start):
         raise NoTextError(f"an image ({media.partition('/')[2]}), which is sent if its file is named itself")
-    for beginning, kind in _KINDS:
-        if start.startswith(beginning):
-            raise NoTextError(kind)
+    found = next((kind for beginning, kind in _KINDS if start.startswith(beginning)), other_encoding(start))
+    if found is not None:
+        raise NoTextError(found)
     if b"\0" in start:
         raise NoTextError(f"binary data (byte {start.index(0)}){_ONLY_TEXT}")

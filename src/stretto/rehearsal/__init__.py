@@ -7,7 +7,7 @@
 from stretto.rehearsal.carrying import carry, carry_enough
 from stretto.rehearsal.comparing import Change, Comparison, compared
 from stretto.rehearsal.conditions import Conditions, Rehearsal, prepare
-from stretto.rehearsal.figures import Figures, Spread, figures
+from stretto.rehearsal.figures import Figures, figures
 from stretto.rehearsal.recorded import ENOUGH, Recorded, recorded
 from stretto.rehearsal.trial import Trial, perform
 from stretto.rehearsal.variation import AS_IT_IS, Variation, usual, vary
@@ -21,7 +21,6 @@ __all__ = [
     "Figures",
     "Recorded",
     "Rehearsal",
-    "Spread",
     "Trial",
     "Variation",
     "carry",

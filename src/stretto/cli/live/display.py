@@ -64,8 +64,6 @@ class Live(Progress):
                 self._page.restart()
                 self._letters = 0
                 super().show(event)
-            case _:
-                pass
 
     def listen(self, heard: Callable[[str], int]) -> None:
         """As `Progress.listen`."""
