@@ -51,7 +51,9 @@ def _lines(before: Run, after: Run, *, brief: bool) -> Iterator[str]:
     yield from _results(before, after, brief=brief)
     yield from _part("Answer", before.answer, after.answer, brief=brief)
     yield ""
-    yield from _figures(before, after)
+    old, new = (_told(run) for run in (before, after))
+    for name, figure in old.items():
+        yield f"{name + ':':<13} {figure}" + (f" -> {new[name]}" if figure != new[name] else "")
 
 
 def _models(before: Run, after: Run) -> Iterator[str]:
@@ -122,12 +124,6 @@ def _texts(old: str, new: str, *, brief: bool) -> Iterator[str]:
     if not brief:
         changes = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=1)
         yield from (line for line in changes if not line.startswith(("---", "+++")))
-
-
-def _figures(before: Run, after: Run) -> Iterator[str]:
-    old, new = (_told(run) for run in (before, after))
-    for name, figure in old.items():
-        yield f"{name + ':':<13} {figure}" + (f" -> {new[name]}" if figure != new[name] else "")
 
 
 def _told(run: Run) -> dict[str, str]:

@@ -68,7 +68,7 @@ def doctor(offline: bool, store_check: bool, as_json: bool, **flags: Any) -> int
         extras=_extras(),
         files=[*_files(flags["named"]), *seen.faults, *seen.files],
         settings=[*seen.settings, _store_setting(store)],
-        variables=_variables(known),
+        variables=[Check(name, "ok", said) for name, said in dict(_variables(known)).items()],
         endpoints=asyncio.run(_endpoints(asked, seen)),
         prices=seen.prices,
         store=_store(store, whole=store_check),
@@ -198,12 +198,8 @@ def _extra(name: str, packages: list[str]) -> Check:
     return Check(name, "ok", ", ".join(told))
 
 
-def _variables(providers: Mapping[str, Provider]) -> list[Check]:
-    """The variables that are set and say something to Stretto: their names, never what they hold."""
-    return [Check(name, "ok", said) for name, said in dict(_told_by(providers)).items()]
-
-
-def _told_by(providers: Mapping[str, Provider]) -> Iterator[tuple[str, str]]:
+def _variables(providers: Mapping[str, Provider]) -> Iterator[tuple[str, str]]:
+    """The variables that are set and say something to Stretto: their names and what they are, never what they hold."""
     for name, provider in providers.items():
         for held in keys_set(name, provider):
             yield held, f"a key of {name}"

@@ -53,11 +53,10 @@ class Command(click.Command):
         }
         end = args.index("--") if "--" in args else len(args)
         if ctx.resilient_parsing:  # a TAB: what it says does not matter, and the next word is not its value
-            args = [arg for arg in args[:end] if arg.partition("=")[0] not in alone] + args[end:]
-            return super().parse_args(ctx, args)
-        return super().parse_args(
-            ctx, [f"{arg}={alone[arg]}" if arg in alone else arg for arg in args[:end]] + args[end:]
-        )
+            before = [arg for arg in args[:end] if arg.partition("=")[0] not in alone]
+        else:
+            before = [f"{arg}={alone[arg]}" if arg in alone else arg for arg in args[:end]]
+        return super().parse_args(ctx, before + args[end:])
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Each heading once, in the order of the options."""

@@ -36,17 +36,12 @@ def trusted(file: Path, source: Source, others: Sequence[Source], untrusted: Unt
     if untrusted == "skip":
         return []
     if untrusted == "ask" and (console := Console.found()):
-        _ask(console, file, claimed)
-        return [source]
+        for line in [f"{file} is in this folder, and says what nobody but you can allow:", *told(claimed)]:
+            say(line)
+        if asyncio.run(console.agrees("stretto: is that what you want? [y/N] ")):
+            words().give(file, claimed)
+            return [source]
     raise refusal(file, claimed)
-
-
-def _ask(console: Console, file: Path, claimed: Sequence[Claim]) -> None:
-    for line in [f"{file} is in this folder, and says what nobody but you can allow:", *told(claimed)]:
-        say(line)
-    if not asyncio.run(console.agrees("stretto: is that what you want? [y/N] ")):
-        raise refusal(file, claimed)
-    words().give(file, claimed)
 
 
 def told(claimed: Sequence[Claim]) -> list[str]:

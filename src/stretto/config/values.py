@@ -189,14 +189,9 @@ def convert(facts: Any, kind: type[_T], place: str) -> _T:
         what, _, where = str(error).partition(" - at `$")
         what = re.sub(r"`([\w| ]+)`", lambda found: _in_words(found[1]), what)
         if "enum" in what:
-            what += f"; there are {', '.join(_choices(kind, where))}"
+            choices = get_args(get_type_hints(kind)[where.strip("`.").partition(".")[0]])
+            what += f"; there are {', '.join(choices)}"
         raise ConfigError(f"{place}{where.rstrip('`').replace('[...]', '')}: {what[:1].lower()}{what[1:]}") from error
-
-
-def _choices(kind: Any, where: str) -> tuple[str, ...]:
-    """What a key that takes one of a few words may be."""
-    hints = get_type_hints(kind)
-    return get_args(hints[where.strip("`.").partition(".")[0]])
 
 
 def _in_words(types: str) -> str:

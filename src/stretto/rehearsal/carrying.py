@@ -47,8 +47,8 @@ def carry(
     if processes is None:
         processes = 1 if each * whole < _ALONE else _processors()
     limits = [variation.limits for variation in variations]
-    done = _here(rehearsal, limits, shares) if processes == 1 else _apart(rehearsal, limits, shares, processes)
-    for index, trials in done:
+    here = ((index, _perform(rehearsal, limits[index], some)) for index, some in shares)
+    for index, trials in here if processes == 1 else _apart(rehearsal, limits, shares, processes):
         found[index].update(trials)
         progress(sum(map(len, found)), whole)
     return [[trials[seed] for seed in sorted(trials)] for trials in found]
@@ -88,16 +88,9 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-Share = tuple[int, Sequence[int]]
-Done = tuple[int, dict[int, Trial]]
-
-
-def _here(rehearsal: Rehearsal, limits: Sequence[Limits], shares: Sequence[Share]) -> Iterator[Done]:
-    for index, seeds in shares:
-        yield index, _perform(rehearsal, limits[index], seeds)
-
-
-def _apart(rehearsal: Rehearsal, limits: Sequence[Limits], shares: Sequence[Share], processes: int) -> Iterator[Done]:
+def _apart(
+    rehearsal: Rehearsal, limits: Sequence[Limits], shares: Sequence[tuple[int, Sequence[int]]], processes: int
+) -> Iterator[tuple[int, dict[int, Trial]]]:
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent)
     try:
