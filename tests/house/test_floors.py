@@ -149,7 +149,7 @@ def test_import_stretto_loads_neither_aiohttp_nor_sqlite3_nor_asyncio() -> None:
 
 
 def test_commands_that_only_show_what_is_kept_load_nothing_that_carries_a_run() -> None:
-    commands = ", ".join(f"stretto.cli.{name}" for name in ("runs", "log", "diff", "prune", "backup", "travel"))
+    commands = ", ".join(f"stretto.cli.{name}" for name in ("runs", "log", "diff", "prune", "travel"))
     carrying = ("stretto.workflow", "stretto.engine", "stretto.config")
     assert run(f"import sys, {commands}; print(*(sys.modules.keys() & {carrying!r}))").split() == []
 

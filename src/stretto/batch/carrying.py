@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from decimal import Decimal
-from typing import Any
 
 from stretto.batch.counts import Counts
 from stretto.batch.jobs import Job, Jobs
@@ -22,7 +21,6 @@ from stretto.store.schema import GLANCE
 from stretto.store.spent import spent
 from stretto.store.sqlite import Store
 from stretto.store.summary import Summary
-from stretto.workflow import Workflow
 
 _EVERY_LINE = (AuthError, ConfigError, StoreError)
 """What is no matter of a line: the next one would end with the same."""
@@ -75,7 +73,6 @@ class Batch:
         self,
         source: Source,
         output: OutFile,
-        workflow: Workflow[Any],
         jobs: Jobs,
         way: Way,
         store: Location,
@@ -86,7 +83,6 @@ class Batch:
     ) -> None:
         self._source = source
         self._output = output
-        self._workflow = workflow
         self._jobs = jobs
         self._way = way
         self._store = Store(store, GLANCE)
@@ -120,7 +116,7 @@ class Batch:
         async with self._way.ready(models):  # a missing key is an error before anything is paid
             if self._budget is not None:
                 before = await patiently(self._before)
-                self._purse = Purse(self._budget, self._workflow.definition.limits.budget or self._budget, before)
+                self._purse = Purse(self._budget, self._jobs.workflow.definition.limits.budget or self._budget, before)
             jobs = self._source.jobs(self._jobs, self._output)
             try:
                 async with asyncio.TaskGroup() as group:

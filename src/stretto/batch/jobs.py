@@ -36,18 +36,18 @@ class Job(Struct, frozen=True):
     function: str | None = None
 
 
-class Jobs:
+class Jobs(Struct, frozen=True):
     """Makes jobs of lines: by the `workflow`, which requests know as the model `name`.
 
-    `batch` names the batch among all others: the same line of the same batch is the same run.
+    `batch` names the batch among all others: the same line of the same batch is the same run. Each has the inputs
+    `given` to all, and those that are named with it within `most` bytes.
     """
 
-    def __init__(self, workflow: Workflow[Any], name: str, batch: str, inputs: Sequence[Input], most: int) -> None:
-        self.batch = batch
-        self._workflow = workflow
-        self._name = name
-        self._inputs = tuple(inputs)
-        self._most = most
+    workflow: Workflow[Any]
+    name: str
+    batch: str
+    given: Sequence[Input]
+    most: int
 
     def run_id(self, line: Line) -> str:
         """The id of the line's run."""
@@ -56,7 +56,7 @@ class Jobs:
     def of(self, line: Line, where: str) -> Job:
         """What is to be done for a line; raises `TaskError` naming what cannot be."""
         if line.form == "task":
-            return Job(line, self._workflow, line.task, line.inputs)
+            return Job(line, self.workflow, line.task, line.inputs)
         try:
             body = copy.deepcopy(line.body)  # which is taken apart
             chat = chat_of(body) if line.form == "chat" else chat_asked(body)
@@ -67,8 +67,8 @@ class Jobs:
     def inputs(self, job: Job) -> tuple[Input, ...]:
         """The inputs of a job, those of all lines first; raises `TaskError` for those that cannot be read."""
         named = [each for each in job.inputs if isinstance(each, str)]
-        read = [each for one in gather(named, self._most) for each in one.inputs] if named else []
-        return (*self._inputs, *(each for each in job.inputs if isinstance(each, Input)), *read)
+        read = [each for one in gather(named, self.most) for each in one.inputs] if named else []
+        return (*self.given, *(each for each in job.inputs if isinstance(each, Input)), *read)
 
     def stream(self, job: Job, inputs: tuple[Input, ...]) -> RunStream[Any]:
         """The run of a job, or what is left of it."""
@@ -79,17 +79,17 @@ class Jobs:
     def _asking(self, line: Line, chat: ChatBody) -> Job:
         """What a request asks: its model is the workflow, or one that is asked alone."""
         name = chat.request.model
-        if name == self._name:
+        if name == self.name:
             check_options(chat.request.options)
             asked = asked_of(chat)
-            workflow = answering(self._workflow, chat)
+            workflow = answering(self.workflow, chat)
             return Job(line, workflow, asked.task, asked.inputs, asked.direct, function=chat.function)
         models = tuple(each.strip() for each in name.split(","))
         if unknown := next((each for each in models if not self._is_known(each)), None):
             meant = "PROVIDER:MODEL" if ":" in unknown else f"PROVIDER:{unknown[:60]} (openai:{unknown[:60]}, say)"
-            known = ", ".join(provider for provider in self._workflow.providers if ":" in unknown)
+            known = ", ".join(provider for provider in self.workflow.providers if ":" in unknown)
             raise BadBodyError(
-                f"unknown model {unknown[:100]!r}; write {meant}, or {self._name!r} for the workflow"
+                f"unknown model {unknown[:100]!r}; write {meant}, or {self.name!r} for the workflow"
                 + (f"; providers are {known}" if known else ""),
                 "model",
             )
@@ -102,13 +102,13 @@ class Jobs:
 
     def _is_known(self, model: str) -> bool:
         provider, colon, name = model.partition(":")
-        known = self._workflow.providers.get(provider)
+        known = self.workflow.providers.get(provider)
         return bool(colon and name) and known is not None and not isinstance(known, Functions)
 
     def _alone(self, caller: Role) -> Workflow[Any]:
         """The workflow whose run is one call of this role: the same providers, prices, limits, store and pool."""
-        alone = copy.copy(self._workflow)
-        known = self._workflow.definition
+        alone = copy.copy(self.workflow)
+        known = self.workflow.definition
         worker = replace(caller, schema=None)
         alone.definition = Definition(None, {"call": worker}, caller, known.limits, known.memory)
         alone.shape = None

@@ -30,15 +30,14 @@ class Way(Protocol):
         """Have a run carried, and wait until it is over; `shape` is that of its answer."""
 
 
-class Here:
+class Here(Struct, frozen=True):
     """Runs are carried in this process, all with the connections of this `workflow`."""
 
-    def __init__(self, workflow: Workflow[Any]) -> None:
-        self._workflow = workflow
+    workflow: Workflow[Any]
 
     def ready(self, models: Iterable[str]) -> AbstractAsyncContextManager[object]:
         """See `Way.ready`."""
-        return self._workflow.connected(models)
+        return self.workflow.connected(models)
 
     async def carried(self, stream: RunStream[Any], shape: Shape | None) -> Ended:  # noqa: ARG002 - the stream knows it
         """See `Way.carried`; cancelled, the run stops."""

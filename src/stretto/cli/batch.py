@@ -132,7 +132,7 @@ def batch(
 
             way = Handed(place, priority, tally.say)
         most = runs or (_HANDED if submit else _HERE)
-        carried = Batch(lines, written, workflow, jobs, way, place, runs=most, budget=total_budget, told=told)
+        carried = Batch(lines, written, jobs, way, place, runs=most, budget=total_budget, told=told)
         left = _GO_ON if submit else _CANCELLED
         stopped = asyncio.run(_until_stopped(carried.carry(), lambda: told(carried.counts, ""), left))
     return _ended(carried.counts, output, stopped=stopped, quiet=quiet)

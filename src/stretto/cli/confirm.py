@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 import click
+from msgspec import Struct
 
 from stretto.cli.console import Console
 from stretto.cli.help import option, together
@@ -68,32 +69,31 @@ def _told(over: Over, progress: Progress) -> Approve:
     return decide
 
 
-class Confirmation:
+class Confirmation(Struct, frozen=True):
     """Asks the person at the terminal about each proposal; without a `console` the answer is to stop."""
 
-    def __init__(self, definition: Definition, progress: Progress, console: Console | None) -> None:
-        self._definition = definition
-        self._progress = progress
-        self._console = console
+    definition: Definition
+    progress: Progress
+    console: Console | None
 
     async def __call__(self, proposal: Proposal) -> Decision:
         """What is decided about a proposal."""
-        if self._console is None:
+        if self.console is None:
             cost = proposal.total.cost
             why = "at an unknown cost" if cost is None else f"{dollars(cost.p95)} at the most"
-            self._progress.tell("confirm", f"{why}, and there is no terminal to ask at: stops")
+            self.progress.tell("confirm", f"{why}, and there is no terminal to ask at: stops")
             return Stop()
         shown = f"\n{table(proposal, shutil.get_terminal_size().columns)}{self._short_of(proposal)}\n"
-        with self._progress.suspended():
-            self._console.show(shown)
+        with self.progress.suspended():
+            self.console.show(shown)
             while True:
-                decision = await self._decision(self._console, proposal)
+                decision = await self._decision(self.console, proposal)
                 if decision is not None:
                     return decision
 
     def _short_of(self, proposal: Proposal) -> str:
         """Which limit of the run may be too low for the plan alone."""
-        total, limits = proposal.total, self._definition.limits
+        total, limits = proposal.total, self.definition.limits
         told = []
         if limits.budget is not None and total.cost is not None and total.cost.p95 > limits.budget:
             told.append(f"a budget of {dollars(limits.budget)}")
@@ -153,7 +153,7 @@ class Confirmation:
         return Drop(ids)
 
     async def _again(self, console: Console, rest: str) -> Decision | None:
-        if self._definition.orchestrator is None:
+        if self.definition.orchestrator is None:
             console.show("this workflow has no orchestrator to ask; edit the plan\n")
             return None
         remark = rest.strip() or (await console.line("what is to be different? > ") or "").strip()
@@ -171,7 +171,7 @@ class Confirmation:
                 return None
             try:
                 file = read_plan(edited, "your plan")
-                plan = given_plan(file, self._definition, "your plan")
+                plan = given_plan(file, self.definition, "your plan")
             except TaskError as error:
                 answer = await console.line(f"{error}\n[e]dit again, or leave the plan as it was [enter] > ")
                 if answer is None or answer.strip().lower() not in {"e", "edit"}:

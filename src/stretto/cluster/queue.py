@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+from msgspec import Struct
+
 from stretto.errors import ConfigError, StoreError, StoreLocked
 from stretto.ground.extras import installing
 from stretto.store.carriers import is_carried
@@ -73,12 +75,11 @@ def settings(server: Server, executor: str) -> dict[str, Any]:
     }
 
 
-class Queue:
+class Queue(Struct, frozen=True):
     """What those do who carry no run: hand some over, and take them back. Used as `with queue(…) as …`."""
 
-    def __init__(self, server: Server, client: Any) -> None:
-        self._server = server
-        self._client = client
+    server: Server
+    client: Any
 
     def put(self, run: str, priority: int = PRIORITY) -> None:
         """Have a worker carry a run that is begun in the store; one that waits, is carried or is finished, stays so.
@@ -92,41 +93,41 @@ class Queue:
             "app_version": PROTOCOL,
             "priority": priority,
         }
-        with explained(self._server), closing(connect(self._server)) as db, alone(db, run):
+        with explained(self.server), closing(connect(self.server)) as db, alone(db, run):
             status, until = self._status(run), time.monotonic() + _LEAVING
-            while status == _CARRIED and not is_carried(db, self._server, run) and time.monotonic() < until:
+            while status == _CARRIED and not is_carried(db, self.server, run) and time.monotonic() < until:
                 time.sleep(_LOOK)
                 status = self._status(run)
             if db.execute("SELECT 1 FROM runs WHERE run = ? AND status = 'finished'", (run,)).fetchone():
                 db.execute("DELETE FROM queued WHERE run = ?", (run,))
                 return
             if status in _OVER:
-                self._client.delete_workflows([run])
+                self.client.delete_workflows([run])
             elif status:
                 return
             db.execute("INSERT INTO queued VALUES (?) ON CONFLICT (run) DO NOTHING", (run,))
             try:
-                self._client.enqueue(options, run)
+                self.client.enqueue(options, run)
             except BaseException:
                 db.execute("DELETE FROM queued WHERE run = ?", (run,))
                 raise
 
     def has(self, run: str) -> bool:
         """Whether a run waits, or was given to a worker that has not ended it."""
-        with explained(self._server):
+        with explained(self.server):
             return self._status(run) not in ("", *_OVER)
 
     def take_back(self, run: str) -> None:
         """Have nobody begin to carry a run, and the worker that carries it stop."""
-        with explained(self._server), closing(connect(self._server)) as db, alone(db, run):
+        with explained(self.server), closing(connect(self.server)) as db, alone(db, run):
             if self._status(run):
-                self._client.cancel_workflow(run)
+                self.client.cancel_workflow(run)
             wait_no_more(db, run)
             db.execute("SELECT pg_notify(?, ?)", (CANCEL, run))
 
     def _status(self, run: str) -> str:
         """What DBOS says of a run; nothing if it does not know it."""
-        found = self._client.list_workflows(workflow_ids=[run], load_input=False, load_output=False)
+        found = self.client.list_workflows(workflow_ids=[run], load_input=False, load_output=False)
         return str(found[0].status) if found else ""
 
 

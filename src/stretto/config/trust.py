@@ -181,14 +181,13 @@ def _is_bound(key: str, value: Any, others: Sequence[Source] | None) -> bool:
     return key in _LIMITS or (key, value) == ("unpriced", "refuse")
 
 
-class Words:
+class Words(Struct, frozen=True):
     """The user's word for files, remembered in a folder of theirs: for each file, what it claimed when it was given.
 
     Remembered is a digest of the claims, not of the file: to edit a prompt of one's own asks nobody anything.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    folder: Path
 
     def hold(self, file: Path, claimed: Sequence[Claim]) -> bool:
         """Whether the user has given their word for a file that claims this."""
@@ -199,7 +198,7 @@ class Words:
         given = dict.fromkeys([*self._given(file), _digest(claimed)])
         place = self._place(file)
         try:
-            for folder in (self._folder.parent, self._folder):
+            for folder in (self.folder.parent, self.folder):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_private(place, [f"{line}\n".encode() for line in (_named(file), *given)])
         except OSError as error:
@@ -223,7 +222,7 @@ class Words:
         return digests if name == _named(file) else []
 
     def _place(self, file: Path) -> Path:
-        return self._folder / sha256(_named(file).encode()).hexdigest()[:32]
+        return self.folder / sha256(_named(file).encode()).hexdigest()[:32]
 
 
 def _named(file: Path) -> str:
