@@ -23,7 +23,7 @@ from stretto.config import (
     Source,
     claims,
     default_model,
-    is_file,
+    names_a_file,
     presets,
     read_file,
     read_preset,
@@ -66,7 +66,7 @@ def init(file: Path, named: str | None, model: str | None, budget: Decimal | Non
         budget = _asked_for(_budget, "Budget of a run in dollars (0.50, 50c; empty: none)")
     if model:
         _checked_model(chosen, usual, model)
-    written = str(file) if is_file(str(file)) else f"./{file}"
+    written = str(file) if names_a_file(str(file)) else f"./{file}"
     called = "" if file == _USUAL else f"-w {shlex.quote(written)}"
     _write(file, ones_own(chosen, called, model, budget), force=force)
     if claimed := claims(read_file(file)):  # whoever has it written has given their word for it

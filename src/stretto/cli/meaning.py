@@ -14,7 +14,7 @@ from stretto.config import (
     Configuration,
     Source,
     default_model,
-    is_file,
+    names_a_file,
     read_file,
     read_preset,
     read_workflow,
@@ -38,7 +38,7 @@ def name_of(named: str | None) -> str:
     """The name that a workflow has as a model: that of its file, or preset."""
     if named is None:
         return HERE.stem if is_a_file(HERE) else "general"
-    return Path(named).stem if is_file(named) else named
+    return Path(named).stem if names_a_file(named) else named
 
 
 def usual_files() -> list[Path]:

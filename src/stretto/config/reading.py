@@ -77,14 +77,14 @@ def read_preset(name: str) -> Source:
     return checked(Source(f"preset {name}", None, tomllib.loads(preset_text(name))))
 
 
-def is_file(named: str) -> bool:
+def names_a_file(named: str) -> bool:
     """Whether what `-w` names looks like a file; else it is a preset."""
     return "/" in named or named.endswith(".toml")
 
 
 def read_workflow(named: str) -> Source:
     """What `-w` names: a file, or a preset."""
-    return read_file(Path(named)) if is_file(named) else read_preset(named)
+    return read_file(Path(named)) if names_a_file(named) else read_preset(named)
 
 
 def checked(source: Source) -> Source:

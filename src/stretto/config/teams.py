@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from stretto.config.reading import Source, is_file, read_workflow
+from stretto.config.reading import Source, names_a_file, read_workflow
 from stretto.config.values import convert, file_beside, limits_of, role_of
 from stretto.errors import ConfigError
 from stretto.run.roles import DEEPEST
@@ -164,7 +164,7 @@ def _source(workflow: Any, source: Source, place: str) -> Source:
         return Source(f"{source.name}: {place}", None, {"orchestrator": False, **table})
     named = convert(workflow, str, f"{source.name}: {place}")
     try:
-        if is_file(named):
+        if names_a_file(named):
             named = str(file_beside(named, "file", source.folder))
         return read_workflow(named if "/" in named or not named.endswith(".toml") else f"./{named}")
     except ConfigError as error:

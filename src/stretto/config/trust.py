@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from stretto.config.origins import shown
-from stretto.config.reading import Source, is_file, read_file
+from stretto.config.reading import Source, names_a_file, read_file
 from stretto.errors import ConfigError
 from stretto.ground.files import failing_as, resolved, write_private
 from stretto.models.addresses import is_here
@@ -98,7 +98,7 @@ def _of_role(table: Mapping[str, Any], place: str, source: Source, root: Path, d
         elif key in {"prompt_file", "schema_file"}:
             yield from _of_file((source.folder or Path()) / str(value), f"{place}.{key}", str(value), root)
         elif key == "workflow" and isinstance(value, str):
-            if is_file(value):  # else it is a preset
+            if names_a_file(value):  # else it is a preset
                 yield from _of_workflow((source.folder or Path()) / value, f"{place}.{key}", value, root, depth)
         else:
             yield _claim(place, key, value)
