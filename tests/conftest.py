@@ -1,4 +1,4 @@
-"""For all tests: which are slow (each that starts a process, found by what it uses), and how much hypothesis draws."""
+"""For all tests: which are slow (they start a process) and which drawn, found by what they use; how much is drawn."""
 
 import gc
 import multiprocessing
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from drawn import FEW
+import drawn
 from in_memory import keep_in_memory
 
 # Or this one and each of some thousand processes compiles anew what it imports.
@@ -26,12 +26,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As where a script starts this in the background; children would ignore it, too, and no Ctrl-C of a test end one.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 pytest.register_assert_rewrite("contract")
-settings.load_profile(FEW)
+settings.load_profile(drawn.FEW)
 keep_in_memory()
 _OURS = (str(Path(__file__).parent), str(Path(__file__).parents[1] / "bench"))
 _STARTERS: tuple[ModuleType, ...] = (subprocess, multiprocessing, pty)
 _STARTING = {"create_subprocess_exec", "create_subprocess_shell", "ProcessPoolExecutor", "fork"}
 _FIXTURES = {"pytester"}  # pytest's own
+_SHARES = (drawn.share, drawn.some, drawn.whole)
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -53,8 +54,20 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     known: dict[Any, bool] = {}
     for item in items:
-        if isinstance(item, pytest.Function) and _starts(item, known):
-            item.add_marker("slow")
+        if isinstance(item, pytest.Function):
+            if _starts(item, known):
+                item.add_marker("slow")
+            if _is_drawn(item, known):
+                item.add_marker("drawn")
+
+
+def _is_drawn(test: pytest.Function, known: dict[Any, bool]) -> bool:
+    """Whether it asks for more with the profile `ci`, or stands in a module that does."""
+    if test.module not in known:
+        known[test.module] = any(
+            name in _SHARES for name in vars(test.module).values() if isinstance(name, FunctionType)
+        )
+    return known[test.module] or hasattr(test.function, "hypothesis")
 
 
 def _starts(test: pytest.Function, known: dict[Any, bool]) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drawn import examples
+from drawn import examples, whole
 from stretto.cli.live.lines import cells
 from stretto.cli.live.page import Page
 
@@ -94,7 +94,8 @@ def test_every_kind_of_block_is_rendered_and_no_word_is_left_out() -> None:
     assert written(ANSWER, 48, each=len(ANSWER)) == PAGE
 
 
-@pytest.mark.parametrize("each", [1, 7, 100])
+@pytest.mark.slow
+@pytest.mark.parametrize("each", whole([1, 2, 7, 100], [1, 7, 100]))
 def test_an_answer_in_pieces_makes_the_same_page_as_the_whole(each: int) -> None:
     assert written(ANSWER, 48, each=each) == PAGE
 
@@ -125,6 +126,7 @@ def test_of_an_open_block_only_the_end_is_shown_that_fits() -> None:
     assert page.open(40, 3) == []
 
 
+@pytest.mark.slow
 def test_code_is_coloured_without_blanks_behind_it() -> None:
     told = written(ANSWER, 60, colours=True)
     assert "\x1b[" in told

@@ -205,6 +205,7 @@ def test_every_screen_that_is_kept_is_drawn() -> None:
     assert {path.stem for path in PICTURES.iterdir()} == set(SCREENS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1, 2, 5, 10, 20, 33, 50, 79, 100, 160, 300])
 @pytest.mark.parametrize("height", [0, 1, 2, 3, 7, 24, 60])
 def test_no_picture_is_larger_than_its_terminal(width: int, height: int) -> None:
@@ -212,6 +213,7 @@ def test_no_picture_is_larger_than_its_terminal(width: int, height: int) -> None
         story.drawn(9.0, width, height)  # which looks
 
 
+@pytest.mark.slow
 def test_everything_that_runs_or_failed_is_to_be_seen_or_counted() -> None:
     for height in range(6, 60):
         screen = crowd().drawn(10.0, 100, height)

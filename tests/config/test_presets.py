@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from drawn import whole
 from stretto import Input, Result, Run, Simulator, Subtask, Workflow
 from stretto.config import Choice, Configuration, Source, presets, read_preset
 from stretto.config.preset import preset
@@ -123,6 +124,7 @@ def test_every_preset_answers(name: str, inputs: tuple[Input, ...]) -> None:
     assert {subtask.type for subtask in run.plan.subtasks} <= set(flow(name).definition.workers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_preset_answers_over_a_socket(name: str) -> None:
     async def main() -> Run:
@@ -134,6 +136,7 @@ def test_every_preset_answers_over_a_socket(name: str) -> None:
     assert run.coverage.complete
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_call_that_fails_costs_one_subtask_and_is_said(name: str) -> None:
     definition = flow(name).definition
@@ -151,6 +154,7 @@ def test_a_call_that_fails_costs_one_subtask_and_is_said(name: str) -> None:
 # -- documents and translate: inputs by shares
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["documents", "translate", "review"])
 def test_long_inputs_are_read_by_shares_each_once(name: str) -> None:
     run = answered(name, TASK, INPUTS)
@@ -204,7 +208,7 @@ def test_a_share_that_nobody_could_read_is_told_by_the_names_of_its_documents() 
 
 @pytest.mark.parametrize(
     "diff",
-    [DIFF, ELSEWHERE, DIFF * 2_000, DIFF.replace("\n", "\r\n"), "diff"],
+    [DIFF, ELSEWHERE, DIFF * whole(10_000, 2_000), DIFF.replace("\n", "\r\n"), "diff"],
     ids=["", "scripts", "huge", "crlf", "word"],
 )
 def test_a_diff_is_reviewed_from_four_sides(diff: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from drawn import whole
 from stretto import Limits, Provider, Role, Run, Simulator, Workflow
 from stretto.errors import StrettoError
 from stretto.models.simulator import parse_fault
@@ -38,7 +39,7 @@ trickle always every=200ms  directly                 5 done, 1 failed  5 done, 1
 html once                   directly                 5 done, 1 failed  5 done, 1 failed  6 done, answer unmerged
 empty once                  6 done                   6 done            6 done            6 done
 huge once size=1MB          6 done                   6 done            6 done            6 done
-"""
+""".replace("size=1MB", whole("size=2MB", "size=1MB"))
 
 
 def rows() -> Iterator[tuple[str, dict[str, str]]]:
@@ -86,6 +87,7 @@ TOGETHER = [[fault] for fault in GETS if fault not in WAITING] + [WAITING]
 """The faults whose runs take place at the same time; what only waits can wait together."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("faults", TOGETHER, ids=", ".join)
 def test_the_user_gets_what_the_matrix_says_and_pays_nothing_twice(faults: list[str]) -> None:
     cells = [(fault, role) for fault in faults for role in ROLES]

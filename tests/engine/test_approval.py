@@ -263,6 +263,7 @@ def test_what_was_used_at_the_approval_is_kept_to_tell_how_good_the_forecast_was
     assert spent == sum(c.finished.usage.output_tokens for c in run.calls if c.role != "orchestrator")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("approves", [True, False])
 def test_a_run_that_was_stopped_is_resumed_with_or_without_another_approval(tmp_path: Path, *, approves: bool) -> None:
     store, seen = tmp_path / "s.db", Seen()
@@ -275,6 +276,7 @@ def test_a_run_that_was_stopped_is_resumed_with_or_without_another_approval(tmp_
     assert [len(proposal.lines) for proposal in seen.proposals] == ([5] if approves else [])
 
 
+@pytest.mark.slow
 def test_on_resuming_the_forecast_is_of_what_is_left(tmp_path: Path) -> None:
     store = tmp_path / "s.db"
     whole = flow(store).run_sync(TASK)
@@ -287,6 +289,7 @@ def test_on_resuming_the_forecast_is_of_what_is_left(tmp_path: Path) -> None:
     assert after.status == "finished"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decision", [Again("Otherwise."), Edit({"tasks": [{"type": "draft", "description": "Tea."}]})])
 def test_a_run_whose_plan_was_withdrawn_can_be_replayed_and_rerun_and_its_rerun_foreseen(
     tmp_path: Path, decision: Decision
@@ -312,6 +315,7 @@ def test_the_parts_of_a_rerun_are_not_replanned(tmp_path: Path) -> None:
     assert [line.calls for line in seen.proposals[0].lines] == [1, 0, 0, 0, 0, 0]
 
 
+@pytest.mark.slow
 def test_a_run_that_keeps_no_texts_keeps_none_of_a_withdrawn_plan(tmp_path: Path) -> None:
     store = tmp_path / "s.db"
     secret = {"tasks": [{"type": "draft", "description": "the secret tea"}]}
@@ -356,6 +360,7 @@ def test_over_no_amount_is_refused(amount: Any) -> None:
         Over(amount, lambda _: Go())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("amount", "status"), [("$1", "finished"), (0.000001, "interrupted")])
 def test_a_run_is_stopped_only_above_the_amount(amount: Any, status: str) -> None:
     prices = {"sim:x": Price(Decimal("0.1"), Decimal("0.5"))}

@@ -307,6 +307,7 @@ def test_every_script_fits(text: str, answer: Answer) -> None:
     assert fits(definition, [text, text], found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [obedient, failing, verbose])
 @pytest.mark.parametrize("letter", ["x", "茶"])
 def test_five_hundred_results_of_200_kb_fit_8k_and_cost_no_call(answer: Answer, letter: str) -> None:
@@ -317,6 +318,7 @@ def test_five_hundred_results_of_200_kb_fit_8k_and_cost_no_call(answer: Answer, 
     assert len(found.cut) == 500
 
 
+@pytest.mark.slow
 def test_five_hundred_results_are_condensed_where_there_is_room_and_the_calls_are_counted() -> None:
     definition = flow(400_000, Role("sim:w", context=16_000))
     texts = ["fact " * 40_000] * 500

@@ -4,6 +4,8 @@ import asyncio
 import random
 from decimal import Decimal
 
+import pytest
+
 from drawn import share
 from simulated import simulator_of
 from stretto import Limits, Price, Role, Run, RunStream, Simulator, Usage, Workflow
@@ -80,6 +82,7 @@ def _look(flow: Workflow, run: Run) -> None:
     assert charged.input_tokens + charged.output_tokens <= (limits.tokens or 10**9)
 
 
+@pytest.mark.slow
 def test_a_run_stopped_at_any_moment_leaves_nothing_behind() -> None:
     seeds = range(120 - share(120, 40), 120)  # among the last there are some that fail
     runs = [virtually(stopped(seed)) for seed in seeds]

@@ -83,6 +83,7 @@ def in_order(seconds: Sequence[float], places: int) -> float:
     return free[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("order", ["any", "typed", "falling", "rising"])
 def test_no_order_of_lengths_takes_longer_than_the_plans(order: str, seed: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +38,7 @@ def simulated(context: int, subtasks: int, tokens: int) -> Run:
     return virtually(flow.run("Describe all the teas of the world."))
 
 
+@pytest.mark.slow
 def test_300_results_of_300_tokens_are_read_whole_by_a_model_of_128k() -> None:
     run = simulated(128_000, 300, 300)
     counted = [result.tokens or 0 for result in run.results.values()]

@@ -233,6 +233,7 @@ def test_a_second_cancellation_while_leaving_leaves_nothing_behind_either(tmp_pa
     asyncio.run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stored", [True, False])
 def test_leaving_at_the_last_event_does_not_interrupt_what_is_finished(stored: bool, tmp_path: Path) -> None:
     async def main() -> None:
@@ -446,6 +447,7 @@ def test_a_provider_with_a_limit_that_lets_nothing_through_is_refused(key: str, 
         Workflow("mine:x", {"a": "mine:x"}, None, providers={"mine": broken})
 
 
+@pytest.mark.slow
 def test_runs_that_begin_while_others_end_share_one_session_and_none_is_lost() -> None:
     async def main() -> None:
         app = simulator_app(Simulator(ttft=0.002, tokens_per_second=1e6))

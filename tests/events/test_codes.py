@@ -145,6 +145,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "version", "lacking"), [(4, 1, ("idempotency", "aside")), (7, 2, ())])
 def test_older_stores_and_files_get_what_their_messages_alone_told(
     kept: Path, tmp_path: Path, form: int, version: int, lacking: Sequence[str]

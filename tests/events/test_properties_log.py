@@ -130,6 +130,7 @@ def test_requests_and_replies_are_the_same_after_their_record(request: Request, 
     assert msgspec.json.decode(msgspec.json.encode(reply), type=Reply) == reply
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("synthesizer", ["sim:instant", None])
 def test_a_run_that_ended_after_any_of_its_events_is_resumed_to_the_same_end(
     tmp_path: Path, synthesizer: str | None

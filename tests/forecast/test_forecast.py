@@ -63,6 +63,7 @@ def test_the_chain_that_ends_last_is_marked_with_the_answer() -> None:
     assert [line.name for line in (*proposal.lines, proposal.answer) if line.critical] == ["t1", "t3", "t4", "answer"]
 
 
+@pytest.mark.slow
 def test_a_dependent_reads_the_results_it_needs_and_the_answer_reads_all() -> None:
     alone, needing = told("", ""), told("", "1")
     assert 100 <= needing.lines[1].tokens.p50 - alone.lines[1].tokens.p50 < 200  # the result, and what it stands under
@@ -119,6 +120,7 @@ def test_members_of_an_ensemble_run_at_once_then_merge_then_check() -> None:
     assert (line.calls, line.seconds.p50) == (2 * 2 + 1, 4.0 + 2.0)
 
 
+@pytest.mark.slow
 def test_a_workflow_within_a_subtask_is_forecast_as_a_plan_some_work_and_an_answer_and_its_check() -> None:
     part = Definition(Role("x:o"), {"deep": Role("x:d")}, Role("x:s"))
     definition = replace(DEFINITION, workers={"part": Role(workflow=part, check=Role("x:c"))})
@@ -131,6 +133,7 @@ def test_a_workflow_within_a_subtask_is_forecast_as_a_plan_some_work_and_an_answ
     assert proposal.lines[0].calls == 1 + 2 + 1  # what its plan lacks makes it doubtful anyway: nobody checks it
 
 
+@pytest.mark.slow
 def test_a_further_round_is_forecast_as_one_that_adds_nothing() -> None:
     once, twice = told("", ""), told("", "", rounds=2, known=[*EVEN, *efforts(5.0, 20, model="x:o")])
     assert (once.total.calls, twice.total.calls) == (3, 4)
@@ -138,6 +141,7 @@ def test_a_further_round_is_forecast_as_one_that_adds_nothing() -> None:
     assert [line.calls for line in (*twice.lines, twice.answer)] == [1, 1, 1]
 
 
+@pytest.mark.slow
 def test_results_that_are_too_long_for_who_writes_the_answer_are_forecast_with_what_condenses_them() -> None:
     long = [*efforts(2.0, 3000), *efforts(1.0, 800, part="condense"), *efforts(3.0, 50, model="x:s", type="")]
     small = replace(DEFINITION, synthesizer=Role("x:s", context=6000))
@@ -196,6 +200,7 @@ def test_without_a_synthesizer_the_answer_takes_nothing() -> None:
     assert (proposal.answer.calls, proposal.total.seconds.p50) == (0, 2.0)
 
 
+@pytest.mark.slow
 def test_the_same_arguments_make_the_same_forecast() -> None:
     assert forecast(DEFINITION, plan("", "1"), WORK, PRICED) == forecast(DEFINITION, plan("", "1"), WORK, PRICED)
 
@@ -249,6 +254,7 @@ def test_a_damaged_event_counts_as_not_there(tmp_path: Path) -> None:
 # -- scheduling, and leaving out
 
 
+@pytest.mark.slow
 @examples(60)
 @given(st.lists(st.sets(st.integers(0, 30)), min_size=1, max_size=8), st.integers(1, 9))
 def test_a_forecast_keeps_to_needs_and_is_no_shorter_than_its_work(drawn: list[set[int]], parallel: int) -> None:

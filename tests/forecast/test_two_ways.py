@@ -5,6 +5,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from stretto import Price, Provider, Role, Simulator, Workflow
 from stretto.cli.proposal_table import table, would_take
 from stretto.forecast.drawn import Grounds
@@ -122,6 +124,7 @@ def test_a_batch_with_calls_of_several_runs_is_one_batch(tmp_path: Path) -> None
     assert len(batches_of(tmp_path / "s.db", PATIENCE).seconds["mine", True]) == len(batches)
 
 
+@pytest.mark.slow
 def test_who_approves_a_run_is_told_both_with_what_earlier_batches_took(tmp_path: Path) -> None:
     seen: list[Proposal] = []
 

@@ -70,6 +70,7 @@ def test_without_inputs_there_are_no_shares() -> None:
     assert shares((), 100) == ()
 
 
+@pytest.mark.slow
 def test_twenty_megabytes_are_taken_apart_and_put_into_heads_once_each() -> None:
     inputs = [Input("log", "a line of a log, as they are\n" * 350_000), Input("blob", "x" * 10_000_000)]
     groups, heads = shares(inputs, 20_000), Heads(inputs)

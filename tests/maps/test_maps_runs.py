@@ -222,6 +222,7 @@ def test_only_the_workers_model_takes_a_key(monkeypatch: pytest.MonkeyPatch) -> 
     assert ours.map_sync("Do {item}", ["x"])[0].done
 
 
+@pytest.mark.slow
 def test_a_map_is_approved_shortened_resumed_rerun_explained_and_replayed(tmp_path: Path) -> None:
     async def main() -> None:
         ours, asked = flow(store=tmp_path / "runs.db"), list[int]()

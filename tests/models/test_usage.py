@@ -131,6 +131,7 @@ NAMES = (
 LIES = JSON | st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, JSON))
 
 
+@pytest.mark.slow
 @examples(1000)
 @given(LIES, st.integers(0, 100_000))
 def test_whatever_is_told_no_part_of_a_usage_is_impossible(said: Any, characters: int) -> None:
@@ -179,6 +180,7 @@ def paid(model: Any, account: Account, price: Price = PRICE) -> Budget:
     return Budget(model, "sim:x", account, prices, 8)
 
 
+@pytest.mark.slow
 @examples(400)
 @given(st.lists(st.tuples(st.integers(0, 300), LIES), min_size=1, max_size=12), st.integers(50, 1500), st.data())
 def test_no_liar_gets_past_a_ceiling_with_what_it_writes(

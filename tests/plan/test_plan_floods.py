@@ -6,17 +6,18 @@ from collections.abc import AsyncGenerator
 import pytest
 from msgspec.structs import replace
 
+from drawn import whole
 from models import TRIO, carry, plan_of
 from stretto import Role, Usage
 from stretto.calls import Call, Chunk, Done, Sent, Text
 
 FLOODS = {  # each longer than is looked at of it
     "unclosed": '{"tasks": [' + '{"description": "a' * 30_000,
-    "braces": "{" * 150_000,
-    "lines": "- a b c d e\n" * 15_000,
-    "yaml": "a: b\n" * 30_000,
-    "objects": '{"a":1}\n' * 20_000,
-    "table": "| a | b |\n" * 15_000,
+    "braces": "{" * whole(300_000, 150_000),
+    "lines": "- a b c d e\n" * whole(50_000, 15_000),
+    "yaml": "a: b\n" * whole(60_000, 30_000),
+    "objects": '{"a":1}\n' * whole(40_000, 20_000),
+    "table": "| a | b |\n" * whole(60_000, 15_000),
 }
 
 
@@ -32,6 +33,7 @@ class Flooding:
         yield Done("stop", Usage(10, 10))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FLOODS)
 def test_a_long_reply_that_is_no_plan_comes_to_an_end_and_to_an_answer(name: str) -> None:
     told = carry(Flooding(FLOODS[name]))
@@ -46,7 +48,10 @@ def test_what_a_plan_lists_before_it_is_too_long_is_done() -> None:
     assert {result.outcome for result in told.run.results.values()} == {"done"}
 
 
-ANSWERS = {"references": "So.\n" + "[^t1]" * 60_000, "lines of references": "a [^t1]\n" * 30_000}
+ANSWERS = {
+    "references": "So.\n" + "[^t1]" * whole(200_000, 60_000),
+    "lines of references": "a [^t1]\n" * whole(50_000, 30_000),
+}
 
 
 class Citing(Flooding):
@@ -74,6 +79,7 @@ class Citing(Flooding):
             await asyncio.sleep(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ANSWERS)
 def test_an_answer_that_is_full_of_references_holds_nobody_up(name: str) -> None:
     model = Citing(ANSWERS[name])

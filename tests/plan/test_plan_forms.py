@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drawn import some
+from drawn import some, whole
 from stretto import Role
 from stretto.plan.form import Form, plan_schema
 from stretto.plan.item import Broken, Draft
@@ -298,6 +298,7 @@ def test_what_is_json_is_handed_over_by_the_piece_that_closes_it(text: str) -> N
     assert places[0] < text.index("code/solve")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", EVERY.values(), ids=EVERY)
 def test_every_form_is_read_alike_wherever_it_is_cut(text: str) -> None:
     whole = read(text)
@@ -489,7 +490,7 @@ def test_brief_and_analysis_are_known_when_the_list_opens(text: str, brief: str,
 
 # Effort.
 
-N = 10_000
+N = whole(40_000, 10_000)
 HOSTILE = {
     "backslashes": "\\", "dots": ".", "quotes": '"', "apostrophes": "'", "braces": "{", "brackets": "[", "colons": ":",
     "openings": '"steps": [', "first keys": '[{"type":', "texts in texts": '"{\\"', "tags": "<task><type>",
@@ -522,8 +523,9 @@ LONG = {name: piece * (N // len(piece)) for name, piece in HOSTILE.items()} | {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", LONG.values(), ids=LONG)
 def test_no_text_is_more_work_than_its_length(text: str) -> None:
-    """Quadratic work would take a quarter of a minute here, where some hundredths of a second are enough."""
+    """Quadratic work would take a quarter of a minute here and more, where some hundredths of a second are enough."""
     for pieces in ([text], [text[at : at + 50] for at in range(0, len(text), 50)]):
         assert read(*pieces)[1].size == ""

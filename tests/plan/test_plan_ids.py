@@ -118,6 +118,7 @@ def test_needs_that_cannot_be_had_cost_nothing_but_themselves(
     }
 
 
+@pytest.mark.slow
 def test_five_hundred_subtasks_in_one_chain_are_five_hundred_results() -> None:
     tasks = [one(f"Piece {n}.", id=f"p {n}", needs=[f"p {n - 1}"] if n else []) for n in range(500)]
     model = Scripted(by_role(orchestrator=plan_of(*tasks), worker="Done.", synthesizer="All."))

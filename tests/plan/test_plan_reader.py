@@ -321,6 +321,7 @@ def test_every_split_gives_the_same_items(places: list[int]) -> None:
     assert (split[2].state, split[2].analysis) == (whole[2].state, whole[2].analysis)
 
 
+@pytest.mark.slow
 def test_every_single_split_point_gives_the_same_items() -> None:
     whole = read(DIRTY)[:2]
     assert Counter(type(item) for item in whole[0]) == {Draft: 6, Broken: 3}
@@ -363,6 +364,7 @@ SUBTASKS = [
 UNHURT = drafts(plan(*SUBTASKS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mark", ["", *'"{}[]:,\\/x \n'])
 def test_one_wrong_character_in_a_subtask_costs_no_other(mark: str) -> None:
     """Every place of a subtask, with that character deleted, replaced or inserted; its neighbours stay as they are."""

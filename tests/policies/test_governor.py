@@ -55,6 +55,7 @@ def test_a_rate_that_headers_tell_is_used_to_the_full_with_hardly_a_refusal(seco
     assert seen.refused < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tells", ["retry_after", "nothing"])
 @pytest.mark.parametrize("seconds", [1.0, 5.0])
 def test_a_rate_that_nobody_tells_is_learned(seconds: float, tells: str) -> None:
@@ -63,6 +64,7 @@ def test_a_rate_that_nobody_tells_is_learned(seconds: float, tells: str) -> None
     assert seen.refused < 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tells", "longest", "most"), [("headers", 1.05, 0.01), ("retry_after", 1.25, 0.03), ("nothing", 1.25, 0.03)]
 )
@@ -86,6 +88,7 @@ def test_a_full_bucket_may_go_out_within_moments() -> None:
     assert seen.refused == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", [0.0, 20.0])
 def test_two_processes_on_one_key_share_it_evenly_by_its_headers(late: float) -> None:
     seen = together(2, 800, late=late, rpm=1200, bucket=40, ttft=1.0, ttft_spread=0.35)
@@ -94,6 +97,7 @@ def test_two_processes_on_one_key_share_it_evenly_by_its_headers(late: float) ->
     assert seen.refused < 0.03
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_key_get_on_with_each_other_where_nothing_is_told() -> None:
     seen = together(2, 1500, late=0.0, rpm=1200, bucket=40, ttft=1.0, ttft_spread=0.35, tells="nothing")
     assert seen.last < 1.10 * seen.ideal

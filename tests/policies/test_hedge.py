@@ -372,6 +372,7 @@ def test_the_stragglers_of_a_first_burst_are_asked_again_as_soon_as_most_have_an
     virtually(main())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", [1, 3])
 @BOTH
 def test_cancelled_at_any_moment_it_leaves_nothing_behind(stream: bool, again: int) -> None:

@@ -95,6 +95,7 @@ def test_a_rate_below_one_a_second_lets_the_first_one_out_at_once() -> None:
     virtually(main())
 
 
+@pytest.mark.slow
 def test_300_subtasks_at_600_a_minute_take_the_ideal_time_without_one_refusal() -> None:
     async def main() -> None:
         flow = Workflow(

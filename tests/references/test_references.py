@@ -73,6 +73,7 @@ def pieces(text: str, places: list[int]) -> list[str]:
 # However it is cut.
 
 
+@pytest.mark.slow
 def test_every_split_point_and_every_single_character_give_the_same() -> None:
     whole = state(read(RICH))
     assert state(read(*RICH)) == whole
@@ -278,6 +279,7 @@ def test_references_at_one_place_share_the_passage_and_are_each_cited_once() -> 
 # Sizes nobody writes.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -310,6 +312,7 @@ def test_remarks_are_few_short_and_without_anything_a_terminal_obeys() -> None:
     assert all(len(remark) <= 240 and remark.isprintable() for remark in remarks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", [" ", "`", "x", "``` "])
 def test_a_line_without_end_in_a_fence_is_not_looked_at_again_for_each_letter(piece: str) -> None:
     text, shown = piece * (400_000 // len(piece)), Unwrapped()

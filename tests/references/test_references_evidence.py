@@ -2,6 +2,7 @@
 
 import pytest
 
+from drawn import whole
 from stretto import Input
 from stretto.references import References
 from stretto.references.evidence import Evidence, is_evidence
@@ -166,11 +167,13 @@ def test_of_an_image_nothing_can_be_looked_for() -> None:
     assert remarks == ()
 
 
+@pytest.mark.slow
 def test_three_hundred_quotes_in_a_large_input_are_looked_for_in_seconds() -> None:
-    lines = [f"line {number} has the words {number * 7919} and nothing else" for number in range(50_000)]
-    answer = "".join(f'A [^i1 "the words {number * 175 * 7919} and nothing"]. ' for number in range(300))
+    apart = whole(700, 175)  # lines from one to the next
+    lines = [f"line {number} has the words {number * 7919} and nothing else" for number in range(apart * 2000 // 7)]
+    answer = "".join(f'A [^i1 "the words {number * apart * 7919} and nothing"]. ' for number in range(300))
     found, remarks = cited(answer, Input("big", "\n".join(lines)))
-    assert [one.lines for one in found[:3]] == [(1, 1), (176, 176), (351, 351)]
+    assert [one.lines for one in found[:3]] == [(line, line) for line in (1, apart + 1, 2 * apart + 1)]
     assert len([one for one in found if one.verified]) == 286
     assert len(remarks) == 14
 

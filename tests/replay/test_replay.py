@@ -188,6 +188,7 @@ async def story(seed: int) -> list[Entry]:
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(5))
 def test_whatever_happened_in_a_run_a_replay_comes_to_the_same(block: int) -> None:
     for seed in range(block * 50, block * 50 + share(50, 8)):

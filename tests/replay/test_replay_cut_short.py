@@ -41,6 +41,7 @@ async def carried(stream: RunStream) -> Run:
             return events.run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PARTS)
 @pytest.mark.parametrize("limits", [Limits(deadline=0.06), Limits(deadline=0.15), Limits(tokens=9000)])
 @pytest.mark.parametrize("rounds", [1, 3])

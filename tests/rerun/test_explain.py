@@ -70,6 +70,7 @@ class Desk:
         return wishes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 def test_what_is_foretold_of_a_rerun_is_what_happens(tmp_path: Path, seed: int) -> None:
     async def main() -> None:

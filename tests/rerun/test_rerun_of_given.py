@@ -3,12 +3,15 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from stretto import Input, Plan, Role, Simulator, Subtask, Workflow
 from stretto.proposal import Drop, Go, Proposal
 
 NOTES = [Input("a.md", "a line about tea\n" * 200)]
 
 
+@pytest.mark.slow
 def test_what_was_dropped_from_shares_is_not_asked_in_a_rerun_unless_the_inputs_are_others(tmp_path: Path) -> None:
     providers = {"sim": Simulator(length=12)}
     flow = Workflow(None, {"map": Role("sim:instant", share=400)}, None, providers=providers, store=tmp_path / "s.db")

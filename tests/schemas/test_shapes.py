@@ -201,6 +201,7 @@ def test_a_value_is_held_against_every_keyword(schema: dict[str, Any], value: An
     assert found is None if why is None else found is not None and found.startswith(why), found
 
 
+@pytest.mark.slow
 @given(strategies.recursive(strategies.none() | strategies.booleans() | strategies.floats(allow_nan=False)
     | strategies.integers() | strategies.text(),
     lambda inner: strategies.lists(inner) | strategies.dictionaries(strategies.text(), inner)))  # fmt: skip

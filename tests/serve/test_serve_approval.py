@@ -95,6 +95,7 @@ async def test_a_plan_waits_with_its_forecast_and_nothing_of_it_is_begun(tmp_pat
     assert kinds(store, run.run).index("plan_approved") < kinds(store, run.run).index("subtask_started")
 
 
+@pytest.mark.slow
 @on_loop
 async def test_whoever_waits_for_a_person_keeps_nobody_waiting(tmp_path: Path) -> None:
     async with served(workflow(tmp_path / "runs.db"), most_runs=1, most_waiting=0) as client:
@@ -114,6 +115,7 @@ async def test_whoever_waits_for_a_person_keeps_nobody_waiting(tmp_path: Path) -
         await nobody_inside(client)
 
 
+@pytest.mark.slow
 @on_loop
 async def test_plans_are_edited_cut_and_asked_for_again_until_one_is_right(tmp_path: Path) -> None:
     store = tmp_path / "runs.db"
@@ -196,6 +198,7 @@ async def test_an_answer_that_nobody_waits_for_is_a_conflict(tmp_path: Path) -> 
         assert (await waiting.answer("go"))[1]["code"] == "nothing_waits"
 
 
+@pytest.mark.slow
 @on_loop
 async def test_a_run_that_was_stopped_at_its_plan_is_asked_about_again_when_it_is_resumed(tmp_path: Path) -> None:
     store = tmp_path / "runs.db"
@@ -217,6 +220,7 @@ async def test_a_run_that_was_stopped_at_its_plan_is_asked_about_again_when_it_i
         assert (status, (await again.ended())["status"]) == (201, "finished")
 
 
+@pytest.mark.slow
 @on_loop
 async def test_a_server_that_ends_leaves_what_waits_to_be_asked_about_again(tmp_path: Path) -> None:
     store = tmp_path / "runs.db"

@@ -180,6 +180,7 @@ async def test_when_a_run_will_be_done_is_foretold_to_who_watches_it(tmp_path: P
     assert (told["known"], told["subtasks"]) == (0, 1)
 
 
+@pytest.mark.slow
 @on_loop
 async def test_a_large_run_is_told_to_who_comes_while_replies_are_written(tmp_path: Path) -> None:
     plan = {"tasks": [{"type": "general", "description": f"Name tea number {number}"} for number in range(300)]}

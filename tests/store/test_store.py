@@ -422,6 +422,7 @@ def test_of_twenty_resumes_at_once_one_carries_the_run(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_fifty_runs_at_once_in_one_process_all_complete_and_leave_no_lock(tmp_path: Path) -> None:
     async def main() -> None:
         workflow = flow(tmp_path / "s.db")

@@ -223,6 +223,7 @@ def is_told(path: Path) -> bool:
         return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [cut, scramble_the_end, zero, flip, scribble, misplace])
 def test_a_damaged_file_gives_what_was_written_or_an_error(
     tmp_path: Path, settled: Path, truth: Truth, damage: Damage
@@ -238,6 +239,7 @@ def test_a_damaged_file_gives_what_was_written_or_an_error(
     assert "error" in outcomes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [cut, scramble_the_end, zero, flip, scribble])
 def test_a_damaged_write_ahead_log_loses_the_last_commits_and_nothing_else(
     tmp_path: Path, crashed: Path, truth: Truth, damage: Damage

@@ -1,4 +1,7 @@
-"""How often what is drawn at random is drawn: a few times as a rule, all of them with `--hypothesis-profile=ci`."""
+"""How often what is drawn at random is drawn, and how long what is long is: in part as a rule, all of it with `ci`.
+
+`--hypothesis-profile=ci` names that profile, and `-m drawn` the tests that it makes a difference to (conftest.py).
+"""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -29,4 +32,9 @@ def share(most: int, least: int = 1) -> int:
 
 def some(places: Sequence[T]) -> Sequence[T]:
     """All of them with the profile `ci`, and every fourth elsewhere, from the first on."""
-    return places if settings().max_examples >= _ALL else places[::_EACH]
+    return whole(places, places[::_EACH])
+
+
+def whole(all_of_it: T, less: T) -> T:
+    """All of it with the profile `ci`, and what shows about the same elsewhere."""
+    return all_of_it if settings().max_examples >= _ALL else less
