@@ -34,8 +34,8 @@ from stretto.errors import (
     WorkError,
 )
 from stretto.models.simulator import KINDS, SimulatedModel, SimulatedProvider, parse_fault
-from stretto.models.simulator.rates import duration
 from stretto.models.simulator.reading import role_of
+from stretto.models.simulator.settings import duration
 from stretto.models.simulator.writing import pieces
 from stretto.plan.book import rest_request
 from stretto.plan.form import Form, plan_schema, size_lines

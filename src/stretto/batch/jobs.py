@@ -16,9 +16,8 @@ from stretto.models.functions import Functions
 from stretto.run.roles import check_definition
 from stretto.run.stream import RunStream
 from stretto.server.body import ChatBody, chat_of
-from stretto.server.endpoint.asked import answering, asked_of, check_options, with_function
-from stretto.server.endpoint.calling import request_of
-from stretto.server.endpoint.responses_body import chat_asked
+from stretto.server.endpoint.asked import answering, asked_of, chat_asked, check_options, with_function
+from stretto.server.endpoint.carrying import request_of
 from stretto.server.refused import BadBodyError
 from stretto.types import Definition, Input, Message, Role
 from stretto.workflow import Workflow

@@ -88,56 +88,47 @@ class _Recalled:
                 yield chunk
 
 
-class _Lines:
+class _Lines(Struct):
     """What a walk over the records of `origin` has come to, as lines: its `run`, and all calls that were `asked`."""
 
-    def __init__(
-        self,
-        definition: Definition,
-        run: Run,
-        asked: list[_Asked],
-        given: Mapping[str, Result],
-        origin: Run,
-        earlier: Earlier,
-    ) -> None:
-        self._definition = definition
-        self._run = run
-        self._asked = asked
-        self._given = given
-        self._origin = origin
-        self._earlier = earlier
+    definition: Definition
+    run: Run
+    asked: list[_Asked]
+    given: Mapping[str, Result]
+    origin: Run
+    earlier: Earlier
 
     def all(self, error: str, *, planned: bool) -> Iterator[Forecast]:
         """All lines, in the order of the plan, which is `planned` or given; `error`: why there can be no answer."""
-        before = self._origin.plan
-        subtasks, plans = self._run.plan.subtasks, self._of("orchestrator")
+        before = self.origin.plan
+        subtasks, plans = self.run.plan.subtasks, self._of("orchestrator")
         last = max([1, *(each.round for each in plans), *(subtask.round for subtask in subtasks)])
-        if not planned and self._definition.orchestrator:
+        if not planned and self.definition.orchestrator:
             yield Forecast("orchestrator", "", "kept", "the plan is given")
         for number in range(1, last + 1):
             if asked := [each for each in plans if each.round == number]:
                 yield self._planning(asked, number)
             for subtask in subtasks:
                 if subtask.round == number:
-                    yield from self._subtask(self._definition, "", subtask)
+                    yield from self._subtask(self.definition, "", subtask)
         waits, rounds = self._waits(""), max([1, before.rounds, *(subtask.round for subtask in before.subtasks)])
-        if planned and waits and last < min(self._definition.limits.rounds, rounds):
-            yield self._after(waits, "orchestrator", f"round {last + 1}", self._definition.orchestrator)
+        if planned and waits and last < min(self.definition.limits.rounds, rounds):
+            yield self._after(waits, "orchestrator", f"round {last + 1}", self.definition.orchestrator)
         elif all(each.answered for each in plans):
             yield self._answer(waits, error)
             return
         if not before.subtasks and not subtasks:
             yield Forecast("subtasks", "", "unknown", "there is no plan yet", cost=None)
         yield from self._unplanned("")
-        if self._definition.synthesizer:
-            yield self._earlier.unknown("synthesizer", "", _OTHER_PLAN)
+        if self.definition.synthesizer:
+            yield self.earlier.unknown("synthesizer", "", _OTHER_PLAN)
 
     def _unplanned(self, within: str) -> Iterator[Forecast]:
         """What is still to be planned may be what the earlier plan had there, or something quite different."""
-        known, path = {each.id for each in self._run.part(within).plan.subtasks}, f"{within}/" if within else ""
-        for subtask in self._origin.part(within).plan.subtasks:
+        known, path = {each.id for each in self.run.part(within).plan.subtasks}, f"{within}/" if within else ""
+        for subtask in self.origin.part(within).plan.subtasks:
             if subtask.id not in known:
-                yield self._earlier.unknown(path + subtask.id, subtask.type, _OTHER_PLAN)
+                yield self.earlier.unknown(path + subtask.id, subtask.type, _OTHER_PLAN)
 
     def _planning(self, asked: list[_Asked], number: int) -> Forecast:
         """The line of the orchestrator in a round."""
@@ -145,7 +136,7 @@ class _Lines:
         if last.answered:
             return Forecast("orchestrator", type_, "reused")
         rest = "its plan was not taken in whole, so the rest of it is asked for" if len(asked) > 1 else ""
-        return self._earlier.new("orchestrator", type_, last.call.request.model, rest or self._earlier.why(last.call))
+        return self.earlier.new("orchestrator", type_, last.call.request.model, rest or self.earlier.why(last.call))
 
     def _subtask(self, definition: Definition, path: str, subtask: Subtask) -> Iterator[Forecast]:
         """The line of a subtask and, if a workflow does it, those of what is planned within."""
@@ -154,14 +145,14 @@ class _Lines:
         yield line
         if role.workflow is None:
             return
-        for own in self._run.part(path + subtask.id).plan.subtasks:
+        for own in self.run.part(path + subtask.id).plan.subtasks:
             yield from self._subtask(role.workflow, f"{path}{subtask.id}/", own)
         if line.fate == "new":
             yield from self._unplanned(path + subtask.id)
 
     def _line(self, role: Role, path: str, subtask: Subtask) -> Forecast:
-        name, type_, done = path + subtask.id, subtask.type, self._run.part(path.rstrip("/"))
-        if given := self._given.get(name):
+        name, type_, done = path + subtask.id, subtask.type, self.run.part(path.rstrip("/"))
+        if given := self.given.get(name):
             return Forecast(name, type_, "kept", "" if given.outcome == "done" else given.outcome)
         asked = self._of(name)
         if result := done.results.get(subtask.id):
@@ -180,9 +171,9 @@ class _Lines:
             return Forecast("synthesizer", "", "reused", error)
         if error:
             return Forecast("synthesizer", "", "fails", error)
-        if self._definition.synthesizer is None:
+        if self.definition.synthesizer is None:
             return Forecast("synthesizer", "", "kept", "there is none: the results are the answer")
-        return self._after(waits, "synthesizer", "", self._definition.synthesizer)
+        return self._after(waits, "synthesizer", "", self.definition.synthesizer)
 
     def _new(self, name: str, type_: str, asked: list[_Asked]) -> Forecast | None:
         """The line of somebody of whom a call is not answered, for the first of those; None if all are."""
@@ -190,25 +181,25 @@ class _Lines:
         if unanswered is None:
             return None
         answered = {each.call.part for each in asked if each.answered}
-        return self._earlier.new(name, type_, unanswered.request.model, self._earlier.why(unanswered), answered)
+        return self.earlier.new(name, type_, unanswered.request.model, self.earlier.why(unanswered), answered)
 
     def _after(self, waits: list[str], name: str, type_: str, role: Role | None) -> Forecast:
         """The line of calls that wait for others."""
         told = f"{', '.join(waits[:3])}{f' and {len(waits) - 3} more' if len(waits) > 3 else ''}"
         why = f"{told} {'is' if len(waits) == 1 else 'are'} asked again"
         answered = {each.call.part for each in self._of(name) if each.answered}
-        return self._earlier.new(name, type_, role.candidates[0] if role else "", why, answered)
+        return self.earlier.new(name, type_, role.candidates[0] if role else "", why, answered)
 
     def _of(self, name: str) -> list[_Asked]:
         """The calls of a subtask, or of a role that does none."""
-        return [each for each in self._asked if (each.call.subtask or each.call.role) == name]
+        return [each for each in self.asked if (each.call.subtask or each.call.role) == name]
 
     def _waits(self, within: str) -> list[str]:
         """Who keeps a plan from its answer: its subtasks that are not over, or else whoever is asked of them."""
-        part, path = self._run.part(within), f"{within}/" if within else ""
+        part, path = self.run.part(within), f"{within}/" if within else ""
         if open_ := [path + each.id for each in part.plan.subtasks if each.id not in part.results]:
             return open_
-        asked = (each.call.subtask for each in self._asked if not each.answered)
+        asked = (each.call.subtask for each in self.asked if not each.answered)
         return list(dict.fromkeys(subtask for subtask in asked if subtask and subtask.startswith(path)))
 
 

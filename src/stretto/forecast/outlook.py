@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from msgspec import Struct
+
 from stretto.calls import fingerprint
 from stretto.engine.requests import plan_request
 from stretto.forecast.drawn import SCALE, Grounds
@@ -21,44 +23,34 @@ from stretto.store.schema import GLANCE, PATIENCE
 from stretto.types import Definition, Plan, Price, Result
 
 
-class Outlook:
+class Outlook(Struct):
     """What plans of one run will take.
 
     `store` tells what calls like its took, and `models` are all that it may ask, of which `batches` are those with a
     Batch API, and the part of their price that it costs. `given`: results of subtasks that are not computed.
     """
 
-    def __init__(
-        self,
-        definition: Definition,
-        journal: Journal,
-        store: Location | None,
-        models: Sequence[str],
-        prices: Prices,
-        given: Mapping[str, Result],
-        batches: Mapping[str, float],
-    ) -> None:
-        self._definition = definition
-        self._journal = journal
-        self._store = store
-        self._models = models
-        self._prices = prices
-        self._given = given
-        self._batches = batches
-        self._history: History | None = None
+    definition: Definition
+    journal: Journal
+    store: Location | None
+    models: Sequence[str]
+    prices: Prices
+    given: Mapping[str, Result]
+    batches: Mapping[str, float]
+    history: History | None = None
 
     async def ahead(self, plan: Plan) -> Callable[[], Proposal]:
         """What makes the forecast of what is left to do of a plan: for that, others would have to wait."""
-        run, definition, store, batches = self._journal.run, self._definition, self._store, self._batches
-        if self._history is None:
+        run, definition, store, batches = self.journal.run, self.definition, self.store, self.batches
+        if self.history is None:
             known = Batches()
             if batches and store is not None:  # many logs: a moment for which no loop waits
                 known = await asyncio.to_thread(batches_of, store, PATIENCE)
-            self._history = await patiently(lambda: history_of(store, _simulated(run), GLANCE, known))
-        prices: dict[str, Price | None] = {model: await self._prices.of(model) for model in self._models}
-        work = Work(run.task, run.basis.inputs, run.results, self._given)
-        assumed = self._prices.assumptions(self._models)
-        grounds = Grounds(self._history, prices, _scale(definition, run), assumed, batches)
+            self.history = await patiently(lambda: history_of(store, _simulated(run), GLANCE, known))
+        prices: dict[str, Price | None] = {model: await self.prices.of(model) for model in self.models}
+        work = Work(run.task, run.basis.inputs, run.results, self.given)
+        assumed = self.prices.assumptions(self.models)
+        grounds = Grounds(self.history, prices, _scale(definition, run), assumed, batches)
         return partial(forecast, definition, plan, work, grounds, run.id)
 
 

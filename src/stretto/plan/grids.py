@@ -86,11 +86,16 @@ def rows(text: str) -> list[Read]:
 def _list_in(text: str) -> list[Any]:
     """The list in JSON that holds lists, if there is one."""
     begin = _LISTS.search(text)
-    try:
-        form, _ = json.JSONDecoder(strict=False).raw_decode(text, begin.start()) if begin else ([], 0)
-    except (ValueError, RecursionError):
-        return []
+    form = _json_at(text, begin.start()) if begin else []
     return form if isinstance(form, list) else []
+
+
+def _json_at(text: str, begin: int) -> Any:
+    """The JSON that begins at a place of a text, whatever follows it; None if there is none."""
+    try:
+        return json.JSONDecoder(strict=False).raw_decode(text, begin)[0]
+    except (ValueError, RecursionError):
+        return None
 
 
 def by_worker(text: str, workers: Mapping[str, Role]) -> list[Read]:
@@ -108,10 +113,7 @@ def by_worker(text: str, workers: Mapping[str, Role]) -> list[Read]:
 
 def object_in(text: str) -> dict[str, Any]:
     """The object in JSON that a text begins with, or the one in it that is a plan's; empty if there is none."""
-    try:
-        form, _ = json.JSONDecoder(strict=False).raw_decode(text, max(0, text.find("{")))
-    except (ValueError, RecursionError):
-        return {}
+    form = _json_at(text, max(0, text.find("{")))
     while isinstance(form, dict):
         inner = next((form[name] for name in form if plain(name) in _CONTAINERS and isinstance(form[name], dict)), None)
         if inner is None:

@@ -24,6 +24,7 @@ _PLANS: dict[PlanState, str] = {
     "incomplete": "the end of the plan could not be read, so there may be parts that nobody worked on",
     "bounded": "the end of the plan was longer than permitted, and the rest was not worked on",
 }
+_UNREAD = "there are so many more parts, whose results have no room here"
 _KEPT = ("done", "truncated", "cut")
 """The outcomes whose text is a worker's."""
 
@@ -40,16 +41,6 @@ class _Entry(Struct, frozen=True, omit_defaults=True):
     description: str = ""
     needs: tuple[str, ...] = ()
     condensed: bool = False
-
-
-class _UnreadEntry(Struct, frozen=True):
-    unread: int
-    why: str = "there are so many more parts, whose results have no room here"
-
-
-class _PlanEntry(Struct, frozen=True):
-    plan: PlanState
-    why: str
 
 
 def results_text(
@@ -70,8 +61,8 @@ def results_text(
     if whole and plan == "complete" and not condensed and not unread:
         return "".join(blocks)
     lines = [_line(s, results[s.id], condensed=s.id in condensed) for s in subtasks]
-    lines += [_written(_PlanEntry(plan, _PLANS[plan]))] if plan in _PLANS else []
-    lines += [_written(_UnreadEntry(unread))] if unread else []
+    lines += [_written({"plan": plan, "why": _PLANS[plan]})] if plan in _PLANS else []
+    lines += [_written({"unread": unread, "why": _UNREAD})] if unread else []
     return "".join([*blocks, f"\n=== LEDGER ===\n{filled('ledger')}\n", *lines])
 
 
@@ -95,7 +86,7 @@ def _line(subtask: Subtask, result: Result, *, condensed: bool = False) -> str:
     return _written(entry)
 
 
-def _written(entry: Struct) -> str:
+def _written(entry: object) -> str:
     return msgspec.json.encode(entry).decode() + "\n"
 
 

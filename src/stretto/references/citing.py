@@ -10,8 +10,7 @@ from msgspec.structs import replace
 
 from stretto.ground.regex import regex
 from stretto.references.evidence import Evidence, is_evidence
-from stretto.references.marks import Part
-from stretto.references.sources import Sources
+from stretto.references.marks import Part, Sources
 from stretto.types import Citation, Input
 
 _MOST = 2_000

@@ -7,9 +7,8 @@ from msgspec import Struct
 
 from stretto.ground.regex import regex
 from stretto.references.citing import Found, cite
-from stretto.references.marks import LONGEST, Mark, read_mark
+from stretto.references.marks import LONGEST, Mark, Sources, read_mark
 from stretto.references.prose import HOLD, Prose, wait
-from stretto.references.sources import Sources
 from stretto.types import Citation, Input
 
 _BETWEEN = regex(r"[ \xa0]?[,;]?[ \xa0]?\[\^")

@@ -79,14 +79,9 @@ def beside(path: Path, ending: str) -> Path:
     return real.with_name(real.name + ending)
 
 
-def make_folder(path: Path) -> None:
-    """The store's folder is there; a new one is open to its owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-
 def _make_private(path: Path) -> None:
     """The file exists and only its owner can read it: it holds prompts and replies."""
-    make_folder(path)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Never opened if it is there: closing any handle of a file drops every lock this process has on it, SQLite's too,
     # and another process would then remove the write-ahead log under us (https://sqlite.org/howtocorrupt.html, 2.2).
     with suppress(FileExistsError):

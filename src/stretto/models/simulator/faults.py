@@ -105,17 +105,6 @@ class Fault(Struct, frozen=True, metaclass=Keyworded):
         return self.role in (None, role) and (self.match is None or self.match in text)
 
 
-class Outages:
-    """When each fault that lasts for a while met the first request that it concerns."""
-
-    def __init__(self) -> None:
-        self._began: dict[Fault, float] = {}
-
-    def last(self, fault: Fault, now: float) -> bool:
-        """Whether a fault that concerns a request goes on at loop time `now`; it begins with the first one."""
-        return fault.lasts is None or now < self._began.setdefault(fault, now) + fault.lasts
-
-
 def dice(*facts: object) -> random.Random:
     """A source of chance that depends on nothing but these facts, in any process."""
     digest = hashlib.blake2b(repr(facts).encode(), digest_size=8).digest()

@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from stretto.calls import Call, Chunk, Done, Sent, Text
 from stretto.errors import BatchError, CallError, CallTimeout, ConnectError, CutError, EmptyReply, ReplyError
 from stretto.models.error_bodies import Refusal, refusal
-from stretto.models.simulator.faults import Outages
-from stretto.models.simulator.rates import Rates
+from stretto.models.simulator.faults import Fault
 from stretto.models.simulator.script import Script
-from stretto.models.simulator.settings import Grain, Simulator
+from stretto.models.simulator.settings import Grain, Rates, Simulator
 from stretto.types import Request, Usage
 
 _HAIR = 1e-6  # timers and floats do not meet exactly
@@ -38,7 +37,7 @@ class SimulatedProvider:
         self.cancelled = 0
         self.billed: dict[str, Usage] = {}
         self.rates = Rates(self.simulator)
-        self._outages = Outages()
+        self._began: dict[Fault, float] = {}  # when each that lasts for a while met the first request it concerns
 
     def connect(self, model: str, timeout: float = math.inf) -> "SimulatedModel":
         """The model of this name; every name works, see `PROFILES` for those that mean something.
@@ -56,7 +55,11 @@ class SimulatedProvider:
             self.refused += 1
             return refusal
         nth, simulator = self.asked[fingerprint], self.simulator.of(model)
-        script = write_script(simulator, model, request, fingerprint, nth, lambda fault: self._outages.last(fault, now))
+
+        def goes_on(fault: Fault) -> bool:
+            return fault.lasts is None or now < self._began.setdefault(fault, now) + fault.lasts
+
+        script = write_script(simulator, model, request, fingerprint, nth, goes_on)
         self.asked[fingerprint] += 1
         self.rates.charge(script.usage.output_tokens)
         return script

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from stretto.ground.regex import regex
 from stretto.models.simulator import leap_years, plans
@@ -38,24 +37,20 @@ _CHARS_PER_TOKEN = 4
 _PIECE = regex(r"\s?\S{1,5}|\s")
 
 
-class Judgement(Struct, frozen=True):
-    """What is said under the keys that a judgement has, and the words for it."""
+def judgement(schema: Mapping[str, Any], doubts: float, chance: random.Random) -> tuple[dict[str, Any], str] | None:
+    """What is said under the keys of a judgement, and the words for it, if the schema is of one.
 
-    said: dict[str, Any]
-    remark: str
-
-
-def judgement(schema: Mapping[str, Any], doubts: float, chance: random.Random) -> Judgement | None:
-    """A judgement, if the schema is of one: a `verdict`, which fails at the rate `doubts`, or a number under `best`."""
+    That is a `verdict`, which fails at the rate `doubts`, or a number under `best`.
+    """
     properties = schema.get("properties", {})
     verdict, best = properties.get("verdict"), properties.get("best")
     if isinstance(verdict, Mapping) and {_HOLDS, _FAILS} <= set(verdict.get("enum", ())):
         fails = chance.random() < doubts
-        return Judgement({"verdict": _FAILS if fails else _HOLDS}, _FAULT if fails else _PRAISE)
+        return {"verdict": _FAILS if fails else _HOLDS}, _FAULT if fails else _PRAISE
     if isinstance(best, Mapping) and best.get("type") == "integer":
         low = best.get("minimum", 1)
         number = chance.randint(low, max(low, best.get("maximum", low)))
-        return Judgement({"best": number}, f"Number {number} says the most in the fewest words.")
+        return {"best": number}, f"Number {number} says the most in the fewest words."
     return None
 
 
@@ -119,13 +114,13 @@ def _text(simulator: Simulator, role: RoleName, request: Request, fingerprint: s
         return _plan_text(simulator, request, kind)
     schema, chance = schema_in(request), dice(simulator.seed, fingerprint, request.sample, "shape")
     judged = None if schema is None else judgement(schema, simulator.doubts, chance)
-    text = judged.remark if judged else _prose(simulator, role, request, fingerprint)
+    text = judged[1] if judged else _prose(simulator, role, request, fingerprint)
     if kind == "schema":
         return msgspec.json.encode({"result": text}).decode()
     if schema is None:
         return text
     if judged:
-        return msgspec.json.encode(shaped(schema, text, chance) | judged.said).decode()
+        return msgspec.json.encode(shaped(schema, text, chance) | judged[0]).decode()
     return msgspec.json.format(msgspec.json.encode(shaped(schema, text, chance))).decode()
 
 

@@ -16,14 +16,12 @@ from stretto.models.error_bodies import Refusal
 from stretto.server.body import ChatBody, json_object, read_body
 from stretto.server.endpoint import openapi, page, runs, starting
 from stretto.server.endpoint.api import answer, body_of
-from stretto.server.endpoint.asked import answering, asked_of, check_options, with_function
-from stretto.server.endpoint.calling import Calling, request_of
-from stretto.server.endpoint.carrying import Carrying
+from stretto.server.endpoint.asked import answering, asked_of, chat_asked, check_options, with_function
+from stretto.server.endpoint.carrying import Calling, Carrying, request_of
 from stretto.server.endpoint.completions import Completion
 from stretto.server.endpoint.guard import CLIENT, guarding
 from stretto.server.endpoint.hosting import HOSTING, Hosting
 from stretto.server.endpoint.responses import Response, Voice
-from stretto.server.endpoint.responses_body import chat_asked
 from stretto.server.endpoint.service import SERVICE, Offer, Service
 from stretto.server.listening import health_routes
 from stretto.server.refused import OURS, BadBodyError, RefusedError, not_found, refusal_of, refused

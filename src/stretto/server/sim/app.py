@@ -20,8 +20,7 @@ from stretto.server.listening import listening
 from stretto.server.packed import unpacked
 from stretto.server.refused import BadBodyError, refused
 from stretto.server.sim.batches import Batches
-from stretto.server.sim.completion import CompletionStream, models_body, whole
-from stretto.server.sim.ticker import Ticker
+from stretto.server.sim.ticker import CompletionStream, Ticker, models_body, whole
 
 PROVIDER = web.AppKey("provider", SimulatedProvider)
 """Where an application keeps its provider, with its counts."""

@@ -20,7 +20,7 @@ from stretto.models.simulator.script import Script
 from stretto.server.body import chat_of
 from stretto.server.packed import unpacked
 from stretto.server.refused import BadBodyError, error_facts, refused
-from stretto.server.sim.completion import whole
+from stretto.server.sim.ticker import whole
 
 _ENDPOINT = "/v1/chat/completions"
 _HEADERS = {"x-stretto-simulated": "true"}
