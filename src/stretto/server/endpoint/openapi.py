@@ -82,55 +82,45 @@ def _paths(offer: Offer) -> Json:
     keyed = bool(offer.guard.keys)
 
     def get(what: str, told: Json | None, *asked: Json, also: Sequence[int] = (), refused: Sequence[int] = ()) -> Json:
-        return _operation(what, {200: told}, asked, also, refused, keyed=keyed)
+        return {"get": _operation(what, {200: told}, asked, also, refused, keyed=keyed)}
 
     def post(what: str, status: int, told: Json, *asked: Json, body: Json | None = None, **more: Any) -> Json:
         operation = _operation(what, {status: told}, asked, keyed=keyed, **more)
-        return {**operation, "requestBody": body} if body else operation
+        return {"post": {**operation, "requestBody": body} if body else operation}
 
     started = {"also": (200,), "refused": _BEGINS}
     return {
-        "/openapi.json": {"get": get("This document.", {"type": "object"})},
-        "/healthz": {"get": _plain("Whether the store can be reached.", get)},
-        "/metrics": {"get": _plain("Figures, as Prometheus reads them.", get)},
-        "/v1/models": {"get": get("What can be asked: workflows, and models by themselves.", ref("Models"))},
-        "/v1/models/{name}": {"get": get("One of them.", ref("Model"), *models, refused=(404,))},
-        "/v1/chat/completions": {"post": _asked("A chat completion.", "Chat", "Completion", keyed=keyed)},
-        "/v1/responses": {"post": _asked("A response.", "ResponseAsked", "Response", keyed=keyed)},
-        "/api/runs": {
-            "get": get("Runs, the newest first.", ref("Runs"), *_filters(), refused=(400, 404)),
-            "post": post("Begin a run.", 201, ref("Begun"), *key, body=_body("Start"), **started),
-        },
-        "/api/runs/{run}": {"get": get("One run.", ref("Run"), *run, refused=(404,))},
-        "/api/runs/{run}/events": {
-            "get": get("Its events, as they happen.", None, *watched, also=(204,), refused=(400, 404))
-        },
-        "/api/runs/{run}/cancel": {"post": post("Stop it.", 202, ref("Begun"), *run, refused=(404, 409))},
-        "/api/runs/{run}/resume": {
-            "post": post("Go on with it.", 202, ref("Begun"), *run, body=_body("Resume", needed=False), refused=_BEGINS)
-        },
-        "/api/runs/{run}/rerun": {
-            "post": post(
-                "Begin a run of its task that asks only what has changed.",
-                201, ref("Begun"), *run, *key, body=_body("Rerun", needed=False), **started,
-            )
-        },
-        "/api/runs/{run}/proposal": {"get": get("The plan that waits.", ref("Proposal"), *run, refused=(404,))},
-        "/api/runs/{run}/answer": {
-            "post": post(
-                "Decide about that plan.", 202, ref("Decided"), *run, body=_body("Answer"),
-                refused=(*_BODY, 404, 409, *_PLACE),
-            )
-        },
-        "/api/runs/{run}/subtasks/{subtask}/stop": {
-            "post": post("Stop one subtask.", 202, ref("Steered"), *subtask, refused=(404, 409))
-        },
-        "/api/runs/{run}/subtasks/{subtask}/again": {
-            "post": post(
-                "Ask one subtask anew.", 202, ref("Steered"), *subtask, body=_body("Anew", needed=False),
-                refused=(*_BODY, 404, 409),
-            )
-        },
+        "/openapi.json": get("This document.", {"type": "object"}),
+        "/healthz": _plain("Whether the store can be reached.", get),
+        "/metrics": _plain("Figures, as Prometheus reads them.", get),
+        "/v1/models": get("What can be asked: workflows, and models by themselves.", ref("Models")),
+        "/v1/models/{name}": get("One of them.", ref("Model"), *models, refused=(404,)),
+        "/v1/chat/completions": _asked("A chat completion.", "Chat", "Completion", keyed=keyed),
+        "/v1/responses": _asked("A response.", "ResponseAsked", "Response", keyed=keyed),
+        "/api/runs": get("Runs, the newest first.", ref("Runs"), *_filters(), refused=(400, 404))
+        | post("Begin a run.", 201, ref("Begun"), *key, body=_body("Start"), **started),
+        "/api/runs/{run}": get("One run.", ref("Run"), *run, refused=(404,)),
+        "/api/runs/{run}/events": get("Its events, as they happen.", None, *watched, also=(204,), refused=(400, 404)),
+        "/api/runs/{run}/cancel": post("Stop it.", 202, ref("Begun"), *run, refused=(404, 409)),
+        "/api/runs/{run}/resume": post(
+            "Go on with it.", 202, ref("Begun"), *run, body=_body("Resume", needed=False), refused=_BEGINS
+        ),
+        "/api/runs/{run}/rerun": post(
+            "Begin a run of its task that asks only what has changed.",
+            201, ref("Begun"), *run, *key, body=_body("Rerun", needed=False), **started,
+        ),
+        "/api/runs/{run}/proposal": get("The plan that waits.", ref("Proposal"), *run, refused=(404,)),
+        "/api/runs/{run}/answer": post(
+            "Decide about that plan.", 202, ref("Decided"), *run, body=_body("Answer"),
+            refused=(*_BODY, 404, 409, *_PLACE),
+        ),
+        "/api/runs/{run}/subtasks/{subtask}/stop": post(
+            "Stop one subtask.", 202, ref("Steered"), *subtask, refused=(404, 409)
+        ),
+        "/api/runs/{run}/subtasks/{subtask}/again": post(
+            "Ask one subtask anew.", 202, ref("Steered"), *subtask, body=_body("Anew", needed=False),
+            refused=(*_BODY, 404, 409),
+        ),
     }  # fmt: skip
 
 
@@ -158,7 +148,7 @@ def _plain(what: str, get: Callable[[str, Json | None], Json]) -> Json:
     """An address that tells in plain text."""
     operation, content = get(what, TEXT), {"text/plain": {"schema": TEXT}}
     for status, why in (("200", what), ("503", "The store cannot be reached.")):
-        operation["responses"][status] = {"description": why, "content": content}
+        operation["get"]["responses"][status] = {"description": why, "content": content}
     return operation
 
 
@@ -166,7 +156,7 @@ def _asked(what: str, body: str, told: str, *, keyed: bool) -> Json:
     """A request that a workflow or a model answers, streamed or not."""
     operation = _operation(what, {200: ref(told)}, refused=_ASKED, keyed=keyed)
     operation["responses"]["200"]["content"] |= _stream()
-    return {**operation, "requestBody": _body(body)}
+    return {"post": {**operation, "requestBody": _body(body)}}
 
 
 def _body(name: str, *, needed: bool = True) -> Json:
