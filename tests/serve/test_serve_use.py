@@ -229,7 +229,7 @@ async def test_whoever_leaves_while_it_is_told_to_wait_leaves_no_place_behind() 
         for _ in range(3):
             async with client.ask(stream=True) as response:
                 assert b"waiting: 1 before this" in await response.content.readuntil(b"before this")
-        await until(lambda: client.service.runs.waiting == 0)
+            await until(lambda: client.service.runs.waiting == 0)
         assert told(await first, "content")
         await until(lambda: client.service.runs.inside == 0)
 

@@ -64,9 +64,12 @@ def failing_as(kind: type[StrettoError], what: str, remedy: str = "") -> Iterato
 def resolved(path: Path) -> Path:
     """The file's own name, whatever links lead to it."""
     try:
-        return path.resolve()
+        found = path.resolve()
     except RuntimeError as error:  # what Python says of a circle of links before 3.13
         raise OSError(errno.ELOOP, "links that lead in a circle", str(path)) from error
+    if found.is_symlink():  # from 3.13 on it stops there, and says nothing
+        raise OSError(errno.ELOOP, "links that lead in a circle", str(path))
+    return found
 
 
 def is_a_file(path: Path) -> bool:

@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -23,6 +24,8 @@ _MOST_HEADERS = 1000
 _SHOWN = 120  # letters of what is wrong with an answer
 _AT_ONCE = 2**20  # bytes of a request; aiohttp warns of more
 _PIECE = 2**16  # bytes of a larger one that are written at once
+# Where aiohttp writes a request at once, the loop must look first whether the connection was closed meanwhile.
+_AT_A_STRETCH = sys.version_info >= (3, 12)
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"})  # OpenSSL's reasons, the second from 3.2 on
 _LEFT_OPEN = 3  # connections in a row that may turn out to be closed as a request is to leave
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE})
@@ -68,6 +71,8 @@ class Http:
         """
         closed = 0
         while True:
+            if _AT_A_STRETCH:
+                await asyncio.sleep(0)
             try:
                 if len(data) <= _AT_ONCE:
                     return await self.session.post(url, data=data, headers=headers, **how)
