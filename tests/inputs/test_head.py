@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,8 @@ def test_a_run_with_nasty_inputs_plans_works_and_answers_and_keeps_them_once(tmp
     least = min(call.finished.usage.input_tokens for call in run.calls if call.finished and call.finished.usage)
     assert least > len(nasty) // 4
     assert store.stat().st_size < 3 * len(nasty) + 200_000
-    (count,) = sqlite3.connect(store).execute("SELECT sum(length(request)) FROM events").fetchone()
+    with closing(sqlite3.connect(store)) as db:
+        (count,) = db.execute("SELECT sum(length(request)) FROM events").fetchone()
     assert count < 10_000
 
 
