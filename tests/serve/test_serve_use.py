@@ -204,7 +204,7 @@ async def test_a_packed_body_is_unpacked(coding: str, pack: Callable[[bytes], by
 
 @pytest.mark.parametrize(
     ("coding", "body"),
-    [("gzip", b"no gzip at all"), ("gzip", gzip.compress(b"{}" * 99)[:-9]), ("br", b"x"), ("deflate", b"x")],
+    [("gzip", b"no gzip at all"), ("gzip", gzip.compress(b"{}" * 99, mtime=0)[:-9]), ("br", b"x"), ("deflate", b"x")],
 )
 @on_loop
 async def test_a_body_that_is_not_packed_as_it_says_is_a_400(coding: str, body: bytes) -> None:
