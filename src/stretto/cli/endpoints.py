@@ -9,7 +9,7 @@ from msgspec import Struct
 from stretto.errors import AuthError, CallError, CallTimeout, ConfigError, ConnectError, StrettoError
 from stretto.models.http import Http
 from stretto.models.listing import Listed, listing
-from stretto.models.providers import Provider, variable
+from stretto.models.providers import Provider, keys_held
 
 
 class Answer(Struct, frozen=True):
@@ -23,8 +23,7 @@ class Answer(Struct, frozen=True):
 
 def keys_set(name: str, provider: Provider) -> list[str]:
     """The variables that hold a key of the provider: their names."""
-    variables = dict.fromkeys(v for v in (provider.key_env, variable(name, "API_KEY")) if v)
-    return [held for held in variables if held.isidentifier() and os.environ.get(held, "").strip()]
+    return [held for held in keys_held(name, provider, os.environ) if held.isidentifier()]
 
 
 def usable(providers: Mapping[str, Provider]) -> dict[str, Provider]:

@@ -11,7 +11,7 @@ from stretto.config.teams import Choice
 from stretto.errors import ConfigError
 from stretto.ground.aside import Aside
 from stretto.models import discovery
-from stretto.models.providers import from_environment, variable
+from stretto.models.providers import from_environment, keys_held
 from stretto.pool import AnyProvider
 from stretto.run.roles import AnyModel
 from stretto.store.locations import location_of
@@ -59,9 +59,7 @@ def default_model(configuration: Configuration) -> Choice:
     providers = configuration.endpoints()
     if model := discovery.with_key(providers, os.environ):
         name = model.partition(":")[0]
-        variables = (providers[name].key_env, variable(name, "API_KEY"))
-        held = next(v for v in variables if v and os.environ.get(v, "").strip())
-        return Choice(model, f"{held} is set")
+        return Choice(model, f"{keys_held(name, providers[name], os.environ)[0]} is set")
     if model := Aside(discovery.local(providers, os.environ)).result():
         name = model.partition(":")[0]
         return Choice(model, f"{name} answers at {from_environment(name, providers[name], os.environ).base_url}")

@@ -1,18 +1,16 @@
-"""What a store knows of calls like those of a plan."""
+"""What a store knows of calls like those of a plan, and of earlier batches."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
 from stretto.errors import NoStore
-from stretto.runs import CallRecord
-from stretto.store.efforts import Effort, newest_efforts
+from stretto.store.efforts import Effort, effort_of, newest_efforts
 from stretto.store.listing import LOOKED_INTO, Wanted
 from stretto.store.locations import Location
 from stretto.store.sqlite import Store
-from stretto.types import RoleName, Usage
+from stretto.types import RoleName
 
 ENOUGH = 5
 """Calls of one kind that show how much they differ; fewer show only about where they are."""
@@ -54,41 +52,19 @@ def batches_of(location: Location, patience: float) -> Batches:
         events, runs = events + summary.events, runs + 1
     took, marks = dict[str, tuple[tuple[str, bool], float]](), set[Mark]()
     for run in store.recent(runs):
-        sent = [call for call in run.calls if call.batch and call.finished and call.started_at]
-        marks |= {marked for call in sent for marked in _marks(call)}
-        if run.executions == 1:  # else the time of its answers is that at which somebody went on with it
-            for batch, key, longest in _took(sent):  # it may have had calls of several runs
-                took[batch] = key, max(longest, took.get(batch, (key, 0.0))[1])
+        for call in run.calls:
+            if not (call.batch and call.finished and call.started_at):
+                continue
+            effort = effort_of(call.finished, call.started_at)
+            marks.add(mark(effort))
+            # Else its time is that of an answer for which somebody went on with the run, or of one that was asked live.
+            if run.executions == 1 and call.finished.error is None and not call.retries:
+                key = call.model.partition(":")[0], call.finished.simulated
+                took[call.batch] = key, max(effort.seconds, took.get(call.batch, (key, 0.0))[1])
     seconds = defaultdict[tuple[str, bool], list[float]](list)
     for key, longest in took.values():
         seconds[key].append(longest)
     return Batches(seconds, frozenset(marks))
-
-
-def _took(sent: Sequence[CallRecord]) -> Iterator[tuple[str, tuple[str, bool], float]]:
-    """Each batch, whose it was, and what it took, of which all calls of a run that it has answered tell."""
-    found = defaultdict[str, list[CallRecord]](list)
-    for call in sent:
-        if call.finished and call.finished.error is None and not call.retries:  # one that was asked live took longer
-            found[call.batch].append(call)
-    for batch, calls in found.items():
-        finished = calls[0].finished
-        assert finished is not None  # noqa: S101 - they have an answer
-        yield batch, (calls[0].model.partition(":")[0], finished.simulated), max(map(_seconds, calls))
-
-
-def _marks(call: CallRecord) -> Iterator[Mark]:
-    finished = call.finished
-    if finished is not None:
-        usage = (finished.usage or Usage()) + finished.lost
-        model = finished.asked or finished.model
-        tokens = usage.input_tokens, usage.output_tokens
-        yield model, call.role, call.part, *tokens, round(_seconds(call), 3), finished.simulated
-
-
-def _seconds(call: CallRecord) -> float:
-    took = datetime.fromisoformat(call.finished_at or "") - datetime.fromisoformat(call.started_at or "")
-    return max(0.0, took.total_seconds())
 
 
 class Kind(Struct, frozen=True):

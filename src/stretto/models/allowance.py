@@ -1,4 +1,4 @@
-"""What a provider says of its limits in the headers of an answer, in whichever of the known forms.
+"""What a provider says of its limits in the headers of an answer, in whichever of the known forms; times, too.
 
 Sources: https://platform.openai.com/docs/guides/rate-limits, https://docs.claude.com/en/api/rate-limits,
 https://console.groq.com/docs/rate-limits, https://docs.together.ai/docs/rate-limits,

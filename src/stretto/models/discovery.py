@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from stretto.errors import CallError, ConfigError, MissingKey
 from stretto.ground.regex import regex
-from stretto.models.providers import KNOWN, Provider, variable
+from stretto.models.providers import KNOWN, Provider, keys_held
 
 _PATIENCE = 1.0  # seconds a local server has to say which models it has
 _NO_CHAT = regex(r"embed|rerank|whisper|tts|ocr", re.IGNORECASE)  # local servers list those too
@@ -15,8 +15,7 @@ _NO_CHAT = regex(r"embed|rerank|whisper|tts|ocr", re.IGNORECASE)  # local server
 def with_key(providers: Mapping[str, Provider], environ: Mapping[str, str]) -> str | None:
     """The default model of the first provider whose key is in the environment."""
     for name, provider in providers.items():
-        variables = (provider.key_env, variable(name, "API_KEY"))
-        if provider.model and any(environ.get(v, "").strip() for v in variables if v):
+        if provider.model and keys_held(name, provider, environ):
             return f"{name}:{provider.model}"
     return None
 

@@ -222,6 +222,12 @@ def from_environment(name: str, provider: Provider, environ: Mapping[str, str]) 
     return replace(provider, base_url=urlunsplit(parts._replace(path=parts.path.rstrip("/").removesuffix(PATH))))
 
 
+def keys_held(name: str, provider: Provider, environ: Mapping[str, str]) -> list[str]:
+    """The variables that hold a key of the provider, `key_env` before `<NAME>_API_KEY`."""
+    variables = dict.fromkeys(v for v in (provider.key_env, variable(name, "API_KEY")) if v)
+    return [v for v in variables if environ.get(v, "").strip()]
+
+
 def key_of(name: str, provider: Provider, environ: Mapping[str, str]) -> str | None:
     """The provider's key: from `key_env`, else from `<NAME>_API_KEY`; raises `MissingKey` if it wants one."""
     if provider.key_env and not provider.key_env.isidentifier():  # not repeated: it may be the key itself
@@ -229,8 +235,7 @@ def key_of(name: str, provider: Provider, environ: Mapping[str, str]) -> str | N
             f"providers.{name}.key_env: this is no variable's name; put the key into an environment variable and the "
             "variable's name here"
         )
-    variables = [v for v in (provider.key_env, variable(name, "API_KEY")) if v]
-    held = next((v for v in variables if environ.get(v, "").strip()), None)
+    held = next(iter(keys_held(name, provider, environ)), None)
     if held is None:
         if not provider.key_env:
             return None

@@ -76,10 +76,7 @@ def merged(before: Any, told: Any) -> Any:
 
 def _first(told: dict[str, Any], names: tuple[str, ...]) -> Any:
     """What is told under the first of these names that tells anything."""
-    for name in names:
-        if (found := told.get(name)) is not None:
-            return found
-    return None
+    return next((found for name in names if (found := told.get(name)) is not None), None)
 
 
 def _cached(told: dict[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""The form of a plan: which parts it has, and the JSON schema that permits nothing that could not be meant.
+"""The form of a plan: which parts and sizes it has, and the JSON schema that permits nothing that could not be meant.
 
 A plan has what its prompt speaks of. A model that is offered `needs` and not told what they are for fills in types and
 topics, and one that is asked for an analysis where its prompt says nothing of one writes the answer there.

@@ -1,4 +1,7 @@
-"""References become citations: what passage each supports, and whether the words it quotes are in the input."""
+"""References become citations: what passage each supports, and whether the words it quotes are in the input.
+
+A passage is a sentence, a list item, a cell, a heading, a block of code.
+"""
 
 import re
 from bisect import bisect_left, bisect_right

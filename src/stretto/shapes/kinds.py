@@ -1,4 +1,7 @@
-"""The Python types that may stand for a shape: each gives a JSON schema, and takes the value in at the end."""
+"""The Python types that may stand for a shape, each with a JSON schema, and a reply as the value it must be.
+
+That is found in its text, held against its schema, and then against its type.
+"""
 
 import dataclasses
 import json

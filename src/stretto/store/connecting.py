@@ -1,4 +1,4 @@
-"""Opening a store, wherever it is."""
+"""Opening a store, wherever it is, and asking it while another program may hold it."""
 
 import asyncio
 import sqlite3

@@ -66,7 +66,7 @@ def _efforts(rows: list[tuple[str, int, str, bytes, int]]) -> Iterator[Effort]:
                     held.add((run, event.call))
             case e.CallFinished() if (began := sent.pop((run, event.call), "")) and (run, event.call) not in held:
                 if event.finish in KEPT and event.usage is not None and not event.reused:
-                    yield _effort(event, types.get((run, event.subtask), ""), began)
+                    yield effort_of(event, began, types.get((run, event.subtask), ""))
             case _:
                 pass
 
@@ -80,7 +80,8 @@ def _event(run: str, seq: int, kind: str, body: bytes, said: int) -> e.AnyEvent 
         return None
 
 
-def _effort(event: e.CallFinished, type_: str, began: str) -> Effort:
+def effort_of(event: e.CallFinished, began: str, type_: str = "") -> Effort:
+    """What a call took that ended so; `began`: when its request left, if one did."""
     took = datetime.fromisoformat(event.at) - datetime.fromisoformat(began)
     usage = (event.usage or Usage()) + event.lost
     return Effort(

@@ -1,4 +1,4 @@
-"""How events, and what belongs to them, are written into a store."""
+"""How events, and what belongs to them, are written into a store, and forgotten again."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol

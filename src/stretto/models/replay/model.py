@@ -1,4 +1,4 @@
-"""A model that says again what was said."""
+"""A model that says again what was said, in the order in which the calls of a run ended."""
 
 import asyncio
 import math

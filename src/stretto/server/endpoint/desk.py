@@ -1,4 +1,4 @@
-"""One client's single calls: a run of its own, whose calls are asked from outside."""
+"""The door for single calls: a run for each client, whose calls are asked from outside."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence

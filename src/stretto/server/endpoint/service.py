@@ -1,4 +1,4 @@
-"""What is served, by whom, and within which bounds."""
+"""What is served, by whom, and within which bounds; and watching runs, those that are carried here and all others."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence

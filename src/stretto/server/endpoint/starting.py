@@ -150,20 +150,12 @@ async def _claimed(hosting: Hosting, store: Store, key: str, digest: str, run: s
         stands, what = await asyncio.to_thread(idempotency.claim, store.location, key, digest, run)
         if stands != run:
             await hosting.claimed(stands)
-        if stands != run and not hosting.carries(stands) and not await asyncio.to_thread(_is_kept, store, stands):
+        if stands != run and not hosting.carries(stands) and not await asyncio.to_thread(store.has, stands):
             await asyncio.to_thread(idempotency.release, store.location, key, stands)
         elif what != digest:
             raise conflict("idempotency_key_reused", f"{KEY}: another request was sent with this key; take a new one")
         else:
             return stands
-
-
-def _is_kept(store: Store, run: str) -> bool:
-    try:
-        store.check(run)
-    except RunNotFound:
-        return False
-    return True
 
 
 def _digest(asked: Struct, origin: str) -> str:
