@@ -193,6 +193,20 @@ Good luck.""",
     ) + "]",
     "add_task(…)": 'plan.add_task("t1", "plan", "Say what comes first.")\n'
     'plan.add_task("t2", "code/solve", """Write the code.""", needs=["t1"])',
+    "PHP": "return [\n  'analysis' => 'easy',\n  'tasks' => [\n" + "".join(
+        f"    ['id' => '{t['id']}', 'type' => '{t['type']}', 'description' => \"{t['description']}\", "
+        f"'needs' => {t['needs']}],\n"
+        for t in TASKS
+    ) + "  ],\n];",
+    "PHP's arrays": "array('tasks' => array(" + ", ".join(
+        f"array('id' => '{t['id']}', 'type' => '{t['type']}', 'description' => '{t['description']}', "
+        f"'needs' => array({', '.join(map(repr, t['needs']))}))" for t in TASKS
+    ) + "))",
+    "Ruby": "{ :tasks => [" + ", ".join(
+        f"{{ :id => '{t['id']}', :type => '{t['type']}', :description => '{t['description']}', "
+        f":needs => {t['needs']} }}"
+        for t in TASKS
+    ) + "] }",
     "workers that are called": 't1 = plan("Say what comes first.")\nt2 = await code_solve("Write the code.", t1)',
     "headings with fields": "### Task 1\nType: plan\nDescription: Say what comes first.\nNeeds: -\n\n### Task 2\n"
     "Type: code/solve\nDescription: Write the code.\nNeeds: t1\n",
@@ -230,6 +244,13 @@ LABELLED = {
     "**The beginning** (plan): …": "- **The beginning** (plan): Say what comes first.\n"
     "- **The rest** (`code/solve`): Write the code.",
     "boxes": "- [ ] **plan**: Say what comes first.\n- [x] code/solve: Write the code.",
+    "LaTeX": "\\section*{Tasks}\n\\begin{enumerate}\n\\item \\textbf{plan}: Say what comes first.\n"
+    "\\item \\texttt{code/solve}: Write the code.\n\\end{enumerate}",
+    "LaTeX's descriptions": "\\begin{description}\n\\item[plan] Say what comes first.\n"
+    "  \\item[code/solve] Write the code.\n\\end{description}",
+    "reStructuredText": "#. **plan**: Say what comes first.\n#. code/solve: Write the code.",
+    "AsciiDoc": ". plan: Say what comes first.\n. *code/solve*: Write the code.",
+    "Org": "* TODO plan: Say what comes first.\n* DONE code/solve: Write the code.",
     "plan -> …": "1. plan -> Say what comes first.\n2. code/solve → Write the code.",
     "t1: …": "t1: plan: Say what comes first.\nt2 (code/solve): Write the code.",
     "headings": "## Task 1: plan\nSay what comes first.\n\n## Task 2: code/solve\nWrite the code.",

@@ -31,6 +31,11 @@ _CITED = regex(r"^[ \t]{0,3}>[ \t]?", re.MULTILINE)
 _WIDE = regex(r"""(?<=["'“”}\]\d])\s{0,9}([：，])(?=\s{0,9}["'“”{\[\d])""")  # noqa: RUF001
 _MARKS = str.maketrans("｛｝［］＂「」『』«»：，", '{}[]""""""":,')  # noqa: RUF001
 _TICKS = regex(r"(?<=[{\[:,(\s])`([^`\"\\\n]{0,2000})`(?=\s{0,9}[,:}\])])")
+# Names and values as PHP and Ruby have them.
+_ARROW = regex(r"""(?:["']([\w -]{1,40})["']|:(\w{1,40}))\s{0,9}=>""")
+# An end of a text is no condition: each would be looked for to the end of the reply.
+_BRACKET = regex(r"""(?:\barray\s{0,3}\(|\[)(\s{0,40}"[^"\n]{1,40}":)?|[\])]|"(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?""")
+_ARROWED = 32_768  # characters that are read so
 _NARROW = {"：": ":", "，": ","}  # noqa: RUF001
 
 
@@ -81,10 +86,28 @@ def _wrapped(text: str) -> Iterator[str]:
         yield narrow
     if (known := in_english(text)) != text:
         yield known
+    if "=>" in text:
+        yield _without_arrows(text[:_ARROWED])
     if "`" in text and "{" in text and (quoted := _TICKS.sub(r'"\1"', text)) != text:
         yield quoted
     if isinstance(tools := object_in(text).get("tool_calls"), list):
         yield json.dumps([unwrapped(each) for each in tools if isinstance(each, dict)])
+
+
+def _without_arrows(text: str) -> str:
+    """Arrays of PHP, which have names in brackets, and Ruby's hashes as JSON has them."""
+    ends = list[str]()
+
+    def bracket(found: re.Match[str]) -> str:
+        mark = found[0]
+        if mark in {"]", ")"}:
+            return ends.pop() if ends else mark
+        if mark[0] not in "[a":  # a text
+            return mark
+        ends.append("}" if found[1] else "]")
+        return f"{'{' if found[1] else '['}{found[1] or ''}"
+
+    return _BRACKET.sub(bracket, _ARROW.sub(lambda name: f'"{name[1] or name[2]}":', text))
 
 
 def _decoded(text: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ from stretto.types import Role
 _LINE = regex(
     r"([ \t]*)"
     r"(?:([-*+\u2013]|\(?(?:\d{1,3}[.):]|[A-Za-z][.)]|[ivxIVX]{1,5}[.)])|\d{1,2}\ufe0f?\u20e3|#{1,6}"
-    r"|[\u2022\u2023\u2043\u2190-\u27bf\u2b00-\u2bff\U0001f300-\U0001faff]\ufe0f?)(?=[ \t])"
+    r"|#\.|\.{1,3}|[\u2022\u2023\u2043\u2190-\u27bf\u2b00-\u2bff\U0001f300-\U0001faff]\ufe0f?)(?=[ \t])"
     r"|([一二三四五六七八九十]{1,3}[、.\uff0e]|第[一二三四五六七八九十\d]{1,3}[步项個个][:\uff1a、]?))?"
     r"[ \t]*(.*)"
 )
@@ -34,7 +34,10 @@ _NUMBERED = regex(
 _CALLED = regex(
     r"[*_`]{0,3}(\w[^()\[\]:]{0,60}?)[*_`]{0,3}\s{0,3}[(\[]([^()\[\]]{1,40})[)\]][*_`]{0,3}\s{0,3}:[*_`]{0,3}\s"
 )
-_BOX = regex(r"\[[ xX]?\]\s+")
+_BOX = regex(r"(?:\[[ xX]?\]|TODO|DONE)\s+")
+# LaTeX's emphasis, and its items that have a name
+_COMMAND = regex(r"\\(?:text(?:bf|it|tt|sc)|emph|underline|section\*?|paragraph\*?)\{([^{}\n]{0,200})\}")
+_ITEM = regex(r"^[ \t]{0,40}\\item[ \t]{0,9}(?:\[([^\[\]\n]{1,60})\]:?)?", re.MULTILINE)
 _KEY = regex(r"([\w.-]{1,40}):")
 _FLOW = regex(rf"(?:\A\{{|,)\s*([\"']?)({FIELD})\1\s*:")
 # The same without braces: `Type: plan, Description: …`
@@ -160,11 +163,14 @@ def _entries(text: str, workers: Mapping[str, Role]) -> tuple[list[_Entry], bool
 
 
 def _lines(text: str) -> Iterator[_Line]:
+    if "\\item" in text:
+        text = _COMMAND.sub(r"**\1**", text)
+        text = _ITEM.sub(lambda item: f"- {item[1]}: " if item[1] else "- ", text)
     for raw in text.splitlines():
         found = _LINE.match(raw)
         if found:
-            said, mark = found[4].rstrip(), found[2] or found[3] or ""
-            said = "" if said.startswith(("```", "~~~", "---", "***")) else said
+            said, mark = found[4].rstrip(), (found[2] or found[3] or "").replace("#.", "1.")
+            said = "" if said.startswith(("```", "~~~", "---", "***", "\\begin{", "\\end{")) else said
             yield _Line(len(found[1].expandtabs()), mark, _BOX.sub("", said, count=1) if mark else said)
 
 
