@@ -95,7 +95,7 @@ def test_every_kind_of_block_is_rendered_and_no_word_is_left_out() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("each", whole([1, 2, 7, 100], [1, 7, 100]))
+@pytest.mark.parametrize("each", whole([1, 2, 7, 100], [7, 100]))
 def test_an_answer_in_pieces_makes_the_same_page_as_the_whole(each: int) -> None:
     assert written(ANSWER, 48, each=each) == PAGE
 
@@ -128,7 +128,7 @@ def test_of_an_open_block_only_the_end_is_shown_that_fits() -> None:
 
 @pytest.mark.slow
 def test_code_is_coloured_without_blanks_behind_it() -> None:
-    told = written(ANSWER, 60, colours=True)
+    told = written(ANSWER, 60, each=whole(1, 7), colours=True)
     assert "\x1b[" in told
     assert not re.search(r"[ \t]+(\x1b\[[\d;]*m)*$", told, re.MULTILINE)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drawn import examples
+from drawn import examples, some
 from logs import KINDS, TEXT, an_event, cut_after, logs
 from stretto import Message, Run, Usage, Workflow
 from stretto import events as e
@@ -144,7 +144,7 @@ def test_a_run_that_ended_after_any_of_its_events_is_resumed_to_the_same_end(
 
     async def every() -> None:
         whole = await flow(tmp_path / "s.db").run("Compare teas in exactly 5 subtasks with needs")
-        for seq in range(1, len(Store(tmp_path / "s.db").events(whole.id)) + 1):
+        for seq in some(range(1, len(Store(tmp_path / "s.db").events(whole.id)) + 1)):
             part = tmp_path / f"{seq}.db"
             cut_after(tmp_path / "s.db", part, seq)
             before = Store(part).events(whole.id)

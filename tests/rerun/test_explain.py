@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from drawn import whole
 from stretto import Limits, Role, Run, Simulator, Workflow
 from stretto.errors import StrettoError
 from stretto.models.simulator import parse_fault
@@ -71,7 +72,7 @@ class Desk:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(whole(12, 6)))
 def test_what_is_foretold_of_a_rerun_is_what_happens(tmp_path: Path, seed: int) -> None:
     async def main() -> None:
         desk = Desk(seed, tmp_path / "s.db")

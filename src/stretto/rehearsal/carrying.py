@@ -18,6 +18,7 @@ _ALONE = 2.0  # seconds of work that are sooner done than processes are started
 _SECONDS = 6.0  # that a rehearsal takes whose number of runs nobody names
 _FEWEST, _FIRST, _MOST = 5, 20, 200  # trials of each variation: at least, before one is left alone, and at most
 _SHARE = 0.5  # seconds of work that a process gets at once: what Ctrl-C has to wait for
+_LEAST = 0.001  # seconds that a trial takes, where the clock shows none
 
 Progress = Callable[[int, int], None]
 """Told how many trials are done, of how many."""
@@ -34,11 +35,11 @@ def carry(
 
     `processes` None: one for each processor, or none at all if that is sooner done.
     """
-    began = time.perf_counter()
+    began = time.process_time()  # where others are busy, too, no process of ours would be quicker
     # What cannot begin is said before hundreds of them are asked for.
     found = [{seeds[0]: perform(rehearsal, variation.limits, seeds[0])} for variation in variations]
-    each, whole, seeds = (time.perf_counter() - began) / len(variations), len(variations) * len(seeds), seeds[1:]
-    at_once = max(1, min(len(seeds), round(_SHARE / each)))
+    each, whole, seeds = (time.process_time() - began) / len(variations), len(variations) * len(seeds), seeds[1:]
+    at_once = max(1, min(len(seeds), round(_SHARE / max(each, _LEAST))))
     shares = [
         (index, seeds[first : first + at_once])
         for index in range(len(variations))
