@@ -64,13 +64,29 @@ def _level(event: e.AnyEvent) -> int:
     return DEBUG
 
 
-def _words(event: e.AnyEvent) -> str:  # noqa: C901 - one arm for each kind of event, by design
+def _words(event: e.AnyEvent) -> str:  # noqa: C901, PLR0912 - one arm for each kind of event, by design
     """What an event says, in one line."""
     match event:
-        case e.CallStarted() | e.CallRetried() | e.CallFinished():
-            return _of_a_call(event)
-        case e.SubtaskPlanned() | e.SubtaskStarted() | e.SubtaskFinished():
-            return f"subtask {event.subtask}{_of_a_subtask(event)}"
+        case e.CallStarted():
+            return f"{_call(event)} left"
+        case e.CallRetried():
+            return f"{_call(event)} is asked again in {event.wait:.1f} s{_why(event.reason)}"
+        case e.CallFinished() if event.error:
+            return f"{_call(event)} failed{_why(event.error)}"
+        case e.CallFinished():
+            told = f", {event.usage.input_tokens} tokens in, {event.usage.output_tokens} out" if event.usage else ""
+            return f"{_call(event)} answered: {event.finish}{told}{', from the records' if event.reused else ''}"
+        case e.SubtaskPlanned():
+            needs = f", needs {', '.join(event.needs)}" if event.needs else ""
+            return f"subtask {event.subtask} ({event.type}{needs}) is planned"
+        case e.SubtaskStarted():
+            return f"subtask {event.subtask} has what it needs"
+        case e.SubtaskFinished():
+            return f"subtask {event.subtask}: {event.outcome}{_why(event.error)}"
+        case e.SubtaskStopped():
+            return f"subtask {event.subtask} is stopped"
+        case e.SubtaskReopened():
+            return f"subtask {event.subtask} is asked anew{_why(event.remark)}"
         case e.PlanFinished():
             return f"plan {event.state}: {event.subtasks} subtasks"
         case e.PlanWithdrawn():
@@ -79,54 +95,26 @@ def _words(event: e.AnyEvent) -> str:  # noqa: C901 - one arm for each kind of e
             return f"plan of {event.subtasks} subtasks waits for approval"
         case e.PlanApproved():
             return "plan approved"
-        case e.SubtaskStopped():
-            return f"subtask {event.subtask} is stopped"
-        case e.SubtaskReopened():
-            return f"subtask {event.subtask} is asked anew{_why(event.remark)}"
-        case e.RunDegraded():
-            return f"{event.policy}: {event.reason}"
-        case e.AnswerDelta():
-            return ""
-    return _of_the_run(event)
-
-
-def _of_the_run(event: e.RunStarted | e.RunResumed | e.RunFinished | e.RunFailed | e.RunInterrupted) -> str:
-    match event:
         case e.RunStarted():
             return f"started{' (simulated)' if event.simulated else ''}"
         case e.RunResumed():
             return "goes on"
+        case e.RunDegraded():
+            return f"{event.policy}: {event.reason}"
         case e.RunFailed():
             return f"failed: {event.error_type}{_why(event.error)}"
         case e.RunInterrupted():
             return event.reason
-    missing = len(event.coverage.missing)
-    lacks = f", {missing} subtasks are missing" if missing else "" if event.coverage.complete else ", in part"
-    return f"finished, {event.usage.input_tokens} tokens in, {event.usage.output_tokens} out{lacks}"
+        case e.RunFinished():
+            missing = len(event.coverage.missing)
+            lacks = f", {missing} subtasks are missing" if missing else "" if event.coverage.complete else ", in part"
+            return f"finished, {event.usage.input_tokens} tokens in, {event.usage.output_tokens} out{lacks}"
+    return ""
 
 
-def _of_a_subtask(event: e.SubtaskPlanned | e.SubtaskStarted | e.SubtaskFinished) -> str:
-    match event:
-        case e.SubtaskPlanned():
-            needs = f", needs {', '.join(event.needs)}" if event.needs else ""
-            return f" ({event.type}{needs}) is planned"
-        case e.SubtaskStarted():
-            return " has what it needs"
-    return f": {event.outcome}{_why(event.error)}"
-
-
-def _of_a_call(event: e.CallStarted | e.CallRetried | e.CallFinished) -> str:
+def _call(event: e.CallStarted | e.CallRetried | e.CallFinished) -> str:
     whose = f"subtask {event.subtask}" if event.subtask else event.role
-    call = f"call {event.call} ({whose}{f', {event.part}' if event.part else ''}) to {event.model}"
-    match event:
-        case e.CallStarted():
-            return f"{call} left"
-        case e.CallRetried():
-            return f"{call} is asked again in {event.wait:.1f} s{_why(event.reason)}"
-    if event.error:
-        return f"{call} failed{_why(event.error)}"
-    tokens = f", {event.usage.input_tokens} tokens in, {event.usage.output_tokens} out" if event.usage else ""
-    return f"{call} answered: {event.finish}{tokens}{', from the records' if event.reused else ''}"
+    return f"call {event.call} ({whose}{f', {event.part}' if event.part else ''}) to {event.model}"
 
 
 def _why(error: str | None) -> str:

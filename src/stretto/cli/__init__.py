@@ -19,7 +19,7 @@ from stretto.cli.screen import guard, say
 _COMMANDS = {
     "run": ("run", "run", "Answer a task: plan it, work in parallel, write one answer."),
     "show": ("log", "show", "Show a run: plan, calls, prompts, replies, answer."),
-    "resume": ("resume", "resume", "Go on with a run that was stopped; nothing complete is asked again."),
+    "resume": ("rerun", "resume", "Go on with a run that was stopped; nothing complete is asked again."),
     "rerun": ("rerun", "rerun", "Run a task again, asking only what has changed."),
     "init": ("init", "init", "Write a workflow of your own into a file, from a preset."),
     "doctor": ("doctor", "doctor", "See what is installed, configured and reachable, and whether the store is whole."),

@@ -7,12 +7,8 @@ import click
 from msgspec import Struct
 
 from stretto.cli.help import option, together
-from stretto.config.values import schema_at
 from stretto.errors import TaskError
 from stretto.inputs.lists import FORMS, ListForm
-from stretto.maps import Listing
-from stretto.run.stream import RunStream
-from stretto.workflow import Workflow
 
 _SECTION = "The same for each item of a list"
 
@@ -81,12 +77,3 @@ def check(wanted: List | None, *, plan: Path | None, output: Path | None, cite: 
         raise TaskError(f"-o {output}: that is the list itself, which would be lost; name another file")
     if wanted.source == "-" and not stdin:
         raise TaskError("--each -: standard input is read already; say the task as TASK, or with -f FILE")
-
-
-def stream_of(
-    workflow: Workflow, task: str, wanted: List, items: Listing, schema: Path | None, **more: Any
-) -> RunStream:
-    """The run that does this for each item; `schema` is the file with that of each row, `more` what `map` takes."""
-    answer = None if schema is None else schema_at(schema, f"--schema {schema}")
-    rows = workflow.map(task, items, then=wanted.then, answer=answer, worker=wanted.worker, **more)
-    return rows.events

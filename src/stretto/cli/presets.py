@@ -8,10 +8,7 @@ from stretto.config import presets
 from stretto.config.preset import preset
 
 
-@command(
-    "stretto presets",
-    "stretto presets review > review.toml && stretto run -w ./review.toml -f change.diff",
-)
+@command("stretto presets", "stretto presets review > review.toml && stretto run -w ./review.toml -f change.diff")
 @click.argument("name", required=False)
 def presets_command(name: str | None) -> None:
     """List the workflows that come with Stretto, or print the one called NAME: a file to be read, or to be edited.

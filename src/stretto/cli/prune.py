@@ -15,11 +15,7 @@ from stretto.store.locations import Location
 from stretto.store.pruning import Pruned, compact, condemned, prune, size_of, weigh
 
 
-@command(
-    "stretto prune --older 30d --dry-run",
-    "stretto prune --older 30d --keep 1000",
-    "stretto prune --keep 0",
-)
+@command("stretto prune --older 30d --dry-run", "stretto prune --older 30d --keep 1000", "stretto prune --keep 0")
 @option("--older", metavar="WHEN", callback=moment, help="Runs last begun or ended before: 30d, 8w ago, or a date.")
 @option("--keep", type=click.IntRange(min=0), metavar="N", help="Never the newest N runs.")
 @option("--dry-run", is_flag=True, help="Only list the runs that would be removed.")

@@ -7,7 +7,7 @@ import click
 
 from stretto.cli.carry import carry, shown_by
 from stretto.cli.confirm import approval, confirm_options
-from stretto.cli.each import check, each_options, list_of_flags, stream_of
+from stretto.cli.each import check, each_options, list_of_flags
 from stretto.cli.help import command, option
 from stretto.cli.meaning import build, chosen_models, wanted
 from stretto.cli.options import answer_options, fresh_option, input_options, plan_option, task_options, workflow_options
@@ -16,6 +16,7 @@ from stretto.cli.stored import store_option, store_path
 from stretto.cli.task import checked, not_a_file, read_named, read_task, reads_stdin
 from stretto.config import Configuration, Source, presets, read_preset
 from stretto.config.preset import preset
+from stretto.config.values import schema_at
 from stretto.inputs.lists import read_list
 from stretto.store.locations import Location
 
@@ -70,7 +71,8 @@ def run(
     approve = approval(workflow.definition, progress, flags)
     more: dict[str, Any] = {"fresh": fresh, "inputs": texts, "approve": approve}
     if each and items:
-        stream = stream_of(workflow, text, each, items, schema, **more)
+        answer = None if schema is None else schema_at(schema, f"--schema {schema}")
+        stream = workflow.map(text, items, then=each.then, answer=answer, worker=each.worker, **more).events
     else:
         stream = workflow.stream(text, plan=given, **more)
     return carry(stream, output, progress, workflow)

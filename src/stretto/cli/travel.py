@@ -22,11 +22,7 @@ from stretto.store.travel import exported, imported
 _STANDARD = "-"
 
 
-@command(
-    "stretto export --last -o run.jsonl",
-    "stretto export 01K9ZQ4T | gzip > run.jsonl.gz",
-    name="export",
-)
+@command("stretto export --last -o run.jsonl", "stretto export 01K9ZQ4T | gzip > run.jsonl.gz", name="export")
 @run_options
 @option(
     "-o",

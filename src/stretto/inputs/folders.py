@@ -1,7 +1,8 @@
-"""The files in a folder that are meant: without hidden ones, links, and what .gitignore names."""
+"""The files in a folder that are meant, without hidden ones, links, and what .gitignore names; and those of a glob."""
 
+import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -156,3 +157,42 @@ def _below(folder: Path, place: Path, ignored: Ignored) -> Iterator[Path | str]:
             yield path
         else:
             yield f"{path}: left out: no regular file"
+
+
+def files_matching(pattern: str) -> Iterator[Path]:
+    """Every file that a pattern means (`*`, `?`, `[…]`, `**`), each once; hidden ones only where it says the dot.
+
+    What stands before the first such sign is taken as it is named, a link too; from there on links are left out, for
+    they may lead out of the folder, or in a circle.
+    """
+    names = Path(pattern).parts
+    first = next(number for number, name in enumerate(names) if glob.has_magic(name))
+    if pattern.endswith("/") or ".." in names[first:]:  # it means folders, or goes back through what it found
+        return
+    parts = [(name.startswith("."), part(name, escapes=False)) for name in names[first:]]
+    once = [each for each, before in zip(parts, [None, *parts], strict=False) if each != before or each[1]]
+    yield from dict.fromkeys(_fitting(Path(*names[:first]), once))
+
+
+def _fitting(folder: Path, parts: Sequence[tuple[bool, Part]]) -> Iterator[Path]:
+    (hidden, fits), *rest = parts
+    if fits is None and rest:  # no folder at all
+        yield from _fitting(folder, rest)
+    for entry in _entries(folder, hidden=hidden):
+        deeper = parts if fits is None else rest
+        if fits is not None and not fits(entry.name):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if deeper:
+                yield from _fitting(folder / entry.name, deeper)
+        elif not rest and entry.is_file():
+            yield folder / entry.name
+
+
+def _entries(folder: Path, *, hidden: bool) -> list[os.DirEntry[str]]:
+    """What is in a folder, but for links and (unless wanted) hidden ones; nothing if it is none, or none of ours."""
+    try:
+        with os.scandir(folder) as entries:
+            return [each for each in entries if not each.is_symlink() and (hidden or not each.name.startswith("."))]
+    except OSError:
+        return []

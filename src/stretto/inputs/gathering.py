@@ -9,8 +9,7 @@ from msgspec import Struct
 
 from stretto.errors import TaskError
 from stretto.ground.files import resolved
-from stretto.inputs.folders import files_in, kept
-from stretto.inputs.globs import files_matching
+from stretto.inputs.folders import files_in, files_matching, kept
 from stretto.inputs.texts import NoTextError, decoded, read_image, read_text, too_large
 from stretto.types import Input
 from stretto.types.images import image_input

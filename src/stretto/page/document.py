@@ -53,13 +53,7 @@ def document(content: Content) -> str:
         )
     )
     title = one_line(clean(content.task))[:_TITLE] or content.id
-    return _SHELL.format(
-        policy=escape(policy),
-        title=escape(title),
-        style=style,
-        data=encoded(content),
-        script=code,
-    )
+    return _SHELL.format(policy=escape(policy), title=escape(title), style=style, data=encoded(content), script=code)
 
 
 def script() -> str:
