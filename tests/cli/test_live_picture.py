@@ -17,9 +17,8 @@ from stretto import Usage
 from stretto import events as e
 from stretto.cli.live.lines import cells, clipped, cut, painted
 from stretto.fold import fold
-from stretto.views.timeline.axis import reach
 from stretto.views.timeline.past import timeline_of
-from stretto.views.timeline.timeline import Timeline
+from stretto.views.timeline.timeline import Timeline, reach
 
 PICTURES = GOLDEN / "live"
 TIMES = "\N{MULTIPLICATION SIGN}"

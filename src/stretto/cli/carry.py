@@ -100,7 +100,7 @@ class _Carrier:
         return code
 
     async def _carry(self) -> int:
-        self._obey_signals()
+        obey(self._stop, asyncio.current_task())
         try:
             with self._progress.shown():
                 async with self._stream as events:
@@ -234,11 +234,6 @@ class _Carrier:
     def _run(self) -> str:
         file = f" -o {shlex.quote(str(self._output.file))}" if self._rows is not None and self._output.file else ""
         return self._stream.run_id + self._output.flags + file
-
-    def _obey_signals(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine that runs has a task
-        obey(self._stop, task)
 
     def _stop(self, task: asyncio.Task[int]) -> None:
         if self._stopped:

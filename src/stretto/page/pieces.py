@@ -10,10 +10,9 @@ from msgspec import Struct
 from stretto import events as e
 from stretto.fold import Fold
 from stretto.page.content import Elsewhere, facts_of, money, plain, row_of
-from stretto.views.timeline.axis import reach
 from stretto.views.timeline.past import Following
 from stretto.views.timeline.rows import Row
-from stretto.views.timeline.timeline import Heard, Replying, silent, unheard
+from stretto.views.timeline.timeline import Heard, Replying, reach, silent, unheard
 
 _USUAL = (e.SubtaskPlanned, e.SubtaskStarted, e.SubtaskFinished, e.CallStarted, e.CallRetried, e.CallFinished)
 """What happens all the time; whatever else does may change anything that is told of the run."""

@@ -5,12 +5,10 @@
 """
 
 from stretto.rehearsal.carrying import carry, carry_enough
-from stretto.rehearsal.comparing import Change, Comparison, compared
-from stretto.rehearsal.conditions import Conditions, Rehearsal, prepare
-from stretto.rehearsal.figures import Figures, figures
+from stretto.rehearsal.conditions import AS_IT_IS, Conditions, Rehearsal, Variation, prepare, usual, vary
+from stretto.rehearsal.figures import Change, Comparison, Figures, compared, figures
 from stretto.rehearsal.recorded import ENOUGH, Recorded, recorded
 from stretto.rehearsal.trial import Trial, perform
-from stretto.rehearsal.variation import AS_IT_IS, Variation, usual, vary
 
 __all__ = [
     "AS_IT_IS",

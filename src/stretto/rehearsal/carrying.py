@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 
-from stretto.rehearsal.conditions import Rehearsal
+from stretto.rehearsal.conditions import Rehearsal, Variation
 from stretto.rehearsal.trial import Trial, perform
-from stretto.rehearsal.variation import Variation
 from stretto.types import Limits
 
 _ALONE = 2.0  # seconds of work that are sooner done than processes are started

@@ -9,10 +9,9 @@ from stretto.cli.live.bars import Axis
 from stretto.cli.live.cellwords import count, harmless, model_name, money, seconds
 from stretto.cli.live.lines import Line, Span, cells, clipped, left, right
 from stretto.runs import Run
-from stretto.views.timeline.axis import reach
 from stretto.views.timeline.crowds import Crowd, arranged
 from stretto.views.timeline.rows import Row
-from stretto.views.timeline.timeline import Timeline
+from stretto.views.timeline.timeline import Timeline, reach
 
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _MARKS = {"done": "✓", "failed": "✗", "skipped": "✗", "truncated": "!", "cut": "!", "stopped": "■", "not done": "✗"}

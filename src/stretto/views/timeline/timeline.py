@@ -14,6 +14,8 @@ from stretto.views.twins import Twins
 CHARACTERS = 4
 """About so many make a token, in what is said of a reply before its model has counted them."""
 
+_STEPS = (1, 2, 3, 5, 8, 10, 15, 20, 30, 45)
+
 Heard = Callable[[str], int]
 """The characters that a call in flight has been answered with so far."""
 
@@ -187,3 +189,13 @@ class Timeline:
             usage = event.usage
             self.tokens += (usage.input_tokens + usage.output_tokens) if usage else 0
             self.cost += event.cost or 0
+
+
+def reach(now: float) -> float:
+    """Where the axis ends while a run goes on: a round number of seconds, so that bars seldom move."""
+    scale = 1.0
+    while True:
+        for step in _STEPS:
+            if now <= step * scale:
+                return step * scale
+        scale *= 60 if scale < 60 else 10
