@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 from click.core import ParameterSource
 
 from stretto import __version__
@@ -74,8 +75,6 @@ def doctor(offline: bool, store_check: bool, as_json: bool, **flags: Any) -> int
         store=_store(store, whole=store_check),
     )
     if as_json:
-        import msgspec
-
         click.echo(msgspec.json.encode({**msgspec.to_builtins(diagnosis), "faults": len(diagnosis.faults)}))
     else:
         for line in lines(diagnosis):

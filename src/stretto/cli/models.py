@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
+import msgspec
 
 from stretto.cli import ANSWERED, FAILED, report
 from stretto.cli.endpoints import Answer, ask_all, remedy, usable
@@ -142,8 +143,6 @@ async def _facts(
 
 def _print(facts: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
-        import msgspec
-
         for each in facts:
             click.echo(msgspec.json.encode(each))
         return

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+import msgspec
 
 from stretto.cli.help import command, option
 from stretto.cli.moments import moment
@@ -57,7 +58,7 @@ def prune_command(
 
 def _say_what_would_go(runs: list[str], size: int, *, as_json: bool) -> None:
     if as_json:
-        _echo({"dry_run": True, "runs": runs, "bytes": size})
+        click.echo(msgspec.json.encode({"dry_run": True, "runs": runs, "bytes": size}))
         return
     for run in runs:
         click.echo(run)
@@ -66,8 +67,8 @@ def _say_what_would_go(runs: list[str], size: int, *, as_json: bool) -> None:
 
 def _say_what_went(done: Pruned, before: int, after: int, *, as_json: bool, vacuumed: bool, why: str = "") -> None:
     if as_json:
-        facts = {"removed": done.removed, "kept": done.kept, "vacuumed": vacuumed}
-        _echo({"dry_run": False, **facts, "bytes_before": before, "bytes_after": after})
+        facts = {"dry_run": False, "removed": done.removed, "kept": done.kept, "vacuumed": vacuumed}
+        click.echo(msgspec.json.encode({**facts, "bytes_before": before, "bytes_after": after}))
         return
     kept = f"; {many(done.kept, 'run')} stayed, because they are being carried or went on" if done.kept else ""
     click.echo(f"removed {many(done.removed, 'run')}{kept}")
@@ -77,12 +78,6 @@ def _say_what_went(done: Pruned, before: int, after: int, *, as_json: bool, vacu
         )
     else:
         click.echo(f"the file is not smaller ({why}); new runs use its free room")
-
-
-def _echo(facts: dict[str, object]) -> None:
-    import msgspec
-
-    click.echo(msgspec.json.encode(facts))
 
 
 def megabytes(size: int) -> str:

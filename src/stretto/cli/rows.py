@@ -29,8 +29,13 @@ class RowFile:
         self._line = json_line
         if file is None:
             return
-        self._file = file.open("w", encoding="utf-8", newline="")
-        self._put = self._into_file
+        self._file = opened = file.open("w", encoding="utf-8", newline="")
+
+        def into_file(lines: str) -> None:
+            opened.write(lines)
+            opened.flush()  # whoever looks into the file sees how far it is, and a kill takes nothing of it
+
+        self._put = into_file
         if (delimiter := _TABLES.get(file.suffix.lower())) is not None:
             table = Table(items, delimiter)
             self._line = table.line
@@ -50,8 +55,3 @@ class RowFile:
         """Close the file, if the rows go into one."""
         if self._file is not None:
             self._file.close()
-
-    def _into_file(self, lines: str) -> None:
-        assert self._file is not None  # noqa: S101 - it was opened
-        self._file.write(lines)
-        self._file.flush()  # whoever looks into the file sees how far it is, and a kill takes nothing of it

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 import click
+import msgspec
 
 from stretto.cli.help import command, option
 from stretto.cli.moments import local, minutes, moment, zones
@@ -63,8 +64,6 @@ def runs(
 
 
 def _as_json(run: Summary) -> bytes:
-    import msgspec
-
     told = ("run", "status", "started_at", "simulated", "task", "subtasks", "missing", "usage", "cost", "error_type")
     return msgspec.json.encode({name: getattr(run, name) for name in (*told, "error", "done", "last_at", "origin")})
 

@@ -19,6 +19,7 @@ from stretto.cluster.orders import obey
 from stretto.cluster.queue import explained, making, presence_of
 from stretto.cluster.strays import look_for_strays
 from stretto.errors import StoreError
+from stretto.ground.text import many
 from stretto.store import carriers
 from stretto.store.connecting import connect, patiently
 from stretto.store.locations import Server
@@ -84,7 +85,7 @@ class Worker:
         """Take no more runs, wait for those that are carried, and give back what is left."""
         engine.take_no_more()
         if self._carrying.runs and self._grace:
-            self._told(f"{counted(len(self._carrying.runs))} may take {self._grace:g} s to finish")
+            self._told(f"{many(len(self._carrying.runs), 'run')} may take {self._grace:g} s to finish")
             await self._finished(self._grace)
         left = dict(self._tasks)
         with suppress(StoreError):  # before they are interrupted: whoever watches them then watches on
@@ -155,9 +156,8 @@ class Worker:
             try:
                 dead, ours = await asyncio.to_thread(self._holders)
                 for worker in dead & suspects:
-                    self._told(
-                        f"worker {worker} is gone; {counted(await asyncio.to_thread(self._recover, worker))} wait"
-                    )
+                    waiting = many(await asyncio.to_thread(self._recover, worker), "run")
+                    self._told(f"worker {worker} is gone; {waiting} wait")
                 suspects = dead - suspects
                 for run in (had - set(ours)) & set(self._tasks):  # and nobody could tell us
                     self._told(f"{run}: taken over by another worker, or taken back")
@@ -205,8 +205,3 @@ class Worker:
         with closing(connect(self._server, create=False)) as db:
             engine.forget(db, time.time() - _KEPT)
             presence.forget(db)
-
-
-def counted(runs: int) -> str:
-    """`1 run`, `2 runs`."""
-    return f"{runs} run{'' if runs == 1 else 's'}"

@@ -12,6 +12,7 @@ from msgspec import Struct
 from stretto.rehearsal.trial import Answered, Trial
 
 _N = TypeVar("_N", float, Decimal)
+_COUNTED = ("requests", "rejected", "retried", "duplicates", "subtasks")
 _PERCENTILES = (5, 10, 25, 50, 75, 90, 95, 99)
 _SURE = 0.05  # the chance of a finding where there is none, over all rows of a table
 _WORTH = 0.03  # the part by which time or cost must differ to be told
@@ -62,13 +63,9 @@ def figures(trials: Sequence[Trial]) -> Figures:
         answered={state: states[state] / len(trials) for state in ("full", "part", "none")},
         makespan=_spread(seconds) if seconds else None,
         cost=_money(costs) if len(costs) == len(trials) else None,
-        requests=_spread([trial.requests for trial in trials]),
-        rejected=_spread([trial.rejected for trial in trials]),
         rejected_share=round(sum(trial.rejected for trial in trials) / sent, 6) if sent else 0.0,
-        retried=_spread([trial.retried for trial in trials]),
-        duplicates=_spread([trial.duplicates for trial in trials]),
         tokens=_spread([trial.usage.input_tokens + trial.usage.output_tokens for trial in trials]),
-        subtasks=_spread([trial.subtasks for trial in trials]),
+        **{name: _spread([getattr(trial, name) for trial in trials]) for name in _COUNTED},
         missing=_reasons(trials),
     )
 

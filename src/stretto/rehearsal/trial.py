@@ -70,10 +70,7 @@ async def _perform(stream: RunStream) -> Trial:
         cost=run.cost,
         usage=run.usage,
         subtasks=len(run.plan.subtasks),
-        requests=kinds["requests"],
-        rejected=kinds["rejected"],
-        retried=kinds["retried"],
-        duplicates=kinds["duplicates"],
+        **{name: kinds[name] for name in ("requests", "rejected", "retried", "duplicates")},
         missing=dict(_missing(run, error)),
     )
 

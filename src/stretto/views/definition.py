@@ -21,7 +21,9 @@ def definition_line(definition: Definition) -> str:
 
 def definition_page(definition: Definition) -> Html:
     """The roles as a table, and the limits that are not as they are anyway."""
-    rows = [tag("tr", *(tag("td", each) for each in _cells(name, role))) for name, role in _roles(definition)]
+    plans, writes = ("orchestrator", definition.orchestrator), ("synthesizer", definition.synthesizer)
+    roles = [(name, role) for name, role in (plans, *definition.workers.items(), writes) if role]
+    rows = [tag("tr", *(tag("td", each) for each in _cells(name, role))) for name, role in roles]
     limits = {
         name: value
         for name, value in msgspec.structs.asdict(definition.limits).items()
@@ -30,14 +32,6 @@ def definition_page(definition: Definition) -> Html:
     told = ", ".join(f"{name} {value}" for name, value in limits.items())
     head = tag("thead", tag("tr", *(tag("th", each) for each in _HEADS)))
     return sheet(tag("table", head, tag("tbody", *rows)), *([tag("div", f"limits: {told}")] if told else []))
-
-
-def _roles(definition: Definition) -> Iterator[tuple[str, Role]]:
-    if definition.orchestrator:
-        yield "orchestrator", definition.orchestrator
-    yield from definition.workers.items()
-    if definition.synthesizer:
-        yield "synthesizer", definition.synthesizer
 
 
 def _cells(name: str, role: Role) -> Iterator[str]:

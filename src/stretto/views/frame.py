@@ -38,11 +38,10 @@ def frame(run: RunRecord, what: Rows = "subtasks") -> Any:
         raise ConfigError("to_frame makes a table of pandas, which is not installed; pip install pandas") from error
     kind, rows = (SubtaskRow, subtask_rows(run)) if what == "subtasks" else (CallRow, call_rows(run))
     columns = {
-        field.name: pandas.Series([_plain(getattr(row, field.name)) for row in rows], dtype=_DTYPES[field.type])
+        field.name: pandas.Series(
+            [float(told) if isinstance(told := getattr(row, field.name), Decimal) else told for row in rows],
+            dtype=_DTYPES[field.type],
+        )
         for field in fields(kind)
     }
     return pandas.DataFrame(columns)
-
-
-def _plain(value: Any) -> Any:
-    return float(value) if isinstance(value, Decimal) else value
