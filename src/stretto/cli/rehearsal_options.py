@@ -25,6 +25,10 @@ def _fault_at(written: str) -> tuple[str | None, Fault]:
     return (at[1], parse_fault(at[2])) if at else (None, parse_fault(written))
 
 
+_WHOLE: dict[str, Any] = {"type": click.IntRange(min=1), "metavar": "N"}
+_RATE: dict[str, Any] = {"callback": amount(number), "metavar": "N"}
+
+
 def _rehearsal(*names: str, text: str, **kind: Any) -> Decorator:
     return option(*names, section="Rehearsal", help=text, **kind)
 
@@ -32,15 +36,13 @@ def _rehearsal(*names: str, text: str, **kind: Any) -> Decorator:
 rehearsal_options = together(
     _rehearsal(
         "--runs",
-        type=click.IntRange(min=1),
-        metavar="N",
+        **_WHOLE,
         text="Runs of every row, exactly: the same figures each time.  [default: as many as 6 seconds allow, up to "
         "200; a row that made no difference in the first 20 has those alone]",
     ),
     _rehearsal(
         "--subtasks",
-        type=click.IntRange(min=1),
-        metavar="N",
+        **_WHOLE,
         text="Subtasks of every plan.  [default: with --like as many as there, else 3 to 6]",
     ),
     _rehearsal(
@@ -69,15 +71,13 @@ rehearsal_options = together(
     ),
     _rehearsal(
         "--provider-rpm",
-        callback=amount(number),
-        metavar="N",
+        **_RATE,
         text="Requests a minute that every provider permits; --rpm is what the workflow keeps to.  "
         "[default: rpm of [providers.NAME], else no limit]",
     ),
     _rehearsal(
         "--provider-tpm",
-        callback=amount(number),
-        metavar="N",
+        **_RATE,
         text="Tokens a minute that every provider permits.  [default: tpm of [providers.NAME], else no limit]",
     ),
     _rehearsal(

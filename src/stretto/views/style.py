@@ -1,6 +1,6 @@
 """How a page looks: the colours around it are those of the notebook, and its own can be seen on light and dark."""
 
-COLOURS = {"done": "#2a9461", "running": "#3f83d6", "reused": "#7d8899", "doubt": "#b9770e", "failed": "#d4453a"}
+COLOURS = {"done": "#2a9461", "running": "#3f83d6", "doubt": "#b9770e", "failed": "#d4453a"}
 """By what they stand for."""
 
 STYLE = f"""
@@ -17,7 +17,6 @@ background:none;color:inherit;white-space:normal;overflow-wrap:anywhere;unicode-
 .stretto svg{{display:block;width:100%;height:1.1em}}
 .stretto rect{{fill:{COLOURS["done"]};fill-opacity:.85}}
 .stretto rect.running{{fill:{COLOURS["running"]}}}
-.stretto rect.reused{{fill:{COLOURS["reused"]}}}
 .stretto rect.failed{{fill:{COLOURS["failed"]}}}
 .stretto path{{stroke:{COLOURS["doubt"]};stroke-width:2px;vector-effect:non-scaling-stroke}}
 .stretto .done{{color:{COLOURS["done"]}}}

@@ -4,15 +4,7 @@ from collections.abc import Sequence
 
 from rich.cells import get_character_cell_size
 
-STYLES = {
-    "": "",
-    "ok": "32",
-    "bad": "31",
-    "warn": "33",
-    "run": "36",
-    "dim": "2",
-    "bold": "1",
-}
+STYLES = {"": "", "ok": "32", "bad": "31", "warn": "33", "run": "36", "dim": "2", "bold": "1"}
 """SGR codes of the sixteen colours every terminal has, by what they mean."""
 
 Span = tuple[str, str]
