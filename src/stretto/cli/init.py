@@ -17,18 +17,9 @@ from stretto.cli.limit_options import amount
 from stretto.cli.meaning import layers
 from stretto.cli.screen import say
 from stretto.cli.trusting import words
-from stretto.config import (
-    Choice,
-    Configuration,
-    Source,
-    claims,
-    default_model,
-    names_a_file,
-    presets,
-    read_file,
-    read_preset,
-)
+from stretto.config import Choice, Configuration, Source, claims, default_model, presets, read_file, read_preset
 from stretto.config.preset import Preset, example_of, ones_own, preset
+from stretto.config.reading import names_a_file
 from stretto.errors import ConfigError, StrettoError, TaskError
 from stretto.ground.amounts import dollars
 from stretto.workflow import Workflow

@@ -9,18 +9,9 @@ from platformdirs import user_config_path
 
 from stretto.cli.stored import find_run, store_path
 from stretto.cli.trusting import Untrusted, trusted
-from stretto.config import (
-    Choice,
-    Configuration,
-    Source,
-    default_model,
-    names_a_file,
-    read_file,
-    read_preset,
-    read_workflow,
-    recorded_providers,
-    recorded_roles,
-)
+from stretto.config import Choice, Configuration, Source, default_model, read_file, read_preset, read_workflow
+from stretto.config.reading import names_a_file
+from stretto.config.record import recorded_providers, recorded_roles
 from stretto.errors import TaskError
 from stretto.ground.files import is_a_file
 from stretto.run.mapping import mapped

@@ -3,7 +3,7 @@
 from stretto.config.building import Configuration
 from stretto.config.clients import Client, keys_of
 from stretto.config.loading import default_model, load
-from stretto.config.reading import Source, names_a_file, presets, read_file, read_preset, read_workflow
+from stretto.config.reading import Source, presets, read_file, read_preset, read_workflow
 from stretto.config.record import recorded_providers, recorded_roles
 from stretto.config.teams import Choice
 from stretto.config.trust import Claim, Words, claims, is_harmless
@@ -22,7 +22,6 @@ __all__ = [
     "is_harmless",
     "keys_of",
     "load",
-    "names_a_file",
     "number",
     "presets",
     "read_file",

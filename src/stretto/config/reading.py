@@ -8,17 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from stretto.config.clients import Client, client_of
-from stretto.config.values import (
-    among,
-    convert,
-    file_beside,
-    kind_of,
-    limits_of,
-    meant,
-    price_of,
-    provider_of,
-    role_of,
-)
+from stretto.config.values import among, convert, file_beside, kind_of, limits_of, meant, price_of, provider_of, role_of
 from stretto.errors import ConfigError
 from stretto.ground.files import SHIPPED, read_text
 from stretto.models.providers import KNOWN, Provider

@@ -209,9 +209,10 @@ class Words(Struct, frozen=True):
 
     def withdraw(self, file: Path) -> bool:
         """Forget it; whether there was anything to forget."""
-        there = self._place(file).exists()
-        with failing_as(ConfigError, f"{self._place(file)}: cannot be removed"):
-            self._place(file).unlink(missing_ok=True)
+        place = self._place(file)
+        with failing_as(ConfigError, f"{place}: cannot be removed"):
+            there = place.exists()
+            place.unlink(missing_ok=True)
         return there
 
     def _given(self, file: Path) -> list[str]:
