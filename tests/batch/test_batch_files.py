@@ -63,6 +63,8 @@ def test_a_request_is_a_line_as_openai_and_together_take_it() -> None:
         (b'{"custom_id": "a", "method": "GET", "body": {}}', "only POST"),
         (b'{"custom_id": "a"}', "body is no JSON object"),
         (b'{"custom_id": 1.5, "body": {}}', "no custom_id"),
+        (b'{"id": "a", "body": {}}', "a line has custom_id"),
+        (b'{"body": {}}', "no custom_id"),
     ],
 )
 def test_a_line_that_cannot_be_used_names_its_place_and_what_to_do(written: bytes, why: str) -> None:

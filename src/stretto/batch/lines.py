@@ -64,7 +64,8 @@ def read_line(number: int, data: bytes, place: str) -> Line:
     if not isinstance(facts, dict):
         raise TaskError(f'{where}: no JSON object; write {{"id": …, "task": …}}')
     digest = hashlib.sha256(data).hexdigest()
-    return _request(number, facts, digest, where) if "custom_id" in facts else _task(number, facts, digest, where)
+    is_request = "custom_id" in facts or ("body" in facts and "task" not in facts)
+    return (_request if is_request else _task)(number, facts, digest, where)
 
 
 def _task(number: int, facts: dict[str, Any], digest: str, where: str) -> Line:
