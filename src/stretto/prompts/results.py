@@ -1,4 +1,4 @@
-"""The results as they are read: by the synthesizer, by a worker that builds on some, or by people.
+"""What a worker is asked, and the results as the synthesizer, a worker that builds on some, or people read them.
 
 Where something is not whole a ledger says in JSON, a line for each subtask, what came of it; why something is missing
 stands there and nowhere else, so no error is ever read as a result.
