@@ -38,8 +38,11 @@ from stretto.store.locations import Location
 
 _PATIENCE = 5.0  # seconds
 _SHOWN = 20  # findings of a damaged store
-_OURS = ("STRETTO_MODEL", "STRETTO_STORE", "STRETTO_LOG")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_OTHERS = {
+    **dict.fromkeys(("STRETTO_MODEL", "STRETTO_STORE", "STRETTO_LOG"), "one of Stretto's own"),
+    **dict.fromkeys(_PROXIES, "obeyed for every endpoint"),
+}
 _REQUIREMENT = regex(r"""^([\w.-]+).*extra\s*==\s*['"]([\w-]+)['"]""")
 
 
@@ -204,9 +207,4 @@ def _variables(providers: Mapping[str, Provider]) -> Iterator[tuple[str, str]]:
             yield held, f"a key of {name}"
         if os.environ.get(url := variable(name, "BASE_URL"), "").strip():
             yield url, f"the address of {name}"
-    for name in _OURS:
-        if os.environ.get(name):
-            yield name, "one of Stretto's own"
-    for name in _PROXIES:
-        if os.environ.get(name):
-            yield name, "obeyed for every endpoint"
+    yield from ((name, said) for name, said in _OTHERS.items() if os.environ.get(name))
