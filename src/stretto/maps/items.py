@@ -14,9 +14,11 @@ class Listing(list[Any]):
     """A list, and where each of its items stands, in words."""
 
     def __init__(self, found: Iterable[tuple[str, Any]]) -> None:
-        placed = list(found)
-        super().__init__(item for _, item in placed)
-        self.places = [place for place, _ in placed]
+        super().__init__()
+        self.places: list[str] = []
+        for place, item in found:
+            self.places.append(place)
+            self.append(item)
 
 
 def list_of(items: Iterable[Any]) -> list[Any]:
