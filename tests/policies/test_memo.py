@@ -14,6 +14,7 @@ from stretto.models.simulator import parse_fault
 from stretto.models.simulator.provider import SimulatedProvider
 from stretto.policies.memo import Memo, Replies
 from stretto.types import Reply, Request
+from virtual import virtually
 
 REQUEST = Request("sim:default", (Message("user", "Describe tea."),))
 
@@ -52,7 +53,7 @@ def test_ten_identical_calls_at_once_are_one_request_and_ten_replies() -> None:
         assert texts[0]
         assert set(texts) == {texts[0]}
 
-    asyncio.run(main())
+    virtually(main())
 
 
 def test_a_follower_gets_the_reply_whole_marked_as_reused_and_sends_nothing() -> None:
@@ -69,7 +70,7 @@ def test_a_follower_gets_the_reply_whole_marked_as_reused_and_sends_nothing() ->
         assert (leader.reused, follower.reused) == (False, True)
         assert (follower.finish, follower.usage, follower.simulated) == ("stop", leader.usage, True)
 
-    asyncio.run(main())
+    virtually(main())
 
 
 def test_a_call_after_the_first_is_answered_from_memory() -> None:
@@ -78,7 +79,7 @@ def test_a_call_after_the_first_is_answered_from_memory() -> None:
         assert await asked.text() == await asked.text()
         assert asked.times == 1
 
-    asyncio.run(main())
+    virtually(main())
 
 
 def test_a_recorded_reply_is_given_without_asking_with_its_reasoning() -> None:
@@ -93,7 +94,7 @@ def test_a_recorded_reply_is_given_without_asking_with_its_reasoning() -> None:
         ]
         assert asked.times == 0
 
-    asyncio.run(main())
+    virtually(main())
 
 
 def test_other_sample_numbers_messages_and_options_are_other_calls() -> None:
@@ -107,7 +108,7 @@ def test_other_sample_numbers_messages_and_options_are_other_calls() -> None:
         )
         assert asked.times == 4
 
-    asyncio.run(main())
+    virtually(main())
 
 
 def test_a_leader_that_fails_hands_over_to_the_next_in_line() -> None:
@@ -120,7 +121,7 @@ def test_a_leader_that_fails_hands_over_to_the_next_in_line() -> None:
         assert isinstance(others[0], str)
         assert asked.times == 2
 
-    asyncio.run(main())
+    virtually(main())
 
 
 def test_when_all_fail_each_has_asked_once_and_nobody_waits_for_ever() -> None:
@@ -133,7 +134,7 @@ def test_when_all_fail_each_has_asked_once_and_nobody_waits_for_ever() -> None:
         assert asked.times == 5
         assert asked.replies.own == {}
 
-    asyncio.run(main())
+    virtually(main())
 
 
 def test_a_leader_that_is_cancelled_hands_over_and_its_request_is_cancelled() -> None:
@@ -151,7 +152,7 @@ def test_a_leader_that_is_cancelled_hands_over_and_its_request_is_cancelled() ->
         with pytest.raises(asyncio.CancelledError):
             await leader
 
-    asyncio.run(main())
+    virtually(main())
 
 
 def test_a_leader_whose_reader_stops_reading_hands_over() -> None:
@@ -166,7 +167,7 @@ def test_a_leader_whose_reader_stops_reading_hands_over() -> None:
         assert await follower
         assert asked.times == 2
 
-    asyncio.run(main())
+    virtually(main())
 
 
 def test_a_follower_that_is_cancelled_disturbs_nobody() -> None:
@@ -181,7 +182,7 @@ def test_a_follower_that_is_cancelled_disturbs_nobody() -> None:
         assert len(set(texts)) == 1
         assert asked.times == 1
 
-    asyncio.run(main())
+    virtually(main())
 
 
 class Scripted:
@@ -207,7 +208,7 @@ def test_what_was_said_before_a_restart_is_not_remembered() -> None:
 
         assert [(reply.text, reply.reasoning) for (reply,) in replies.own.values()] == [("whole", "")]
 
-    asyncio.run(main())
+    virtually(main())
 
 
 def test_a_reply_that_the_provider_filtered_is_not_remembered() -> None:
@@ -222,4 +223,4 @@ def test_a_reply_that_the_provider_filtered_is_not_remembered() -> None:
         assert model.asked == 2
         assert replies.own == {}
 
-    asyncio.run(main())
+    virtually(main())
