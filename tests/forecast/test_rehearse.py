@@ -290,13 +290,13 @@ def test_more_subtasks_than_a_run_may_have_raise_that_limit_and_say_so(terminal:
 
 
 def test_speeds_and_lengths_come_from_recorded_runs(terminal: Terminal) -> None:
-    slow = '[providers.sim]\nttft = "100ms"\nttft_spread = 0.1\ntokens_per_second = 1000\nlength = 400\n'
+    slow = '[providers.sim]\nttft = "300ms"\nttft_spread = 0.1\ntokens_per_second = 1000\nlength = 400\n'
     terminal.write("stretto.toml", slow)
     terminal("run", "-q", "-m", "sim:any", "Describe trees in 12 subtasks")
     (terminal.folder / "stretto.toml").unlink()
     (model,) = json.loads(terminal("rehearse", "--json", *ONE, "--like", "last", "-m", "sim:any", TASK).out)["models"]
     assert model["calls"] == 14
-    assert model["ttft"] == pytest.approx(0.1, rel=0.3)
+    assert model["ttft"] == pytest.approx(0.3, rel=0.3)  # a busy machine adds some hundredths
     assert model["tokens_per_second"] == pytest.approx(1000, rel=0.2)
     assert model["length"] == pytest.approx(400, rel=0.6)
     text = terminal(
