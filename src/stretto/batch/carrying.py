@@ -14,9 +14,9 @@ from stretto.batch.ways import Ended, Way
 from stretto.errors import AuthError, ConfigError, DayBudgetError, NoStore, RunBusy, StoreError, StrettoError, cause_of
 from stretto.ground.ids import group_of, named_ulid
 from stretto.run.opening import NothingKept
-from stretto.store.connecting import patiently
 from stretto.store.listing import Wanted
 from stretto.store.locations import Location
+from stretto.store.patience import patiently
 from stretto.store.schema import GLANCE
 from stretto.store.spent import spent
 from stretto.store.sqlite import Store

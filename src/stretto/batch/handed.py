@@ -11,8 +11,8 @@ from stretto.events import RunFailed
 from stretto.run.stream import RunStream, shaped
 from stretto.runs import Run
 from stretto.shapes import Shape
-from stretto.store.connecting import asked
 from stretto.store.locations import Location
+from stretto.store.patience import asked
 from stretto.store.schema import GLANCE
 from stretto.store.sqlite import Store
 from stretto.types.facts import error_of

@@ -15,8 +15,9 @@ from stretto.errors import DayBudgetError, RunBusy, StoreLocked, StrettoError
 from stretto.events import RunFailed
 from stretto.proposal import Answer, Decision, Leave, Proposal
 from stretto.run.stream import RunStream
-from stretto.store.connecting import connect, patiently
+from stretto.store.connecting import connect
 from stretto.store.locations import Server
+from stretto.store.patience import patiently
 from stretto.store.postgres import proposals
 from stretto.store.schema import GLANCE
 from stretto.store.sqlite import Store

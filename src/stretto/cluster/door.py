@@ -17,8 +17,8 @@ from stretto.events import RunInterrupted
 from stretto.proposal import Answer, Proposal
 from stretto.run.stream import RunStream
 from stretto.runs import Run
-from stretto.store.connecting import asked, patiently
 from stretto.store.locations import Location, location_of
+from stretto.store.patience import asked, patiently
 from stretto.store.postgres import proposals
 from stretto.store.schema import GLANCE
 from stretto.store.sqlite import Store

@@ -21,8 +21,9 @@ from stretto.cluster.strays import look_for_strays
 from stretto.errors import StoreError
 from stretto.ground.text import many
 from stretto.store import carriers
-from stretto.store.connecting import connect, patiently
+from stretto.store.connecting import connect
 from stretto.store.locations import Server
+from stretto.store.patience import patiently
 from stretto.store.postgres import presence
 from stretto.store.schema import GLANCE
 from stretto.store.sqlite import Store

@@ -16,9 +16,9 @@ from stretto.policies.estimate import tokens_asked
 from stretto.policies.prices import Prices
 from stretto.proposal import Proposal
 from stretto.runs import Run
-from stretto.store.connecting import patiently
 from stretto.store.journal import Journal
 from stretto.store.locations import Location
+from stretto.store.patience import patiently
 from stretto.store.schema import GLANCE, PATIENCE
 from stretto.types import Definition, Plan, Price, Result
 

@@ -16,9 +16,9 @@ from stretto.run.opening import New, Opening, open_run
 from stretto.run.purse import check_priced, keep_to_day
 from stretto.run.roles import roles
 from stretto.run.team import Team
-from stretto.store.connecting import patiently
 from stretto.store.journal import Journal
 from stretto.store.locations import Location
+from stretto.store.patience import patiently
 from stretto.types import Known
 
 

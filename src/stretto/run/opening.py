@@ -20,8 +20,8 @@ from stretto.rerun import EVERYTHING, Rerun, basis_of, given_before, given_resul
 from stretto.run.roles import check_images
 from stretto.run.team import Team
 from stretto.runs import Run
-from stretto.store.connecting import patiently
 from stretto.store.locations import Location, Server
+from stretto.store.patience import patiently
 from stretto.store.recall import Recall
 from stretto.store.schema import GLANCE
 from stretto.store.sqlite import Store

@@ -1,22 +1,13 @@
-"""Opening a store, wherever it is, and asking it while another program may hold it."""
+"""Opening a store, wherever it is."""
 
-import asyncio
 import sqlite3
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import closing, contextmanager
-from typing import TypeVar
 
-from stretto.errors import StoreLocked
 from stretto.store import schema
 from stretto.store.database import Database
 from stretto.store.locations import Location, Server
-from stretto.store.schema import GLANCE, PATIENCE, explain
-
-_T = TypeVar("_T")
-
-
-AWAY = 60.0
-"""Seconds for which a server may be away, until nobody waits for it any more."""
+from stretto.store.schema import PATIENCE, explain
 
 
 def connect(location: Location, *, create: bool = True, patience: float = PATIENCE) -> Database:
@@ -44,29 +35,3 @@ def opened(location: Location, *, create: bool = True, patience: float = PATIENC
 def identity(location: Location) -> Hashable:
     """What is the same for all names of a store; None if there is no file of this name."""
     return location if isinstance(location, Server) else schema.identity(location)
-
-
-async def asked(question: Callable[[], _T], within: float = AWAY) -> _T:
-    """The answer to a question at the store, asked in a thread, and again while its server is away."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + within
-    while True:
-        try:
-            return await asyncio.to_thread(question)
-        except StoreLocked:
-            if loop.time() > until:
-                raise
-            await asyncio.sleep(GLANCE)
-
-
-async def patiently(attempt: Callable[[], _T]) -> _T:
-    """What an attempt at the store gives, made again while another program holds it; the loop goes on meanwhile."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + PATIENCE
-    while True:
-        try:
-            return attempt()
-        except StoreLocked:
-            if loop.time() > until:
-                raise
-            await asyncio.sleep(GLANCE)

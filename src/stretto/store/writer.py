@@ -17,9 +17,10 @@ from weakref import WeakKeyDictionary
 from msgspec import Struct
 
 from stretto.errors import StoreError
-from stretto.store.connecting import identity, patiently
+from stretto.store.connecting import identity
 from stretto.store.into_file import FileSink
 from stretto.store.locations import Location, Server
+from stretto.store.patience import patiently
 from stretto.store.rows import Entry, Sink
 
 HELD = 0.25

@@ -16,7 +16,7 @@ from stretto.run.stream import RunStream
 from stretto.server.endpoint.service import Service
 from stretto.server.endpoint.turnstile import STOPPING, Place
 from stretto.server.refused import OURS, RefusedError, conflict
-from stretto.store.connecting import patiently
+from stretto.store.patience import patiently
 from stretto.store.schema import GLANCE
 from stretto.store.sqlite import Store
 

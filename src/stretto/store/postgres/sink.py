@@ -9,9 +9,9 @@ import time
 from collections.abc import Mapping, Sequence
 
 from stretto.errors import RunBusy, StoreError, StoreLocked
-from stretto.store.connecting import AWAY
 from stretto.store.database import transaction
 from stretto.store.locations import Server
+from stretto.store.patience import AWAY
 from stretto.store.postgres.presence import owners
 from stretto.store.postgres.sessions import Session, session
 from stretto.store.postgres.tables import CHANNEL
