@@ -157,6 +157,23 @@ def test_a_worker_prompt_without_a_place_for_needs_gets_them_at_its_end(prompt: 
     assert model.prompts("worker")[1].endswith("\n=== RESULT OF t1 (a): x ===\nDone t1.\n")
 
 
+@pytest.mark.parametrize(
+    ("brief", "told"),
+    [
+        ("Compare green and black tea for a small shop: taste, price, shelf life.", False),
+        ("Compare green and black tea for a shop: taste, price, and shelf life.", False),
+        ("Prices in euros; a table for each tea.", True),
+        ("For a small shop.", True),
+    ],
+)
+@pytest.mark.parametrize("prompt", [None, "Do {task_description}"])
+def test_a_brief_that_is_the_task_once_more_is_told_to_nobody(brief: str, prompt: str | None, *, told: bool) -> None:
+    task = "Compare green and black tea for a small shop: taste, price, shelf life."
+    said = prompts.worker_prompt(Role("sim:a", prompt), task, Subtask("t1", "a", "Compare prices.", brief=brief), [])
+    assert (f"For all parts:\n{brief}\n" in said) == told
+    assert ("For all parts:" in said) == told
+
+
 def test_a_long_description_is_shortened_in_the_list_of_what_is_missing() -> None:
     subtask = Subtask("t1", "a", "line\nof " + "x" * 5000)
     text = prompts.results_text([subtask], {"t1": Result("t1", "failed", error="500")}, "complete")

@@ -5,12 +5,14 @@ stands there and nowhere else, so no error is ever read as a result.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
 
 from stretto.ground.regex import regex
 from stretto.prompts.defusing import defused
+from stretto.prompts.echoes import restates
 from stretto.prompts.filling import fill, filled, template, uses
 from stretto.types import Outcome, PlanState, Result, Role, Subtask, Verdict
 
@@ -184,7 +186,7 @@ def worker_lines(workers: Mapping[str, Role]) -> str:
 def worker_prompt(role: Role, task: str, subtask: Subtask, needed: Sequence[tuple[Subtask, Result]]) -> str:
     """What a worker is asked, with the results its subtask builds on."""
     prompt = template("worker", role.prompt)
-    brief = "\n" + filled("brief", brief=subtask.brief) + "\n" if subtask.brief.strip() else ""
+    brief = _brief(subtask.brief, task)
     needs = needs_text(needed)
     values = {
         "original_task": task,
@@ -196,3 +198,13 @@ def worker_prompt(role: Role, task: str, subtask: Subtask, needed: Sequence[tupl
     # A prompt without these placeholders loses nothing.
     before = "" if uses(prompt, "brief") else brief.lstrip("\n")
     return before + fill(prompt, values) + ("" if uses(prompt, "needs") else needs)
+
+
+@lru_cache(maxsize=64)
+def _brief(said: str, task: str) -> str:
+    """What all parts are told alike: nothing where that is the task once more, which would ask for all of it twice.
+
+    A few of its words are more than that: of "in English or German" one may be chosen.
+    """
+    again = 2 * len(said) > len(task) and restates(said, task, "")
+    return "\n" + filled("brief", brief=said) + "\n" if said.strip() and not again else ""
