@@ -85,7 +85,7 @@ class Bound:
     async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The reply; one that met a limit which only this set is told apart."""
         most = await self._bounds.most(self._name, call)
-        call = call if most is None else replace(within(call, most), most=most)
+        call = call if most is None else within(call, most, most)
         chunks = self._model.stream(call)
         try:
             async for chunk in chunks:

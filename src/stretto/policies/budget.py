@@ -60,7 +60,7 @@ class Budget:
         attempt = _Attempt(call, self._name, self._account)
         wish = await self._reserve(call, attempt) if self._account.limited else None
         if attempt.reserved:
-            call = replace(within(call, attempt.reserved.output_tokens), most=None)  # this limit must hold
+            call = within(call, attempt.reserved.output_tokens)  # this limit must hold
         try:
             chunks = self._model.stream(call)
             try:
@@ -281,10 +281,10 @@ class _Attempt:
         return Usage(asked, max(self.reserved.output_tokens if self.reserved else output, heard))
 
 
-def within(call: Call, output: int) -> Call:
-    """The call with a limit for its reply, under the name the request has for it."""
-    options = call.request.options
+def within(call: Call, output: int, most: int | None = None) -> Call:
+    """The call with a limit for its reply, under the name the request has for it; `most`: that it is not the user's."""
+    options, request = call.request.options, call.request
     key = "max_completion_tokens" if "max_completion_tokens" in options else "max_tokens"
-    if options.get(key) == output:
-        return call
-    return replace(call, request=replace(call.request, options={**options, key: output}))
+    if options.get(key) != output:
+        request = replace(request, options={**options, key: output})
+    return replace(call, request=request, most=most)

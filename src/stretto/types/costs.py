@@ -80,6 +80,9 @@ class Price(Struct, frozen=True, metaclass=Keyworded):
 
     def most(self, usage: Usage) -> Decimal:
         """What a call costs at most that takes no more than this: any of its input may come from the cache."""
-        reached = [self, *(dearer for least, dearer in self.above if usage.input_tokens >= least)]
-        asked = max(max(price.input, price.cached or price.input) for price in reached)
-        return (usage.input_tokens * asked + usage.output_tokens * max(price.output for price in reached)) / _MILLION
+        asked, written = max(self.input, self.cached or self.input), self.output
+        for least, dearer in self.above:
+            if usage.input_tokens >= least:
+                asked = max(asked, dearer.input, dearer.cached or dearer.input)
+                written = max(written, dearer.output)
+        return (usage.input_tokens * asked + usage.output_tokens * written) / _MILLION
