@@ -26,7 +26,7 @@ from stretto.types.definitions import waiting
 from stretto.virtual import virtually
 
 _DRAWS, _FEWEST, _OTHER = 200, 3, 4
-_CALLS, _BESIDE = 400, 5  # drawn in all, so that no forecast takes a time that is felt; a walk costs as much as 5 more
+_CALLS, _BESIDE = 800, 5  # drawn in all, so that no forecast takes a time that is felt; a walk costs as much as 5 more
 _SEED = 1
 _ANSWER = "answer"
 _Amount = TypeVar("_Amount", int, float, Decimal)
