@@ -5,6 +5,7 @@ import json
 import resource
 import sys
 import textwrap
+import zlib
 from typing import Any
 
 import pytest
@@ -446,8 +447,20 @@ async def test_a_body_without_measure_is_refused_before_it_is_held() -> None:
     async def one_line(exchange: Exchange) -> None:
         await exchange.send(STREAM, chunk(b"data: {"), *[chunk(b"x" * 2**20)] * 300)
 
-    for script in (endless, one_line):
-        failed = await fails(script)
+    async def begun_again(exchange: Exchange) -> None:
+        await exchange.send(STREAM, *[chunk((b"data: {" + b"x" * 500 + b"\n") * 2**11)] * 300)
+
+    waits = (b": " + b"still at it " * 80 + b"\n\n") * 1000
+    squeezed = zlib.compressobj(wbits=31)
+    bomb = [chunk(piece) for piece in (squeezed.compress(waits) for _ in range(60)) if piece]
+
+    async def nothing_said(exchange: Exchange) -> None:
+        await exchange.send(STREAM, *[chunk(waits)] * 300)
+
+    async def packed(exchange: Exchange) -> None:
+        await exchange.send(STREAM.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n"), *bomb)
+
+    for failed in await asyncio.gather(*map(fails, (endless, one_line, begun_again, nothing_said, packed))):
         assert type(failed) is ReplyError
         assert "more than 32 MB" in str(failed)
 

@@ -116,13 +116,3 @@ def test_the_data_of_an_error_is_an_error_in_whatever_form(data: bytes, error: A
 
 def test_an_event_is_told_when_its_line_ends() -> None:
     assert Events().feed(one(A)[:-1]) != []
-
-
-def test_a_line_without_end_is_counted() -> None:
-    events = Events()
-    for _ in range(10):
-        events.feed(b"data: {" if not events.held else b"x" * 1000)
-    assert events.held > 9000
-    many = Events()
-    many.feed(b"data: {\n" * 1000)
-    assert many.held >= 1000

@@ -156,11 +156,11 @@ class Answered:
         for chunk in self._end(whole=not streamed):
             yield chunk
 
-    def _bound(self, held: int) -> None:
-        """Refuse to hold more than any reply can need."""
-        if held > LARGEST:
+    def _bound(self, size: int) -> None:
+        """Refuse more than any reply can need without saying something."""
+        if size > LARGEST:
             raise errors.ReplyError(
-                f"{self._source.where}: sends more than {LARGEST >> 20} MB in one piece; that is no chat completion",
+                f"{self._source.where}: sends more than {LARGEST >> 20} MB that are no chat completion",
                 status=self._response.status,
             )
 
@@ -170,20 +170,23 @@ class Answered:
         events = Events()
         reader = Reader(self._response.content, _GATHER if self._gathers else 0.0, waits=self._waits)
         patience, limit, ending, data = self._provider.first_byte, self._first, self._until, b"\n"
+        idle = 0  # bytes since it last said something
         try:
             while data and not self._reply.full:
                 data = await self._some(reader, limit, patience)
                 heard = events.feed(data) if data else events.end()
+                idle += len(data)
                 for at in range(0, len(heard) or 1, _AT_A_TIME):
                     if at:  # a gateway may send thousands at once, and others wait for the loop
                         await asyncio.sleep(0)
                     chunks, error = self._said(heard[at : at + _AT_A_TIME])
+                    idle = 0 if chunks else idle
                     for chunk in chunks:
                         yield chunk
                     if error:
                         raise error
                 ending = self._ending(ending)
-                self._bound(events.held)
+                self._bound(idle)
                 patience = self._provider.silence
                 limit = min(ending, loop.time() + patience)
         except errors.TransientError:

@@ -29,8 +29,6 @@ class Events:
         self._lines: list[bytes] = []
         self._name = b""
         self._returned = False
-        self.held = 0
-        """Bytes that wait for the rest of their event."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """The data of every event that is whole by now."""
@@ -39,10 +37,9 @@ class Events:
         head, newline, tail = data.rpartition(b"\n")
         if not newline:  # pieces of a long line are joined once, when it ends
             self._rest.append(data)
-            self.held += len(data)
             return []
         whole = b"".join([*self._rest, head])
-        self._rest, self.held = [tail], len(tail)
+        self._rest = [tail]
         usual = not self._lines and not self._name and _usual(whole)
         return usual or self._read(whole.split(b"\n"))
 
@@ -65,10 +62,8 @@ class Events:
             else:
                 self._close(events)
         # Some servers end an event with its line, and nobody shall wait for the next one.
-        if self._lines:
-            if len(self._lines) == 1:
-                self._close_if_whole(events)
-            self.held += sum(map(len, self._lines))
+        if len(self._lines) == 1:
+            self._close_if_whole(events)
         return events
 
     def _unix(self, data: bytes) -> bytes:
