@@ -22,9 +22,12 @@ from in_memory import keep_in_memory
 # Or this one and each of some thousand processes compiles anew what it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# As where a script starts this in the background, or `nohup`; children would ignore it, too, and no Ctrl-C or end of a
+# terminal would end one.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # As where a script starts this in the background; children would ignore it, too, and no Ctrl-C of a test end one.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 pytest.register_assert_rewrite("contract")
 settings.load_profile(drawn.FEW)
 keep_in_memory()
